@@ -1,0 +1,91 @@
+"""pipekit: a pipeline for one machine. The public names, imported when they are first used."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "1.0.0"
+
+if TYPE_CHECKING:
+    from pipekit.errors import ConfigError as ConfigError
+    from pipekit.errors import DefinitionError as DefinitionError
+    from pipekit.errors import PipekitError as PipekitError
+    from pipekit.errors import PluginError as PluginError
+    from pipekit.hookspecs import hookimpl as hookimpl
+    from pipekit.model.command import Command as Command
+    from pipekit.model.command import Outcome as Outcome
+    from pipekit.model.command import ProcessResult as ProcessResult
+    from pipekit.model.event import Event as Event
+    from pipekit.model.event import EventSink as EventSink
+    from pipekit.model.event import SinkContext as SinkContext
+    from pipekit.model.file import ABSENT as ABSENT
+    from pipekit.model.file import Consumption as Consumption
+    from pipekit.model.file import ContentState as ContentState
+    from pipekit.model.file import FileStat as FileStat
+    from pipekit.model.file import Input as Input
+    from pipekit.model.file import Pending as Pending
+    from pipekit.model.file import Published as Published
+    from pipekit.model.file import Why as Why
+    from pipekit.model.policy import ActionKind as ActionKind
+    from pipekit.model.policy import FileAction as FileAction
+    from pipekit.model.policy import LifecyclePolicy as LifecyclePolicy
+    from pipekit.model.policy import LifecycleView as LifecycleView
+    from pipekit.model.run import PipelineReport as PipelineReport
+    from pipekit.model.run import PipelineState as PipelineState
+    from pipekit.model.run import PipelineStatus as PipelineStatus
+    from pipekit.model.run import RunContext as RunContext
+    from pipekit.model.stage import FailureKind as FailureKind
+    from pipekit.model.stage import StagePlan as StagePlan
+    from pipekit.model.stage import StageResult as StageResult
+    from pipekit.model.stage import StageSpec as StageSpec
+    from pipekit.model.stage import StageStatus as StageStatus
+    from pipekit.model.stage import Task as Task
+    from pipekit.model.stage import TaskResult as TaskResult
+    from pipekit.model.stage import Watch as Watch
+    from pipekit.settings import setting as setting
+
+_HOMES = {
+    "pipekit.errors": ("ConfigError", "DefinitionError", "PipekitError", "PluginError"),
+    "pipekit.hookspecs": ("hookimpl",),
+    "pipekit.model.command": ("Command", "Outcome", "ProcessResult"),
+    "pipekit.model.event": ("Event", "EventSink", "SinkContext"),
+    "pipekit.model.file": (
+        "ABSENT",
+        "Consumption",
+        "ContentState",
+        "FileStat",
+        "Input",
+        "Pending",
+        "Published",
+        "Why",
+    ),
+    "pipekit.model.policy": ("ActionKind", "FileAction", "LifecyclePolicy", "LifecycleView"),
+    "pipekit.model.run": ("PipelineReport", "PipelineState", "PipelineStatus", "RunContext"),
+    "pipekit.model.stage": (
+        "FailureKind",
+        "StagePlan",
+        "StageResult",
+        "StageSpec",
+        "StageStatus",
+        "Task",
+        "TaskResult",
+        "Watch",
+    ),
+    "pipekit.settings": ("setting",),
+}
+_HOME = {name: module for module, names in _HOMES.items() for name in names}
+
+__all__ = ["__version__", *sorted(_HOME)]  # noqa: PLE0604  # the names stand in _HOMES, once
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'pipekit' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOME[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOME])

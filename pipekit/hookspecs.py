@@ -1,0 +1,77 @@
+"""What a plugin can add to pipekit: stages, lifecycle policies and event sinks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pluggy
+
+from pipekit.model.event import EventSink
+from pipekit.model.policy import LifecyclePolicy
+from pipekit.model.stage import StageSpec
+
+API_VERSION = "1"
+GROUP = "pipekit"
+
+hookspec = pluggy.HookspecMarker(GROUP)
+hookimpl = pluggy.HookimplMarker(GROUP)
+
+
+@hookspec
+def pipekit_stages() -> Iterable[StageSpec]:  # type: ignore[empty-body]  # a specification
+    """The stages this plugin offers.
+
+    ```python
+    from pipekit import Command, StagePlan, StageSpec, Task, hookimpl
+
+    def plan(ctx, settings):
+        new = ctx.pending(ctx.files("data/in/*.txt"))
+        if not new:
+            return StagePlan.skip(new.sentence("data/in"), new)
+        task = Task(name="count", command=Command(argv=["wc", "-l", *[i.path for i in new]]))
+        return StagePlan(reason=new.sentence("data/in"), tasks=[task], inputs=new.inputs)
+
+    @hookimpl
+    def pipekit_stages():
+        yield StageSpec("count", plan)
+    ```
+    """
+
+
+@hookspec
+def pipekit_lifecycle_policies() -> Iterable[LifecyclePolicy]:  # type: ignore[empty-body]  # a specification
+    """The lifecycle policies this plugin offers.
+
+    ```python
+    from pipekit import ActionKind, FileAction, LifecyclePolicy, hookimpl
+
+    def propose(view, settings):
+        for file in view.files("data/scratch/**"):
+            if view.age(file) > 86400:
+                yield FileAction(kind=ActionKind.DELETE, path=file.path, reason="a day old")
+
+    @hookimpl
+    def pipekit_lifecycle_policies():
+        yield LifecyclePolicy("scratch", propose)
+    ```
+    """
+
+
+@hookspec
+def pipekit_event_sinks() -> Iterable[EventSink]:  # type: ignore[empty-body]  # a specification
+    """The event sinks this plugin offers.
+
+    ```python
+    from contextlib import contextmanager
+    from pipekit import EventSink, hookimpl
+
+    @contextmanager
+    def open_text(ctx, settings):
+        with open(ctx.logs / "events.txt", "a", encoding="utf-8") as file:
+            yield lambda event: print(event.timestamp, event.stage, event.event, file=file)
+
+    @hookimpl
+    def pipekit_event_sinks():
+        yield EventSink("text", open_text)
+    ```
+    """

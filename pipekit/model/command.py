@@ -1,0 +1,153 @@
+"""A command to supervise and what came of it; knows neither stages nor runs."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Mapping
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from attrs import field, frozen
+
+from pipekit.errors import DefinitionError
+
+
+class Outcome(StrEnum):
+    """How the supervision of one command ended."""
+
+    EXITED = "exited"  # by itself, whatever the code, or by a signal that was not ours
+    TIMED_OUT = "timed_out"
+    HUNG = "hung"
+    COMPLETED = "completed"  # the done pattern or predicate was met
+    CANCELLED = "cancelled"
+    SPAWN_FAILED = "spawn_failed"
+    LOST = "lost"  # its status cannot be known; never a success
+
+
+def _argv(value: object) -> tuple[str, ...]:
+    if isinstance(value, str | bytes):
+        raise DefinitionError(f"argv is a sequence of words, not one string: {value!r}")
+    return tuple(str(word) for word in value)  # type: ignore[attr-defined]  # any iterable
+
+
+def _seconds(instance: object, attribute: object, value: float | None) -> None:
+    if value is not None and not value >= 0:
+        name = getattr(attribute, "name", "value")
+        raise DefinitionError(f"{name} is a number of seconds, 0 or more, not {value!r}")
+
+
+@frozen(kw_only=True)
+class Command:
+    """One program to run under supervision.
+
+    `argv`: the words; `cwd`: its folder (default: ours). `env`: added to the allow-list that
+    every child gets. `stdin`: bytes given to it as a file; nothing (end of file) by default.
+
+    Times are in seconds. `timeout`: at most so long in all. `hang_timeout`: at most so long
+    without output, without growth of the `activity` file and with an idle process tree. `grace`:
+    between the polite and the hard signal. `linger`: to exit by itself after it is done.
+
+    `done_pattern` (a regular expression, searched in each whole line of output) or `done` (a
+    predicate on such a line) declare the work complete before the exit; `completed_ok` says that
+    this counts as success. `redact`: texts replaced by `***` in everything that is kept.
+
+    Raises DefinitionError for an empty argv, a NUL character, or a negative time.
+    """
+
+    argv: tuple[str, ...] = field(converter=_argv)
+    cwd: Path | None = None
+    env: Mapping[str, str] = field(factory=dict)
+    stdin: bytes | None = field(default=None, repr=False)
+    timeout: float | None = field(default=None, validator=_seconds)
+    hang_timeout: float | None = field(default=None, validator=_seconds)
+    grace: float = field(default=10.0, validator=_seconds)
+    linger: float = field(default=5.0, validator=_seconds)
+    done_pattern: str | None = None
+    done: Callable[[str], bool] | None = None
+    completed_ok: bool = False
+    activity: Path | None = None
+    encoding: str = "utf-8"
+    redact: tuple[str, ...] = field(default=(), converter=tuple, repr=False)
+    merge_stderr: bool = False
+
+    @classmethod
+    def python(cls, module: str, *words: str, request: object = None, **more: Any) -> Command:
+        """A command that runs a Python module of this environment: a stage's worker.
+
+        `request` (any JSON value) is given to it on standard input: `pipekit.worker.request()`.
+        """
+        stdin = None if request is None else json.dumps(request).encode()
+        return cls(argv=(sys.executable, "-m", module, *words), stdin=stdin, **more)
+
+    @argv.validator
+    def _check_argv(self, _attribute: object, value: tuple[str, ...]) -> None:
+        if not value or not value[0]:
+            raise DefinitionError("argv is empty: name the program to run")
+        if any("\0" in word for word in value):
+            raise DefinitionError("argv holds a NUL character, which no program can be given")
+
+    @env.validator
+    def _check_env(self, _attribute: object, value: Mapping[str, str]) -> None:
+        for name, text in value.items():
+            if not name or "=" in name or "\0" in name or "\0" in text:
+                raise DefinitionError(f"env: {name!r} cannot be an environment variable")
+
+
+@frozen(kw_only=True)
+class StreamResult:
+    """What one output stream of a command left behind.
+
+    `spool`: the file with the bytes (None where none could be kept); `size`: bytes written by the
+    child; `lines`: line ends seen; `tail`: the last 64 KiB as text; `dropped`: bytes not in the
+    spool; `decode_errors`: bytes that were no text; `last_output`: seconds after the start.
+    """
+
+    spool: Path | None = None
+    size: int = 0
+    lines: int = 0
+    tail: str = ""
+    dropped: int = 0
+    decode_errors: int = 0
+    last_output: float | None = None
+
+
+@frozen(kw_only=True)
+class SentSignal:
+    """A signal of the stop ladder: its name, seconds after the start, how many processes."""
+
+    name: str
+    at: float
+    count: int
+
+
+@frozen(kw_only=True)
+class ProcessResult:
+    """What came of one supervised command; true exactly when it was a success.
+
+    `returncode`: the leader's (negative: ended by that signal), None where there is none.
+    `started`: Unix time; `duration`: seconds. `peak_rss` (bytes) and `cpu_seconds` of the tree,
+    with `usage_source` naming where they come from. `survivors`: processes that outlived their
+    leader and were killed; `escaped`: those that could not be ended. `reason`: one clause.
+    """
+
+    outcome: Outcome
+    returncode: int | None = None
+    signal: str | None = None
+    stdout: StreamResult = field(factory=StreamResult)
+    stderr: StreamResult = field(factory=StreamResult)
+    started: float = 0.0
+    duration: float = 0.0
+    peak_rss: int | None = None
+    cpu_seconds: float | None = None
+    usage_source: str = ""
+    signals: tuple[SentSignal, ...] = ()
+    survivors: int = 0
+    escaped: tuple[int, ...] = ()
+    success: bool = False
+    reason: str = ""
+    warnings: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return self.success

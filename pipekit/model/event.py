@@ -1,0 +1,68 @@
+"""Events, and the sinks that receive them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+from attrs import field, frozen
+
+from pipekit.model.names import checked_name
+
+
+@frozen(kw_only=True)
+class Event:
+    """One line of a run's journal.
+
+    `seq` counts from 1 without gaps; `stage` is a stage's name or `pipeline`, `lifecycle`, `sink`,
+    `plugin`; `event` a word of the vocabulary (docs/reference/events.md); `timestamp` ISO 8601
+    with the zone's offset; `data` only JSON values.
+    """
+
+    run_id: str
+    seq: int
+    stage: str
+    event: str
+    timestamp: str
+    msg: str
+    data: Mapping[str, Any] = field(factory=dict)
+
+    def record(self) -> dict[str, Any]:
+        """The event as it stands in the journal."""
+        return {
+            "v": 1,
+            "run_id": self.run_id,
+            "seq": self.seq,
+            "stage": self.stage,
+            "event": self.event,
+            "timestamp": self.timestamp,
+            "msg": self.msg,
+            "data": dict(self.data),
+        }
+
+
+Emit = Callable[[Event], None]
+
+
+@frozen(kw_only=True)
+class SinkContext:
+    """What a sink gets to know when it is opened, before the first event."""
+
+    run_id: str
+    root: Path
+    logs: Path
+
+
+@frozen
+class EventSink:
+    """A receiver of events: `open(ctx, settings)` is a context manager that yields `emit(event)`.
+
+    `emit` is called in a thread of the sink's own, one event at a time, in order. A sink that
+    raises, blocks or is slow is reported and dropped; it never changes a run.
+    """
+
+    name: str = field(validator=checked_name)
+    open: Callable[[SinkContext, Any], AbstractContextManager[Emit]]
+    settings: type | None = None
