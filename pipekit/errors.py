@@ -1,13 +1,13 @@
 """The error tree of pipekit, each error with the exit code of the command that meets it.
 
-    PipekitError               3   something pipekit has to say itself
-      UsageError              64   a command used in a way it cannot work
-      DefinitionError          3   a record (command, task, stage, ...) that cannot be right
-      ConfigError              3   pipekit.toml, environment or flags; holds every problem found
-      PluginError              3   a plugin that cannot be used
-        MissingStageError      3   a configured stage that no installed plugin offers
-      StorageError             3   the ledger, the journal or the lock cannot be used
-        LockHeldError         75   another run holds the lock
+PipekitError               3   something pipekit has to say itself
+  UsageError              64   a command used in a way it cannot work
+  DefinitionError          3   a record (command, task, stage, ...) that cannot be right
+  ConfigError              3   pipekit.toml, environment or flags; holds every problem found
+  PluginError              3   a plugin that cannot be used
+    MissingStageError      3   a configured stage that no installed plugin offers
+  StorageError             3   the ledger, the journal or the lock cannot be used
+    LockHeldError         75   another run holds the lock
 """
 
 from __future__ import annotations

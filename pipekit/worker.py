@@ -204,7 +204,9 @@ class Report:
         signature: Signature | None,
         **more: Any,
     ) -> None:
-        self._write(verb, path=os.fspath(path), fingerprint=fingerprint, signature=signature, **more)
+        self._write(
+            verb, path=os.fspath(path), fingerprint=fingerprint, signature=signature, **more
+        )
 
     def _write(self, verb: str, **fields: Any) -> None:
         """One `write` a line on a descriptor that appends, so that writers do not mix."""

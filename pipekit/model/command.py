@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Callable, Mapping
 from enum import StrEnum
@@ -32,6 +33,12 @@ def _argv(value: object) -> tuple[str, ...]:
     return tuple(str(word) for word in value)  # type: ignore[attr-defined]  # any iterable
 
 
+def _texts(value: object) -> tuple[str, ...]:
+    if isinstance(value, str | bytes):
+        raise DefinitionError("redact is a sequence of texts, not one string")
+    return tuple(str(text) for text in value)  # type: ignore[attr-defined]  # any iterable
+
+
 def _seconds(instance: object, attribute: object, value: float | None) -> None:
     if value is not None and not value >= 0:
         name = getattr(attribute, "name", "value")
@@ -53,23 +60,24 @@ class Command:
     predicate on such a line) declare the work complete before the exit; `completed_ok` says that
     this counts as success. `redact`: texts replaced by `***` in everything that is kept.
 
-    Raises DefinitionError for an empty argv, a NUL character, or a negative time.
+    Raises DefinitionError for an empty argv, a NUL character, a negative time, a pattern that is no
+    regular expression, or an unknown encoding.
     """
 
     argv: tuple[str, ...] = field(converter=_argv)
-    cwd: Path | None = None
+    cwd: Path | None = field(default=None)
     env: Mapping[str, str] = field(factory=dict)
     stdin: bytes | None = field(default=None, repr=False)
     timeout: float | None = field(default=None, validator=_seconds)
     hang_timeout: float | None = field(default=None, validator=_seconds)
     grace: float = field(default=10.0, validator=_seconds)
     linger: float = field(default=5.0, validator=_seconds)
-    done_pattern: str | None = None
+    done_pattern: str | None = field(default=None)
     done: Callable[[str], bool] | None = None
     completed_ok: bool = False
     activity: Path | None = None
-    encoding: str = "utf-8"
-    redact: tuple[str, ...] = field(default=(), converter=tuple, repr=False)
+    encoding: str = field(default="utf-8")
+    redact: tuple[str, ...] = field(default=(), converter=_texts, repr=False)
     merge_stderr: bool = False
 
     @classmethod
@@ -93,6 +101,29 @@ class Command:
         for name, text in value.items():
             if not name or "=" in name or "\0" in name or "\0" in text:
                 raise DefinitionError(f"env: {name!r} cannot be an environment variable")
+
+    @cwd.validator
+    def _check_cwd(self, _attribute: object, value: Path | None) -> None:
+        if value is not None and "\0" in str(value):
+            raise DefinitionError("cwd holds a NUL character, which no folder's name can")
+
+    @done_pattern.validator
+    def _check_pattern(self, _attribute: object, value: str | None) -> None:
+        try:
+            re.compile(value or "")
+        except re.error as error:
+            raise DefinitionError(
+                f"done_pattern {value!r} is no regular expression: {error}"
+            ) from None
+
+    @encoding.validator
+    def _check_encoding(self, _attribute: object, value: str) -> None:
+        try:
+            b"".decode(value)
+        except LookupError:
+            raise DefinitionError(
+                f"encoding {value!r} is not known; for example utf-8 or cp1252"
+            ) from None
 
 
 @frozen(kw_only=True)
@@ -129,7 +160,8 @@ class ProcessResult:
     `returncode`: the leader's (negative: ended by that signal), None where there is none.
     `started`: Unix time; `duration`: seconds. `peak_rss` (bytes) and `cpu_seconds` of the tree,
     with `usage_source` naming where they come from. `survivors`: processes that outlived their
-    leader and were killed; `escaped`: those that could not be ended. `reason`: one clause.
+    leader and were killed; `escaped`: those that could not be ended. `out_of_memory`: the leader
+    was killed while the kernel's out-of-memory killer was at work. `reason`: one clause.
     """
 
     outcome: Outcome
@@ -145,6 +177,7 @@ class ProcessResult:
     signals: tuple[SentSignal, ...] = ()
     survivors: int = 0
     escaped: tuple[int, ...] = ()
+    out_of_memory: bool = False
     success: bool = False
     reason: str = ""
     warnings: tuple[str, ...] = ()

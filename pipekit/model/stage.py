@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
@@ -54,6 +54,11 @@ def satisfies(status: StageStatus, least: str) -> bool:
     return least == "any" or _RANK.get(status, 0) >= _RANK[StageStatus(least)]
 
 
+def _tuple(values: Iterable[Any]) -> tuple[Any, ...]:
+    """`tuple`, in a form that type checkers accept as a converter."""
+    return tuple(values)
+
+
 @frozen(kw_only=True)
 class Task:
     """One supervised command of a stage.
@@ -66,10 +71,10 @@ class Task:
 
     name: str = field()
     command: Command = field()
-    units: tuple[str, ...] = field(default=(), converter=tuple)
-    inputs: tuple[str, ...] = field(default=(), converter=tuple)
-    outputs: tuple[str, ...] = field(default=(), converter=tuple)
-    after: tuple[str, ...] = field(default=(), converter=tuple)
+    units: tuple[str, ...] = field(default=(), converter=_tuple)
+    inputs: tuple[str, ...] = field(default=(), converter=_tuple)
+    outputs: tuple[str, ...] = field(default=(), converter=_tuple)
+    after: tuple[str, ...] = field(default=(), converter=_tuple)
     cores: int = 1
 
     @name.validator
@@ -90,12 +95,12 @@ class StagePlan:
     """
 
     reason: str
-    tasks: tuple[Task, ...] = field(default=(), converter=tuple)
-    inputs: tuple[Input, ...] = field(default=(), converter=tuple)
-    holds: tuple[str, ...] = field(default=(), converter=tuple)
-    waiting: tuple[str, ...] = field(default=(), converter=tuple)
-    rejected: tuple[Consumption, ...] = field(default=(), converter=tuple)
-    warnings: tuple[str, ...] = field(default=(), converter=tuple)
+    tasks: tuple[Task, ...] = field(default=(), converter=_tuple)
+    inputs: tuple[Input, ...] = field(default=(), converter=_tuple)
+    holds: tuple[str, ...] = field(default=(), converter=_tuple)
+    waiting: tuple[str, ...] = field(default=(), converter=_tuple)
+    rejected: tuple[Consumption, ...] = field(default=(), converter=_tuple)
+    warnings: tuple[str, ...] = field(default=(), converter=_tuple)
 
     @classmethod
     def skip(cls, reason: str, pending: Pending | None = None, **more: Any) -> StagePlan:
@@ -134,7 +139,7 @@ class StageSpec:
     plan: Callable[[RunContext, Any], StagePlan]
     settings: type | None = field(default=None, kw_only=True)
     after: Mapping[str, str] = field(factory=dict, kw_only=True)
-    watch: tuple[Watch, ...] = field(default=(), converter=tuple, kw_only=True)
+    watch: tuple[Watch, ...] = field(default=(), converter=_tuple, kw_only=True)
     check: Callable[[Any], Command] | None = field(default=None, kw_only=True)
 
     @after.validator

@@ -1,0 +1,128 @@
+"""EventLogger: numbers events, writes the journal first, then fans out to isolated sinks.
+
+No sink can change a run: each has its own thread and a bounded queue.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import queue
+import threading
+import time
+from typing import Any
+
+from pipekit.model.event import Event, EventSink, SinkContext
+from pipekit.storage.journal import Journal
+from pipekit.storage.runlog import RunLog
+
+QUEUE_SIZE = 10_000  # events a sink may lag behind before it is dropped
+FLUSH_SECONDS = 2.0  # that all sinks together get at the end
+_SYNCED = frozenset({"start", "success", "partial", "failure", "cancelled", "idle", "lost"})
+_END = None
+
+
+class EventLogger:
+    """`emit` from any thread; it never raises. `warnings` collects what went wrong with it."""
+
+    def __init__(self, run_id: str, journal: Journal, log: RunLog, first: int = 1) -> None:
+        self.run_id = run_id
+        self.log = log
+        self.warnings: list[str] = []
+        self._journal = journal
+        self._seq = first - 1
+        self._lock = threading.RLock()
+        self._sinks: list[_SinkThread] = []
+
+    @property
+    def healthy(self) -> bool:
+        """Whether the journal has taken every event."""
+        return self._journal.healthy
+
+    def open_sink(self, sink: EventSink, settings: Any, context: SinkContext) -> None:
+        """Start a sink in a thread of its own; it sees the events from now on."""
+        thread = _SinkThread(sink, settings, context)
+        self._sinks.append(thread)
+        thread.start()
+
+    def emit(self, stage: str, event: str, msg: str = "", **data: Any) -> None:
+        """Number, journal and hand on one event."""
+        with self._lock:
+            self._seq += 1
+            record = Event(
+                run_id=self.run_id,
+                seq=self._seq,
+                stage=stage,
+                event=event,
+                timestamp=dt.datetime.now().astimezone().isoformat(timespec="milliseconds"),
+                msg=msg,
+                data=data,
+            )
+            sync = stage == "pipeline" and event in _SYNCED
+            self._journal.append(record.record(), sync=sync)
+            self.log.event(record)
+            for sink in self._sinks:
+                sink.put(record)
+            if event not in ("dropped", *_SYNCED):
+                self._report_dropped()
+
+    def close(self) -> None:
+        """Give the sinks their time to flush, then close the journal. No event may follow."""
+        deadline = time.monotonic() + FLUSH_SECONDS
+        for sink in self._sinks:
+            sink.end()
+        for sink in self._sinks:
+            sink.join(max(deadline - time.monotonic(), 0.0))
+            problem = sink.problem or ("it did not finish in time" if sink.is_alive() else "")
+            if problem and not sink.reported:
+                self.warnings.append(f"sink {sink.name!r} was dropped: {problem}")
+        if not self._journal.healthy:
+            self.warnings.append(f"the journal is incomplete: {self._journal.problem}")
+        self._journal.close()
+        self.log.close()
+
+    def report_dropped_sinks(self) -> None:
+        """Emit what is known by now of sinks that failed; before the last event."""
+        with self._lock:
+            self._report_dropped()
+
+    def _report_dropped(self) -> None:
+        for sink in self._sinks:
+            if sink.problem and not sink.reported:
+                sink.reported = True
+                self.warnings.append(f"sink {sink.name!r} was dropped: {sink.problem}")
+                self.emit("sink", "dropped", f"{sink.name}: {sink.problem}", sink=sink.name)
+
+
+class _SinkThread(threading.Thread):
+    """One sink: opened, fed and closed in this thread; dropped at its first fault."""
+
+    def __init__(self, sink: EventSink, settings: Any, context: SinkContext) -> None:
+        super().__init__(name=sink.name, daemon=True)  # daemon: a sink that hangs cannot hold us
+        self.problem = ""
+        self.reported = False
+        self._sink = sink
+        self._settings = settings
+        self._context = context
+        self._queue: queue.Queue[Event | None] = queue.Queue(QUEUE_SIZE)
+
+    def put(self, event: Event) -> None:
+        if self.problem:
+            return
+        try:
+            self._queue.put_nowait(event)
+        except queue.Full:
+            self.problem = f"it lags {QUEUE_SIZE} events behind"
+
+    def end(self) -> None:
+        try:
+            self._queue.put_nowait(_END)
+        except queue.Full:
+            self.problem = self.problem or f"it lags {QUEUE_SIZE} events behind"
+
+    def run(self) -> None:
+        try:
+            with self._sink.open(self._context, self._settings) as emit:
+                while (event := self._queue.get()) is not _END:
+                    emit(event)
+        except (Exception, SystemExit) as error:  # the isolation boundary of sinks
+            self.problem = f"{type(error).__name__}: {error}"

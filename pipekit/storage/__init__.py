@@ -1,0 +1,1 @@
+"""What lasts between runs: files, the lock, the ledger, the journal and the audit report."""

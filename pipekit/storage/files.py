@@ -1,0 +1,201 @@
+"""FileManager: finds files by pattern and tells which are settled; atomic writing for the core.
+
+Knows nothing of stages and never deletes a file of the user's.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from pathlib import Path
+
+from pipekit.errors import UsageError
+from pipekit.model.file import FileStat
+
+_WILD = re.compile(r"[*?\[]")
+
+
+class FileManager:
+    """The regular files below a project's root.
+
+    `quiet_seconds`: how long a file must not have changed to count as settled (operation.md §6).
+    """
+
+    def __init__(self, root: Path, quiet_seconds: float = 2.0) -> None:
+        self.root = root
+        self.quiet_seconds = quiet_seconds
+        self._future: dict[str, tuple[int, ...]] = {}
+
+    def files(self, patterns: Iterable[str]) -> list[FileStat]:
+        """Regular files that match any of the patterns, sorted by path, each once.
+
+        Patterns are relative to the root, with `/`. `*` and `?` stay within a name, `**` crosses
+        folders; neither enters or names anything that starts with a dot. Links to files are
+        followed, links to folders are not entered. Raises UsageError for a pattern that leaves
+        the root.
+        """
+        found: dict[str, FileStat] = {}
+        for pattern in patterns:
+            base, matches, deep = _compiled(pattern)
+            for file in self._walk(base, deep):
+                if matches.fullmatch(file.path):
+                    found[file.path] = file
+        return sorted(found.values())
+
+    def stat(self, path: str) -> FileStat | None:
+        """One file as it is now, or None when it is not there or no regular file."""
+        try:
+            status = os.stat(self.root / path)
+        except OSError:
+            return None
+        return _file_stat(path, status) if os.path.isfile(self.root / path) else None
+
+    def settled(self, file: FileStat, now: float | None = None) -> bool:
+        """Whether nobody has changed the file for `quiet_seconds`.
+
+        The change time counts too, since copies keep old modification times. A file from the
+        future (its clock is not ours) is settled when two looks, that long apart, agree.
+        """
+        now = time.time() if now is None else now
+        age = now - max(file.mtime_ns, file.ctime_ns) / 1e9
+        if age >= self.quiet_seconds:
+            return True
+        if age >= -1:
+            return False
+        before = self._future.setdefault(file.path, (*file.signature, int(now * 1e9)))
+        if before[:-1] != file.signature:
+            self._future[file.path] = (*file.signature, int(now * 1e9))
+            return False
+        return now - before[-1] / 1e9 >= self.quiet_seconds
+
+    def seconds_until_settled(self, paths: Iterable[str], now: float | None = None) -> float:
+        """How long until the youngest of the files is settled, at most `quiet_seconds`."""
+        now = time.time() if now is None else now
+        stats = [file for file in map(self.stat, paths) if file is not None]
+        youngest = max((max(f.mtime_ns, f.ctime_ns) / 1e9 for f in stats), default=0.0)
+        return min(max(youngest + self.quiet_seconds - now, 0.0), self.quiet_seconds)
+
+    def relative(self, path: str) -> str:
+        """A path as a worker reports it, relative to the root with `/` where it lies below it."""
+        absolute = os.path.normpath(os.path.join(self.root, path))
+        try:
+            return Path(absolute).relative_to(self.root).as_posix()
+        except ValueError:
+            return absolute
+
+    def _walk(self, base: str, deep: bool) -> Iterator[FileStat]:
+        folders = [base]
+        while folders:
+            folder = folders.pop()
+            prefix = f"{folder}/" if folder else ""
+            try:
+                entries = os.scandir(os.path.join(self.root, folder))
+            except OSError:  # it does not exist, or vanished
+                continue
+            with entries:
+                for entry in entries:
+                    if entry.name.startswith("."):
+                        continue
+                    if entry.is_dir(follow_symlinks=False):
+                        if deep:
+                            folders.append(prefix + entry.name)
+                        continue
+                    file = _regular(entry, prefix + entry.name)
+                    if file is not None:
+                        yield file
+
+
+def _regular(entry: os.DirEntry[str], path: str) -> FileStat | None:
+    try:
+        if not entry.is_file():
+            return None
+        # On Windows a directory entry has no inode: ask the file itself.
+        status = entry.stat() if os.name == "posix" else os.stat(entry.path)
+        return _file_stat(path, status)
+    except OSError:  # vanished between the two looks, or a dangling link
+        return None
+
+
+def _file_stat(path: str, status: os.stat_result) -> FileStat:
+    return FileStat(
+        path,
+        status.st_dev,
+        status.st_ino,
+        status.st_size,
+        status.st_mtime_ns,
+        status.st_ctime_ns,
+    )
+
+
+@lru_cache(maxsize=256)
+def _compiled(pattern: str) -> tuple[str, re.Pattern[str], bool]:
+    """The folder to start in, the regular expression of whole paths, and whether to go deeper."""
+    normal = os.path.normpath(pattern).replace(os.sep, "/") if pattern else ""
+    if not normal or normal == "." or normal.startswith(("/", "../")) or normal == "..":
+        raise UsageError(f"the pattern {pattern!r} must name files below the project's folder")
+    parts = normal.split("/")
+    fixed = 0
+    while fixed < len(parts) - 1 and not _WILD.search(parts[fixed]):
+        fixed += 1
+    expression = "".join(
+        _folder(part) if index < len(parts) - 1 else _name(part) for index, part in enumerate(parts)
+    )
+    return "/".join(parts[:fixed]), re.compile(expression), len(parts) - fixed > 1 or "**" in normal
+
+
+def _folder(part: str) -> str:
+    return "(?:[^/]+/)*" if part == "**" else f"{_translate(part)}/"
+
+
+def _name(part: str) -> str:
+    return ".*" if part == "**" else _translate(part)
+
+
+def _translate(part: str) -> str:
+    """One component of a pattern as a regular expression: `*`, `?`, `[abc]`, `[!abc]`."""
+    pieces = re.split(r"(\*+|\?|\[[^\]]+\])", part)
+    return "".join(_piece(piece) for piece in pieces)
+
+
+def _piece(piece: str) -> str:
+    if piece.startswith("*"):
+        return "[^/]*"
+    if piece == "?":
+        return "[^/]"
+    if piece.startswith("[") and piece.endswith("]") and len(piece) > 2:
+        inner = piece[1:-1].replace("\\", "\\\\")
+        return f"[^{inner[1:]}]" if inner.startswith("!") else f"[{inner}]"
+    return re.escape(piece)
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Replace a file so that a reader, or a crash, sees all of the old or all of the new.
+
+    Temporary file in the same folder, synced, renamed; then the folder is synced. Raises OSError.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with open(temporary, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make renames in a folder last; Windows does so by itself and has no call for it."""
+    if os.name != "posix":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

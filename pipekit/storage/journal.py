@@ -1,0 +1,78 @@
+"""The journal: one JSON object a line, appended with one write each; knows nothing of sinks."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+_BLOCK = 64 * 1024
+
+
+class Journal:
+    """Appends records to a JSONL file whose tail is repaired when it is opened.
+
+    `append` never raises: `healthy` turns False, with the reason in `problem`, when a record could
+    not be written. Opening raises OSError.
+    """
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_CLOEXEC", 0)
+        self.path = path
+        self.problem = ""
+        self._descriptor = os.open(path, flags, 0o644)
+        _drop_torn_line(self._descriptor)
+
+    @property
+    def healthy(self) -> bool:
+        """Whether every record so far was written whole."""
+        return not self.problem
+
+    def append(self, record: Mapping[str, Any], *, sync: bool = False) -> None:
+        """Write one record; with `sync` it is on the disk when this returns."""
+        line = json.dumps(record, ensure_ascii=False, default=str).encode() + b"\n"
+        try:
+            written = os.write(self._descriptor, line)
+            if written != len(line):
+                os.ftruncate(self._descriptor, os.fstat(self._descriptor).st_size - written)
+                raise OSError("the disk is full")  # a short write on a file means just that
+            if sync:
+                os.fsync(self._descriptor)
+        except OSError as error:
+            self.problem = f"{self.path.name}: {error.strerror or error}"
+
+    def close(self) -> None:
+        """Close the file; nothing is buffered."""
+        os.close(self._descriptor)
+
+
+def _drop_torn_line(descriptor: int) -> None:
+    """Cut off what a killed writer left after the last newline."""
+    end = size = os.fstat(descriptor).st_size
+    while end > 0:
+        start = max(end - _BLOCK, 0)
+        os.lseek(descriptor, start, os.SEEK_SET)
+        newline = os.read(descriptor, end - start).rfind(b"\n")
+        if newline >= 0:
+            end = start + newline + 1
+            break
+        end = start
+    if end != size:
+        os.ftruncate(descriptor, end)
+
+
+def read_journal(path: Path) -> Iterator[dict[str, Any]]:
+    """The records of a journal; a torn last line is passed over. Raises OSError."""
+    with open(path, "rb") as file:
+        for line in file:
+            if not line.endswith(b"\n"):
+                return
+            try:
+                record = json.loads(line)
+            except ValueError:
+                continue
+            if isinstance(record, dict):
+                yield record

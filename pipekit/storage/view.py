@@ -1,0 +1,95 @@
+"""What one stage's plan may see of ledger and files; it changes neither."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+
+from pipekit.model.file import (
+    Consumption,
+    ContentState,
+    FileStat,
+    Input,
+    Pending,
+    Published,
+    Why,
+)
+from pipekit.storage.files import FileManager
+from pipekit.storage.ledger import Known, Ledger, signature_text
+
+
+class LedgerStageView:
+    """A `StageView` of one stage; without a ledger (a project that never ran) all is pending.
+
+    `settings`: the digest of the stage's own settings; `digest` makes one of any settings object.
+    `version`: of the plugin, since a newer one may be able to read what an older one rejected.
+    """
+
+    def __init__(
+        self,
+        files: FileManager,
+        ledger: Ledger | None,
+        stage: str,
+        *,
+        version: str,
+        settings: str,
+        digest: Callable[[object], str],
+    ) -> None:
+        self._files = files
+        self._ledger = ledger
+        self._stage = stage
+        self._version = version
+        self._settings = settings
+        self._digest = digest
+        self._known: dict[str, Known] | None = None
+
+    def files(self, patterns: tuple[str, ...]) -> list[FileStat]:
+        """See RunContext.files."""
+        return self._files.files(patterns)
+
+    def pending(
+        self, files: Iterable[FileStat], settings: object | None, *, growing: bool, force: bool
+    ) -> Pending:
+        """See RunContext.pending."""
+        digest = self._settings if settings is None else self._digest(settings)
+        if self._known is None:
+            self._known = self._ledger.known(self._stage) if self._ledger else {}
+        inputs, waiting, rejected, unchanged = [], [], [], 0
+        for file in files:
+            known = self._known.get(file.path)
+            why = Why.NEW if known is None else self._why(file, known, digest)
+            if why is None and not (force and known and known.state != ContentState.REJECTED):
+                if known and known.state == ContentState.REJECTED:
+                    rejected.append(self._consumption(file.path))
+                else:
+                    unchanged += 1
+            elif not growing and not self._files.settled(file):
+                waiting.append(file.path)
+            else:
+                before = None if known is None else self._consumption(file.path)
+                inputs.append(Input(file, why or Why.FORCED, digest, before))
+        return Pending(
+            inputs=tuple(inputs),
+            waiting=tuple(waiting),
+            rejected=tuple(c for c in rejected if c is not None),
+            known=unchanged,
+        )
+
+    def consumed(self) -> Mapping[str, Consumption]:
+        """See RunContext.consumed."""
+        return self._ledger.consumptions(self._stage) if self._ledger else {}
+
+    def published(self, stage: str) -> tuple[Published, ...]:
+        """See RunContext.published."""
+        return self._ledger.published(stage) if self._ledger else ()
+
+    def _why(self, file: FileStat, known: Known, digest: str) -> Why | None:
+        if known.signature != signature_text(file.signature):
+            return Why.CHANGED
+        if known.settings != digest:
+            return Why.SETTINGS
+        if known.state == ContentState.REJECTED and known.version != self._version:
+            return Why.CHANGED
+        return Why.PART if known.state == ContentState.PART else None
+
+    def _consumption(self, path: str) -> Consumption | None:
+        return self._ledger.consumption(self._stage, path) if self._ledger else None
