@@ -1,0 +1,1 @@
+"""The analyzer: a pipekit stage for breakout analysis, instrument by instrument."""

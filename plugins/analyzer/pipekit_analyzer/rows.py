@@ -1,0 +1,180 @@
+"""Results as a Parquet file: the schema, the columns, and how a file is published whole.
+
+Knows what an outcome is and how it is written; nothing of how it came about.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Sequence
+from datetime import date
+from typing import Any, NamedTuple
+
+import numpy as np  # noqa: TID253  # a module of the worker's, never imported by a plan
+import pyarrow as pa  # noqa: TID253  # as above
+from numpy.typing import NDArray  # noqa: TID253  # as above
+from pyarrow.parquet import ParquetWriter  # noqa: TID253  # as above
+
+from pipekit.worker import fingerprint
+from pipekit_analyzer.instruments import Instrument
+from pipekit_analyzer.sessions import Slot
+from pipekit_analyzer.strategy import LONG, NO_ROW, NO_TRADE, RESULTS, SHORT, Bars, Outcome
+
+_DIRECTIONS = {LONG: "Long", SHORT: "Short"}
+_EPOCH = date(1970, 1, 1).toordinal()
+
+
+class Computed(NamedTuple):
+    """One variant's outcomes over dates and slots."""
+
+    variant: str
+    asked: Sequence[tuple[date, Slot]]
+    outcome: Outcome
+
+
+def schema(zone: str) -> pa.Schema:
+    """The columns of a result file (data, §2.3); times in the exchange's zone."""
+    texts = ("variant", "session", "slot", "stream", "instrument", "direction", "result")
+    types = dict.fromkeys(texts, pa.string())
+    types |= {"date": pa.date32(), "range_bars": pa.int64()}
+    types |= dict.fromkeys(("entry_time", "exit_time"), pa.timestamp("us", zone))
+    names = (
+        "variant date session slot stream instrument direction result entry_time exit_time "
+        "entry_price exit_price stop_distance target peak range_high range_low range_size "
+        "range_bars profit profit_usd"
+    )
+    return pa.schema([(name, types.get(name, pa.float64())) for name in names.split()])
+
+
+def table(
+    computed: Iterable[Computed],
+    bars: Bars,
+    instrument: Instrument,
+    targets: dict[str, int],
+    zone: str,
+) -> pa.Table:
+    """All variants' rows; `targets` are in ticks, by variant. Variants come in their order."""
+    form = schema(zone)
+    parts = [
+        pa.Table.from_arrays(
+            _columns(one, bars, instrument, targets[one.variant], zone), schema=form
+        )
+        for one in computed
+    ]
+    return pa.concat_tables(parts)
+
+
+def _columns(
+    computed: Computed, bars: Bars, instrument: Instrument, target: int, zone: str
+) -> list[pa.Array]:
+    kept = np.flatnonzero(computed.outcome.result != NO_ROW)
+    o = Outcome(*(column[kept] for column in computed.outcome))
+    asked = [computed.asked[i] for i in kept.tolist()]
+    traded, closed = o.result != NO_TRADE, o.exit_bar >= 0
+    points = instrument.points
+    return [
+        _texts([computed.variant] * len(kept)),
+        _days([day for day, _ in asked]),
+        _texts([slot.session for _, slot in asked]),
+        _texts([slot.key[1] for _, slot in asked]),
+        _texts([slot.stream.replace("{I}", instrument.name) for _, slot in asked]),
+        _texts([instrument.name] * len(kept)),
+        _texts([_DIRECTIONS.get(direction) for direction in o.direction.tolist()]),
+        _texts([RESULTS[result] for result in o.result.tolist()]),
+        _times(bars, o.entry_bar, traded, zone),
+        _times(bars, o.exit_bar, closed, zone),
+        _floats(points(o.entry), traded),
+        _floats(points(o.exit), closed),
+        _floats(points(o.stop)),
+        _floats(points(np.full(len(kept), target, np.int64))),
+        _floats(points(o.peak), traded),
+        _floats(points(o.range_high)),
+        _floats(points(o.range_low)),
+        _floats(points(o.range_high - o.range_low)),
+        _fixed(pa.int64(), o.range_bars),
+        _floats(points(o.profit)),
+        _floats(instrument.usd(o.profit)),
+    ]
+
+
+# Arrays are built from buffers: `pa.array` of Python values imports pandas where it is installed.
+
+
+def _texts(values: Sequence[str | None]) -> pa.Array:
+    encoded = [(value or "").encode() for value in values]
+    ends = np.cumsum([0, *map(len, encoded)], dtype=np.int32)
+    valid = _bits(np.array([value is not None for value in values], np.bool_))
+    buffers = [valid, pa.py_buffer(ends.tobytes()), pa.py_buffer(b"".join(encoded))]
+    return pa.Array.from_buffers(pa.string(), len(values), buffers)
+
+
+def _days(days: Sequence[date]) -> pa.Array:
+    return _fixed(pa.date32(), np.array([day.toordinal() - _EPOCH for day in days], np.int32))
+
+
+def _times(
+    bars: Bars, positions: NDArray[np.int64], valid: NDArray[np.bool_], zone: str
+) -> pa.Array:
+    stamps = np.zeros(len(positions), np.int64)
+    stamps[valid] = bars.time[positions[valid]]
+    return _fixed(pa.timestamp("us", zone), stamps, valid)
+
+
+def _floats(values: NDArray[np.float64], valid: NDArray[np.bool_] | None = None) -> pa.Array:
+    return _fixed(pa.float64(), values, valid)
+
+
+def _fixed(type: pa.DataType, values: Any, valid: NDArray[np.bool_] | None = None) -> pa.Array:
+    if valid is not None:
+        values = np.where(valid, values, 0).astype(values.dtype)
+    buffers = [None if valid is None else _bits(valid), pa.py_buffer(values.tobytes())]
+    return pa.Array.from_buffers(type, len(values), buffers)
+
+
+def _bits(valid: NDArray[np.bool_]) -> pa.Buffer | None:
+    return None if valid.all() else pa.py_buffer(np.packbits(valid, bitorder="little").tobytes())
+
+
+def publish(path: str, rows: pa.Table, metadata: dict[str, Any]) -> str:
+    """Write a result file under its name, whole or not at all, and return its fingerprint.
+
+    `metadata`: JSON values, stored under `pipekit.` and their names. Raises OSError.
+    """
+    texts = {f"pipekit.{name}": _json(value) for name, value in metadata.items()}
+    rows = rows.replace_schema_metadata(texts)
+    folder, name = os.path.split(path)
+    os.makedirs(folder, exist_ok=True)
+    temporary = os.path.join(folder, f".{name}.{os.getpid()}.tmp")
+    try:
+        with open(temporary, "wb") as file:
+            with ParquetWriter(
+                file, rows.schema, compression="zstd", compression_level=1
+            ) as writer:
+                writer.write_table(rows)
+            file.flush()
+            os.fsync(file.fileno())
+        digest = fingerprint(temporary)
+        os.replace(temporary, path)
+    except BaseException:
+        if os.path.exists(temporary):
+            os.unlink(temporary)
+        raise
+    _sync(folder)
+    _sync(os.path.dirname(folder))
+    return digest
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"))
+
+
+def _sync(folder: str) -> None:
+    """Make a folder's entries last; Windows has no way to ask for that, and needs none."""
+    if os.name == "nt":
+        return
+    descriptor = os.open(folder or ".", os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,188 @@
+"""Which dates and slots a run has to compute, and how a result file says so.
+
+Knows no files and no bars. A set of dates is a sorted tuple of disjoint `Span`s. The form in which
+a scope is written is part of the contract with whoever merges the results
+(docs/reference: scope of a run file).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import date, timedelta
+from typing import Any, NamedTuple
+
+from pipekit_analyzer.sessions import LONGEST_WINDOW, Exchange, Slot, expiry_day
+
+VERSION = 1
+EVERYTHING = "*"
+_DAY = timedelta(days=1)
+
+
+class Span(NamedTuple):
+    """Dates from `first` to `last`, both included."""
+
+    first: date
+    last: date
+
+
+Dates = tuple[Span, ...]
+ALWAYS: Dates = (Span(date.min, date.max),)
+
+
+class Part(NamedTuple):
+    """A product of slots and dates, for every variant of the run.
+
+    `slots` None: whatever stands in these dates, of any variant and slot, today's or not.
+    """
+
+    slots: tuple[Slot, ...] | None
+    dates: Dates
+
+
+Scope = tuple[Part, ...]
+
+
+class Ends(NamedTuple):
+    """The times of an instrument's last bar, before and now (None: there is none)."""
+
+    before: int | None
+    now: int | None
+
+
+def everything(taken: Dates = ()) -> Scope:
+    """All there is and was, but for dates that need bars of `taken` days, which are in no file."""
+    return (Part(None, _without(ALWAYS, _reaching(taken))),)
+
+
+def affected(exchange: Exchange, changed: set[date], ends: Ends, taken: Dates = ()) -> Scope:
+    """What changed days and newly reached times make worth computing again (rules, §2.4).
+
+    Every slot whose window meets a changed day, and every slot whose expiry lies after the last
+    bar as it was (or as it is, should bars have vanished). Nothing where no day has changed.
+    """
+    if not changed:
+        return ()
+    if ends.before is None or ends.now is None:
+        return everything(taken)
+    met = {day for changed_day in changed for day in _meeting(changed_day)}
+    met = {day for day in met if exchange.trades_on(day)}
+    groups: dict[Dates, list[Slot]] = {}
+    for slot in exchange.slots:
+        dates = _spans(met | set(_unexpired(exchange, slot, ends)))
+        groups.setdefault(_without(dates, _reaching(taken)), []).append(slot)
+    return tuple(Part(tuple(slots), dates) for dates, slots in groups.items() if dates)
+
+
+def restricted(scope: Scope, first: date, last: date) -> Scope:
+    """The scope's dates from `first` to `last`, both included."""
+    outside = _spans_outside(first, last)
+    parts = (Part(part.slots, _without(part.dates, outside)) for part in scope)
+    return tuple(part for part in parts if part.dates)
+
+
+def changed_days(before: Mapping[str, str], now: Mapping[str, str]) -> set[date]:
+    """The days whose digest is new, other, or gone; days and digests as ISO dates and texts."""
+    names = {day for day in before.keys() | now.keys() if before.get(day) != now.get(day)}
+    return {date.fromisoformat(day) for day in names}
+
+
+def wanted(scope: Scope, exchange: Exchange, first: date, last: date) -> list[tuple[date, Slot]]:
+    """The dates and slots to compute, in order; data lie between `first` and `last`."""
+    found = {
+        (day, slot)
+        for part in scope
+        for day in _days(_without(part.dates, _spans_outside(first, last)))
+        if exchange.trades_on(day)
+        for slot in (exchange.slots if part.slots is None else part.slots)
+    }
+    return sorted(found)
+
+
+def months_read(days: Iterable[date]) -> set[str]:
+    """The months, as `2013-10`, that hold the windows of these slot dates."""
+    return {f"{day:%Y-%m}" for first in days for day in _days((Span(first, expiry_day(first)),))}
+
+
+def month_span(month: str) -> Span:
+    """The days of a month given as `2013-10`."""
+    first = date.fromisoformat(f"{month}-01")
+    return Span(first, (first + 31 * _DAY).replace(day=1) - _DAY)
+
+
+def record(scope: Scope, name: str, variants: Iterable[str]) -> dict[str, Any]:
+    """The scope as a result file's metadata state it; see the module's text."""
+    names = sorted(variants)
+    return {
+        "version": VERSION,
+        "instrument": name,
+        "parts": [
+            {
+                "variants": EVERYTHING if part.slots is None else names,
+                "slots": EVERYTHING if part.slots is None else [list(s.key) for s in part.slots],
+                "dates": [[span.first.isoformat(), span.last.isoformat()] for span in part.dates],
+            }
+            for part in scope
+        ],
+    }
+
+
+def _meeting(changed: date) -> Iterator[date]:
+    """The slot dates whose windows meet a day: from its own back to the last one that expires."""
+    for back in range(LONGEST_WINDOW + 1):
+        day = changed - back * _DAY
+        if expiry_day(day) >= changed:
+            yield day
+
+
+def _unexpired(exchange: Exchange, slot: Slot, ends: Ends) -> Iterator[date]:
+    assert ends.before is not None
+    assert ends.now is not None
+    earlier, later = sorted((ends.before, ends.now))
+    first = exchange.day_of(earlier) - LONGEST_WINDOW * _DAY
+    for day in _days((Span(first, exchange.day_of(later)),)):
+        if exchange.trades_on(day) and exchange.expiry(day, slot) > earlier:
+            yield day
+
+
+def _reaching(taken: Dates) -> Dates:
+    """The slot dates whose windows meet any of these days."""
+    near = {day for span in taken for day in _meeting(span.first)}
+    return _spans(near | set(_days(taken)))
+
+
+def _days(dates: Dates) -> Iterator[date]:
+    for first, last in dates:
+        for ordinal in range(first.toordinal(), last.toordinal() + 1):
+            yield date.fromordinal(ordinal)
+
+
+def _spans(days: set[date]) -> Dates:
+    spans: list[Span] = []
+    for day in sorted(days):
+        if spans and spans[-1].last + _DAY == day:
+            spans[-1] = Span(spans[-1].first, day)
+        else:
+            spans.append(Span(day, day))
+    return tuple(spans)
+
+
+def _spans_outside(first: date, last: date) -> Dates:
+    before = (Span(date.min, first - _DAY),) if first > date.min else ()
+    after = (Span(last + _DAY, date.max),) if last < date.max else ()
+    return before + after
+
+
+def _without(dates: Dates, others: Dates) -> Dates:
+    for other in others:
+        dates = tuple(part for span in dates for part in _cut(span, other))
+    return dates
+
+
+def _cut(span: Span, other: Span) -> Iterator[Span]:
+    if other.last < span.first or span.last < other.first:
+        yield span
+        return
+    if span.first < other.first:
+        yield Span(span.first, other.first - _DAY)
+    if other.last < span.last:
+        yield Span(other.last + _DAY, span.last)

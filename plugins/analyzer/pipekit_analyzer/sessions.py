@@ -1,0 +1,127 @@
+"""Exchange time: which days are traded, and when a slot's window starts, closes and expires.
+
+Knows no bars. All arithmetic is done on naive exchange-local times, which are then localised: date
+arithmetic on aware times once put autumn Fridays on Sunday.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from typing import TYPE_CHECKING, Any, NamedTuple
+from zoneinfo import ZoneInfo
+
+if TYPE_CHECKING:
+    from pipekit_analyzer.strategy import Windows
+
+WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+FRIDAY = 4
+LONGEST_WINDOW = 3  # days from a slot's date to its expiry: Friday to Monday
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+class Slot(NamedTuple):
+    """A time of day at which orders are placed; sorts by session, then time."""
+
+    session: str
+    slot: time
+    start: time
+    stream: str  # with `{I}` for the instrument
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Session and slot as they are written out: `("S1", "07:30")`."""
+        return self.session, clock(self.slot)
+
+
+class Exchange(NamedTuple):
+    """The exchange's zone and habits. `days` are weekdays, Monday is 0."""
+
+    zone: tzinfo
+    days: frozenset[int]
+    latest_entry: time
+    slots: tuple[Slot, ...]
+
+    def trades_on(self, day: date) -> bool:
+        """Whether slots of this date are analysed."""
+        return day.weekday() in self.days
+
+    def instant(self, day: date, at: time) -> int:
+        """Microseconds of UTC.
+
+        A time that a clock change skips moves on by the gap (02:30 means 03:30); of a time that
+        comes twice the first is meant.
+        """
+        local = datetime.combine(day, at, self.zone)  # fold=0 means exactly this
+        return (local - _EPOCH) // _MICROSECOND
+
+    def day_of(self, instant: int) -> date:
+        """The exchange-local date of an instant."""
+        return moment(instant).astimezone(self.zone).date()
+
+    def expiry(self, day: date, slot: Slot) -> int:
+        """When a trade of this date and slot ends at the latest: the bar then does not count."""
+        return self.instant(expiry_day(day), slot.slot)
+
+    def windows(self, wanted: Iterable[tuple[date, Slot]]) -> Windows:
+        """The windows of dates and slots, as arrays in the order given."""
+        import numpy as np
+
+        from pipekit_analyzer.strategy import Windows
+
+        edges = [
+            (
+                self.instant(day, slot.start),
+                self.instant(day, slot.slot),
+                self.instant(day, self.latest_entry),
+                self.expiry(day, slot),
+            )
+            for day, slot in wanted
+        ]
+        return Windows(*np.array(edges, np.int64).reshape(-1, 4).T)
+
+
+def expiry_day(day: date) -> date:
+    """The next calendar day; after a Friday, Monday."""
+    return day + timedelta(days=LONGEST_WINDOW if day.weekday() == FRIDAY else 1)
+
+
+def exchange(strategy: dict[str, Any]) -> Exchange:
+    """From the strategy's settings as a request carries them (`settings.strategy_record`)."""
+    slots = sorted(
+        Slot(
+            session["name"],
+            time.fromisoformat(at),
+            time.fromisoformat(session["start"]),
+            session["stream"],
+        )
+        for session in strategy["sessions"]
+        for at in session["slots"]
+    )
+    return Exchange(
+        ZoneInfo(strategy["timezone"]),
+        frozenset(WEEKDAYS.index(name) for name in strategy["days"]),
+        time.fromisoformat(strategy["latest_entry"]),
+        tuple(slots),
+    )
+
+
+def clock(at: time) -> str:
+    """A time of day as it is written out: `07:30`, with seconds only where there are some."""
+    return at.isoformat("auto" if at.second or at.microsecond else "minutes")
+
+
+def moment(instant: int) -> datetime:
+    """An instant (microseconds of UTC) as an aware time."""
+    return _EPOCH + timedelta(microseconds=instant)
+
+
+def instant_of(text: str) -> int:
+    """An ISO 8601 time with its offset as microseconds of UTC. Raises ValueError without one."""
+    parsed = datetime.fromisoformat(text)
+    if parsed.tzinfo is None:
+        raise ValueError(
+            f"{text!r} names no zone: end it with Z or an offset, as in 2013-10-11T15:00:00-05:00"
+        )
+    return (parsed - _EPOCH) // _MICROSECOND

@@ -1,0 +1,255 @@
+"""The analyzer's process: reads a request, computes instruments, publishes and reports.
+
+Knows what the plan asked for; decides nothing of what is to be done beyond the request.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Iterable, Mapping
+from datetime import date
+from typing import Any, NamedTuple
+
+from pipekit.worker import ABSENT, report, request
+from pipekit_analyzer import bars as reading
+from pipekit_analyzer import quality, rows, scope
+from pipekit_analyzer.bars import Month, RefusedError
+from pipekit_analyzer.instruments import Instrument, InstrumentError, instrument
+from pipekit_analyzer.scope import Scope
+from pipekit_analyzer.sessions import Exchange, Slot, exchange, instant_of
+from pipekit_analyzer.strategy import Bars, Data, Rules, analyse
+
+
+class Demand(NamedTuple):
+    """What a request says for all instruments. `dates`: the slot dates asked for, or None."""
+
+    folder: str
+    strategy: dict[str, Any]
+    exchange: Exchange
+    as_of: int | None
+    dates: tuple[date, date] | None
+
+
+class Found(NamedTuple):
+    """One instrument's months and bars, and what is to be computed of them."""
+
+    instrument: Instrument
+    scope: Scope
+    asked: list[tuple[date, Slot]]
+    read: list[Month]
+    bars: Bars
+    off_grid: int
+    data: Data
+
+
+def main(words: list[str]) -> int:
+    """Do what standard input asks for; `--check` only shows that everything can be imported."""
+    if words == ["--check"]:
+        return 0
+    asked = request()
+    demand = _demand(asked)
+    jobs = iter(asked["instruments"])
+    lock = threading.Lock()
+
+    def work() -> None:
+        while True:
+            with lock:
+                job = next(jobs, None)
+            if job is None:
+                return
+            run_unit(job, demand)
+
+    count = min(asked["workers"], len(asked["instruments"]))
+    others = [threading.Thread(target=work) for _ in range(count - 1)]
+    for thread in others:
+        thread.start()
+    work()
+    for thread in others:
+        thread.join()
+    return 0
+
+
+def _demand(asked: Mapping[str, Any]) -> Demand:
+    strategy = asked["strategy"]
+    dates = asked["dates"] and tuple(date.fromisoformat(day) for day in asked["dates"])
+    as_of = instant_of(strategy["as_of"]) if strategy["as_of"] else None
+    folder = f"{asked['runs']}/{asked['run_id']}"
+    return Demand(folder, strategy, exchange(strategy), as_of, dates)
+
+
+def run_unit(job: Mapping[str, Any], demand: Demand) -> None:
+    """One instrument: its results are published and its inputs consumed, or it fails as a whole.
+
+    Pending files that cannot be used are rejected, so that they are not tried again as they are.
+    """
+    refused: tuple[reading.Refusal, ...] = ()
+    with report.unit(job["name"]):
+        try:
+            _run(job, demand)
+        except InstrumentError as error:
+            openings = [reading.identify(path) for path in _pending(job)]
+            refused = tuple(reading.Refusal(opening, str(error)) for opening in openings)
+            raise
+        except RefusedError as error:
+            refused = error.refusals
+            raise
+    for file, reason in refused:
+        if file.path in _pending(job):
+            report.rejected(file.path, reason, file.fingerprint, file.signature)
+
+
+def _run(job: Mapping[str, Any], demand: Demand) -> None:
+    if job["parameters"] is None:
+        raise InstrumentError(job["refusal"])
+    parameters = instrument(job["name"], job["parameters"])
+    rules = {variant["name"]: _rules(parameters, variant) for variant in _variants(demand)}
+    months = {month.path: month for month in _open(_to_open(job), demand.exchange)}
+    found = _find(job, demand, parameters, months)
+    if found.scope:
+        _publish(job, demand, found, rules)
+    if demand.dates is None:  # a part of the dates leaves the inputs pending, as they were
+        _consume(job, months)
+
+
+def _variants(demand: Demand) -> list[dict[str, Any]]:
+    variants: list[dict[str, Any]] = demand.strategy["variants"]
+    return variants
+
+
+def _rules(parameters: Instrument, variant: Mapping[str, Any]) -> Rules:
+    return parameters.rules(
+        multiple=variant["target"],
+        boundary=variant["stop_rule"] == "boundary",
+        tie_to_target=variant["same_bar_tie"] == "target",
+    )
+
+
+def _to_open(job: Mapping[str, Any]) -> list[str]:
+    return [file["path"] for file in job["files"] if file["pending"] or job["full"]]
+
+
+def _pending(job: Mapping[str, Any]) -> list[str]:
+    return [file["path"] for file in job["files"] if file["pending"]]
+
+
+def _open(paths: Iterable[str], exchange: Exchange) -> list[Month]:
+    return reading.gather(lambda path: reading.open_month(path, exchange), paths)
+
+
+def _find(
+    job: Mapping[str, Any], demand: Demand, parameters: Instrument, months: dict[str, Month]
+) -> Found:
+    """What has to be computed, and the bars for it; opens the months that it still needs."""
+    last = max(_lasts(job, months), default=None)
+    span = _scope(job, demand, months, last)
+    asked = _asked(job, demand, span, last)
+    needed = scope.months_read({day for day, _ in asked})
+    paths = [file["path"] for file in job["files"] if file["month"] in needed]
+    months |= {m.path: m for m in _open([p for p in paths if p not in months], demand.exchange)}
+    read = [months[path] for path in paths]
+    bars, off_grid = reading.read_bars(read, parameters, demand.exchange, demand.as_of)
+    return Found(parameters, span, asked, read, bars, off_grid, _data(last, demand.as_of))
+
+
+def _data(last: int | None, as_of: int | None) -> Data:
+    """`as_of` cuts the data off, and says that they are complete up to there."""
+    known = last or 0
+    return Data(known, known) if as_of is None else Data(min(known, as_of), as_of)
+
+
+def _lasts(job: Mapping[str, Any], months: Mapping[str, Month]) -> list[int]:
+    opened = [month.last for month in months.values()]
+    others = [file["known"]["last"] for file in job["files"] if file["path"] not in months]
+    return [t for t in opened if t is not None] + [instant_of(t) for t in others if t]
+
+
+def _scope(
+    job: Mapping[str, Any], demand: Demand, months: Mapping[str, Month], last: int | None
+) -> Scope:
+    taken = tuple(scope.month_span(month) for month in job["taken"])
+    if job["full"]:
+        found = scope.everything(taken)
+    else:
+        pending = [file for file in job["files"] if file["pending"]]
+        before = _merged(file["known"]["days"] for file in [*pending, *job["vanished"]])
+        now = _merged(months[file["path"]].days for file in pending)
+        ends = scope.Ends(instant_of(job["last"]) if job["last"] else None, last)
+        changed = scope.changed_days(before, now)
+        found = scope.affected(demand.exchange, changed, ends, taken)
+    return found if demand.dates is None else scope.restricted(found, *demand.dates)
+
+
+def _merged(parts: Iterable[Mapping[str, str]]) -> dict[str, str]:
+    return {day: digest for part in parts for day, digest in part.items()}
+
+
+def _asked(
+    job: Mapping[str, Any], demand: Demand, span: Scope, last: int | None
+) -> list[tuple[date, Slot]]:
+    if last is None:
+        return []
+    first = min(scope.month_span(file["month"]).first for file in job["files"])
+    return scope.wanted(span, demand.exchange, first, demand.exchange.day_of(last))
+
+
+def _publish(
+    job: Mapping[str, Any], demand: Demand, found: Found, rules: Mapping[str, Rules]
+) -> None:
+    zone = demand.strategy["timezone"]
+    windows = demand.exchange.windows(found.asked)
+    computed = [
+        rows.Computed(name, found.asked, analyse(found.bars, windows, found.data, rule))
+        for name, rule in sorted(rules.items())
+    ]
+    targets = {name: rule.target for name, rule in rules.items()}
+    table = rows.table(computed, found.bars, found.instrument, targets, zone)
+    stated = scope.record(found.scope, job["name"], rules)
+    metadata = {
+        "scope": stated,
+        "settings": {**demand.strategy, "instrument": found.instrument.record()},
+        "inputs": {month.path: month.fingerprint for month in found.read},
+    }
+    path = f"{demand.folder}/{job['name']}.parquet"
+    digest = rows.publish(path, table, metadata)
+    detail: dict[str, Any] = {"instrument": job["name"], "series": job["name"]}
+    detail |= {"rows": len(table), "full": job["full"], "scope": stated}
+    dates = [day for day, _ in _with_rows(found, computed[0])]
+    if dates:
+        detail |= {"first": dates[0].isoformat(), "last": dates[-1].isoformat()}
+    sources = sorted({*_pending(job), *(month.path for month in found.read)})
+    report.wrote(path, digest, sources=sources, detail=detail)
+    report.metric("rows", len(table))
+    outcome = computed[0].outcome
+    assessed = quality.assess(
+        found.asked, windows, outcome, found.bars, demand.exchange, found.off_grid
+    )
+    _warn(job["name"], assessed)
+
+
+def _with_rows(found: Found, computed: rows.Computed) -> list[tuple[date, Slot]]:
+    return [
+        asked
+        for asked, result in zip(found.asked, computed.outcome.result.tolist(), strict=True)
+        if result >= 0
+    ]
+
+
+def _warn(name: str, found: quality.Quality) -> None:
+    for flag, count in found.counts.items():
+        report.metric(flag, count)
+    if found.counts:
+        flags = ", ".join(f"{count} {flag}" for flag, count in found.counts.items())
+        report.warning(f"{name}: {flags}", instrument=name, **found.counts, examples=found.examples)
+
+
+def _consume(job: Mapping[str, Any], months: Mapping[str, Month]) -> None:
+    for path in _pending(job):
+        month = months[path]
+        report.consumed(path, month.fingerprint, month.signature, detail=month.known())
+    for file in job["vanished"]:
+        report.consumed(file["path"], ABSENT)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
