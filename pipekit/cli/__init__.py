@@ -1,0 +1,1 @@
+"""The commands, one small module each; knows how to ask and to show, not how to do."""
