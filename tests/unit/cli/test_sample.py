@@ -150,6 +150,7 @@ def test_most_volume_is_traded_by_day_with_a_dip_at_noon(bars):
             by_hour[time.hour] += volume
         assert sum(by_hour[hour] for hour in range(8, 15)) > 0.7 * by_hour.total()
         assert by_hour[9] > by_hour[11] < by_hour[14]
+        assert by_hour[15] < by_hour[14] / 2
 
 
 def test_nothing_is_written_over(tmp_path):
