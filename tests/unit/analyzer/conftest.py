@@ -18,6 +18,8 @@ import attrs
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from pipekit_analyzer.plugin import plan
+from pipekit_analyzer.settings import Settings
 
 from pipekit import (
     ABSENT,
@@ -32,8 +34,6 @@ from pipekit import (
     Why,
 )
 from pipekit.model.run import Paths
-from pipekit_analyzer.plugin import plan
-from pipekit_analyzer.settings import Settings
 
 CHICAGO = ZoneInfo("America/Chicago")
 SHARED = Path(__file__).parents[4] / "shared" / "data"

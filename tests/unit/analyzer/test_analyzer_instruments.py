@@ -1,0 +1,103 @@
+"""Parameters: the built-in table, what users override and add, what is refused and why."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import numpy as np
+import pytest
+from pipekit_analyzer.instruments import (
+    BUILT_IN,
+    InstrumentError,
+    combined,
+    instrument,
+    load_tables,
+    resolve,
+)
+
+TABLE = """
+ES 0.25 10 2 50 | NQ 0.25 50 2 20 | YM 1 100 0 5 | RTY 0.1 10 1 50 | CL 0.01 0.5 2 1000
+NG 0.001 0.05 3 10000 | GC 0.1 5 1 100 | MES 0.25 10 2 5 | MNQ 0.25 50 2 2 | MYM 1 100 0 0.5
+M2K 0.1 10 1 5 | MCL 0.01 0.5 2 100 | MNG 0.001 0.05 3 1000 | MGC 0.1 5 1 10
+"""
+
+
+def test_the_built_in_table_holds_the_fourteen_contracts():
+    tables = load_tables(BUILT_IN)
+    expected = [row.split() for line in TABLE.split("\n") for row in line.split("|") if row.strip()]
+    assert len(expected) == len(tables) == 14
+    for name, tick, target, decimals, usd in expected:
+        found = resolve(name, tables)
+        assert found == (name, Decimal(tick), Decimal(target), int(decimals), Decimal(usd))
+
+
+@pytest.mark.parametrize(
+    ("name", "t1"),
+    [("ES", 26), ("NQ", 130), ("YM", 65), ("RTY", 65), ("CL", 33), ("NG", 33), ("GC", 33)],
+)
+def test_t1_is_65_percent_of_the_target_rounded_up_to_ticks(name, t1):
+    rules = resolve(name, load_tables(BUILT_IN)).rules(
+        multiple=1.0, boundary=False, tie_to_target=False
+    )
+    assert rules.t1 == t1
+
+
+def test_a_touch_of_the_target_is_exact_for_every_price_of_natural_gas():
+    """Ticks become the very doubles that a price list holds, whatever their number."""
+    gas = resolve("NG", load_tables(BUILT_IN))
+    ticks = np.arange(-5_000, 20_000)
+    assert gas.points(ticks).tolist() == [float(f"{n / 1000:.3f}") for n in ticks.tolist()]
+    assert gas.usd(ticks).tolist() == [10.0 * n for n in ticks.tolist()]
+
+
+def test_users_override_single_values_and_add_instruments():
+    tables = combined(
+        load_tables(BUILT_IN),
+        {"ES": {"target": 8.0, "tick": None}, "XX": {"parent": "MES", "decimals": 3}},
+    )
+    assert resolve("ES", tables)[1:3] == (Decimal("0.25"), Decimal("8.0"))
+    assert resolve("MES", tables).target == Decimal("8.0")
+    assert resolve("XX", tables)[3:] == (3, Decimal(5))
+    assert resolve("ZZ", tables) is None
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"tick": None}, "XX has no tick: write it under"),
+        ({"tick": 0}, "tick is above 0, not 0"),
+        ({"usd_per_point": "many"}, "usd_per_point is above 0"),
+        ({"decimals": 1}, "1 decimals cannot show a tick of 0.25"),
+        ({"decimals": -1}, "decimals is a whole number"),
+        ({"target": 1.1}, "no whole number of ticks"),
+    ],
+)
+def test_values_that_cannot_be_right_are_refused_in_words(change, words):
+    record = {"tick": 0.25, "target": 10, "decimals": 2, "usd_per_point": 50, **change}
+    with pytest.raises(InstrumentError, match=words):
+        instrument("XX", record)
+
+
+def test_parents_are_looked_for_and_not_followed_in_circles():
+    with pytest.raises(InstrumentError, match="its parent GONE has no parameters"):
+        resolve("A", {"A": {"parent": "GONE"}})
+    with pytest.raises(InstrumentError, match="A -> B -> A"):
+        resolve("A", {"A": {"parent": "B"}, "B": {"parent": "A"}})
+
+
+def test_a_table_file_with_errors_is_refused_in_words(tmp_path):
+    file = tmp_path / "mine.toml"
+    for text, words in [
+        ("tick = 1", "tick is no table"),
+        ("[A]\nticks = 1", "has no ticks"),
+        ("[A", "is no TOML"),
+    ]:
+        file.write_text(text)
+        with pytest.raises(InstrumentError, match=words):
+            load_tables(str(file))
+
+
+def test_a_target_of_less_than_a_tick_is_refused():
+    es = resolve("ES", load_tables(BUILT_IN))
+    with pytest.raises(InstrumentError, match="less than a tick"):
+        es.rules(multiple=0.01, boundary=False, tie_to_target=False)

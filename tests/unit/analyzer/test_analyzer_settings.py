@@ -1,0 +1,65 @@
+"""Settings: what the defaults are, and that wrong ones are refused in words."""
+
+from __future__ import annotations
+
+from datetime import time
+
+import attrs
+import pytest
+from pipekit_analyzer.settings import Session, Settings, StopRule, Variant, strategy_record
+
+
+def test_every_setting_has_help():
+    def fields(cls):
+        return [*attrs.fields(cls)]
+
+    assert all(
+        field.metadata["help"] for cls in (Settings, Session, Variant) for field in fields(cls)
+    )
+
+
+def test_the_default_strategy_is_the_documented_one():
+    record = strategy_record(Settings())
+    assert [(s["name"], s["start"], s["slots"], s["stream"]) for s in record["sessions"]] == [
+        ("S1", "02:00", ["07:30", "08:00", "09:00"], "{I}1"),
+        ("S2", "08:00", ["09:30", "10:00", "10:30", "11:00"], "{I}2"),
+    ]
+    assert record["days"] == ["Mon", "Tue", "Wed", "Thu", "Fri"]
+    assert (record["latest_entry"], record["timezone"]) == ("16:00", "America/Chicago")
+    assert record["variants"] == [
+        {"name": "default", "stop_rule": "range", "same_bar_tie": "stop", "target": 1.0}
+    ]
+
+
+def test_a_variant_takes_what_it_leaves_out_from_the_stage():
+    variants = (Variant(name="b", target=2.0), Variant(name="a", stop_rule=StopRule.RANGE))
+    record = strategy_record(Settings(stop_rule=StopRule.BOUNDARY, variants=variants))
+    assert [(v["name"], v["stop_rule"], v["target"]) for v in record["variants"]] == [
+        ("a", "range", 1.0),
+        ("b", "boundary", 2.0),
+    ]
+
+
+SLOTS = (time(8),)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        (lambda: Settings(as_of="2013-10-11T15:00"), "names no zone"),
+        (lambda: Settings(timezone="Chicago"), "no time zone"),
+        (lambda: Settings(processed="/data"), "below the root"),
+        (lambda: Settings(runs="../runs"), "below the root"),
+        (lambda: Settings(variants=()), "variants is empty"),
+        (lambda: Settings(variants=(Variant(name="a"),) * 2), "variant a stands there twice"),
+        (lambda: Variant(name="a", target=0), "target is above 0"),
+        (lambda: Settings(sessions=()), "sessions is empty"),
+        (lambda: Session(name="S", start=time(8), slots=()), "no slots"),
+        (lambda: Session(name="S", start=time(8), slots=SLOTS), "after the start"),
+        (lambda: Session(name="S", start=time(7), slots=SLOTS * 2), "stands there twice"),
+        (lambda: Session(name="S", start=time(7), slots=SLOTS, stream="ES1"), "{I}1, not 'ES1'"),
+    ],
+)
+def test_wrong_settings_are_refused_in_words(wrong, words):
+    with pytest.raises(ValueError, match=words):
+        wrong()
