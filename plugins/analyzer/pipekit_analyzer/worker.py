@@ -143,7 +143,7 @@ def _find(
     """What has to be computed, and the bars for it; opens the months that it still needs."""
     last = max(_lasts(job, months), default=None)
     span = _scope(job, demand, months, last)
-    asked = _asked(job, demand, span, last)
+    asked = _asked(job, demand, span, months, last)
     needed = scope.months_read({day for day, _ in asked})
     paths = [file["path"] for file in job["files"] if file["month"] in needed]
     months |= {m.path: m for m in _open([p for p in paths if p not in months], demand.exchange)}
@@ -185,12 +185,23 @@ def _merged(parts: Iterable[Mapping[str, str]]) -> dict[str, str]:
 
 
 def _asked(
-    job: Mapping[str, Any], demand: Demand, span: Scope, last: int | None
+    job: Mapping[str, Any],
+    demand: Demand,
+    span: Scope,
+    months: Mapping[str, Month],
+    last: int | None,
 ) -> list[tuple[date, Slot]]:
+    """The scope's dates and slots for which there can be bars."""
     if last is None:
         return []
-    first = min(scope.month_span(file["month"]).first for file in job["files"])
+    first = min(_first(file, months.get(file["path"])) for file in job["files"])
     return scope.wanted(span, demand.exchange, first, demand.exchange.day_of(last))
+
+
+def _first(file: Mapping[str, Any], month: Month | None) -> date:
+    if month is not None and month.days:
+        return date.fromisoformat(min(month.days))
+    return scope.month_span(file["month"]).first
 
 
 def _publish(

@@ -189,6 +189,8 @@ class Project:
             check=False,
         )
         assert done.returncode == 0, done.stderr.decode()
+        if not report.exists():
+            return []
         return [json.loads(line) for line in report.read_text().splitlines()]
 
     def _remember(self, line: dict[str, Any], settings: str) -> None:
