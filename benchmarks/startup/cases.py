@@ -1,0 +1,160 @@
+"""What is measured: projects of three trivial tasks and the commands upon them; knows no clock."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from environments import Environment
+
+TASKS = 3
+TRUE = shutil.which("true") or "/bin/true"
+SLEEP = shutil.which("sleep") or "/bin/sleep"
+
+_PIPEKIT = '[pipeline]\nstages = ["one", "two", "three"]\n\n[sinks.console]\n'
+
+_DOIT = """\
+import os
+
+ACTION = os.environ["TRIVIAL"].split()
+
+
+def task_one():
+    return {"actions": [ACTION]}
+
+
+def task_two():
+    return {"actions": [ACTION], "task_dep": ["one"]}
+
+
+def task_three():
+    return {"actions": [ACTION], "task_dep": ["two"]}
+"""
+
+_LUIGI = """\
+import os
+import subprocess
+
+import luigi
+
+COMMAND = os.environ["TRIVIAL"].split()
+
+
+class Trivial(luigi.Task):
+    done = False
+
+    def run(self):
+        subprocess.run(COMMAND, check=True)
+        self.done = True
+
+    def complete(self):
+        return self.done
+
+
+class One(Trivial):
+    pass
+
+
+class Two(Trivial):
+    def requires(self):
+        return One()
+
+
+class Three(Trivial):
+    def requires(self):
+        return Two()
+
+
+if __name__ == "__main__":
+    result = luigi.build([Three()], local_scheduler=True, log_level="WARNING")
+    raise SystemExit(not result)
+"""
+
+
+@dataclass(frozen=True)
+class Case:
+    """A command to measure, of `tool`, doing `work`; started in `folder`."""
+
+    tool: str
+    work: str
+    argv: tuple[str, ...]
+    folder: Path
+    trivial: str = TRUE
+    environment: dict[str, str] = field(default_factory=dict)
+
+    def start(self, **more: object) -> subprocess.Popen[bytes]:
+        """The process; its output goes nowhere unless told otherwise."""
+        kept = {k: v for k, v in os.environ.items() if k in ("PATH", "HOME", "LANG", "TMPDIR")}
+        quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL}
+        return subprocess.Popen(
+            self.argv,
+            cwd=self.folder,
+            env={**kept, **self.environment, "TRIVIAL": self.trivial},
+            **{**quiet, "stderr": subprocess.DEVNULL, **more},
+        )
+
+
+def prepare(folder: Path, environments: dict[str, Environment]) -> list[Case]:
+    """Write a project for each tool below `folder`; the cases to measure on them."""
+    files = {
+        "pipekit": ("pipekit.toml", _PIPEKIT),
+        "doit": ("dodo.py", _DOIT),
+        "luigi": ("tasks.py", _LUIGI),
+    }
+    cases = []
+    for tool, environment in environments.items():
+        name, text = files[tool]
+        (folder / tool).mkdir()
+        (folder / tool / name).write_text(text)
+        for work, argv in _commands(tool, environment).items():
+            cases.append(Case(tool, work, argv, folder / tool))
+    floor = environments.get("pipekit") or environments["doit"]
+    python = floor.program("python")
+    cases.append(Case("python", "pass", (python, "-c", "pass"), folder))
+    if "pipekit" in environments:
+        cases.append(Case("python", "import click", (python, "-c", "import click"), folder))
+    return cases
+
+
+def _commands(tool: str, environment: Environment) -> dict[str, tuple[str, ...]]:
+    """Each tool's shortest way to run, to say its version, to help, to show its state."""
+    program = environment.program(tool)
+    if tool == "luigi":
+        python = environment.program("python")
+        return {"run": (python, "tasks.py"), "--help": (program, "--help")}
+    if tool == "doit":
+        words = {"run": ["run"], "--version": ["--version"], "--help": ["help"], "status": ["list"]}
+    else:
+        words = {work: [work] for work in ("run", "--version", "--help", "status")}
+    return {work: (program, *more) for work, more in words.items()}
+
+
+def check(case: Case) -> None:
+    """Run once with a command that leaves a trace: three tasks, each once, and what was promised.
+
+    Raises SystemExit with the output of a tool that did something else.
+    """
+    (case.folder / "trace.sh").write_text("echo ran >> trace.txt\n")
+    trace = Case(case.tool, case.work, case.argv, case.folder, "/bin/sh trace.sh")
+    process = trace.start(stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    output = process.communicate()[0].decode(errors="replace")
+    traces = case.folder / "trace.txt"
+    count = len(traces.read_text().splitlines()) if traces.exists() else 0
+    if process.returncode or count != TASKS:
+        raise SystemExit(f"{case.tool} ran {count} tasks, exit {process.returncode}:\n{output}")
+    if case.tool == "pipekit":
+        _check_records(case.folder / "logs")
+
+
+def _check_records(logs: Path) -> None:
+    """A journal that ends with the run's success, and a report."""
+    journals = list(logs.glob("events/pipeline_*.jsonl"))
+    reports = list(logs.glob("pipeline_report_*.json"))
+    if len(journals) != 1 or len(reports) != 1:
+        raise SystemExit(f"pipekit left {len(journals)} journals and {len(reports)} reports")
+    last = journals[0].read_text().splitlines()[-1]
+    if '"success"' not in last or '"pipeline"' not in last:
+        raise SystemExit(f"pipekit's journal does not end with success: {last}")

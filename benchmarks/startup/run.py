@@ -1,0 +1,102 @@
+"""How fast pipekit starts, beside bare Python, doit and luigi: measured in one run.
+
+    uv run python benchmarks/startup/run.py [--rounds 25] [--write]
+
+Builds a virtual environment for each tool (below the system's temporary folder), checks that each
+really runs three tasks, and then starts all cases in shuffled order, round after round.
+`--write` puts the tables into docs/explanation/performance.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import random
+import sys
+import tempfile
+from collections import defaultdict
+from pathlib import Path
+
+from cases import Case, check, prepare
+from environments import REPOSITORY, Environment, build_all
+from measure import memory, middle, wall
+from tables import Results, render
+
+PAGE = REPOSITORY / "docs/explanation/performance.md"
+BEGIN, END = "<!-- startup: begin -->", "<!-- startup: end -->"
+
+
+def main() -> None:
+    options = arguments()
+    cache = options.cache / f"python-{platform.python_version()}"
+    print("building environments", file=sys.stderr)
+    environments = build_all(cache, with_pipekit=not options.peers)
+    with tempfile.TemporaryDirectory(prefix="pipekit-startup-") as folder:
+        cases = prepare(Path(folder), environments)
+        results = measured(cases, options.rounds)
+    text = f"{conditions(environments, options.rounds)}\n\n{render(results)}"
+    print(text)
+    if options.write:
+        write(text)
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--rounds", type=int, default=25, help="starts of each case")
+    parser.add_argument("--peers", action="store_true", help="leave pipekit out")
+    parser.add_argument("--write", action="store_true", help=f"update {PAGE.name}")
+    parser.add_argument(
+        "--cache",
+        type=Path,
+        default=Path(tempfile.gettempdir()) / "pipekit-startup-benchmark",
+        help="where the virtual environments are kept",
+    )
+    return parser.parse_args()
+
+
+def measured(cases: list[Case], rounds: int) -> Results:
+    """Times (ms) and memory (MB) by tool and work, each case once a round, the order shuffled."""
+    runs = [case for case in cases if case.work == "run"]
+    for case in runs:
+        check(case)
+    for case in cases:
+        wall(case)  # warm the file cache, and write what a first start writes
+    times: dict[tuple[str, str], list[float]] = defaultdict(list)
+    order = random.Random(1)
+    for number in range(rounds):
+        print(f"\rround {number + 1} of {rounds}", end="", file=sys.stderr)
+        for case in order.sample(cases, len(cases)):
+            times[case.tool, case.work].append(wall(case))
+    print("\rmeasuring memory   ", file=sys.stderr)
+    if sys.platform != "linux":
+        return Results(dict(times), {})
+    return Results(
+        dict(times), {case.tool: middle([memory(case) for _ in range(3)]) for case in runs}
+    )
+
+
+def conditions(environments: dict[str, Environment], rounds: int) -> str:
+    """On what this was measured."""
+    versions = [f"{tool} {each.versions[tool]}" for tool, each in environments.items()]
+    if "pipekit" in environments:
+        installed = environments["pipekit"].versions
+        versions += [f"{name} {installed[name]}" for name in ("click", "pluggy", "attrs")]
+    return (
+        f"{platform.python_implementation()} {platform.python_version()} on {platform.system()} "
+        f"{platform.machine()}; {', '.join(versions)}. Medians of {rounds} starts, in shuffled "
+        "order, with the quartiles."
+    )
+
+
+def write(text: str) -> None:
+    """Put the tables between the page's markers; at its end, where it has none."""
+    page = PAGE.read_text(encoding="utf-8") if PAGE.exists() else "# Performance\n"
+    if BEGIN not in page:
+        page = f"{page.rstrip()}\n\n## Starting\n\n{BEGIN}\n{END}\n"
+    before, _, rest = page.partition(BEGIN)
+    after = rest.partition(END)[2]
+    PAGE.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
