@@ -43,6 +43,8 @@ if TYPE_CHECKING:
     from pipekit.model.stage import Task as Task
     from pipekit.model.stage import TaskResult as TaskResult
     from pipekit.model.stage import Watch as Watch
+    from pipekit.settings import Duration as Duration
+    from pipekit.settings import Size as Size
     from pipekit.settings import setting as setting
 
 _HOMES = {
@@ -72,7 +74,7 @@ _HOMES = {
         "TaskResult",
         "Watch",
     ),
-    "pipekit.settings": ("setting",),
+    "pipekit.settings": ("Duration", "Size", "setting"),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 

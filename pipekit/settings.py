@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any
 
 import attrs
+
+Duration = Annotated[float, "duration"]
+"""A field's type: seconds, written as a number or as `"90s"`, `"10m"`, `"1h30m"`, `"2d"`."""
+
+Size = Annotated[int, "size"]
+"""A field's type: bytes, written as a number or as `"500MB"` (powers of 1000), `"64MiB"`."""
 
 
 def setting(

@@ -121,12 +121,10 @@ runs = "data/analyzer_runs"
 merged = "data/analyzer_runs/merged"
 
 # ---- what may become of files -----------------------------------------------------------------
-# "report" lists in the run's report what the rules propose, and touches nothing. "apply" also does
-# it: files go to .pipekit-trash, from where `pipekit lifecycle restore` brings them back for
-# `retention_days`.
+# "report": what the rules propose is listed in the run's report, and nothing is touched.
+# `pipekit lifecycle` shows it at any time, with the reason for every file that must stay.
 [lifecycle]
 mode = "report"
-retention_days = 30
 
 # A raw file may go once the translator has consumed this very content and published what came of
 # it, and the file has not changed for `min_age`.
@@ -135,11 +133,13 @@ files = "data/raw/**"
 consumed_by = ["translator"]
 min_age = "24h"
 
-# Processed bars are the store: leave this off unless the results are all you want to keep.
+# Processed bars are the store: leave this off unless the results are all you want to keep. Here
+# the age is that of the data: how far they lie behind the newest bar of their instrument.
 #[[lifecycle.rules]]
 #files = "data/processed/**"
 #consumed_by = ["analyzer", "merger"]
 #min_age = "30d"
+#age = "data"
 
 # ---- who is told of events --------------------------------------------------------------------
 # Every run writes its events to logs/events in any case. This sink shows them as it goes.

@@ -39,7 +39,7 @@ def _texts(value: object) -> tuple[str, ...]:
     return tuple(str(text) for text in value)  # type: ignore[attr-defined]  # any iterable
 
 
-def _seconds(instance: object, attribute: object, value: float | None) -> None:
+def _seconds(_instance: object, attribute: object, value: float | None) -> None:
     if value is not None and not value >= 0:
         name = getattr(attribute, "name", "value")
         raise DefinitionError(f"{name} is a number of seconds, 0 or more, not {value!r}")
@@ -119,8 +119,8 @@ class Command:
     @encoding.validator
     def _check_encoding(self, _attribute: object, value: str) -> None:
         try:
-            b"".decode(value)
-        except LookupError:
+            " ".encode(value)
+        except (LookupError, UnicodeError):
             raise DefinitionError(
                 f"encoding {value!r} is not known; for example utf-8 or cp1252"
             ) from None

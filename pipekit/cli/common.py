@@ -1,0 +1,115 @@
+"""What several commands need: the project, its ledger, tables of text, JSON."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pipekit.errors import UsageError
+
+if TYPE_CHECKING:
+    from pipekit.config import Configuration
+    from pipekit.model.run import Paths, PipelineState
+    from pipekit.project import Project
+    from pipekit.storage.ledger import Ledger
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout.")
+set_option = click.option(
+    "--set", "sets", multiple=True, metavar="KEY=VALUE", help="Set a configuration value once."
+)
+
+
+def project_root(ctx: click.Context) -> Path:
+    """The project's folder: `--project`, or upwards from here. Raises UsageError."""
+    from pipekit.config import find_project
+
+    given: Path | None = ctx.obj["project"]
+    start = (given or Path.cwd()).resolve()
+    root = find_project(start)
+    if root is None or (given and root != start):
+        raise UsageError(
+            f"there is no pipekit.toml in {start}{'' if given else ' or above'}: "
+            "`pipekit init` writes one, `pipekit demo` a whole project to look at"
+        )
+    return root
+
+
+def configuration(ctx: click.Context, sets: Sequence[str] = ()) -> Configuration:
+    """The configuration of the project."""
+    from pipekit.config import load
+
+    return load(project_root(ctx), environ=os.environ, flags=sets)
+
+
+def open_project(ctx: click.Context, sets: Sequence[str] = ()) -> Project:
+    """The project with its plugins loaded."""
+    from pipekit import project
+
+    return project.open_project(configuration(ctx, sets), no_plugins=ctx.obj["no_plugins"])
+
+
+def open_ledger(paths: Paths) -> Ledger | None:
+    """The ledger for reading, or None where no run has been yet."""
+    from pipekit.storage.ledger import Ledger
+
+    path = paths.state / "state.db"
+    return Ledger(path, read_only=True) if path.exists() else None
+
+
+def find_run(ledger: Ledger | None, run: str | None) -> PipelineState:
+    """The run with this id, start of an id or number; the latest one by default.
+
+    Whatever is typed is looked up in the ledger and never used as a path. Raises UsageError.
+    """
+    if ledger is None:
+        raise UsageError("no run has been made here yet: `pipekit run` makes the first")
+    if run is None:
+        latest = ledger.runs(limit=1)
+        if not latest:
+            raise UsageError("no run has been made here yet: `pipekit run` makes the first")
+        return latest[0]
+    state = ledger.run(run)
+    if state is None:
+        raise UsageError(f"there is no single run {run!r}: `pipekit history` lists them")
+    return state
+
+
+def print_json(value: Any) -> None:
+    """One JSON value on stdout."""
+    click.echo(json.dumps(value, indent=1, ensure_ascii=False, default=str))
+
+
+def print_table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Columns of text on stdout, as wide as they need to be."""
+    cells = [[str(cell) for cell in row] for row in rows]
+    widths = [max(len(row[i]) for row in [list(head), *cells]) for i in range(len(head))]
+    for index, row in enumerate([list(head), *cells]):
+        line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        click.echo(click.style(line.rstrip(), bold=index == 0))
+
+
+def when(moment: float | None) -> str:
+    """A moment in local time, to the second."""
+    return "-" if moment is None else time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(moment))
+
+
+COLOURS = {
+    "success": "green",
+    "idle": "green",
+    "skipped": "bright_black",
+    "partial": "yellow",
+    "failure": "red",
+    "blocked": "magenta",
+    "cancelled": "magenta",
+}
+
+
+def coloured(status: object) -> str:
+    """A status in its colour (click drops colours where they are not wanted)."""
+    return click.style(str(status), fg=COLOURS.get(str(status)))

@@ -1,0 +1,55 @@
+"""`pipekit lifecycle plan`: which files may go, and why others may not; touches nothing."""
+
+from __future__ import annotations
+
+import time
+
+import click
+
+from pipekit.cli.common import json_option, open_ledger, open_project, print_json
+
+
+@click.group("lifecycle", help="Show which files may go, and why others may not.")
+def command() -> None:
+    """Proposals only: nothing is moved or deleted."""
+
+
+@command.command("plan", help="List what the policies propose now. Touches nothing.")
+@json_option
+@click.pass_context
+def plan(ctx: click.Context, as_json: bool) -> int:
+    """The same look that a run takes at its end."""
+    from pipekit.lifecycle import DataLifecycleManager, LedgerLifecycleView
+    from pipekit.orchestrator import PipelineOrchestrator, held_files
+
+    project = open_project(ctx)
+    ledger = open_ledger(project.paths)
+    if ledger is None:
+        click.echo("no run has been made here yet, so nothing may go")
+        return 0
+    results = {result.stage: result for result in PipelineOrchestrator(project).plan()}
+    limits = project.configuration.lifecycle
+    manager = DataLifecycleManager(
+        project.files, limits.roots, limits.max_files, limits.max_bytes
+    )
+    unplanned = [
+        f"stage {name!r} can only be planned after another has run"
+        for name, result in results.items()
+        if result.plan is None
+    ]
+    with ledger:
+        view = LedgerLifecycleView(project.files, ledger, time.time())
+        decisions, broken = manager.collect(
+            project.policies, view, held_files(results), unplanned
+        )
+    if as_json:
+        print_json([decision.record() for decision in decisions])
+        return 0
+    for decision in decisions:
+        said = f"refused: {decision.refused}" if decision.refused else decision.action.reason
+        click.echo(f"{decision.action.kind:<8} {decision.action.path}: {said}")
+    if not decisions:
+        click.echo("no policy proposes anything")
+    for problem in broken:
+        click.echo(f"warning: {problem}", err=True)
+    return 0

@@ -1,0 +1,38 @@
+"""`pipekit logs RUN STAGE`: what a stage's programs wrote, byte for byte; imports no plugin."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+
+import click
+
+from pipekit.cli.common import configuration, find_run, open_ledger
+from pipekit.errors import UsageError
+
+
+@click.command("logs", help="Print what a stage's programs wrote in a run.")
+@click.argument("run")
+@click.argument("stage")
+@click.option("--err", "only", flag_value="err", help="Only standard error.")
+@click.option("--out", "only", flag_value="out", help="Only standard output.")
+@click.pass_context
+def command(ctx: click.Context, run: str, stage: str, only: str | None) -> int:
+    """RUN: a run's number, its id or the beginning of it."""
+    paths = configuration(ctx).folders
+    state = find_run(open_ledger(paths), run)
+    if stage not in state.stages:
+        there = ", ".join(state.stages) or "none"
+        raise UsageError(f"stage {stage!r} has no part in run {state.number}; there are: {there}")
+    folder = paths.runs / state.run_id / stage
+    wanted = (f".{only}",) if only else (".out", ".err")
+    spools = sorted(p for p in folder.glob("*") if p.suffix in wanted)
+    for spool in spools:
+        if spool.stat().st_size:
+            click.echo(f"--- {spool.name} ---", err=True)
+            with open(spool, "rb") as file:
+                shutil.copyfileobj(file, sys.stdout.buffer)
+            sys.stdout.buffer.flush()
+    if not spools:
+        click.echo(f"{stage} left no output in run {state.number}", err=True)
+    return 0

@@ -1,0 +1,77 @@
+"""`pipekit plan`: what a run would do now, and why; writes nothing."""
+
+from __future__ import annotations
+
+import shlex
+from typing import Any
+
+import click
+
+from pipekit.cli.common import coloured, json_option, open_project, print_json, set_option
+from pipekit.cli.run import run_options, selection_options
+from pipekit.errors import EXIT_FAILURE
+from pipekit.model.stage import StageResult
+
+
+@click.command("plan", help="Say what a run would do now, and why. Writes nothing.")
+@selection_options
+@set_option
+@json_option
+@click.option("-v", "--verbose", is_flag=True, help="Print the commands and the inputs.")
+@click.pass_context
+def command(
+    ctx: click.Context, sets: tuple[str, ...], as_json: bool, verbose: bool, **selection: Any
+) -> int:
+    """Exit code 2 when a plan cannot be made."""
+    from pipekit.orchestrator import PipelineOrchestrator
+
+    orchestrator = PipelineOrchestrator(open_project(ctx, sets), run_options(**selection))
+    results = orchestrator.plan()
+    if as_json:
+        print_json([_record(result) for result in results])
+    else:
+        for broken in orchestrator.project.plugins.broken:
+            click.echo(f"warning: {broken}", err=True)
+        for result in results:
+            _print(result, verbose)
+    return EXIT_FAILURE if any(r.status == "failure" for r in results) else 0
+
+
+def _verb(result: StageResult) -> str:
+    return "run" if result.plan else str(result.status)
+
+
+def _print(result: StageResult, verbose: bool) -> None:
+    word = click.style("run", fg="cyan") if result.plan else coloured(result.status)
+    click.echo(f"{word:<10} {result.stage}: {result.error or result.reason}")
+    if result.plan is None:
+        return
+    for text in result.plan.warnings:
+        click.echo(f"           warning: {text}")
+    for path in result.plan.waiting:
+        click.echo(f"           waiting: {path} is still being written")
+    for known in result.plan.rejected:
+        click.echo(f"           rejected before: {known.path}: {known.reason}")
+    if verbose:
+        for task in result.plan.tasks:
+            click.echo(f"           task {task.name}: {shlex.join(task.command.argv)}")
+        for item in result.plan.inputs:
+            click.echo(f"           input {item.path} ({item.why})")
+
+
+def _record(result: StageResult) -> dict[str, Any]:
+    plan = result.plan
+    return {
+        "stage": result.stage,
+        "action": _verb(result),
+        "reason": result.reason,
+        "error": result.error,
+        "tasks": [
+            {"task": t.name, "command": list(t.command.argv), "units": list(t.units)}
+            for t in (plan.tasks if plan else ())
+        ],
+        "inputs": [{"path": i.path, "why": i.why} for i in (plan.inputs if plan else ())],
+        "waiting": list(plan.waiting) if plan else [],
+        "rejected": [{"path": c.path, "reason": c.reason} for c in (plan.rejected if plan else ())],
+        "warnings": list(plan.warnings) if plan else [],
+    }

@@ -1,0 +1,60 @@
+"""`pipekit plugins`: what is installed, what it offers, and what is broken."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+
+from pipekit.cli.common import json_option, print_json, print_table
+from pipekit.plugins import Plugins
+
+
+@click.group("plugins", help="List the installed plugins.")
+def command() -> None:
+    """A group, so that `show` and `doctor` can join."""
+
+
+@command.command("list", help="List what the installed plugins offer, and which are broken.")
+@json_option
+@click.pass_context
+def list_plugins(ctx: click.Context, as_json: bool) -> int:
+    """Works without a project too; then nothing is allowed or denied."""
+    found = _load(ctx)
+    records = [*found.stages.values(), *found.policies.values(), *found.sinks.values()]
+    rows = [(r.kind, r.name, r.origin.distribution, r.origin.version) for r in records]
+    if as_json:
+        print_json(_record(rows, found))
+        return 0
+    print_table(("kind", "name", "distribution", "version"), rows)
+    for origin in found.disabled:
+        click.echo(f"disabled: {origin}")
+    for broken in found.broken:
+        click.echo(f"warning: {broken}", err=True)
+    for conflict in found.conflicts.values():
+        click.echo(f"conflict: {conflict}", err=True)
+    sys.stdout.flush()
+    return 0
+
+
+def _load(ctx: click.Context) -> Plugins:
+    from pipekit import plugins, project
+    from pipekit.cli.common import configuration
+    from pipekit.errors import UsageError
+
+    try:
+        settings = configuration(ctx)
+    except UsageError:
+        return plugins.load(builtins_only=ctx.obj["no_plugins"])
+    return project.load_plugins(settings, ctx.obj["no_plugins"])
+
+
+def _record(rows: list[tuple[str, str, str, str]], found: Plugins) -> dict[str, Any]:
+    keys = ("kind", "name", "distribution", "version")
+    return {
+        "plugins": [dict(zip(keys, row, strict=True)) for row in rows],
+        "disabled": [str(origin) for origin in found.disabled],
+        "broken": [str(broken) for broken in found.broken],
+        "conflicts": list(found.conflicts.values()),
+    }

@@ -1,0 +1,65 @@
+"""`pipekit show RUN`: one run as its audit report tells it; imports no plugin."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from pipekit.cli.common import (
+    coloured,
+    configuration,
+    find_run,
+    json_option,
+    open_ledger,
+    print_json,
+)
+
+
+@click.command("show", help="Show one run: its stages, tasks and files.")
+@click.argument("run", required=False)
+@json_option
+@click.pass_context
+def command(ctx: click.Context, run: str | None, as_json: bool) -> int:
+    """RUN: a run's number, its id or the beginning of it; the latest one by default."""
+    from pipekit.storage.audit import AuditReporter
+
+    paths = configuration(ctx).folders
+    report = AuditReporter(paths).read(find_run(open_ledger(paths), run).run_id)
+    if as_json:
+        print_json(report)
+        return 0
+    click.echo(f"{report['sentence']}, started {report['started']}")
+    for stage in report["stages"]:
+        click.echo(f"\n{coloured(stage['status'])} {stage['sentence']}")
+        click.echo(f"  why: {stage['reason']}" if stage["reason"] else "  why: -")
+        if stage["error"]:
+            click.echo(f"  error: {stage['error']}")
+        for known in stage.get("rejected_before", ()):
+            click.echo(f"  rejected before: {known['path']}: {known['reason']}")
+        for warning in stage["warnings"]:
+            click.echo(f"  warning: {warning}")
+        for task in stage["tasks"]:
+            _print_task(task)
+    for decision in report.get("lifecycle", ()):
+        said = f"refused: {decision['refused']}" if decision.get("refused") else decision["reason"]
+        click.echo(f"\nlifecycle: {decision['action']} {decision['path']}: {said}")
+    return 0
+
+
+def _print_task(task: dict[str, Any]) -> None:
+    process = task["process"] or {}
+    facts = [f"{process['duration']:.2f} s"] if process else []
+    if process.get("peak_rss"):
+        facts.append(f"{process['peak_rss'] / 1e6:.0f} MB")
+    if process.get("cpu_seconds") is not None:
+        facts.append(f"{process['cpu_seconds']:.2f} s of CPU")
+    reason = f": {task['reason']}" if task["reason"] else ""
+    click.echo(f"  task {task['task']}: {task['status']}{reason} ({', '.join(facts)})")
+    for unit in task["units"]:
+        metrics = "  ".join(f"{name}={value:g}" for name, value in unit["metrics"].items())
+        reason = f": {unit['reason']}" if unit["reason"] else ""
+        click.echo(f"    {coloured(unit['status'])} {unit['unit']}{reason}  {metrics}".rstrip())
+    for file in task["files"]:
+        reason = f": {file['reason']}" if file.get("reason") else ""
+        click.echo(f"    {file['verb']} {file['path']}{reason}")

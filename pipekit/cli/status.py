@@ -1,0 +1,92 @@
+"""`pipekit status`: how things stand, from the ledger and the lock; imports no plugin."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from pipekit.cli.common import (
+    coloured,
+    configuration,
+    json_option,
+    open_ledger,
+    print_json,
+    when,
+)
+from pipekit.model.file import Consumption, ContentState
+
+
+@click.command(
+    "status", help="Say how things stand: the last run, what failed, what was rejected."
+)
+@json_option
+@click.pass_context
+def command(ctx: click.Context, as_json: bool) -> int:
+    """Always exit code 0 when the project can be read."""
+    from pipekit.storage.lock import RunLock
+
+    settings = configuration(ctx)
+    paths = settings.folders
+    lock = RunLock(paths.state, "")
+    ledger = open_ledger(paths)
+    if ledger is None:
+        click.echo("no run has been made here yet: `pipekit run` makes the first")
+        return 0
+    with ledger:
+        holder = lock.holder() if lock.held() else None
+        runs = ledger.runs(limit=1)
+        rejected = {
+            stage: [c for c in found.values() if (paths.root / c.path).exists()]
+            for stage in ledger.stages()
+            if (found := ledger.consumptions(stage, ContentState.REJECTED))
+        }
+        latest = {name: _latest(ledger.runs(limit=500), name) for name in settings.stages}
+    if as_json:
+        print_json(_record(holder, runs, latest, rejected))
+        return 0
+    if holder:
+        word = "running" if holder.alive else "ending what is left of"
+        click.echo(f"{word} run {holder.run_id} (process {holder.pid} on {holder.host})")
+    for run in runs:
+        status = coloured(run.status or ("running" if holder else "vanished"))
+        click.echo(f"last run {run.number} ({run.run_id}) at {when(run.started)}: {status}")
+    for name, facts in latest.items():
+        said = facts.get("sentence", f"{name}: it has not run") if facts else f"{name}: it has not run"
+        click.echo(f"  {said}")
+        if facts and facts.get("error"):
+            click.echo(f"    {facts['error']}")
+    for stage, files in rejected.items():
+        click.echo(f"{len(files)} file{'s' if len(files) != 1 else ''} rejected by {stage}:")
+        for known in files:
+            click.echo(f"  {known.path}: {known.reason} (run {known.run})")
+    return 0
+
+
+def _latest(runs: list[Any], stage: str) -> dict[str, Any] | None:
+    """What came of a stage when it last had anything to do; else when it was last skipped."""
+    parts = [run.stages[stage] for run in runs if stage in run.stages]
+    return next((p for p in parts if p["status"] != "skipped"), parts[0] if parts else None)
+
+
+def _record(
+    holder: Any, runs: list[Any], latest: dict[str, Any], rejected: dict[str, list[Consumption]]
+) -> dict[str, Any]:
+    return {
+        "running": holder.run_id if holder else None,
+        "last_run": None
+        if not runs
+        else {
+            "run_id": runs[0].run_id,
+            "run": runs[0].number,
+            "started": runs[0].started,
+            "ended": runs[0].ended,
+            "status": runs[0].status,
+            "exit_code": runs[0].exit_code,
+        },
+        "stages": latest,
+        "rejected": {
+            stage: [{"path": c.path, "reason": c.reason, "run": c.run} for c in files]
+            for stage, files in rejected.items()
+        },
+    }

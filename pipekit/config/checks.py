@@ -1,0 +1,104 @@
+"""What a person should know of a configuration whose values are each right: contradictions."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+
+from attrs import frozen
+
+from pipekit.config.configuration import Configuration, located
+from pipekit.config.problems import Path, Problem, did_you_mean
+from pipekit.config.tables import StageConfig
+from pipekit.config.units import duration_text
+
+
+@frozen
+class Finding:
+    """A sentence with its place. `error`: `config check` refuses it; else it is a warning."""
+
+    error: bool
+    text: str
+
+    def __str__(self) -> str:
+        return f"{'error' if self.error else 'warning'}: {self.text}"
+
+
+Found = Iterator[tuple[bool, Path, str]]
+
+
+def check(
+    configuration: Configuration,
+    *,
+    policies: Collection[str] | None = None,
+    sinks: Collection[str] | None = None,
+) -> list[Finding]:
+    """The errors first, then the warnings.
+
+    `policies` and `sinks`: the names that installed plugins offer; a table of another name is an
+    error. None: not looked at.
+    """
+    found = [*_pipeline(configuration), *_folders(configuration)]
+    for name, stage in configuration.stages.items():
+        found += _stage(configuration, name, stage)
+    found += _unoffered("lifecycle", "policy", configuration.policies, policies)
+    found += _unoffered("sinks", "sink", configuration.sinks, sinks)
+    findings = [
+        Finding(error, text)
+        for error, path, sentence in found
+        for text in located([Problem(path, sentence)], configuration.layers)
+    ]
+    return sorted(findings, key=lambda finding: not finding.error)
+
+
+def _pipeline(configuration: Configuration) -> Found:
+    listed = configuration.pipeline.stages
+    if not listed:
+        yield False, ("pipeline", "stages"), "no stage is listed, so a run does nothing"
+    for name in configuration.stages:
+        if name not in listed:
+            hint = did_you_mean(name, listed)
+            yield False, ("stages", name), f"is not listed in pipeline.stages and never runs{hint}"
+    both = set(configuration.plugins.allow or ()) & set(configuration.plugins.deny)
+    for name in sorted(both):
+        yield True, ("plugins", "deny"), f"{name!r} is allowed and denied at once"
+
+
+def _stage(configuration: Configuration, name: str, stage: StageConfig) -> Found:
+    path = ("stages", name)
+    timeout, hang, every = stage.timeout, stage.hang_timeout, configuration.schedule.every
+    if timeout and hang and hang >= timeout:
+        text = f"{duration_text(hang)} is never reached: timeout is {duration_text(timeout)}"
+        yield True, (*path, "hang_timeout"), text
+    for key, value in (("timeout", timeout), ("hang_timeout", hang)):
+        if value and every and value > every:
+            text = f"{duration_text(value)} is longer than schedule.every, {duration_text(every)}"
+            yield False, (*path, key), f"{text}: runs due meanwhile are refused"
+    for other in stage.after or {}:
+        if other not in configuration.pipeline.stages:
+            hint = did_you_mean(other, configuration.pipeline.stages)
+            yield False, (*path, "after", other), f"no such stage is listed, so it is ignored{hint}"
+
+
+def _folders(configuration: Configuration) -> Found:
+    """The lifecycle must not reach what the core itself lives on."""
+    for key in ("logs", "state"):
+        own = getattr(configuration.paths, key)
+        for root in configuration.lifecycle.roots:
+            if _inside(own, root):
+                yield True, ("lifecycle", "roots"), f'"{root}" holds paths.{key} ("{own}")'
+    if _inside(configuration.paths.state, configuration.paths.logs):
+        yield True, ("paths", "state"), "must not lie in paths.logs, which is cleared by age"
+
+
+def _inside(path: str, root: str) -> bool:
+    parts, around = path.strip("/").split("/"), root.strip("/").split("/")
+    return parts[: len(around)] == around
+
+
+def _unoffered(
+    kind: str, word: str, configured: Collection[str], offered: Collection[str] | None
+) -> Found:
+    for name in configured:
+        if offered is not None and name not in offered:
+            hint = did_you_mean(name, offered)
+            yield True, (kind, name), f"no installed plugin offers a {word} of this name{hint}"

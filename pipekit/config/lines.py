@@ -1,0 +1,121 @@
+"""On which line of a TOML text each key stands: a lexical look, for texts that tomllib accepts.
+
+tomllib gives values without positions; this gives positions without values.
+"""
+
+from __future__ import annotations
+
+import re
+
+from pipekit.config.problems import Path
+
+_TOKEN = re.compile(
+    r"""
+      (?P<skip>[ \t]+|\#[^\n]*)
+    | (?P<text>\"{3}(?:\\.|[^\\])*?\"{3,5}|'{3}.*?'{3,5}|"(?:\\.|[^"\\\n])*"|'[^'\n]*')
+    | (?P<mark>[\[\]{},=.\n])
+    | (?P<bare>[^\s\[\]{},=.\#"']+)
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+
+
+def key_lines(text: str) -> dict[Path, int]:
+    """The line (from 1) of each table, key, list item and key of an inline table."""
+    return _Lines(text).lines
+
+
+class _Lines:
+    """A reading of one text, token by token, with the table that the next key belongs to."""
+
+    def __init__(self, text: str) -> None:
+        self.lines: dict[Path, int] = {}
+        self._lists: dict[Path, int] = {}  # arrays of tables: the index of the last one
+        self._tokens: list[tuple[str, int]] = []
+        line = 1
+        for match in _TOKEN.finditer(text):
+            if match.lastgroup != "skip":
+                self._tokens.append((match[0], line))
+            line += match[0].count("\n")
+        self._tokens.append(("\n", line))
+        self._at = 0
+        self._read()
+
+    def _read(self) -> None:
+        here: Path = ()
+        while self._at < len(self._tokens):
+            if self._next() == "\n":
+                self._at += 1
+            elif self._next() == "[":
+                here = self._header()
+            else:
+                self._pair(here)
+
+    def _next(self) -> str:
+        return self._tokens[self._at][0] if self._at < len(self._tokens) else "\n"
+
+    def _header(self) -> Path:
+        self._at += 1
+        many = self._next() == "["
+        self._at += many
+        line = self._tokens[self._at][1]
+        here: Path = ()
+        keys = self._keys("]")
+        for number, key in enumerate(keys, 1):
+            here = (*here, key)
+            self.lines.setdefault(here, line)
+            if many and number == len(keys):
+                self._lists[here] = self._lists.get(here, -1) + 1
+            if here in self._lists:
+                here = (*here, self._lists[here])
+                self.lines.setdefault(here, line)
+        self._at += many
+        return here
+
+    def _keys(self, end: str) -> list[str]:
+        """The parts of a dotted key, up to and with the mark that ends it."""
+        keys = []
+        while self._next() != end and self._at < len(self._tokens):
+            if self._next() != ".":
+                keys.append(_unquoted(self._next()))
+            self._at += 1
+        self._at += 1
+        return keys
+
+    def _pair(self, here: Path) -> None:
+        line = self._tokens[self._at][1]
+        for key in self._keys("="):
+            here = (*here, key)
+            self.lines.setdefault(here, line)
+        self._value(here)
+
+    def _value(self, here: Path) -> None:
+        opening = self._next()
+        if opening not in "[{":
+            while self._next() not in (",", "]", "}", "\n"):
+                self._at += 1
+            return
+        self._at += 1
+        index = 0
+        while self._next() not in ("]", "}") and self._at < len(self._tokens):
+            if self._next() in (",", "\n"):
+                self._at += 1
+            elif opening == "{":
+                self._pair(here)
+            else:
+                self.lines[*here, index] = self._tokens[self._at][1]
+                self._value((*here, index))
+                index += 1
+        self._at += 1
+
+
+def _unquoted(token: str) -> str:
+    if token[:1] == "'":
+        return token[1:-1]
+    if token[:1] != '"':
+        return token
+    if "\\" not in token:
+        return token[1:-1]
+    import tomllib
+
+    return str(tomllib.loads(f"key = {token}")["key"])

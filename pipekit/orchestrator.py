@@ -1,0 +1,312 @@
+"""PipelineOrchestrator: run the stages in order and tell the sinks; knows no stage by name."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+import time
+from typing import Any
+
+from attrs import evolve
+
+import pipekit
+from pipekit.config.digest import output_digest
+from pipekit.errors import EXIT_INTERRUPTED
+from pipekit.events import EventLogger
+from pipekit.execution import StageOrders, TaskExecutor
+from pipekit.judgement import judge_stage, last_lines
+from pipekit.lifecycle import DataLifecycleManager, Decision, LedgerLifecycleView
+from pipekit.model.event import SinkContext
+from pipekit.model.ids import new_run_id
+from pipekit.model.policy import ActionKind
+from pipekit.model.run import PipelineReport, PipelineStatus, pipeline_status
+from pipekit.model.stage import FailureKind, StagePlan, StageResult, StageStatus
+from pipekit.planning import Planner, RunOptions
+from pipekit.process import Cancel
+from pipekit.project import Project, Stage, selected
+from pipekit.recovery import close_dead_runs
+from pipekit.storage.audit import AuditReporter, stamp
+from pipekit.storage.journal import Journal
+from pipekit.storage.ledger import Ledger
+from pipekit.storage.lock import RunLock
+from pipekit.storage.runlog import RunLog
+
+
+class PipelineOrchestrator:
+    """One run of a project. `cancel` stops it from anywhere; `interrupted_exit` is its code then."""
+
+    def __init__(
+        self, project: Project, options: RunOptions | None = None, cancel: Cancel | None = None
+    ) -> None:
+        self.project = project
+        self.options = options or RunOptions()
+        self.cancel = cancel or Cancel()
+        self.interrupted_exit = EXIT_INTERRUPTED
+        self.run_id = new_run_id()
+        self._planner = Planner(project, self.options, self.run_id, self.cancel)
+        self._results: dict[str, StageResult] = {}
+        self._warnings: list[str] = []
+
+    def run(self) -> PipelineReport:
+        """Take the lock, run what has work to do, and say truthfully what happened.
+
+        Raises LockHeldError when another run holds the lock, UsageError for stages that are not
+        configured, StorageError when the ledger or the journal cannot be written.
+        """
+        stages = self._selected()
+        paths = self.project.paths
+        with RunLock(paths.state, self.run_id) as lock, Ledger(paths.state / "state.db") as ledger:
+            recovered = close_dead_runs(ledger, paths)
+            self._started = time.time()
+            self._number = ledger.begin_run(self.run_id, self._started)
+            logger = self._open_events()
+            self._start(logger, stages, ledger, recovered)
+            executor = self._executor(lock)
+            for stage in stages:
+                self._results[stage.name] = self._stage(stage, ledger, logger, executor)
+            decisions = self._lifecycle(ledger, logger)
+            return self._finish(ledger, logger, decisions)
+
+    def plan(self) -> list[StageResult]:
+        """What a run would do now: a result for each stage, its plan with it. Writes nothing."""
+        path = self.project.paths.state / "state.db"
+        ledger = Ledger(path, read_only=True) if path.exists() else None
+        try:
+            for stage in self._selected():
+                self._results[stage.name] = self._planner.foresee(stage, ledger, self._results)
+        finally:
+            if ledger:
+                ledger.__exit__(None, None, None)
+        return list(self._results.values())
+
+    # --- a run's steps ------------------------------------------------------------------------
+
+    def _selected(self) -> tuple[Stage, ...]:
+        options = self.options
+        return selected(self.project.stages, options.only, options.first, options.last)
+
+    def _open_events(self) -> EventLogger:
+        paths = self.project.paths
+        journal = Journal(paths.events / f"pipeline_{self.run_id}.jsonl")
+        log = RunLog(paths.logs / f"pipeline_{stamp(self._started)}_{self.run_id}.log")
+        logger = EventLogger(self.run_id, journal, log)
+        context = SinkContext(run_id=self.run_id, root=paths.root, logs=paths.logs)
+        for sink, settings in self.project.sinks:
+            logger.open_sink(sink, settings, context)
+        return logger
+
+    def _executor(self, lock: RunLock) -> TaskExecutor:
+        return TaskExecutor(
+            self.project.files,
+            workers=self.project.configuration.pipeline.cores,
+            cancel=self.cancel,
+            hold_fds=(lock.descriptor,),
+        )
+
+    def _start(
+        self, logger: EventLogger, stages: tuple[Stage, ...], ledger: Ledger, recovered: list[str]
+    ) -> None:
+        names = [stage.name for stage in stages]
+        logger.emit("pipeline", "start", f"run {self._number}: {', '.join(names)}", stages=names)
+        for broken in self.project.plugins.broken:
+            logger.emit("plugin", "broken", str(broken), plugin=broken.origin.distribution)
+            self._warn(str(broken))
+        for run_id in recovered:
+            self._warn(f"run {run_id} had vanished without an end; it was closed as a failure")
+        if ledger.set_aside:
+            self._warn(
+                f"the ledger was damaged and is now {ledger.set_aside.name}: everything is pending"
+            )
+        for warning in self._warnings[len(self.project.plugins.broken) :]:
+            logger.emit("pipeline", "warning", warning)
+
+    def _stage(
+        self, stage: Stage, ledger: Ledger, logger: EventLogger, executor: TaskExecutor
+    ) -> StageResult:
+        """Plan, execute, verify, remember and tell: one stage, whatever comes."""
+        started = time.time()
+        result = self._planner.decide(stage, ledger, self._results)
+        result = evolve(result, started=started)
+        if result.plan is not None:
+            for warning in (*result.plan.warnings, *_waiting(result.plan)):
+                logger.emit(stage.name, "warning", warning)
+        if result.plan:
+            result = self._execute(stage, result, ledger, logger, executor)
+        result = evolve(result, duration=time.time() - started)
+        ledger.note_stage(self.run_id, stage.name, _facts(result))
+        logger.emit(stage.name, result.status, str(result), **_end_data(result))
+        return result
+
+    def _execute(
+        self,
+        stage: Stage,
+        result: StageResult,
+        ledger: Ledger,
+        logger: EventLogger,
+        executor: TaskExecutor,
+    ) -> StageResult:
+        assert result.plan is not None
+        plan = result.plan
+        logger.emit(stage.name, "start", plan.reason, tasks=[task.name for task in plan.tasks])
+        tasks = executor.run(
+            plan.tasks,
+            self._orders(stage, ledger),
+            lambda event, msg, **data: logger.emit(stage.name, event, msg, **data),
+        )
+        for task in tasks:
+            if task.process is not None:
+                logger.log.output(f"{stage.name}/{task.name}", "stdout", task.process.stdout.spool)
+                logger.log.output(f"{stage.name}/{task.name}", "stderr", task.process.stderr.spool)
+        result = judge_stage(result, tasks)
+        ledger.commit(
+            stage.name,
+            stage.version,
+            self._number,
+            result.files,
+            settings={item.path: item.settings for item in plan.inputs},
+            default_settings=output_digest(stage.settings),
+        )
+        return result
+
+    def _orders(self, stage: Stage, ledger: Ledger) -> StageOrders:
+        configured = self.project.configuration.stages[stage.name]
+        assert stage.spec is not None
+        return StageOrders(
+            stage=stage.name,
+            run_id=self.run_id,
+            root=self.project.paths.root,
+            spool_dir=self.project.paths.runs / self.run_id / stage.name,
+            watch=stage.spec.watch,
+            timeout=configured.timeout,
+            hang_timeout=configured.hang_timeout,
+            grace=configured.grace,
+            redact=self.project.secrets,
+            published=ledger.published_signatures(stage.name),
+        )
+
+    def _lifecycle(self, ledger: Ledger, logger: EventLogger) -> list[Decision]:
+        if not self.project.policies:
+            return []
+        limits = self.project.configuration.lifecycle
+        manager = DataLifecycleManager(
+            self.project.files, limits.roots, limits.max_files, limits.max_bytes
+        )
+        view = LedgerLifecycleView(self.project.files, ledger, self._started)
+        decisions, broken = manager.collect(
+            self.project.policies, view, held_files(self._results), self._forbidding(logger)
+        )
+        for problem in broken:
+            self._warn(problem)
+            logger.emit("lifecycle", "warning", problem)
+        proposed = [d for d in decisions if d.action.kind is not ActionKind.KEEP]
+        refused = [d for d in proposed if d.refused]
+        if proposed:
+            text = f"{len(proposed) - len(refused)} files could go, {len(refused)} refused"
+            logger.emit("lifecycle", "proposed", f"{text}; nothing was done (mode report)")
+        return decisions
+
+    def _forbidding(self, logger: EventLogger) -> list[str]:
+        """Why nothing may be touched after this run, if so."""
+        unplanned = [s.name for s in self.project.stages if not self._was_planned(s.name)]
+        reasons = [f"stage {name!r} was not planned in this run" for name in unplanned]
+        if not logger.healthy:
+            reasons.append("the journal is unhealthy")
+        kinds = {task.kind for result in self._results.values() for task in result.tasks}
+        if FailureKind.LOST in kinds:
+            reasons.append("a task of this run was lost")
+        return reasons
+
+    def _was_planned(self, name: str) -> bool:
+        result = self._results.get(name)
+        return result is not None and result.plan is not None
+
+    def _finish(
+        self, ledger: Ledger, logger: EventLogger, decisions: list[Decision]
+    ) -> PipelineReport:
+        """The ledger's row is the commit point; the last event and the report follow from it."""
+        results = tuple(self._results.values())
+        cancelled = self.cancel.is_set()
+        status = pipeline_status(r.status for r in results)
+        if cancelled:
+            status = PipelineStatus.CANCELLED
+        code = self.interrupted_exit if cancelled else status.exit_code
+        ended = time.time()
+        report = PipelineReport(
+            run_id=self.run_id,
+            number=self._number,
+            status=status,
+            exit_code=code,
+            stages=results,
+            started=self._started,
+            duration=ended - self._started,
+        )
+        logger.report_dropped_sinks()
+        ledger.end_run(self.run_id, status, code, ended)
+        logger.emit("pipeline", status, str(report), exit_code=code)
+        logger.close()
+        return self._audited(report, logger, decisions)
+
+    def _audited(
+        self, report: PipelineReport, logger: EventLogger, decisions: list[Decision]
+    ) -> PipelineReport:
+        report = evolve(report, warnings=(*self._warnings, *logger.warnings))
+        context = {
+            "pipekit": pipekit.__version__,
+            "python": platform.python_version(),
+            "platform": sys.platform,
+            "pid": os.getpid(),
+            "configuration": self.project.configuration.provenance(),
+            "plugins": self.project.versions(),
+            "broken_plugins": [str(broken) for broken in self.project.plugins.broken],
+            "lifecycle": [decision.record() for decision in decisions],
+        }
+        try:
+            path = AuditReporter(self.project.paths).write(report, context, self.project.secrets)
+        except OSError as error:
+            warning = f"the report could not be written: {error}"
+            return evolve(report, warnings=(*report.warnings, warning))
+        return evolve(report, path=path)
+
+    def _warn(self, text: str) -> None:
+        self._warnings.append(text)
+
+
+def held_files(results: dict[str, StageResult]) -> dict[str, str]:
+    """Path → why the lifecycle must leave it alone: held, pending or waiting for some stage."""
+    held: dict[str, str] = {}
+    for name, result in results.items():
+        if result.plan is None:
+            continue
+        taken = {r.path for r in result.files if r.verb == "consumed" and r.complete}
+        pending = [i.path for i in result.plan.inputs if i.path not in taken]
+        for path in (*pending, *result.plan.waiting):
+            held[path] = f"it is pending for {name}"
+        for path in result.plan.holds:
+            held.setdefault(path, f"{name} will read it again")
+    return held
+
+
+def _waiting(plan: StagePlan) -> list[str]:
+    return [f"{path} is still being written; it waits for the next run" for path in plan.waiting]
+
+
+def _facts(result: StageResult) -> dict[str, Any]:
+    """What the ledger remembers of a stage's part in a run."""
+    facts = {
+        "status": result.status,
+        "kind": result.kind,
+        "reason": result.reason,
+        "error": result.error,
+        "sentence": str(result),
+        "duration": round(result.duration, 3),
+    }
+    return {key: value for key, value in facts.items() if value not in (None, "")}
+
+
+def _end_data(result: StageResult) -> dict[str, Any]:
+    data = {**_facts(result), "warnings": len(result.warnings)}
+    if result.status is StageStatus.FAILURE:
+        bad = next((task for task in result.tasks if not task), None)
+        data["last_lines"] = last_lines(bad.process) if bad else list(result.warnings)
+    return data

@@ -1,0 +1,266 @@
+"""Commands on POSIX: pipes, a session of their own, signals to whole groups; decides nothing.
+
+Exercised on Linux. macOS takes the same way with kqueue for the exit and psutil for the tree; that
+is not exercised.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import io
+import os
+import select
+import signal
+import sys
+from typing import TYPE_CHECKING, cast
+
+from pipekit.model.command import Command
+from pipekit.process import portable, procfs
+from pipekit.process.child import Exit, Force
+from pipekit.process.spawn import SpawnError, child_environment, why_not_started
+from pipekit.process.tree import Member, Reading, Tree
+
+if TYPE_CHECKING:
+    from subprocess import Popen
+
+assert sys.platform != "win32"  # for the type checker: half of this is not there
+
+CHUNK = 64 * 1024
+_PIPE = 1024 * 1024  # bytes; what an unprivileged process may ask for by default
+_SET_PIPE_SIZE = getattr(fcntl, "F_SETPIPE_SZ", None)
+_NO_EVENT = 0.01  # seconds between two looks where the system cannot tell of an exit
+_HERE = sys.platform == "linux"
+
+_unreaped: list[Popen[bytes]] = []  # leaders that SIGKILL did not end in time: reaped when they do
+
+
+def start(command: Command, tree: str, cancel_fd: int = -1) -> PosixChild:
+    """Start a command in a session of its own. Raises SpawnError.
+
+    `tree` is a name for its tree; `cancel_fd` wakes `wait` when it becomes readable.
+    """
+    from subprocess import STDOUT
+
+    _reap_late()
+    env = child_environment(command, tree)
+    ends: dict[str, int] = {}
+    with contextlib.ExitStack() as given:  # what the child gets and we close after the start
+        try:
+            stdin = _stdin(command.stdin)
+            given.callback(os.close, stdin)
+            writers = {}
+            for stream in ("stdout",) if command.merge_stderr else ("stdout", "stderr"):
+                ends[stream], writers[stream] = os.pipe()
+                given.callback(os.close, writers[stream])
+            errors = writers.get("stderr", STDOUT)
+            popen = _popen(command, env, stdin, writers["stdout"], errors)
+        except (OSError, ValueError) as error:
+            for descriptor in ends.values():
+                os.close(descriptor)
+            raise SpawnError(why_not_started(command, env, error)) from error
+    return PosixChild(popen, tree, ends, cancel_fd)
+
+
+def _popen(
+    command: Command, env: dict[str, str], stdin: int, stdout: int, stderr: int
+) -> Popen[bytes]:
+    """Start it by `subprocess` and not by `posix_spawn`, which costs the same.
+
+    Only the first changes the folder, closes what others opened without close-on-exec, and tells a
+    failed exec from a program that exits with 127.
+    """
+    from subprocess import Popen
+
+    return Popen(
+        command.argv,
+        cwd=command.cwd,
+        env=env,
+        stdin=stdin,
+        stdout=stdout,
+        stderr=stderr,
+        start_new_session=True,
+    )
+
+
+def _stdin(data: bytes | None) -> int:
+    """A descriptor at the start of `data`, kept in a file without a name; or the end of file."""
+    if data is None:
+        return os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+    with _nameless_file() as file:
+        rest = memoryview(data)
+        while rest:
+            rest = rest[file.write(rest) or 0 :]
+        file.seek(0)
+        return os.dup(file.fileno())
+
+
+def _nameless_file() -> io.RawIOBase:
+    if sys.platform == "linux":
+        return open(os.memfd_create("stdin"), "r+b", buffering=0)
+    import tempfile
+
+    return cast("io.RawIOBase", tempfile.TemporaryFile(buffering=0))
+
+
+class PosixChild:
+    """See `Child`."""
+
+    def __init__(self, popen: Popen[bytes], tree: str, ends: dict[str, int], cancel: int) -> None:
+        self.pid = popen.pid
+        self.capacity = CHUNK
+        self._popen = popen
+        self._ends = ends
+        self._lost = self._reaped = False
+        self._tree: Tree = (procfs.ProcTree if _HERE else portable.PsutilTree)(self.pid, tree)
+        self._group_of = procfs.group_of if _HERE else portable.group_of
+        self._exit_fd = _exit_descriptor(self.pid)
+        self._wakers = [fd for fd in (self._exit_fd, cancel) if fd >= 0]
+        self._all, self._quiet = select.poll(), select.poll()
+        for descriptor in self._wakers:
+            self._quiet.register(descriptor, select.POLLIN)
+        for descriptor in [*self._wakers, *ends.values()]:
+            self._all.register(descriptor, select.POLLIN)
+        for descriptor in ends.values():
+            self._prepare(descriptor)
+
+    def _prepare(self, descriptor: int) -> None:
+        os.set_blocking(descriptor, False)
+        if _SET_PIPE_SIZE is not None:
+            with contextlib.suppress(OSError):  # this user has too many large pipes already
+                self.capacity = fcntl.fcntl(descriptor, _SET_PIPE_SIZE, _PIPE)
+
+    def streams(self) -> list[str]:
+        """See `Child`."""
+        return list(self._ends)
+
+    def wait(self, seconds: float | None, *, output: bool = True) -> list[str]:
+        """See `Child`."""
+        if self._exit_fd < 0:
+            seconds = min(_NO_EVENT, seconds if seconds is not None else _NO_EVENT)
+        poll = self._all if output else self._quiet
+        ready = {fd for fd, _ in poll.poll(None if seconds is None else max(seconds * 1000, 0))}
+        for descriptor in ready.intersection(self._wakers):
+            self._wakers.remove(descriptor)  # it has told; readable for ever, it would not sleep
+            self._quiet.unregister(descriptor)
+            self._all.unregister(descriptor)
+        return [stream for stream, fd in self._ends.items() if fd in ready]
+
+    def read(self, stream: str) -> bytes | None:
+        """See `Child`."""
+        descriptor = self._ends[stream]
+        try:
+            data = os.read(descriptor, CHUNK)
+        except BlockingIOError:
+            return None
+        if not data:
+            self._all.unregister(descriptor)
+            del self._ends[stream]
+            os.close(descriptor)
+        return data
+
+    def exited(self) -> bool:
+        """See `Child`. A status that somebody else took counts as an exit, and is lost."""
+        if self._lost or self._reaped:
+            return True
+        if sys.platform == "linux":
+            try:
+                options = os.WEXITED | os.WNOWAIT | os.WNOHANG
+                return os.waitid(os.P_PID, self.pid, options) is not None
+            except ChildProcessError:
+                self._lost = True
+                self._tree.forget_leader()
+                return True
+        return self._exit_fd not in self._wakers  # macOS: the kqueue told; the zombie stays
+
+    def members(self) -> list[Member]:
+        """See `Child`."""
+        return self._tree.members()
+
+    def readings(self) -> list[Reading]:
+        """See `Child`."""
+        return self._tree.readings()
+
+    def send(self, force: Force, members: list[Member]) -> None:
+        """See `Child`. To groups, since a group cannot fork away from a signal.
+
+        A stopped process heeds SIGTERM only after SIGCONT.
+        """
+        signals = (signal.SIGKILL,) if force is Force.HARD else (signal.SIGTERM, signal.SIGCONT)
+        groups = {member.group: member for member in members}
+        if not self._lost:  # the leader, or its zombie, keeps the number of its group taken
+            groups.pop(self.pid, None)
+            _signal_group(self.pid, signals)
+        for member in groups.values():
+            group = self._group_of(member.pid, member.started)
+            if group is not None:
+                _signal_group(group, signals)
+
+    def reap(self) -> Exit | None:
+        """See `Child`."""
+        self._reaped = True
+        self._popen.returncode = -1  # it is ours to reap: Popen must neither wait nor warn
+        try:
+            pid, status, used = os.wait4(self.pid, os.WNOHANG)
+        except ChildProcessError:
+            return Exit(None, None, None)
+        if pid == 0:
+            _unreaped.append(self._popen)
+            return None
+        return Exit(
+            returncode=os.waitstatus_to_exitcode(status),
+            cpu=used.ru_utime + used.ru_stime,
+            peak_rss=_own_peak(used.ru_maxrss),
+        )
+
+    def close(self) -> None:
+        """See `Child`."""
+        for descriptor in self._ends.values():
+            os.close(descriptor)
+        self._ends.clear()
+        if self._exit_fd >= 0:
+            os.close(self._exit_fd)
+            self._exit_fd = -1
+
+
+def _signal_group(group: int, signals: tuple[int, ...]) -> None:
+    """Never our own group; PermissionError means that nobody there is ours to signal."""
+    if group <= 1 or group == os.getpgrp():
+        return
+    for number in signals:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(group, number)
+
+
+def _exit_descriptor(pid: int) -> int:
+    """Becomes readable when the process exits; -1 where that cannot be had."""
+    try:
+        if sys.platform == "linux":
+            return os.pidfd_open(pid)
+        queue = select.kqueue()  # not exercised
+        event = select.kevent(
+            pid, select.KQ_FILTER_PROC, select.KQ_EV_ADD | select.KQ_EV_ENABLE, select.KQ_NOTE_EXIT
+        )
+        queue.control([event], 0)
+        descriptor = os.dup(queue.fileno())
+        queue.close()
+    except OSError:  # gone already and reaped by somebody else, no descriptor left, or a sandbox
+        return -1
+    return descriptor
+
+
+def _own_peak(maxrss: int) -> int | None:
+    """The peak that wait4 tells, unless it may be ours: a child starts with its parent's."""
+    import resource
+
+    ours = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    unit = 1024 if _HERE else 1
+    return maxrss * unit if maxrss > ours else None
+
+
+def _reap_late() -> None:
+    for popen in _unreaped[:]:
+        with contextlib.suppress(ChildProcessError):
+            if os.waitpid(popen.pid, os.WNOHANG)[0] == 0:
+                continue
+        _unreaped.remove(popen)

@@ -1,0 +1,198 @@
+"""A process tree as Linux shows it in /proc; sends no signal.
+
+The tree of a leader that was started in its own session: its descendants, whoever is in its session
+or group, and whoever carries the tree's name in the environment (a daemon that left the session).
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from pipekit.process.tree import Member, Reading
+
+assert sys.platform != "win32"  # for the type checker: half of this is not there
+
+_TICK = 1.0 / os.sysconf("SC_CLK_TCK")
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+_NEAR = 256  # process numbers that are cheaper to try than to list
+_YOUNG = 1.0  # seconds; so soon the system's process numbers do not come round
+_VANISHED = (errno.ENOENT, errno.ESRCH, errno.EACCES, errno.EPERM)
+
+
+class _Stat(NamedTuple):
+    pid: int
+    alive: bool
+    parent: int
+    group: int
+    session: int
+    cpu: float
+    started: float
+    rss: int
+
+
+def read(path: str) -> bytes:
+    """The content of a file of /proc; nothing when its process is gone or is not ours to see.
+
+    Raises OSError when it cannot be told (no descriptor left).
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError as error:
+        if error.errno in _VANISHED:
+            return b""
+        raise
+    try:
+        content = os.read(descriptor, 65536)
+        while more := os.read(descriptor, 65536) if len(content) >= 4096 else b"":
+            content += more
+    except OSError:  # it vanished between the two
+        return b""
+    finally:
+        os.close(descriptor)
+    return content
+
+
+def _stat(pid: int) -> _Stat | None:
+    """From proc(5), /proc/pid/stat; the name in brackets may hold anything, brackets too."""
+    content = read(f"/proc/{pid}/stat")
+    words = content[content.rfind(b")") + 2 :].split()
+    if len(words) < 22:
+        return None
+    threads = int(words[17])
+    return _Stat(
+        pid=pid,
+        alive=words[0] not in b"ZX" or threads > 1,  # a first thread that ended is shown as zombie
+        parent=int(words[1]),
+        group=int(words[2]),
+        session=int(words[3]),
+        cpu=sum(map(int, words[11:15])) * _TICK,
+        started=int(words[19]) * _TICK,
+        rss=int(words[21]) * _PAGE,
+    )
+
+
+def group_of(pid: int, started: float) -> int | None:
+    """The process group of a live process, or None when that process is gone."""
+    stat = _stat(pid)
+    return stat.group if stat and stat.alive and stat.started == started else None
+
+
+class ProcTree:
+    """The tree below `leader`, which must not be reaped while this is asked (its number is used).
+
+    `name`: what every process of the tree carries in its environment.
+    """
+
+    def __init__(self, leader: int, name: str) -> None:
+        self._leader = self._first = leader
+        self._name = name.encode()
+        self._born = time.monotonic()
+
+    def members(self) -> list[Member]:
+        """See `Tree`. Complete also while processes come and go.
+
+        Whoever is alive at the end was in the list, or has a number that was given out later, and
+        those are looked at as well.
+        """
+        latest = _latest_pid()
+        found: dict[int, _Stat] = {}
+        self._collect(self._candidates(latest), found)
+        for _ in range(10):
+            newest = _latest_pid()
+            if newest == latest:
+                break
+            near = latest < newest <= latest + _NEAR
+            self._collect(_real(latest + 1, newest) if near else _listed(), found)
+            latest = newest
+        return [Member(stat.pid, stat.group, stat.started) for stat in found.values()]
+
+    def forget_leader(self) -> None:
+        """See `Tree`."""
+        self._leader = -1
+
+    def readings(self) -> list[Reading]:
+        """See `Tree`. Walks down from the leader: 0.25 ms for 20 processes on any host."""
+        return [reading for pid in _descendants(self._leader) if (reading := _reading(pid))]
+
+    def _candidates(self, latest: int) -> Iterable[int]:
+        """Numbers that a member can have. All were given out after the leader's."""
+        young = time.monotonic() - self._born < _YOUNG
+        if young and self._first <= latest <= self._first + _NEAR:
+            return _real(self._first + 1, latest)
+        return _listed()
+
+    def _collect(self, pids: Iterable[int], found: dict[int, _Stat]) -> None:
+        others = []
+        for pid in pids:
+            stat = _stat(pid) if pid != self._leader else None
+            if stat is None or not stat.alive:
+                continue
+            if self._belongs(stat, found):
+                found[pid] = stat
+            else:
+                others.append(stat)
+        while children := [stat for stat in others if stat.parent in found]:
+            found.update((stat.pid, stat) for stat in children)
+            others = [stat for stat in others if stat.pid not in found]
+
+    def _belongs(self, stat: _Stat, found: dict[int, _Stat]) -> bool:
+        return (
+            self._leader in (stat.session, stat.group, stat.parent)
+            or stat.parent in found
+            or self._name in read(f"/proc/{stat.pid}/environ")
+        )
+
+
+def _latest_pid() -> int:
+    """The process number given out last, from /proc/loadavg."""
+    words = read("/proc/loadavg").split()
+    return int(words[4]) if len(words) > 4 else 0
+
+
+def _listed() -> Iterator[int]:
+    return (int(name) for name in os.listdir("/proc") if name.isdigit())
+
+
+def _real(first: int, last: int) -> Iterator[int]:
+    """Processes in a range of numbers; threads are found under theirs too, and are left out."""
+    for pid in range(first, last + 1):
+        status = read(f"/proc/{pid}/status")
+        if status and f"\nTgid:\t{pid}\n".encode() in status:
+            yield pid
+
+
+def _descendants(leader: int) -> Iterator[int]:
+    """The leader and all below it that are still linked to it by live parents."""
+    waiting = [leader]
+    while waiting:
+        pid = waiting.pop()
+        yield pid
+        try:
+            tasks = os.listdir(f"/proc/{pid}/task")
+        except OSError:
+            continue
+        for task in tasks:
+            waiting += map(int, read(f"/proc/{pid}/task/{task}/children").split())
+
+
+def _reading(pid: int) -> Reading | None:
+    stat = _stat(pid)
+    if stat is None or not stat.alive:
+        return None
+    moved = read(f"/proc/{pid}/io").split()  # rchar: n wchar: n ..., then what reached the disk
+    status = read(f"/proc/{pid}/status")
+    found = status.find(b"\nVmHWM:")
+    peak = int(status[found + 7 : status.find(b"kB", found)]) * 1024 if found >= 0 else 0
+    return Reading(
+        pid=pid,
+        started=stat.started,
+        cpu=stat.cpu,
+        io=sum(int(moved[i]) for i in (1, 3, 9, 11)) if len(moved) >= 12 else 0,
+        rss=stat.rss,
+        peak_rss=peak,
+    )

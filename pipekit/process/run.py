@@ -1,0 +1,216 @@
+"""One loop for one command: read, look, decide, until nothing of it is left; starts nothing."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+
+from pipekit.model.command import Command, Outcome
+from pipekit.process.cancel import Cancel
+from pipekit.process.child import Child, Exit, Force
+from pipekit.process.ladder import INSIST, Ladder
+from pipekit.process.listener import DoneSigns, Listener, OnLines
+from pipekit.process.stream import OutputStream
+from pipekit.process.tree import Member
+from pipekit.process.vigil import Vigil
+
+NAP = 0.005  # seconds after a small read: 200 wakes a second are enough, 10,000 cost a core
+_FIRST_NAP, _SHORTEST_NAP = 0.001, 0.0001
+_TURN = 1024 * 1024  # bytes read of a stream before time is looked at again
+_HURRIED = 0.02  # seconds between two looks at the caller's wish to stop now
+_SOON, _LATER = 0.002, 0.05  # seconds between two looks at what outlives the leader
+_EOF_PATIENCE = 0.1  # seconds for streams to end once the last known process is gone
+
+
+class Run:
+    """The supervision of a started command. Times are seconds after its start.
+
+    `outcome` is decided once. A leader whose exit was seen before a signal was sent has exited by
+    itself, whatever else happened at that moment.
+    """
+
+    def __init__(
+        self,
+        command: Command,
+        child: Child,
+        streams: Mapping[str, OutputStream],
+        on_lines: OnLines | None,
+        cancel: Cancel | None,
+    ) -> None:
+        self._command = command
+        self._child = child
+        self._streams = streams
+        self._listener = Listener(on_lines)
+        self._signs = DoneSigns(command.done_pattern, command.done)
+        self._cancel = cancel
+        self._deadline = [] if command.timeout is None else [command.timeout]
+        self._start = time.monotonic()
+        self._done_at: float | None = None
+        self._gone_at: float | None = None
+        self._empty_at: float | None = None
+        self._look_at = 0.0
+        self._look_interval = _SOON
+        self._nap = _FIRST_NAP
+        self._finished = False
+        self.pid = child.pid
+        self.exit: Exit | None = None
+        self.outcome: Outcome | None = None
+        self.stopped = False
+        self.left: list[Member] = []
+        self.held_open: list[str] = []
+        self.blind: OSError | None = None
+        self.ladder = Ladder(child, command.grace)
+        self.vigil = Vigil(child, command.hang_timeout, command.activity)
+
+    def supervise(self) -> None:
+        """Return when the tree is gone and its output read, or when nothing more can be done."""
+        while not self._over(self.now()):
+            ready = self._child.wait(self._patience(self.now()))
+            size = sum(self._read(stream) for stream in ready)
+            self._look_around(self.now())
+            self._decide(self.now())
+            self._listener.deliver()
+            self._rest(size)
+        self._finish()
+
+    def abandon(self) -> None:
+        """End everything at once: the caller's code was interrupted."""
+        if self._finished:
+            return
+        deadline = self.now() + INSIST
+        while self.now() < deadline:
+            self._child.send(Force.HARD, self._members())
+            if self._child.exited() and not self._members():
+                break
+            self._child.wait(0.005, output=False)
+        self._child.reap()
+
+    def now(self) -> float:
+        """Seconds since the start; no clock change and no suspension counts."""
+        return time.monotonic() - self._start
+
+    # Reading
+
+    def _read(self, stream: str, limit: int = _TURN) -> int:
+        size = 0
+        while size < limit:
+            data = self._child.read(stream)
+            if not data:
+                break
+            size += len(data)
+            self._hear(stream, self._streams[stream].feed(data, self.now()))
+        if size:
+            self.vigil.output(self.now())
+        return size
+
+    def _hear(self, stream: str, lines: list[str]) -> None:
+        if self._done_at is None and self.outcome is None and self._signs.seen_in(lines):
+            self._done_at = self.now()
+            self.outcome = Outcome.COMPLETED
+        self._listener.hear(stream, lines)
+
+    def _rest(self, size: int) -> None:
+        """Nap after a small read, so that much comes at once; shorter where the pipe gets full."""
+        if size == 0 or self._gone_at is not None:
+            return
+        if size > self._child.capacity // 2:
+            self._nap = max(self._nap / 2, _SHORTEST_NAP)
+        else:
+            self._child.wait(self._nap, output=False)
+            self._nap = min(2 * self._nap, NAP)
+
+    # Looking
+
+    def _look_around(self, now: float) -> None:
+        if self._gone_at is None:
+            if self._child.exited():
+                self._gone_at = self._look_at = now
+            else:
+                self.vigil.look(now)
+        if self._gone_at is not None and now >= self._look_at:
+            self.left = self._members()
+            if not self.left and not self.blind and self._empty_at is None:
+                self._empty_at = now
+            self._look_at = now + self._look_interval
+            self._look_interval = min(2 * self._look_interval, _LATER)
+
+    def _members(self) -> list[Member]:
+        try:
+            members = self._child.members()
+        except OSError as error:
+            self.blind = error
+            return self.left
+        self.blind = None
+        return members
+
+    def _over(self, now: float) -> bool:
+        if self._gone_at is None or self._empty_at is None:
+            return self.ladder.given_up(now)
+        if not self._child.streams():
+            return True
+        waited = now >= self._empty_at + _EOF_PATIENCE
+        return waited and (self.ladder.begun or self._reason_to_stop(now) is not None)
+
+    # Deciding
+
+    def _decide(self, now: float) -> None:
+        if self.ladder.begun:
+            if self._cancel is not None and self._cancel.now:
+                self.ladder.hurry(now)
+            self.ladder.climb(now)
+            return
+        reason = self._reason_to_stop(now)
+        if reason is None or (self._gone_at is None and self._child.exited()):
+            return  # it exited in this very moment: that counts, and the next turn sees it
+        if self._gone_at is None:
+            self.outcome = self.outcome or reason
+            self.stopped = True
+        if self._empty_at is None:
+            self.ladder.begin(now)
+            self._look_at, self._look_interval = now, _SOON
+
+    def _reason_to_stop(self, now: float) -> Outcome | None:
+        """What the tree is to be stopped for now, as the outcome of a leader that still runs."""
+        if self._cancel is not None and self._cancel.is_set():
+            return Outcome.CANCELLED
+        if now >= self._linger_ends():
+            return Outcome.COMPLETED
+        if any(now >= deadline for deadline in self._deadline):
+            return Outcome.TIMED_OUT
+        if self._done_at is None and self._gone_at is None and self.vigil.hung(now):
+            return Outcome.HUNG
+        return None
+
+    def _linger_ends(self) -> float:
+        """When what is left after the work was done has had its time."""
+        since = min(t for t in (self._done_at, self._gone_at, float("inf")) if t is not None)
+        return since + self._command.linger
+
+    def _patience(self, now: float) -> float:
+        """How long there is nothing to do unless something happens."""
+        due = [self.vigil.due() if self._gone_at is None else self._look_at]
+        if self.ladder.begun:
+            due += [self.ladder.due, now + _HURRIED]
+        elif self._empty_at is None:
+            due += [self._linger_ends(), *self._deadline]
+        delivery = self._listener.due()
+        if delivery is not None:
+            due.append(delivery - self._start)
+        return max(min(due) - now, 0.0)
+
+    def warnings(self) -> list[str]:
+        """What the caller's own code raised, in words."""
+        return [*self._listener.troubles.warnings(), *self._signs.troubles.warnings()]
+
+    # Ending
+
+    def _finish(self) -> None:
+        """What is still in the pipes (nobody known can write any more), and the leader's status."""
+        for name in self._child.streams():
+            self._read(name, 4 * _TURN)
+        for name, stream in self._streams.items():
+            self._hear(name, stream.finish())
+        self.held_open = self._child.streams()
+        self.exit = self._child.reap()
+        self._finished = True
+        self._listener.deliver(last=True)

@@ -1,0 +1,259 @@
+"""One output stream of a command: redacted, spooled, decoded, cut into lines; reads nothing itself.
+
+Bytes go in as they were read, in pieces of any size; what comes out never depends on how they were
+cut. Memory is bounded whatever the child writes.
+"""
+
+from __future__ import annotations
+
+import codecs
+import contextlib
+import os
+import re
+import threading
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from pipekit.model.command import StreamResult
+
+TAIL_BYTES = 64 * 1024  # kept in memory of each stream, for failure messages
+PIECE = 64 * 1024  # characters; a longer line is handed on in pieces, so that it needs no memory
+MASK = b"***"
+_CONTINUATION = bytes(range(0x80, 0xC0))  # of UTF-8: never the first byte of a character
+
+_counting = threading.local()  # decode errors of the decode call that this thread is in
+
+
+def _count_and_replace(error: UnicodeError) -> tuple[str, int]:
+    assert isinstance(error, UnicodeDecodeError)
+    _counting.errors += error.end - error.start
+    return "\ufffd", error.end
+
+
+codecs.register_error("pipekit.count", _count_and_replace)
+
+
+class Redactor:
+    """Replaces secrets by `***` in a stream of bytes, also where two reads cut one in half."""
+
+    def __init__(self, secrets: Iterable[bytes]) -> None:
+        self._secrets = sorted({s for s in secrets if s}, key=len, reverse=True)
+        self._pattern = re.compile(b"|".join(map(re.escape, self._secrets)))
+        self._held = b""
+
+    def feed(self, data: bytes) -> bytes:
+        """What can be let out now; what may be the beginning of a secret is held back."""
+        if not self._secrets:
+            return data
+        data = self._held + data
+        beginnings = self._beginnings(data)
+        out = []
+        position = 0
+        while True:
+            hold = next((start for start in beginnings if start >= position), len(data))
+            found = self._pattern.search(data, position)
+            if found is None or found.start() >= hold:
+                out.append(data[position:hold])
+                self._held = data[hold:]
+                return b"".join(out)
+            out += (data[position : found.start()], MASK)
+            position = found.end()
+
+    def finish(self) -> bytes:
+        """What was held back, when nothing more can come."""
+        held, self._held = self._held, b""
+        return self._pattern.sub(MASK, held) if self._secrets else held
+
+    def _beginnings(self, data: bytes) -> list[int]:
+        """Where the end of `data` may be the beginning of a secret, in order."""
+        reach = min(len(data), len(self._secrets[0]) - 1)
+        ends = (data[-size:] for size in range(reach, 0, -1))
+        return [
+            len(data) - len(end)
+            for end in ends
+            if any(len(end) < len(s) and s.startswith(end) for s in self._secrets)
+        ]
+
+
+class Spool:
+    """A file that output is kept in, made when there is some. It never fails: it drops and counts.
+
+    After the first error (disk full, folder not writable) nothing more is written, so that what is
+    in the file is the beginning of the output, without a hole.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self.path = path
+        self.dropped = 0
+        self.error: OSError | None = None
+        self._descriptor = -1
+        if path is not None:
+            with contextlib.suppress(OSError):  # what an earlier command of this name left
+                os.unlink(path)
+
+    @property
+    def kept(self) -> bool:
+        """Whether there is a file."""
+        return self._descriptor >= 0
+
+    def write(self, data: bytes) -> None:
+        """Append all of `data`, or count what could not be."""
+        if self.path is None or not data:
+            return
+        rest = memoryview(data)
+        try:
+            if self.error is None and self._descriptor < 0:
+                self._descriptor = self._open(self.path)
+            while self.error is None and rest:
+                rest = rest[os.write(self._descriptor, rest) :]
+        except OSError as error:
+            self.error = error
+        self.dropped += len(rest)
+
+    def close(self) -> None:
+        """Close the file, which stays."""
+        if self._descriptor >= 0:
+            try:
+                os.close(self._descriptor)
+            except OSError as error:  # a network file system may say only now that it is full
+                self.error = self.error or error
+
+    @staticmethod
+    def _open(path: Path) -> int:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0)
+        try:
+            return os.open(path, flags, 0o644)
+        except FileNotFoundError:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            return os.open(path, flags, 0o644)
+
+
+class Decoder:
+    """Bytes to text, piece by piece; what is no text becomes U+FFFD and is counted."""
+
+    def __init__(self, encoding: str) -> None:
+        self._decoder = codecs.getincrementaldecoder(encoding)("pipekit.count")
+        self._plain = codecs.lookup(encoding).name in ("utf-8", "ascii")
+        self._clean = True
+        self.errors = 0
+
+    def skip(self, data: bytes) -> bool:
+        """Whether `data` is text that need not be decoded to know that it is free of errors."""
+        return self._plain and self._clean and data.isascii()
+
+    def decode(self, data: bytes, *, final: bool = False) -> str:
+        """The text of `data`; the beginning of a character waits for its end."""
+        if self.skip(data):
+            return data.decode("ascii")
+        _counting.errors = 0
+        text = self._decoder.decode(data, final)
+        self.errors += _counting.errors
+        if self._plain:
+            self._clean = not self._decoder.getstate()[0]
+        return text
+
+
+class LineCutter:
+    """Text to lines, ended by LF, CR LF, or CR alone: so a progress bar is seen as it moves."""
+
+    def __init__(self) -> None:
+        self._partial = ""
+        self._after_return = False
+
+    def feed(self, text: str) -> list[str]:
+        """The lines that `text` completes, and pieces of one that is longer than `PIECE`."""
+        if not text:
+            return []
+        if self._after_return and text[0] == "\n":
+            text = text[1:]
+        self._after_return = text.endswith("\r")
+        if "\r" in text:
+            text = text.replace("\r\n", "\n").replace("\r", "\n")
+        lines = (self._partial + text).split("\n")
+        self._partial = lines.pop()
+        if len(self._partial) >= PIECE:
+            lines.append(self._partial)
+            self._partial = ""
+        return lines
+
+    def finish(self) -> list[str]:
+        """The last line, if it was never ended."""
+        partial, self._partial = self._partial, ""
+        return [partial] if partial else []
+
+
+class OutputStream:
+    """All that is kept and told of one stream.
+
+    `feed` the bytes, `finish` at the end; both return the new lines (none unless `cut`).
+    """
+
+    def __init__(
+        self, spool: Path | None, encoding: str, redact: tuple[str, ...] = (), *, cut: bool = False
+    ) -> None:
+        self._redactor = Redactor(_encoded(redact, encoding))
+        self.spool = Spool(spool)
+        self._decoder = Decoder(encoding)
+        self._encoding = encoding
+        self._cutter = LineCutter() if cut else None
+        self._tail = bytearray()
+        self._size = 0
+        self._lines = 0
+        self.last_output: float | None = None
+
+    def feed(self, data: bytes, at: float) -> list[str]:
+        """Take what was read `at` seconds after the start."""
+        self._size += len(data)
+        self.last_output = at
+        return self._keep(self._redactor.feed(data))
+
+    def finish(self) -> list[str]:
+        """Nothing more will come: let out what waited for it, and close the spool."""
+        lines = self._keep(self._redactor.finish())
+        rest = self._decoder.decode(b"", final=True)
+        if self._cutter is not None:
+            lines += [*self._cutter.feed(rest), *self._cutter.finish()]
+        self.spool.close()
+        return lines
+
+    def result(self) -> StreamResult:
+        """What is left of the stream."""
+        return StreamResult(
+            spool=self.spool.path if self.spool.kept else None,
+            size=self._size,
+            lines=self._lines,
+            tail=self._tail_text(),
+            dropped=self.spool.dropped,
+            decode_errors=self._decoder.errors,
+            last_output=self.last_output,
+        )
+
+    def _keep(self, data: bytes) -> list[str]:
+        if not data:
+            return []
+        self.spool.write(data)
+        self._lines += data.count(b"\n")
+        self._tail += data
+        if len(self._tail) > 2 * TAIL_BYTES:  # cut seldom: each cut moves what stays
+            del self._tail[:-TAIL_BYTES]
+        if self._cutter is None:
+            if not self._decoder.skip(data):
+                self._decoder.decode(data)
+            return []
+        return self._cutter.feed(self._decoder.decode(data))
+
+    def _tail_text(self) -> str:
+        tail = bytes(self._tail[-TAIL_BYTES:])
+        if len(tail) == TAIL_BYTES and codecs.lookup(self._encoding).name == "utf-8":
+            cut = tail[:3].lstrip(_CONTINUATION)  # the end of a character that was cut in two
+            tail = cut + tail[3:]
+        return tail.decode(self._encoding, "replace")
+
+
+def _encoded(texts: Iterable[str], encoding: str) -> Iterator[bytes]:
+    """Each text as the child would write it; one that the encoding lacks cannot occur."""
+    for text in texts:
+        encoder = codecs.getincrementalencoder(encoding)("surrogateescape")
+        with contextlib.suppress(UnicodeEncodeError):
+            encoder.encode("x")  # what a byte order mark goes before
+            yield encoder.encode(text)

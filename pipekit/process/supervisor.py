@@ -1,0 +1,182 @@
+"""ProcessSupervisor: start a command, see it through with all its descendants, say what came of it.
+
+Knows no stage and no run. What holds where: on Linux all of it, for every process that stays in
+the command's session or keeps its environment; macOS and Windows have their own files behind the
+same interface, which are not exercised.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import sys
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+from attrs import evolve
+
+from pipekit.errors import DefinitionError
+from pipekit.model.command import Command, Outcome, ProcessResult, StreamResult
+from pipekit.process import verdict
+from pipekit.process.cancel import Cancel
+from pipekit.process.child import Child
+from pipekit.process.listener import OnLines
+from pipekit.process.run import Run
+from pipekit.process.spawn import SpawnError
+from pipekit.process.stream import OutputStream
+
+_numbers = itertools.count(1)
+_SUFFIX = {"stdout": ".out", "stderr": ".err"}
+
+
+class ProcessSupervisor:
+    """Runs commands, each to the end of its whole process tree; may be used by many threads.
+
+    `spool_dir`: the folder for output files, made when there is output; None keeps only the tails.
+    `hold_fds`: descriptors that stay open as long as anything of a command runs, even if this
+    process is killed, and that no command gets: a run's lock.
+    """
+
+    def __init__(self, spool_dir: Path | None = None, hold_fds: Iterable[int] = ()) -> None:
+        self._spool_dir = spool_dir
+        self._hold_fds = tuple(hold_fds)  # for the guardian
+
+    def execute(
+        self,
+        command: Command,
+        on_lines: OnLines | None = None,
+        cancel: Cancel | None = None,
+        *,
+        name: str = "command",
+    ) -> ProcessResult:
+        """Run `command` in the calling thread until nothing of it is left, and say how it went.
+
+        `on_lines(stream, lines)` hears the output in batches, in this thread: while it runs, the
+        command is not watched, and what it raises becomes a warning. `cancel` stops the command
+        from any thread. The output is kept in `{spool_dir}/{name}.out` and `.err`; a stream
+        without output leaves no file, and one of that name from before is replaced.
+
+        Returns within the command's deadline, its grace and half a second. Never raises for what
+        the command does or for how it cannot be started: that is a result. Raises DefinitionError
+        for a name that is not one of a file. An exception out of a signal handler ends the whole
+        tree at once before it passes.
+        """
+        streams = self._streams(command, name, cut=on_lines is not None or _awaits(command))
+        started = time.time()
+        if cancel is not None and cancel.is_set():
+            return _unstarted(Outcome.CANCELLED, "cancelled before it was started", started)
+        oom_kills = _oom_kills()
+        try:
+            child = _start(command, cancel)
+        except SpawnError as error:
+            return _unstarted(Outcome.SPAWN_FAILED, _redacted(str(error), command), started)
+        run = Run(command, child, streams, on_lines, cancel)
+        try:
+            run.supervise()
+        finally:
+            run.abandon()
+            child.close()
+        result = _result(command, run, streams, oom=_oom_kills() > oom_kills)
+        return evolve(result, started=started, duration=run.now())
+
+    def _streams(self, command: Command, name: str, *, cut: bool) -> dict[str, OutputStream]:
+        if not name or name.startswith(".") or any(c in name for c in "/\\:\0"):
+            raise DefinitionError(f"{name!r} cannot name the output files of a command")
+        names = ("stdout",) if command.merge_stderr else ("stdout", "stderr")
+        files = (
+            {s: self._spool_dir / f"{name}{_SUFFIX[s]}" for s in names} if self._spool_dir else {}
+        )
+        return {
+            stream: OutputStream(files.get(stream), command.encoding, command.redact, cut=cut)
+            for stream in names
+        }
+
+
+def _awaits(command: Command) -> bool:
+    return command.done_pattern is not None or command.done is not None
+
+
+def _unstarted(outcome: Outcome, reason: str, started: float) -> ProcessResult:
+    return ProcessResult(outcome=outcome, reason=reason, started=started)
+
+
+def _start(command: Command, cancel: Cancel | None) -> Child:
+    tree = f"{os.getpid()}.{next(_numbers)}.{os.urandom(6).hex()}"
+    if sys.platform == "win32":
+        from pipekit.process import windows
+
+        return windows.start(command, tree, cancel)
+    from pipekit.process import posix
+
+    return posix.start(command, tree, cancel.fileno() if cancel is not None else -1)
+
+
+def _result(
+    command: Command,
+    run: Run,
+    streams: dict[str, OutputStream],
+    *,
+    oom: bool,
+) -> ProcessResult:
+    facts = verdict.Facts(
+        outcome=run.outcome or Outcome.EXITED, stopped=run.stopped, exit=run.exit, oom=oom
+    )
+    result = verdict.judge(command, facts)
+    peak, cpu, source = verdict.usage(run.vigil.usage, run.exit)
+    escaped = [member.pid for member in run.left]
+    warnings = [*_warnings(run, streams), *run.warnings()]
+    return evolve(
+        result,
+        stdout=streams["stdout"].result(),
+        stderr=streams["stderr"].result() if "stderr" in streams else StreamResult(),
+        peak_rss=peak,
+        cpu_seconds=cpu,
+        usage_source=source,
+        signals=run.ladder.signals,
+        survivors=run.ladder.survivors,
+        escaped=tuple(escaped if run.exit else [run.pid, *escaped]),
+        reason=_redacted(result.reason, command),
+        warnings=tuple(_redacted(text, command) for text in warnings),
+    )
+
+
+def _warnings(run: Run, streams: dict[str, OutputStream]) -> list[str]:
+    found = []
+    if run.ladder.survivors:
+        count = run.ladder.survivors
+        found.append(
+            f"{count} process{'es' * (count > 1)} outlived the command and had to be ended"
+        )
+    if run.left or run.exit is None:
+        found.append("some of its processes could not be ended: see `escaped`")
+    elif run.held_open:
+        names = " and ".join(run.held_open)
+        found.append(f"{names} is still held open by a process that cannot be found")
+    if run.blind is not None:
+        found.append(f"could not look for processes that outlived it: {run.blind}")
+    for name, stream in streams.items():
+        if stream.spool.error is not None:
+            words = f"{stream.spool.error.strerror} ({stream.spool.path})"
+            found.append(f"{name}: {stream.spool.dropped} bytes are not in its file: {words}")
+    return found
+
+
+def _redacted(text: str, command: Command) -> str:
+    for secret in sorted(command.redact, key=len, reverse=True):
+        text = text.replace(secret, "***") if secret else text
+    return text
+
+
+def _oom_kills() -> int:
+    """How often this system's out-of-memory killer struck so far, in any container."""
+    if sys.platform != "linux":
+        return 0
+    from pipekit.process import procfs
+
+    try:
+        content = procfs.read("/proc/vmstat")
+    except OSError:
+        return 0
+    found = content.find(b"\noom_kill ")
+    return int(content[found + 10 : content.find(b"\n", found + 1)]) if found >= 0 else 0

@@ -1,0 +1,107 @@
+"""What came of a command, in one frozen record that is never a false success."""
+
+from __future__ import annotations
+
+import signal
+
+from attrs import evolve, frozen
+
+from pipekit.model.command import Command, Outcome, ProcessResult
+from pipekit.process.child import Exit
+from pipekit.process.tree import Usage
+
+_OOM_CODES = (-9, 137)  # SIGKILL, and 128 + SIGKILL: how a shell tells that its command got it
+
+
+@frozen(kw_only=True)
+class Facts:
+    """What was seen, as far as the verdict needs it.
+
+    `stopped`: signals of ours were sent to the leader; `oom`: the kernel's out-of-memory killer was
+    at work meanwhile.
+    """
+
+    outcome: Outcome
+    stopped: bool = False
+    exit: Exit | None = None
+    oom: bool = False
+
+
+def judge(command: Command, facts: Facts) -> ProcessResult:
+    """Outcome, status, success and reason; streams and times are filled in by others."""
+    code = facts.exit.returncode if facts.exit else None
+    by_itself = code is not None and not facts.stopped
+    outcome = facts.outcome
+    if code is None and outcome in (Outcome.EXITED, Outcome.COMPLETED):
+        outcome = Outcome.LOST
+    oom = by_itself and facts.oom and code in _OOM_CODES
+    result = ProcessResult(
+        outcome=outcome,
+        returncode=code,
+        signal=signal_name(-code) if code is not None and code < 0 else None,
+        out_of_memory=oom,
+        success=_success(command, outcome, code, by_itself=by_itself),
+    )
+    return evolve(result, reason=_reason(command, result, by_itself=by_itself))
+
+
+def _success(command: Command, outcome: Outcome, code: int | None, *, by_itself: bool) -> bool:
+    if outcome is Outcome.EXITED:
+        return by_itself and code == 0
+    if outcome is Outcome.COMPLETED:
+        return code == 0 if by_itself else command.completed_ok
+    return False
+
+
+def signal_name(number: int) -> str:
+    """SIGKILL for 9; `SIG` and the number for one without a name."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"SIG{number}"
+
+
+def _reason(command: Command, result: ProcessResult, *, by_itself: bool) -> str:
+    ending = _ending(result)
+    match result.outcome:
+        case Outcome.TIMED_OUT:
+            return f"stopped: it took longer than its timeout of {command.timeout:g} s"
+        case Outcome.HUNG:
+            return (
+                f"stopped: no output, no input, no activity and an idle process tree for "
+                f"{command.hang_timeout:g} s"
+            )
+        case Outcome.CANCELLED:
+            return "stopped: it was cancelled"
+        case Outcome.LOST:
+            return (
+                "its exit status was lost: the calling process ignores SIGCHLD, or waits for "
+                "children that are not its own"
+            )
+        case Outcome.COMPLETED:
+            return f"said that it was done, then {ending if by_itself else 'was stopped'}"
+        case _:
+            return ending
+
+
+def _ending(result: ProcessResult) -> str:
+    code = result.returncode
+    if result.out_of_memory:
+        return "killed as the system ran out of memory"
+    if result.signal is not None:
+        return f"ended by {result.signal}, not sent by pipekit"
+    return f"exit code {code}"
+
+
+def usage(tree: Usage, exit: Exit | None) -> tuple[int | None, float | None, str]:
+    """Peak memory and CPU of a tree, and where they come from."""
+    waited = exit.cpu if exit else None
+    cpu, sources = (tree.cpu, ["cpu: sampled"]) if waited is None else (waited, ["cpu: wait4"])
+    if waited is not None and tree.cpu > waited:  # processes that nobody waited for
+        cpu, sources = tree.cpu, ["cpu: sampled"]
+    peak = exit.peak_rss if exit else None
+    if tree.peak_rss is not None and tree.peak_rss >= (peak or 0):
+        return tree.peak_rss, cpu, "; ".join(["memory: sampled", *sources])
+    if peak is not None:
+        return peak, cpu, "; ".join(["memory: wait4", *sources])
+    return None, cpu if exit else None, "; ".join(sources)

@@ -1,0 +1,228 @@
+"""Commands on Windows: a Job Object that ends with us, pipes that are polled; decides nothing.
+
+NOT EXERCISED: written from the documentation and type-checked, never run. What differs by design:
+pipes cannot be waited for without threads, so they are looked at every 10 ms; the polite signal is
+Ctrl-Break and reaches only a child that shares a console with us; the job is inherited by every
+descendant and kills all of them when its last handle is closed, also by our own death.
+"""
+
+from __future__ import annotations
+
+import _winapi
+import contextlib
+import ctypes
+import msvcrt
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from ctypes import wintypes
+
+from pipekit.model.command import Command
+from pipekit.process.cancel import Cancel
+from pipekit.process.child import Exit, Force
+from pipekit.process.spawn import SpawnError, child_environment, why_not_started
+from pipekit.process.tree import Member, Reading
+
+assert sys.platform == "win32"  # for the type checker: nothing below exists elsewhere
+
+CHUNK = 64 * 1024
+_SLICE = 0.01  # seconds between two looks at the pipes
+_CREATE_SUSPENDED = 0x4
+_KILL_ON_JOB_CLOSE = 0x2000
+_EXTENDED_LIMITS = 9  # JobObjectExtendedLimitInformation
+_PROCESS_IDS = 3  # JobObjectBasicProcessIdList
+_MOST = 4096  # processes of one job that are listed
+_LIMITS_SIZE = 144 if sys.maxsize > 2**32 else 112  # of JOBOBJECT_EXTENDED_LIMIT_INFORMATION
+_FLAGS_OFFSET = 16  # of its LimitFlags, after two 64-bit times
+
+_kernel32 = ctypes.WinDLL("kernel32", use_last_error=True)
+_kernel32.CreateJobObjectW.restype = wintypes.HANDLE
+_kernel32.CreateJobObjectW.argtypes = [ctypes.c_void_p, wintypes.LPCWSTR]
+_kernel32.AssignProcessToJobObject.argtypes = [wintypes.HANDLE, wintypes.HANDLE]
+_kernel32.TerminateJobObject.argtypes = [wintypes.HANDLE, wintypes.UINT]
+_kernel32.SetInformationJobObject.argtypes = [
+    *(wintypes.HANDLE, ctypes.c_int, ctypes.c_void_p, wintypes.DWORD)
+]
+_kernel32.QueryInformationJobObject.argtypes = [
+    *(wintypes.HANDLE, ctypes.c_int, ctypes.c_void_p, wintypes.DWORD, ctypes.c_void_p)
+]
+
+
+class _ProcessIds(ctypes.Structure):
+    """JOBOBJECT_BASIC_PROCESS_ID_LIST."""
+
+    _fields_ = (
+        ("assigned", wintypes.DWORD),
+        ("listed", wintypes.DWORD),
+        ("pids", ctypes.c_size_t * _MOST),
+    )
+
+
+def start(command: Command, tree: str, cancel: Cancel | None = None) -> WindowsChild:
+    """Start a command suspended, put it into a job of its own, let it go. Raises SpawnError."""
+    env = child_environment(command, tree)
+    ends: dict[str, int] = {}
+    with contextlib.ExitStack() as given:  # what the child gets and we close after the start
+        try:
+            job = _job()
+            writers = {}
+            for stream in ("stdout",) if command.merge_stderr else ("stdout", "stderr"):
+                ends[stream], writers[stream] = os.pipe()
+                given.callback(os.close, writers[stream])
+            stdin = given.enter_context(tempfile.TemporaryFile())
+            stdin.write(command.stdin or b"")
+            stdin.seek(0)
+            popen = subprocess.Popen(
+                command.argv,
+                cwd=command.cwd,
+                env=env,
+                stdin=stdin,
+                stdout=writers["stdout"],
+                stderr=writers.get("stderr", subprocess.STDOUT),
+                creationflags=_CREATE_SUSPENDED | subprocess.CREATE_NEW_PROCESS_GROUP,
+            )
+        except (OSError, ValueError) as error:
+            for descriptor in ends.values():
+                os.close(descriptor)
+            raise SpawnError(why_not_started(command, env, error)) from error
+    _let_go(popen, job)
+    return WindowsChild(popen, job, ends, cancel)
+
+
+def _job() -> int:
+    job = _kernel32.CreateJobObjectW(None, None)
+    limits = ctypes.create_string_buffer(_LIMITS_SIZE)
+    ctypes.c_uint32.from_buffer(limits, _FLAGS_OFFSET).value = _KILL_ON_JOB_CLOSE
+    if not job or not _kernel32.SetInformationJobObject(
+        job, _EXTENDED_LIMITS, limits, _LIMITS_SIZE
+    ):
+        raise ctypes.WinError(ctypes.get_last_error())
+    return int(job)
+
+
+def _let_go(popen: subprocess.Popen[bytes], job: int) -> None:
+    import psutil
+
+    if not _kernel32.AssignProcessToJobObject(job, _handle(popen)):
+        error = ctypes.WinError(ctypes.get_last_error())
+        popen.kill()
+        popen.wait()
+        raise SpawnError(f"it could not be put into a job of its own: {error}")
+    psutil.Process(popen.pid).resume()
+
+
+def _handle(popen: subprocess.Popen[bytes]) -> int:
+    return int(popen._handle)  # type: ignore[attr-defined]  # the only way to the handle
+
+
+class WindowsChild:
+    """See `Child`."""
+
+    def __init__(
+        self, popen: subprocess.Popen[bytes], job: int, ends: dict[str, int], cancel: Cancel | None
+    ) -> None:
+        self.pid = popen.pid
+        self.capacity = CHUNK
+        self._popen = popen
+        self._job = job
+        self._ends = ends
+        self._cancel = cancel
+        self._cancel_seen = False
+
+    def streams(self) -> list[str]:
+        """See `Child`."""
+        return list(self._ends)
+
+    def wait(self, seconds: float | None, *, output: bool = True) -> list[str]:
+        """See `Child`."""
+        deadline = time.monotonic() + (seconds if seconds is not None else float("inf"))
+        was_alive = not self.exited()
+        while True:
+            ready = [stream for stream in self._ends if self._ready(stream)] if output else []
+            rest = deadline - time.monotonic()
+            if ready or rest <= 0 or self._cancelled() or (was_alive and self.exited()):
+                return ready
+            pause = min(_SLICE, rest)
+            if was_alive:
+                _winapi.WaitForSingleObject(_handle(self._popen), max(int(pause * 1000), 1))
+            else:
+                time.sleep(pause)
+
+    def read(self, stream: str) -> bytes | None:
+        """See `Child`."""
+        descriptor = self._ends[stream]
+        try:
+            waiting = _winapi.PeekNamedPipe(msvcrt.get_osfhandle(descriptor), 0)[0]
+            if not waiting:
+                return None
+            return os.read(descriptor, min(int(waiting), CHUNK))
+        except OSError:  # the last writer has closed it
+            del self._ends[stream]
+            os.close(descriptor)
+            return b""
+
+    def exited(self) -> bool:
+        """See `Child`."""
+        return _winapi.WaitForSingleObject(_handle(self._popen), 0) == _winapi.WAIT_OBJECT_0
+
+    def members(self) -> list[Member]:
+        """See `Child`."""
+        ids = _ProcessIds()
+        size = ctypes.sizeof(ids)
+        if not _kernel32.QueryInformationJobObject(
+            self._job, _PROCESS_IDS, ctypes.byref(ids), size, None
+        ):
+            raise ctypes.WinError(ctypes.get_last_error())
+        return [Member(pid, 0, 0.0) for pid in ids.pids[: ids.listed] if pid != self.pid]
+
+    def readings(self) -> list[Reading]:
+        """See `Child`."""
+        import psutil
+
+        readings = []
+        for pid in [self.pid, *(member.pid for member in self.members())]:
+            try:
+                process = psutil.Process(pid)
+                times, memory = process.cpu_times(), process.memory_info()
+                moved = process.io_counters()
+                started = process.create_time()
+            except psutil.Error:
+                continue
+            cpu = times.user + times.system
+            io = moved.read_bytes + moved.write_bytes
+            readings.append(Reading(pid, started, cpu, io, memory.rss, memory.peak_wset))
+        return readings
+
+    def send(self, force: Force, members: list[Member]) -> None:  # noqa: ARG002  # the job has all
+        """See `Child`."""
+        if force is Force.HARD:
+            _kernel32.TerminateJobObject(self._job, 1)
+            return
+        with contextlib.suppress(OSError):  # no console is shared
+            os.kill(self.pid, signal.CTRL_BREAK_EVENT)
+
+    def reap(self) -> Exit | None:
+        """See `Child`."""
+        code = self._popen.poll()
+        return None if code is None else Exit(code, None, None)
+
+    def close(self) -> None:
+        """See `Child`."""
+        for descriptor in self._ends.values():
+            os.close(descriptor)
+        self._ends.clear()
+        _winapi.CloseHandle(self._job)
+
+    def _ready(self, stream: str) -> bool:
+        try:
+            handle = msvcrt.get_osfhandle(self._ends[stream])
+            return bool(_winapi.PeekNamedPipe(handle, 0)[0])
+        except OSError:
+            return True  # its end is to be read
+
+    def _cancelled(self) -> bool:
+        seen, self._cancel_seen = self._cancel_seen, bool(self._cancel and self._cancel.is_set())
+        return self._cancel_seen and not seen

@@ -1,0 +1,115 @@
+"""Closes the runs whose process vanished; called with the run lock held, so they are truly dead."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from pipekit.events import EventLogger
+from pipekit.model.run import Paths, PipelineReport, PipelineState, PipelineStatus
+from pipekit.model.stage import FailureKind, StageResult, StageStatus
+from pipekit.storage.audit import AuditReporter, stamp
+from pipekit.storage.journal import Journal, read_journal
+from pipekit.storage.ledger import Ledger
+from pipekit.storage.runlog import RunLog
+
+_LOST = "pipekit's own process vanished (killed, or the machine went down)"
+_ENDS = frozenset({"success", "partial", "failure", "cancelled", "idle"})
+
+
+def close_dead_runs(ledger: Ledger, paths: Paths) -> list[str]:
+    """Give every run without an end its end; returns their ids.
+
+    A run whose row has a status was over already: its report and last event are derived from the
+    row. One without is a failure, and the stage that was running is `lost`.
+    """
+    dead = ledger.runs(limit=1000, unfinished=True)
+    for run in dead:
+        _close(ledger, paths, run)
+    for run in ledger.runs(limit=1):
+        if run.run_id not in {state.run_id for state in dead}:
+            _complete(paths, run)
+    return [run.run_id for run in dead]
+
+
+def _close(ledger: Ledger, paths: Paths, run: PipelineState) -> None:
+    events = _events(paths, run.run_id)
+    for stage in _unfinished_stages(events):
+        facts = {"status": StageStatus.FAILURE, "kind": FailureKind.LOST, "error": _LOST}
+        ledger.note_stage(run.run_id, stage, facts)
+    status = PipelineStatus.FAILURE
+    ledger.end_run(run.run_id, status, status.exit_code, time.time())
+    closed = ledger.run(run.run_id)
+    assert closed is not None
+    _complete(paths, closed, events)
+
+
+def _complete(paths: Paths, run: PipelineState, events: list[dict[str, Any]] | None = None) -> None:
+    """Write what is missing of a finished run's last event and report."""
+    events = _events(paths, run.run_id) if events is None else events
+    assert run.status is not None
+    ended = bool(events) and events[-1].get("stage") == "pipeline" and events[-1]["event"] in _ENDS
+    audit = AuditReporter(paths)
+    if ended and audit.find(run.run_id):
+        return
+    if not paths.events.exists():
+        return  # its logs were taken away on purpose
+    report = _report(run)
+    if not ended and (events or run.exit_code):
+        _end_journal(paths, run, report, events)
+    if audit.find(run.run_id) is None and events:
+        audit.write(report, {"recovered": True})
+
+
+def _end_journal(
+    paths: Paths, run: PipelineState, report: PipelineReport, events: list[dict[str, Any]]
+) -> None:
+    journal = Journal(paths.events / f"pipeline_{run.run_id}.jsonl")
+    log = RunLog(paths.logs / f"pipeline_{stamp(run.started)}_{run.run_id}.log")
+    last = max((event.get("seq", 0) for event in events), default=0)
+    logger = EventLogger(run.run_id, journal, log, first=last + 1)
+    for stage in report.stages:
+        if stage.kind is FailureKind.LOST:
+            logger.emit(stage.stage, "failure", stage.error, kind=stage.kind)
+    assert run.status is not None
+    logger.emit("pipeline", run.status, str(report), recovered=True, exit_code=run.exit_code)
+    logger.close()
+
+
+def _events(paths: Paths, run_id: str) -> list[dict[str, Any]]:
+    try:
+        return list(read_journal(paths.events / f"pipeline_{run_id}.jsonl"))
+    except OSError:
+        return []
+
+
+def _unfinished_stages(events: list[dict[str, Any]]) -> list[str]:
+    started = [e["stage"] for e in events if e["event"] == "start" and e["stage"] != "pipeline"]
+    over = {e["stage"] for e in events if e["event"] in {*_ENDS, "skipped", "blocked"}}
+    return [stage for stage in started if stage not in over]
+
+
+def _report(run: PipelineState) -> PipelineReport:
+    stages = tuple(
+        StageResult(
+            stage=name,
+            status=StageStatus(facts.get("status", StageStatus.FAILURE)),
+            kind=FailureKind(facts["kind"]) if facts.get("kind") else None,
+            reason=facts.get("reason", ""),
+            error=facts.get("error", ""),
+            duration=facts.get("duration", 0.0),
+        )
+        for name, facts in run.stages.items()
+    )
+    assert run.status is not None
+    assert run.exit_code is not None
+    return PipelineReport(
+        run_id=run.run_id,
+        number=run.number,
+        status=run.status,
+        exit_code=run.exit_code,
+        stages=stages,
+        started=run.started,
+        duration=(run.ended or run.started) - run.started,
+        warnings=("written by a later run, since this one could not",),
+    )

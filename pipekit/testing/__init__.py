@@ -1,0 +1,22 @@
+"""For authors of plugins: contract suites to subclass, and plans without a run.
+
+    from pipekit.testing import StageContract
+    from pipekit_daily import pipekit_stages
+
+    class TestDaily(StageContract):
+        (spec,) = pipekit_stages()
+
+pytest collects the tests of the suite with the class. What a plugin does beyond the contract (what
+its plan says of which files) is tested with `plan` and `propose`. Needs pytest.
+"""
+
+from __future__ import annotations
+
+from pipekit.testing.policies import PolicyContract as PolicyContract
+from pipekit.testing.policies import propose as propose
+from pipekit.testing.sinks import EXAMPLES as EXAMPLES
+from pipekit.testing.sinks import SinkContract as SinkContract
+from pipekit.testing.stages import StageContract as StageContract
+from pipekit.testing.stages import plan as plan
+
+__all__ = ["EXAMPLES", "PolicyContract", "SinkContract", "StageContract", "plan", "propose"]

@@ -1,0 +1,118 @@
+"""The contract of lifecycle policies, and proposals made without a run or a ledger."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+from attrs import frozen
+
+from pipekit.model.file import FileStat
+from pipekit.model.policy import ActionKind, FileAction, LifecyclePolicy
+from pipekit.storage.files import FileManager
+from pipekit.testing.basis import Contract, check_settings, chosen, snapshot
+
+
+@frozen(kw_only=True)
+class MemoryLifecycleView:
+    """A `LifecycleView` without a ledger: all content counts as consumed, unless told."""
+
+    root: Path
+    now: float
+    unconsumed: Mapping[str, str]
+    data_ages: Mapping[str, float]
+
+    def files(self, *patterns: str) -> Sequence[FileStat]:
+        """See LifecycleView.files."""
+        return FileManager(self.root).files(patterns)
+
+    def why_not_consumed(self, file: FileStat, chain: Sequence[str]) -> str | None:  # noqa: ARG002  # the protocol's
+        """See LifecycleView.why_not_consumed."""
+        return self.unconsumed.get(file.path)
+
+    def age(self, file: FileStat) -> float:
+        """See LifecycleView.age."""
+        return self.now - max(file.mtime_ns, file.ctime_ns) / 1e9
+
+    def data_age(self, file: FileStat) -> float | None:
+        """See LifecycleView.data_age."""
+        return self.data_ages.get(file.path)
+
+
+def propose(
+    policy: LifecyclePolicy,
+    root: Path,
+    settings: object | None = None,
+    *,
+    now: float | None = None,
+    unconsumed: Mapping[str, str] | None = None,
+    data_ages: Mapping[str, float] | None = None,
+) -> list[FileAction]:
+    """What the policy proposes for the project folder `root`.
+
+    `now`: Unix time (default: now), so that files can be old. `unconsumed`: path → why its content
+    is not consumed; all else is. `data_ages`: path → seconds behind the newest of its series.
+    """
+    view = MemoryLifecycleView(
+        root=root,
+        now=time.time() if now is None else now,
+        unconsumed=unconsumed or {},
+        data_ages=data_ages or {},
+    )
+    return list(policy.propose(view, chosen(policy.settings, settings)))
+
+
+class PolicyContract(Contract):
+    """What the core relies on in every policy. Subclass it, and name the policy in `policy`.
+
+    Override `prepare(root)`, so that there is something to propose, and `now`, where files have to
+    be old for it.
+    """
+
+    policy: ClassVar[LifecyclePolicy]
+    now: float | None = None
+
+    def propose(self, root: Path) -> list[FileAction]:
+        """What the policy proposes for a folder."""
+        return propose(self.policy, root, self.settings, now=self.now)
+
+    def test_it_is_a_policy(self) -> None:
+        """`policy` is a LifecyclePolicy, so that its name has been checked."""
+        assert isinstance(self.policy, LifecyclePolicy)
+
+    def test_every_setting_has_help_and_a_default(self) -> None:
+        """Settings can be shown, explained and left out."""
+        check_settings(self.policy.settings)
+
+    def test_nothing_is_proposed_for_an_empty_project(self, empty: Path) -> None:
+        """Where there are no files there is nothing to propose, and nothing fails."""
+        assert self.propose(empty) == []
+
+    def test_a_prepared_project_has_something_to_propose(self, project: Path) -> None:
+        """`prepare` makes a project for which the policy has proposals."""
+        if not self.prepares:
+            pytest.skip("prepare(root) is not overridden: there is nothing to propose")
+        assert self.propose(project)
+
+    def test_proposals_name_files_that_are_there_and_why(self, project: Path) -> None:
+        """A proposal is a FileAction for a file, with a reason; an archive has a target."""
+        for action in self.propose(project):
+            assert isinstance(action, FileAction)
+            assert (project / action.path).is_file(), action
+            assert action.reason.strip(), action
+            assert (action.target is not None) == (action.kind is ActionKind.ARCHIVE), action
+
+    def test_proposing_changes_no_file(self, project: Path) -> None:
+        """A policy proposes, the core acts."""
+        before = snapshot(project)
+        self.propose(project)
+        assert snapshot(project) == before
+
+    def test_proposals_are_the_same_twice(self, project: Path) -> None:
+        """The same files, settings and time give the same proposals."""
+        now = time.time() if self.now is None else self.now
+        once, again = (propose(self.policy, project, self.settings, now=now) for _ in range(2))
+        assert once == again

@@ -1,0 +1,118 @@
+"""The contract of event sinks, and an example of each kind of event."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+
+from pipekit.model.event import Event, EventSink, SinkContext
+from pipekit.testing.basis import Contract, check_settings, chosen
+
+_RUN_ID = "01900000-0000-7000-8000-000000000000"
+_KINDS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
+    "pipeline": {
+        "start": {"stages": ["translator"]},
+        "success": {"duration": 4.2, "exit_code": 0},
+        "partial": {"duration": 4.2, "exit_code": 1},
+        "failure": {"duration": 4.2, "exit_code": 2},
+        "cancelled": {"duration": 4.2, "exit_code": 130},
+        "idle": {"duration": 0.1, "exit_code": 0},
+    },
+    "translator": {
+        "start": {"tasks": ["translate"]},
+        "metric": {"unit": "ES", "name": "rows", "value": 1380},
+        "progress": {"unit": "ES", "done": 1, "total": 3},
+        "task_start": {"task": "translate", "argv": ["python", "-m", "pipekit_translator.worker"]},
+        "task_end": {"task": "translate", "status": "success", "duration": 2.1},
+        "unit_start": {"task": "translate", "unit": "ES"},
+        "unit_end": {"task": "translate", "unit": "ES", "status": "success", "duration": 0.7},
+        "warning": {"instrument": "ES", "share": 0.31},
+        "success": {"duration": 2.1},
+        "partial": {"duration": 2.1, "rejected": 1},
+        "failure": {"kind": "exit", "returncode": 1, "stderr": "Traceback ..."},
+        "skipped": {},
+        "blocked": {"needs": "analyzer"},
+        "cancelled": {},
+    },
+    "lifecycle": {
+        "proposed": {"path": "data/raw/ES.csv", "kind": "delete"},
+        "applied": {"path": "data/raw/ES.csv", "kind": "delete"},
+        "refused": {"path": "data/raw/ES.csv", "kind": "delete"},
+        "restored": {"path": "data/raw/ES.csv"},
+    },
+    "sink": {"dropped": {"sink": "webhook", "events": 3}},
+    "plugin": {"broken": {"distribution": "pipekit-strange", "version": "0.1"}},
+}
+
+
+def _event(seq: int, stage: str, kind: str, data: Mapping[str, Any], msg: str = "") -> Event:
+    return Event(
+        run_id=_RUN_ID,
+        seq=seq,
+        stage=stage,
+        event=kind,
+        timestamp="2026-04-12T02:00:00.123-05:00",
+        msg=msg or f"an example of {stage} {kind}",
+        data=data,
+    )
+
+
+EXAMPLES: tuple[Event, ...] = tuple(
+    _event(seq, stage, kind, data)
+    for seq, (stage, kind, data) in enumerate(
+        ((stage, kind, data) for stage, kinds in _KINDS.items() for kind, data in kinds.items()), 1
+    )
+)
+"""One event of each kind in the vocabulary."""
+
+
+class SinkContract(Contract):
+    """What the core relies on in every sink. Subclass it, and name the sink in `sink`.
+
+    Override `settings` where the defaults cannot be used in a test (an address, a password).
+    """
+
+    sink: ClassVar[EventSink]
+
+    def send(self, root: Path, events: Iterable[Event]) -> None:
+        """Open the sink as a run does, give it the events in order, close it."""
+        logs = root / "logs"
+        logs.mkdir(exist_ok=True)
+        context = SinkContext(run_id=_RUN_ID, root=root, logs=logs)
+        with self.sink.open(context, chosen(self.sink.settings, self.settings)) as emit:
+            for event in events:
+                emit(event)
+
+    def test_it_is_a_sink(self) -> None:
+        """`sink` is an EventSink, so that its name has been checked."""
+        assert isinstance(self.sink, EventSink)
+
+    def test_every_setting_has_help_and_a_default(self) -> None:
+        """Settings can be shown, explained and left out."""
+        check_settings(self.sink.settings)
+
+    def test_it_closes_without_an_event(self, project: Path) -> None:
+        """A run that ends at once leaves a sink nothing to receive."""
+        self.send(project, [])
+
+    @pytest.mark.parametrize("event", EXAMPLES, ids=lambda e: f"{e.stage}-{e.event}")
+    def test_it_takes_each_kind_of_event(self, project: Path, event: Event) -> None:
+        """No event of the vocabulary is too much for it."""
+        self.send(project, [event])
+
+    def test_it_takes_a_whole_run_and_the_next(self, project: Path) -> None:
+        """It can be opened again where it has written before."""
+        self.send(project, EXAMPLES)
+        self.send(project, EXAMPLES)
+
+    def test_it_survives_events_of_a_later_version(self, project: Path) -> None:
+        """Kinds, fields and texts that it does not know are no reason to fail."""
+        strange = {"ни": [None, {"deep": [1, 2.5, True]}], "": "\x1b[31m\n"}
+        self.send(project, [_event(1, "my_stage", "teleported", strange, "→ ✓ “fine”\nsecond")])
+
+    def test_it_survives_a_gap_in_the_sequence(self, project: Path) -> None:
+        """Lost events show as a gap in `seq`, and the sink goes on."""
+        self.send(project, [EXAMPLES[0], EXAMPLES[-1]])

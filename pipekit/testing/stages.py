@@ -1,0 +1,242 @@
+"""The contract of stages: what every plan keeps, and plans made without a run or a ledger."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path, PurePosixPath
+from typing import Any, ClassVar
+
+import pytest
+from attrs import frozen
+
+from pipekit.model.command import Command
+from pipekit.model.file import (
+    Consumption,
+    ContentState,
+    FileStat,
+    Input,
+    Pending,
+    Published,
+    Why,
+)
+from pipekit.model.run import RunContext
+from pipekit.model.stage import StagePlan, StageSpec
+from pipekit.storage.files import FileManager
+from pipekit.testing.basis import Contract, check_settings, chosen, paths_of, snapshot
+
+DATA_LIBRARIES = ("duckdb", "numpy", "pandas", "polars", "pyarrow")
+_DIGEST = "the settings under test"
+_PLAN_ELSEWHERE = """
+import pickle, sys
+spec_plan, context, settings, libraries = pickle.load(sys.stdin.buffer)
+spec_plan(context, settings)
+print(*[name for name in libraries if name in sys.modules])
+"""
+
+
+@frozen(kw_only=True)
+class MemoryView:
+    """A `StageView` without a ledger: everything is pending but what is told to be consumed."""
+
+    root: Path
+    taken: Mapping[str, Consumption]
+    outputs: Mapping[str, tuple[Published, ...]]
+
+    def files(self, patterns: tuple[str, ...]) -> list[FileStat]:
+        """See RunContext.files."""
+        return FileManager(self.root).files(patterns)
+
+    def pending(
+        self,
+        files: Iterable[FileStat],
+        settings: object | None,  # noqa: ARG002  # the protocol's; here all are the same
+        *,
+        growing: bool,  # noqa: ARG002  # the protocol's; here every file is settled
+        force: bool,
+    ) -> Pending:
+        """See RunContext.pending."""
+        inputs, rejected, known = [], [], 0
+        for file in files:
+            before = self.taken.get(file.path)
+            if before is None:
+                inputs.append(Input(file, Why.NEW, _DIGEST))
+            elif before.state is ContentState.PART:
+                inputs.append(Input(file, Why.PART, before.settings, before))
+            elif before.state is ContentState.REJECTED:
+                rejected.append(before)
+            elif force:
+                inputs.append(Input(file, Why.FORCED, before.settings, before))
+            else:
+                known += 1
+        return Pending(inputs=tuple(inputs), rejected=tuple(rejected), known=known)
+
+    def consumed(self) -> Mapping[str, Consumption]:
+        """See RunContext.consumed."""
+        return self.taken
+
+    def published(self, stage: str) -> tuple[Published, ...]:
+        """See RunContext.published."""
+        return self.outputs.get(stage, ())
+
+
+def plan(
+    spec: StageSpec,
+    root: Path,
+    settings: object | None = None,
+    consumed: Iterable[str] | Mapping[str, Consumption] = (),
+    *,
+    published: Mapping[str, Iterable[Published]] | None = None,
+    **more: Any,
+) -> StagePlan:
+    """The stage's plan for the project folder `root`, as a run would get it.
+
+    `settings`: default all defaults. `consumed`: paths (or whole Consumptions by path) that the
+    stage has taken before; all else is pending. `published`: stage → what it published. `more`:
+    fields of RunContext, for example `force=True`, `workers=4`.
+    """
+    return spec.plan(
+        context(spec, root, consumed, published, **more), chosen(spec.settings, settings)
+    )
+
+
+def context(
+    spec: StageSpec,
+    root: Path,
+    consumed: Iterable[str] | Mapping[str, Consumption] = (),
+    published: Mapping[str, Iterable[Published]] | None = None,
+    **more: Any,
+) -> RunContext:
+    """What `plan` gives to the stage's function."""
+    if not isinstance(consumed, Mapping):
+        consumed = {path: _consumption(path) for path in consumed}
+    outputs = {stage: tuple(files) for stage, files in (published or {}).items()}
+    given: dict[str, Any] = {
+        "run_id": "01900000-0000-7000-8000-000000000000",
+        "started": 1_770_000_000.0,
+        "workers": 2,
+        **more,
+    }
+    view = MemoryView(root=root, taken=consumed, outputs=outputs)
+    return RunContext(stage=spec.name, paths=paths_of(root), view=view, **given)
+
+
+def _consumption(path: str) -> Consumption:
+    return Consumption(
+        path=path,
+        state=ContentState.CONSUMED,
+        fingerprint="",
+        settings=_DIGEST,
+        version="",
+        run=1,
+    )
+
+
+class StageContract(Contract):
+    """What the core relies on in every stage. Subclass it, and name the stage in `spec`.
+
+    Override `prepare(root)`, so that there is something to plan; `settings`, where the defaults
+    are not what to test.
+    """
+
+    spec: ClassVar[StageSpec]
+
+    def plan(self, root: Path, **more: Any) -> StagePlan:
+        """The stage's plan for a folder."""
+        return plan(self.spec, root, self.settings, **more)
+
+    def test_it_is_a_stage(self) -> None:
+        """`spec` is a StageSpec, so that its name and its `after` have been checked."""
+        assert isinstance(self.spec, StageSpec)
+
+    def test_every_setting_has_help_and_a_default(self) -> None:
+        """Settings can be shown, explained and left out."""
+        check_settings(self.spec.settings)
+
+    def test_an_empty_project_is_skipped_with_a_reason(self, empty: Path) -> None:
+        """Where there is nothing to do a plan says so; it does not fail."""
+        made = self.plan(empty)
+        assert not made.tasks, f"tasks in an empty project: {[task.name for task in made.tasks]}"
+        assert made.reason.strip(), "the plan gives no reason"
+
+    def test_a_prepared_project_has_something_to_do(self, project: Path) -> None:
+        """`prepare` makes a project in which the stage has tasks."""
+        if not self.prepares:
+            pytest.skip("prepare(root) is not overridden: there is nothing to plan")
+        made = self.plan(project)
+        assert made.tasks, f"nothing to do in the prepared project: {made.reason}"
+        assert made.reason.strip(), "the plan gives no reason"
+
+    def test_a_plan_is_a_value(self, project: Path) -> None:
+        """The same files and settings give the same plan."""
+        assert self.plan(project) == self.plan(project)
+
+    def test_planning_changes_no_file(self, project: Path) -> None:
+        """A plan only looks: `pipekit plan` can be run at any time."""
+        before = snapshot(project)
+        self.plan(project)
+        assert snapshot(project) == before
+
+    def test_planning_is_possible_in_a_folder_that_cannot_be_written(self, project: Path) -> None:
+        """Also what a plan would write and remove again is a change."""
+        folders = [project, *(path for path in project.rglob("*") if path.is_dir())]
+        if os.name == "nt" or os.geteuid() == 0:
+            pytest.skip("this system or user can write everywhere")
+        for folder in folders:
+            folder.chmod(0o555)
+        try:
+            self.plan(project)
+        finally:
+            for folder in folders:
+                folder.chmod(0o755)
+
+    def test_what_is_consumed_is_not_planned_again(self, project: Path) -> None:
+        """Inputs that the ledger knows as taken are no inputs of the next plan."""
+        taken = [file.path for file in self.plan(project).inputs]
+        again = self.plan(project, consumed=taken)
+        assert not {file.path for file in again.inputs} & set(taken)
+
+    def test_paths_are_relative_to_the_root(self, project: Path) -> None:
+        """Paths in a plan are written with `/` and stay below the project."""
+        made = self.plan(project)
+        paths = [*made.holds, *(p for task in made.tasks for p in (*task.inputs, *task.outputs))]
+        for path in paths:
+            pure = PurePosixPath(path)
+            assert not pure.is_absolute(), path
+            assert ".." not in pure.parts, path
+            assert "\\" not in path, path
+
+    def test_tasks_can_be_told_apart(self, project: Path) -> None:
+        """Names of tasks are unique, and `after` names tasks of the same plan."""
+        names = [task.name for task in self.plan(project).tasks]
+        assert len(names) == len(set(names)), names
+        for task in self.plan(project).tasks:
+            assert set(task.after) <= set(names) - {task.name}, task
+
+    def test_planning_imports_no_data_library(self, project: Path) -> None:
+        """Data libraries belong into the workers: a plan is made at every run, for every stage."""
+        request = (
+            self.spec.plan,
+            context(self.spec, project),
+            chosen(self.spec.settings, self.settings),
+            DATA_LIBRARIES,
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", _PLAN_ELSEWHERE],
+            input=pickle.dumps(request),
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            capture_output=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr.decode(errors="replace")
+        assert not done.stdout.split(), f"imported while planning: {done.stdout.decode()}"
+
+    def test_its_check_is_a_command(self) -> None:
+        """`check(settings)` describes a command, it does not run one."""
+        if self.spec.check is None:
+            pytest.skip("the stage has no self-check")
+        command = self.spec.check(chosen(self.spec.settings, self.settings))
+        assert isinstance(command, Command)
