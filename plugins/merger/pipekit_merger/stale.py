@@ -1,0 +1,42 @@
+"""Whether the summary is that of the months as they are; knows fingerprints, and opens no file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from pipekit import Published
+from pipekit.worker import hasher
+
+SUMMARY_TABLE = "summary.parquet"
+SUMMARY_TEXT = "summary.json"
+
+
+def digest(months: Iterable[tuple[str, str]]) -> str:
+    """One fingerprint for (path below the folder of results, fingerprint) of all months."""
+    lines = sorted(f"{path} {fingerprint}\n" for path, fingerprint in months)
+    return str(hasher("".join(lines).encode()).hexdigest())
+
+
+def summary_request(
+    merged: str, months: Sequence[str], present: Iterable[str], published: Iterable[Published]
+) -> dict[str, Any]:
+    """The request to the summary's worker, with whether there is anything to do for it.
+
+    `months` and `present` (the summary's own files): paths that are there. The summary's ledger
+    row holds the digests it was made for: that of the months on the disk, and the one computed
+    here, so that a ledger that knows less than the disk does not ask for it again and again.
+    """
+    known = {file.path: file for file in published}
+    standing = digest(
+        (path.removeprefix(f"{merged}/"), known[path].fingerprint if path in known else "")
+        for path in months
+    )
+    text = known.get(f"{merged}/{SUMMARY_TEXT}")
+    current = text is not None and standing in text.detail.get("of", ())
+    complete = {f"{merged}/{SUMMARY_TEXT}", f"{merged}/{SUMMARY_TABLE}"} <= set(present)
+    return {
+        "merged": merged,
+        "known": standing,
+        "stale": bool(months) and not (current and complete),
+    }
