@@ -192,9 +192,10 @@ class PosixChild:
             groups.pop(self.pid, None)
             _signal_group(self.pid, signals)
         for member in groups.values():
-            group = self._group_of(member.pid, member.started)
-            if group is not None:
-                _signal_group(group, signals)
+            with contextlib.suppress(OSError):  # nobody can look: the number could be another's
+                group = self._group_of(member.pid, member.started)
+                if group is not None:
+                    _signal_group(group, signals)
 
     def reap(self) -> Exit | None:
         """See `Child`."""

@@ -67,7 +67,7 @@ def _too_large(command: Command, env: Mapping[str, str], error: OSError) -> str 
         return None
     words = [len(os.fsencode(word)) + 1 for word in command.argv]
     variables = {k: len(os.fsencode(k)) + len(os.fsencode(v)) + 2 for k, v in env.items()}
-    limit = os.sysconf("SC_ARG_MAX") if sys.platform != "win32" else 32767
+    limit = _argument_limit()
     heaviest = max(variables, key=lambda name: variables[name])
     sentence = (
         f"its arguments ({len(words)} words, {sum(words)} bytes, the longest {max(words)}) and its "
@@ -76,6 +76,12 @@ def _too_large(command: Command, env: Mapping[str, str], error: OSError) -> str 
     )
     single = f", {_ONE_STRING} in one" if sys.platform == "linux" else ""
     return f"{sentence}{single}); give them in a file or on standard input"
+
+
+def _argument_limit() -> int:
+    if sys.platform == "win32":
+        return 32767  # characters of a command line
+    return os.sysconf("SC_ARG_MAX")
 
 
 def _out_of(error: OSError) -> str | None:

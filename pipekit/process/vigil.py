@@ -47,7 +47,10 @@ class Vigil:
         """Take a reading if it is time for one."""
         if now < self.due():
             return
-        self.usage.note(self._child.readings())
+        try:
+            self.usage.note(self._child.readings())
+        except OSError:  # nobody can look now, and what cannot be seen is not called hung
+            self._life = now
         if self._hang_timeout is not None:
             self._note_life(now, self._hang_timeout)
         self._interval = min(2 * self._interval, self._longest())

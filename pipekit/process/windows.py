@@ -64,10 +64,10 @@ class _ProcessIds(ctypes.Structure):
 def start(command: Command, tree: str, cancel: Cancel | None = None) -> WindowsChild:
     """Start a command suspended, put it into a job of its own, let it go. Raises SpawnError."""
     env = child_environment(command, tree)
+    job = _job()
     ends: dict[str, int] = {}
     with contextlib.ExitStack() as given:  # what the child gets and we close after the start
         try:
-            job = _job()
             writers = {}
             for stream in ("stdout",) if command.merge_stderr else ("stdout", "stderr"):
                 ends[stream], writers[stream] = os.pipe()
@@ -84,11 +84,12 @@ def start(command: Command, tree: str, cancel: Cancel | None = None) -> WindowsC
                 stderr=writers.get("stderr", subprocess.STDOUT),
                 creationflags=_CREATE_SUSPENDED | subprocess.CREATE_NEW_PROCESS_GROUP,
             )
+            _let_go(popen, job)
         except (OSError, ValueError) as error:
+            _winapi.CloseHandle(job)
             for descriptor in ends.values():
                 os.close(descriptor)
             raise SpawnError(why_not_started(command, env, error)) from error
-    _let_go(popen, job)
     return WindowsChild(popen, job, ends, cancel)
 
 
@@ -99,7 +100,8 @@ def _job() -> int:
     if not job or not _kernel32.SetInformationJobObject(
         job, _EXTENDED_LIMITS, limits, _LIMITS_SIZE
     ):
-        raise ctypes.WinError(ctypes.get_last_error())
+        error = ctypes.WinError(ctypes.get_last_error())
+        raise SpawnError(f"no job object could be made: {error}")
     return int(job)
 
 
@@ -110,7 +112,7 @@ def _let_go(popen: subprocess.Popen[bytes], job: int) -> None:
         error = ctypes.WinError(ctypes.get_last_error())
         popen.kill()
         popen.wait()
-        raise SpawnError(f"it could not be put into a job of its own: {error}")
+        raise error
     psutil.Process(popen.pid).resume()
 
 
