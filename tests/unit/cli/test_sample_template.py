@@ -8,6 +8,7 @@ from pipekit_analyzer.settings import Settings as AnalyzerSettings
 from pipekit_merger.plugin import Settings as MergerSettings
 from pipekit_translator.settings import Settings as TranslatorSettings
 
+from pipekit.builtins.rules import Rules
 from pipekit.cli.sample import write_sample
 from pipekit.cli.template import DEMO_TOML, PROJECT_TOML
 from pipekit.config.structure import structured
@@ -46,9 +47,7 @@ def test_every_value_is_one_that_pipekit_takes(text):
     for name, table in tables.items():
         assert structured(SETTINGS[name], structured(StageConfig, table).settings)
     lifecycle = document.pop("lifecycle")
-    assert all(
-        rule.keys() == {"files", "consumed_by", "min_age"} for rule in lifecycle.pop("rules")
-    )
+    assert structured(Rules, {"rules": lifecycle.pop("rules")}).rules
     assert structured(LifecycleConfig, lifecycle).mode == "report"
     assert document == {"sinks": {"console": {}}}
 
