@@ -9,7 +9,7 @@ from typing import NamedTuple
 Path = tuple[str | int, ...]
 """Where a value stands: keys, and positions in lists."""
 
-_SECRET = "the value is secret and not shown"  # noqa: S105  # a text, not a password
+_SECRET = "not shown: it is or may be secret"  # noqa: S105  # a text, not a password
 
 
 def dotted(path: Path) -> str:
@@ -72,7 +72,12 @@ def unknown_key(key: str, known: Iterable[str]) -> str:
 
 
 class UnfitError(ValueError):
-    """A value of the wrong sort: `expected` names the right one."""
+    """A value of the wrong sort: `expected` names the right one.
+
+    `secret`: the value stands where a secret may stand and must not be shown.
+    """
+
+    secret = False
 
     def __init__(self, expected: str, value: object, hint: str = "") -> None:
         self.expected, self.value, self.hint = expected, value, hint
@@ -80,7 +85,7 @@ class UnfitError(ValueError):
 
     def sentence(self, *, secret: bool = False) -> str:
         """What is wrong; of a secret not the value."""
-        if secret:
+        if secret or self.secret:
             return f"expected {self.expected}, got {kind(self.value)} ({_SECRET})"
         return str(self)
 

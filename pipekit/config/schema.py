@@ -63,11 +63,14 @@ def settings_fields(cls: type) -> Mapping[str, Field]:
     without help, or a type that cannot be found.
     """
     if cls not in _KNOWN:
-        fields = _KNOWN[cls] = _checked_fields(cls)
-        for nested in {
-            nested for field in fields.values() for nested in nested_classes(field.type)
-        }:
-            settings_fields(nested)
+        fields = _KNOWN[cls] = _checked_fields(cls)  # known at once: a class may hold itself
+        try:
+            for field in fields.values():
+                for nested in nested_classes(field.type):
+                    settings_fields(nested)
+        except PluginError:
+            del _KNOWN[cls]
+            raise
     return _KNOWN[cls]
 
 
@@ -142,7 +145,7 @@ def _described(cls: type, prefix: str, above: tuple[type, ...]) -> Iterator[Desc
         yield Described(
             key=prefix + key,
             type=type_words(field.type),
-            default="" if missing else toml(plain(field.default, field.type)),
+            default="" if missing else toml(masked(field.default, field)),
             help=field.help,
             secret=field.secret,
             affects_output=field.affects_output,

@@ -33,7 +33,7 @@ def structured(cls: type[T], raw: object) -> T:
     the class.
     """
     fields = settings_fields(cls)
-    given = table(raw)
+    given = _given(cls, raw)
     values: dict[str, Any] = {}
     problems: list[Problem] = []
     for key, value in given.items():
@@ -43,7 +43,6 @@ def structured(cls: type[T], raw: object) -> T:
         try:
             values[key] = convert(value, fields[key].type)
         except (ValueError, ExceptionGroup) as error:
-            # A text in place of a list or table may have been meant to hold a secret.
             field = fields[key]
             secret = field.secret or (isinstance(value, str) and bool(secret_keys(field.type)))
             problems += problems_of(error, (key,), secret=secret)
@@ -53,6 +52,14 @@ def structured(cls: type[T], raw: object) -> T:
     if problems:
         raise TableError(problems)
     return _made(cls, fields, values)
+
+
+def _given(cls: type, raw: object) -> dict[str, Any]:
+    try:
+        return table(raw)
+    except UnfitError as error:
+        error.secret = bool(secret_keys(cls))  # it may have been meant to hold one
+        raise
 
 
 def convert(value: Any, wanted: Any) -> Any:

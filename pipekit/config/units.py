@@ -31,11 +31,14 @@ def byte_count(value: object) -> int | None:
     """The bytes that `value` says: a whole number, `"500MB"`, `"64MiB"`; None where none."""
     if isinstance(value, str):
         match = _SIZE.fullmatch(value)
-        if match and match[2] in _BYTES:
-            return round(float(match[1]) * _BYTES[match[2]])
-        return int(value) if value.isdecimal() else None
-    number = _number(value)
-    return int(number) if number is not None and number.is_integer() else None
+        if not match or match[2] not in _BYTES:
+            return int(value) if value.isdecimal() else None
+        size = _BYTES[match[2]]
+        return int(match[1]) * size if match[1].isdecimal() else round(float(match[1]) * size)
+    if isinstance(value, float):
+        return int(value) if value >= 0 and value.is_integer() else None
+    whole = isinstance(value, int) and not isinstance(value, bool) and value >= 0
+    return value if whole else None  # type: ignore[return-value]  # whole says it is an int
 
 
 def _number(value: object) -> float | None:

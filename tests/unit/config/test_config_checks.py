@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+import pytest
+
+from pipekit.config.checks import check
+
+GOOD = """
+[pipeline]
+stages = ["a", "b"]
+[stages.a]
+timeout = "10m"
+hang_timeout = "1m"
+[stages.b]
+after = {a = "partial"}
+[schedule]
+every = "15m"
+"""
+
+
+def test_a_configuration_without_contradictions_has_no_findings(configured):
+    assert check(configured(GOOD)) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            'stages.a.timeout = "10m"\nstages.a.hang_timeout = "1h"\npipeline.stages = ["a"]',
+            "error: pipekit.toml:2: stages.a.hang_timeout: 1h is never reached: timeout is 10m",
+        ),
+        (
+            'stages.a.timeout = "6h"\nschedule.every = "15m"\npipeline.stages = ["a"]',
+            (
+                "warning: pipekit.toml:1: stages.a.timeout: 6h is longer than schedule.every, 15m: "
+                "runs due meanwhile are refused"
+            ),
+        ),
+        (
+            'pipeline.stages = ["translator"]\n[stages.translater]\ngrace = 1',
+            (
+                "warning: pipekit.toml:2: stages.translater: is not listed in pipeline.stages and "
+                "never runs; did you mean 'translator'?"
+            ),
+        ),
+        (
+            'pipeline.stages = ["one", "two"]\nstages.two.after.onne = "any"',
+            (
+                "warning: pipekit.toml:2: stages.two.after.onne: no such stage is listed, so it is "
+                "ignored; did you mean 'one'?"
+            ),
+        ),
+        ("", "warning: pipekit.toml: pipeline.stages: no stage is listed, so a run does nothing"),
+        (
+            'pipeline.stages = ["a"]\nplugins = {allow = ["x"], deny = ["x"]}',
+            "error: pipekit.toml:2: plugins.deny: 'x' is allowed and denied at once",
+        ),
+        (
+            'pipeline.stages = ["a"]\npaths.logs = "data/logs"',
+            'error: pipekit.toml: lifecycle.roots: "data" holds paths.logs ("data/logs")',
+        ),
+        (
+            'pipeline.stages = ["a"]\npaths.state = "logs/state"',
+            (
+                "error: pipekit.toml:2: paths.state: must not lie in paths.logs, which is cleared "
+                "by age"
+            ),
+        ),
+    ],
+)
+def test_a_contradiction_is_told_with_its_place(configured, text, expected):
+    assert [str(finding) for finding in check(configured(text))] == [expected]
+
+
+def test_errors_come_before_warnings(configured):
+    config = configured('stages.a.timeout = "1m"\nstages.a.hang_timeout = "1h"')
+    assert [finding.error for finding in check(config)] == [True, False, False]
+
+
+def test_tables_of_policies_and_sinks_that_nobody_offers_are_errors(configured):
+    config = configured(GOOD + "[sinks.consol]\n[sinks.text]\n[lifecycle.scrach]")
+    found = check(config, sinks=["console", "text"], policies=["rules", "scratch"])
+    assert [(finding.error, finding.text.split(": ", 1)[1]) for finding in found] == [
+        (
+            True,
+            (
+                "lifecycle.scrach: no installed plugin offers a policy of this name; "
+                "did you mean 'scratch'?"
+            ),
+        ),
+        (
+            True,
+            "sinks.consol: no installed plugin offers a sink of this name; did you mean 'console'?",
+        ),
+    ]

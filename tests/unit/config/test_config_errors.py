@@ -1,0 +1,239 @@
+from __future__ import annotations
+
+import pytest
+
+from pipekit.config import load
+from pipekit.errors import ConfigError
+
+
+def test_all_problems_of_file_environment_and_flags_are_told_at_once(problems):
+    text = """\
+[pipeline]
+workers = "many"
+stges = ["a"]
+
+[lifecycle]
+mode = "aply"
+[paths]
+data = "/srv/bars"
+"""
+    assert problems(text, {"PIPEKIT_PIPELINE__QUIET_SECONDS": "soon"}, ("retention.runs=0",)) == [
+        'pipekit.toml:2: pipeline.workers: expected a whole number, got the text "many"',
+        "pipekit.toml:3: pipeline.stges: unknown key; did you mean 'stages'?",
+        (
+            "pipekit.toml:6: lifecycle.mode: expected one of 'report', 'apply', got the text "
+            "\"aply\"; did you mean 'apply'?"
+        ),
+        (
+            "pipekit.toml:8: paths.data: must be a folder of the project, written with /, "
+            'not "/srv/bars"'
+        ),
+        (
+            "PIPEKIT_PIPELINE__QUIET_SECONDS: pipeline.quiet_seconds: expected a duration such as "
+            '"90s", "10m", "1h30m" or a number of seconds, got the text "soon"'
+        ),
+        "--set retention.runs: retention.runs: must be 1 or more, not 0",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("[pipline]\n", "pipekit.toml:1: pipline: unknown key; did you mean 'pipeline'?"),
+        ("pipeline = 1", "pipekit.toml:1: pipeline: expected a table, got the number 1"),
+        (
+            "[pipeline]\nworkers = -1",
+            "pipekit.toml:2: pipeline.workers: must be 0 or more, not -1",
+        ),
+        (
+            "[pipeline]\nworkers = 2.0",
+            "pipekit.toml:2: pipeline.workers: expected a whole number, got the number 2.0",
+        ),
+        (
+            "[pipeline]\nworkers = true",
+            "pipekit.toml:2: pipeline.workers: expected a whole number, got true",
+        ),
+        (
+            '[pipeline]\nstages = "a"',
+            (
+                "pipekit.toml:2: pipeline.stages: expected a list, such as ['a', 'b'], "
+                'got the text "a"'
+            ),
+        ),
+        (
+            '[pipeline]\nstages = [\n  "a",\n  5,\n]',
+            (
+                "pipekit.toml:4: pipeline.stages[1]: expected a text, got the number 5; "
+                "texts stand in quotes"
+            ),
+        ),
+        (
+            '[pipeline]\nstages = ["a", "b", "a"]',
+            "pipekit.toml:2: pipeline.stages: names a stage twice: a",
+        ),
+        (
+            '[pipeline]\nstages = ["My Stage"]',
+            (
+                "pipekit.toml:2: pipeline.stages: 'My Stage' is no name: use lower-case letters, "
+                "digits and _, a letter first"
+            ),
+        ),
+        (
+            '[pipeline]\ntimezone = "America/Chicgo"',
+            (
+                'pipekit.toml:2: pipeline.timezone: no such time zone: "America/Chicgo"; '
+                "did you mean 'America/Chicago'?"
+            ),
+        ),
+        (
+            '[pipeline]\ntimezone = "../x"',
+            'pipekit.toml:2: pipeline.timezone: no such time zone: "../x"',
+        ),
+        (
+            "[stages.a]\nraw = 1",
+            (
+                "pipekit.toml:2: stages.a.raw: unknown key; known here: timeout, hang_timeout, "
+                "grace, after, settings"
+            ),
+        ),
+        (
+            '[stages.a]\nafter = {b = "fine"}',
+            (
+                "pipekit.toml:2: stages.a.after: 'b' must be asked for 'success', 'partial' or "
+                "'any', not 'fine'"
+            ),
+        ),
+        (
+            '[stages.a]\nafter = {a = "any"}',
+            "pipekit.toml:2: stages.a.after.a: a stage cannot wait for itself",
+        ),
+        (
+            "[stages.a]\ntimeout = 0",
+            "pipekit.toml:2: stages.a.timeout: must be longer than nothing",
+        ),
+        (
+            "[stages.a]\nafter = {b = 1}",
+            (
+                "pipekit.toml:2: stages.a.after.b: expected a text, got the number 1; "
+                "texts stand in quotes"
+            ),
+        ),
+        (
+            "[stages]\nSt-1 = {}",
+            (
+                "pipekit.toml:2: stages.St-1: 'St-1' is no name: use lower-case letters, digits "
+                "and _, a letter first"
+            ),
+        ),
+        (
+            "stages.a = 3",
+            (
+                "pipekit.toml:1: stages.a: expected a table, got a number "
+                "(not shown: it is or may be secret)"
+            ),
+        ),
+        (
+            "[sinks]\nconsole = true",
+            (
+                "pipekit.toml:2: sinks.console: expected a table, got a truth value "
+                "(not shown: it is or may be secret)"
+            ),
+        ),
+        (
+            '[lifecycle]\nroots = ["."]',
+            "pipekit.toml:2: lifecycle.roots: must not be the whole project: name the folders",
+        ),
+        (
+            '[lifecycle]\nroots = ["data/../.."]',
+            'pipekit.toml:2: lifecycle.roots: must not lead out of the project: "data/../.."',
+        ),
+        (
+            "[lifecycle]\nrulse = []",
+            "pipekit.toml:2: lifecycle.rulse: unknown key; did you mean 'rules'?",
+        ),
+        (
+            '[lifecycle]\nmax_bytes = "much"',
+            (
+                'pipekit.toml:2: lifecycle.max_bytes: expected a size such as "500MB", "64MiB" '
+                'or a number of bytes, got the text "much"'
+            ),
+        ),
+        (
+            '[schedule]\nevery = "5s"',
+            "pipekit.toml:2: schedule.every: must be 60 or more, not 5",
+        ),
+    ],
+)
+def test_a_wrong_value_is_told_with_line_path_and_remedy(problems, text, expected):
+    assert problems(text) == [expected]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            "[pipeline]\nworkers 2\n",
+            (
+                "pipekit.toml:2: not valid TOML: expected '=' after a key in a key/value pair, "
+                "at column 9"
+            ),
+        ),
+        (
+            '[pipeline]\nstages = ["a"\n',
+            "pipekit.toml:3: not valid TOML: unclosed array, at the end of the file",
+        ),
+    ],
+)
+def test_a_syntax_error_is_told_with_its_line(problems, text, expected):
+    assert problems(text) == [expected]
+
+
+def test_a_table_written_twice_is_a_syntax_error_with_its_line(problems):
+    (problem,) = problems("[pipeline]\n[paths]\n[pipeline]\n")
+    assert problem.startswith("pipekit.toml:3: not valid TOML: cannot declare")
+
+
+def test_a_file_that_is_not_utf8_is_told_with_its_line(problems):
+    assert problems(b"[paths]\ndata = 'donn\xe9es'\n") == [
+        "pipekit.toml:2: is not UTF-8 text (byte 0xe9); save it as UTF-8"
+    ]
+
+
+def test_a_file_as_an_old_powershell_saves_it_is_named_for_what_it_is(problems):
+    assert problems("[pipeline]\n".encode("utf-16")) == [
+        "pipekit.toml: is saved as UTF-16; save it as UTF-8"
+    ]
+
+
+def test_a_missing_file_says_what_makes_one(tmp_path):
+    with pytest.raises(ConfigError, match=r"there is none in .*; `pipekit init` makes one"):
+        load(tmp_path, environ={})
+
+
+def test_a_variable_of_an_unknown_table_is_an_error_with_a_suggestion(problems):
+    assert problems("", {"PIPEKIT_STAGE__A__TIMEOUT": "1h"}) == [
+        "PIPEKIT_STAGE__A__TIMEOUT: names no table of the configuration; did you mean 'stages'?"
+    ]
+
+
+def test_a_variable_with_an_unknown_key_is_an_error_that_names_the_variable(problems):
+    assert problems("[pipeline]\nworkers = 1", {"PIPEKIT_PIPELINE__WORKER": "2"}) == [
+        "PIPEKIT_PIPELINE__WORKER: pipeline.worker: unknown key; did you mean 'workers'?"
+    ]
+
+
+def test_the_winning_source_is_blamed_not_the_beaten_one(problems):
+    assert problems("[pipeline]\nworkers = 1", {"PIPEKIT_PIPELINE__WORKERS": "x"}) == [
+        'PIPEKIT_PIPELINE__WORKERS: pipeline.workers: expected a whole number, got the text "x"'
+    ]
+
+
+@pytest.mark.parametrize("word", ["pipeline.workers", "=2", "pipeline..workers=2"])
+def test_a_flag_that_is_no_key_and_value_says_how_to_write_one(problems, word):
+    (problem,) = problems("", None, (word,))
+    assert problem.endswith("write it as KEY=VALUE, such as pipeline.workers=2")
+
+
+def test_a_long_wrong_text_is_shortened(problems):
+    (problem,) = problems(f'[pipeline]\nworkers = "{"x" * 500}"')
+    assert len(problem) < 160
