@@ -21,7 +21,7 @@ from pipekit_analyzer.instruments import Instrument
 from pipekit_analyzer.sessions import Exchange, instant_of, moment
 from pipekit_analyzer.strategy import Bars
 
-DAYS_KEY, LAST_KEY = b"pipekit.days", b"pipekit.last"
+DAYS_KEY, LAST_KEY, ZONE_KEY = b"pipekit.days", b"pipekit.last", b"pipekit.timezone"
 PRICES = ("open", "high", "low", "close")
 OFF_GRID = 1e-6  # of a tick: far above the error of a division, far below any other price
 OFF_GRID_SHARE = 0.01  # of a day's bars: more than that is another tick, or another instrument
@@ -107,6 +107,7 @@ def open_month(path: str, exchange: Exchange) -> Month:
         raise _refused(opening, f"it is no Parquet file: {error}") from error
     _check_schema(opening, parquet.schema_arrow)
     metadata = parquet.metadata.metadata or {}
+    _check_zone(opening, metadata, exchange)
     stated = _stated(metadata, parquet.metadata.num_rows)
     days, last = stated or _digests(opening, parquet, exchange)
     return Month(*opening, parquet, days, last)
@@ -118,6 +119,17 @@ def _check_schema(opening: Opening, schema: pa.Schema) -> None:
         found = schema.field(name).type if name in schema.names else "missing"
         if found != type:
             raise _refused(opening, f"column {name} is {found}, where {type} is expected")
+
+
+def _check_zone(opening: Opening, metadata: Mapping[bytes, bytes], exchange: Exchange) -> None:
+    """Days and months of another zone would make windows miss changed days."""
+    zone, ours = metadata.get(ZONE_KEY, b"").decode(), str(exchange.zone)
+    if zone and zone != ours:
+        raise _refused(
+            opening,
+            f"its days are those of {zone}, the analyzer's those of {ours}: let the setting "
+            "`timezone` of the translator and of the analyzer name the same zone",
+        )
 
 
 def _stated(metadata: Mapping[bytes, bytes], rows: int) -> tuple[dict[str, str], int | None] | None:

@@ -276,6 +276,14 @@ def test_bars_that_cannot_be_bars_are_refused(project, week, spoil, words):
     assert words in project.run().rejected[month()]
 
 
+def test_days_of_another_zone_are_refused_with_the_remedy(project, week):
+    file = project.root / project.write("ES", week(2))[0]
+    table = pq.read_table(file)
+    metadata = {**table.schema.metadata, b"pipekit.timezone": b"America/New_York"}
+    pq.write_table(table.replace_schema_metadata(metadata), file)
+    assert "name the same zone" in project.run().failed["ES"]
+
+
 def test_quality_is_reported_with_dates_to_look_at(project, minutes):
     flat = [(bar[0], 1000.0, 1000.0, 1000.0, 1000.0, 1) for bar in minutes(WEEKDAYS[2])]
     early = minutes(WEEKDAYS[1], last="12:00")
