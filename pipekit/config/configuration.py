@@ -141,7 +141,7 @@ class Configuration:
         return provenance(self)
 
     def secrets(self) -> tuple[str, ...]:
-        """The texts of all secret settings known so far, to be struck from what is kept."""
+        """The texts (four characters or more) of all secrets known so far, to be struck out."""
         from pipekit.config.provenance import secrets
 
         return secrets(self)

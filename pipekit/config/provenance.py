@@ -27,6 +27,7 @@ from pipekit.errors import ConfigError
 if TYPE_CHECKING:
     from pipekit.config.configuration import Configuration
 
+SHORTEST = 4
 UNKNOWN = "set for a plugin that has not said what it is: not shown"
 
 
@@ -186,11 +187,16 @@ def provenance(configuration: Configuration) -> dict[str, Any]:
 
 
 def secrets(configuration: Configuration) -> tuple[str, ...]:
-    """The texts of all secret settings, also those nested; the longest first."""
+    """The texts of all secret settings, also those nested; the longest first.
+
+    Those shorter than four characters are left out: to strike every `0` from an output would
+    spoil it and hide nothing.
+    """
     found = {
         text
         for settings in configuration.known_settings().values()
         for text in _secret_texts(settings, secret=False)
+        if len(text) >= SHORTEST
     }
     return tuple(sorted(found, key=lambda text: (-len(text), text)))
 

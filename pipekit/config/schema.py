@@ -7,7 +7,7 @@ import enum
 import pathlib
 import types
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import attrs
@@ -152,8 +152,17 @@ def _described(cls: type, prefix: str, above: tuple[type, ...]) -> Iterator[Desc
         )
         for nested in nested_classes(field.type):
             if nested not in above:
-                inner = "." if nested is field.type else "[]."
+                inner = _place(field.type)
                 yield from _described(nested, f"{prefix}{key}{inner}", (*above, cls))
+
+
+def _place(wanted: Any) -> str:
+    """How the key of a nested class's field is joined to the key that holds it."""
+    origins = [typing.get_origin(one) for one in (wanted, *typing.get_args(wanted))]
+    kinds = [origin for origin in origins if isinstance(origin, type)]
+    if any(issubclass(kind, Mapping) for kind in kinds):
+        return ".NAME."
+    return "[]." if any(issubclass(kind, Collection) for kind in kinds) else "."
 
 
 _WORDS: dict[Any, str] = {
@@ -185,11 +194,15 @@ def type_words(wanted: Any) -> str:
     if origin in (typing.Union, types.UnionType):
         return " or ".join(words)
     if isinstance(origin, type) and issubclass(origin, Mapping):
-        return f"table of {words[1]}s"
+        return f"table of {_plural(words[1])}"
     if origin is not None:
         inner = words[0] if len(set(words)) == 1 else f"({', '.join(words)})"
-        return f"list of {inner}s"
+        return f"list of {_plural(inner)}"
     return "table" if attrs.has(wanted) else "list"
+
+
+def _plural(words: str) -> str:
+    return words if words.endswith(("'", ")", "false")) else f"{words}s"
 
 
 MASK = "***"
@@ -218,6 +231,8 @@ def plain(value: Any, wanted: Any = Any) -> Any:
         return sorted((plain(item) for item in value), key=repr)
     if isinstance(value, bool | int | float | str) or value is None:
         return value
+    if isinstance(value, dt.time) and not (value.second or value.microsecond):
+        return value.strftime("%H:%M")
     return value.as_posix() if isinstance(value, pathlib.PurePath) else str(value)
 
 
@@ -239,7 +254,8 @@ def toml(value: Any) -> str:
 
         return json.dumps(value, ensure_ascii=False)
     if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{key} = {toml(item)}" for key, item in value.items()) + "}"
+        pairs = [f"{key} = {toml(item)}" for key, item in value.items() if item is not None]
+        return f"{{{', '.join(pairs)}}}"
     if isinstance(value, list | tuple):
         return f"[{', '.join(toml(item) for item in value)}]"
     return str(value)

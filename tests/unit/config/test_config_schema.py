@@ -32,6 +32,8 @@ class Settings:
     anything: Any = setting("Whatever.", default=True)
     quality: Quality = setting("Of data.", factory=Quality)
     sources: tuple[Source, ...] = setting("What is read.", default=())
+    rules: list[Literal["a", "b"]] = setting("Some rules.", factory=list)
+    named: dict[str, Quality] | None = setting("By name.", default=None)
 
 
 def test_a_class_is_described_field_by_field_in_the_notation_of_the_file():
@@ -39,7 +41,7 @@ def test_a_class_is_described_field_by_field_in_the_notation_of_the_file():
         ("stages.s.settings.wait", "duration", '"1h30m"'),
         ("stages.s.settings.memory", "size", '"64MiB"'),
         ("stages.s.settings.rule", "'a' or 'b'", '"a"'),
-        ("stages.s.settings.slots", "list of times", '["07:30:00"]'),
+        ("stages.s.settings.slots", "list of times", '["07:30"]'),
         ("stages.s.settings.names", "list of texts", ""),
         ("stages.s.settings.ticks", "table of numbers", "{ES = 0.25}"),
         ("stages.s.settings.anything", "any value", "true"),
@@ -48,6 +50,9 @@ def test_a_class_is_described_field_by_field_in_the_notation_of_the_file():
         ("stages.s.settings.sources", "list of tables", "[]"),
         ("stages.s.settings.sources[].glob", "text", ""),
         ("stages.s.settings.sources[].token", "text", '"***"'),
+        ("stages.s.settings.rules", "list of 'a' or 'b'", "[]"),
+        ("stages.s.settings.named", "table of tables", ""),
+        ("stages.s.settings.named.NAME.max_bad", "number", "0.01"),
     ]
 
 
