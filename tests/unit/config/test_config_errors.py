@@ -228,6 +228,13 @@ def test_the_winning_source_is_blamed_not_the_beaten_one(problems):
     ]
 
 
+def test_a_variable_cannot_smuggle_in_a_second_key(problems):
+    assert problems("", {"PIPEKIT_PIPELINE__WORKERS": "1\nmore = 2"}) == [
+        "PIPEKIT_PIPELINE__WORKERS: pipeline.workers: expected a whole number, "
+        'got the text "1 more = 2"'
+    ]
+
+
 @pytest.mark.parametrize("word", ["pipeline.workers", "=2", "pipeline..workers=2"])
 def test_a_flag_that_is_no_key_and_value_says_how_to_write_one(problems, word):
     (problem,) = problems("", None, (word,))

@@ -154,6 +154,13 @@ def test_the_secrets_are_known_to_those_who_must_strike_them_out(secretive):
     assert secretive.secrets() == ("tk-secret-2", "hunter2", "sesame2", "9876")
 
 
+def test_a_beaten_value_that_cannot_be_read_is_not_shown_where_it_may_hold_a_secret(configured):
+    config = configured("[sinks.hook]\ntargets = 'hunter2'", None, ("sinks.hook.targets=[]",))
+    config.settings_for("sinks", "hook", Hook)
+    (beaten, _default) = config.explain("sinks.hook.targets").beaten
+    assert (beaten.value, beaten.where) == ("***", "pipekit.toml:2")
+
+
 def test_a_secret_too_short_to_be_one_is_not_struck_from_every_output(configured):
     config = configured("[sinks.hook]\npin = 0\nlogin.password = 'ab'\ntoken = 'tk-1'")
     config.settings_for("sinks", "hook", Hook)
