@@ -230,8 +230,10 @@ def test_the_winning_source_is_blamed_not_the_beaten_one(problems):
 
 def test_a_variable_cannot_smuggle_in_a_second_key(problems):
     assert problems("", {"PIPEKIT_PIPELINE__WORKERS": "1\nmore = 2"}) == [
-        "PIPEKIT_PIPELINE__WORKERS: pipeline.workers: expected a whole number, "
-        'got the text "1 more = 2"'
+        (
+            "PIPEKIT_PIPELINE__WORKERS: pipeline.workers: expected a whole number, "
+            'got the text "1 more = 2"'
+        )
     ]
 
 
