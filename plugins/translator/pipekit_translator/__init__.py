@@ -1,0 +1,1 @@
+"""The translator: a pipekit stage from raw market-data exports to Parquet, month by month."""

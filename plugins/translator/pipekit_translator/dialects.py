@@ -1,0 +1,225 @@
+"""How a raw file is to be read: the presets, their parts, and the reading that comes of both.
+
+Knows no files and no settings of the stage; imports no data library, since plans use it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from typing import Any, Literal
+
+import attrs
+
+from pipekit import setting
+
+BarTime = Literal["open", "close"]
+
+ROLES = ("date", "time", "timestamp", "open", "high", "low", "close", "volume", "instrument")
+UNUSED = "-"  # a column of no interest
+BAR_SECONDS = 60
+TICK_DIALECTS = ("T", "N")
+
+_CODES = {"Y": 4, "m": 2, "d": 2, "H": 2, "M": 2, "S": 2}  # digits of each part of a time stamp
+_NAMED = ("Date", "Time", "Open", "High", "Low", "Close", "Volume", "Instrument")
+_OHLCV = ("open", "high", "low", "close", "volume")
+
+
+@attrs.frozen
+class InstrumentRule:
+    """Where a file's instrument stands: exactly one of the three."""
+
+    pattern: str = setting(
+        "A regular expression searched in the file's name; its first group is the instrument.",
+        default="",
+    )
+    column: str = setting("The column that holds the instrument, row by row.", default="")
+    constant: str = setting("The instrument itself, for every file of the source.", default="")
+
+    def __attrs_post_init__(self) -> None:
+        if sum(map(bool, (self.pattern, self.column, self.constant))) != 1:
+            raise ValueError(
+                "instrument names exactly one of pattern, column and constant, "
+                'for example instrument = { constant = "ES" }'
+            )
+        if self.pattern and not _groups(self.pattern):
+            raise ValueError(
+                f"instrument.pattern {self.pattern!r} needs a group around the instrument, "
+                "for example '^([A-Z]+)_'"
+            )
+
+    def of_name(self, name: str) -> str | None:
+        """The instrument of a file called `name`; None where the name does not say it."""
+        if self.constant:
+            return self.constant
+        found = re.search(self.pattern, name) if self.pattern else None
+        return found[1] if found else None
+
+
+def _groups(pattern: str) -> int:
+    try:
+        return re.compile(pattern).groups
+    except re.error as error:
+        raise ValueError(f"instrument.pattern {pattern!r}: {error}") from error
+
+
+@attrs.frozen(kw_only=True)
+class Dialect:
+    """The parts of a preset, or of a source that spells them out (spec: data, §1.1).
+
+    `columns`: a role each, `role=Name` where the header's name differs, `-` for one not used; with
+    a header, the file's own order counts. `timestamp_format`: as for `strptime`, zero-padded; date
+    and time in two columns are joined by a space. A final `Z` means UTC.
+    """
+
+    separator: str
+    header: bool
+    columns: tuple[str, ...]
+    timestamp_format: str
+    bar_time: BarTime = "open"
+    instrument: InstrumentRule
+    growing: bool = False
+
+
+def _exporter(instrument: InstrumentRule) -> Dialect:
+    return Dialect(
+        separator=",",
+        header=True,
+        columns=tuple(name.lower() for name in _NAMED),
+        timestamp_format="%Y-%m-%d %H:%M:%S",
+        instrument=instrument,
+    )
+
+
+PRESETS = {
+    "A": _exporter(InstrumentRule(column="Instrument")),
+    "B": _exporter(InstrumentRule(pattern=r"^([^.]+)")),
+    "C": Dialect(
+        separator=";",
+        header=False,
+        columns=("timestamp", *_OHLCV),
+        timestamp_format="%Y%m%d %H%M%S",
+        bar_time="close",
+        # Leading letters; a single digit between letters belongs to them: M2K.
+        instrument=InstrumentRule(pattern=r"^([A-Za-z]+(?:\d[A-Za-z]+)?)"),
+    ),
+    "D": Dialect(
+        separator=",",
+        header=True,
+        columns=("timestamp=timestamp_utc", *_OHLCV),
+        timestamp_format="%Y-%m-%dT%H:%M:%SZ",
+        instrument=InstrumentRule(pattern=r"^([^_]+)_"),
+        growing=True,
+    ),
+}
+
+
+@attrs.frozen(kw_only=True)
+class Reading:
+    """Everything that decides what comes of a file: a change makes its source's files pending.
+
+    `instruments`: those accepted; empty where the file's name has already been found acceptable.
+    """
+
+    separator: str = setting("Between two fields: one character.")
+    header: bool = setting("Whether the first line names the columns.")
+    columns: tuple[str, ...] = setting("Role, or role=name, of each column.")
+    timestamp_format: str = setting("As for strptime.")
+    timezone: str = setting("Of the time stamps.")
+    bar_time: BarTime = setting("Which end of the bar the time stamp means.")
+    instrument: InstrumentRule = setting("Where the instrument stands.")
+    exchange_timezone: str = setting("Whose date decides the month of a row.")
+    max_bad_fraction: float = setting("Share of invalid rows that rejects a file.")
+    instruments: tuple[str, ...] = setting("Instruments accepted.", default=())
+
+    def digest(self) -> str:
+        """Of what decides on which bars a file yields; not of what only rejects it."""
+        fields = attrs.asdict(self)
+        del fields["instruments"], fields["max_bad_fraction"]
+        text = json.dumps(fields, sort_keys=True)
+        return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
+    def record(self) -> dict[str, Any]:
+        """As a JSON value; `from_record` reads it."""
+        return attrs.asdict(self)
+
+    @classmethod
+    def from_record(cls, record: dict[str, Any]) -> Reading:
+        """The reading that `record` made."""
+        tuples = {name: tuple(record[name]) for name in ("columns", "instruments")}
+        return cls(**{**record, **tuples, "instrument": InstrumentRule(**record["instrument"])})
+
+    def stamp_formats(self) -> list[tuple[str, str]]:
+        """The columns that make up the time stamp, with the format of each."""
+        if any(role == "timestamp" for role, _ in self.roles()):
+            return [("timestamp", self.timestamp_format)]
+        date, _, time = self.timestamp_format.partition(" ")
+        return [("date", date), ("time", time)]
+
+    def roles(self) -> list[tuple[str, str]]:
+        """Role and header name of each column."""
+        parts = [column.partition("=") for column in self.columns]
+        return [(role, name or role) for role, _, name in parts]
+
+
+def check_columns(columns: tuple[str, ...]) -> None:
+    """Raises ValueError, with what to write, for columns that make no bar."""
+    roles = [column.partition("=")[0] for column in columns]
+    unknown = [role for role in roles if role not in (*ROLES, UNUSED)]
+    if unknown:
+        raise ValueError(
+            f"columns: {unknown[0]!r} is none of {', '.join(ROLES)} (or '-' for one not used)"
+        )
+    used = [role for role in roles if role != UNUSED]
+    if len(used) != len(set(used)):
+        raise ValueError("columns: a role stands there twice")
+    missing = [role for role in _OHLCV if role not in used]
+    stamp = "timestamp" in used, "date" in used and "time" in used
+    if missing or sum(stamp) != 1:
+        need = missing or ["timestamp (or date and time, not both)"]
+        raise ValueError(f"columns: {', '.join(need)} must be among them")
+
+
+def check_format(text: str, columns: tuple[str, ...]) -> None:
+    """Raises ValueError for a time stamp format that is not of fixed width or lacks a part."""
+    if "timestamp" not in [column.partition("=")[0] for column in columns] and text.count(" ") != 1:
+        raise ValueError(
+            f"timestamp_format {text!r}: date and time stand in two columns, so write both "
+            "formats with one space between them"
+        )
+    codes = re.findall(r"%(.)", text)
+    unknown = [code for code in codes if code not in _CODES]
+    if unknown:
+        raise ValueError(
+            f"timestamp_format: %{unknown[0]} is not read; use %Y %m %d %H %M %S, zero-padded"
+        )
+    if sorted(set(codes) | {"S"}) != sorted(_CODES) or len(codes) != len(set(codes)):
+        raise ValueError("timestamp_format: each of %Y %m %d %H %M must stand in it once")
+
+
+def is_aware(timestamp_format: str) -> bool:
+    """Whether the time stamps themselves say that they are UTC."""
+    return timestamp_format.endswith("Z")
+
+
+@attrs.frozen
+class Stamp:
+    """A time stamp of fixed width: where its digits stand, and what stands between them."""
+
+    width: int
+    digits: dict[str, tuple[int, ...]]  # of Y, m, d, H, M, S: positions of the digits
+    literals: tuple[tuple[int, str], ...]
+
+    @classmethod
+    def of(cls, text: str) -> Stamp:
+        """The layout of a format, or of one of its halves; needs no check to have been made."""
+        at, digits, literals = 0, {}, []
+        for code, literal in re.findall(r"%(.)|([^%])", text):
+            if code:
+                digits[code] = tuple(range(at, at + _CODES[code]))
+                at += _CODES[code]
+            else:
+                literals.append((at, literal))
+                at += 1
+        return cls(at, digits, tuple(literals))

@@ -1,0 +1,158 @@
+"""Numbers and time stamps out of bytes, many at once; knows no files, columns or zones.
+
+A field is read from the eight bytes that end where it ends, as one 64-bit word: all digits of a
+word are turned into a number in a few operations. Fields that do not fit (more than eight digits
+before or seven behind the point, exponents, signs other than `-`) are left to the caller.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np  # noqa: TID253  # a module of the worker's, never imported by a plan
+from numpy.typing import NDArray  # noqa: TID253  # as above
+
+from pipekit_translator.dialects import Stamp
+from pipekit_translator.zones import DAY, Flags, Ints
+
+Words = NDArray[np.uint64]
+Bytes = NDArray[np.uint8]
+Floats = NDArray[np.float64]
+
+WORD = 8
+PADDING = 16  # bytes before the first field of a buffer, so that every word lies within it
+
+_ZEROS = np.uint64(0x3030303030303030)
+_HIGH = np.uint64(0xF0F0F0F0F0F0F0F0)
+_SIXES = np.uint64(0x0606060606060606)
+_POINTS = np.uint64(0x2E2E2E2E2E2E2E2E)
+_ONES = np.uint64(0x0101010101010101)
+_TOPS = np.uint64(0x8080808080808080)
+_KEEP = np.array([0] + [(2**64 - 1) & ~(2 ** (8 * (8 - n)) - 1) for n in range(1, 9)], np.uint64)
+_FILL = ~_KEEP & _ZEROS
+_POWERS = np.array([10**n for n in range(9)], np.int64)
+_SCALES = _POWERS.astype(np.float64)
+_MINUS = ord("-")
+
+
+class Decimals(NamedTuple):
+    """Decimal numbers: `whole / 10 ** places`, the double nearest to the text; `ok` where read."""
+
+    whole: Ints
+    places: Ints
+    ok: Flags
+
+    def values(self) -> Floats:
+        """As floating point: an exact whole number over an exact power, so correctly rounded."""
+        return self.whole / _SCALES[self.places] + 0.0  # + 0.0: no negative zero
+
+
+def padded(data: bytes | memoryview) -> Bytes:
+    """The bytes in a buffer with room before and after them; the first stands at PADDING."""
+    buffer = np.full(len(data) + 2 * PADDING, ord("0"), np.uint8)
+    buffer[PADDING:-PADDING] = np.frombuffer(data, np.uint8)
+    return buffer
+
+
+def words_of(buffer: Bytes) -> Words:
+    """The word that begins at each byte of the buffer: a view, nothing is copied."""
+    return np.ndarray((len(buffer) - WORD + 1,), "<u8", buffer, strides=(1,))
+
+
+def decimals(buffer: Bytes, words: Words, start: Ints, end: Ints) -> Decimals:
+    """The numbers in the fields [start, end) of a padded buffer."""
+    negative = buffer[start] == _MINUS
+    start = start + negative
+    last = words[end - WORD]
+    length = np.minimum(end - start, WORD)
+    point = _point(last | ~_KEEP[np.maximum(length, 0)])  # bytes before the field: no point there
+    has_point = point < WORD
+    places = np.where(has_point, WORD - 1 - point, 0)
+    stop = end - places - has_point
+    digits = stop - start
+    ok = (digits >= 0) & (digits <= WORD) & (digits + places > 0)
+    digits = np.clip(digits, 0, WORD)
+    high, high_ok = _number(words[stop - WORD], digits)
+    low, low_ok = _number(last, places)
+    whole = high * _POWERS[places] + low
+    return Decimals(np.where(negative, -whole, whole), places, ok & high_ok & low_ok)
+
+
+def _point(word: Words) -> Ints:
+    """Which byte of a word is a point (the last of several), 8 for none."""
+    other = word ^ _POINTS
+    # Exact zero-byte test: carries cannot cross bytes, unlike in the usual shorter one.
+    found = ~(((other & ~_TOPS) + ~_TOPS) | other | ~_TOPS)
+    return np.where(found == 0, WORD, _highest(found))
+
+
+def _highest(found: Words) -> Ints:
+    """The highest byte with its top bit set; any for none."""
+    exponent = np.frexp((found >> np.uint64(7)).astype(np.float64))[1].astype(np.int64)
+    highest: Ints = (exponent - 1) >> 3
+    return highest
+
+
+def _number(word: Words, length: Ints) -> tuple[Ints, Flags]:
+    """The number in the last `length` (0 to 8) bytes of each word, and whether all are digits."""
+    word = (word & _KEEP[length]) | _FILL[length]
+    valid = ((word & _HIGH) | (((word + _SIXES) & _HIGH) >> np.uint64(4))) == (
+        _ZEROS | (_ZEROS >> np.uint64(4))
+    )
+    word = word - _ZEROS
+    word = word * np.uint64(10) + (word >> np.uint64(8))
+    mask = np.uint64(0x000000FF000000FF)
+    pairs = (word & mask) * np.uint64(0x000F424000000064)
+    pairs += ((word >> np.uint64(16)) & mask) * np.uint64(0x0000271000000001)
+    return (pairs >> np.uint64(32)).astype(np.int64), valid
+
+
+def stamps(buffer: Bytes, start: Ints, end: Ints, layout: Stamp) -> tuple[dict[str, Ints], Flags]:
+    """The parts (Y, m, d, H, M, S) that a fixed layout has in each field, and which were read."""
+    ok = end - start == layout.width
+    for position, literal in layout.literals:
+        ok &= buffer[start + position] == ord(literal)
+    parts = {}
+    for code, positions in layout.digits.items():
+        value = np.zeros(len(start), np.int64)
+        for position in positions:
+            digit = buffer[start + position] - np.uint8(48)  # wraps: what is no digit is above 9
+            ok &= digit <= 9
+            value = value * 10 + digit
+        parts[code] = value
+    return parts, ok
+
+
+def seconds(parts: dict[str, Ints], ok: Flags) -> tuple[Ints, Flags]:
+    """Seconds since 1970 of clock and calendar parts, and which of them exist."""
+    year, month, day = parts["Y"], parts["m"], parts["d"]
+    hour, minute, second = parts["H"], parts["M"], parts.get("S", 0 * parts["M"])
+    ok = ok & (month >= 1) & (month <= 12) & (day >= 1) & (year >= 1)
+    ok &= (hour < 24) & (minute < 60) & (second < 60)
+    month = np.where(ok, month, 1)
+    ok &= day <= month_lengths(year, month)
+    days = _days(np.where(ok, year, 1970), month, np.where(ok, day, 1))
+    return days * DAY + hour * 3600 + minute * 60 + second, ok
+
+
+def month_lengths(year: Ints, month: Ints) -> Ints:
+    """Days of each month."""
+    leap = ((year % 4 == 0) & (year % 100 != 0)) | (year % 400 == 0)
+    lengths = np.array([0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31], np.int64)
+    days: Ints = lengths[month] + (leap & (month == 2))
+    return days
+
+
+def _days(year: Ints, month: Ints, day: Ints) -> Ints:
+    """Days since 1970-01-01 in the Gregorian calendar, years counted from March."""
+    year = year - (month <= 2)
+    era = year // 400
+    of_era = year - era * 400
+    of_year = (153 * ((month + 9) % 12) + 2) // 5 + day - 1
+    days: Ints = era * 146_097 + of_era * 365 + of_era // 4 - of_era // 100 + of_year - 719_468
+    return days
+
+
+def runs(changed: Flags) -> Ints:
+    """Where runs of equal neighbours begin; `changed` says it of each row but the first."""
+    return np.concatenate(([0], np.flatnonzero(changed) + 1))

@@ -1,0 +1,176 @@
+"""Whole lines of a raw file to columns of bars, and to the rows that are none, with their lines.
+
+This is the seam for a faster parser: `Parser.feed` gets whole lines and gives `Rows`. It knows the
+reading of a file, but neither the file nor what becomes of the bars.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import NamedTuple
+
+import numpy as np  # noqa: TID253  # a module of the worker's, never imported by a plan
+from numpy.typing import NDArray  # noqa: TID253  # as above
+
+from pipekit_translator import columns, digits
+from pipekit_translator.bars import Bars, Floats
+from pipekit_translator.columns import SHOWN, RejectedError
+from pipekit_translator.dialects import BAR_SECONDS, Reading, Stamp
+from pipekit_translator.lines import Bad, Chunk
+from pipekit_translator.zones import Flags, Fold, Ints, Zone
+
+NUMBERS = ("open", "high", "low", "close", "volume")
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+_INFINITE = ("nan", "inf", "infinity")
+
+
+class Rows(NamedTuple):
+    """What a chunk held: bars by instrument with their lines, in file order; bad rows; all rows."""
+
+    bars: dict[str, tuple[Bars, Ints]]
+    bad: list[Bad]
+    total: int
+
+
+class Parser:
+    """Reads one file's chunks in order.
+
+    `name`: the file's, which may say the instrument. `folds`: how far the file has come in a
+    doubled hour, by instrument; it is kept up to date. Raises RejectedError.
+    """
+
+    def __init__(self, reading: Reading, name: str, folds: dict[str, Fold]) -> None:
+        self._reading = reading
+        self._separator = ord(reading.separator)
+        self._zone = Zone(reading.timezone)
+        self._folds = folds
+        self._shift = BAR_SECONDS if reading.bar_time == "close" else 0
+        self._stamp = [(role, Stamp.of(text)) for role, text in reading.stamp_formats()]
+        by_row = bool(reading.instrument.column)
+        self._instrument = None if by_row else columns.instrument_of(reading, name)
+        self._roles = [] if reading.header else columns.fixed(reading)
+
+    def header(self, line: bytes) -> None:
+        """Find the columns by their names in line 1."""
+        self._roles = columns.named(self._reading, line.decode("utf-8", "replace").strip())
+
+    def feed(self, data: bytes | memoryview, first_line: int) -> Rows:
+        """The bars and bad rows of whole lines, the first of which has the number `first_line`."""
+        chunk = Chunk(data, first_line, self._separator, len(self._roles))
+        if chunk.total and not len(chunk.rows):
+            self._check_separator(chunk)
+        local, ok = self._local_times(chunk)
+        chunk.note(~ok, f"the time stamp is not {self._reading.timestamp_format}")
+        numbers = self._numbers(chunk, ok)
+        for reason, broken in _broken(*numbers):
+            chunk.note(ok & broken, reason)
+            ok &= ~broken
+        whole = np.where(ok, numbers[-1], 0).astype(np.int64)
+        values = Bars._make([local, *numbers[:-1], whole])
+        bars = {
+            instrument: self._placed(chunk, values, rows, instrument)
+            for instrument, rows in self._instruments(chunk, np.flatnonzero(ok))
+        }
+        return Rows(bars, chunk.bad(), chunk.total)
+
+    def _field(self, chunk: Chunk, role: str) -> tuple[Ints, Ints]:
+        return chunk.field(self._roles.index(role))
+
+    def _local_times(self, chunk: Chunk) -> tuple[Ints, Flags]:
+        """Seconds of the wall clock of each row, and which rows have a time that can be read."""
+        parts: dict[str, Ints] = {}
+        ok = np.ones(len(chunk.rows), np.bool_)
+        for role, layout in self._stamp:
+            start, end = self._field(chunk, role)
+            found, read = digits.stamps(chunk.buffer, start, end, layout)
+            parts |= found
+            ok &= read
+        return digits.seconds(parts, ok)
+
+    def _numbers(self, chunk: Chunk, ok: Flags) -> list[Floats]:
+        """The five numbers of each row; `ok` is cleared where one cannot be read."""
+        values, read = [], np.ones(len(chunk.rows), np.bool_)
+        for role in NUMBERS:
+            number = digits.decimals(chunk.buffer, chunk.words, *self._field(chunk, role))
+            read &= number.ok
+            values.append(number.values())
+        for row in np.flatnonzero(ok & ~read).tolist():
+            try:
+                for column, value in zip(values, self._read_slowly(chunk.text(row)), strict=True):
+                    column[row] = value
+            except ValueError as error:
+                ok[row] = False
+                chunk.note(np.array([row]), str(error))
+        return values
+
+    def _read_slowly(self, line: str) -> list[float]:
+        """The numbers of a row of unusual form. Raises ValueError with the reason."""
+        fields = line.split(self._reading.separator)
+        return [_number(role, fields[self._roles.index(role)]) for role in NUMBERS]
+
+    def _placed(self, chunk: Chunk, values: Bars, rows: Ints, instrument: str) -> tuple[Bars, Ints]:
+        """An instrument's bars at their instants; a time that never was makes a row bad."""
+        fold = self._folds.setdefault(instrument, Fold())
+        utc, missing = self._zone.to_utc(values.time[rows], fold)
+        chunk.note(rows[missing], f"this time does not exist in {self._reading.timezone}")
+        kept = rows[~missing]
+        time = (utc[~missing] - self._shift) * 1_000_000
+        return values.at(kept)._replace(time=time), chunk.number[chunk.rows[kept]]
+
+    def _instruments(self, chunk: Chunk, rows: Ints) -> list[tuple[str, Ints]]:
+        """The instruments of a chunk, each with its rows. Raises RejectedError."""
+        if self._instrument is not None:
+            return [(self._instrument, rows)]
+        start, end = self._field(chunk, "instrument")
+        names = _names(chunk, start[rows], end[rows])
+        found = []
+        for name in np.unique(names).tolist():
+            of = rows[names == name]
+            text = name.decode("utf-8", "replace").strip().strip('"')
+            line = int(chunk.number[chunk.rows[of[0]]])
+            found.append((columns.accepted(self._reading, text, f"line {line}"), of))
+        return found
+
+    def _check_separator(self, chunk: Chunk) -> None:
+        text = chunk.first_text()
+        if self._reading.separator not in text:
+            line = int(chunk.number[0])
+            raise RejectedError(columns.wrong_separator(self._reading, text, line))
+
+
+def _number(role: str, field: str) -> float:
+    text = field.strip().strip('"')
+    if text.lower().lstrip("+-") in _INFINITE:
+        raise ValueError(f"{role} is not finite: {text}")
+    if not _NUMBER.fullmatch(text):
+        raise ValueError(f"{role} is no number: {text[:SHOWN]!r}")
+    value = float(text) + 0.0  # + 0.0: no negative zero
+    if not math.isfinite(value) or (role == "volume" and abs(value) >= 2**53):
+        raise ValueError(f"{role} is out of range: {text[:SHOWN]}")
+    return value
+
+
+def _broken(
+    open: Floats, high: Floats, low: Floats, close: Floats, volume: Floats
+) -> list[tuple[str, Flags]]:
+    """What a row must not be (spec: data, §1.3 rule 3), and which rows are."""
+    return [
+        ("high is below open or close", high < np.maximum(open, close)),
+        ("low is above open or close", low > np.minimum(open, close)),
+        ("volume is negative", volume < 0),
+        ("volume is not whole", volume != np.floor(volume)),
+    ]
+
+
+def _names(chunk: Chunk, start: Ints, end: Ints) -> NDArray[np.bytes_]:
+    """The text of each field; one look for each run of equal fields."""
+    if not len(start):
+        return np.zeros(0, "S1")
+    length = end - start
+    shift = 8 * np.clip(digits.WORD - length, 0, digits.WORD - 1).astype(np.uint64)
+    word = chunk.words[end - digits.WORD] >> shift
+    same = (length[1:] == length[:-1]) & (word[1:] == word[:-1]) & (length[1:] <= digits.WORD)
+    begins = digits.runs(~same)
+    texts = [chunk.buffer[start[row] : end[row]].tobytes() for row in begins.tolist()]
+    return np.repeat(np.array(texts), np.diff(np.append(begins, len(start))))

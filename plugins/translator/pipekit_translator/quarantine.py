@@ -1,0 +1,64 @@
+"""Rows that could not be published, kept with where they came from; knows no bars.
+
+In `data/quarantine/{run}/`: a numbered file for each source holds its lines as they stood there,
+`manifest.jsonl` has one JSON object a row: file, source, line, reason, text.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable
+
+from pipekit_translator.lines import Bad
+
+MANIFEST = "manifest.jsonl"
+
+
+class Quarantine:
+    """The folder of one run; it is made with the first row."""
+
+    def __init__(self, folder: str) -> None:
+        self._folder = folder
+        self._count = 0
+
+    def add(self, source: str, rows: list[Bad]) -> str | None:
+        """Keep the rows of a source, synced; gives back the file's path. Raises OSError."""
+        if not rows:
+            return None
+        os.makedirs(self._folder, exist_ok=True)
+        name = self._next_name()
+        path = os.path.join(self._folder, name)
+        with open(path, "wb") as file:
+            file.write(b"".join(row.text + b"\n" for row in rows))
+            file.flush()
+            os.fsync(file.fileno())
+        with open(os.path.join(self._folder, MANIFEST), "ab") as file:
+            file.writelines(_entry(name, source, row) for row in rows)
+            file.flush()
+            os.fsync(file.fileno())
+        return path
+
+    def _next_name(self) -> str:
+        while True:
+            self._count += 1
+            name = f"{self._count:04}.txt"
+            if not os.path.exists(os.path.join(self._folder, name)):
+                return name
+
+
+def _entry(name: str, source: str, row: Bad) -> bytes:
+    text = row.text.decode("utf-8", "replace")
+    record = {"file": name, "source": source, "line": row.line, "reason": row.reason, "text": text}
+    return json.dumps(record).encode() + b"\n"
+
+
+def lines_of(path: str, numbers: Iterable[int], reason: str) -> list[Bad]:
+    """Lines of a file by their numbers (from 1), as rows to keep. Raises OSError."""
+    wanted = set(numbers)
+    with open(path, "rb") as file:
+        return [
+            Bad(number, reason, line.rstrip(b"\r\n"))
+            for number, line in enumerate(file, 1)
+            if number in wanted
+        ]

@@ -1,0 +1,260 @@
+"""Reading one raw file: what of it counts, whether it held still meanwhile, and its content hash.
+
+Knows nothing of months or of what was published; rows become bars in `parse`.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from typing import BinaryIO
+
+import attrs
+import numpy as np  # noqa: TID253  # a module of the worker's, never imported by a plan
+
+from pipekit.worker import Signature, hasher, look
+from pipekit_translator.bars import Bars, joined
+from pipekit_translator.columns import RejectedError
+from pipekit_translator.dialects import Reading
+from pipekit_translator.lines import Bad
+from pipekit_translator.parse import Parser
+from pipekit_translator.zones import Fold, Ints
+
+BLOCK = 8 << 20  # bytes; the parser needs about ten times as much for a moment
+MIN_BAD_ROWS = 10
+SHORTEST_ROW = 20  # bytes: no row of any dialect is shorter, so a file's size bounds its rows
+LONGEST_LINE = 1 << 20
+_BOM = b"\xef\xbb\xbf"
+_UTF16 = (b"\xff\xfe", b"\xfe\xff")
+
+
+class BusyError(Exception):
+    """The file changed while it was read: what was read does not count."""
+
+
+@attrs.frozen(kw_only=True)
+class Job:
+    """A file to read. `source`: the glob that found it. `growing`: it may be written to meanwhile.
+
+    `known`: the fingerprint of the content that was consumed before; `prefix` bytes and `lines`
+    newlines of it, where it is to be gone on with, and the `folds` it had come to. `fed`: the days
+    that content fed; `quarantined` rows of it, and the months (`late`) that it came too late for.
+    `role`: `new`, `stale` (its settings changed: the days it fed are rebuilt) or
+    `helper` (read again for the days of others that are rebuilt).
+    """
+
+    path: str
+    reading: int
+    source: str = ""
+    growing: bool = False
+    priority: int = 0
+    role: str = "new"
+    known: str = ""
+    prefix: int = 0
+    lines: int = 0
+    folds: dict[str, list[int]] = attrs.field(factory=dict)
+    fed: dict[str, dict[str, int]] = attrs.field(factory=dict)
+    quarantined: int = 0
+    late: list[str] = attrs.field(factory=list)
+
+
+@attrs.define(kw_only=True)
+class Raw:
+    """What was read of a file. `prefix`: bytes that count, and `fingerprint` their hash.
+
+    `complete`: nothing is left unread. `resumed`: it went on after the known prefix. `exported`:
+    the rank among files with the same bar (a later export wins). `late`: lines by instrument.
+    """
+
+    job: Job
+    signature: Signature
+    fingerprint: str = ""
+    prefix: int = 0
+    lines: int = 0
+    complete: bool = True
+    resumed: bool = False
+    total: int = 0
+    bad: list[Bad] = attrs.field(factory=list)
+    parts: dict[str, list[tuple[Bars, Ints]]] = attrs.field(factory=dict)
+    folds: dict[str, Fold] = attrs.field(factory=dict)
+    warnings: list[str] = attrs.field(factory=list)
+
+    @property
+    def path(self) -> str:
+        """Relative to the project's root."""
+        return self.job.path
+
+    def take(self, instrument: str) -> tuple[Bars, Ints]:
+        """The bars of an instrument with their lines, handed over: they are held but once."""
+        parts = self.parts.pop(instrument)
+        return joined([bars for bars, _ in parts]), np.concatenate([lines for _, lines in parts])
+
+
+def read(
+    job: Job, reading: Reading, final_after: float, progress: Callable[[int], None]
+) -> tuple[Raw, RejectedError | None]:
+    """Read a file; the error says why it cannot be used. `progress` is given bytes as they go.
+
+    Raises BusyError when the file changed meanwhile, OSError when it cannot be read.
+    """
+    with open(job.path, "rb", buffering=0) as file:
+        signature = _signature(file) if job.growing else look(file.fileno())
+        reader = _Reader(file, Raw(job=job, signature=signature), reading, progress)
+        rejected = None
+        try:
+            reader.run(final_after)
+        except RejectedError as error:
+            rejected = error
+            reader.hash_rest()
+        _check_still(file, job, signature)
+    return reader.raw, rejected
+
+
+class _Reader:
+    def __init__(
+        self, file: BinaryIO, raw: Raw, reading: Reading, progress: Callable[[int], None]
+    ) -> None:
+        self.raw = raw
+        self._file = file
+        self._reading = reading
+        self._progress = progress
+        self._size = raw.signature[2]
+        self._hash = hasher()
+        self._headed = not reading.header
+
+    def run(self, final_after: float) -> None:
+        raw, job = self.raw, self.raw.job
+        first = self._first_bytes()
+        raw.resumed = self._skip_known()
+        if raw.resumed:
+            raw.folds = {
+                name: Fold(last, bool(second)) for name, (last, second) in job.folds.items()
+            }
+        parser = Parser(self._reading, os.path.basename(job.path), raw.folds)
+        if raw.resumed and not self._headed:
+            self._head(parser, first)
+        rest = b""
+        for block in self._blocks():
+            rest = self._feed_lines(parser, rest + block if rest else block)
+            if len(rest) > LONGEST_LINE:
+                raise RejectedError(f"line {raw.lines + 1}: no end of line in {LONGEST_LINE} bytes")
+        if rest:
+            self._last_line(parser, rest, final_after)
+        raw.fingerprint = self._hash.hexdigest()
+        self._check_bad(raw.total)
+
+    def hash_rest(self) -> None:
+        """The fingerprint of a rejected file: of its whole content."""
+        self._file.seek(0)
+        self._hash = hasher()
+        for block in self._blocks():
+            self._hash.update(block)
+        self.raw.fingerprint = self._hash.hexdigest()
+
+    def _first_bytes(self) -> bytes:
+        first = self._file.read(min(self._size, 1 << 16))
+        self._file.seek(0)
+        if first.startswith(_UTF16):
+            raise RejectedError("line 1: the file is UTF-16; export or save it as UTF-8 (or ASCII)")
+        return first
+
+    def _skip_known(self) -> bool:
+        """Whether the file still begins with what is known of it; then that is not read again."""
+        job = self.raw.job
+        if not job.prefix or job.prefix > self._size:
+            return False
+        for block in self._blocks(job.prefix):
+            self._hash.update(block)
+        if self._hash.hexdigest() == job.known:
+            self.raw.prefix, self.raw.lines = job.prefix, job.lines
+            return True
+        self._hash = hasher()
+        self._file.seek(0)
+        return False
+
+    def _blocks(self, end: int | None = None) -> Iterator[bytes]:
+        """The file up to the size seen at opening: what is appended meanwhile does not count."""
+        end = self._size if end is None else end
+        while (left := end - self._file.tell()) > 0:
+            block = self._file.read(min(BLOCK, left))
+            if not block:
+                raise BusyError("it became shorter while it was read")
+            self._progress(len(block))
+            yield block
+
+    def _feed_lines(self, parser: Parser, data: bytes) -> bytes:
+        """Parse the whole lines, give back the rest."""
+        end = data.rfind(b"\n") + 1
+        if end:
+            self._feed(parser, data[:end] if end < len(data) else data)
+        return data[end:]
+
+    def _feed(self, parser: Parser, data: bytes) -> None:
+        raw = self.raw
+        self._hash.update(data)
+        at_start, first_line = raw.prefix == 0, raw.lines + 1
+        raw.prefix += len(data)
+        raw.lines += data.count(b"\n")
+        view = memoryview(data)
+        if at_start and data.startswith(_BOM):
+            view = view[len(_BOM) :]
+        if not self._headed:
+            view = view[self._head(parser, bytes(view)) :]
+            first_line += 1
+        rows = parser.feed(view, first_line)
+        for instrument, (bars, lines) in rows.bars.items():
+            if bars.size:
+                raw.parts.setdefault(instrument, []).append((bars, lines))
+        raw.bad += rows.bad
+        raw.total += rows.total
+        self._check_bad(max(raw.total, self._size // SHORTEST_ROW))
+
+    def _head(self, parser: Parser, data: bytes) -> int:
+        """Read the header; give back its length."""
+        line = data.removeprefix(_BOM).partition(b"\n")[0]
+        parser.header(line)
+        self._headed = True
+        return min(len(line) + 1, len(data))
+
+    def _last_line(self, parser: Parser, line: bytes, final_after: float) -> None:
+        """A last line without newline may be half a line: it counts when nobody goes on with it."""
+        raw = self.raw
+        quiet = time.time() - max(raw.signature[3:]) / 1e9
+        if quiet < final_after:
+            raw.complete = False
+            return
+        raw.warnings.append(
+            f"{raw.path}: the last line has no newline; it was taken, since the file has not "
+            f"changed for {quiet / 60:.0f} minutes"
+        )
+        self._feed(parser, line)
+
+    def _check_bad(self, total: int) -> None:
+        """Reject a file with too many bad rows among `total`, at least ten."""
+        bad = self.raw.bad
+        limit = self._reading.max_bad_fraction
+        if len(bad) >= MIN_BAD_ROWS and len(bad) > limit * total:
+            raise RejectedError(
+                f"line {bad[0].line}: {bad[0].reason}; {len(bad)} of {self.raw.total} rows are "
+                f"invalid, more than {limit:.4g} of them: correct the export or the source's "
+                "settings (dialect, timezone), or raise max_bad_fraction"
+            )
+
+
+def _signature(file: BinaryIO) -> Signature:
+    """Of a growing file, without waiting for it to hold still: an append changes its size."""
+    stat = os.fstat(file.fileno())
+    return (stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
+
+
+def _check_still(file: BinaryIO, job: Job, before: Signature) -> None:
+    """Raises BusyError unless the path still names what was read (spec: operation, §6)."""
+    now = _signature(file)
+    if not job.growing and now != before:
+        raise BusyError("it changed while it was read")
+    if now[2] < before[2]:
+        raise BusyError("it became shorter while it was read")
+    stat = os.stat(job.path)
+    if (stat.st_dev, stat.st_ino) != before[:2]:
+        raise BusyError("another file took its place while it was read")

@@ -1,0 +1,176 @@
+"""Which published days must be made anew, from which files, and which cannot be.
+
+Days are made anew when a file that fed them is to be read in another way, when a processed file
+was lost, and on `--rebuild`. A day is left as it is where a file that fed it is gone. Part of the
+plan: it looks and changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import attrs
+
+from pipekit import Consumption, Input, Pending, RunContext
+from pipekit_translator import layout
+from pipekit_translator.layout import Days
+from pipekit_translator.settings import Settings
+from pipekit_translator.survey import Group, look, names
+
+
+@attrs.define(kw_only=True)
+class Rebuild:
+    """`days` to make anew; `stale`: pending files that fed some of them in another way.
+
+    `helpers`: other files to read again for these days, `restored` such whose late bars can be
+    taken now: place of the group, and the input. `postponed`: files that wait for another one.
+    `removed`: processed files that the lifecycle has taken away.
+    """
+
+    days: Days = attrs.field(factory=dict)
+    stale: set[str] = attrs.field(factory=set)
+    helpers: list[tuple[int, Input]] = attrs.field(factory=list)
+    restored: list[tuple[int, Input]] = attrs.field(factory=list)
+    postponed: set[str] = attrs.field(factory=set)
+    removed: list[str] = attrs.field(factory=list)
+    lost: list[str] = attrs.field(factory=list)
+    warnings: list[str] = attrs.field(factory=list)
+
+    @property
+    def more(self) -> list[tuple[int, Input]]:
+        """Inputs besides the pending ones."""
+        return [*self.helpers, *self.restored]
+
+    def reason(self) -> str:
+        """Why there is work though nothing is pending; empty where there is none."""
+        said = []
+        if self.helpers:
+            said.append(f"{names(self.lost)} must be made anew")
+        if self.restored:
+            said.append(f"late bars of {len(self.restored)} files can be taken now")
+        return "; ".join(said)
+
+
+def rebuild_for(
+    ctx: RunContext,
+    settings: Settings,
+    groups: list[Group],
+    pendings: list[Pending],
+    known: Mapping[str, Consumption],
+) -> Rebuild:
+    """What the pending files and the ledger ask for beyond reading what is new."""
+    if not known:
+        return Rebuild()
+    found = Rebuild()
+    _look_at_published(ctx, settings, found)
+    fed = {path: row.detail["days"] for path, row in known.items() if row.detail.get("days")}
+    stale = _stale(ctx, groups, pendings, known, fed)
+    waiting = {path for pending in pendings for path in pending.waiting}
+    found.postponed = _postponed(stale, waiting, fed)
+    found.stale = set(stale) - found.postponed
+    lost = _days_of(found.lost, fed)
+    wanted = layout.union([*(fed[path] for path in found.stale), lost])
+    wanted = layout.without(wanted, _days_of(found.removed, fed))
+    places = {file.path: at for at, group in enumerate(groups) for file in group.files}
+    gone = [path for path in fed if path not in places]
+    left = layout.both(layout.union(fed[path] for path in gone), wanted)
+    held = layout.both(layout.union(fed[path] for path in fed if path in waiting), wanted)
+    found.days = layout.without(layout.without(wanted, left), held)
+    _name_left(found, left, [path for path in gone if layout.both(fed[path], wanted)])
+    _name_outdated(found, settings, known, gone)
+    pending = {item.path for each in pendings for item in each.inputs}
+    spare = {path for path in fed if path in places and path not in pending | waiting}
+    wanted_again = {path for path in spare if layout.both(fed[path], found.days)}
+    found.helpers = _again(ctx, groups, wanted_again)
+    late = {path for path in places if path in known and _can_be_taken(known[path], found, ctx)}
+    found.restored = _again(ctx, groups, late - pending - waiting - wanted_again)
+    return found
+
+
+def _look_at_published(ctx: RunContext, settings: Settings, found: Rebuild) -> None:
+    """Which processed files the lifecycle took away, and which are missing otherwise."""
+    here = {file.path for file in ctx.files(f"{settings.processed}/**/*.parquet")}
+    for file in {file.path: file for file in ctx.published(ctx.stage)}.values():
+        if file.path not in here:
+            (found.lost if file.present else found.removed).append(file.path)
+
+
+def _stale(
+    ctx: RunContext,
+    groups: list[Group],
+    pendings: list[Pending],
+    known: Mapping[str, Consumption],
+    fed: Mapping[str, Days],
+) -> list[str]:
+    """Pending files that fed days when they were read in another way, or all on `--rebuild`."""
+    return [
+        item.path
+        for group, pending in zip(groups, pendings, strict=True)
+        for item in pending.inputs
+        if item.path in fed
+        and (ctx.rebuild or known[item.path].detail.get("reading") != group.reading.digest())
+    ]
+
+
+def _postponed(stale: list[str], waiting: set[str], fed: Mapping[str, Days]) -> set[str]:
+    """Those that fed days together with a file that cannot be read yet."""
+    unread = layout.union(fed[path] for path in waiting if path in fed)
+    return {path for path in stale if layout.both(fed[path], unread)}
+
+
+def _days_of(paths: list[str], fed: Mapping[str, Days]) -> Days:
+    """The days of some processed files that known files fed."""
+    months = [layout.covered(path) for path in paths]
+    every_day = layout.bits_of(range(1, 32))
+    whole = layout.union({name: {month: every_day}} for name, month in filter(None, months))
+    return layout.both(layout.union(fed.values()), whole) if whole else {}
+
+
+def _name_left(found: Rebuild, left: Days, gone: list[str]) -> None:
+    if left:
+        found.warnings.append(
+            f"left as they are: {layout.named(left)}; {names(gone)}, which fed these days, "
+            f"{'is' if len(gone) == 1 else 'are'} gone. Put the raw files back (`pipekit lifecycle "
+            "restore RUN`, or from your archive) and run `pipekit run --rebuild`"
+        )
+
+
+def _name_outdated(
+    found: Rebuild, settings: Settings, known: Mapping[str, Consumption], gone: list[str]
+) -> None:
+    """Files that are gone and were read in another way than their source says now."""
+    digests = {
+        source.glob: settings.reading(source, accepted=True).digest() for source in settings.sources
+    }
+    outdated = []
+    for path in gone:
+        detail = known[path].detail
+        now = digests.get(str(detail.get("source")))
+        if now is not None and now != detail.get("reading"):
+            outdated.append(path)
+    if outdated:
+        found.warnings.append(
+            f"the settings of their source have changed, but {names(outdated)} "
+            f"{'is' if len(outdated) == 1 else 'are'} gone: the days that came of it are left as "
+            "they are. Put the raw files back (`pipekit lifecycle restore RUN`, or from your "
+            "archive) to have them made anew"
+        )
+
+
+def _can_be_taken(row: Consumption, found: Rebuild, ctx: RunContext) -> bool:
+    """Whether a month that bars came too late for is there again."""
+    late = [path for path in row.detail.get("late", ()) if path not in found.removed]
+    return bool(late) and all(ctx.files(path) for path in late)
+
+
+def _again(ctx: RunContext, groups: list[Group], paths: set[str]) -> list[tuple[int, Input]]:
+    """Known files as inputs, with the place of their group."""
+    if not paths:
+        return []
+    return [
+        (at, item)
+        for at, group in enumerate(groups)
+        for item in look(
+            ctx, group, [file for file in group.files if file.path in paths], force=True
+        ).inputs
+    ]

@@ -1,0 +1,133 @@
+"""Which raw files there are, how each is to be read, and which of them are pending.
+
+Part of the plan: it looks and changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+
+import attrs
+
+from pipekit import ConfigError, Consumption, FileStat, Input, Pending, RunContext, Why
+from pipekit_translator import layout
+from pipekit_translator.dialects import Reading
+from pipekit_translator.settings import Settings, Source
+
+_NAMED = 3  # files that a message names
+
+
+@attrs.frozen
+class Group:
+    """Files of one source that are read the same way."""
+
+    source: Source
+    reading: Reading
+    files: tuple[FileStat, ...]
+
+    @property
+    def growing(self) -> bool:
+        """Whether they may be read while they are written to."""
+        return self.source.resolved().growing
+
+
+def survey(ctx: RunContext, settings: Settings) -> tuple[list[Group], list[str]]:
+    """All raw files in groups, and a warning for those that no source matches.
+
+    Raises ConfigError for files that two sources match.
+    """
+    found = [(source, ctx.files(settings.glob(source))) for source in settings.sources]
+    _check_claims(settings, found)
+    matched = {file.path for _, files in found for file in files}
+    strays = [f.path for f in ctx.files(f"{settings.raw}/**/*") if f.path not in matched]
+    groups = [group for source, files in found for group in _groups(settings, source, files)]
+    return groups, _stray_warning(settings, strays)
+
+
+def _check_claims(settings: Settings, found: list[tuple[Source, list[FileStat]]]) -> None:
+    claims: dict[str, list[str]] = {}
+    for source, files in found:
+        for file in files:
+            claims.setdefault(file.path, []).append(settings.glob(source))
+    twice = Counter(tuple(globs) for globs in claims.values() if len(globs) > 1)
+    problems = []
+    for globs, count in twice.items():
+        example = min(path for path, claimed in claims.items() if tuple(claimed) == globs)
+        more = f" and {count - 1} more" if count > 1 else ""
+        problems.append(
+            f"translator: {example}{more} match two sources, {' and '.join(map(repr, globs))}: "
+            "narrow one of the globs, so that each file has one dialect and one zone"
+        )
+    if problems:
+        raise ConfigError(problems)
+
+
+def _stray_warning(settings: Settings, strays: list[str]) -> list[str]:
+    if not strays:
+        return []
+    them = "it" if len(strays) == 1 else "them"
+    text = (
+        f"no source matches {names(strays)}; left alone. Add a source with a glob for {them} "
+        f"(stages.translator.settings.sources), or keep other files out of {settings.raw}"
+    )
+    return [text]
+
+
+def _groups(settings: Settings, source: Source, files: list[FileStat]) -> list[Group]:
+    """A source's files; apart, where the name says so, those of instruments not accepted."""
+    rule = source.resolved().instrument
+    if rule.column:
+        return [Group(source, settings.reading(source, accepted=False), tuple(files))]
+    known: list[FileStat] = []
+    unknown: list[FileStat] = []
+    for file in files:
+        instrument = rule.of_name(file.path.rpartition("/")[2])
+        accepted = instrument is not None and settings.accepts(instrument)
+        (known if accepted else unknown).append(file)
+    return [
+        Group(source, settings.reading(source, accepted=accepted), tuple(group))
+        for accepted, group in ((True, known), (False, unknown))
+    ]
+
+
+def pending_of(
+    ctx: RunContext, settings: Settings, group: Group, known: Mapping[str, Consumption]
+) -> Pending:
+    """What is pending of a group; a file read but for half a line waits until it changes."""
+    found = look(ctx, group, group.files, force=ctx.force or ctx.rebuild)
+    inputs, waiting = [], list(found.waiting)
+    for item in found.inputs:
+        if item.why is Why.PART and _still_open(ctx, settings, item, known):
+            waiting.append(item.path)
+        elif not (item.why is Why.FORCED and _outside(ctx, known.get(item.path))):
+            inputs.append(item)
+    return attrs.evolve(found, inputs=tuple(inputs), waiting=tuple(waiting))
+
+
+def look(ctx: RunContext, group: Group, files: Iterable[FileStat], *, force: bool) -> Pending:
+    """What is pending of some files of a group."""
+    return attrs.evolve(ctx, force=force).pending(files, group.reading, growing=group.growing)
+
+
+def _still_open(
+    ctx: RunContext, settings: Settings, item: Input, known: Mapping[str, Consumption]
+) -> bool:
+    detail = known[item.path].detail if item.path in known else {}
+    seen = (detail.get("size"), detail.get("mtime_ns"))
+    quiet = ctx.started - max(item.file.mtime_ns, item.file.ctime_ns) / 1e9
+    return seen == (item.file.size, item.file.mtime_ns) and quiet < settings.final_after
+
+
+def _outside(ctx: RunContext, row: Consumption | None) -> bool:
+    """Whether a file is known to have fed none of the dates asked for."""
+    if ctx.dates is None or row is None or not row.detail.get("days"):
+        return False
+    first, last = (date.isoformat() for date in ctx.dates)
+    return not layout.within(row.detail["days"], first, last)
+
+
+def names(paths: list[str]) -> str:
+    """For people: some paths and how many more."""
+    more = f" and {len(paths) - _NAMED} more" if len(paths) > _NAMED else ""
+    return ", ".join(paths[:_NAMED]) + more

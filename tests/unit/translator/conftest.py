@@ -1,0 +1,270 @@
+"""A project folder with a small ledger in memory, and the translator's worker run in it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+from pipekit_translator.plan import plan
+from pipekit_translator.settings import Settings
+
+from pipekit import (
+    Consumption,
+    ContentState,
+    FileStat,
+    Input,
+    Pending,
+    Published,
+    RunContext,
+    StagePlan,
+    Why,
+)
+from pipekit.config.digest import output_digest
+from pipekit.model.run import Paths
+from pipekit.storage.files import FileManager
+
+REAL = Path(__file__).resolve().parents[3].parent / "shared" / "data" / "real"
+HEADER = "Date,Time,Open,High,Low,Close,Volume,Instrument"
+DAILY = "timestamp_utc,open,high,low,close,volume"
+
+
+@attrs.define
+class Run:
+    """What one run of the stage said: its plan, and the report's lines."""
+
+    plan: StagePlan
+    lines: list[dict[str, Any]] = attrs.field(factory=list)
+    stderr: str = ""
+
+    def all(self, verb: str) -> list[dict[str, Any]]:
+        return [line for line in self.lines if line["verb"] == verb]
+
+    def paths(self, verb: str) -> list[str]:
+        return sorted(line["path"] for line in self.all(verb))
+
+    def metrics(self, unit: str | None = None) -> dict[str, float]:
+        return {m["name"]: m["value"] for m in self.all("metric") if m.get("unit") == unit}
+
+    @property
+    def failed(self) -> dict[str, str]:
+        return {e["unit"]: e["reason"] for e in self.all("unit_end") if e["status"] != "success"}
+
+    @property
+    def warnings(self) -> str:
+        return "\n".join([*(w["msg"] for w in self.all("warning")), *self.plan.warnings])
+
+
+class Project:
+    """A root folder, and what a ledger would remember of the runs in it."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.number = 0
+        self.known: dict[str, Consumption] = {}
+        self.signatures: dict[str, list[int]] = {}
+        self.outputs: dict[str, Published] = {}
+        self.manager = FileManager(root, quiet_seconds=0.0)
+
+    # What a StageView gives.
+    def files(self, patterns: tuple[str, ...]) -> list[FileStat]:
+        return self.manager.files(patterns)
+
+    def pending(
+        self, files: Iterable[FileStat], settings: object | None, *, growing: bool, force: bool
+    ) -> Pending:
+        digest, inputs, waiting, rejected = output_digest(settings), [], [], []
+        for file in files:
+            row = self.known.get(file.path)
+            why = self._why(file, row, digest)
+            if why is None and row and row.state is ContentState.REJECTED:
+                rejected.append(row)
+            elif why is None and not force:
+                continue
+            elif not growing and not self.manager.settled(file):
+                waiting.append(file.path)
+            else:
+                inputs.append(Input(file, why or Why.FORCED, digest, row))
+        return Pending(inputs=tuple(inputs), waiting=tuple(waiting), rejected=tuple(rejected))
+
+    def _why(self, file: FileStat, row: Consumption | None, digest: str) -> Why | None:
+        if row is None:
+            return Why.NEW
+        if self.signatures[file.path] != list(file.signature):
+            return Why.CHANGED
+        if row.settings != digest:
+            return Why.SETTINGS
+        return Why.PART if row.state is ContentState.PART else None
+
+    def consumed(self) -> Mapping[str, Consumption]:
+        return dict(self.known)
+
+    def published(self, stage: str) -> tuple[Published, ...]:
+        return tuple(self.outputs.values()) if stage == "translator" else ()
+
+    # What tests do.
+    def write(self, path: str, text: str | bytes, age: float = 7200.0) -> Path:
+        """A file that was last changed `age` seconds ago."""
+        file = self.root / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(text.encode() if isinstance(text, str) else text)
+        os.utime(file, (time.time() - age,) * 2)
+        return file
+
+    def plan(self, settings: Settings | None = None, **more: Any) -> StagePlan:
+        root = self.root
+        given: dict[str, Any] = {"started": time.time(), "workers": 2, **more}
+        context = RunContext(
+            run_id=f"run-{self.number + 1}",
+            stage="translator",
+            paths=Paths(root=root, data=root / "data", logs=root / "logs", state=root / "state.db"),
+            view=self,
+            **given,
+        )
+        return plan(context, settings or Settings())
+
+    def run(self, settings: Settings | None = None, **more: Any) -> Run:
+        """Plan, run the worker's process, and remember what it reported."""
+        planned = self.plan(settings, **more)
+        run = Run(planned)
+        self.number += 1
+        for task in planned.tasks:
+            report = self.root / f"report-{self.number}.jsonl"
+            done = subprocess.run(
+                task.command.argv,
+                cwd=self.root,
+                input=task.command.stdin,
+                env={**os.environ, "PIPEKIT_REPORT": str(report)},
+                capture_output=True,
+                check=False,
+            )
+            run.stderr += done.stderr.decode()
+            assert done.returncode == 0, run.stderr
+            run.lines += [json.loads(line) for line in report.read_text().splitlines()]
+        self._remember(run)
+        return run
+
+    def _remember(self, run: Run) -> None:
+        digests = {item.path: item.settings for item in run.plan.inputs}
+        for line in run.lines:
+            if line.get("unit") in run.failed:
+                continue
+            if line["verb"] in ("consumed", "rejected"):
+                self._remember_file(line, digests[line["path"]])
+            elif line["verb"] in ("wrote", "unchanged"):
+                path = line["path"]
+                self.outputs[path] = Published(
+                    path=path, fingerprint=line["fingerprint"], run=self.number, run_id="x"
+                )
+
+    def _remember_file(self, line: dict[str, Any], settings: str) -> None:
+        state = ContentState.CONSUMED if line.get("complete", True) else ContentState.PART
+        if line["verb"] == "rejected":
+            state = ContentState.REJECTED
+        self.signatures[line["path"]] = line["signature"]
+        self.known[line["path"]] = Consumption(
+            path=line["path"],
+            state=state,
+            fingerprint=line["fingerprint"],
+            settings=settings,
+            version="1",
+            run=self.number,
+            detail=line.get("detail") or {},
+            reason=line.get("reason", ""),
+        )
+
+    def month(self, instrument: str, month: str) -> Path:
+        folder = self.root / "data/processed" / instrument / "1m" / month[:4]
+        return folder / f"{instrument}_1m_{month}.parquet"
+
+    def rows(self, instrument: str, month: str) -> list[tuple[Any, ...]]:
+        """Of a published month: (time as ISO text, open, high, low, close, volume)."""
+        from pyarrow.parquet import ParquetFile
+
+        found = ParquetFile(self.month(instrument, month)).read().to_pylist()
+        return [(f"{row['timestamp']:%Y-%m-%dT%H:%M}", *list(row.values())[1:6]) for row in found]
+
+    def times(self, instrument: str, month: str) -> list[str]:
+        return [row[0] for row in self.rows(instrument, month)]
+
+    def metadata(self, instrument: str, month: str) -> dict[str, str]:
+        from pyarrow.parquet import ParquetFile
+
+        found = ParquetFile(self.month(instrument, month)).metadata.metadata
+        return {key.decode(): value.decode() for key, value in found.items()}
+
+    def tree(self) -> dict[str, bytes]:
+        """Every published file with its bytes."""
+        folder = self.root / "data/processed"
+        return {
+            file.relative_to(folder).as_posix(): file.read_bytes()
+            for file in sorted(folder.rglob("*"))
+            if file.is_file()
+        }
+
+    def quarantine(self) -> list[dict[str, Any]]:
+        """The manifest of the last run."""
+        manifest = self.root / "data/quarantine" / f"run-{self.number}" / "manifest.jsonl"
+        if not manifest.exists():
+            return []
+        return [json.loads(line) for line in manifest.read_text().splitlines()]
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    return Project(tmp_path)
+
+
+@pytest.fixture
+def new_project(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """Makes a further project."""
+    return lambda: Project(tmp_path_factory.mktemp("project"))
+
+
+@pytest.fixture
+def real() -> Path:
+    """The real market data, read where they lie."""
+    if not REAL.is_dir():
+        pytest.skip(f"the real market data are not at {REAL}")
+    return REAL
+
+
+@pytest.fixture
+def export() -> Any:
+    """Rows as an export in dialect A: `export("2020-01-06 08:00,1,2,0.5,1.5,10", ...)`."""
+
+    def make(*rows: str, instrument: str = "ES", header: str = HEADER) -> str:
+        lines = [header]
+        for row in rows:
+            stamp, _, values = row.partition(",")
+            date, _, clock = stamp.partition(" ")
+            lines.append(f"{date},{clock}:00,{values},{instrument}")
+        return "".join(f"{line}\r\n" for line in lines)
+
+    return make
+
+
+@pytest.fixture
+def daily() -> Any:
+    """Rows as a file of dialect D: `daily("2020-01-06 08:00,1,2,0.5,1.5,10", ...)`."""
+
+    def make(*rows: str) -> str:
+        lines = [DAILY]
+        for row in rows:
+            stamp, _, values = row.partition(",")
+            lines.append(f"{stamp.replace(' ', 'T')}:00Z,{values}")
+        return "".join(f"{line}\n" for line in lines)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def python() -> str:
+    return sys.executable
