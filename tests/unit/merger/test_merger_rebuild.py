@@ -1,0 +1,146 @@
+"""Months made anew, months that were lost, and what a ledger that knows less makes of it."""
+
+JANUARY = "ES1/2020/ES1_2020_01.parquet"
+FEBRUARY = "ES1/2020/ES1_2020_02.parquet"
+
+
+def two_runs(project, kit):
+    """A whole history, and a correction of one day of it."""
+    rows = [kit.row("2020-01-06"), kit.row("2020-01-07"), kit.row("2020-02-03")]
+    first = project.run_file(rows, kit.scope(kit.always))
+    second = project.run_file([kit.row("2020-01-07", profit=2.0)], kit.scope("2020-01-07"))
+    project.run()
+    return first, second
+
+
+def test_a_rebuild_makes_the_same_bytes_from_the_run_files(project, kit):
+    """All run files are taken again, in order; what comes out right is not written."""
+    two_runs(project, kit)
+    before = project.months()
+    outcome = project.run(rebuild=True)
+    assert len(outcome.plan.inputs) == 2
+    assert project.months() == before
+    assert outcome.paths("wrote") == []
+    assert outcome.facts.warnings == []
+
+
+def test_a_rebuild_replaces_a_damaged_month_and_keeps_it(project, kit):
+    """The month is whole again, the damaged file stands beside it."""
+    two_runs(project, kit)
+    good = project.months()[JANUARY]
+    target = project.root / kit.merged / JANUARY
+    target.write_bytes(good[:-9])
+    outcome = project.run(rebuild=True)
+    assert outcome.failures() == {}
+    assert project.months()[JANUARY] == good
+    assert target.with_name(f"{target.name}.unreadable").read_bytes() == good[:-9]
+    assert any("could not be read" in warning for warning in outcome.facts.warnings)
+
+
+def test_a_rebuild_mends_values_that_somebody_changed(project, kit):
+    """A readable month with values of another origin is made anew."""
+    two_runs(project, kit)
+    good = project.months()[JANUARY]
+    kit.write(project.root / kit.merged / JANUARY, [kit.row("2020-01-06", profit=99.0)])
+    outcome = project.run(rebuild=True)
+    assert outcome.paths("wrote")[0] == f"{kit.merged}/{JANUARY}"
+    assert project.months()[JANUARY] == good
+
+
+def test_a_rebuild_loses_no_row_whose_run_file_is_gone(project, kit):
+    """Rows of a run file that was taken away stay as they are, and the run says so."""
+    first, _ = two_runs(project, kit)
+    before = project.months()
+    (project.root / first).unlink()
+    outcome = project.run(rebuild=True)
+    assert project.months() == before
+    assert any("1 rows are in no run file" in warning for warning in outcome.facts.warnings)
+    assert any("1 merged months are in no run file" in w for w in outcome.facts.warnings)
+
+
+def test_a_rebuild_keeps_what_a_newer_run_file_said_that_is_gone(project, kit):
+    """The ledger knows the scope of the file that is gone; the older one does not win back."""
+    _, second = two_runs(project, kit)
+    before = project.months()
+    (project.root / second).unlink()
+    project.run(rebuild=True)
+    assert project.months() == before
+    assert [key[4] for key in project.keys(JANUARY)] == [10.0, 2.0]
+
+
+def test_force_keeps_what_a_newer_run_file_said_that_can_no_longer_be_read(project, kit):
+    """A run file that was merged and is damaged since is rejected; its rows stay."""
+    _, second = two_runs(project, kit)
+    before = project.months()
+    (project.root / second).write_bytes(b"")
+    outcome = project.run(force=True)
+    assert outcome.paths("rejected") == [second]
+    assert project.months() == before
+
+
+def test_a_damaged_month_that_the_run_files_do_not_hold_is_not_rebuilt(project, kit):
+    """A month is never published in part."""
+    first, _ = two_runs(project, kit)
+    target = project.root / kit.merged / JANUARY
+    target.write_bytes(b"damaged")
+    (project.root / first).unlink()
+    outcome = project.run(rebuild=True)
+    assert "do not hold all of it" in outcome.failures()["ES1"]
+    assert target.read_bytes() == b"damaged"
+
+
+def test_a_month_that_is_gone_is_named_and_not_published_in_part(project, kit):
+    """A new day for it fails with the remedy, other months go on."""
+    two_runs(project, kit)
+    good = project.months()[JANUARY]
+    (project.root / kit.merged / JANUARY).unlink()
+    assert JANUARY in project.plan().warnings[0]
+    days = kit.scope("2020-01-08", "2020-02-04")
+    project.run_file([kit.row("2020-01-08"), kit.row("2020-02-04")], days)
+    outcome = project.run()
+    assert "was published and is gone" in outcome.failures()["ES1"]
+    assert list(project.months()) == [FEBRUARY]
+    assert len(project.rows(FEBRUARY)) == 2
+
+    project.run(rebuild=True)
+    assert len(project.rows(JANUARY)) == 3
+    assert project.months()[JANUARY] != good
+    assert not project.plan().inputs
+    assert project.plan().warnings == ()
+
+
+def test_a_month_that_is_gone_is_made_anew_by_a_run_file_that_holds_all_of_it(project, kit):
+    """A full re-analysis needs nothing of the old month."""
+    two_runs(project, kit)
+    (project.root / kit.merged / JANUARY).unlink()
+    project.run_file([kit.row("2020-01-06", profit=3.0)], kit.scope(kit.always))
+    outcome = project.run()
+    assert outcome.failures() == {}
+    assert [key[4] for key in project.keys(JANUARY)] == [3.0]
+
+
+def test_losing_the_ledger_changes_no_month(project, kit):
+    """Without a ledger every run file is pending, in the order of run ids, to the same bytes."""
+    two_runs(project, kit)
+    before = project.months()
+    project.ledger.__exit__(None, None, None)
+    for file in project.root.glob("state.db*"):
+        file.unlink()
+    project.ledger = type(project.ledger)(project.root / "state.db")
+    outcome = project.run()
+    assert len(outcome.plan.inputs) == 2
+    assert project.months() == before
+    assert outcome.paths("wrote") == []
+
+
+def test_a_killed_merge_is_finished_by_the_next_run(project, kit):
+    """Whatever was published before its consumption was recorded is merged again, unchanged."""
+    first = project.run_file([kit.row("2020-01-06")], kit.scope(kit.always))
+    project.run_file([kit.row("2020-01-07", profit=2.0)], kit.scope("2020-01-07"))
+    project.run(commit=False)
+    before = project.months()
+    leftover = project.root / kit.merged / "ES1/2020/.ES1_2020_01.parquet.tmp"
+    leftover.write_bytes(b"half a file")
+    outcome = project.run()
+    assert first in outcome.paths("consumed")
+    assert project.months() == before
