@@ -13,11 +13,13 @@ import os
 import select
 import signal
 import sys
+import time
 from typing import TYPE_CHECKING, cast
 
 from pipekit.model.command import Command
 from pipekit.process import portable, procfs
 from pipekit.process.child import Exit, Force
+from pipekit.process.ladder import INSIST
 from pipekit.process.spawn import SpawnError, child_environment, why_not_started
 from pipekit.process.tree import Member, Reading, Tree
 
@@ -55,11 +57,28 @@ def start(command: Command, tree: str, cancel_fd: int = -1) -> PosixChild:
                 given.callback(os.close, writers[stream])
             errors = writers.get("stderr", STDOUT)
             popen = _popen(command, env, stdin, writers["stdout"], errors)
-        except (OSError, ValueError) as error:
+        except BaseException as error:
             for descriptor in ends.values():
                 os.close(descriptor)
-            raise SpawnError(why_not_started(command, env, error)) from error
+            if isinstance(error, (OSError, ValueError)):
+                raise SpawnError(why_not_started(command, env, error)) from error
+            raise
     return PosixChild(popen, tree, ends, cancel_fd)
+
+
+def end_by_name(tree: str) -> None:
+    """End all that carries the tree's name: for a start that was interrupted by an exception."""
+    everything = (procfs.ProcTree if _HERE else portable.PsutilTree)(-1, tree)
+    deadline = time.monotonic() + INSIST
+    unreaped: set[int] = set()
+    while time.monotonic() < deadline:
+        members = everything.members()
+        for member in members:
+            _signal_group(member.group, (signal.SIGKILL,))
+        unreaped = {pid for pid in unreaped.union(m.pid for m in members) if not _reaped(pid)}
+        if not members and not unreaped:
+            break
+        time.sleep(0.005)
 
 
 def _popen(
@@ -261,7 +280,13 @@ def _own_peak(maxrss: int) -> int | None:
 
 def _reap_late() -> None:
     for popen in _unreaped[:]:
-        with contextlib.suppress(ChildProcessError):
-            if os.waitpid(popen.pid, os.WNOHANG)[0] == 0:
-                continue
-        _unreaped.remove(popen)
+        if _reaped(popen.pid):
+            _unreaped.remove(popen)
+
+
+def _reaped(pid: int) -> bool:
+    """Whether this is no child of ours, or was one that has ended."""
+    try:
+        return os.waitpid(pid, os.WNOHANG)[0] == pid
+    except ChildProcessError:
+        return True

@@ -7,6 +7,7 @@ or group, and whoever carries the tree's name in the environment (a daemon that 
 from __future__ import annotations
 
 import errno
+import io
 import os
 import sys
 import time
@@ -41,19 +42,14 @@ def read(path: str) -> bytes:
     Raises OSError when it cannot be told (no descriptor left).
     """
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        with io.FileIO(path) as file:  # and not a number, which an interrupt could leave open
+            content = file.read(65536)
+            while more := file.read(65536) if len(content) >= 4096 else b"":
+                content += more
     except OSError as error:
         if error.errno in _VANISHED:
             return b""
         raise
-    try:
-        content = os.read(descriptor, 65536)
-        while more := os.read(descriptor, 65536) if len(content) >= 4096 else b"":
-            content += more
-    except OSError:  # it vanished between the two
-        return b""
-    finally:
-        os.close(descriptor)
     return content
 
 

@@ -73,10 +73,17 @@ class Run:
             self._rest(size)
         self._finish()
 
-    def abandon(self) -> None:
-        """End everything at once: the caller's code was interrupted."""
-        if self._finished:
-            return
+    def close(self) -> None:
+        """Give back what is held; end the tree at once if `supervise` was interrupted."""
+        try:
+            if not self._finished:
+                self._abandon()
+        finally:
+            self._child.close()
+            for stream in self._streams.values():
+                stream.spool.close()
+
+    def _abandon(self) -> None:
         deadline = self.now() + INSIST
         while self.now() < deadline:
             self._child.send(Force.HARD, self._members())

@@ -11,6 +11,7 @@ import contextlib
 import os
 import re
 import threading
+from collections import deque
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from pipekit.model.command import StreamResult
 
 TAIL_BYTES = 64 * 1024  # kept in memory of each stream, for failure messages
 PIECE = 64 * 1024  # characters; a longer line is handed on in pieces, so that it needs no memory
+_SMALL = 4 * 1024  # bytes; pieces of the tail that are put together
 MASK = b"***"
 _CONTINUATION = bytes(range(0x80, 0xC0))  # of UTF-8: never the first byte of a character
 
@@ -47,11 +49,12 @@ class Redactor:
             return data
         data = self._held + data
         beginnings = self._beginnings(data)
+        present = any(secret in data for secret in self._secrets)  # 20 times as fast as a pattern
         out = []
         position = 0
         while True:
             hold = next((start for start in beginnings if start >= position), len(data))
-            found = self._pattern.search(data, position)
+            found = self._pattern.search(data, position) if present else None
             if found is None or found.start() >= hold:
                 out.append(data[position:hold])
                 self._held = data[hold:]
@@ -86,6 +89,7 @@ class Spool:
         self.path = path
         self.dropped = 0
         self.error: OSError | None = None
+        self._made = False
         self._descriptor = -1
         if path is not None:
             with contextlib.suppress(OSError):  # what an earlier command of this name left
@@ -94,7 +98,7 @@ class Spool:
     @property
     def kept(self) -> bool:
         """Whether there is a file."""
-        return self._descriptor >= 0
+        return self._made
 
     def write(self, data: bytes) -> None:
         """Append all of `data`, or count what could not be."""
@@ -104,6 +108,7 @@ class Spool:
         try:
             if self.error is None and self._descriptor < 0:
                 self._descriptor = self._open(self.path)
+                self._made = True
             while self.error is None and rest:
                 rest = rest[os.write(self._descriptor, rest) :]
         except OSError as error:
@@ -112,9 +117,10 @@ class Spool:
 
     def close(self) -> None:
         """Close the file, which stays."""
-        if self._descriptor >= 0:
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
             try:
-                os.close(self._descriptor)
+                os.close(descriptor)
             except OSError as error:  # a network file system may say only now that it is full
                 self.error = self.error or error
 
@@ -126,6 +132,27 @@ class Spool:
         except FileNotFoundError:
             path.parent.mkdir(parents=True, exist_ok=True)
             return os.open(path, flags, 0o644)
+
+
+class Tail:
+    """The last `TAIL_BYTES` of a stream, in the pieces they came in: copying would cost most."""
+
+    def __init__(self) -> None:
+        self._pieces: deque[bytes] = deque()
+        self._size = 0
+
+    def add(self, data: bytes) -> None:
+        """Append, and let go of what is too far back."""
+        self._size += len(data)
+        if self._pieces and len(self._pieces[-1]) + len(data) < _SMALL:
+            data = self._pieces.pop() + data
+        self._pieces.append(data)
+        while self._size - len(self._pieces[0]) >= TAIL_BYTES:
+            self._size -= len(self._pieces.popleft())
+
+    def content(self) -> bytes:
+        """What is kept."""
+        return b"".join(self._pieces)[-TAIL_BYTES:]
 
 
 class Decoder:
@@ -146,7 +173,11 @@ class Decoder:
         if self.skip(data):
             return data.decode("ascii")
         _counting.errors = 0
-        text = self._decoder.decode(data, final)
+        try:
+            text = self._decoder.decode(data, final)
+        except UnicodeError:  # a codec that cannot go on, such as utf-16 without its mark
+            _counting.errors = len(data)
+            text = data.decode("ascii", "replace")
         self.errors += _counting.errors
         if self._plain:
             self._clean = not self._decoder.getstate()[0]
@@ -196,7 +227,7 @@ class OutputStream:
         self._decoder = Decoder(encoding)
         self._encoding = encoding
         self._cutter = LineCutter() if cut else None
-        self._tail = bytearray()
+        self._tail = Tail()
         self._size = 0
         self._lines = 0
         self.last_output: float | None = None
@@ -233,9 +264,7 @@ class OutputStream:
             return []
         self.spool.write(data)
         self._lines += data.count(b"\n")
-        self._tail += data
-        if len(self._tail) > 2 * TAIL_BYTES:  # cut seldom: each cut moves what stays
-            del self._tail[:-TAIL_BYTES]
+        self._tail.add(data)
         if self._cutter is None:
             if not self._decoder.skip(data):
                 self._decoder.decode(data)
@@ -243,11 +272,14 @@ class OutputStream:
         return self._cutter.feed(self._decoder.decode(data))
 
     def _tail_text(self) -> str:
-        tail = bytes(self._tail[-TAIL_BYTES:])
+        tail = self._tail.content()
         if len(tail) == TAIL_BYTES and codecs.lookup(self._encoding).name == "utf-8":
             cut = tail[:3].lstrip(_CONTINUATION)  # the end of a character that was cut in two
             tail = cut + tail[3:]
-        return tail.decode(self._encoding, "replace")
+        try:
+            return tail.decode(self._encoding, "replace")
+        except UnicodeError:
+            return tail.decode("ascii", "replace")
 
 
 def _encoded(texts: Iterable[str], encoding: str) -> Iterator[bytes]:

@@ -20,7 +20,6 @@ from pipekit.errors import DefinitionError
 from pipekit.model.command import Command, Outcome, ProcessResult, StreamResult
 from pipekit.process import verdict
 from pipekit.process.cancel import Cancel
-from pipekit.process.child import Child
 from pipekit.process.listener import OnLines
 from pipekit.process.run import Run
 from pipekit.process.spawn import SpawnError
@@ -34,13 +33,13 @@ class ProcessSupervisor:
     """Runs commands, each to the end of its whole process tree; may be used by many threads.
 
     `spool_dir`: the folder for output files, made when there is output; None keeps only the tails.
-    `hold_fds`: descriptors that stay open as long as anything of a command runs, even if this
-    process is killed, and that no command gets: a run's lock.
+    `hold_fds`: descriptors for the guardian to keep open as long as anything of a command runs,
+    and that no command gets: a run's lock.
     """
 
     def __init__(self, spool_dir: Path | None = None, hold_fds: Iterable[int] = ()) -> None:
         self._spool_dir = spool_dir
-        self._hold_fds = tuple(hold_fds)  # for the guardian
+        self._hold_fds = tuple(hold_fds)
 
     def execute(
         self,
@@ -68,15 +67,13 @@ class ProcessSupervisor:
             return _unstarted(Outcome.CANCELLED, "cancelled before it was started", started)
         oom_kills = _oom_kills()
         try:
-            child = _start(command, cancel)
+            run = _start(command, streams, on_lines, cancel)
         except SpawnError as error:
             return _unstarted(Outcome.SPAWN_FAILED, _redacted(str(error), command), started)
-        run = Run(command, child, streams, on_lines, cancel)
         try:
             run.supervise()
         finally:
-            run.abandon()
-            child.close()
+            run.close()
         result = _result(command, run, streams, oom=_oom_kills() > oom_kills)
         return evolve(result, started=started, duration=run.now())
 
@@ -101,15 +98,28 @@ def _unstarted(outcome: Outcome, reason: str, started: float) -> ProcessResult:
     return ProcessResult(outcome=outcome, reason=reason, started=started)
 
 
-def _start(command: Command, cancel: Cancel | None) -> Child:
+def _start(
+    command: Command,
+    streams: dict[str, OutputStream],
+    on_lines: OnLines | None,
+    cancel: Cancel | None,
+) -> Run:
+    """A running command; or SpawnError; or an interrupt, with the tree ended that it cut off."""
     tree = f"{os.getpid()}.{next(_numbers)}.{os.urandom(6).hex()}"
     if sys.platform == "win32":
         from pipekit.process import windows
 
-        return windows.start(command, tree, cancel)
+        return Run(command, windows.start(command, tree, cancel), streams, on_lines, cancel)
     from pipekit.process import posix
 
-    return posix.start(command, tree, cancel.fileno() if cancel is not None else -1)
+    try:
+        child = posix.start(command, tree, cancel.fileno() if cancel is not None else -1)
+        return Run(command, child, streams, on_lines, cancel)
+    except SpawnError:
+        raise
+    except BaseException:
+        posix.end_by_name(tree)
+        raise
 
 
 def _result(

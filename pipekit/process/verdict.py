@@ -95,6 +95,8 @@ def _ending(result: ProcessResult) -> str:
 
 def usage(tree: Usage, exit: Exit | None) -> tuple[int | None, float | None, str]:
     """Peak memory and CPU of a tree, and where they come from."""
+    if exit is None and tree.peak_rss is None:
+        return None, None, ""
     waited = exit.cpu if exit else None
     cpu, sources = (tree.cpu, ["cpu: sampled"]) if waited is None else (waited, ["cpu: wait4"])
     if waited is not None and tree.cpu > waited:  # processes that nobody waited for
@@ -104,4 +106,4 @@ def usage(tree: Usage, exit: Exit | None) -> tuple[int | None, float | None, str
         return tree.peak_rss, cpu, "; ".join(["memory: sampled", *sources])
     if peak is not None:
         return peak, cpu, "; ".join(["memory: wait4", *sources])
-    return None, cpu if exit else None, "; ".join(sources)
+    return None, cpu, "; ".join(sources)

@@ -1,0 +1,226 @@
+"""A program that misbehaves on demand: `bad_child.py WAY [ARGUMENT...]`; standard library only."""
+
+import json
+import os
+import signal
+import sys
+import time
+
+
+def say(text):
+    os.write(1, text.encode())
+
+
+def forever():
+    while True:
+        time.sleep(3600)
+
+
+def ignore(*names):
+    for name in names:
+        signal.signal(getattr(signal, name), signal.SIG_IGN)
+
+
+def fork_off():
+    """Fork; the parent ends at once with success, the child goes on."""
+    if os.fork():
+        os._exit(0)
+
+
+def leave_session():
+    """The classical daemon: out of the session, and no child of anybody who is still there."""
+    if os.fork():
+        return False
+    os.setsid()
+    fork_off()
+    return True
+
+
+def silence():
+    null = os.open(os.devnull, os.O_RDWR)
+    for descriptor in (0, 1, 2):
+        os.dup2(null, descriptor)
+
+
+def way_exit(code):
+    sys.exit(int(code))
+
+
+def way_signal(name):
+    os.kill(os.getpid(), getattr(signal, name))
+    forever()
+
+
+def way_sleep(seconds):
+    time.sleep(float(seconds))
+
+
+def way_environment():
+    say(json.dumps(dict(os.environ)))
+
+
+def way_descriptors():
+    say(json.dumps(sorted(int(fd) for fd in os.listdir("/proc/self/fd") if int(fd) > 2)[:-1]))
+
+
+def way_folder():
+    say(os.getcwd())
+
+
+def way_session():
+    say(json.dumps([os.getpid(), os.getsid(0), os.getpgid(0)]))
+
+
+def way_echo():
+    say(sys.stdin.read())
+
+
+def way_lines(count, width="0"):
+    line = "x" * int(width)
+    sys.stdout.reconfigure(line_buffering=False, write_through=False)
+    for number in range(int(count)):
+        sys.stdout.write(f"{number} {line}\n")
+
+
+def way_long_line(size):
+    block = b"x" * 65536
+    for _ in range(int(size) // 65536):
+        os.write(1, block)
+
+
+def way_pieces(pause, *pieces):
+    for piece in pieces:
+        os.write(1, bytes.fromhex(piece))
+        time.sleep(float(pause))
+
+
+def way_both():
+    for number in range(3):
+        os.write(1, f"out {number}\n".encode())
+        os.write(2, f"err {number}\n".encode())
+
+
+def way_last_instant():
+    os.write(1, b"first\n")
+    os.write(1, b"last\n")
+    os._exit(0)
+
+
+def way_close_output(seconds):
+    say("closing\n")
+    os.close(1)
+    os.close(2)
+    time.sleep(float(seconds))
+
+
+def way_busy(seconds):
+    end = time.monotonic() + float(seconds)
+    while time.monotonic() < end:
+        pass
+
+
+def way_reads_and_writes(path, seconds):
+    end = time.monotonic() + float(seconds)
+    while time.monotonic() < end:
+        with open(path, "ab", buffering=0) as file:
+            file.write(b"x" * 100)
+        time.sleep(0.05)
+
+
+def way_ignores_term():
+    ignore("SIGTERM", "SIGINT", "SIGHUP")
+    say("ready\n")
+    forever()
+
+
+def way_slow_to_end(seconds="0"):
+    def end(*_):
+        time.sleep(float(seconds))
+        os._exit(0)
+
+    signal.signal(signal.SIGTERM, end)
+    say("ready\n")
+    forever()
+
+
+def way_stops_itself():
+    say("ready\n")
+    os.kill(os.getpid(), signal.SIGSTOP)
+    forever()
+
+
+def way_orphan(seconds, *how):
+    """A child in our own group outlives us."""
+    fork_off()
+    if "silent" in how:
+        silence()
+    if "stubborn" in how:
+        ignore("SIGTERM")
+    end = time.monotonic() + float(seconds)
+    while time.monotonic() < end:
+        if "writes" in how:
+            os.write(1, b"still here\n")
+        time.sleep(0.01)
+
+
+def way_daemon(*how):
+    """A daemon that left the session; we end at once, or never."""
+    if leave_session():
+        ignore("SIGTERM", "SIGHUP")
+        if "silent" in how:
+            silence()
+        while True:
+            if "writes" in how:
+                os.write(1, b"x" * 4096)
+            time.sleep(0.001 if "writes" in how else 3600)
+    os.wait()
+    say("started\n")
+    if "stays" in how:
+        forever()
+
+
+def way_hopper():
+    """A daemon that is a new process every millisecond, each time in a session of its own."""
+    if leave_session():
+        silence()
+        ignore("SIGTERM", "SIGCHLD")
+        while True:
+            fork_off()
+            os.setsid()
+            time.sleep(0.001)
+    os.wait()
+
+
+def way_brood(count):
+    for _ in range(int(count)):
+        if os.fork() == 0:
+            forever()
+    say("ready\n")
+    forever()
+
+
+def way_zombies(count):
+    for _ in range(int(count)):
+        if os.fork() == 0:
+            os._exit(0)
+    time.sleep(0.1)
+    say("ready\n")
+    forever()
+
+
+def way_done(seconds, code):
+    say("working\nall DO")
+    time.sleep(0.05)
+    say("NE now\n")
+    time.sleep(float(seconds))
+    os._exit(int(code))
+
+
+def way_memory(megabytes, seconds):
+    held = bytearray(int(megabytes) * 1024 * 1024)
+    time.sleep(float(seconds))
+    del held
+
+
+if __name__ == "__main__":
+    globals()["way_" + sys.argv[1]](*sys.argv[2:])

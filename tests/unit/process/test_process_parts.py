@@ -1,0 +1,106 @@
+"""Small parts of the supervisor, each on its own."""
+
+from __future__ import annotations
+
+import os
+import select
+import subprocess
+import sys
+import time
+
+import pytest
+
+from pipekit.model.command import Command
+from pipekit.process import Cancel
+from pipekit.process.listener import BACKLOG, Listener
+from pipekit.process.spawn import TREE_VARIABLE, child_environment
+
+
+def test_cancel_wakes_a_waiter_and_stays_set():
+    with Cancel() as cancel:
+        assert not cancel.is_set()
+        assert select.select([cancel], [], [], 0)[0] == []
+        for _ in range(100_000):  # more than a pipe holds
+            cancel.set()
+        assert select.select([cancel], [], [], 0)[0] == [cancel]
+        assert cancel.is_set()
+        assert not cancel.now
+        cancel.set(now=True)
+        assert cancel.now
+
+
+def test_tree_inside_a_tree_carries_both_names(monkeypatch):
+    """So that the outer run still finds what an inner supervisor left behind."""
+    monkeypatch.delenv(TREE_VARIABLE, raising=False)
+    command = Command(argv=["x"], env={TREE_VARIABLE: "forged"})
+    assert child_environment(command, "outer")[TREE_VARIABLE] == "outer"
+    monkeypatch.setenv(TREE_VARIABLE, "outer")
+    assert child_environment(command, "inner")[TREE_VARIABLE] == "outer:inner"
+
+
+def test_python_children_write_in_the_encoding_that_is_read():
+    command = Command(argv=["x"], encoding="cp1252")
+    assert child_environment(command, "t")["PYTHONIOENCODING"] == "cp1252"
+
+
+def test_listener_rests_as_long_as_the_callback_took_and_then_tells_all():
+    told = []
+
+    def slow(_: str, lines: list[str]) -> None:
+        time.sleep(0.05)
+        told.append(lines)
+
+    listener = Listener(slow)
+    listener.hear("stdout", ["a"])
+    listener.deliver()
+    listener.hear("stdout", ["b"])
+    listener.deliver()
+    listener.hear("stdout", ["c"])
+    assert told == [["a"]]
+    assert listener.due() > time.monotonic()
+    time.sleep(0.06)
+    listener.deliver()
+    assert told == [["a"], ["b", "c"]]
+    listener.hear("stderr", ["d"])
+    listener.deliver(last=True)
+    assert told[-1] == ["d"]
+
+
+def test_listener_bounds_what_waits():
+    told = []
+    listener = Listener(lambda _, lines: (time.sleep(0.01), told.append(len(lines))))
+    listener.hear("stdout", ["a"])
+    listener.deliver()
+    for _ in range(2):
+        listener.hear("stdout", ["x" * (BACKLOG // 2)])
+        listener.deliver()
+    assert told == [1, 2]
+
+
+def test_importing_the_package_is_light():
+    """The package itself brings nothing; the supervisor brings no data library and no psutil."""
+    code = (
+        "import sys, pipekit.model.command; before = set(sys.modules); import pipekit.process;"
+        "assert set(sys.modules) - before == {'pipekit.process'}, set(sys.modules) - before;"
+        "from pipekit.process import ProcessSupervisor, Cancel;"
+        "from pipekit.model.command import Command;"
+        "ProcessSupervisor().execute(Command(argv=['true']));"
+        "print(sorted({'psutil', 'asyncio', 'logging', 'tempfile', 'ctypes'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+def test_unknown_name_of_the_package_is_an_attribute_error():
+    import pipekit.process
+
+    with pytest.raises(AttributeError, match="nonsense"):
+        _ = pipekit.process.nonsense
+    assert {"Cancel", "OnLines", "ProcessSupervisor"} <= set(dir(pipekit.process))
+
+
+def test_cancel_gives_its_descriptors_back_when_it_is_forgotten():
+    before = sorted(os.listdir("/proc/self/fd")) if sys.platform == "linux" else []
+    Cancel().set()
+    after = sorted(os.listdir("/proc/self/fd")) if sys.platform == "linux" else []
+    assert before == after

@@ -1,0 +1,152 @@
+"""Streams: what comes out never depends on how the bytes were cut on their way in."""
+
+from __future__ import annotations
+
+import codecs
+import re
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipekit.process.stream import (
+    PIECE,
+    TAIL_BYTES,
+    Decoder,
+    LineCutter,
+    OutputStream,
+    Redactor,
+    Spool,
+    Tail,
+)
+
+cuts = st.lists(st.integers(0, 60), max_size=8)
+few_letters = st.text("ab", max_size=60).map(str.encode)
+secrets = st.lists(st.text("ab", min_size=1, max_size=6).map(str.encode), max_size=4)
+awkward = st.lists(
+    st.sampled_from(
+        [b"a", b"\r", b"\n", b"\r\n", "€".encode(), b"\xff", b"\xe2\x82", b"\0", b"\x1b"]
+    ),
+    max_size=30,
+).map(b"".join)
+
+
+def cut(data: bytes, at: list[int]) -> list[bytes]:
+    borders = [0, *sorted(min(c, len(data)) for c in at), len(data)]
+    return [data[a:b] for a, b in pairwise(borders)]
+
+
+@given(few_letters, secrets, cuts)
+def test_redaction_of_pieces_is_that_of_the_whole(data, words, at):
+    """The longest secret wins where several begin; none is left in what comes out of one pass."""
+    pattern = b"|".join(map(re.escape, sorted(set(words), key=len, reverse=True)))
+    expected = re.sub(pattern, b"***", data) if words else data
+    redactor = Redactor(words)
+    got = b"".join(redactor.feed(piece) for piece in cut(data, at)) + redactor.finish()
+    assert got == expected
+
+
+@given(awkward, cuts, st.sampled_from(["utf-8", "cp1252", "ascii", "utf-16-le", "gb18030"]))
+def test_decoding_of_pieces_is_that_of_the_whole(data, at, encoding):
+    decoder = Decoder(encoding)
+    got = "".join(decoder.decode(piece) for piece in cut(data, at)) + decoder.decode(
+        b"", final=True
+    )
+    assert got == data.decode(encoding, "replace")
+    try:
+        data.decode(encoding)
+    except UnicodeDecodeError:
+        assert decoder.errors > 0
+    else:
+        assert decoder.errors == 0
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32", "utf-7", "iso2022_jp", "utf-8-sig"])
+@given(st.binary(max_size=40), cuts)
+def test_no_bytes_in_no_encoding_raise(encoding, data, at):
+    stream = OutputStream(None, encoding, cut=True)
+    for piece in cut(data, at):
+        stream.feed(piece, 0.0)
+    stream.finish()
+    assert stream.result().size == len(data)
+
+
+@given(awkward, cuts)
+def test_lines_of_pieces_are_those_of_the_whole(data, at):
+    text = data.decode("utf-8", "replace")
+    expected = re.split("\r\n|\r|\n", text)
+    if expected[-1] == "":
+        expected.pop()
+    cutter = LineCutter()
+    decode = codecs.getincrementaldecoder("utf-8")("replace").decode
+    got = [line for piece in cut(data, at) for line in cutter.feed(decode(piece))]
+    assert [*got, *cutter.feed(decode(b"", True)), *cutter.finish()] == expected
+
+
+@given(awkward, cuts)
+def test_a_stream_that_nobody_listens_to_counts_the_same(data, at):
+    silent, heard = OutputStream(None, "utf-8"), OutputStream(None, "utf-8", cut=True)
+    for stream in (silent, heard):
+        for piece in cut(data, at):
+            stream.feed(piece, 1.0)
+        stream.finish()
+    assert silent.result() == heard.result()
+    assert silent.result().lines == data.count(b"\n")
+
+
+@given(st.lists(st.integers(0, 3 * TAIL_BYTES), max_size=5), st.integers(1, 200))
+def test_tail_is_the_end_of_all_and_keeps_little_more(sizes, small):
+    tail, everything = Tail(), b""
+    for number, size in enumerate([*sizes, small, small]):
+        data = bytes([number]) * size
+        tail.add(data)
+        everything += data
+    assert tail.content() == everything[-TAIL_BYTES:]
+
+
+def test_tail_of_many_small_pieces_is_kept_in_few():
+    tail = Tail()
+    for _ in range(200_000):
+        tail.add(b"x")
+    assert tail.content() == b"x" * TAIL_BYTES
+    assert len(tail._pieces) < 40
+
+
+def test_tail_begins_with_a_whole_character():
+    stream = OutputStream(None, "utf-8")
+    stream.feed("€".encode() * TAIL_BYTES, 0.0)
+    stream.finish()
+    assert set(stream.result().tail) == {"€"}
+
+
+def test_line_without_end_is_handed_on_in_pieces():
+    cutter = LineCutter()
+    lines = [line for _ in range(100) for line in cutter.feed("x" * 10_000)]
+    lines += cutter.finish()
+    assert "".join(lines) == "x" * 1_000_000
+    assert max(map(len, lines)) < PIECE + 10_000
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "utf-16-le", "cp1252"])
+def test_secrets_are_found_in_the_encoding_of_the_stream(tmp_path, encoding):
+    stream = OutputStream(tmp_path / "spool", encoding, ("Päßword",))
+    stream.feed("before Päßword after".encode(encoding), 0.0)
+    stream.finish()
+    assert "Päßword".encode(encoding)[2:] not in (tmp_path / "spool").read_bytes()
+
+
+def test_secret_that_the_encoding_lacks_is_no_error():
+    assert OutputStream(None, "ascii", ("Päßword",)).feed(b"x", 0.0) == []
+
+
+def test_spool_that_fails_stays_a_beginning_without_a_hole(tmp_path):
+    """After the first error nothing more is written, even where it would work again."""
+    spool = Spool(tmp_path / "folder")
+    (tmp_path / "folder").mkdir()
+    spool.write(b"lost")
+    (tmp_path / "folder").rmdir()
+    spool.write(b"also lost")
+    spool.close()
+    assert (spool.dropped, spool.kept) == (13, False)
+    assert not (tmp_path / "folder").exists()

@@ -1,0 +1,77 @@
+"""The verdict: every combination of what was seen, and never a false success."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from pipekit.model.command import Command, Outcome
+from pipekit.process.child import Exit
+from pipekit.process.tree import Reading, Usage
+from pipekit.process.verdict import Facts, judge, signal_name, usage
+
+SEEN = [Outcome.EXITED, Outcome.TIMED_OUT, Outcome.HUNG, Outcome.COMPLETED, Outcome.CANCELLED]
+CODES = [None, 0, 1, -9, -15, 137]
+
+
+def command(*, completed_ok: bool = False) -> Command:
+    return Command(argv=["x"], timeout=1, hang_timeout=1, completed_ok=completed_ok)
+
+
+@pytest.mark.parametrize("completed_ok", [True, False])
+def test_success_is_exit_code_0_by_itself_or_a_completion_that_counts(completed_ok):
+    for outcome, code, stopped, oom in itertools.product(SEEN, CODES, [True, False], [True, False]):
+        facts = Facts(outcome=outcome, stopped=stopped, exit=Exit(code, None, None), oom=oom)
+        result = judge(command(completed_ok=completed_ok), facts)
+        itself = code == 0 and not stopped and outcome in (Outcome.EXITED, Outcome.COMPLETED)
+        told = completed_ok and stopped and outcome is Outcome.COMPLETED and code is not None
+        assert result.success is (itself or told), facts
+        assert result.reason
+
+
+@pytest.mark.parametrize("exit", [None, Exit(None, None, None)])
+@pytest.mark.parametrize("outcome", [Outcome.EXITED, Outcome.COMPLETED])
+@pytest.mark.parametrize("stopped", [True, False])
+def test_status_that_nobody_knows_is_lost(exit, outcome, stopped):
+    result = judge(command(completed_ok=True), Facts(outcome=outcome, exit=exit, stopped=stopped))
+    assert (result.outcome, result.success) == (Outcome.LOST, False)
+
+
+@pytest.mark.parametrize(
+    ("code", "stopped", "oom", "named"),
+    [(-9, False, True, True), (137, False, True, True), (-9, True, True, False),
+     (-9, False, False, False), (1, False, True, False)],
+)  # fmt: skip
+def test_out_of_memory_is_named_when_the_kernel_killed_and_not_we(code, stopped, oom, named):
+    facts = Facts(outcome=Outcome.EXITED, stopped=stopped, exit=Exit(code, None, None), oom=oom)
+    result = judge(command(), facts)
+    assert result.out_of_memory is named
+    assert ("ran out of memory" in result.reason) is named
+
+
+def test_signals_have_names_also_those_without():
+    assert (signal_name(9), signal_name(11), signal_name(40)) == ("SIGKILL", "SIGSEGV", "SIG40")
+
+
+def reading(pid: int, cpu: float, io: int, rss: int) -> Reading:
+    return Reading(pid=pid, started=1.0, cpu=cpu, io=io, rss=rss, peak_rss=2 * rss)
+
+
+def test_usage_of_a_tree_sums_what_ran_together():
+    tree = Usage()
+    tree.note([reading(1, 1.0, 5, 100), reading(2, 0.5, 0, 300)])
+    tree.note([reading(1, 1.25, 5, 100)])
+    tree.note([])
+    assert (tree.peak_rss, tree.cpu, tree.io_moves) == (600, 1.75, 1)
+    tree.note([reading(1, 1.25, 6, 700), reading(3, 0, 0, 800)])
+    assert (tree.peak_rss, tree.io_moves) == (1600, 2)
+
+
+def test_usage_names_its_sources_and_prefers_the_larger():
+    sampled = Usage()
+    sampled.note([reading(1, 2.0, 0, 100)])
+    assert usage(sampled, Exit(0, 3.0, None)) == (200, 3.0, "memory: sampled; cpu: wait4")
+    assert usage(sampled, Exit(0, 1.0, 500)) == (500, 2.0, "memory: wait4; cpu: sampled")
+    assert usage(Usage(), Exit(0, 1.0, None)) == (None, 1.0, "cpu: wait4")
+    assert usage(Usage(), None) == (None, None, "")
