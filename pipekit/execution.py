@@ -68,6 +68,7 @@ class TaskExecutor:
         self, tasks: Sequence[Task], orders: StageOrders, emit: Emit
     ) -> tuple[TaskResult, ...]:
         """Run the tasks of one stage; returns their results in the order of the plan."""
+        orders.spool_dir.mkdir(parents=True, exist_ok=True)  # the reports lie there, too
         supervisor = ProcessSupervisor(spool_dir=orders.spool_dir, hold_fds=self._hold_fds)
         ended: queue.Queue[_Running] = queue.Queue()
         results: dict[str, TaskResult] = {}
@@ -159,7 +160,7 @@ class _Running(threading.Thread):
 
     def result(self) -> TaskResult:
         """The verdict, once the process has ended and all was told."""
-        process = self._process or ProcessResult(
+        process = self._process if self._process is not None else ProcessResult(
             outcome=Outcome.LOST, reason="the supervisor itself failed; see the log"
         )
         return judge_task(self.task, process, self._facts, self._before, self._files)

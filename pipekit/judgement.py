@@ -6,7 +6,6 @@ The rules are those of docs/reference/statuses.md: nothing is a success that was
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 
 from attrs import evolve, frozen
 
@@ -83,9 +82,9 @@ def judge_task(
 def _units(task: Task, facts: Facts) -> dict[str, UnitResult]:
     units: dict[str, UnitResult] = {}
     for name in dict.fromkeys((*task.units, *facts.units)):
-        unit = facts.units.get(name) or UnitResult(
-            name=name, status=StageStatus.FAILURE, reason="never finished"
-        )
+        unit = facts.units.get(name)
+        if unit is None:
+            unit = UnitResult(name=name, status=StageStatus.FAILURE, reason="never finished")
         units[name] = evolve(unit, metrics=facts.unit_metrics.get(name, {}))
     return units
 
@@ -176,8 +175,7 @@ def _verdict(
 def _exit_kind(process: ProcessResult) -> FailureKind:
     if process.signal is None:
         return FailureKind.EXIT
-    out_of_memory = any("out of memory" in warning for warning in process.warnings)
-    return FailureKind.OOM if out_of_memory else FailureKind.SIGNAL
+    return FailureKind.OOM if process.out_of_memory else FailureKind.SIGNAL
 
 
 def judge_stage(result: StageResult, tasks: Iterable[TaskResult]) -> StageResult:
@@ -207,8 +205,3 @@ def last_lines(process: ProcessResult | None, count: int = 10) -> list[str]:
     if process is None:
         return []
     return (process.stderr.tail or process.stdout.tail).splitlines()[-count:]
-
-
-def spool_names(spool_dir: Path, task: str) -> tuple[Path, Path]:
-    """Where the supervisor keeps what a task printed."""
-    return spool_dir / f"{task}.out", spool_dir / f"{task}.err"

@@ -308,5 +308,5 @@ def _end_data(result: StageResult) -> dict[str, Any]:
     data = {**_facts(result), "warnings": len(result.warnings)}
     if result.status is StageStatus.FAILURE:
         bad = next((task for task in result.tasks if not task), None)
-        data["last_lines"] = last_lines(bad.process) if bad else list(result.warnings)
+        data["last_lines"] = list(result.warnings) if bad is None else last_lines(bad.process)
     return data

@@ -48,7 +48,8 @@ class Planner:
 
         Where files are still being written this waits once a run until they are settled.
         """
-        return self._without_plan(stage, results) or self._planned(stage, ledger, results, wait=True)
+        final = self._without_plan(stage, results)
+        return self._planned(stage, ledger, results, wait=True) if final is None else final
 
     def foresee(self, stage: Stage, ledger: Ledger | None, results: Results) -> StageResult:
         """The same for `pipekit plan`: what depends on a stage that would run is left open."""
@@ -58,7 +59,7 @@ class Planner:
             reason = f"after {' and '.join(names)}: planned when it has run"
             return StageResult(stage=stage.name, status=StageStatus.SKIPPED, reason=reason)
         final = self._without_plan(stage, results)
-        return final or self._planned(stage, ledger, results, wait=False)
+        return self._planned(stage, ledger, results, wait=False) if final is None else final
 
     def _without_plan(self, stage: Stage, results: Results) -> StageResult | None:
         """The result of a stage that is cancelled, blocked, or whose plugin is broken."""

@@ -8,7 +8,7 @@ import click
 
 from pipekit.cli.common import configuration, json_option, print_json, set_option
 from pipekit.config import Configuration
-from pipekit.errors import EXIT_ERROR, ConfigError
+from pipekit.errors import EXIT_ERROR, ConfigError, PluginError
 from pipekit.plugins import Plugins
 
 
@@ -45,7 +45,7 @@ def check(ctx: click.Context, sets: tuple[str, ...]) -> int:
     problems = _structure(settings, found)
     try:
         found.require_stages(settings.pipeline.stages)
-    except Exception as error:  # noqa: BLE001  # one list for all that is wrong
+    except PluginError as error:
         problems += str(error).splitlines()
     for problem in problems:
         click.echo(f"error: {problem}")

@@ -10,7 +10,7 @@ import click
 from pipekit.cli.common import coloured, json_option, open_project, print_json, set_option
 from pipekit.cli.run import run_options, selection_options
 from pipekit.errors import EXIT_FAILURE
-from pipekit.model.stage import StageResult
+from pipekit.model.stage import StagePlan, StageResult
 
 
 @click.command("plan", help="Say what a run would do now, and why. Writes nothing.")
@@ -60,7 +60,7 @@ def _print(result: StageResult, verbose: bool) -> None:
 
 
 def _record(result: StageResult) -> dict[str, Any]:
-    plan = result.plan
+    plan = result.plan if result.plan is not None else StagePlan(reason="")
     return {
         "stage": result.stage,
         "action": _verb(result),
@@ -68,10 +68,10 @@ def _record(result: StageResult) -> dict[str, Any]:
         "error": result.error,
         "tasks": [
             {"task": t.name, "command": list(t.command.argv), "units": list(t.units)}
-            for t in (plan.tasks if plan else ())
+            for t in plan.tasks
         ],
-        "inputs": [{"path": i.path, "why": i.why} for i in (plan.inputs if plan else ())],
-        "waiting": list(plan.waiting) if plan else [],
-        "rejected": [{"path": c.path, "reason": c.reason} for c in (plan.rejected if plan else ())],
-        "warnings": list(plan.warnings) if plan else [],
+        "inputs": [{"path": i.path, "why": i.why} for i in plan.inputs],
+        "waiting": list(plan.waiting),
+        "rejected": [{"path": c.path, "reason": c.reason} for c in plan.rejected],
+        "warnings": list(plan.warnings),
     }

@@ -11,7 +11,7 @@ from typing import Any
 from pipekit.errors import StorageError
 from pipekit.model.command import ProcessResult
 from pipekit.model.run import Paths, PipelineReport
-from pipekit.model.stage import FileRecord, StageResult, TaskResult
+from pipekit.model.stage import FileRecord, StagePlan, StageResult, TaskResult
 from pipekit.storage.files import write_atomically
 
 SECRET = "***"  # noqa: S105  # what stands in the place of a secret
@@ -80,7 +80,7 @@ def iso(moment: float) -> str:
 
 
 def _stage(result: StageResult) -> dict[str, Any]:
-    plan = result.plan
+    plan = result.plan if result.plan is not None else StagePlan(reason="")
     return {
         "stage": result.stage,
         "status": result.status,
@@ -91,11 +91,11 @@ def _stage(result: StageResult) -> dict[str, Any]:
         "started": iso(result.started) if result.started else None,
         "duration": round(result.duration, 3),
         "warnings": list(result.warnings),
-        "inputs": [{"path": i.path, "why": i.why} for i in plan.inputs] if plan else [],
-        "waiting": list(plan.waiting) if plan else [],
+        "inputs": [{"path": i.path, "why": i.why} for i in plan.inputs],
+        "waiting": list(plan.waiting),
         "rejected_before": [
             {"path": c.path, "reason": c.reason, "run": c.run}
-            for c in (plan.rejected if plan else ())
+            for c in plan.rejected
         ],
         "tasks": [_task(task) for task in result.tasks],
     }

@@ -1,0 +1,154 @@
+"""Projects, plugins and commands for the tests: real files, real processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+class Finished:
+    """A command that has ended: exit code and what it printed."""
+
+    def __init__(self, process: subprocess.CompletedProcess[str]) -> None:
+        self.code = process.returncode
+        self.out = process.stdout
+        self.err = process.stderr
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+    def __repr__(self) -> str:
+        return f"exit {self.code}\n--- stdout\n{self.out}\n--- stderr\n{self.err}"
+
+
+class ProjectFolder:
+    """A folder with a pipekit.toml, plugins of its own beside it, and `pipekit` to run in it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.root = folder / "project"
+        self.site = folder / "site"
+        self.root.mkdir()
+        self.site.mkdir()
+        self.env = {k: v for k, v in os.environ.items() if not k.startswith("PIPEKIT_")}
+        self.env["PYTHONPATH"] = str(self.site)
+
+    def write(self, path: str, text: str) -> Path:
+        file = self.root / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(textwrap.dedent(text), "utf-8")
+        return file
+
+    def config(self, text: str) -> None:
+        self.write("pipekit.toml", text)
+
+    def plugin(
+        self, name: str, code: str, *, dist: str | None = None, version: str = "0.1",
+        group: str = "pipekit",
+    ) -> None:
+        """An installed distribution: a module and its dist-info, in a folder on the path."""
+        module = f"{name}_plugin"
+        (self.site / f"{module}.py").write_text(textwrap.dedent(code), "utf-8")
+        info = self.site / f"{(dist or name).replace('-', '_')}-{version}.dist-info"
+        info.mkdir(exist_ok=True)
+        info.joinpath("METADATA").write_text(
+            f"Metadata-Version: 2.1\nName: {dist or name}\nVersion: {version}\n"
+        )
+        info.joinpath("entry_points.txt").write_text(f"[{group}]\n{name} = {module}\n")
+
+    def pipekit(self, *words: str, env: Mapping[str, str] | None = None, timeout: float = 120) -> Finished:
+        return Finished(
+            subprocess.run(
+                [sys.executable, "-m", "pipekit", *words],
+                cwd=self.root,
+                env={**self.env, **(env or {})},
+                capture_output=True,
+                text=True,
+                timeout=timeout,
+                check=False,
+            )
+        )
+
+    def start(self, *words: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "pipekit", *words],
+            cwd=self.root,
+            env=self.env,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def events(self) -> list[dict[str, Any]]:
+        """Those of the latest run."""
+        journal = max((self.root / "logs/events").glob("*.jsonl"))
+        return [json.loads(line) for line in journal.read_text("utf-8").splitlines()]
+
+    def report(self) -> dict[str, Any]:
+        """That of the latest run (run ids sort by time)."""
+        files = (self.root / "logs").glob("pipeline_report_*.json")
+        newest = max(files, key=lambda path: path.stem.rpartition("_")[2])
+        return json.loads(newest.read_text("utf-8"))
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> ProjectFolder:
+    return ProjectFolder(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    if not SHARED.is_dir():
+        pytest.skip("the real market data (shared/data beside the project) is not here")
+    return SHARED
+
+
+@pytest.fixture(autouse=True)
+def _nothing_leaks(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A test that leaves an environment variable, a process or a working directory fails."""
+    before = (dict(os.environ), os.getcwd(), _children())
+    yield
+    monkeypatch.undo()
+    environment = {k: v for k, v in os.environ.items() if k != "PYTEST_CURRENT_TEST"}
+    expected = {k: v for k, v in before[0].items() if k != "PYTEST_CURRENT_TEST"}
+    assert environment == expected, "the test changed the environment"
+    assert os.getcwd() == before[1], "the test changed the working directory"
+    assert _children() <= before[2], "the test left a process behind"
+
+
+def _children() -> set[str]:
+    tasks = Path(f"/proc/{os.getpid()}/task")
+    if not tasks.is_dir():
+        return set()
+    return {pid for task in tasks.iterdir() for pid in _read(task / "children").split()}
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text()
+    except OSError:
+        return ""
+
+
+@pytest.fixture
+def eventually() -> Callable[[Callable[[], bool], float], None]:
+    """Wait until something holds, with a deadline in seconds."""
+    import time
+
+    def wait(holds: Callable[[], bool], seconds: float = 10.0) -> None:
+        deadline = time.monotonic() + seconds
+        while not holds():
+            assert time.monotonic() < deadline, "it did not come to hold in time"
+            time.sleep(0.02)
+
+    return wait

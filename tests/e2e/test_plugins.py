@@ -1,0 +1,127 @@
+"""A broken plugin is named, not fatal; a missing one stops the run before it starts."""
+
+from __future__ import annotations
+
+import pytest
+
+GOOD = """
+from pipekit import Command, StagePlan, StageSpec, Task, hookimpl
+
+def plan(ctx, settings):
+    return StagePlan(reason="always", tasks=[Task(name="t", command=Command(argv=["/bin/true"]))])
+
+@hookimpl
+def pipekit_stages():
+    yield StageSpec("good", plan)
+"""
+
+
+@pytest.fixture
+def good(project):
+    project.plugin("good", GOOD)
+    project.config('[pipeline]\nstages = ["good"]')
+    return project
+
+
+def test_a_plugin_that_cannot_be_imported_is_one_warning_and_the_rest_works(good):
+    good.plugin("torn", "import nothing_like_this", dist="pipekit-torn", version="2.3")
+    run = good.pipekit("run")
+    assert run.code == 0
+    assert "pipekit-torn 2.3" in run.err
+    assert "No module named 'nothing_like_this'" in run.err
+    assert run.err.count("warning: pipekit-torn") == 1
+    assert ("plugin", "broken") in [(e["stage"], e["event"]) for e in good.events()]
+
+
+@pytest.mark.parametrize("words", [["--help"], ["--version"], ["status"], ["history"]])
+def test_what_needs_no_plugin_imports_none(good, words):
+    good.plugin("torn", "open('imported', 'w')")
+    good.pipekit(*words)
+    assert not (good.root / "imported").exists()
+    good.pipekit("plugins", "list")
+    assert (good.root / "imported").exists()
+
+
+def test_a_plugin_that_exits_on_import_is_isolated(good):
+    good.plugin("quitter", "import sys; sys.exit('bye')")
+    run = good.pipekit("plugins", "list")
+    assert run.code == 0
+    assert "SystemExit: bye" in run.err
+
+
+def test_a_configured_stage_that_nobody_offers_exits_3_with_the_remedy(good):
+    good.config('[pipeline]\nstages = ["good", "nosuch"]')
+    run = good.pipekit("run")
+    assert run.code == 3
+    assert "pip install pipekit-nosuch" in run.err
+    assert not (good.root / "logs").exists()
+
+
+def test_a_configured_stage_whose_module_is_broken_is_a_failure_of_kind_plugin(good):
+    good.plugin("torn", "import nothing_like_this")
+    good.config('[pipeline]\nstages = ["good", "torn"]')
+    run = good.pipekit("run", "--json")
+    stages = {stage["stage"]: stage for stage in run.json["stages"]}
+    assert run.code == 1
+    assert stages["good"]["status"] == "success"
+    assert (stages["torn"]["status"], stages["torn"]["kind"]) == ("failure", "plugin")
+    assert "nothing_like_this" in stages["torn"]["error"]
+
+
+def test_a_plan_that_raises_is_a_failure_of_kind_plugin(good):
+    good.plugin("good", GOOD.replace("return StagePlan", "1/0; return StagePlan"))
+    run = good.pipekit("run", "--json")
+    assert run.code == 2
+    assert run.json["stages"][0]["kind"] == "plugin"
+    assert "ZeroDivisionError" in run.json["stages"][0]["error"]
+
+
+def test_two_distributions_with_one_stage_are_refused_and_both_named(good):
+    good.plugin("twin", GOOD, dist="pipekit-twin", version="9.9")
+    run = good.pipekit("run")
+    assert run.code == 3
+    assert "pipekit-twin 9.9" in run.err
+    assert "good 0.1" in run.err
+
+
+def test_an_unknown_hook_is_refused_with_a_suggestion(good):
+    good.plugin(
+        "typo", "from pipekit import hookimpl\n@hookimpl\ndef pipekit_stage():\n    return []\n"
+    )
+    assert "did you mean pipekit_stages?" in good.pipekit("plugins", "list").err
+
+
+def test_a_hook_without_its_marker_is_refused(good):
+    good.plugin("unmarked", "def pipekit_stages():\n    return []\n")
+    assert "lacks its @hookimpl" in good.pipekit("plugins", "list").err
+
+
+def test_a_plugin_for_another_api_is_fenced_off(good):
+    good.plugin("future", "PIPEKIT_API = '2'\n")
+    assert "needs plugin API 2" in good.pipekit("plugins", "list").err
+
+
+def test_deny_allow_the_variable_and_no_plugins_switch_plugins_off(good):
+    good.plugin("torn", "import nothing_like_this")
+    assert "nothing_like_this" in good.pipekit("plugins", "list").err
+    for text in ('[plugins]\ndeny = ["torn"]', '[plugins]\nallow = ["good"]'):
+        good.config(f'[pipeline]\nstages = ["good"]\n{text}')
+        assert "nothing_like_this" not in good.pipekit("plugins", "list").err
+    good.config('[pipeline]\nstages = ["good"]')
+    off = good.pipekit("plugins", "list", env={"PIPEKIT_DISABLE_PLUGINS": "torn"})
+    assert "nothing_like_this" not in off.err
+    bare = good.pipekit("--no-plugins", "plugins", "list", "--json").json
+    assert {row["distribution"] for row in bare["plugins"]} == {"pipekit"}
+
+
+def test_commands_of_plugins_are_listed_without_import_and_run_when_called(good):
+    good.plugin(
+        "shout",
+        "import click\nopen('imported', 'w')\n@click.command()\ndef shout():\n    click.echo('HEY')\n",
+        group="pipekit.commands",
+    )
+    point = next(good.site.glob("shout-*.dist-info")) / "entry_points.txt"
+    point.write_text("[pipekit.commands]\nshout = shout_plugin:shout\n")
+    assert "shout" in good.pipekit("--help").out
+    assert not (good.root / "imported").exists()
+    assert good.pipekit("shout").out == "HEY\n"
