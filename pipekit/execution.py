@@ -191,7 +191,8 @@ class _Running(threading.Thread):
         elif verb == "warning":
             emit("warning", str(record.get("msg")), **data, **(record.get("data") or {}))
         elif verb == "rejected":
-            said = f"{record.get('path')} was rejected: {record.get('reason')}"
+            path, reason = str(record.get("path")), str(record.get("reason"))
+            said = f"{path} was rejected: {reason.removeprefix(f'{path}: ')}"
             emit("warning", said, **data, path=record.get("path"))
 
 

@@ -154,7 +154,7 @@ def _verdict(
     if process.outcome is Outcome.CANCELLED:
         return StageStatus.CANCELLED, None, process.reason or "stopped"
     failed = [unit for unit in units if not unit]
-    rejected = sum(record.verb == "rejected" for record in records)
+    rejected = [record for record in records if record.verb == "rejected"]
     done_well = len(failed) < len(units) or any(r.verb in ("consumed", "rejected") for r in records)
     if not process.success:
         kind = _KINDS.get(process.outcome) or _exit_kind(process)
@@ -168,8 +168,14 @@ def _verdict(
     if problems:
         return StageStatus.FAILURE, FailureKind.CONTRACT, "; ".join(problems[:3])
     if rejected:
-        return StageStatus.PARTIAL, None, f"{rejected} file{'s' if rejected > 1 else ''} rejected"
+        return StageStatus.PARTIAL, None, _rejection(rejected)
     return StageStatus.SUCCESS, None, ""
+
+
+def _rejection(records: list[FileRecord]) -> str:
+    first = records[0]
+    more = f" (and {len(records) - 1} more)" if len(records) > 1 else ""
+    return f"{first.path} was rejected: {first.reason.removeprefix(f'{first.path}: ')}{more}"
 
 
 def _exit_kind(process: ProcessResult) -> FailureKind:

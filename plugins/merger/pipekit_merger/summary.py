@@ -92,7 +92,7 @@ def _current(table: str, text: str, wanted: str) -> dict[str, str] | None:
 
 
 def _write(table: str, text: str, months: Sources) -> dict[str, str]:
-    frame = summarise(_frame(months.data))
+    frame = summarise(_frame(months.data)) if months.data else _nothing()
     data = _parquet(frame)
     fingerprint = hasher(data).hexdigest()
     stated = {"months": months.digest, "table": fingerprint, "rows": _records(frame)}
@@ -116,6 +116,14 @@ def _frame(months: Mapping[str, bytes]) -> Any:
         except (pa.ArrowException, OSError, KeyError, ValueError) as error:
             raise _unusable(path, error) from error
     return pa.concat_tables(tables).to_pandas()
+
+
+def _nothing() -> Any:
+    """The summary before the first merged month: the same columns, no line."""
+    import pandas as pd
+    import pyarrow as pa
+
+    return pd.DataFrame({name: [] for name in _schema(pa).names})
 
 
 def summarise(rows: Any) -> Any:
