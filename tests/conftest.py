@@ -53,7 +53,12 @@ class ProjectFolder:
         self.write("pipekit.toml", text)
 
     def plugin(
-        self, name: str, code: str, *, dist: str | None = None, version: str = "0.1",
+        self,
+        name: str,
+        code: str,
+        *,
+        dist: str | None = None,
+        version: str = "0.1",
         group: str = "pipekit",
     ) -> None:
         """An installed distribution: a module and its dist-info, in a folder on the path."""
@@ -66,7 +71,9 @@ class ProjectFolder:
         )
         info.joinpath("entry_points.txt").write_text(f"[{group}]\n{name} = {module}\n")
 
-    def pipekit(self, *words: str, env: Mapping[str, str] | None = None, timeout: float = 120) -> Finished:
+    def pipekit(
+        self, *words: str, env: Mapping[str, str] | None = None, timeout: float = 120
+    ) -> Finished:
         return Finished(
             subprocess.run(
                 [sys.executable, "-m", "pipekit", *words],

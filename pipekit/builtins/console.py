@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from attrs import frozen
 
@@ -113,7 +113,7 @@ class _LiveTable:
         console = Console(stderr=True)
         self._live = Live(console=console, refresh_per_second=8, get_renderable=self._table)
 
-    def __enter__(self) -> "_LiveTable":
+    def __enter__(self) -> Self:
         self._live.start()
         return self
 

@@ -29,9 +29,7 @@ def plan(ctx: click.Context, as_json: bool) -> int:
         return 0
     results = {result.stage: result for result in PipelineOrchestrator(project).plan()}
     limits = project.configuration.lifecycle
-    manager = DataLifecycleManager(
-        project.files, limits.roots, limits.max_files, limits.max_bytes
-    )
+    manager = DataLifecycleManager(project.files, limits.roots, limits.max_files, limits.max_bytes)
     unplanned = [
         f"stage {name!r} can only be planned after another has run"
         for name, result in results.items()
@@ -39,9 +37,7 @@ def plan(ctx: click.Context, as_json: bool) -> int:
     ]
     with ledger:
         view = LedgerLifecycleView(project.files, ledger, time.time())
-        decisions, broken = manager.collect(
-            project.policies, view, held_files(results), unplanned
-        )
+        decisions, broken = manager.collect(project.policies, view, held_files(results), unplanned)
     if as_json:
         print_json([decision.record() for decision in decisions])
         return 0

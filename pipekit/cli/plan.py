@@ -20,7 +20,7 @@ from pipekit.model.stage import StagePlan, StageResult
 @click.option("-v", "--verbose", is_flag=True, help="Print the commands and the inputs.")
 @click.pass_context
 def command(
-    ctx: click.Context, sets: tuple[str, ...], as_json: bool, verbose: bool, **selection: Any
+    ctx: click.Context, /, sets: tuple[str, ...], as_json: bool, verbose: bool, **selection: Any
 ) -> int:
     """Exit code 2 when a plan cannot be made."""
     from pipekit.orchestrator import PipelineOrchestrator

@@ -41,6 +41,7 @@ def selection_options(command: Any) -> Any:
 @click.pass_context
 def command(
     ctx: click.Context,
+    /,
     sets: tuple[str, ...],
     as_json: bool,
     **selection: Any,

@@ -17,9 +17,7 @@ from pipekit.cli.common import (
 from pipekit.model.file import Consumption, ContentState
 
 
-@click.command(
-    "status", help="Say how things stand: the last run, what failed, what was rejected."
-)
+@click.command("status", help="Say how things stand: the last run, what failed, what was rejected.")
 @json_option
 @click.pass_context
 def command(ctx: click.Context, as_json: bool) -> int:
@@ -52,8 +50,7 @@ def command(ctx: click.Context, as_json: bool) -> int:
         status = coloured(run.status or ("running" if holder else "vanished"))
         click.echo(f"last run {run.number} ({run.run_id}) at {when(run.started)}: {status}")
     for name, facts in latest.items():
-        said = facts.get("sentence", f"{name}: it has not run") if facts else f"{name}: it has not run"
-        click.echo(f"  {said}")
+        click.echo(f"  {(facts or {}).get('sentence', f'{name}: it has not run')}")
         if facts and facts.get("error"):
             click.echo(f"    {facts['error']}")
     for stage, files in rejected.items():

@@ -1,4 +1,4 @@
-"""The three stages on real bars: right to the minute and the tick, whatever the way they came in."""
+"""The three stages on real bars: right to the minute and the tick, however they came in."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def raw_bars(shared: Path) -> Counter:
 
 
 def _bar(path: Path, line: str):
-    utc = dt.timezone.utc
+    utc = dt.UTC
     if path.name.endswith(".txt"):
         stamp, *numbers = line.split(";")
         closed = dt.datetime.strptime(stamp, "%Y%m%d %H%M%S").replace(tzinfo=utc)

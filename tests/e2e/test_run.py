@@ -140,7 +140,15 @@ def test_events_are_numbered_without_gaps_and_end_with_the_one_terminal_event(up
     assert (events[0]["stage"], events[0]["event"]) == ("pipeline", "start")
     assert (events[-1]["stage"], events[-1]["event"]) == ("pipeline", "success")
     words = [e["event"] for e in events if e["stage"] == "upper"]
-    assert words == ["start", "task_start", "unit_start", "metric", "unit_end", "task_end", "success"]
+    assert words == [
+        "start",
+        "task_start",
+        "unit_start",
+        "metric",
+        "unit_end",
+        "task_end",
+        "success",
+    ]
 
 
 def test_the_report_tells_command_units_and_files(upper):
@@ -161,7 +169,7 @@ def test_a_program_that_fails_is_a_failure_with_its_last_words(project):
     run = project.pipekit("run", "--json")
     assert run.code == 2
     assert run.json["stages"][0]["kind"] == "exit"
-    end = [event for event in project.events() if event["event"] == "failure"][0]
+    end = next(event for event in project.events() if event["event"] == "failure")
     assert end["data"]["last_lines"] == ["no more disk"]
     assert "no more disk" in project.pipekit("logs", "1", "sick", "--err").out
 
@@ -210,7 +218,7 @@ def test_a_second_run_exits_75_at_once_and_names_the_holder(project, eventually)
     project.config('[pipeline]\nstages = ["slow"]\n[stages.slow]\ngrace = "1s"')
     first = project.start("run")
     try:
-        eventually(lambda: (project.root / "logs/events").exists(), 20)
+        eventually((project.root / "logs/events").exists, 20)
         second = project.pipekit("run")
         assert second.code == 75
         assert f"process {first.pid}" in second.err
@@ -250,7 +258,9 @@ def test_a_run_whose_process_vanished_is_closed_by_the_next_one(project, eventua
     lost = project.pipekit("show", "1", "--json").json
     assert lost["status"] == "failure"
     assert lost["stages"][0]["kind"] == "lost"
-    events = [json.loads(line) for line in project.pipekit("events", "1", "--json").out.splitlines()]
+    events = [
+        json.loads(line) for line in project.pipekit("events", "1", "--json").out.splitlines()
+    ]
     assert (events[-1]["stage"], events[-1]["event"]) == ("pipeline", "failure")
     assert [event["seq"] for event in events] == list(range(1, len(events) + 1))
 
@@ -324,7 +334,9 @@ def test_the_log_for_people_holds_the_output_of_the_stages(project):
 def test_set_beats_the_file_and_explain_says_so(project):
     project.plugin("talk", shell_stage("talk", "true"))
     project.config('[pipeline]\nstages = ["talk"]\n[stages.talk]\ntimeout = "1h"')
-    said = project.pipekit("config", "explain", "stages.talk.timeout", "--set", "stages.talk.timeout=5m")
+    said = project.pipekit(
+        "config", "explain", "stages.talk.timeout", "--set", "stages.talk.timeout=5m"
+    )
     assert said.code == 0
     assert "5m" in said.out
     assert "pipekit.toml:4" in said.out
