@@ -87,6 +87,7 @@ def _task(
         "files": files,
         "bytes": sum(item.file.size for _, item in inputs),
         "rebuild": rebuild.days,
+        "left": rebuild.left,
         "removed": rebuild.removed,
         "quality": _rules(settings.quality),
     }

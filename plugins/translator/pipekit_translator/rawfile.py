@@ -132,8 +132,9 @@ class _Reader:
                 name: Fold(last, bool(second)) for name, (last, second) in job.folds.items()
             }
         parser = Parser(self._reading, os.path.basename(job.path), raw.folds)
-        if raw.resumed and not self._headed:
-            self._head(parser, first)
+        at = 0
+        while raw.resumed and not self._headed and at < len(first):
+            at = self._head(parser, first, at)
         rest = b""
         for block in self._blocks():
             rest = self._feed_lines(parser, rest + block if rest else block)
@@ -196,13 +197,13 @@ class _Reader:
         at_start, first_line = raw.prefix == 0, raw.lines + 1
         raw.prefix += len(data)
         raw.lines += data.count(b"\n")
-        view = memoryview(data)
-        if at_start and data.startswith(_BOM):
-            view = view[len(_BOM) :]
-        if not self._headed:
-            view = view[self._head(parser, bytes(view)) :]
+        skipped = len(_BOM) if at_start and data.startswith(_BOM) else 0
+        while not self._headed and skipped < len(data):
+            skipped = self._head(parser, data, skipped)
             first_line += 1
-        rows = parser.feed(view, first_line)
+        if not self._headed:
+            return  # nothing but blank lines so far
+        rows = parser.feed(memoryview(data)[skipped:], first_line)
         for instrument, (bars, lines) in rows.bars.items():
             if bars.size:
                 raw.parts.setdefault(instrument, []).append((bars, lines))
@@ -210,12 +211,15 @@ class _Reader:
         raw.total += rows.total
         self._check_bad(max(raw.total, self._size // SHORTEST_ROW))
 
-    def _head(self, parser: Parser, data: bytes) -> int:
-        """Read the header; give back its length."""
-        line = data.removeprefix(_BOM).partition(b"\n")[0]
-        parser.header(line)
-        self._headed = True
-        return min(len(line) + 1, len(data))
+    def _head(self, parser: Parser, data: bytes, start: int = 0) -> int:
+        """Read the header, the first line that is not blank; give back where its line ends."""
+        end = data.find(b"\n", start)
+        end = len(data) if end < 0 else end + 1
+        line = data[start:end].removeprefix(_BOM)
+        if line.strip():
+            parser.header(line)
+            self._headed = True
+        return end
 
     def _last_line(self, parser: Parser, line: bytes, final_after: float) -> None:
         """A last line without newline may be half a line: it counts when nobody goes on with it."""

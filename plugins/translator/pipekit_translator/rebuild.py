@@ -20,14 +20,16 @@ from pipekit_translator.survey import Group, look, names
 
 @attrs.define(kw_only=True)
 class Rebuild:
-    """`days` to make anew; `stale`: pending files that fed some of them in another way.
+    """`days` to make anew, and `left` ones that cannot be: a file that fed them is gone or waits.
 
-    `helpers`: other files to read again for these days, `restored` such whose late bars can be
-    taken now: place of the group, and the input. `postponed`: files that wait for another one.
-    `removed`: processed files that the lifecycle has taken away.
+    `stale`: pending files that fed some of these days in another way. `helpers`: other files to
+    read again for these days; `restored`: such whose late bars can be taken now; each with the
+    place of its group. `postponed`: files that wait for another one. `removed`: processed files
+    that the lifecycle has taken away; `lost`: those missing otherwise.
     """
 
     days: Days = attrs.field(factory=dict)
+    left: Days = attrs.field(factory=dict)
     stale: set[str] = attrs.field(factory=set)
     helpers: list[tuple[int, Input]] = attrs.field(factory=list)
     restored: list[tuple[int, Input]] = attrs.field(factory=list)
@@ -75,7 +77,8 @@ def rebuild_for(
     gone = [path for path in fed if path not in places]
     left = layout.both(layout.union(fed[path] for path in gone), wanted)
     held = layout.both(layout.union(fed[path] for path in fed if path in waiting), wanted)
-    found.days = layout.without(layout.without(wanted, left), held)
+    found.left = layout.union([left, held])
+    found.days = layout.without(wanted, found.left)
     _name_left(found, left, [path for path in gone if layout.both(fed[path], wanted)])
     _name_outdated(found, settings, known, gone)
     pending = {item.path for each in pendings for item in each.inputs}

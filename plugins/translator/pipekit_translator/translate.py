@@ -95,7 +95,7 @@ class Translation:
         self._quarantine = Quarantine(request["quarantine"])
         self._removed = frozenset(request["removed"])
         self._rebuild: Days = request["rebuild"]
-        self._left: Days = {}
+        self._left: Days = request["left"]
         self._files: list[_File] = []
         self._quality: dict[str, dict[str, float]] = {}
         self._counts = dict.fromkeys(("files", "empty_files", "rows", "bad_rows", "late_rows"), 0)
@@ -132,15 +132,16 @@ class Translation:
         """Days to rebuild keep their bars where a file that fed them could not be read."""
         waiting = layout.both(layout.union(job.fed for job in again), self._rebuild)
         lost = layout.both(layout.union(job.fed for job in rejected), self._rebuild)
-        self._left = layout.union([waiting, lost])
-        self._rebuild = layout.without(self._rebuild, self._left)
+        left = layout.union([waiting, lost])
+        self._left = layout.union([self._left, left])
+        self._rebuild = layout.without(self._rebuild, left)
         for file in self._files:
             file.failed = bool(
                 file.raw.job.role == "stale" and layout.both(file.raw.job.fed, waiting)
             )
-        if self._left:
+        if left:
             report.warning(
-                f"left as they are: {layout.named(self._left)}; a file that fed them could not be "
+                f"left as they are: {layout.named(left)}; a file that fed them could not be "
                 "read. When it can, `pipekit run --rebuild` makes these days anew"
             )
 

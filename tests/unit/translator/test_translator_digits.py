@@ -1,0 +1,76 @@
+"""Numbers and time stamps out of bytes, held against Python's own."""
+
+from __future__ import annotations
+
+import datetime as dt
+import random
+
+import numpy as np
+import pytest
+from pipekit_translator import digits
+from pipekit_translator.dialects import Stamp
+
+
+def decimals(*texts: str) -> digits.Decimals:
+    data = ",".join(texts).encode()
+    buffer = digits.padded(data)
+    ends = np.cumsum([len(text) + 1 for text in texts]) - 1 + digits.PADDING
+    starts = ends - np.array([len(text) for text in texts])
+    return digits.decimals(buffer, digits.words_of(buffer), starts, ends)
+
+
+def test_every_number_is_the_double_nearest_to_its_text() -> None:
+    rng = random.Random(7)
+    texts = ["0", "7", "12345678", "12345678.1234567", "-1", "-0.5", ".5", "5.", "00012.50"]
+    texts += [
+        f"{rng.choice(['', '-'])}{rng.randrange(10 ** rng.randint(1, 8))}"
+        f".{rng.randrange(10**6):0{rng.randint(1, 6)}d}"[:16]
+        for _ in range(20_000)
+    ]
+    found = decimals(*texts)
+    assert found.ok.mean() > 0.95
+    expected = np.array([float(text) for text in texts])
+    assert (found.values()[found.ok] == expected[found.ok]).all()
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "-", ".", "-.", "1.2.3", "1,", "1e5", " 1", "1 ", "+1", "abc", "1-2", "--1", "123456789",
+     "1.12345678", "1_0", "0x1", "1:2", "1/2", "１", "12345678.123456789", "nan", "\x00", "1\x00"],
+)  # fmt: skip
+def test_what_is_no_plain_number_is_left_to_the_caller(text: str) -> None:
+    data = text.encode().decode("latin-1")
+    assert not decimals("55.5", data, "66.6").ok[1]
+
+
+def test_neighbouring_fields_do_not_matter() -> None:
+    found = decimals("99999999", "1", ".", "2.5", "9.9", "3")
+    assert found.ok.tolist() == [True, True, False, True, True, True]
+    assert found.values()[[1, 3, 5]].tolist() == [1.0, 2.5, 3.0]
+
+
+def test_time_stamps_agree_with_the_standard_library() -> None:
+    """Every day of a century and more, and one second of each."""
+    layout = Stamp.of("%Y-%m-%dT%H:%M:%SZ")
+    first = dt.datetime(1999, 12, 30, tzinfo=dt.UTC)
+    moments = [first + dt.timedelta(days=day, seconds=day * 37 % 86_400) for day in range(40_000)]
+    data = "".join(f"{moment:%Y-%m-%dT%H:%M:%SZ}" for moment in moments).encode()
+    buffer = digits.padded(data)
+    start = np.arange(len(moments)) * 20 + digits.PADDING
+    seconds, ok = digits.seconds(*digits.stamps(buffer, start, start + 20, layout))
+    assert ok.all()
+    assert seconds.tolist() == [int(moment.timestamp()) for moment in moments]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["2020-00-10 10:00", "2020-13-10 10:00", "2021-02-29 10:00", "2020-04-31 10:00",
+     "2020-04-00 10:00", "2020-04-10 24:00", "2020-04-10 10:60", "2020/04/10 10:00",
+     "2020-04-1a 10:00", "0000-04-10 10:00", "2020-04-10 10:0", "2020-04-10 10:000"],
+)  # fmt: skip
+def test_days_and_times_that_do_not_exist_are_not_read(text: str) -> None:
+    buffer = digits.padded(text.encode())
+    start = np.array([digits.PADDING])
+    layout = Stamp.of("%Y-%m-%d %H:%M")
+    parts, ok = digits.stamps(buffer, start, start + len(text), layout)
+    assert not digits.seconds(parts, ok)[1][0]
