@@ -126,6 +126,15 @@ def run_command_line(words: list[str]) -> int:
     except BrokenPipeError:  # the reader of our output went away
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        click.echo(f"pipekit: {error}", err=True)
+        return EXIT_ERROR
+    except Exception:  # the last boundary: exit code 1 would say "partial"
+        import traceback
+
+        traceback.print_exc()
+        click.echo("pipekit: this is an error in pipekit itself; nothing was hidden", err=True)
+        return EXIT_ERROR
 
 
 def _never_fail_to_print() -> None:

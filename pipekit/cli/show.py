@@ -15,12 +15,15 @@ from pipekit.cli.common import (
     print_json,
 )
 
+_FILES_SHOWN = 3  # of each kind and task, unless all are asked for
+
 
 @click.command("show", help="Show one run: its stages, tasks and files.")
 @click.argument("run", required=False)
+@click.option("-v", "--verbose", is_flag=True, help="Every file and every metric.")
 @json_option
 @click.pass_context
-def command(ctx: click.Context, run: str | None, as_json: bool) -> int:
+def command(ctx: click.Context, run: str | None, verbose: bool, as_json: bool) -> int:
     """RUN: a run's number, its id or the beginning of it; the latest one by default."""
     from pipekit.storage.audit import AuditReporter
 
@@ -40,14 +43,14 @@ def command(ctx: click.Context, run: str | None, as_json: bool) -> int:
         for warning in stage["warnings"]:
             click.echo(f"  warning: {warning}")
         for task in stage["tasks"]:
-            _print_task(task)
+            _print_task(task, verbose)
     for decision in report.get("lifecycle", ()):
         said = f"refused: {decision['refused']}" if decision.get("refused") else decision["reason"]
         click.echo(f"\nlifecycle: {decision['action']} {decision['path']}: {said}")
     return 0
 
 
-def _print_task(task: dict[str, Any]) -> None:
+def _print_task(task: dict[str, Any], verbose: bool) -> None:
     process = task["process"] or {}
     facts = [f"{process['duration']:.2f} s"] if process else []
     if process.get("peak_rss"):
@@ -57,9 +60,16 @@ def _print_task(task: dict[str, Any]) -> None:
     reason = f": {task['reason']}" if task["reason"] else ""
     click.echo(f"  task {task['task']}: {task['status']}{reason} ({', '.join(facts)})")
     for unit in task["units"]:
-        metrics = "  ".join(f"{name}={value:g}" for name, value in unit["metrics"].items())
+        metrics = "  ".join(
+            f"{name}={value:,.10g}" for name, value in unit["metrics"].items() if value or verbose
+        )
         reason = f": {unit['reason']}" if unit["reason"] else ""
         click.echo(f"    {coloured(unit['status'])} {unit['unit']}{reason}  {metrics}".rstrip())
-    for file in task["files"]:
-        reason = f": {file['reason']}" if file.get("reason") else ""
-        click.echo(f"    {file['verb']} {file['path']}{reason}")
+    for verb in ("consumed", "wrote", "unchanged", "rejected"):
+        files = [file for file in task["files"] if file["verb"] == verb]
+        shown = files if verbose or verb == "rejected" else files[:_FILES_SHOWN]
+        for file in shown:
+            reason = file.get("reason", "").removeprefix(f"{file['path']}: ")
+            click.echo(f"    {verb} {file['path']}{f': {reason}' if reason else ''}")
+        if len(files) > len(shown):
+            click.echo(f"    {verb} {len(files) - len(shown)} more (--verbose lists them)")

@@ -56,7 +56,8 @@ def command(ctx: click.Context, as_json: bool) -> int:
     for stage, files in rejected.items():
         click.echo(f"{len(files)} file{'s' if len(files) != 1 else ''} rejected by {stage}:")
         for known in files:
-            click.echo(f"  {known.path}: {known.reason} (run {known.run})")
+            reason = known.reason.removeprefix(f"{known.path}: ")
+            click.echo(f"  {known.path}: {reason} (run {known.run})")
     return 0
 
 
