@@ -1,0 +1,1 @@
+"""A stage for pipekit: daily bars from minute bars."""
