@@ -44,7 +44,7 @@ class EventLogger:
         self._sinks.append(thread)
         thread.start()
 
-    def emit(self, stage: str, event: str, msg: str = "", **data: Any) -> None:
+    def emit(self, stage: str, event: str, msg: str = "", /, **data: Any) -> None:
         """Number, journal and hand on one event."""
         with self._lock:
             self._seq += 1

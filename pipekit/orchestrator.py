@@ -152,7 +152,7 @@ class PipelineOrchestrator:
         tasks = executor.run(
             plan.tasks,
             self._orders(stage, ledger),
-            lambda event, msg, **data: logger.emit(stage.name, event, msg, **data),
+            lambda event, msg, /, **data: logger.emit(stage.name, event, msg, **data),
         )
         for task in tasks:
             if task.process is not None:

@@ -63,7 +63,8 @@ class AuditReporter:
         }
         text = json.dumps(_masked(content, hidden), indent=1, ensure_ascii=False, default=str)
         path = self.path(report.run_id, report.started)
-        write_atomically(path, text.encode())
+        # Names of files need not be text; JSON has an escape for what is left of them then.
+        write_atomically(path, text.encode("utf-8", "backslashreplace"))
         return path
 
 

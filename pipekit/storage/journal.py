@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -33,7 +34,7 @@ class Journal:
 
     def append(self, record: Mapping[str, Any], *, sync: bool = False) -> None:
         """Write one record; with `sync` it is on the disk when this returns."""
-        line = json.dumps(record, ensure_ascii=False, default=str).encode() + b"\n"
+        line = _line(record)
         try:
             written = os.write(self._descriptor, line)
             if written != len(line):
@@ -47,6 +48,39 @@ class Journal:
     def close(self) -> None:
         """Close the file; nothing is buffered."""
         os.close(self._descriptor)
+
+
+def _line(record: Mapping[str, Any]) -> bytes:
+    """A record as strict JSON, whatever stands in it.
+
+    What no text encoding holds (file names that are no text) becomes a `\\udcXX` escape, which JSON
+    knows; what JSON does not know becomes text.
+    """
+    try:
+        text = json.dumps(record, ensure_ascii=False, allow_nan=False)
+    except (TypeError, ValueError, RecursionError):
+        text = json.dumps(_plain(record), ensure_ascii=False)
+    return text.encode("utf-8", "backslashreplace") + b"\n"
+
+
+def _plain(value: Any, depth: int = 20) -> Any:
+    """The nearest JSON value; numbers that are none become null."""
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else None
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if depth and isinstance(value, Mapping):
+        return {_text(key): _plain(item, depth - 1) for key, item in value.items()}
+    if depth and isinstance(value, list | tuple | set | frozenset):
+        return [_plain(item, depth - 1) for item in value]
+    return _text(value)
+
+
+def _text(value: object) -> str:
+    try:
+        return str(value)
+    except Exception:  # the isolation boundary of what others give events as data
+        return f"<{type(value).__name__}>"
 
 
 def _drop_torn_line(descriptor: int) -> None:

@@ -26,7 +26,8 @@ class RunLog:
     def event(self, event: Event) -> None:
         """One line for one event; progress is left out."""
         if event.event != "progress":
-            self._write(f"{event.timestamp} {event.stage:<12} {event.event:<11} {event.msg}\n".encode())
+            line = f"{event.timestamp} {event.stage:<12} {event.event:<11} {event.msg}\n"
+            self._write(line.encode("utf-8", "backslashreplace"))
 
     def output(self, task: str, stream: str, spool: Path | None) -> None:
         """What a task printed: whole, or head and tail with the name of the spool for the rest."""
