@@ -10,9 +10,10 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
-from attrs import evolve, field, frozen
+from attrs import evolve
 
 from pipekit.judgement import Before, judge_task, last_lines, look_before
 from pipekit.model.command import Command, Outcome, ProcessResult
@@ -28,8 +29,7 @@ PROGRESS_SECONDS = 1.0  # at most one progress event a unit in this time
 Emit = Callable[..., None]
 
 
-@frozen(kw_only=True)
-class StageOrders:
+class StageOrders(NamedTuple):
     """What applies to all tasks of a stage: its name, patterns, times, environment, folder."""
 
     stage: str
@@ -41,7 +41,7 @@ class StageOrders:
     hang_timeout: float | None = None
     grace: float | None = None
     redact: tuple[str, ...] = ()
-    published: Mapping[str, str] = field(factory=dict)
+    published: Mapping[str, str] = MappingProxyType({})
 
 
 class TaskExecutor:
@@ -154,9 +154,10 @@ class _Running(threading.Thread):
         records = self._reader.poll()
         while not self._watched.empty():
             records.append(self._watched.get())
+        self._facts.damage = self._reader.damage
         for record in records:
-            self._facts.add(record)
-            self._emit(record, emit)
+            if self._facts.add(record):
+                self._emit(record, emit)
 
     def result(self) -> TaskResult:
         """The verdict, once the process has ended and all was told."""
@@ -189,7 +190,8 @@ class _Running(threading.Thread):
         elif verb == "metric":
             emit("metric", "", **data, name=record.get("name"), value=record.get("value"))
         elif verb == "warning":
-            emit("warning", str(record.get("msg")), **data, **(record.get("data") or {}))
+            more = record.get("data")
+            emit("warning", record["msg"], **{**(more if isinstance(more, dict) else {}), **data})
         elif verb == "rejected":
             path, reason = str(record.get("path")), str(record.get("reason"))
             said = f"{path} was rejected: {reason.removeprefix(f'{path}: ')}"

@@ -1,13 +1,15 @@
 """Says what came of a task and of a stage, from the process, its report and the files alone.
 
-The rules are those of docs/reference/statuses.md: nothing is a success that was not shown to be one.
+The rules are those of docs/reference/statuses.md: nothing is a success that was not shown to be
+one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
-from attrs import evolve, frozen
+from attrs import evolve
 
 from pipekit.model.command import Outcome, ProcessResult
 from pipekit.model.file import FileStat
@@ -31,10 +33,10 @@ _KINDS = {
     Outcome.LOST: FailureKind.LOST,
 }
 _PUBLISHED = frozenset({"wrote", "unchanged"})
+_NEVER_FINISHED = "never finished"
 
 
-@frozen(kw_only=True)
-class Before:
+class Before(NamedTuple):
     """What stood before a task ran: its declared outputs, and what the stage had published."""
 
     outputs: Mapping[str, FileStat | None]
@@ -53,17 +55,22 @@ def judge_task(
     records = [evolve(record, path=files.relative(record.path)) for record in facts.files]
     units = _units(task, facts)
     problems: list[str] = []
-    for unit, problem in _output_problems(task, records, before, files):
+    told = [record for record in records if record.unit is None or units[record.unit]]
+    for unit, problem in _output_problems(told, before, files):
         problems.append(problem)
-        if unit in units:
+        if unit is not None:
             units[unit] = evolve(units[unit], status=StageStatus.FAILURE, reason=problem)
+    if facts.damage:
+        problems.append(facts.damage)
+    kept = _counted(records, units, problems)
+    if facts.damage:  # what else it said of these inputs may be lost: they are taken once more
+        kept = [record for record in kept if record.verb != "consumed"]
     if process.outcome is not Outcome.SPAWN_FAILED:
         problems += [
             f"unit {unit.name!r} never finished"
             for unit in units.values()
-            if unit.reason == "never finished"
+            if unit.reason == _NEVER_FINISHED
         ]
-    kept = _counted(records, units, problems)
     status, kind, reason = _verdict(process, list(units.values()), problems, kept)
     return TaskResult(
         name=task.name,
@@ -84,21 +91,22 @@ def _units(task: Task, facts: Facts) -> dict[str, UnitResult]:
     for name in dict.fromkeys((*task.units, *facts.units)):
         unit = facts.units.get(name)
         if unit is None:
-            unit = UnitResult(name=name, status=StageStatus.FAILURE, reason="never finished")
+            unit = UnitResult(name=name, status=StageStatus.FAILURE, reason=_NEVER_FINISHED)
         units[name] = evolve(unit, metrics=facts.unit_metrics.get(name, {}))
     return units
 
 
 def _output_problems(
-    task: Task, records: list[FileRecord], before: Before, files: FileManager
+    records: list[FileRecord], before: Before, files: FileManager
 ) -> list[tuple[str | None, str]]:
     """Unit (or None) and sentence for every output that is not what was said of it."""
     problems: list[tuple[str | None, str]] = []
-    for record in records:
-        if record.verb in _PUBLISHED:
-            problem = _published_problem(record, before, files)
-            if problem:
-                problems.append((record.unit, problem))
+    published = [record for record in records if record.verb in _PUBLISHED]
+    last = {record.path: record for record in published}  # one file may be written more than once
+    for record in published:
+        problem = _published_problem(record, before, files) if last[record.path] is record else ""
+        if problem:
+            problems.append((record.unit, problem))
     unchanged = {record.path for record in records if record.verb == "unchanged"}
     for path, old in before.outputs.items():
         new = files.stat(path)
@@ -128,11 +136,13 @@ def _counted(
 
     A published file without named sources came of all that its unit (or task) consumed.
     """
-    kept = [
-        record
-        for record in records
-        if (units[record.unit] if record.unit in units else not problems or record.verb == "rejected")
-    ]
+
+    def counts(record: FileRecord) -> bool:
+        if record.unit is not None:
+            return bool(units[record.unit])
+        return not problems or record.verb == "rejected"
+
+    kept = [record for record in records if counts(record)]
     consumed: dict[str | None, list[str]] = {}
     for record in kept:
         if record.verb == "consumed":
