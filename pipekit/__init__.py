@@ -32,8 +32,6 @@ if TYPE_CHECKING:
     from pipekit.model.policy import LifecyclePolicy as LifecyclePolicy
     from pipekit.model.policy import LifecycleView as LifecycleView
     from pipekit.model.run import PipelineReport as PipelineReport
-    from pipekit.model.run import PipelineState as PipelineState
-    from pipekit.model.run import PipelineStatus as PipelineStatus
     from pipekit.model.run import RunContext as RunContext
     from pipekit.model.stage import FailureKind as FailureKind
     from pipekit.model.stage import StagePlan as StagePlan
@@ -43,6 +41,8 @@ if TYPE_CHECKING:
     from pipekit.model.stage import Task as Task
     from pipekit.model.stage import TaskResult as TaskResult
     from pipekit.model.stage import Watch as Watch
+    from pipekit.model.state import PipelineState as PipelineState
+    from pipekit.model.state import PipelineStatus as PipelineStatus
     from pipekit.settings import Duration as Duration
     from pipekit.settings import Size as Size
     from pipekit.settings import setting as setting
@@ -63,7 +63,7 @@ _HOMES = {
         "Why",
     ),
     "pipekit.model.policy": ("ActionKind", "FileAction", "LifecyclePolicy", "LifecycleView"),
-    "pipekit.model.run": ("PipelineReport", "PipelineState", "PipelineStatus", "RunContext"),
+    "pipekit.model.run": ("PipelineReport", "RunContext"),
     "pipekit.model.stage": (
         "FailureKind",
         "StagePlan",
@@ -74,6 +74,7 @@ _HOMES = {
         "TaskResult",
         "Watch",
     ),
+    "pipekit.model.state": ("PipelineState", "PipelineStatus"),
     "pipekit.settings": ("Duration", "Size", "setting"),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}

@@ -8,9 +8,7 @@ from __future__ import annotations
 import datetime as dt
 import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any
-
-from attrs import frozen
+from typing import Any, NamedTuple
 
 from pipekit.model.file import ContentState, FileStat
 from pipekit.model.policy import ActionKind, FileAction, LifecyclePolicy
@@ -20,8 +18,7 @@ from pipekit.storage.ledger import Known, Ledger, signature_text
 _PRECEDENCE = {ActionKind.KEEP: 0, ActionKind.ARCHIVE: 1, ActionKind.DELETE: 2}
 
 
-@frozen(kw_only=True)
-class Decision:
+class Decision(NamedTuple):
     """What the core made of a proposal; `refused` is the reason where it may not be done."""
 
     action: FileAction

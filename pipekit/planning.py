@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import time
-import traceback
 from collections.abc import Mapping
-
-from attrs import frozen
+from typing import NamedTuple
 
 from pipekit.config.digest import output_digest
 from pipekit.model.run import RunContext
@@ -20,8 +18,7 @@ from pipekit.storage.view import LedgerStageView
 Results = Mapping[str, StageResult]
 
 
-@frozen(kw_only=True)
-class RunOptions:
+class RunOptions(NamedTuple):
     """What a caller may ask of a run; see `pipekit run --help`."""
 
     only: tuple[str, ...] = ()
@@ -84,6 +81,8 @@ class Planner:
                 self._wait_for(plan)
                 plan = self._ask(stage, ledger, results, dry_run=False)
         except (Exception, SystemExit) as error:  # the isolation boundary of plans
+            import traceback  # only on failure
+
             return _plugin_failure(
                 stage.name,
                 f"its plan failed: {type(error).__name__}: {error}",

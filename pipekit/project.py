@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -12,15 +11,16 @@ from pipekit import config, plugins
 from pipekit.errors import ConfigError, UsageError
 from pipekit.model.event import EventSink
 from pipekit.model.policy import LifecyclePolicy
-from pipekit.model.run import Paths
+from pipekit.model.record import Record
 from pipekit.model.stage import StageSpec
+from pipekit.model.state import Paths
 from pipekit.storage.files import FileManager
 
 DEFAULT_SINKS = ("console",)  # where no sink is configured at all
 
 
-@frozen(kw_only=True)
-class Stage:
+@frozen(kw_only=True, eq=False, repr=False)
+class Stage(Record):
     """A configured stage: what its plugin offers, its settings, what it must come after."""
 
     name: str
@@ -31,8 +31,8 @@ class Stage:
     problem: str = ""
 
 
-@frozen(kw_only=True)
-class Project:
+@frozen(kw_only=True, eq=False, repr=False)
+class Project(Record):
     """What the commands `run` and `plan` work on; made by `open_project`."""
 
     configuration: config.Configuration
@@ -129,6 +129,8 @@ def _chosen(
             settings = _settings(configuration, kind, name, spec.settings, problems)
             chosen.append((spec, settings))
         else:
+            import difflib  # only on failure
+
             close = difflib.get_close_matches(name, found, n=1)
             hint = f"did you mean [{kind}.{close[0]}]?" if close else "install its plugin"
             problems.append(f"[{kind}.{name}] is configured, but no plugin offers it; {hint}")

@@ -6,8 +6,9 @@ import time
 from typing import Any
 
 from pipekit.events import EventLogger
-from pipekit.model.run import Paths, PipelineReport, PipelineState, PipelineStatus
+from pipekit.model.run import PipelineReport
 from pipekit.model.stage import FailureKind, StageResult, StageStatus
+from pipekit.model.state import Paths, PipelineState, PipelineStatus
 from pipekit.storage.audit import AuditReporter, stamp
 from pipekit.storage.journal import Journal, read_journal
 from pipekit.storage.ledger import Ledger

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 from attrs import frozen
 
 from pipekit.model.event import Emit, Event, SinkContext
+from pipekit.model.record import Record
 from pipekit.settings import Duration, setting
 
 if TYPE_CHECKING:
@@ -32,8 +33,8 @@ _COLOURS = {
 }
 
 
-@frozen
-class ConsoleSettings:
+@frozen(eq=False, repr=False)
+class ConsoleSettings(Record):
     """`[sinks.console]`."""
 
     live: bool | None = setting(

@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from attrs import frozen
 
 from pipekit.model.policy import ActionKind, FileAction, LifecycleView
+from pipekit.model.record import Record
 from pipekit.settings import Duration, setting
 
 
-@frozen
-class Rule:
+@frozen(eq=False, repr=False)
+class Rule(Record):
     """`[[lifecycle.rules]]`: one rule."""
 
     files: str = setting("The files it speaks of: a pattern from the project's folder.")
@@ -29,8 +30,8 @@ class Rule:
     enabled: bool = setting("Whether the rule is on.", default=True)
 
 
-@frozen
-class Rules:
+@frozen(eq=False, repr=False)
+class Rules(Record):
     """The rules of a project."""
 
     rules: tuple[Rule, ...] = setting("The rules, in any order.", default=())

@@ -67,7 +67,7 @@ class _Commands(click.Group):
 
 
 def _plugin_commands() -> dict[str, Any]:
-    from pipekit.plugins import COMMANDS_GROUP, entry_points
+    from pipekit.entrypoints import COMMANDS_GROUP, entry_points
 
     return {point.name: point for point in entry_points(COMMANDS_GROUP)}
 

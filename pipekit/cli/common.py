@@ -15,9 +15,10 @@ from pipekit.errors import UsageError
 
 if TYPE_CHECKING:
     from pipekit.config import Configuration
-    from pipekit.model.run import Paths, PipelineState
+    from pipekit.config.outline import Outline
+    from pipekit.model.state import Paths, PipelineState
     from pipekit.project import Project
-    from pipekit.storage.ledger import Ledger
+    from pipekit.storage.history import RunHistory
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout.")
 set_option = click.option(
@@ -47,6 +48,13 @@ def configuration(ctx: click.Context, sets: Sequence[str] = ()) -> Configuration
     return load(project_root(ctx), environ=os.environ, flags=sets)
 
 
+def outline(ctx: click.Context) -> Outline:
+    """The project's folders and the names of its stages: enough to look at what runs have left."""
+    from pipekit.config.outline import outline
+
+    return outline(project_root(ctx))
+
+
 def open_project(ctx: click.Context, sets: Sequence[str] = ()) -> Project:
     """The project with its plugins loaded."""
     from pipekit import project
@@ -54,27 +62,27 @@ def open_project(ctx: click.Context, sets: Sequence[str] = ()) -> Project:
     return project.open_project(configuration(ctx, sets), no_plugins=ctx.obj["no_plugins"])
 
 
-def open_ledger(paths: Paths) -> Ledger | None:
-    """The ledger for reading, or None where no run has been yet."""
-    from pipekit.storage.ledger import Ledger
+def open_history(paths: Paths) -> RunHistory | None:
+    """The ledger's runs for reading, or None where no run has been yet."""
+    from pipekit.storage.history import RunHistory
 
     path = paths.state / "state.db"
-    return Ledger(path, read_only=True) if path.exists() else None
+    return RunHistory(path, read_only=True) if path.exists() else None
 
 
-def find_run(ledger: Ledger | None, run: str | None) -> PipelineState:
+def find_run(history: RunHistory | None, run: str | None) -> PipelineState:
     """The run with this id, start of an id or number; the latest one by default.
 
     Whatever is typed is looked up in the ledger and never used as a path. Raises UsageError.
     """
-    if ledger is None:
+    if history is None:
         raise UsageError("no run has been made here yet: `pipekit run` makes the first")
     if run is None:
-        latest = ledger.runs(limit=1)
+        latest = history.runs(limit=1)
         if not latest:
             raise UsageError("no run has been made here yet: `pipekit run` makes the first")
         return latest[0]
-    state = ledger.run(run)
+    state = history.run(run)
     if state is None:
         raise UsageError(f"there is no single run {run!r}: `pipekit history` lists them")
     return state

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from pipekit.cli.common import configuration, find_run, json_option, open_ledger
+from pipekit.cli.common import find_run, json_option, open_history, outline
 from pipekit.errors import UsageError
 
 _ENDS = frozenset({"success", "partial", "failure", "cancelled", "idle"})
@@ -24,8 +24,8 @@ _POLL_SECONDS = 0.2
 @click.pass_context
 def command(ctx: click.Context, run: str | None, follow: bool, as_json: bool) -> int:
     """RUN: a run's number, its id or the beginning of it; the latest one by default."""
-    paths = configuration(ctx).folders
-    state = find_run(open_ledger(paths), run)
+    paths = outline(ctx).folders
+    state = find_run(open_history(paths), run)
     path = paths.events / f"pipeline_{state.run_id}.jsonl"
     if not path.exists():
         raise UsageError(f"the journal of run {state.run_id} is gone (see [retention])")

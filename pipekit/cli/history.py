@@ -5,14 +5,14 @@ from __future__ import annotations
 import click
 
 from pipekit.cli.common import (
-    configuration,
     json_option,
-    open_ledger,
+    open_history,
+    outline,
     print_json,
     print_table,
     when,
 )
-from pipekit.model.run import PipelineState, PipelineStatus
+from pipekit.model.state import PipelineState, PipelineStatus
 
 
 @click.command("history", help="List the latest runs, newest first.")
@@ -22,7 +22,7 @@ from pipekit.model.run import PipelineState, PipelineStatus
 @click.pass_context
 def command(ctx: click.Context, count: int, with_idle: bool, as_json: bool) -> int:
     """Idle runs are left out unless asked for: there are many of them."""
-    ledger = open_ledger(configuration(ctx).folders)
+    ledger = open_history(outline(ctx).folders)
     runs: list[PipelineState] = []
     if ledger is not None:
         with ledger:

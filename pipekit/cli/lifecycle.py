@@ -6,7 +6,7 @@ import time
 
 import click
 
-from pipekit.cli.common import json_option, open_ledger, open_project, print_json
+from pipekit.cli.common import json_option, open_project, print_json
 
 
 @click.group("lifecycle", help="Show which files may go, and why others may not.")
@@ -21,10 +21,11 @@ def plan(ctx: click.Context, as_json: bool) -> int:
     """The same look that a run takes at its end."""
     from pipekit.lifecycle import DataLifecycleManager, LedgerLifecycleView
     from pipekit.orchestrator import PipelineOrchestrator, held_files
+    from pipekit.storage.ledger import Ledger
 
     project = open_project(ctx)
-    ledger = open_ledger(project.paths)
-    if ledger is None:
+    database = project.paths.state / "state.db"
+    if not database.exists():
         click.echo("no run has been made here yet, so nothing may go")
         return 0
     results = {result.stage: result for result in PipelineOrchestrator(project).plan()}
@@ -35,7 +36,7 @@ def plan(ctx: click.Context, as_json: bool) -> int:
         for name, result in results.items()
         if result.plan is None
     ]
-    with ledger:
+    with Ledger(database, read_only=True) as ledger:
         view = LedgerLifecycleView(project.files, ledger, time.time())
         decisions, broken = manager.collect(project.policies, view, held_files(results), unplanned)
     if as_json:

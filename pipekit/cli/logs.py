@@ -7,7 +7,7 @@ import sys
 
 import click
 
-from pipekit.cli.common import configuration, find_run, open_ledger
+from pipekit.cli.common import find_run, open_history, outline
 from pipekit.errors import UsageError
 
 
@@ -19,8 +19,8 @@ from pipekit.errors import UsageError
 @click.pass_context
 def command(ctx: click.Context, run: str, stage: str, only: str | None) -> int:
     """RUN: a run's number, its id or the beginning of it."""
-    paths = configuration(ctx).folders
-    state = find_run(open_ledger(paths), run)
+    paths = outline(ctx).folders
+    state = find_run(open_history(paths), run)
     if stage not in state.stages:
         there = ", ".join(state.stages) or "none"
         raise UsageError(f"stage {stage!r} has no part in run {state.number}; there are: {there}")

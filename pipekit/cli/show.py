@@ -8,10 +8,10 @@ import click
 
 from pipekit.cli.common import (
     coloured,
-    configuration,
     find_run,
     json_option,
-    open_ledger,
+    open_history,
+    outline,
     print_json,
 )
 
@@ -27,8 +27,8 @@ def command(ctx: click.Context, run: str | None, verbose: bool, as_json: bool) -
     """RUN: a run's number, its id or the beginning of it; the latest one by default."""
     from pipekit.storage.audit import AuditReporter
 
-    paths = configuration(ctx).folders
-    report = AuditReporter(paths).read(find_run(open_ledger(paths), run).run_id)
+    paths = outline(ctx).folders
+    report = AuditReporter(paths).read(find_run(open_history(paths), run).run_id)
     if as_json:
         print_json(report)
         return 0

@@ -8,13 +8,13 @@ import click
 
 from pipekit.cli.common import (
     coloured,
-    configuration,
     json_option,
-    open_ledger,
+    open_history,
+    outline,
     print_json,
     when,
 )
-from pipekit.model.file import Consumption, ContentState
+from pipekit.model.state import PipelineState, Rejection
 
 
 @click.command("status", help="Say how things stand: the last run, what failed, what was rejected.")
@@ -24,10 +24,9 @@ def command(ctx: click.Context, as_json: bool) -> int:
     """Always exit code 0 when the project can be read."""
     from pipekit.storage.lock import RunLock
 
-    settings = configuration(ctx)
-    paths = settings.folders
+    paths, stages = outline(ctx)
     lock = RunLock(paths.state, "")
-    ledger = open_ledger(paths)
+    ledger = open_history(paths)
     if ledger is None:
         click.echo("no run has been made here yet: `pipekit run` makes the first")
         return 0
@@ -35,11 +34,11 @@ def command(ctx: click.Context, as_json: bool) -> int:
         holder = lock.holder() if lock.held() else None
         runs = ledger.runs(limit=1)
         rejected = {
-            stage: [c for c in found.values() if (paths.root / c.path).exists()]
+            stage: [r for r in found if (paths.root / r.path).exists()]
             for stage in ledger.stages()
-            if (found := ledger.consumptions(stage, ContentState.REJECTED))
+            if (found := ledger.rejections(stage))
         }
-        latest = {name: _latest(ledger.runs(limit=500), name) for name in settings.stages}
+        latest = {name: _latest(ledger.runs(limit=500), name) for name in stages}
     if as_json:
         print_json(_record(holder, runs, latest, rejected))
         return 0
@@ -61,14 +60,14 @@ def command(ctx: click.Context, as_json: bool) -> int:
     return 0
 
 
-def _latest(runs: list[Any], stage: str) -> dict[str, Any] | None:
+def _latest(runs: list[PipelineState], stage: str) -> dict[str, Any] | None:
     """What came of a stage when it last had anything to do; else when it was last skipped."""
     parts = [run.stages[stage] for run in runs if stage in run.stages]
     return next((p for p in parts if p["status"] != "skipped"), parts[0] if parts else None)
 
 
 def _record(
-    holder: Any, runs: list[Any], latest: dict[str, Any], rejected: dict[str, list[Consumption]]
+    holder: Any, runs: list[PipelineState], latest: dict[str, Any], rejected: dict[str, list[Rejection]]
 ) -> dict[str, Any]:
     return {
         "running": holder.run_id if holder else None,

@@ -29,7 +29,7 @@ from pipekit.model.names import checked_name
 
 if TYPE_CHECKING:
     from pipekit.config.provenance import Value
-    from pipekit.model.run import Paths
+    from pipekit.model.state import Paths
 
 TOP = (*TABLES, "stages", "sinks")
 RULES = "rules"
@@ -66,7 +66,7 @@ class Configuration:
     @property
     def folders(self) -> Paths:
         """`[paths]` as absolute paths."""
-        from pipekit.model.run import Paths
+        from pipekit.model.state import Paths
 
         names = ("data", "logs", "state")
         return Paths(root=self.root, **{n: self.root / getattr(self.paths, n) for n in names})

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import attrs
-from attrs import frozen
 
 from pipekit.config.leaves import literal
 from pipekit.config.problems import Path, did_you_mean, dotted
@@ -31,8 +30,7 @@ SHORTEST = 4
 UNKNOWN = "set for a plugin that has not said what it is: not shown"
 
 
-@frozen
-class Origin:
+class Origin(NamedTuple):
     """A place that gives a value: `value` as written there, a secret masked."""
 
     source: Source
@@ -44,8 +42,7 @@ class Origin:
         return f"{toml(self.value)} ({place})"
 
 
-@frozen
-class Value:
+class Value(NamedTuple):
     """A key with the value in force (JSON-ready, masked if secret) and where it comes from.
 
     `where`: `pipekit.toml:7`, the variable, or the flag; empty for a default. `beaten`: the other

@@ -10,6 +10,7 @@ from typing import Any
 
 from attrs import frozen
 
+from pipekit.config.outline import FOLDERS
 from pipekit.model.names import checked_name
 from pipekit.settings import Duration, Size, setting
 
@@ -123,12 +124,14 @@ class PipelineConfig:
 class PathsConfig:
     """`[paths]`: the project's folders, relative to the folder of pipekit.toml."""
 
-    data: str = setting("Where the stages' files lie.", default="data", validator=inner_path)
+    data: str = setting(
+        "Where the stages' files lie.", default=FOLDERS["data"], validator=inner_path
+    )
     logs: str = setting(
-        "Where journals, logs and reports are written.", default="logs", validator=inner_path
+        "Where journals, logs and reports are written.", default=FOLDERS["logs"], validator=inner_path
     )
     state: str = setting(
-        "Where the ledger and the lock lie.", default=".pipekit", validator=inner_path
+        "Where the ledger and the lock lie.", default=FOLDERS["state"], validator=inner_path
     )
 
 

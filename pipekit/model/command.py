@@ -13,6 +13,7 @@ from typing import Any
 from attrs import field, frozen
 
 from pipekit.errors import DefinitionError
+from pipekit.model.record import Record
 
 
 class Outcome(StrEnum):
@@ -45,8 +46,8 @@ def _seconds(_instance: object, attribute: object, value: float | None) -> None:
         raise DefinitionError(f"{name} is a number of seconds, 0 or more, not {value!r}")
 
 
-@frozen(kw_only=True)
-class Command:
+@frozen(kw_only=True, eq=False, repr=False)
+class Command(Record):
     """One program to run under supervision.
 
     `argv`: the words; `cwd`: its folder (default: ours). `env`: added to the allow-list that
@@ -126,8 +127,8 @@ class Command:
             ) from None
 
 
-@frozen(kw_only=True)
-class StreamResult:
+@frozen(kw_only=True, eq=False, repr=False)
+class StreamResult(Record):
     """What one output stream of a command left behind.
 
     `spool`: the file with the bytes (None where none could be kept); `size`: bytes written by the
@@ -144,8 +145,8 @@ class StreamResult:
     last_output: float | None = None
 
 
-@frozen(kw_only=True)
-class SentSignal:
+@frozen(kw_only=True, eq=False, repr=False)
+class SentSignal(Record):
     """A signal of the stop ladder: its name, seconds after the start, how many processes."""
 
     name: str
@@ -153,8 +154,8 @@ class SentSignal:
     count: int
 
 
-@frozen(kw_only=True)
-class ProcessResult:
+@frozen(kw_only=True, eq=False, repr=False)
+class ProcessResult(Record):
     """What came of one supervised command; true exactly when it was a success.
 
     `returncode`: the leader's (negative: ended by that signal), None where there is none.

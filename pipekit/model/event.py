@@ -10,10 +10,11 @@ from typing import Any
 from attrs import field, frozen
 
 from pipekit.model.names import checked_name
+from pipekit.model.record import Record
 
 
-@frozen(kw_only=True)
-class Event:
+@frozen(kw_only=True, eq=False, repr=False)
+class Event(Record):
     """One line of a run's journal.
 
     `seq` counts from 1 without gaps; `stage` is a stage's name or `pipeline`, `lifecycle`, `sink`,
@@ -46,8 +47,8 @@ class Event:
 Emit = Callable[[Event], None]
 
 
-@frozen(kw_only=True)
-class SinkContext:
+@frozen(kw_only=True, eq=False, repr=False)
+class SinkContext(Record):
     """What a sink gets to know when it is opened, before the first event."""
 
     run_id: str
@@ -55,8 +56,8 @@ class SinkContext:
     logs: Path
 
 
-@frozen
-class EventSink:
+@frozen(eq=False, repr=False)
+class EventSink(Record):
     """A receiver of events: `open(ctx, settings)` is a context manager that yields `emit(event)`.
 
     `emit` is called in a thread of the sink's own, one event at a time, in order. A sink that

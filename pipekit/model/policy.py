@@ -10,6 +10,7 @@ from attrs import field, frozen
 
 from pipekit.model.file import FileStat
 from pipekit.model.names import checked_name
+from pipekit.model.record import Record
 
 
 class ActionKind(StrEnum):
@@ -20,8 +21,8 @@ class ActionKind(StrEnum):
     DELETE = "delete"
 
 
-@frozen(kw_only=True)
-class FileAction:
+@frozen(kw_only=True, eq=False, repr=False)
+class FileAction(Record):
     """A proposal for one file: `path` and `target` (archive only) relative to the root."""
 
     kind: ActionKind
@@ -53,8 +54,8 @@ class LifecycleView(Protocol):
         """Seconds that a published file's data lie behind the newest of its series, if known."""
 
 
-@frozen
-class LifecyclePolicy:
+@frozen(eq=False, repr=False)
+class LifecyclePolicy(Record):
     """A policy as a plugin offers it: `propose(view, settings)` yields FileActions.
 
     It acts only where its table stands in the configuration (`[lifecycle.NAME]`).

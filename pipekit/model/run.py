@@ -4,39 +4,16 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Iterable, Mapping
-from enum import StrEnum
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from attrs import field, frozen
 
-from pipekit import errors
 from pipekit.model.file import Consumption, FileStat, Pending, Published
+from pipekit.model.record import Record
 from pipekit.model.stage import RAN, StageResult, StageStatus
-
-
-class PipelineStatus(StrEnum):
-    """How a run ended."""
-
-    SUCCESS = "success"
-    PARTIAL = "partial"
-    FAILURE = "failure"
-    CANCELLED = "cancelled"
-    IDLE = "idle"
-
-    @property
-    def exit_code(self) -> int:
-        """Of the command that made the run (an interrupted one has its own: 130 or 143)."""
-        return _EXIT_CODES[self]
-
-
-_EXIT_CODES = {
-    PipelineStatus.SUCCESS: errors.EXIT_SUCCESS,
-    PipelineStatus.IDLE: errors.EXIT_SUCCESS,
-    PipelineStatus.PARTIAL: errors.EXIT_PARTIAL,
-    PipelineStatus.FAILURE: errors.EXIT_FAILURE,
-    PipelineStatus.CANCELLED: errors.EXIT_INTERRUPTED,
-}
+from pipekit.model.state import Paths as Paths
+from pipekit.model.state import PipelineStatus as PipelineStatus
 
 
 def pipeline_status(stages: Iterable[StageStatus]) -> PipelineStatus:
@@ -54,36 +31,6 @@ def pipeline_status(stages: Iterable[StageStatus]) -> PipelineStatus:
     return PipelineStatus.PARTIAL
 
 
-@frozen(kw_only=True)
-class Paths:
-    """Where a project keeps what, as absolute paths."""
-
-    root: Path
-    data: Path
-    logs: Path
-    state: Path
-
-    @property
-    def quarantine(self) -> Path:
-        """Rows and files that were set aside, one folder a run."""
-        return self.data / "quarantine"
-
-    @property
-    def runs(self) -> Path:
-        """Spools and reports of stage processes, one folder a run."""
-        return self.logs / "runs"
-
-    @property
-    def events(self) -> Path:
-        """The journals, one file a run."""
-        return self.logs / "events"
-
-    @property
-    def trash(self) -> Path:
-        """What the lifecycle took away and can still give back."""
-        return self.root / ".pipekit-trash"
-
-
 class StageView(Protocol):
     """The ledger and the files as one stage may see them: read-only (RunContext hands it on)."""
 
@@ -98,8 +45,8 @@ class StageView(Protocol):
     def published(self, stage: str) -> tuple[Published, ...]: ...
 
 
-@frozen(kw_only=True)
-class RunContext:
+@frozen(kw_only=True, eq=False, repr=False)
+class RunContext(Record):
     """What a stage's plan may look at. Nothing in it can change anything.
 
     `started`: Unix time of the run. `dry_run`: this is `pipekit plan`. `results`: of the stages
@@ -157,8 +104,8 @@ class RunContext:
         return self.view.published(stage)
 
 
-@frozen(kw_only=True)
-class PipelineReport:
+@frozen(kw_only=True, eq=False, repr=False)
+class PipelineReport(Record):
     """What came of a run; true when nothing is wrong (success or idle)."""
 
     run_id: str
@@ -181,19 +128,3 @@ class PipelineReport:
             f"run {self.number} ({self.run_id}): {self.status}, "
             f"{ran} stage{'s' if ran != 1 else ''} ran, {self.duration:.1f} s"
         )
-
-
-@frozen(kw_only=True)
-class PipelineState:
-    """A run as the ledger remembers it; `status` is None while it has not ended."""
-
-    run_id: str
-    number: int
-    started: float
-    ended: float | None = None
-    status: PipelineStatus | None = None
-    exit_code: int | None = None
-    stages: Mapping[str, Any] = field(factory=dict)
-
-    def __bool__(self) -> bool:
-        return self.status in (PipelineStatus.SUCCESS, PipelineStatus.IDLE)

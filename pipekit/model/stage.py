@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from pipekit.errors import DefinitionError
 from pipekit.model.command import Command, ProcessResult
 from pipekit.model.file import Consumption, Input, Pending
 from pipekit.model.names import checked_name
+from pipekit.model.record import Record
 
 if TYPE_CHECKING:
     from pipekit.model.run import RunContext
@@ -59,8 +61,8 @@ def _tuple(values: Iterable[Any]) -> tuple[Any, ...]:
     return tuple(values)
 
 
-@frozen(kw_only=True)
-class Task:
+@frozen(kw_only=True, eq=False, repr=False)
+class Task(Record):
     """One supervised command of a stage.
 
     `units`: the parts of the work that its process will report on; one that it never finishes is a
@@ -85,8 +87,8 @@ class Task:
             )
 
 
-@frozen(kw_only=True)
-class StagePlan:
+@frozen(kw_only=True, eq=False, repr=False)
+class StagePlan(Record):
     """What a stage would do now, and why: a value; making it changes nothing.
 
     No tasks means there is nothing to do. `inputs`: the pending files the plan is about. `holds`:
@@ -113,20 +115,30 @@ class StagePlan:
         return bool(self.tasks)
 
 
-@frozen(kw_only=True)
-class Watch:
+@frozen(kw_only=True, eq=False, repr=False)
+class Watch(Record):
     """How to read a program that cannot be changed: a pattern, searched in each line of output.
 
     With `metric`, the group `value` of the pattern is that metric's number. Without, the groups
     `unit` and, where there is one, `status` (`success` by default) report on a unit.
     """
 
-    pattern: str
+    pattern: str = field()
     metric: str | None = None
 
+    @pattern.validator
+    def _check_pattern(self, _attribute: object, value: str) -> None:
+        group = "value" if self.metric else "unit"
+        try:
+            if group in re.compile(value).groupindex:
+                return
+        except re.error as error:
+            raise DefinitionError(f"{value!r} is no regular expression: {error}") from None
+        raise DefinitionError(f"the pattern {value!r} lacks its group (?P<{group}>...)")
 
-@frozen
-class StageSpec:
+
+@frozen(eq=False, repr=False)
+class StageSpec(Record):
     """A stage as a plugin offers it.
 
     `plan(ctx, settings)` is a pure function from files and settings to commands. `settings`: an
@@ -152,8 +164,8 @@ class StageSpec:
                 )
 
 
-@frozen(kw_only=True)
-class UnitResult:
+@frozen(kw_only=True, eq=False, repr=False)
+class UnitResult(Record):
     """What came of one unit of a task; `duration` in seconds."""
 
     name: str
@@ -166,8 +178,8 @@ class UnitResult:
         return self.status is StageStatus.SUCCESS
 
 
-@frozen(kw_only=True)
-class FileRecord:
+@frozen(kw_only=True, eq=False, repr=False)
+class FileRecord(Record):
     """A file as a worker reported it: `verb` is consumed, wrote, unchanged or rejected.
 
     `sources`: the inputs a published file came of; `complete` is False for an input that was taken
@@ -186,8 +198,8 @@ class FileRecord:
     observed: int = 0
 
 
-@frozen(kw_only=True)
-class TaskResult:
+@frozen(kw_only=True, eq=False, repr=False)
+class TaskResult(Record):
     """What came of one task; true exactly when it was a success."""
 
     name: str
@@ -209,8 +221,8 @@ class TaskResult:
         return f"{self.name}: {self.status}{f' ({self.reason})' if self.reason else ''}{took}"
 
 
-@frozen(kw_only=True)
-class StageResult:
+@frozen(kw_only=True, eq=False, repr=False)
+class StageResult(Record):
     """What came of a stage in one run; true when nothing is wrong (success or skipped).
 
     `reason`: why it ran or did not. `started`: Unix time; `duration`: seconds.

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import signal
+from typing import NamedTuple
 
-from attrs import evolve, frozen
+from attrs import evolve
 
 from pipekit.model.command import Command, Outcome, ProcessResult
 from pipekit.process.child import Exit
@@ -13,8 +14,7 @@ from pipekit.process.tree import Usage
 _OOM_CODES = (-9, 137)  # SIGKILL, and 128 + SIGKILL: how a shell tells that its command got it
 
 
-@frozen(kw_only=True)
-class Facts:
+class Facts(NamedTuple):
     """What was seen, as far as the verdict needs it.
 
     `stopped`: signals of ours were sent to the leader; `oom`: the kernel's out-of-memory killer was

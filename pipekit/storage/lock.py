@@ -9,17 +9,20 @@ from __future__ import annotations
 import errno
 import json
 import os
+import platform
 import sys
+import time
 from pathlib import Path
 from types import TracebackType
-
-from attrs import asdict, frozen
+from typing import NamedTuple
 
 from pipekit.errors import LockHeldError, StorageError
 
+_TRIES = 4
+_BETWEEN_TRIES = 0.02  # seconds
 
-@frozen(kw_only=True)
-class Holder:
+
+class Holder(NamedTuple):
     """Who holds the lock: process id, its start (an opaque number), run id, host name."""
 
     pid: int
@@ -29,8 +32,10 @@ class Holder:
 
     @property
     def alive(self) -> bool:
-        """Whether that very process still exists (on this host)."""
-        return process_start(self.pid) == self.start
+        """Whether that very process still exists; True where that cannot be told from here."""
+        if self.host != platform.node():
+            return True
+        return self.start == process_start(self.pid) != 0
 
 
 class RunLock:
@@ -61,7 +66,7 @@ class RunLock:
                 f"cannot open the run lock {self.path}: {error.strerror}; check the folder's rights"
             ) from error
         try:
-            if not _try_lock(descriptor):
+            if not _try_lock_patiently(descriptor):
                 raise LockHeldError(_held_by(self.holder()))
             _check_that_locks_hold(self.path)
             self._write_holder()
@@ -84,8 +89,14 @@ class RunLock:
     def holder(self) -> Holder | None:
         """Who wrote itself down as the holder last; it may be gone."""
         try:
-            return Holder(**json.loads(self._holder_path.read_text("utf-8")))
-        except (OSError, ValueError, TypeError):
+            facts = json.loads(self._holder_path.read_text("utf-8"))
+            return Holder(
+                pid=int(facts["pid"]),
+                start=int(facts["start"]),
+                run_id=str(facts["run_id"]),
+                host=str(facts["host"]),
+            )
+        except (OSError, ValueError, TypeError, KeyError):
             return None
 
     def held(self) -> bool:
@@ -100,14 +111,12 @@ class RunLock:
             os.close(descriptor)
 
     def _write_holder(self) -> None:
-        import socket
-
         pid = os.getpid()
         holder = Holder(
-            pid=pid, start=process_start(pid), run_id=self._run_id, host=socket.gethostname()
+            pid=pid, start=process_start(pid), run_id=self._run_id, host=platform.node()
         )
         try:
-            self._holder_path.write_text(json.dumps(asdict(holder)), "utf-8")
+            self._holder_path.write_text(json.dumps(holder._asdict()), "utf-8")
         except OSError as error:
             raise StorageError(f"cannot write {self._holder_path}: {error.strerror}") from error
 
@@ -142,6 +151,15 @@ def _process_start_elsewhere(pid: int) -> int:
         return int(psutil.Process(pid).create_time() * 1000)
     except psutil.Error:
         return 0
+
+
+def _try_lock_patiently(descriptor: int) -> bool:
+    """Whether the lock could be had: a look at it (`held`) takes it for an instant."""
+    for _ in range(_TRIES):
+        if _try_lock(descriptor):
+            return True
+        time.sleep(_BETWEEN_TRIES)
+    return _try_lock(descriptor)
 
 
 def _open(path: Path) -> int:
