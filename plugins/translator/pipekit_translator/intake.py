@@ -72,8 +72,7 @@ def _sort(intake: Intake, raw: Raw, rejected: RejectedError | None) -> None:
     if rejected is None:
         intake.raws.append(raw)
     else:
-        reason = f"{raw.path}: {rejected}"
-        report.rejected(raw.path, reason, raw.fingerprint, raw.signature)
+        report.rejected(raw.path, str(rejected), raw.fingerprint, raw.signature)
         intake.rejected.append(raw.job)
 
 

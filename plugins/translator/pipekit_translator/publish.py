@@ -27,7 +27,10 @@ class Part(NamedTuple):
 
 @attrs.frozen(kw_only=True)
 class Outcome:
-    """What came of a month. `added`, `changed`, `removed`: bars against the published ones."""
+    """What came of a month. `added`, `changed`, `removed`: bars against the published ones.
+
+    `conflicts`: new bars that displaced a published one with other values.
+    """
 
     path: str
     month: str
@@ -39,6 +42,7 @@ class Outcome:
     added: int = 0
     changed: int = 0
     removed: int = 0
+    conflicts: int = 0
 
 
 def local_days(bars: Bars, zone: Zone) -> Ints:
@@ -49,7 +53,8 @@ def local_days(bars: Bars, zone: Zone) -> Ints:
 def days_fed(days: Ints) -> Months:
     """Local dates as months with bits."""
     fed: Months = {}
-    for day in np.unique(days).tolist():
+    changes = np.flatnonzero(days[1:] != days[:-1]) + 1  # few, since files are mostly in order
+    for day in sorted({*days[:1].tolist(), *days[changes].tolist()}):
         date = str(np.datetime64(day, "D"))
         fed[date[:7]] = fed.get(date[:7], 0) | 1 << int(date[8:])
     return fed
@@ -105,7 +110,14 @@ class Publisher:
         before = no_bars() if published is None else published.bars
         added, changed, removed = _difference(before, merged.bars)
         outcome = self._outcome(path, month, merged.bars, fingerprint)
-        return attrs.evolve(outcome, written=True, added=added, changed=changed, removed=removed)
+        return attrs.evolve(
+            outcome,
+            written=True,
+            added=added,
+            changed=changed,
+            removed=removed,
+            conflicts=merged.conflicts,
+        )
 
     def _without(self, bars: Bars, month: str, rebuilt: int) -> Bars:
         if not rebuilt:

@@ -41,13 +41,12 @@ def complaints(found: dict[str, float], rules: dict[str, Any]) -> list[str]:
     """What of the numbers a person should look at, a clause each."""
     said = []
     if found.get("off_grid"):
-        said.append(f"{found['off_grid']:.0f} bars with prices off the tick grid")
+        said.append(f"prices off the tick grid (bars: {found['off_grid']:.0f})")
     if found.get("gaps"):
-        said.append(
-            f"{found['gaps']:.0f} gaps inside sessions ({found['missing_minutes']:.0f} minutes)"
-        )
+        minutes = found["missing_minutes"]
+        said.append(f"gaps inside sessions: {found['gaps']:.0f} ({minutes:.0f} minutes)")
     if found.get("conflicts"):
-        said.append(f"{found['conflicts']:.0f} bars that two exports state differently")
+        said.append(f"bars that two exports state differently: {found['conflicts']:.0f}")
     if found["bars"] >= rules["min_bars"] and "empty_from" in found:
         said += _zone_signs(found, rules)
     return said

@@ -21,7 +21,7 @@ from pipekit_translator.lines import Bad
 from pipekit_translator.parse import Parser
 from pipekit_translator.zones import Fold, Ints
 
-BLOCK = 8 << 20  # bytes; the parser needs about ten times as much for a moment
+BLOCK = 4 << 20  # bytes; the parser needs about ten times as much for a moment
 MIN_BAD_ROWS = 10
 SHORTEST_ROW = 20  # bytes: no row of any dialect is shorter, so a file's size bounds its rows
 LONGEST_LINE = 1 << 20

@@ -49,7 +49,8 @@ class Rebuild:
         if self.helpers:
             said.append(f"{names(self.lost)} must be made anew")
         if self.restored:
-            said.append(f"late bars of {len(self.restored)} files can be taken now")
+            paths = sorted(item.path for _, item in self.restored)
+            said.append(f"late bars of {names(paths)} can be taken now")
         return "; ".join(said)
 
 

@@ -172,7 +172,7 @@ class Translation:
                 fed_by = [path for path, fed in sources if month in fed]
                 _report_month(instrument, outcome, fed_by)
             report.progress(index + 1, len(todo))
-        conflicts = merged.conflicts + sum(outcome.changed for outcome in outcomes)
+        conflicts = merged.conflicts + sum(outcome.conflicts for outcome in outcomes)
         _report_bars(outcomes, merged.duplicates, conflicts)
         self._examine(instrument, merged.bars, merged.duplicates, conflicts)
 
@@ -241,8 +241,8 @@ class Translation:
                 self._counts["late_rows"] += len(late)
             if kept := self._quarantine.add(raw.path, rows):
                 report.warning(
-                    f"{raw.path}: {len(rows)} rows were set aside in {kept}; the first: line "
-                    f"{rows[0].line}, {rows[0].reason}",
+                    f"{raw.path}: rows set aside in {kept}: {len(rows)}, the first from line "
+                    f"{rows[0].line}: {rows[0].reason}",
                     path=raw.path,
                 )
         self._counts["files"] += 1

@@ -49,6 +49,7 @@ def test_a_corrected_zone_leaves_no_bar_where_it_was_wrongly_put(
         "2020-01-07T19:00",
     ]
     assert run.metrics("ES")["bars_removed"] == 2
+    assert run.metrics("ES")["conflicts"] == 0
     at_once = new_project()
     at_once.write(ONE, export(FIRST, THIRD))
     at_once.write(TWO, export(SECOND))
@@ -211,7 +212,7 @@ def test_late_bars_are_taken_once_the_month_is_restored(project: Any, export: An
     project.run()
     project.month("ES", "2020-01").write_bytes(data)
     project.outputs[MONTH] = attrs.evolve(project.outputs[MONTH], present=True)
-    assert project.plan().reason == "late bars of 1 files can be taken now"
+    assert project.plan().reason == f"late bars of {TWO} can be taken now"
     run = project.run()
     assert not run.failed
     assert project.times("ES", "2020-01") == ["2020-01-06T18:00", "2020-01-06T19:00"]

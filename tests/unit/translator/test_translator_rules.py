@@ -178,7 +178,7 @@ def test_more_than_one_percent_of_bad_rows_and_at_least_ten_reject_the_file(
     (rejected,) = run.all("rejected")
     assert rejected["path"] == EARLY
     assert rejected["fingerprint"] == fingerprint(project.root / EARLY)
-    for words in (EARLY, "line 492: high is below", "10 of 500 rows", "max_bad_fraction"):
+    for words in ("line 492: high is below", "10 of 500 rows", "max_bad_fraction"):
         assert words in rejected["reason"]
     assert not project.month("ES", "2020-01").exists()
     assert project.times("NQ", "2020-01") == ["2020-01-06T08:01"]
@@ -387,7 +387,10 @@ def test_the_quality_report_lies_in_the_runs_folder(project: Any, export: Any) -
     assert report["ES"]["bars"] == 11
     assert report["ES"]["off_grid"] == 1
     assert (report["ES"]["gaps"], report["ES"]["missing_minutes"]) == (1, 49)
-    assert "ES: 1 bars with prices off the tick grid; 1 gaps inside sessions" in run.warnings
+    assert (
+        "ES: prices off the tick grid (bars: 1); gaps inside sessions: 1 (49 minutes)"
+        in run.warnings
+    )
 
 
 def test_workers_import_neither_pandas_nor_more_than_they_need(
@@ -414,6 +417,45 @@ def test_the_self_check_names_its_libraries(project: Any, python: str) -> None:
     words = [python, "-m", "pipekit_translator.worker", "--check"]
     done = subprocess.run(words, capture_output=True, text=True, check=True)
     assert "pyarrow" in done.stdout
+
+
+KILLED = """
+import os, sys
+from pipekit_translator.worker import main
+os.replace = lambda *_: os._exit(9)
+main([])
+"""
+
+
+def test_a_worker_killed_before_the_rename_leaves_the_published_month_whole(
+    project: Any, export: Any, python: str
+) -> None:
+    """The file is either old or new, and the next run completes what was begun."""
+    import subprocess
+
+    project.write(EARLY, export(BAR))
+    project.run()
+    before = project.month("ES", "2020-01").read_bytes()
+    project.write(LATER, export(NEXT))
+    (task,) = project.plan().tasks
+    words = [python, "-c", KILLED]
+    done = subprocess.run(words, cwd=project.root, input=task.command.stdin, check=False)
+    assert done.returncode == 9
+    assert project.month("ES", "2020-01").read_bytes() == before
+    project.run()
+    assert project.times("ES", "2020-01") == ["2020-01-06T08:00", "2020-01-06T08:01"]
+    assert [*project.tree()] == ["ES/1m/2020/ES_1m_2020-01.parquet"]
+
+
+def test_a_source_of_higher_priority_wins_within_a_run(project: Any, export: Any) -> None:
+    sources = (
+        Source(glob="data/raw/a/*.csv", dialect="A", timezone="UTC", priority=1),
+        Source(glob="data/raw/b/*.csv", dialect="A", timezone="UTC"),
+    )
+    project.write(EARLY.replace("raw/", "raw/a/"), export(OTHER))
+    project.write(LATER.replace("raw/", "raw/b/"), export(BAR))
+    project.run(Settings(sources=sources))
+    assert project.rows("ES", "2020-01")[0][2] == 13.0
 
 
 def test_a_copy_of_the_raw_folder_gives_the_same_bytes_with_any_number_of_workers(
