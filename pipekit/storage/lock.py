@@ -9,12 +9,11 @@ from __future__ import annotations
 import errno
 import json
 import os
-import platform
 import sys
 import time
 from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from pipekit.errors import LockHeldError, StorageError
 
@@ -33,7 +32,7 @@ class Holder(NamedTuple):
     @property
     def alive(self) -> bool:
         """Whether that very process still exists; True where that cannot be told from here."""
-        if self.host != platform.node():
+        if self.host != _host():
             return True
         return self.start == process_start(self.pid) != 0
 
@@ -57,7 +56,7 @@ class RunLock:
             raise StorageError("the run lock is not held")
         return self._descriptor
 
-    def __enter__(self) -> RunLock:
+    def __enter__(self) -> Self:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             descriptor = _open(self.path)
@@ -112,9 +111,7 @@ class RunLock:
 
     def _write_holder(self) -> None:
         pid = os.getpid()
-        holder = Holder(
-            pid=pid, start=process_start(pid), run_id=self._run_id, host=platform.node()
-        )
+        holder = Holder(pid=pid, start=process_start(pid), run_id=self._run_id, host=_host())
         try:
             self._holder_path.write_text(json.dumps(holder._asdict()), "utf-8")
         except OSError as error:
@@ -127,6 +124,12 @@ def _held_by(holder: Holder | None) -> str:
     if not holder.alive:
         return f"ending what run {holder.run_id} left (its process {holder.pid} is gone)"
     return f"run {holder.run_id} holds the lock (process {holder.pid} on {holder.host})"
+
+
+def _host() -> str:
+    import platform  # only for runs: `status` starts without it
+
+    return platform.node()
 
 
 def process_start(pid: int) -> int:
