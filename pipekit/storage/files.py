@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 import time
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
@@ -34,8 +35,9 @@ class FileManager:
 
         Patterns are relative to the root, with `/`. `*` and `?` stay within a name, `**` crosses
         folders; neither enters or names anything that starts with a dot. Links to files are
-        followed, links to folders are not entered. Raises UsageError for a pattern that leaves
-        the root.
+        followed, links to folders are not entered. A folder that may not be read is passed over
+        below a pattern's own, where it raises OSError. Raises UsageError for a pattern that leaves
+        the root or cannot be understood.
         """
         found: dict[str, FileStat] = {}
         for pattern in patterns:
@@ -49,9 +51,9 @@ class FileManager:
         """One file as it is now, or None when it is not there or no regular file."""
         try:
             status = os.stat(self.root / path)
-        except OSError:
+        except (OSError, ValueError):  # ValueError: no name of a file at all
             return None
-        return _file_stat(path, status) if os.path.isfile(self.root / path) else None
+        return _file_stat(path, status) if stat.S_ISREG(status.st_mode) else None
 
     def settled(self, file: FileStat, now: float | None = None) -> bool:
         """Whether nobody has changed the file for `quiet_seconds`.
@@ -93,7 +95,11 @@ class FileManager:
             prefix = f"{folder}/" if folder else ""
             try:
                 entries = os.scandir(os.path.join(self.root, folder))
-            except OSError:  # it does not exist, or vanished
+            except (FileNotFoundError, NotADirectoryError):  # or vanished meanwhile
+                continue
+            except PermissionError:
+                if folder == base:
+                    raise
                 continue
             with entries:
                 for entry in entries:
@@ -134,7 +140,8 @@ def _file_stat(path: str, status: os.stat_result) -> FileStat:
 def _compiled(pattern: str) -> tuple[str, re.Pattern[str], bool]:
     """The folder to start in, the regular expression of whole paths, and whether to go deeper."""
     normal = os.path.normpath(pattern).replace(os.sep, "/") if pattern else ""
-    if not normal or normal == "." or normal.startswith(("/", "../")) or normal == "..":
+    outside = normal.startswith(("/", "../")) or os.path.splitdrive(pattern)[0]
+    if normal in ("", ".", "..") or outside:
         raise UsageError(f"the pattern {pattern!r} must name files below the project's folder")
     parts = normal.split("/")
     fixed = 0
@@ -143,7 +150,11 @@ def _compiled(pattern: str) -> tuple[str, re.Pattern[str], bool]:
     expression = "".join(
         _folder(part) if index < len(parts) - 1 else _name(part) for index, part in enumerate(parts)
     )
-    return "/".join(parts[:fixed]), re.compile(expression), len(parts) - fixed > 1 or "**" in normal
+    try:
+        matches = re.compile(expression, re.DOTALL)  # even a line end can stand in a name
+    except re.error as error:
+        raise UsageError(f"the pattern {pattern!r} cannot be understood: {error}") from None
+    return "/".join(parts[:fixed]), matches, len(parts) - fixed > 1 or parts[-1] == "**"
 
 
 def _folder(part: str) -> str:
@@ -166,8 +177,9 @@ def _piece(piece: str) -> str:
     if piece == "?":
         return "[^/]"
     if piece.startswith("[") and piece.endswith("]") and len(piece) > 2:
-        inner = piece[1:-1].replace("\\", "\\\\")
-        return f"[^{inner[1:]}]" if inner.startswith("!") else f"[{inner}]"
+        negated = piece[1] == "!"
+        inner = "".join(c if c == "-" else re.escape(c) for c in piece[1 + negated : -1])
+        return f"(?!/)[{'^' if negated else ''}{inner}]"  # never the end of a folder's name
     return re.escape(piece)
 
 
