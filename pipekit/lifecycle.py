@@ -47,6 +47,7 @@ class LedgerLifecycleView:
         self._now = now
         self._known: dict[str, dict[str, Known]] = {}
         self._covered: dict[str, tuple[str, float]] | None = None
+        self._newest: dict[str, float] = {}
 
     @property
     def now(self) -> float:
@@ -69,17 +70,21 @@ class LedgerLifecycleView:
                 reason = self._why_not(stage, path, signature)
                 if reason:
                     return reason
-            contents = [made for path, _ in contents for made in self._ledger.outputs_of(stage, path)]
+            contents = [
+                made for path, _ in contents for made in self._ledger.outputs_of(stage, path)
+            ]
         return None
 
     def data_age(self, file: FileStat) -> float | None:
         """See LifecycleView: from the `series` and `last` that its publisher reported."""
         if self._covered is None:
             self._covered = self._coverage()
+            for series, last in self._covered.values():
+                self._newest[series] = max(last, self._newest.get(series, last))
         if file.path not in self._covered:
             return None
         series, last = self._covered[file.path]
-        return max(end for other, end in self._covered.values() if other == series) - last
+        return self._newest[series] - last
 
     def _why_not(self, stage: str, path: str, signature: str) -> str | None:
         if stage not in self._known:
@@ -102,9 +107,12 @@ class LedgerLifecycleView:
         for stage in self._ledger.stages():
             for file in self._ledger.published(stage):
                 series, last = file.detail.get("series"), file.detail.get("last")
-                if series and last:
-                    end = dt.datetime.fromisoformat(last).timestamp()
-                    covered[file.path] = (series, end)
+                if not series or not last:
+                    continue
+                try:
+                    covered[file.path] = (str(series), dt.datetime.fromisoformat(last).timestamp())
+                except (TypeError, ValueError, OverflowError):  # no time
+                    continue
         return covered
 
 
@@ -140,11 +148,12 @@ class DataLifecycleManager:
         for policy, settings in policies:
             try:
                 for action in policy.propose(view, settings):
-                    decision = Decision(action=action, policy=policy.name)
+                    decision = Decision(action=_checked(action), policy=policy.name)
                     _keep_the_mildest(chosen, decision)
             except (Exception, SystemExit) as error:  # the isolation boundary of policies
                 broken.append(f"policy {policy.name!r} failed: {type(error).__name__}: {error}")
-        decisions = [self._guard(chosen[path], held, problems) for path in sorted(chosen)]
+        forbidden = (*problems, *broken)  # a broken policy might have kept any of them
+        decisions = [self._guard(chosen[path], held, forbidden) for path in sorted(chosen)]
         return self._capped(decisions), broken
 
     def _guard(
@@ -161,6 +170,8 @@ class DataLifecycleManager:
         inside = any(path.startswith(f"{root.rstrip('/')}/") for root in self._roots)
         if not inside or ".." in path.split("/"):
             return f"it lies outside of the folders {', '.join(self._roots)}"
+        if action.kind is ActionKind.ARCHIVE and not action.target:
+            return "no target is named to archive it to"
         if os.path.realpath(absolute) != os.path.join(os.path.realpath(self._files.root), path):
             return "it is a symbolic link, or reached through one"
         file = self._files.stat(path)
@@ -171,14 +182,26 @@ class DataLifecycleManager:
         return "" if self._files.settled(file) else "it has just changed"
 
     def _capped(self, decisions: list[Decision]) -> list[Decision]:
-        acts = [d for d in decisions if not d.refused and d.action.kind is not ActionKind.KEEP]
+        acts = [d for d in decisions if _acts(d)]
         stats = [self._files.stat(d.action.path) for d in acts]
         size = sum(file.size for file in stats if file)
         if len(acts) <= self._max_files and size <= self._max_bytes:
             return decisions
         reason = f"{len(acts)} files, {size} bytes at once are more than the caps allow"
-        capped = [Decision(action=d.action, policy=d.policy, refused=reason) for d in acts]
-        return sorted([d for d in decisions if d not in acts] + capped, key=lambda d: d.action.path)
+        return [d._replace(refused=reason) if _acts(d) else d for d in decisions]
+
+
+def _acts(decision: Decision) -> bool:
+    return not decision.refused and decision.action.kind is not ActionKind.KEEP
+
+
+def _checked(action: FileAction) -> FileAction:
+    """The action when it is one, of a path that can be; raises what names the policy's fault."""
+    if not isinstance(action, FileAction) or not isinstance(action.path, str):
+        raise TypeError(f"propose must yield FileActions, not {action!r}")
+    if "\0" in action.path or not action.path:
+        raise ValueError(f"{action.path!r} cannot name a file")
+    return action
 
 
 def _keep_the_mildest(chosen: dict[str, Decision], decision: Decision) -> None:
