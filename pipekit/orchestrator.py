@@ -12,7 +12,7 @@ from attrs import evolve
 
 import pipekit
 from pipekit.config.digest import output_digest
-from pipekit.errors import EXIT_INTERRUPTED
+from pipekit.errors import EXIT_INTERRUPTED, StorageError
 from pipekit.events import EventLogger
 from pipekit.execution import StageOrders, TaskExecutor
 from pipekit.judgement import judge_stage, last_lines
@@ -26,6 +26,7 @@ from pipekit.planning import Planner, RunOptions
 from pipekit.process import Cancel
 from pipekit.project import Project, Stage, selected
 from pipekit.recovery import close_dead_runs
+from pipekit.retention import sweep
 from pipekit.storage.audit import AuditReporter, stamp
 from pipekit.storage.journal import Journal
 from pipekit.storage.ledger import Ledger
@@ -34,7 +35,7 @@ from pipekit.storage.runlog import RunLog
 
 
 class PipelineOrchestrator:
-    """One run of a project. `cancel` stops it from anywhere; `interrupted_exit` is its code then."""
+    """One run of a project. `cancel` stops it from anywhere; `interrupted_exit` is its code."""
 
     def __init__(
         self, project: Project, options: RunOptions | None = None, cancel: Cancel | None = None
@@ -66,7 +67,8 @@ class PipelineOrchestrator:
             for stage in stages:
                 self._results[stage.name] = self._stage(stage, ledger, logger, executor)
             decisions = self._lifecycle(ledger, logger)
-            return self._finish(ledger, logger, decisions)
+            report = self._finish(ledger, logger, decisions)
+            return self._swept(report, ledger)
 
     def plan(self) -> list[StageResult]:
         """What a run would do now: a result for each stage, its plan with it. Writes nothing."""
@@ -267,6 +269,15 @@ class PipelineOrchestrator:
             warning = f"the report could not be written: {error}"
             return evolve(report, warnings=(*report.warnings, warning))
         return evolve(report, path=path)
+
+    def _swept(self, report: PipelineReport, ledger: Ledger) -> PipelineReport:
+        """Old runs' logs go last: nothing of this run depends on it."""
+        keep = self.project.configuration.retention
+        try:
+            problems = sweep(self.project.paths, keep, ledger, report.started)
+        except (OSError, StorageError) as error:
+            problems = [f"old logs were not looked at: {error}"]
+        return evolve(report, warnings=(*report.warnings, *problems[:1]))
 
     def _warn(self, text: str) -> None:
         self._warnings.append(text)

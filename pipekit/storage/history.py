@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -92,6 +92,15 @@ class RunHistory:
             (len(run_id), run_id, run_id),
         )
         return _state(rows[0]) if len(rows) == 1 else None
+
+    def statuses(self, run_ids: Iterable[str]) -> dict[str, PipelineStatus]:
+        """How those of the runs ended that the ledger knows and that have ended."""
+        rows = self._read(
+            "SELECT run_id, status FROM runs WHERE status IS NOT NULL "
+            "AND run_id IN (SELECT value FROM json_each(?))",
+            (json.dumps(list(run_ids)),),
+        )
+        return {run_id: PipelineStatus(status) for run_id, status in rows}
 
     # --- what a look at the project needs of content ----------------------------------------
 
