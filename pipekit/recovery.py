@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from typing import Any
 
@@ -22,7 +23,8 @@ def close_dead_runs(ledger: Ledger, paths: Paths) -> list[str]:
     """Give every run without an end its end; returns their ids.
 
     A run whose row has a status was over already: its report and last event are derived from the
-    row. One without is a failure, and the stage that was running is `lost`.
+    row. One without is a failure, and the stage that was running is `lost`. What cannot be written
+    of it is left: an old run's log never keeps a new run from starting.
     """
     dead = ledger.runs(limit=1000, unfinished=True)
     for run in dead:
@@ -46,19 +48,28 @@ def _close(ledger: Ledger, paths: Paths, run: PipelineState) -> None:
 
 
 def _complete(paths: Paths, run: PipelineState, events: list[dict[str, Any]] | None = None) -> None:
+    with contextlib.suppress(OSError):
+        _write_missing(paths, run, events)
+
+
+def _write_missing(
+    paths: Paths, run: PipelineState, events: list[dict[str, Any]] | None = None
+) -> None:
     """Write what is missing of a finished run's last event and report."""
     events = _events(paths, run.run_id) if events is None else events
     assert run.status is not None
-    ended = bool(events) and events[-1].get("stage") == "pipeline" and events[-1]["event"] in _ENDS
+    ended = any(e.get("stage") == "pipeline" and e.get("event") in _ENDS for e in events[-1:])
     audit = AuditReporter(paths)
     if ended and audit.find(run.run_id):
         return
     if not paths.events.exists():
         return  # its logs were taken away on purpose
+    if not events and not run.exit_code:
+        return  # nothing was wrong, and its journal was taken away
     report = _report(run)
-    if not ended and (events or run.exit_code):
+    if not ended:
         _end_journal(paths, run, report, events)
-    if audit.find(run.run_id) is None and events:
+    if audit.find(run.run_id) is None:
         audit.write(report, {"recovered": True})
 
 
@@ -67,10 +78,11 @@ def _end_journal(
 ) -> None:
     journal = Journal(paths.events / f"pipeline_{run.run_id}.jsonl")
     log = RunLog(paths.logs / f"pipeline_{stamp(run.started)}_{run.run_id}.log")
-    last = max((event.get("seq", 0) for event in events), default=0)
+    last = max((e["seq"] for e in events if isinstance(e.get("seq"), int)), default=0)
     logger = EventLogger(run.run_id, journal, log, first=last + 1)
+    unfinished = _unfinished_stages(events)
     for stage in report.stages:
-        if stage.kind is FailureKind.LOST:
+        if stage.stage in unfinished:
             logger.emit(stage.stage, "failure", stage.error, kind=stage.kind)
     assert run.status is not None
     logger.emit("pipeline", run.status, str(report), recovered=True, exit_code=run.exit_code)
@@ -85,9 +97,9 @@ def _events(paths: Paths, run_id: str) -> list[dict[str, Any]]:
 
 
 def _unfinished_stages(events: list[dict[str, Any]]) -> list[str]:
-    started = [e["stage"] for e in events if e["event"] == "start" and e["stage"] != "pipeline"]
-    over = {e["stage"] for e in events if e["event"] in {*_ENDS, "skipped", "blocked"}}
-    return [stage for stage in started if stage not in over]
+    said = [(str(e.get("stage")), e.get("event")) for e in events]
+    over = {stage for stage, event in said if event in {*_ENDS, "skipped", "blocked"}}
+    return [s for s, event in said if event == "start" and s != "pipeline" and s not in over]
 
 
 def _report(run: PipelineState) -> PipelineReport:
