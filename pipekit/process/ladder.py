@@ -43,10 +43,18 @@ class Ladder:
         """Whether the hard signal was sent."""
         return Force.HARD in self._sent
 
-    def begin(self, now: float) -> None:
-        """Ask politely, and start the grace."""
+    def begin(self, now: float, *, leader: bool) -> bool:
+        """Ask politely, and start the grace.
+
+        With `leader`, only if that still runs: whether it exited by itself is settled here, in the
+        last moment before the signal. Says whether anything was sent.
+        """
+        members = self._members()
+        if leader and self._child.exited():
+            return False
         self._force_at = now + self._grace
-        self._send(Force.POLITE, now)
+        self._send(Force.POLITE, now, members)
+        return True
 
     def hurry(self, now: float) -> None:
         """End the grace."""
@@ -55,7 +63,7 @@ class Ladder:
     def climb(self, now: float) -> None:
         """Insist once the grace is over, again and again: a fork may just have been missed."""
         if now >= self._force_at:
-            self._send(Force.HARD, now)
+            self._send(Force.HARD, now, self._members())
             self._force_at = now + _REPEAT
 
     @property
@@ -67,11 +75,13 @@ class Ladder:
         """Whether insisting did not help."""
         return self.forced and now >= self._sent[Force.HARD][0] + INSIST
 
-    def _send(self, force: Force, now: float) -> None:
+    def _members(self) -> list[Member]:
         try:
-            members: list[Member] = self._child.members()
+            return self._child.members()
         except OSError:  # nobody can look; the leader's group can be reached all the same
-            members = []
+            return []
+
+    def _send(self, force: Force, now: float, members: list[Member]) -> None:
         alive = not self._child.exited()
         self._child.send(force, members)
         _, who = self._sent.setdefault(force, (now, set()))

@@ -32,7 +32,7 @@ CHUNK = 64 * 1024
 _PIPE = 1024 * 1024  # bytes; what an unprivileged process may ask for by default
 _SET_PIPE_SIZE = getattr(fcntl, "F_SETPIPE_SZ", None)
 _NO_EVENT = 0.01  # seconds between two looks where the system cannot tell of an exit
-_HERE = sys.platform == "linux"
+_LINUX = sys.platform == "linux"
 
 _unreaped: list[Popen[bytes]] = []  # leaders that SIGKILL did not end in time: reaped when they do
 
@@ -68,7 +68,7 @@ def start(command: Command, tree: str, cancel_fd: int = -1) -> PosixChild:
 
 def end_by_name(tree: str) -> None:
     """End all that carries the tree's name: for a start that was interrupted by an exception."""
-    everything = (procfs.ProcTree if _HERE else portable.PsutilTree)(-1, tree)
+    everything = (procfs.ProcTree if _LINUX else portable.PsutilTree)(-1, tree)
     deadline = time.monotonic() + INSIST
     unreaped: set[int] = set()
     while time.monotonic() < deadline:
@@ -131,8 +131,8 @@ class PosixChild:
         self._popen = popen
         self._ends = ends
         self._lost = self._reaped = False
-        self._tree: Tree = (procfs.ProcTree if _HERE else portable.PsutilTree)(self.pid, tree)
-        self._group_of = procfs.group_of if _HERE else portable.group_of
+        self._tree: Tree = (procfs.ProcTree if _LINUX else portable.PsutilTree)(self.pid, tree)
+        self._group_of = procfs.group_of if _LINUX else portable.group_of
         self._exit_fd = _exit_descriptor(self.pid)
         self._wakers = [fd for fd in (self._exit_fd, cancel) if fd >= 0]
         self._all, self._quiet = select.poll(), select.poll()
@@ -274,7 +274,7 @@ def _own_peak(maxrss: int) -> int | None:
     import resource
 
     ours = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    unit = 1024 if _HERE else 1
+    unit = 1024 if _LINUX else 1
     return maxrss * unit if maxrss > ours else None
 
 

@@ -18,7 +18,7 @@ NAP = 0.005  # seconds after a small read: 200 wakes a second are enough, 10,000
 _FIRST_NAP, _SHORTEST_NAP = 0.001, 0.0001
 _TURN = 1024 * 1024  # bytes read of a stream before time is looked at again
 _HURRIED = 0.02  # seconds between two looks at the caller's wish to stop now
-_SOON, _LATER = 0.002, 0.05  # seconds between two looks at what outlives the leader
+_SOON, _LATER = 0.002, 0.1  # seconds between two looks at what outlives the leader
 _EOF_PATIENCE = 0.1  # seconds for streams to end once the last known process is gone
 
 
@@ -98,9 +98,9 @@ class Run:
 
     # Reading
 
-    def _read(self, stream: str, limit: int = _TURN) -> int:
+    def _read(self, stream: str) -> int:
         size = 0
-        while size < limit:
+        while size < _TURN:
             data = self._child.read(stream)
             if not data:
                 break
@@ -167,14 +167,13 @@ class Run:
             self.ladder.climb(now)
             return
         reason = self._reason_to_stop(now)
-        if reason is None or (self._gone_at is None and self._child.exited()):
-            return  # it exited in this very moment: that counts, and the next turn sees it
-        if self._gone_at is None:
-            self.outcome = self.outcome or reason
-            self.stopped = True
-        if self._empty_at is None:
-            self.ladder.begin(now)
+        if reason is None or self._empty_at is not None:
+            return
+        runs = self._gone_at is None
+        if self.ladder.begin(now, leader=runs):
             self._look_at, self._look_interval = now, _SOON
+            if runs:
+                self.outcome, self.stopped = self.outcome or reason, True
 
     def _reason_to_stop(self, now: float) -> Outcome | None:
         """What the tree is to be stopped for now, as the outcome of a leader that still runs."""
@@ -198,7 +197,7 @@ class Run:
         due = [self.vigil.due() if self._gone_at is None else self._look_at]
         if self.ladder.begun:
             due += [self.ladder.due, now + _HURRIED]
-        elif self._empty_at is None:
+        else:
             due += [self._linger_ends(), *self._deadline]
         delivery = self._listener.due()
         if delivery is not None:
@@ -212,9 +211,7 @@ class Run:
     # Ending
 
     def _finish(self) -> None:
-        """What is still in the pipes (nobody known can write any more), and the leader's status."""
-        for name in self._child.streams():
-            self._read(name, 4 * _TURN)
+        """Nobody within reach can write any more: let all out, and take the leader's status."""
         for name, stream in self._streams.items():
             self._hear(name, stream.finish())
         self.held_open = self._child.streams()

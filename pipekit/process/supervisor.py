@@ -1,8 +1,9 @@
 """ProcessSupervisor: start a command, see it through with all its descendants, say what came of it.
 
 Knows no stage and no run. What holds where: on Linux all of it, for every process that stays in
-the command's session or keeps its environment; macOS and Windows have their own files behind the
-same interface, which are not exercised.
+the command's session or keeps its environment, as long as this process itself lives (if it is
+killed, its commands run on). macOS and Windows have their own files behind the same interface,
+which are not exercised.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from pipekit.errors import DefinitionError
 from pipekit.model.command import Command, Outcome, ProcessResult, StreamResult
 from pipekit.process import verdict
 from pipekit.process.cancel import Cancel
+from pipekit.process.child import Child
 from pipekit.process.listener import OnLines
 from pipekit.process.run import Run
 from pipekit.process.spawn import SpawnError
@@ -33,8 +35,8 @@ class ProcessSupervisor:
     """Runs commands, each to the end of its whole process tree; may be used by many threads.
 
     `spool_dir`: the folder for output files, made when there is output; None keeps only the tails.
-    `hold_fds`: descriptors for the guardian to keep open as long as anything of a command runs,
-    and that no command gets: a run's lock.
+    `hold_fds`: descriptors that are to outlive this process with its commands (a run's lock), and
+    that no command gets; so far they are only kept from the commands.
     """
 
     def __init__(self, spool_dir: Path | None = None, hold_fds: Iterable[int] = ()) -> None:
@@ -67,13 +69,9 @@ class ProcessSupervisor:
             return _unstarted(Outcome.CANCELLED, "cancelled before it was started", started)
         oom_kills = _oom_kills()
         try:
-            run = _start(command, streams, on_lines, cancel)
+            run = _see_through(command, streams, on_lines, cancel)
         except SpawnError as error:
             return _unstarted(Outcome.SPAWN_FAILED, _redacted(str(error), command), started)
-        try:
-            run.supervise()
-        finally:
-            run.close()
         result = _result(command, run, streams, oom=_oom_kills() > oom_kills)
         return evolve(result, started=started, duration=run.now())
 
@@ -98,28 +96,45 @@ def _unstarted(outcome: Outcome, reason: str, started: float) -> ProcessResult:
     return ProcessResult(outcome=outcome, reason=reason, started=started)
 
 
-def _start(
+def _see_through(
     command: Command,
     streams: dict[str, OutputStream],
     on_lines: OnLines | None,
     cancel: Cancel | None,
 ) -> Run:
-    """A running command; or SpawnError; or an interrupt, with the tree ended that it cut off."""
+    """A finished run; or SpawnError; or an interrupt, with the tree ended that it cut off."""
     tree = f"{os.getpid()}.{next(_numbers)}.{os.urandom(6).hex()}"
-    if sys.platform == "win32":
-        from pipekit.process import windows
-
-        return Run(command, windows.start(command, tree, cancel), streams, on_lines, cancel)
-    from pipekit.process import posix
-
+    run = None
     try:
-        child = posix.start(command, tree, cancel.fileno() if cancel is not None else -1)
-        return Run(command, child, streams, on_lines, cancel)
+        run = Run(command, _start(command, tree, cancel), streams, on_lines, cancel)
+        run.supervise()
     except SpawnError:
         raise
     except BaseException:
-        posix.end_by_name(tree)
+        if run is None:
+            _end_by_name(tree)
         raise
+    finally:
+        if run is not None:
+            run.close()
+    return run
+
+
+def _start(command: Command, tree: str, cancel: Cancel | None) -> Child:
+    if sys.platform == "win32":
+        from pipekit.process import windows
+
+        return windows.start(command, tree, cancel)
+    from pipekit.process import posix
+
+    return posix.start(command, tree, cancel.fileno() if cancel is not None else -1)
+
+
+def _end_by_name(tree: str) -> None:
+    if sys.platform != "win32":  # there the job ends with its last handle
+        from pipekit.process import posix
+
+        posix.end_by_name(tree)
 
 
 def _result(
@@ -162,7 +177,8 @@ def _warnings(run: Run, streams: dict[str, OutputStream]) -> list[str]:
         found.append("some of its processes could not be ended: see `escaped`")
     elif run.held_open:
         names = " and ".join(run.held_open)
-        found.append(f"{names} is still held open by a process that cannot be found")
+        verb = "are" if len(run.held_open) > 1 else "is"
+        found.append(f"{names} {verb} still held open by a process out of reach")
     if run.blind is not None:
         found.append(f"could not look for processes that outlived it: {run.blind}")
     for name, stream in streams.items():

@@ -179,6 +179,14 @@ def way_daemon(*how):
         forever()
 
 
+def way_scrubbed_daemon(seconds):
+    """A daemon that left the session and dropped the environment, and holds our output."""
+    if leave_session():
+        os.execve("/bin/sleep", ["sleep", seconds], {})
+    os.wait()
+    os.write(1, b"x" * 10_000)
+
+
 def way_hopper():
     """A daemon that is a new process every millisecond, each time in a session of its own."""
     if leave_session():

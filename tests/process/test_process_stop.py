@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+import uuid
 
 import pytest
 
@@ -155,7 +156,7 @@ signal.signal(signal.SIGALRM, interrupt)
 command = Command(argv=sys.argv[3:], grace=0, linger=0.02, env={'LAB_MARK': sys.argv[1]})
 for number in range(int(sys.argv[2])):
     try:
-        signal.setitimer(signal.ITIMER_REAL, 0.001 + 0.0007 * number)
+        signal.setitimer(signal.ITIMER_REAL, 0.001 + 0.0014 * number)
         while True: ProcessSupervisor().execute(command)
     except Interrupted:
         print(number, flush=True)
@@ -163,17 +164,71 @@ for number in range(int(sys.argv[2])):
 """
 
 
+@pytest.mark.slow
 def test_exception_out_of_a_signal_handler_leaves_no_process(lab):
     """At many moments of a command's life, its start included; looked at after each."""
-    argv = [sys.executable, "-c", HOST + INTERRUPTED, lab.mark, "60"]
+    argv = [sys.executable, "-c", HOST + INTERRUPTED, lab.mark, "30"]
     orphan = lab.bad("orphan", 60, "stubborn").argv
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     with subprocess.Popen([*argv, *orphan], text=True, **pipes) as host:
-        for number in range(60):
+        for number in range(30):
             assert host.stdout.readline() == f"{number}\n"
             assert lab.gone_within(0)
             print(file=host.stdin, flush=True)
     assert host.returncode == 0
+
+
+AT_EVERY_CALL = """
+import os, pathlib, subprocess
+from pipekit.process import posix
+class Interrupted(Exception): pass
+command = Command(argv=["sh", "-c", "sleep 60 & exit 0"], grace=0, linger=0.01,
+                  env={'LAB_MARK': sys.argv[1]})
+calls = 0
+def interrupt_at(number):
+    global calls
+    calls = 0
+    def profile(frame, event, argument):
+        global calls
+        calls += 1
+        if calls == number:
+            raise Interrupted(f"{frame.f_code.co_filename}:{frame.f_lineno} {event}")
+    return profile
+def execute(number):
+    sys.setprofile(interrupt_at(number))
+    try:
+        ProcessSupervisor().execute(command)
+    except Interrupted as error:
+        return str(error)
+    finally:
+        sys.setprofile(None)
+def left():
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            if sys.argv[1].encode() in open(f"/proc/{pid}/environ", "rb").read():
+                yield int(pid)
+        except OSError:
+            pass
+own = os.getpid()
+execute(0)
+execute(0)
+total = calls
+for number in [*range(1, total, 1 + total // 150)]:
+    where = execute(number)
+    for pid in left():
+        print("left", where, flush=True)
+        os.kill(pid, 9)
+children = pathlib.Path(f"/proc/self/task/{own}/children").read_text().split()
+print(total > 300, len(children) <= 1)
+"""
+
+
+@pytest.mark.slow
+def test_exception_at_any_call_leaves_no_process():
+    """Interrupted at 150 places spread over all that one command takes, from start to end."""
+    argv = [sys.executable, "-c", HOST + AT_EVERY_CALL, uuid.uuid4().hex, "0", "true"]
+    done = subprocess.run(argv, capture_output=True, text=True, check=True)
+    assert done.stdout == "True True\n"
 
 
 def test_cancel_may_be_closed_twice_and_set_after():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import os
 import re
 from itertools import pairwise
 
@@ -150,3 +151,14 @@ def test_spool_that_fails_stays_a_beginning_without_a_hole(tmp_path):
     spool.close()
     assert (spool.dropped, spool.kept) == (13, False)
     assert not (tmp_path / "folder").exists()
+
+
+def test_short_writes_lose_nothing(tmp_path, monkeypatch):
+    """A full disk and a signal both make a write stop early; only the first is an error."""
+    write = os.write
+    monkeypatch.setattr(os, "write", lambda descriptor, data: write(descriptor, data[:3]))
+    spool = Spool(tmp_path / "spool")
+    spool.write(b"0123456789")
+    spool.close()
+    assert (tmp_path / "spool").read_bytes() == b"0123456789"
+    assert spool.dropped == 0
