@@ -128,7 +128,9 @@ class PathsConfig:
         "Where the stages' files lie.", default=FOLDERS["data"], validator=inner_path
     )
     logs: str = setting(
-        "Where journals, logs and reports are written.", default=FOLDERS["logs"], validator=inner_path
+        "Where journals, logs and reports are written.",
+        default=FOLDERS["logs"],
+        validator=inner_path,
     )
     state: str = setting(
         "Where the ledger and the lock lie.", default=FOLDERS["state"], validator=inner_path

@@ -6,13 +6,15 @@ import json
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipekit.errors import StorageError
-from pipekit.model.command import ProcessResult
-from pipekit.model.run import Paths, PipelineReport
-from pipekit.model.stage import FileRecord, StagePlan, StageResult, TaskResult
-from pipekit.storage.files import write_atomically
+from pipekit.model.state import Paths
+
+if TYPE_CHECKING:
+    from pipekit.model.command import ProcessResult
+    from pipekit.model.run import PipelineReport
+    from pipekit.model.stage import FileRecord, StageResult, TaskResult
 
 SECRET = "***"  # noqa: S105  # what stands in the place of a secret
 _TAIL = 2000  # characters of a task's last output that the report repeats
@@ -47,6 +49,8 @@ class AuditReporter:
         self, report: PipelineReport, context: Mapping[str, Any], secrets: Iterable[str] = ()
     ) -> Path:
         """Write the report: what came of the run, and the context it ran in. Raises OSError."""
+        from pipekit.storage.files import write_atomically  # who only reads needs no files
+
         hidden = [secret for secret in secrets if secret]
         content = {
             "v": 1,
@@ -75,13 +79,13 @@ def stamp(moment: float) -> str:
 
 def iso(moment: float) -> str:
     """Local time with the zone's offset, ISO 8601, milliseconds."""
-    import datetime
+    import datetime as dt
 
-    return datetime.datetime.fromtimestamp(moment).astimezone().isoformat(timespec="milliseconds")
+    return dt.datetime.fromtimestamp(moment).astimezone().isoformat(timespec="milliseconds")
 
 
 def _stage(result: StageResult) -> dict[str, Any]:
-    plan = result.plan if result.plan is not None else StagePlan(reason="")
+    plan = result.plan
     return {
         "stage": result.stage,
         "status": result.status,
@@ -92,12 +96,11 @@ def _stage(result: StageResult) -> dict[str, Any]:
         "started": iso(result.started) if result.started else None,
         "duration": round(result.duration, 3),
         "warnings": list(result.warnings),
-        "inputs": [{"path": i.path, "why": i.why} for i in plan.inputs],
-        "waiting": list(plan.waiting),
-        "rejected_before": [
-            {"path": c.path, "reason": c.reason, "run": c.run}
-            for c in plan.rejected
-        ],
+        "inputs": [] if plan is None else [{"path": i.path, "why": i.why} for i in plan.inputs],
+        "waiting": [] if plan is None else list(plan.waiting),
+        "rejected_before": []
+        if plan is None
+        else [{"path": c.path, "reason": c.reason, "run": c.run} for c in plan.rejected],
         "tasks": [_task(task) for task in result.tasks],
     }
 
