@@ -81,9 +81,12 @@ class Plugins:
                 return f"stage {name!r} is configured, but its plugin {origin} is disabled"
         close = _near(name, self.stages)
         if close:
-            return f"stage {name!r} is configured, but no plugin offers it; did you mean {close[0]!r}?"
-        remedy = f"install it (for example `pip install pipekit-{name.replace('_', '-')}`)"
-        text = f"stage {name!r} is configured, but no installed plugin offers it: {remedy} or take it out of `stages`"
+            hint = f"did you mean {close[0]!r}?"
+            return f"stage {name!r} is configured, but no plugin offers it; {hint}"
+        text = (
+            f"stage {name!r} is configured, but no installed plugin offers it: install it (for "
+            f"example `pip install pipekit-{name.replace('_', '-')}`) or take it out of `stages`"
+        )
         if self.broken:
             text += f"; these plugins are broken: {'; '.join(map(str, self.broken))}"
         return text
@@ -149,7 +152,8 @@ def _offered(origin: EntryPoint) -> list[Record]:
     records = []
     for hook, (kind, name) in _HOOKS.items():
         for implementation in getattr(manager.hook, hook).get_hookimpls():
-            records += [Record(name, s, origin) for s in _called(hook, implementation.function, kind)]
+            specs = _called(hook, implementation.function, kind)
+            records += [Record(name, spec, origin) for spec in specs]
     return records
 
 

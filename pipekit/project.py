@@ -76,7 +76,8 @@ def open_project(configuration: config.Configuration, no_plugins: bool = False) 
         )
     found.require_stages(configuration.pipeline.stages)
     problems: list[str] = []
-    stages = [_stage(configuration, found, name, problems) for name in configuration.pipeline.stages]
+    names = configuration.pipeline.stages
+    stages = [_stage(configuration, found, name, problems) for name in names]
     policies = _chosen(configuration, "lifecycle", found.policies, configuration.policies, problems)
     sink_names = configuration.sinks or DEFAULT_SINKS
     sinks = _chosen(configuration, "sinks", found.sinks, sink_names, problems)
@@ -99,9 +100,7 @@ def _stage(
 ) -> Stage:
     broken = found.broken_stage(name)
     if name not in found.stages:
-        return Stage(
-            name=name, spec=None, version="", settings=None, after={}, problem=str(broken)
-        )
+        return Stage(name=name, spec=None, version="", settings=None, after={}, problem=str(broken))
     record = found.stages[name]
     spec: StageSpec = record.spec
     configured = configuration.stages[name].after

@@ -10,7 +10,7 @@ RESERVED_NAMES = frozenset({"pipeline", "lifecycle", "sink", "plugin"})
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 
-def checked_name(_instance: object, attribute: object, value: str) -> None:
+def checked_name(_instance: object, _attribute: object, value: str) -> None:
     """An attrs validator: names are `[a-z][a-z0-9_]*` and none of the reserved ones."""
     if not isinstance(value, str) or not _NAME.fullmatch(value):
         raise DefinitionError(

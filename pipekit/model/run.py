@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Protocol
@@ -12,8 +12,8 @@ from attrs import field, frozen
 from pipekit.model.file import Consumption, FileStat, Pending, Published
 from pipekit.model.record import Record
 from pipekit.model.stage import RAN, StageResult, StageStatus
-from pipekit.model.state import Paths as Paths
-from pipekit.model.state import PipelineStatus as PipelineStatus
+from pipekit.model.state import Paths as Paths  # noqa: PLC0414  # part of a run's nouns, too
+from pipekit.model.state import PipelineStatus as PipelineStatus  # noqa: PLC0414  # the same
 
 
 def pipeline_status(stages: Iterable[StageStatus]) -> PipelineStatus:
@@ -34,15 +34,19 @@ def pipeline_status(stages: Iterable[StageStatus]) -> PipelineStatus:
 class StageView(Protocol):
     """The ledger and the files as one stage may see them: read-only (RunContext hands it on)."""
 
-    def files(self, patterns: tuple[str, ...]) -> list[FileStat]: ...
+    def files(self, patterns: tuple[str, ...]) -> list[FileStat]:
+        """See RunContext.files."""
 
     def pending(
         self, files: Iterable[FileStat], settings: object | None, *, growing: bool, force: bool
-    ) -> Pending: ...
+    ) -> Pending:
+        """See RunContext.pending."""
 
-    def consumed(self) -> Mapping[str, Consumption]: ...
+    def consumed(self) -> Mapping[str, Consumption]:
+        """See RunContext.consumed."""
 
-    def published(self, stage: str) -> tuple[Published, ...]: ...
+    def published(self, stage: str) -> tuple[Published, ...]:
+        """See RunContext.published."""
 
 
 @frozen(kw_only=True, eq=False, repr=False)
@@ -63,7 +67,7 @@ class RunContext(Record):
     workers: int = 1
     force: bool = False
     rebuild: bool = False
-    dates: tuple[datetime.date, datetime.date] | None = None
+    dates: tuple[dt.date, dt.date] | None = None
     view: StageView = field(repr=False)
 
     @property

@@ -51,9 +51,9 @@ class Journal:
 
 
 def _line(record: Mapping[str, Any]) -> bytes:
-    """A record as strict JSON, whatever stands in it.
+    r"""A record as strict JSON, whatever stands in it.
 
-    What no text encoding holds (file names that are no text) becomes a `\\udcXX` escape, which JSON
+    What no text encoding holds (file names that are no text) becomes a `\udcXX` escape, which JSON
     knows; what JSON does not know becomes text.
     """
     try:

@@ -183,7 +183,7 @@ class StageContract(Contract):
     def test_planning_is_possible_in_a_folder_that_cannot_be_written(self, project: Path) -> None:
         """Also what a plan would write and remove again is a change."""
         folders = [project, *(path for path in project.rglob("*") if path.is_dir())]
-        if os.name == "nt" or os.geteuid() == 0:
+        if sys.platform == "win32" or os.geteuid() == 0:
             pytest.skip("this system or user can write everywhere")
         for folder in folders:
             folder.chmod(0o555)

@@ -117,7 +117,8 @@ def test_deny_allow_the_variable_and_no_plugins_switch_plugins_off(good):
 def test_commands_of_plugins_are_listed_without_import_and_run_when_called(good):
     good.plugin(
         "shout",
-        "import click\nopen('imported', 'w')\n@click.command()\ndef shout():\n    click.echo('HEY')\n",
+        "import click\nopen('imported', 'w')\n"
+        "@click.command()\ndef shout():\n    click.echo('HEY')\n",
         group="pipekit.commands",
     )
     point = next(good.site.glob("shout-*.dist-info")) / "entry_points.txt"

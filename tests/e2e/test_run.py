@@ -177,7 +177,8 @@ def test_a_program_that_fails_is_a_failure_with_its_last_words(project):
 def test_success_is_not_believed_when_a_reported_file_is_not_there(project):
     lie = """
 import json, os
-line = json.dumps({"verb": "wrote", "path": "data/ghost", "fingerprint": "", "signature": [1,2,3,4,5]})
+fields = {"path": "data/ghost", "fingerprint": "", "signature": [1, 2, 3, 4, 5]}
+line = json.dumps({"verb": "wrote", **fields})
 open(os.environ["PIPEKIT_REPORT"], "a").write(line + "\\n")
 """
     script = f"{sys.executable} -c '{lie}'"
