@@ -1,0 +1,199 @@
+"""FileManager finds what a pattern names and nothing else, and tells what is settled."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+
+from pipekit.errors import UsageError
+from pipekit.storage.files import FileManager, write_atomically
+
+
+def paths(files, *patterns):
+    return [file.path for file in files.files(patterns)]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "expected"),
+    [
+        ("data/*.csv", ["data/a.csv", "data/b.csv"]),
+        ("data/**/*.csv", ["data/a.csv", "data/b.csv", "data/x/c.csv", "data/x/y/d.csv"]),
+        ("data/**", ["data/a.csv", "data/b.csv", "data/x/c.csv", "data/x/e.txt", "data/x/y/d.csv"]),
+        ("data/*/*.csv", ["data/x/c.csv"]),
+        ("data/**/y/*", ["data/x/y/d.csv"]),
+        ("data/?.csv", ["data/a.csv", "data/b.csv"]),
+        ("data/[ab].csv", ["data/a.csv", "data/b.csv"]),
+        ("data/[!a].csv", ["data/b.csv"]),
+        ("data/a.csv", ["data/a.csv"]),
+        ("./data/../data/a.csv", ["data/a.csv"]),
+        ("data/*.CSV", []),
+        ("nothing/**", []),
+    ],
+)
+def test_a_pattern_names_exactly_these_files_sorted(files, put, pattern, expected):
+    for path in ("x/y/d.csv", "b.csv", "x/e.txt", "a.csv", "x/c.csv"):
+        put(f"data/{path}")
+    assert paths(files, pattern) == expected
+
+
+def test_no_wildcard_enters_or_names_what_starts_with_a_dot(files, put):
+    for path in (".hidden/a.csv", "data/.trash/b.csv", "data/.c.csv", "data/d.csv"):
+        put(path)
+    assert paths(files, "**", "*/**", "data/*", "data/**/*.csv") == ["data/d.csv"]
+
+
+def test_a_character_class_never_crosses_a_folder(files, put):
+    put("data/a/c.csv")
+    put("data/a-c.csv")
+    assert paths(files, "data/a[!b]c.csv", "data/a[--0]c.csv", "data/a[^b]c.csv") == ["data/a-c.csv"]
+
+
+def test_characters_that_mean_something_elsewhere_mean_themselves(files, put):
+    for name in ("a+b (1).csv", "a.b", "axb", "new\nline.csv"):
+        put(f"data/{name}")
+    assert paths(files, "data/a+b (1).csv") == ["data/a+b (1).csv"]
+    assert paths(files, "data/a.b") == ["data/a.b"]
+    assert "data/new\nline.csv" in paths(files, "data/**")
+
+
+def test_a_file_that_two_patterns_name_comes_once(files, put):
+    put("data/a.csv")
+    assert paths(files, "data/*", "data/a.*", "**/*.csv") == ["data/a.csv"]
+
+
+def test_links_to_files_are_followed_and_links_to_folders_are_not_entered(files, put, tmp_path):
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "far.csv").write_text("far")
+    put("data/near.csv")
+    (files.root / "data/link.csv").symlink_to(outside / "far.csv")
+    (files.root / "data/folder").symlink_to(outside)
+    (files.root / "data/loop").symlink_to(files.root / "data")
+    (files.root / "data/dangling.csv").symlink_to(outside / "gone.csv")
+    assert paths(files, "data/**") == ["data/link.csv", "data/near.csv"]
+
+
+def test_what_is_no_regular_file_is_not_found(files, put):
+    put("data/a.csv")
+    os.mkfifo(files.root / "data/pipe.csv")
+    (files.root / "data/folder.csv").mkdir()
+    assert paths(files, "data/*.csv") == ["data/a.csv"]
+    assert files.stat("data/pipe.csv") is None
+    assert files.stat("data/folder.csv") is None
+    assert files.stat("data/no\0name") is None
+
+
+@pytest.mark.parametrize("pattern", ["/etc/*", "../*", "data/../../*", "", ".", ".."])
+def test_a_pattern_cannot_leave_the_root(files, pattern):
+    with pytest.raises(UsageError, match="below the project's folder"):
+        files.files([pattern])
+
+
+def test_a_pattern_that_makes_no_sense_is_refused_in_its_own_words(files):
+    with pytest.raises(UsageError, match=r"data/\[z-a\]"):
+        files.files(["data/[z-a]"])
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="takes another user's rights, which only root can")
+def test_a_folder_that_may_not_be_read_is_an_error_and_not_empty(files, put):
+    put("data/raw/a.csv")
+    put("data/open/b.csv")
+    (files.root / "data/raw").chmod(0)
+    code = (
+        "import os, sys; from pathlib import Path;"
+        "from pipekit.storage.files import FileManager; os.setuid(65534);"
+        "files = FileManager(Path(sys.argv[1]));"
+        "print([f.path for f in files.files(['data/**'])]);"
+        "files.files(['data/raw/*'])"
+    )
+    for folder in (files.root, *files.root.parents[:3]):
+        folder.chmod(0o755)
+    done = subprocess.run(
+        [sys.executable, "-c", code, files.root], capture_output=True, text=True, check=False
+    )
+    assert done.stdout == "['data/open/b.csv']\n"
+    assert "PermissionError" in done.stderr
+
+
+# --- settled --------------------------------------------------------------------------------
+
+
+def test_a_file_is_settled_when_it_has_not_changed_for_the_quiet_time(files, put):
+    files.quiet_seconds = 2
+    file = files.stat(put("a"))
+    changed = file.ctime_ns / 1e9
+    assert not files.settled(file, changed + 1.9)
+    assert files.settled(file, changed + 2.1)
+
+
+def test_a_copy_with_an_old_modification_time_is_not_settled(files, put):
+    files.quiet_seconds = 2
+    file = files.stat(put("a", age=1e6))
+    assert not files.settled(file)
+
+
+def test_a_file_from_the_future_is_settled_when_two_looks_agree(files, put):
+    files.quiet_seconds = 2
+    put("a", age=-3600)
+    now = time.time()
+    assert not files.settled(files.stat("a"), now)
+    assert not files.settled(files.stat("a"), now + 1)
+    assert files.settled(files.stat("a"), now + 2.1)
+    put("a", "more", age=-3600)
+    assert not files.settled(files.stat("a"), now + 3)
+    assert not files.settled(files.stat("a"), now + 4)
+    assert files.settled(files.stat("a"), now + 5.1)
+
+
+def test_the_wait_is_for_the_youngest_file_and_never_longer_than_the_quiet_time(files, put):
+    files.quiet_seconds = 2
+    put("old")
+    put("future", age=-3600)
+    changed = files.stat("old").ctime_ns / 1e9
+    assert files.seconds_until_settled(["old"], changed + 0.5) == pytest.approx(1.5, abs=0.01)
+    assert files.seconds_until_settled(["old", "future"], changed) == 2
+    assert files.seconds_until_settled(["old"], changed + 9) == 0
+    assert files.seconds_until_settled(["gone"]) == 0
+
+
+def test_paths_are_relative_to_the_root_where_they_lie_below_it(files, tmp_path):
+    assert files.relative("data/./x/../a") == "data/a"
+    assert files.relative(str(files.root / "data/a")) == "data/a"
+    assert files.relative("../a") == str(tmp_path / "a")
+
+
+# --- atomic writing ----------------------------------------------------------------------------
+
+
+def test_a_write_that_fails_leaves_the_old_file_and_no_other(tmp_path):
+    target = tmp_path / "report.json"
+    write_atomically(target, b"old")
+    with pytest.raises(TypeError):
+        write_atomically(target, "text is no bytes")
+    assert target.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_reader_sees_all_of_the_old_or_all_of_the_new(tmp_path):
+    target = tmp_path / "deep/report.json"
+    write_atomically(target, b"a" * 200_000)
+    code = (
+        "import sys; from pathlib import Path;"
+        "from pipekit.storage.files import write_atomically;"
+        "[write_atomically(Path(sys.argv[1]), b * 200_000) for b in (b'a', b'b') * 40]"
+    )
+    writer = subprocess.Popen([sys.executable, "-c", code, target])
+    while writer.poll() is None:
+        seen = target.read_bytes()
+        assert seen in (b"a" * 200_000, b"b" * 200_000)
+    assert writer.returncode == 0
+
+
+def test_a_manager_of_a_root_that_is_a_link_finds_its_files(put, files, tmp_path):
+    put("data/a.csv")
+    (tmp_path / "link").symlink_to(files.root)
+    assert paths(FileManager(tmp_path / "link"), "data/*") == ["data/a.csv"]

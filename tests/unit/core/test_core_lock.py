@@ -1,0 +1,160 @@
+"""The run lock: one holder, never stolen, never stale, and its life is that of the processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from pipekit.errors import LockHeldError, StorageError
+from pipekit.storage.lock import RunLock, process_start
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from pipekit.storage.lock import RunLock
+with RunLock(Path(sys.argv[1]), "run-of-the-child"):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def child(tmp_path):
+    """Another process that holds the lock until its stdin is closed."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLD, tmp_path],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout.readline() == "held\n"
+    yield process
+    process.kill()
+    process.communicate()
+
+
+def test_a_second_holder_is_refused_with_the_first_one_named(tmp_path, child):
+    with pytest.raises(LockHeldError, match=f"run-of-the-child .*process {child.pid}"):
+        RunLock(tmp_path, "second").__enter__()
+    assert RunLock(tmp_path, "").held()
+
+
+def test_within_one_process_too_there_is_one_holder(tmp_path):
+    with RunLock(tmp_path, "one"), pytest.raises(LockHeldError), RunLock(tmp_path, "two"):
+        pass
+
+
+def test_the_lock_is_free_after_its_holder_has_ended_or_was_killed(tmp_path, child):
+    child.kill()
+    child.wait()
+    with RunLock(tmp_path, "next") as lock:
+        assert lock.holder().run_id == "next"
+        assert lock.holder().alive
+    assert not RunLock(tmp_path, "").held()
+
+
+def test_a_duplicate_of_the_descriptor_keeps_it_when_the_holder_has_closed_its_own(tmp_path):
+    with RunLock(tmp_path, "parent") as lock:
+        heir = subprocess.Popen(
+            [sys.executable, "-c", "import sys; sys.stdin.read()"],
+            stdin=subprocess.PIPE,
+            pass_fds=(lock.descriptor,),
+        )
+    assert RunLock(tmp_path, "").held()
+    heir.communicate()
+    assert not RunLock(tmp_path, "").held()
+
+
+def test_what_a_vanished_holder_left_is_named_as_such(tmp_path):
+    """The holder is gone, an heir of its descriptor lives on."""
+    code = HOLD.replace(
+        "sys.stdin.read()",
+        "import subprocess; p = subprocess.Popen(['sleep', '60'], pass_fds=(lock.descriptor,),"
+        " stdout=subprocess.DEVNULL); print(p.pid, flush=True); sys.stdin.read()",
+    ).replace('child"):', 'child") as lock:')
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, tmp_path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout.readline() == "held\n"
+    heir = int(process.stdout.readline())
+    process.kill()
+    process.communicate()
+    try:
+        with pytest.raises(LockHeldError, match="ending what run run-of-the-child left"):
+            RunLock(tmp_path, "next").__enter__()
+    finally:
+        os.kill(heir, 9)
+
+
+@pytest.mark.parametrize(
+    "side_file", ["", "{", "null", "[]", "5", '{"pid": 1}', '{"pid": "x", "start": null}', "\0\xff"]
+)
+def test_a_damaged_side_file_hides_only_the_name(tmp_path, child, side_file):
+    (tmp_path / "lock.json").write_bytes(side_file.encode("latin-1"))
+    with pytest.raises(LockHeldError, match="another run holds the lock"):
+        RunLock(tmp_path, "second").__enter__()
+
+
+def test_a_holder_on_another_machine_is_not_taken_for_dead(tmp_path, child):
+    path = tmp_path / "lock.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "pid": 2**30, "host": "elsewhere"}))
+    with pytest.raises(LockHeldError, match="holds the lock .* on elsewhere"):
+        RunLock(tmp_path, "second").__enter__()
+
+
+def test_a_process_id_that_was_given_away_again_is_not_its_holder(tmp_path, child):
+    path = tmp_path / "lock.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "start": 1}))
+    with pytest.raises(LockHeldError, match="is gone"):
+        RunLock(tmp_path, "second").__enter__()
+
+
+def test_looking_whether_it_is_held_refuses_no_run(tmp_path):
+    """A status command that polls must not make the scheduler's run exit 75."""
+    over = threading.Event()
+    looker = RunLock(tmp_path, "")
+
+    def look():
+        while not over.is_set():
+            looker.held()
+            time.sleep(0.001)
+
+    with RunLock(tmp_path, "first"):
+        pass
+    thread = threading.Thread(target=look)
+    thread.start()
+    try:
+        deadline = time.monotonic() + 2
+        while time.monotonic() < deadline:
+            with RunLock(tmp_path, "run"):
+                pass
+    finally:
+        over.set()
+        thread.join()
+
+
+def test_the_descriptor_is_to_be_had_only_while_it_is_held(tmp_path):
+    lock = RunLock(tmp_path, "run")
+    with pytest.raises(StorageError, match="not held"):
+        _ = lock.descriptor
+    with lock:
+        assert lock.descriptor >= 0
+
+
+def test_a_state_folder_that_cannot_be_made_is_said(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StorageError, match="check the folder's rights"):
+        RunLock(tmp_path / "file/state", "run").__enter__()
+
+
+def test_the_start_of_a_process_tells_it_from_a_dead_one(child):
+    assert process_start(os.getpid()) == process_start(os.getpid()) > 0
+    child.kill()
+    child.wait()
+    assert process_start(child.pid) == 0
