@@ -137,7 +137,8 @@ class _LiveTable:
             self._stages[stage] = _Row()
             self._stages[stage].text = event.msg
         elif event.event in _SHOWN:
-            self._stages.setdefault(stage, _Row()).end(event.event, event.msg.partition(": ")[2])
+            text = event.msg.partition(": ")[2].removeprefix(f"{event.event}, ")
+            self._stages.setdefault(stage, _Row()).end(event.event, text)
         elif "unit" in data or event.event == "progress":
             self._unit(stage, str(data.get("unit") or data.get("task")), event.event, data)
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pipekit.cli.common import coloured, json_option, open_project, print_json, set_option
-from pipekit.errors import EXIT_INTERRUPTED, EXIT_TERMINATED, UsageError
+from pipekit.errors import EXIT_HANGUP, EXIT_INTERRUPTED, EXIT_TERMINATED, UsageError
 
 if TYPE_CHECKING:
     from pipekit.model.run import PipelineReport
@@ -100,8 +100,10 @@ def _dates(text: str) -> tuple[dt.date, dt.date]:
 
 @contextmanager
 def _signals(orchestrator: PipelineOrchestrator) -> Iterator[None]:
-    """The first Ctrl-C or SIGTERM asks politely, the second at once."""
+    """The first Ctrl-C, SIGTERM or closing of the terminal asks politely, the second at once."""
     codes = {signal.SIGINT: EXIT_INTERRUPTED, signal.SIGTERM: EXIT_TERMINATED}
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        codes[signal.SIGHUP] = EXIT_HANGUP  # ignored under nohup, and then left so
 
     def stop(number: int, _frame: FrameType | None) -> None:
         again = orchestrator.cancel.is_set()
@@ -146,6 +148,7 @@ def print_summary(report: PipelineReport) -> None:
     """A line a stage and a line for the run on stdout, then what went wrong and how to go on."""
     for result in report.stages:
         _, _, rest = str(result).partition(": ")
+        rest = rest.removeprefix(f"{result.status}, ")  # it stands in front already
         click.echo(f"{coloured(result.status):<10} {result.stage}: {rest}")
         if result.error:
             for line in result.error.splitlines():

@@ -67,7 +67,10 @@ def _latest(runs: list[PipelineState], stage: str) -> dict[str, Any] | None:
 
 
 def _record(
-    holder: Any, runs: list[PipelineState], latest: dict[str, Any], rejected: dict[str, list[Rejection]]
+    holder: Any,
+    runs: list[PipelineState],
+    latest: dict[str, Any],
+    rejected: dict[str, list[Rejection]],
 ) -> dict[str, Any]:
     return {
         "running": holder.run_id if holder else None,

@@ -233,14 +233,15 @@ def test_a_second_run_exits_75_at_once_and_names_the_holder(project, eventually)
     assert project.events()[-1]["event"] == "cancelled"
 
 
-def test_sigterm_stops_the_run_with_143(project, eventually):
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_sigterm_and_a_closed_terminal_stop_the_run_politely(project, eventually, number, code):
     project.plugin("slow", shell_stage("slow", "sleep 60"))
     project.config('[pipeline]\nstages = ["slow"]\n[stages.slow]\ngrace = "1s"')
     run = project.start("run")
     eventually(lambda: "task_start" in _journal(project), 20)
-    run.send_signal(signal.SIGTERM)
+    run.send_signal(number)
     run.communicate(timeout=20)
-    assert run.returncode == 143
+    assert run.returncode == code
     assert project.report()["stages"][0]["status"] == "cancelled"
 
 
