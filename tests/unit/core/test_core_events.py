@@ -1,0 +1,190 @@
+"""Events: numbered without gaps from any thread, journal first, and no sink changes a run."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from pipekit import events
+from pipekit.events import EventLogger
+from pipekit.model.event import EventSink, SinkContext
+from pipekit.storage.journal import Journal, read_journal
+from pipekit.storage.runlog import RunLog
+
+
+@pytest.fixture
+def logger(tmp_path):
+    opened = EventLogger("run", Journal(tmp_path / "j.jsonl"), RunLog(tmp_path / "run.log"))
+    opened.path = tmp_path / "j.jsonl"
+    return opened
+
+
+@pytest.fixture
+def sink(logger, tmp_path):
+    """Open a sink made of two functions; returns the list of events that it got."""
+
+    def open_sink(name="mine", emit=None, at_open=None, at_close=None):
+        seen = []
+
+        @contextmanager
+        def opened(context, settings):
+            if at_open:
+                at_open()
+            yield emit or seen.append
+            if at_close:
+                at_close()
+
+        context = SinkContext(run_id="run", root=tmp_path, logs=tmp_path)
+        logger.open_sink(EventSink(name, opened), None, context)
+        return seen
+
+    return open_sink
+
+
+def fail(*_):
+    raise RuntimeError("broken inside")
+
+
+def leave(*_):
+    raise SystemExit("I quit")
+
+
+def block(*_):
+    threading.Event().wait(3600)
+
+
+def test_events_of_many_threads_are_numbered_in_the_order_of_the_journal(logger, sink):
+    seen = sink()
+
+    def talk(name):
+        for n in range(200):
+            logger.emit(name, "metric", str(n), n=n)
+
+    threads = [threading.Thread(target=talk, args=(f"s{i}",)) for i in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    logger.close()
+    records = list(read_journal(logger.path))
+    assert [record["seq"] for record in records] == list(range(1, 1601))
+    assert [event.seq for event in seen] == list(range(1, 1601))
+    for name in ("s0", "s7"):
+        assert [r["data"]["n"] for r in records if r["stage"] == name] == list(range(200))
+
+
+def test_an_event_has_exactly_the_fields_of_the_reference_and_the_zones_offset(logger):
+    logger.emit("stage", "start", "why", x=1)
+    logger.close()
+    (record,) = read_journal(logger.path)
+    assert list(record) == ["v", "run_id", "seq", "stage", "event", "timestamp", "msg", "data"]
+    assert record["timestamp"][-6] in "+-"
+    assert record["data"] == {"x": 1}
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"value": object()},
+        {"value": float("nan")},
+        {"value": Path("x")},
+        {"value": {(1, 2): 3}},
+        {"value": os.fsdecode(b"\xff")},
+        {"stage": "x", "event": "y", "msg": "z", "self": 1},
+    ],
+)
+def test_emit_never_raises_for_what_it_is_given(logger, data):
+    logger.emit("stage", "warning", os.fsdecode(b"name \xff"), **data)
+    logger.emit("pipeline", "success")
+    logger.close()
+    assert [record["seq"] for record in read_journal(logger.path)] == [1, 2]
+    assert logger.healthy
+
+
+def test_emit_does_not_raise_when_the_journal_can_no_longer_be_written(logger, tmp_path):
+    os.close(logger._journal._descriptor)
+    logger._journal._descriptor = os.open(logger.path, os.O_RDONLY)
+    logger.emit("pipeline", "success")
+    assert not logger.healthy
+    logger.close()
+    assert any("the journal is incomplete" in warning for warning in logger.warnings)
+
+
+@pytest.mark.parametrize("fault", [fail, leave])
+@pytest.mark.parametrize("where", ["at_open", "emit", "at_close"])
+def test_a_sink_that_raises_is_dropped_and_named_and_others_go_on(logger, sink, fault, where):
+    sink("sour", **{where: fault})
+    seen = sink("sweet")
+    for _ in range(3):
+        logger.emit("stage", "metric")
+        time.sleep(0.05)
+    logger.emit("pipeline", "success")
+    logger.close()
+    assert [event.event for event in seen if event.stage != "sink"] == ["metric"] * 3 + ["success"]
+    assert len([w for w in logger.warnings if "sink 'sour' was dropped" in w]) == 1
+    records = list(read_journal(logger.path))
+    assert records[-1]["event"] == "success"
+    dropped = [r for r in records if (r["stage"], r["event"]) == ("sink", "dropped")]
+    assert len(dropped) == (0 if where == "at_close" else 1)
+
+
+@pytest.mark.parametrize("where", ["at_open", "emit", "at_close"])
+def test_a_sink_that_blocks_costs_no_more_than_the_time_to_flush(logger, sink, where, monkeypatch):
+    monkeypatch.setattr(events, "FLUSH_SECONDS", 0.3)
+    for n in range(3):
+        sink(f"stuck{n}", **{where: block})
+    for _ in range(10):
+        logger.emit("stage", "metric")
+    started = time.monotonic()
+    logger.close()
+    assert time.monotonic() - started < 5  # 0.3 s for all of them together, and ample slack
+    assert len([w for w in logger.warnings if "did not finish in time" in w]) == 3
+
+
+def test_a_sink_that_lags_too_far_behind_is_dropped(logger, sink, monkeypatch):
+    monkeypatch.setattr(events, "QUEUE_SIZE", 20)
+    monkeypatch.setattr(events, "FLUSH_SECONDS", 0.1)
+    sink("slow", emit=block)
+    for _ in range(100):
+        logger.emit("stage", "metric")
+    logger.close()
+    assert any("events behind" in warning for warning in logger.warnings)
+    records = list(read_journal(logger.path))
+    assert [record["seq"] for record in records] == list(range(1, len(records) + 1))
+    assert sum(record["event"] == "metric" for record in records) == 100
+
+
+def test_nothing_follows_the_terminal_event_even_when_a_sink_breaks_on_it(logger, sink):
+    def on_the_last(event):
+        if event.event == "success":
+            raise RuntimeError("too late")
+
+    sink("late", emit=on_the_last)
+    logger.emit("stage", "start")
+    logger.report_dropped_sinks()
+    logger.emit("pipeline", "success")
+    logger.close()
+    assert [r["event"] for r in read_journal(logger.path)] == ["start", "success"]
+    assert any("too late" in warning for warning in logger.warnings)
+
+
+def test_the_log_for_people_has_a_line_for_each_event_but_progress(logger, tmp_path):
+    logger.emit("stage", "start", "3 new files")
+    logger.emit("stage", "progress", "")
+    logger.emit("stage", "success", "done")
+    logger.close()
+    lines = (tmp_path / "run.log").read_text().splitlines()
+    assert [line.split()[2] for line in lines] == ["start", "success"]
+
+
+def test_a_log_that_cannot_be_written_stops_nothing(tmp_path):
+    (tmp_path / "logs").write_text("in the way")
+    logger = EventLogger("run", Journal(tmp_path / "j.jsonl"), RunLog(tmp_path / "logs/run.log"))
+    logger.emit("pipeline", "success")
+    logger.close()
+    assert len(list(read_journal(tmp_path / "j.jsonl"))) == 1

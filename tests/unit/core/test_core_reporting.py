@@ -1,0 +1,216 @@
+"""What a process reports is read as it stands: nothing it writes can stop the run or deceive it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from pipekit.errors import DefinitionError
+from pipekit.model.stage import Watch
+from pipekit.reporting import Facts, ReportReader, Watcher
+
+
+def line(**fields):
+    return json.dumps(fields).encode() + b"\n"
+
+
+@pytest.fixture
+def reader(tmp_path):
+    return ReportReader(tmp_path / "t.report")
+
+
+def test_a_report_that_does_not_exist_yet_says_nothing(reader):
+    assert reader.poll() == []
+    assert not reader.damage
+
+
+def test_each_poll_gives_what_was_appended_since(reader):
+    reader.path.write_bytes(line(verb="a") + line(verb="b"))
+    assert [r["verb"] for r in reader.poll()] == ["a", "b"]
+    assert reader.poll() == []
+    with open(reader.path, "ab") as file:
+        file.write(line(verb="c"))
+    assert [r["verb"] for r in reader.poll()] == ["c"]
+
+
+def test_an_unfinished_line_waits_for_its_end_wherever_it_is_cut(reader):
+    whole = line(verb="metric", name="é", value=1)
+    seen = []
+    for byte in range(len(whole)):
+        with open(reader.path, "ab") as file:
+            file.write(whole[byte : byte + 1])
+        seen += reader.poll()
+    assert [r["name"] for r in seen] == ["é"]
+    assert not reader.damage
+
+
+def test_an_unfinished_last_line_is_ignored_and_harmless(reader):
+    reader.path.write_bytes(line(verb="a") + b'{"verb": "wro')
+    assert [r["verb"] for r in reader.poll()] == ["a"]
+    assert not reader.damage
+
+
+@pytest.mark.parametrize(
+    "torn", [b'{"verb": "wro', b"[]", b"null", b'{"no": "verb"}', b'{"verb": 5}', b"\xff\xfe", b"[" * 9000]
+)
+def test_a_whole_line_that_is_no_record_is_damage_and_the_rest_is_read(reader, torn):
+    reader.path.write_bytes(line(verb="a") + torn + b"\n" + line(verb="b"))
+    assert [r["verb"] for r in reader.poll()] == ["a", "b"]
+    assert "is no record" in reader.damage
+
+
+def test_empty_lines_are_no_damage(reader):
+    reader.path.write_bytes(b"\n" + line(verb="a") + b"\r\n")
+    assert [r["verb"] for r in reader.poll()] == ["a"]
+    assert not reader.damage
+
+
+def test_a_report_beyond_its_cap_is_read_no_further_and_said(tmp_path):
+    reader = ReportReader(tmp_path / "t.report", limit=1000)
+    reader.path.write_bytes(line(verb="a") * 50)
+    assert len(reader.poll()) == 50
+    with open(reader.path, "ab") as file:
+        file.write(line(verb="b") * 1000)
+    assert reader.poll() == []
+    assert "larger than 1000 bytes" in reader.damage
+    assert reader.poll() == []
+
+
+def test_a_report_that_cannot_be_read_is_damage(reader):
+    reader.path.mkdir()
+    assert reader.poll() == []
+    assert "cannot be read" in reader.damage
+
+
+WRITER = """
+import sys
+from pipekit.worker import report
+name = sys.argv[1]
+for n in range(200):
+    with report.unit(f"{name}-{n}"):
+        report.metric("n", n)
+        report.warning("x" * 5000)
+"""
+
+
+def test_several_processes_write_one_report_without_mixing(reader):
+    env = {**os.environ, "PIPEKIT_REPORT": str(reader.path)}
+    writers = [
+        subprocess.Popen([sys.executable, "-c", WRITER, name], env=env) for name in ("a", "b", "c")
+    ]
+    facts = Facts()
+    while any(writer.poll() is None for writer in writers):
+        for record in reader.poll():
+            facts.add(record)
+    for record in reader.poll():
+        facts.add(record)
+    assert not reader.damage
+    assert len(facts.units) == 600
+    assert all(facts.units.values())
+    assert facts.unit_metrics["b-199"] == {"n": 199}
+
+
+# --- facts --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        {"verb": "unit_end", "unit": "u", "status": "splendid"},
+        {"verb": "unit_end", "status": "success"},
+        {"verb": "unit_start", "unit": ["u"]},
+        {"verb": "unit_end", "unit": {"a": 1}, "status": "success"},
+        {"verb": "metric", "name": "n", "value": "many"},
+        {"verb": "metric", "name": "n", "value": float("nan")},
+        {"verb": "metric", "name": ["n"], "value": 1},
+        {"verb": "warning", "msg": 5},
+        {"verb": "progress", "unit": ["u"]},
+        {"verb": "wrote"},
+        {"verb": "wrote", "path": 5},
+        {"verb": "wrote", "path": ""},
+        {"verb": "wrote", "path": "a\0b"},
+        {"verb": "consumed", "path": os.fsdecode(b"\xff")},
+        {"verb": "wrote", "path": "a", "signature": [1, 2]},
+        {"verb": "wrote", "path": "a", "signature": 7},
+        {"verb": "wrote", "path": "a", "sources": [5]},
+        {"verb": "wrote", "path": "a", "detail": "text"},
+        {"verb": "rejected", "path": "a", "reason": 5},
+        {"verb": "consumed", "path": "a", "fingerprint": None},
+    ],
+)
+def test_a_line_of_the_wrong_form_is_named_and_counts_for_nothing(record):
+    facts = Facts()
+    assert not facts.add(record)
+    assert len(facts.warnings) == 1
+    assert "wrong form" in facts.warnings[0]
+    assert not facts.files
+    assert not facts.metrics
+
+
+def test_a_verb_of_a_later_version_is_no_fault():
+    facts = Facts()
+    assert facts.add({"verb": "sang"})
+    assert not facts.warnings
+
+
+def test_a_unit_is_unfinished_until_its_end_was_said_and_its_last_end_counts():
+    facts = Facts()
+    facts.add({"verb": "unit_start", "unit": "u"})
+    assert facts.units == {"u": None}
+    facts.add({"verb": "unit_end", "unit": "u", "status": "failure", "reason": "why"})
+    assert facts.units["u"].reason == "why"
+    facts.add({"verb": "unit_start", "unit": "u"})
+    assert facts.units["u"] is not None
+    facts.add({"verb": "unit_end", "unit": "u", "status": "success"})
+    assert facts.units["u"]
+
+
+def test_whatever_is_said_within_a_unit_makes_it_one_that_must_finish():
+    facts = Facts()
+    facts.add({"verb": "consumed", "unit": "u", "path": "a"})
+    assert facts.units == {"u": None}
+
+
+def test_metrics_are_kept_by_unit_and_the_last_value_counts():
+    facts = Facts()
+    for value in (1, 2):
+        facts.add({"verb": "metric", "unit": "u", "name": "rows", "value": value})
+        facts.add({"verb": "metric", "name": "rows", "value": value * 10})
+    assert facts.unit_metrics == {"u": {"rows": 2.0}}
+    assert facts.metrics == {"rows": 20.0}
+
+
+# --- programs that cannot be changed ----------------------------------------------------------
+
+
+def test_patterns_make_units_and_metrics_of_lines_of_output():
+    watcher = Watcher(
+        [
+            Watch(pattern=r"rows=(?P<value>\d+)", metric="rows"),
+            Watch(pattern=r"(?P<status>success|failure) of (?P<unit>\w+)"),
+        ]
+    )
+    facts = Facts()
+    for text in ("rows=7", "nothing", "success of A", "failure of B"):
+        for record in watcher.records(text):
+            facts.add(record)
+    assert facts.metrics == {"rows": 7.0}
+    assert facts.units["A"]
+    assert facts.units["B"].status == "failure"
+
+
+@pytest.mark.parametrize(
+    ("pattern", "metric", "said"),
+    [
+        ("(", None, "no regular expression"),
+        ("done", None, "lacks its group .*unit"),
+        (r"rows=(?P<unit>\d+)", "rows", "lacks its group .*value"),
+    ],
+)
+def test_a_pattern_that_could_never_work_is_refused_when_it_is_defined(pattern, metric, said):
+    with pytest.raises(DefinitionError, match=said):
+        Watch(pattern=pattern, metric=metric)
