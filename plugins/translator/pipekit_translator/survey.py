@@ -98,7 +98,7 @@ def pending_of(
     found = look(ctx, group, group.files, force=ctx.force or ctx.rebuild)
     inputs, waiting = [], list(found.waiting)
     for item in found.inputs:
-        if item.why is Why.PART and _still_open(ctx, settings, item, known):
+        if _still_open(ctx, settings, item):
             waiting.append(item.path)
         elif not (item.why is Why.FORCED and _outside(ctx, known.get(item.path))):
             inputs.append(item)
@@ -110,13 +110,10 @@ def look(ctx: RunContext, group: Group, files: Iterable[FileStat], *, force: boo
     return attrs.evolve(ctx, force=force).pending(files, group.reading, growing=group.growing)
 
 
-def _still_open(
-    ctx: RunContext, settings: Settings, item: Input, known: Mapping[str, Consumption]
-) -> bool:
-    detail = known[item.path].detail if item.path in known else {}
-    seen = (detail.get("size"), detail.get("mtime_ns"))
+def _still_open(ctx: RunContext, settings: Settings, item: Input) -> bool:
+    """Whether somebody may yet go on with the half line of a file that has not changed since."""
     quiet = ctx.started - max(item.file.mtime_ns, item.file.ctime_ns) / 1e9
-    return seen == (item.file.size, item.file.mtime_ns) and quiet < settings.final_after
+    return item.why is Why.PART and quiet < settings.final_after
 
 
 def _outside(ctx: RunContext, row: Consumption | None) -> bool:

@@ -69,8 +69,6 @@ class _File:
             "source": job.source,
             "prefix": raw.prefix,
             "lines": raw.lines,
-            "size": raw.signature[2],
-            "mtime_ns": raw.signature[3],
             "days": layout.union([job.fed, self.fed] if raw.resumed else [self.fed]),
             "quarantined": kept + (job.quarantined if raw.resumed else 0),
             "late": sorted({*self.late, *(job.late if raw.resumed else ())}),

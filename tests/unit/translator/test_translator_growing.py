@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 import time
-from pathlib import Path
 from typing import Any
 
 from pipekit_translator.settings import Settings, Source
@@ -152,8 +152,6 @@ def meddled(project: Any, path: str, how: str, settings: Settings | None = None)
         env={**os.environ, "PIPEKIT_REPORT": str(report)},
         check=True,
     )
-    import json
-
     lines = [json.loads(line) for line in report.read_text().splitlines()]
     return [line["verb"] for line in lines if line["verb"] in ("consumed", "wrote", "warning")]
 
@@ -184,12 +182,13 @@ def test_a_settled_file_that_changes_while_it_is_read_does_not_count(
 
 
 def test_files_larger_than_a_block_are_read_in_pieces(project: Any, daily: Any) -> None:
-    """Lines that lie across two blocks come out whole."""
+    """Lines across two blocks come out whole, and bad rows are held against the whole file."""
     rows = [
         f"2020-01-{6 + at // 1440:02} {at // 60 % 24:02}:{at % 60:02},10,12,9,11,{at}"
         for at in range(4000)
     ]
-    project.write(DAY, daily(*rows))
+    bad = [row.replace(",12,", ",8,") for row in rows[:10]]
+    project.write(DAY, daily(*bad, *rows))
     (task,) = project.plan().tasks
     code = (
         "import sys, pipekit_translator.rawfile as r; r.BLOCK = 777; "
@@ -200,4 +199,7 @@ def test_files_larger_than_a_block_are_read_in_pieces(project: Any, daily: Any) 
     )
     found = project.rows("ES", "2020-01")
     assert [row[5] for row in found] == list(range(4000))
-    assert Path(project.root / "data/quarantine").exists() is False
+    manifest = project.root / "data/quarantine/run-1/manifest.jsonl"
+    assert [json.loads(line)["line"] for line in manifest.read_text().splitlines()] == list(
+        range(2, 12)
+    )

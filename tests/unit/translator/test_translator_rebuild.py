@@ -125,6 +125,35 @@ def test_a_rebuild_leaves_the_days_of_a_file_that_is_now_rejected(
     assert project.tree() == before
 
 
+def test_a_day_that_two_sources_fed_is_left_whole_when_one_is_rejected(
+    project: Any, export: Any
+) -> None:
+    """No new reading of the one file is mixed with the old reading of the other."""
+    project.write(ONE, export(FIRST, THIRD))
+    project.write(TWO, export(SECOND))
+    project.run(sources(one="America/New_York"))
+    before = project.rows("ES", "2020-01")
+    right = sources()
+    broken = attrs.evolve(right.sources[1], separator=";")
+    run = project.run(attrs.evolve(right, sources=(right.sources[0], broken)))
+    assert run.paths("rejected") == [TWO]
+    after = project.rows("ES", "2020-01")
+    assert after[:2] == before[:2]
+    assert [row[0] for row in after[2:]] == ["2020-01-07T19:00"]
+
+
+def test_months_made_for_another_exchange_zone_are_not_mixed_with_this_one(
+    project: Any, export: Any
+) -> None:
+    project.write(ONE, export(FIRST))
+    project.run()
+    before = project.tree()
+    run = project.run(Settings(timezone="Europe/London"))
+    assert "holds the dates of America/Chicago" in run.failed["ES"]
+    assert "pipekit run --rebuild" in run.failed["ES"]
+    assert project.tree() == before
+
+
 def test_a_lost_processed_file_is_made_anew(project: Any, export: Any) -> None:
     project.write(ONE, export(FIRST))
     project.write(TWO, export(THIRD))

@@ -419,6 +419,12 @@ def test_the_self_check_names_its_libraries(project: Any, python: str) -> None:
     assert "pyarrow" in done.stdout
 
 
+def test_the_pause_between_two_sessions_is_no_gap(project: Any, export: Any) -> None:
+    """A bar before the break and one after it, in Chicago 15:59 and 17:00."""
+    project.write(EARLY, export(f"2020-01-06 21:59{BAR[16:]}", f"2020-01-06 23:00{BAR[16:]}"))
+    assert project.run().metrics("ES")["gaps"] == 0
+
+
 KILLED = """
 import os, sys
 from pipekit_translator.worker import main
