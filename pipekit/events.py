@@ -17,7 +17,7 @@ from pipekit.storage.runlog import RunLog
 
 QUEUE_SIZE = 10_000  # events a sink may lag behind before it is dropped
 FLUSH_SECONDS = 2.0  # that all sinks together get at the end
-_SYNCED = frozenset({"start", "success", "partial", "failure", "cancelled", "idle", "lost"})
+_ENDS = frozenset({"success", "partial", "failure", "cancelled", "idle"})  # synced to the disk
 _END = None
 
 
@@ -57,12 +57,12 @@ class EventLogger:
                 msg=msg,
                 data=data,
             )
-            sync = stage == "pipeline" and event in _SYNCED
+            sync = stage == "pipeline" and event in _ENDS
             self._journal.append(record.record(), sync=sync)
             self.log.event(record)
             for sink in self._sinks:
                 sink.put(record)
-            if event not in ("dropped", *_SYNCED):
+            if event not in ("dropped", "start", *_ENDS):
                 self._report_dropped()
 
     def close(self) -> None:

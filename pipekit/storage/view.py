@@ -57,7 +57,7 @@ class LedgerStageView:
         for file in files:
             known = self._known.get(file.path)
             why = Why.NEW if known is None else self._why(file, known, digest)
-            if why is None and not (force and known and known.state != ContentState.REJECTED):
+            if why is None and not force:
                 if known and known.state == ContentState.REJECTED:
                     rejected.append(self._consumption(file.path))
                 else:

@@ -125,6 +125,14 @@ def test_a_rejected_file_stays_is_not_tried_again_and_is_named_by_status(upper):
     assert "rejected" not in upper.pipekit("status").out
 
 
+def test_force_takes_known_and_rejected_files_again(upper):
+    upper.write("data/in/a.txt", "good")
+    upper.write("data/in/b.txt", "reject")
+    upper.pipekit("run")
+    plan = upper.pipekit("plan", "--force", "--json").json
+    assert [item["why"] for item in plan[0]["inputs"]] == ["forced", "forced"]
+
+
 def test_plan_writes_nothing(upper):
     upper.write("data/in/a.txt", "hello")
     before = sorted(upper.root.rglob("*"))
