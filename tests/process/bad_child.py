@@ -119,6 +119,11 @@ def way_busy(seconds):
         pass
 
 
+def way_burn(cpu_seconds):
+    while time.process_time() < float(cpu_seconds):
+        pass
+
+
 def way_reads_and_writes(path, seconds):
     end = time.monotonic() + float(seconds)
     while time.monotonic() < end:

@@ -136,7 +136,7 @@ def test_memory_and_cpu_of_the_tree_are_measured_and_their_source_named(lab):
         lab.command(
             "sh",
             "-c",
-            f"{' '.join(lab.bad('memory', 64, 0.6).argv)}; {' '.join(lab.bad('busy', 0.3).argv)}",
+            f"{' '.join(lab.bad('memory', 64, 0.6).argv)}; {' '.join(lab.bad('burn', 0.3).argv)}",
         )
     )
     assert 64e6 < result.peak_rss < 120e6
