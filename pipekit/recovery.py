@@ -62,8 +62,6 @@ def _write_missing(
     audit = AuditReporter(paths)
     if ended and audit.find(run.run_id):
         return
-    if not paths.events.exists():
-        return  # its logs were taken away on purpose
     if not events and not run.exit_code:
         return  # nothing was wrong, and its journal was taken away
     report = _report(run)
