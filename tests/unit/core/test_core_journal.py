@@ -121,9 +121,7 @@ def test_each_record_is_written_in_one_piece_whatever_its_size(tmp_path):
         for _ in range(100):
             journal.append({"text": letter * 20_000})
 
-    threads = [
-        threading.Thread(target=write, args=(j, "abcd"[i])) for i, j in enumerate(journals)
-    ]
+    threads = [threading.Thread(target=write, args=(j, "abcd"[i])) for i, j in enumerate(journals)]
     for thread in threads:
         thread.start()
     for thread in threads:

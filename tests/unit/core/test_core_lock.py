@@ -79,7 +79,10 @@ def test_what_a_vanished_holder_left_is_named_as_such(tmp_path):
         " stdout=subprocess.DEVNULL); print(p.pid, flush=True); sys.stdin.read()",
     ).replace('child"):', 'child") as lock:')
     process = subprocess.Popen(
-        [sys.executable, "-c", code, tmp_path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", code, tmp_path],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     )
     assert process.stdout.readline() == "held\n"
     heir = int(process.stdout.readline())

@@ -55,7 +55,8 @@ def test_an_unfinished_last_line_is_ignored_and_harmless(reader):
 
 
 @pytest.mark.parametrize(
-    "torn", [b'{"verb": "wro', b"[]", b"null", b'{"no": "verb"}', b'{"verb": 5}', b"\xff\xfe", b"[" * 9000]
+    "torn",
+    [b'{"verb": "wro', b"[]", b"null", b'{"no": "verb"}', b'{"verb": 5}', b"\xff\xfe", b"[" * 9000],
 )
 def test_a_whole_line_that_is_no_record_is_damage_and_the_rest_is_read(reader, torn):
     reader.path.write_bytes(line(verb="a") + torn + b"\n" + line(verb="b"))

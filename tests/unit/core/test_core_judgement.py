@@ -1,0 +1,303 @@
+"""What came of tasks and stages: nothing is a success that was not shown to be one."""
+
+from __future__ import annotations
+
+import pytest
+
+from pipekit.judgement import Before, judge_stage, judge_task, last_lines, look_before
+from pipekit.model.command import Command, Outcome, ProcessResult, StreamResult
+from pipekit.model.stage import FailureKind, StageResult, StageStatus, Task, TaskResult
+from pipekit.reporting import Facts
+from pipekit.storage.ledger import signature_text
+
+WELL = ProcessResult(outcome=Outcome.EXITED, returncode=0, success=True)
+BADLY = ProcessResult(outcome=Outcome.EXITED, returncode=3, reason="exit code 3")
+
+
+@pytest.fixture
+def judge(files):
+    """The verdict on a task, from what its process said and how it ended."""
+
+    def verdict(
+        *records, process=WELL, units=(), outputs=(), published=None, before=None, damage=""
+    ):
+        task = Task(name="t", command=Command(argv=["x"]), units=units, outputs=outputs)
+        facts = Facts()
+        for record in records:
+            assert facts.add(record), facts.warnings
+        facts.damage = damage
+        stood = before or Before(outputs={}, published=published or {})
+        return judge_task(task, process, facts, stood, files)
+
+    return verdict
+
+
+@pytest.fixture
+def say(files):
+    """A line of a report about a file that is there."""
+
+    def line(verb, path, unit=None, **more):
+        stat = files.stat(path)
+        signature = None if stat is None else list(stat.signature)
+        return {"verb": verb, "path": path, "unit": unit, "signature": signature, **more}
+
+    return line
+
+
+def end(unit, status="success", reason=""):
+    return {"verb": "unit_end", "unit": unit, "status": status, "reason": reason}
+
+
+def verbs(result):
+    return [(record.verb, record.path) for record in result.files]
+
+
+@pytest.mark.parametrize(
+    ("process", "kind"),
+    [
+        (BADLY, "exit"),
+        (ProcessResult(outcome=Outcome.EXITED, returncode=-11, signal="SIGSEGV"), "signal"),
+        (
+            ProcessResult(
+                outcome=Outcome.EXITED, returncode=-9, signal="SIGKILL", out_of_memory=True
+            ),
+            "oom",
+        ),
+        (ProcessResult(outcome=Outcome.TIMED_OUT, signal="SIGTERM"), "timeout"),
+        (ProcessResult(outcome=Outcome.HUNG, signal="SIGTERM"), "hang"),
+        (ProcessResult(outcome=Outcome.SPAWN_FAILED), "spawn"),
+        (ProcessResult(outcome=Outcome.LOST), "lost"),
+    ],
+)
+def test_a_process_that_did_not_succeed_is_a_failure_of_its_kind(judge, process, kind):
+    result = judge(process=process, units=["u"])
+    assert (result.status, result.kind) == (StageStatus.FAILURE, kind)
+    assert not result
+
+
+def test_a_process_without_report_is_judged_by_its_end_alone(judge):
+    assert judge().status is StageStatus.SUCCESS
+
+
+def test_all_units_well_is_a_success(judge):
+    assert judge(end("a"), end("b"), units=["a", "b"]).status is StageStatus.SUCCESS
+
+
+@pytest.mark.parametrize("process", [WELL, BADLY])
+def test_some_units_well_is_partial_whatever_the_exit_code(judge, process):
+    result = judge(end("a"), end("b", "failure", "torn"), units=["a", "b"], process=process)
+    assert result.status is StageStatus.PARTIAL
+    assert result.kind is not None
+
+
+def test_all_units_well_but_a_bad_exit_is_not_a_success(judge):
+    assert judge(end("a"), units=["a"], process=BADLY).status is StageStatus.PARTIAL
+
+
+def test_no_unit_well_is_a_failure_though_the_process_exited_with_0(judge):
+    result = judge(end("a", "failure", "torn"), units=["a"])
+    assert (result.status, result.kind) == (StageStatus.FAILURE, FailureKind.PLUGIN)
+    assert result.reason == "a: torn"
+
+
+def test_a_unit_that_was_expected_and_never_spoken_of_is_a_broken_contract(judge):
+    result = judge(units=["a"])
+    assert (result.status, result.kind) == (StageStatus.FAILURE, FailureKind.CONTRACT)
+    assert "never finished" in result.reason
+
+
+def test_a_unit_that_began_and_never_ended_is_a_broken_contract(judge):
+    result = judge({"verb": "unit_start", "unit": "b"}, end("a"), units=["a"])
+    assert (result.status, result.kind) == (StageStatus.PARTIAL, FailureKind.CONTRACT)
+
+
+def test_units_that_nobody_expected_count_as_well(judge):
+    result = judge(end("a"), end("more", "failure"), units=["a"])
+    assert [unit.name for unit in result.units] == ["a", "more"]
+    assert result.status is StageStatus.PARTIAL
+
+
+def test_only_three_failed_units_are_named_and_the_rest_counted(judge):
+    result = judge(*(end(f"u{n}", "failure", "no") for n in range(5)))
+    assert result.reason == "u0: no; u1: no; u2: no and 2 more"
+
+
+def test_being_stopped_is_neither_success_nor_failure(judge):
+    stopped = ProcessResult(outcome=Outcome.CANCELLED, signal="SIGTERM")
+    result = judge(end("a"), units=["a", "b"], process=stopped)
+    assert (result.status, result.kind) == (StageStatus.CANCELLED, None)
+
+
+# --- files --------------------------------------------------------------------------------------
+
+
+def test_a_rejected_file_makes_it_partial_and_is_named(judge, say, put):
+    result = judge(say("rejected", put("a"), reason="a: torn"))
+    assert result.status is StageStatus.PARTIAL
+    assert result.reason == "a was rejected: torn"
+
+
+def test_what_a_failed_or_unfinished_unit_said_of_files_does_not_count(judge, say, put):
+    put("a")
+    put("out")
+    for ending in ([end("u", "failure")], []):
+        result = judge(
+            say("wrote", "out", "u"), say("consumed", "a", "u"), say("rejected", "a", "u"), *ending
+        )
+        assert verbs(result) == []
+        assert not result
+
+
+def test_what_a_good_unit_said_counts_though_the_process_died_later(judge, say, put):
+    put("a")
+    result = judge(say("consumed", "a", "u"), end("u"), units=["u", "v"], process=BADLY)
+    assert verbs(result) == [("consumed", "a")]
+
+
+def test_what_was_said_outside_of_units_counts_at_once_even_before_a_crash(judge, say, put):
+    put("a")
+    result = judge(say("consumed", "a"), units=["u"], process=BADLY)
+    assert verbs(result) == [("consumed", "a")]
+
+
+def test_a_file_said_to_be_written_that_is_not_there_is_no_success(judge, say, put):
+    put("a")
+    result = judge(say("wrote", "ghost"), say("consumed", "a"))
+    assert (result.status, result.kind) == (StageStatus.FAILURE, FailureKind.CONTRACT)
+    assert verbs(result) == []  # and nothing counts as consumed for it
+
+
+def test_a_false_output_fails_its_unit_and_no_other(judge, say, put):
+    put("a")
+    put("b")
+    result = judge(
+        say("wrote", "ghost", "u"),
+        say("consumed", "a", "u"),
+        end("u"),
+        say("consumed", "b", "v"),
+        end("v"),
+    )
+    assert (result.status, result.kind) == (StageStatus.PARTIAL, FailureKind.CONTRACT)
+    assert [bool(unit) for unit in result.units] == [False, True]
+    assert verbs(result) == [("consumed", "b")]
+
+
+def test_a_leftover_of_an_earlier_run_is_not_taken_for_new(judge, say, put, files):
+    put("out")
+    old = {"out": signature_text(files.stat("out").signature)}
+    result = judge(say("wrote", "out"), published=old)
+    assert result.kind is FailureKind.CONTRACT
+    assert "same file as before" in result.reason
+    assert judge(say("unchanged", "out"), published=old)
+
+
+def test_a_file_that_changed_after_it_was_reported_is_not_what_was_reported(judge, say, put):
+    put("out")
+    told = say("wrote", "out")
+    put("out", "someone else wrote this")
+    assert "changed after it was reported" in judge(told).reason
+
+
+def test_a_file_written_twice_is_judged_as_it_was_reported_last(judge, say, put):
+    put("out", "one")
+    first = say("wrote", "out", "u")
+    put("out", "two, longer")
+    assert judge(first, end("u"), say("wrote", "out", "v"), end("v"))
+
+
+def test_a_file_that_a_failed_unit_wrote_over_is_no_longer_what_the_good_one_said(judge, say, put):
+    put("out", "one")
+    first = say("wrote", "out", "u")
+    put("out", "two, longer")
+    result = judge(first, end("u"), say("wrote", "out", "v"), end("v", "failure"))
+    assert result.status is StageStatus.FAILURE
+    assert verbs(result) == []
+
+
+def test_a_declared_output_must_be_there_and_differ_from_before(judge, say, put, files):
+    task = Task(name="t", command=Command(argv=["x"]), outputs=["out"])
+    nothing = look_before(files, task, {})
+    assert "is not there" in judge(outputs=["out"], before=nothing).reason
+    put("out")
+    assert judge(outputs=["out"], before=nothing)
+    stood = look_before(files, task, {})
+    assert "same file as before" in judge(outputs=["out"], before=stood).reason
+    assert judge(say("unchanged", "out"), outputs=["out"], before=stood)
+    put("out", "rewritten")
+    assert judge(outputs=["out"], before=stood)
+
+
+def test_a_published_file_came_of_all_that_its_unit_consumed_unless_it_says_more(judge, say, put):
+    for path in ("a", "b", "out1", "out2"):
+        put(path)
+    result = judge(
+        say("consumed", "a", "u"),
+        say("wrote", "out1", "u"),
+        say("wrote", "out2", "u", sources=["b"]),
+        end("u"),
+    )
+    assert [r.sources for r in result.files] == [None, ("a",), ("b",)]
+
+
+def test_paths_are_made_relative_however_a_worker_writes_them(judge, say, put, files):
+    put("data/a")
+    result = judge(say("consumed", str(files.root / "data/a")), say("consumed", "./data//a"))
+    assert verbs(result) == [("consumed", "data/a")] * 2
+
+
+def test_a_damaged_report_is_no_success_and_nothing_of_it_counts_as_consumed(judge, say, put):
+    """The lost line may have named an output, or the end of the unit before."""
+    put("a")
+    put("out")
+    result = judge(
+        say("consumed", "a", "u"), say("wrote", "out", "u"), end("u"), damage="a line is no record"
+    )
+    assert (result.status, result.kind) == (StageStatus.FAILURE, FailureKind.CONTRACT)
+    assert verbs(result) == [("wrote", "out")]
+
+
+def test_the_last_words_are_those_of_stderr_and_else_of_stdout():
+    out, err = StreamResult(tail="o1\no2\n"), StreamResult(tail="e1\ne2\ne3\n")
+    both = ProcessResult(outcome=Outcome.EXITED, stdout=out, stderr=err)
+    silent = ProcessResult(outcome=Outcome.EXITED, stdout=out)
+    assert last_lines(both, 2) == ["e2", "e3"]
+    assert last_lines(silent) == ["o1", "o2"]
+    assert last_lines(None) == []
+
+
+# --- stages -------------------------------------------------------------------------------------
+
+S, P, F, B, C = (StageStatus(w) for w in ("success", "partial", "failure", "blocked", "cancelled"))
+
+
+@pytest.mark.parametrize(
+    ("tasks", "expected"),
+    [
+        ([S], S),
+        ([S, S], S),
+        ([S, P], P),
+        ([P], P),
+        ([S, F], P),
+        ([P, F], P),
+        ([F], F),
+        ([F, F], F),
+        ([F, B], F),
+        ([S, B], P),
+        ([S, C], C),
+        ([F, C], C),
+    ],
+)
+def test_a_stage_is_as_good_as_its_tasks(tasks, expected):
+    results = [TaskResult(name=f"t{n}", status=status) for n, status in enumerate(tasks)]
+    start = StageResult(stage="s", status=StageStatus.SKIPPED)
+    assert judge_stage(start, results).status is expected
+
+
+def test_a_stage_names_kind_and_reason_of_its_bad_tasks():
+    results = [
+        TaskResult(name="a", status=S),
+        TaskResult(name="b", status=F, kind=FailureKind.OOM, reason="too big"),
+        TaskResult(name="c", status=B, reason="needs task b"),
+    ]
+    result = judge_stage(StageResult(stage="s", status=StageStatus.SKIPPED), results)
+    assert (result.kind, result.error) == (FailureKind.OOM, "b: too big")

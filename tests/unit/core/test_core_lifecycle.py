@@ -1,0 +1,306 @@
+"""When a file may go: only what was consumed as it is, and all that came of it, and nobody wants."""
+
+from __future__ import annotations
+
+import datetime as dt
+import time
+
+import pytest
+
+from pipekit.builtins.rules import Rule, Rules, propose
+from pipekit.lifecycle import DataLifecycleManager, LedgerLifecycleView
+from pipekit.model.policy import ActionKind, FileAction, LifecyclePolicy
+
+DAY = 86_400.0
+
+
+@pytest.fixture
+def view(files, ledger):
+    """A view as a run in `days` from now has it."""
+
+    def made(days=0.0):
+        return LedgerLifecycleView(files, ledger, time.time() + days * DAY)
+
+    return made
+
+
+@pytest.fixture
+def take(ledger, told):
+    """A stage's worker reports these files."""
+
+    def commit(stage, *records):
+        number = ledger.begin_run(f"run-{len(ledger.runs(limit=999))}", 0.0)
+        ledger.commit(stage, "1", number, records, {}, "s")
+
+    return commit
+
+
+@pytest.fixture
+def why_not(view, files):
+    """Why the chain has not consumed a file."""
+    return lambda path, *chain: view().why_not_consumed(files.stat(path), chain)
+
+
+def act(path, kind=ActionKind.DELETE, **more):
+    return FileAction(kind=kind, path=path, reason="because", **more)
+
+
+@pytest.fixture
+def decide(files, view):
+    """The decisions on what policies propose, each given as a list of actions."""
+
+    def decided(*proposals, held=None, problems=(), max_files=100, max_bytes=1e9, roots=("data",)):
+        def policy(n, actions):
+            return LifecyclePolicy(f"p{n}", lambda _view, _settings: iter(actions)), None
+
+        manager = DataLifecycleManager(files, roots, max_files, max_bytes)
+        found, broken = manager.collect(
+            [policy(n, actions) for n, actions in enumerate(proposals)],
+            view(),
+            held or {},
+            problems,
+        )
+        return {d.action.path: d for d in found}, broken
+
+    return decided
+
+
+# --- the chain --------------------------------------------------------------------------------
+
+
+def test_a_file_must_have_been_consumed_as_it_is(why_not, take, told, put):
+    put("raw")
+    assert why_not("raw", "a") == "a has not consumed raw as it is"
+    take("a", told("consumed", "raw"))
+    assert why_not("raw", "a") is None
+    put("raw", "changed since")
+    assert why_not("raw", "a") == "a has not consumed raw as it is"
+
+
+def test_the_second_stage_must_have_consumed_every_output_that_came_of_it(why_not, take, told, put):
+    put("raw")
+    put("out1")
+    put("out2")
+    take("a", told("consumed", "raw"))
+    take("a", told("wrote", "out1", sources=("raw",)), told("wrote", "out2", sources=("raw",)))
+    take("b", told("consumed", "out1"))
+    assert why_not("raw", "a") is None
+    assert why_not("raw", "a", "b") == "b has not consumed out2 as it is"
+    take("b", told("consumed", "out2"))
+    assert why_not("raw", "a", "b") is None
+
+
+def test_an_output_that_was_made_anew_must_be_consumed_anew(why_not, take, told, put):
+    put("raw")
+    put("out")
+    take("a", told("consumed", "raw"), told("wrote", "out", sources=("raw",)))
+    take("b", told("consumed", "out"))
+    assert why_not("raw", "a", "b") is None
+    put("out", "a second version")
+    take("a", told("wrote", "out", sources=("other",)))
+    assert why_not("raw", "a", "b") == "b has not consumed out as it is"
+
+
+@pytest.mark.parametrize(
+    ("verb", "more", "said"),
+    [
+        ("consumed", {"complete": False}, "has part"),
+        ("rejected", {"reason": "torn"}, "has rejected"),
+        ("consumed", {"detail": {"quarantined": 2}}, "rows of raw are in quarantine"),
+        ("consumed", {"detail": {"unread": 5}}, "raw has an unread tail"),
+    ],
+)
+def test_what_was_not_taken_in_whole_stays(why_not, take, told, put, verb, more, said):
+    put("raw")
+    take("a", told(verb, "raw", **more))
+    assert said in why_not("raw", "a")
+
+
+def test_a_lost_ledger_makes_nothing_deletable(why_not, put):
+    put("raw")
+    assert why_not("raw", "a") is not None
+
+
+# --- ages ---------------------------------------------------------------------------------------
+
+
+def test_the_age_counts_from_the_later_of_both_times(view, files, put):
+    put("copy", age=30 * DAY)
+    assert view().age(files.stat("copy")) < DAY
+    assert view(days=3).age(files.stat("copy")) == pytest.approx(3 * DAY, abs=60)
+
+
+def test_the_age_of_data_is_its_distance_from_the_newest_of_its_series(
+    view, files, take, told, put
+):
+    for path, series, last in (
+        ("es1", "ES", "2024-01-31T00:00:00+00:00"),
+        ("es2", "ES", "2024-03-01T00:00:00+00:00"),
+        ("gc1", "GC", "2019-01-01T00:00:00+00:00"),
+    ):
+        take("a", told("wrote", put(path), detail={"series": series, "last": last}))
+    ages = {path: view().data_age(files.stat(path)) for path in ("es1", "es2", "gc1")}
+    assert ages == {"es1": 30 * DAY, "es2": 0, "gc1": 0}
+
+
+@pytest.mark.parametrize(
+    "detail", [{}, {"series": "ES"}, {"series": "ES", "last": "soon"}, {"series": "ES", "last": 5}]
+)
+def test_where_a_publisher_told_no_times_the_age_of_data_is_unknown(
+    view, files, take, told, put, detail
+):
+    take("a", told("wrote", put("x"), detail=detail))
+    take("a", told("wrote", put("y"), detail={"series": "ES", "last": "2024-01-01"}))
+    assert view().data_age(files.stat("x")) is None
+    assert view().data_age(files.stat("y")) == 0
+
+
+# --- the built-in rules ---------------------------------------------------------------------------
+
+
+def proposed(view, **rule):
+    return [a.path for a in propose(view, Rules(rules=(Rule(files="data/**", **rule),)))]
+
+
+def test_a_rule_proposes_what_was_consumed_and_is_old_enough(view, take, told, put):
+    put("data/done")
+    put("data/pending")
+    take("a", told("consumed", "data/done"))
+    assert proposed(view(days=2), consumed_by=("a",), min_age=DAY) == ["data/done"]
+    assert proposed(view(), consumed_by=("a",), min_age=DAY) == []
+    assert proposed(view(days=2), consumed_by=("a",), min_age=DAY, enabled=False) == []
+
+
+def test_a_rule_by_data_takes_only_what_lies_behind_the_newest(view, take, told, put):
+    now = dt.datetime(2024, 6, 30, tzinfo=dt.timezone.utc)
+    for month in (4, 5, 6):
+        path = put(f"data/2024-0{month}")
+        last = now.replace(month=month).isoformat()
+        take("a", told("wrote", path, detail={"series": "ES", "last": last}))
+        take("b", told("consumed", path))
+    assert proposed(view(), consumed_by=("b",), min_age=45 * DAY, age="data") == ["data/2024-04"]
+
+
+def test_a_rule_whose_stage_does_not_exist_takes_nothing(view, take, told, put):
+    take("a", told("consumed", put("data/x")))
+    assert proposed(view(days=9), consumed_by=("translatr",), min_age=0) == []
+
+
+def test_a_rule_without_a_stage_could_take_the_unprocessed_and_is_refused():
+    with pytest.raises(ValueError, match="must name a stage"):
+        Rule(files="data/**", consumed_by=())
+    assert Rule(files="data/**", action=ActionKind.KEEP)
+
+
+@pytest.mark.parametrize("wrong", [{"age": "fiel"}, {"min_age": -1.0}])
+def test_a_rule_with_a_slip_is_refused(wrong):
+    with pytest.raises(ValueError, match="must be"):
+        Rule(files="data/**", consumed_by=("a",), **wrong)
+
+
+def test_a_rule_that_keeps_keeps_the_unconsumed_as_well(view, put):
+    put("data/x")
+    assert proposed(view(), action=ActionKind.KEEP, min_age=0) == ["data/x"]
+
+
+# --- the guard ----------------------------------------------------------------------------------
+
+
+def test_keep_beats_archive_beats_delete_in_whatever_order(decide, put):
+    for name in ("a", "b", "c"):
+        put(f"data/{name}")
+    delete = [act(f"data/{n}") for n in "abc"]
+    archive = [act(f"data/{n}", ActionKind.ARCHIVE, target="data/old") for n in "bc"]
+    keep = [act("data/c", ActionKind.KEEP)]
+    for order in ((delete, archive, keep), (keep, archive, delete), (archive, keep, delete)):
+        found, _ = decide(*order)
+        assert [found[f"data/{n}"].action.kind for n in "abc"] == ["delete", "archive", "keep"]
+
+
+def test_what_a_stage_holds_or_has_pending_is_refused_with_that_reason(decide, put):
+    put("data/a")
+    found, _ = decide([act("data/a")], held={"data/a": "analyzer will read it again"})
+    assert found["data/a"].refused == "analyzer will read it again"
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["other/a", "data", "data/", "data/../other/a", "../x", "/etc/passwd", "datax/a", "data/./a"],
+)
+def test_outside_of_the_roots_nothing_is_touched(decide, put, path):
+    put("data/a")
+    put("other/a")
+    put("datax/a")
+    found, _ = decide([act(path)])
+    assert found[path].refused
+
+
+def test_links_are_refused_and_what_is_reached_through_them(decide, put, files, tmp_path):
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "a").write_text("x")
+    put("data/real")
+    (files.root / "data/link").symlink_to(files.root / "data/real")
+    (files.root / "data/folder").symlink_to(outside)
+    found, _ = decide([act("data/link"), act("data/folder/a"), act("data/real")])
+    assert "symbolic link" in found["data/link"].refused
+    assert "symbolic link" in found["data/folder/a"].refused
+    assert not found["data/real"].refused
+
+
+def test_what_is_gone_a_folder_or_just_changing_is_refused(decide, put, files):
+    put("data/folder/a")
+    found, _ = decide([act("data/gone"), act("data/folder")])
+    assert {d.refused for d in found.values()} == {"it is not there"}
+    files.quiet_seconds = 3600
+    found, _ = decide([act("data/folder/a")])
+    assert found["data/folder/a"].refused == "it has just changed"
+
+
+@pytest.mark.parametrize("caps", [{"max_files": 2}, {"max_bytes": 11}])
+def test_more_than_the_caps_is_refused_whole(decide, put, caps):
+    actions = [act(put(f"data/{n}")) for n in "abc"]
+    found, _ = decide(actions, **caps)
+    assert all("more than the caps allow" in d.refused for d in found.values())
+    kept = [*actions[:2], act("data/c", ActionKind.KEEP)]
+    found, _ = decide(kept, **caps)
+    assert not any(d.refused for d in found.values())
+
+
+def test_what_was_refused_for_itself_does_not_count_towards_the_caps(decide, put):
+    put("data/a")
+    put("data/b")
+    found, _ = decide([act("data/a"), act("data/b")], held={"data/b": "no"}, max_files=1)
+    assert [d.refused for d in found.values()] == ["", "no"]
+
+
+def test_a_reason_against_the_whole_run_refuses_every_act(decide, put):
+    put("data/a")
+    found, _ = decide([act("data/a")], problems=["the journal is unhealthy"])
+    assert found["data/a"].refused == "the journal is unhealthy"
+
+
+def test_an_archive_without_a_target_is_refused(decide, put):
+    found, _ = decide([act(put("data/a"), ActionKind.ARCHIVE)])
+    assert "no target" in found["data/a"].refused
+
+
+@pytest.mark.parametrize(
+    "rubbish", ["data/a", None, act("data/\0"), act(""), act(5), pytest.param("raise", id="raises")]
+)
+def test_a_policy_that_breaks_is_named_and_no_act_is_done_that_it_might_have_vetoed(
+    decide, put, rubbish
+):
+    put("data/a")
+    put("data/b")
+
+    def broken():
+        yield act("data/b")
+        if rubbish == "raise":
+            raise RuntimeError("torn")
+        yield rubbish
+
+    found, problems = decide([act("data/a")], broken())
+    assert len(problems) == 1
+    assert "policy 'p1' failed" in problems[0]
+    assert all("policy 'p1' failed" in d.refused for d in found.values())

@@ -1,0 +1,133 @@
+"""pipekit.worker: silent outside a run, one line a fact within one, and it waits out the tick."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+
+from pipekit import worker
+
+SCRIPT = """
+import sys
+from pipekit.worker import fingerprint, look, report
+with report.unit("good"):
+    signature = look("in")
+    open("out", "w").write("x")
+    report.progress(1, 2)
+    report.metric("rows", 3)
+    report.warning("careful", where="here")
+    report.wrote("out", fingerprint("out"))
+    report.unchanged("in")
+    report.consumed("in", fingerprint("in"), signature, detail={"a": 1})
+with report.unit("bad"):
+    raise ValueError("torn")
+report.rejected("in", "no good")
+print("went on")
+"""
+
+
+def run(folder, code=SCRIPT, **env):
+    (folder / "in").write_text("text")
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith("PIPEKIT_")}
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=folder,
+        env={**inherited, **env},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("env", [{}, {"PIPEKIT_REPORT": ""}])
+def test_outside_of_a_run_everything_works_and_nothing_is_written(tmp_path, env):
+    done = run(tmp_path, **env)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "went on\n"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in", "out"]
+
+
+def test_within_a_run_each_fact_is_one_line(tmp_path):
+    done = run(tmp_path, PIPEKIT_REPORT=str(tmp_path / "r"))
+    assert done.returncode == 0, done.stderr
+    lines = [json.loads(line) for line in (tmp_path / "r").read_text().splitlines()]
+    assert [line["verb"] for line in lines] == [
+        *("unit_start", "progress", "metric", "warning", "wrote", "unchanged", "consumed"),
+        *("unit_end", "unit_start", "unit_end", "rejected"),
+    ]
+    assert [line.get("unit") for line in lines] == ["good"] * 8 + ["bad"] * 2 + [None]
+    assert lines[9]["status"] == "failure"
+    assert lines[9]["reason"] == "ValueError: torn"
+    assert "Traceback" in done.stderr
+
+
+@pytest.mark.parametrize("end", ["raise SystemExit(0)", "raise KeyboardInterrupt", "os._exit(0)"])
+def test_a_unit_that_the_program_leaves_has_no_end(tmp_path, end):
+    code = f"import os\nfrom pipekit.worker import report\nwith report.unit('u'):\n    {end}\n"
+    run(tmp_path, code, PIPEKIT_REPORT=str(tmp_path / "r"))
+    lines = [json.loads(line) for line in (tmp_path / "r").read_text().splitlines()]
+    assert [line["verb"] for line in lines] == ["unit_start"]
+
+
+def test_units_of_threads_do_not_mix(tmp_path):
+    code = """
+import threading, time
+from pipekit.worker import report
+def work(name):
+    with report.unit(name):
+        for _ in range(20):
+            report.metric(name, 1)
+            time.sleep(0.001)
+threads = [threading.Thread(target=work, args=(f"u{i}",)) for i in range(4)]
+[t.start() for t in threads]; [t.join() for t in threads]
+"""
+    done = run(tmp_path, code, PIPEKIT_REPORT=str(tmp_path / "r"))
+    assert done.returncode == 0, done.stderr
+    lines = [json.loads(line) for line in (tmp_path / "r").read_text().splitlines()]
+    assert len(lines) == 4 * 22
+    assert all(line["name"] == line["unit"] for line in lines if line["verb"] == "metric")
+
+
+def test_look_waits_until_a_change_could_no_longer_keep_the_times(tmp_path):
+    """Git's rule: who looks within the tick of a change could miss the next one."""
+    file = tmp_path / "a"
+    for _ in range(5):
+        file.write_text("one")
+        changed = file.stat().st_ctime_ns
+        signature = worker.look(file)
+        assert time.time_ns() - changed >= 20_000_000
+        file.write_text("two")
+        assert worker.look(file) != signature
+
+
+def test_look_does_not_wait_for_an_old_file_nor_for_one_from_the_future(tmp_path):
+    file = tmp_path / "a"
+    file.write_text("one")
+    time.sleep(0.05)
+    waits = []
+    for age in (1000.5, -3600.5):
+        then = time.time() - age
+        os.utime(file, (then, then))
+        time.sleep(0.05)
+        started = time.monotonic()
+        worker.look(file)
+        waits.append(time.monotonic() - started)
+    assert max(waits) < 1.9  # a wait for a coarse clock would take two seconds
+
+
+def test_the_fingerprint_is_of_the_content_alone(tmp_path):
+    one, two = tmp_path / "1", tmp_path / "2"
+    one.write_bytes(b"same" * 100_000)
+    two.write_bytes(b"same" * 100_000)
+    assert worker.fingerprint(one) == worker.fingerprint(two)
+    made = worker.hasher()
+    made.update(b"same" * 50_000)
+    made.update(b"same" * 50_000)
+    assert made.hexdigest() == worker.fingerprint(one)
+    two.write_bytes(b"same" * 99_999 + b"sane")
+    assert worker.fingerprint(one) != worker.fingerprint(two)
