@@ -76,13 +76,13 @@ def test_what_was_taken_in_part_stays_pending_with_what_is_known_of_it(ask, take
     assert item.previous.state is ContentState.PART
 
 
-def test_a_rejected_file_is_not_offered_again_but_named(ask, take, put, told):
+def test_a_rejected_file_is_named_and_offered_again_only_by_force(ask, take, put, told):
     put("a")
     take(told("rejected", "a", reason="torn"))
     pending = ask()
     assert not pending
     assert [(c.path, c.reason) for c in pending.rejected] == [("a", "torn")]
-    assert not ask(force=True)
+    assert [item.why for item in ask(force=True)] == [Why.FORCED]
 
 
 @pytest.mark.parametrize("change", ["content", "settings", "version"])
