@@ -6,6 +6,7 @@ reported from here.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from enum import IntEnum
 from typing import Any, NamedTuple
@@ -26,10 +27,13 @@ from pipekit_merger.table import (
     integers,
     joined,
     months_of,
+    one,
     rows_of,
     sort_key,
     take,
 )
+
+MONTHS = 12 * 10_000  # more than there are until the year 9999
 
 
 class MergeError(Exception):
@@ -74,7 +78,8 @@ class StreamMerge:
 
     `layers`: the run files of its instrument, in order; `table`: their rows of this stream, with
     the number of each row's layer in `numbers`. `existing`: months with a file; `lost`: months
-    published once whose file is gone. `months`: those to be merged. `done`: those that were.
+    published once whose file is gone. `months`: those to be merged, `touching`: the layers whose
+    scopes meet a month, in order. `done`: those that were merged.
     `kept`: how many rows a rebuild found in no run file.
     """
 
@@ -87,6 +92,7 @@ class StreamMerge:
     folder: str
     rebuild: bool = False
     months: frozenset[int] = field(init=False)
+    touching: dict[int, list[Layer]] = field(init=False)
     done: set[int] = field(factory=set)
     published: list[Month] = field(factory=list)
     failed: dict[int, str] = field(factory=dict)
@@ -95,21 +101,26 @@ class StreamMerge:
     kept: int = 0
 
     def __attrs_post_init__(self) -> None:
-        days = integers(self.table.column("date").combine_chunks())
-        pairs = np.unique(np.stack([self.numbers, months_of(days)]), axis=1).T.tolist()
+        days = integers(one(self.table.column("date")))
+        pairs = [
+            divmod(code, MONTHS)
+            for code in np.unique(self.numbers * MONTHS + months_of(days)).tolist()
+        ]
         taking = {layer.number: layer for layer in self.layers}
         there = self.existing | self.lost
         there |= {m for number, m in pairs if taking[number].takes(self.group(m))}
-        self.months = frozenset(
-            month
-            for layer in self.layers
-            for month in layer.scope.months(there)
-            if layer.takes(self.group(month))
-        )
+        self.touching = defaultdict(list)
+        for layer in self.layers:
+            for month in layer.scope.months(there):
+                self.touching[month].append(layer)
+        self.months = frozenset(month for month in there if self._taken(month))
 
     def group(self, month: int) -> Group:
         """The group of one of its months."""
         return Group(self.stream, month)
+
+    def _taken(self, month: int) -> list[Layer]:
+        return [layer for layer in self.touching[month] if layer.takes(self.group(month))]
 
     def run(self) -> None:
         """Merge and publish every month that can be. Raises MergeError when some could not."""
@@ -170,17 +181,15 @@ class StreamMerge:
             folder_of_months.publish(path, data)
         detail = {"series": self.stream, "rows": table.num_rows}
         if table.num_rows:
-            days = integers(table.column("date").combine_chunks())
+            days = integers(one(table.column("date")))
             detail |= {"first": day_text(int(days.min())), "last": day_text(int(days.max()))}
         fingerprint = hasher(data).hexdigest()
         self.published.append(Month(path, fingerprint, written, sources, detail))
 
     def _origin(self, month: int, base: Base) -> tuple[str, tuple[str, ...]]:
         """The zone that a month's times are shown in (its last run file's), and its run files."""
-        concerned = [layer for layer in self.layers if layer.scope.months((month,))]
-        taken = [layer for layer in concerned if layer.takes(self.group(month))]
-        last = concerned[-1]
-        zone = last.zone if last in taken or not base.zone else base.zone
+        taken, last = self._taken(month), self.touching[month][-1]
+        zone = last.zone if last is taken[-1] or not base.zone else base.zone
         return zone or taken[-1].zone, tuple(layer.path for layer in taken)
 
     def _path(self, month: int) -> str:
@@ -219,8 +228,8 @@ class StreamMerge:
         with open(path, "rb") as file:
             data = file.read()
         table, zone, _ = decode(data)
-        streams = table.column("stream").combine_chunks().dictionary.to_pylist()
-        found = months_of(integers(table.column("date").combine_chunks()))
+        streams = one(table.column("stream")).dictionary.to_pylist()
+        found = months_of(integers(one(table.column("date"))))
         if set(streams) - {self.stream} or (found != month).any():
             raise ValueError("it holds rows that are not of its stream and month")
         return Base(table, zone, data)

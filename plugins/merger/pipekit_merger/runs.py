@@ -15,7 +15,7 @@ from pipekit.worker import Signature, hasher, look
 from pipekit_merger import scope as scopes
 from pipekit_merger.cells import Cells, Layer
 from pipekit_merger.scope import Group
-from pipekit_merger.table import Ints, Rows, decode, joined, rows_of, sort_key
+from pipekit_merger.table import Ints, Rows, decode, joined, rows_of, sort_key, take
 
 _STREAM = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
@@ -35,14 +35,17 @@ class Reading:
     """What came of reading a plan's run files.
 
     `layers`: all that can be used or are merged already, in order. `files`: those to be merged
-    now. `rejected`: (path, reason, fingerprint, signature) of those that never can be.
-    `failed`: instrument → why its files have to wait.
+    now, `table`: their rows one below the other, with the number of each row's file in `numbers`.
+    `rejected`: (path, reason, fingerprint, signature) of those that never can be. `failed`:
+    instrument → why its files have to wait.
     """
 
     layers: list[Layer] = field(factory=list)
     files: list[RunFile] = field(factory=list)
     rejected: list[tuple[str, str, str, Signature]] = field(factory=list)
     failed: dict[str, str] = field(factory=dict)
+    table: Any = None
+    numbers: Ints = field(factory=lambda: np.zeros(0, np.int64))
 
 
 class _Refused(NamedTuple):
@@ -126,10 +129,15 @@ def _attempt(number: int, entry: Mapping[str, Any]) -> RunFile | Layer | _Refuse
 
 
 def _refuse_contradictions(reading: Reading) -> None:
-    """Move files whose rows cannot be theirs to the rejected."""
+    """Move files whose rows cannot be theirs to the rejected, and join the others."""
     files, reading.files = reading.files, []
-    rows = rows_of(joined([file.table for file in files]))
+    table = joined([file.table for file in files])
+    rows = rows_of(table)
     cells, order = Cells(rows), sort_key(rows)
+    numbers = np.repeat(
+        np.array([file.layer.number for file in files], np.int64),
+        np.array([file.table.num_rows for file in files], np.int64),
+    )
     end = 0
     for number, file in enumerate(files, 1):
         lines = slice(end, end + file.table.num_rows)
@@ -142,6 +150,10 @@ def _refuse_contradictions(reading: Reading) -> None:
         else:
             refused = (file.layer.path, reason, file.fingerprint, file.signature)
             reading.rejected.append(refused)
+            numbers[lines] = 0
+    if len(reading.files) < len(files):
+        table, numbers = take(table, np.flatnonzero(numbers)), numbers[numbers > 0]
+    reading.table, reading.numbers = table, numbers
 
 
 def _contradiction(file: RunFile, rows: Rows, lines: slice, inside: bool, keys: Ints) -> str | None:

@@ -6,6 +6,7 @@ pandas stays out: of pyarrow's many ways only those are used that do not import 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np  # noqa: TID253  # a worker's module: no plan imports it
@@ -80,17 +81,25 @@ def decode(data: bytes) -> tuple[Any, str, dict[bytes, bytes]]:
     empty = [name for name in COLUMNS if name not in NULLABLE and table.column(name).null_count]
     if empty:
         raise ValueError(f"it has rows without {', '.join(empty)}")
-    table = table.unify_dictionaries()
-    arrays = [table.column(name).combine_chunks() for name in COLUMNS]
-    arrays = [
-        array.view(pa.int64()) if name in TIMES else array
-        for name, array in zip(COLUMNS, arrays, strict=True)
-    ]
-    return pa.Table.from_arrays(arrays, schema=INNER), zone, table.schema.metadata or {}
+    metadata = table.schema.metadata or {}
+    if table.column(0).num_chunks > 1:
+        table = table.unify_dictionaries().combine_chunks()
+    columns = dict(zip(table.column_names, table.columns, strict=True))
+    for name in TIMES:
+        columns[name] = one(columns[name]).view(pa.int64())
+    return pa.Table.from_arrays([columns[name] for name in COLUMNS], schema=INNER), zone, metadata
+
+
+def one(column: Any) -> Any:
+    """A column of a joined or decoded table as one array."""
+    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
 
 
 def _zone(schema: Any) -> str:
     """The zone of the times. Raises ValueError when the columns are not those of results."""
+    zone = schema.field("entry_time").type.tz if schema.names == list(COLUMNS) else None
+    if zone and schema.equals(_read_schema(zone)):
+        return str(zone)
     found = dict(zip(schema.names, schema.types, strict=True))
     if set(found) != set(COLUMNS) or len(schema.names) != len(COLUMNS):
         missing = [name for name in COLUMNS if name not in found]
@@ -111,12 +120,18 @@ def _zone(schema: Any) -> str:
     return str(zones.pop())
 
 
+@lru_cache
+def _read_schema(zone: str) -> Any:
+    times = {name: pa.timestamp("us", zone) for name in TIMES}
+    return pa.schema([(name, times.get(name) or INNER.field(name).type) for name in COLUMNS])
+
+
 def encode(table: Any, zone: str) -> Any:
     """A month's file as a buffer: the same bytes for the same rows and zone, always."""
     schema = outer_schema(zone)
     arrays = []
     for name in COLUMNS:
-        array = table.column(name).combine_chunks()
+        array = one(table.column(name))
         if name in TEXTS:
             array = array.dictionary_decode()
         elif name in TIMES:
@@ -141,7 +156,7 @@ def rows_of(table: Any) -> Rows:
     values = np.empty((len(COLUMNS), table.num_rows), np.int64)
     words: dict[str, list[str]] = {}
     for line, name in enumerate(COLUMNS):
-        array = table.column(name).combine_chunks()
+        array = one(table.column(name))
         if name in TEXTS:
             values[line], words[name] = _ranked(array)
         else:

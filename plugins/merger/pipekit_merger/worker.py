@@ -27,7 +27,7 @@ from pipekit_merger import months as folder_of_months
 from pipekit_merger.merge import Fate, StreamMerge
 from pipekit_merger.runs import Reading, read
 from pipekit_merger.scope import Group
-from pipekit_merger.table import integers, joined, take
+from pipekit_merger.table import integers, one, take
 
 
 class UnreadableRunError(Exception):
@@ -62,12 +62,7 @@ def stream_merges(
         existing[group.stream].add(group.month)
     for group in map(Group.parse, wanted["lost"]):
         lost[group.stream].add(group.month)
-    table = joined([file.table for file in reading.files])
-    numbers = np.repeat(
-        np.array([file.layer.number for file in reading.files], np.int64),
-        np.array([file.table.num_rows for file in reading.files], np.int64),
-    )
-    column = table.column("stream").combine_chunks()
+    column = one(reading.table.column("stream"))
     streams = {stream: code for code, stream in enumerate(column.dictionary.to_pylist())}
     codes = integers(column.indices)
     merges = []
@@ -77,8 +72,8 @@ def stream_merges(
         merge = StreamMerge(
             stream,
             layers,
-            take(table, rows),
-            numbers[rows],
+            take(reading.table, rows),
+            reading.numbers[rows],
             frozenset(existing[stream]),
             frozenset(lost[stream]),
             wanted["merged"],

@@ -144,3 +144,17 @@ def test_a_killed_merge_is_finished_by_the_next_run(project, kit):
     outcome = project.run()
     assert first in outcome.paths("consumed")
     assert project.months() == before
+
+
+def test_a_removal_for_a_month_that_is_gone_waits_for_it(project, kit):
+    """Were it taken as done, the stale row would come back with the month."""
+    two_runs(project, kit)
+    good = project.months()[JANUARY]
+    (project.root / kit.merged / JANUARY).unlink()
+    path = project.run_file([], kit.scope("2020-01-06"))
+    outcome = project.run()
+    assert "was published and is gone" in outcome.failures()["ES1"]
+    assert project.ledger.consumption("merger", path).state == "part"
+    (project.root / kit.merged / JANUARY).write_bytes(good)
+    project.run()
+    assert [key[1] for key in project.keys(JANUARY)] == ["2020-01-07"]

@@ -322,3 +322,30 @@ def test_times_are_shown_in_the_zone_of_the_last_run_file(project, kit):
     kind = pq.ParquetFile(project.root / kit.merged / JANUARY).schema_arrow.field("entry_time").type
     assert kind.tz == "America/New_York"
     assert project.rows(JANUARY)[0]["entry_time"] == before[0]["entry_time"]
+
+
+def test_a_late_older_file_does_not_bring_back_its_zone(project, kit):
+    """The zone is that of the newest run file, also when an older one is merged after it."""
+    project.run_file([kit.row("2020-01-07")], kit.scope("2020-01-07"))
+    project.run()
+    project.run_file(
+        [kit.row("2020-01-06")],
+        kit.scope(kit.always),
+        run_id="00000000-0000-7000-8000-000000000000",
+        known=False,
+        zone="America/New_York",
+    )
+    project.run()
+    kind = pq.ParquetFile(project.root / kit.merged / JANUARY).schema_arrow.field("entry_time").type
+    assert (kind.tz, len(project.rows(JANUARY))) == ("America/Chicago", 2)
+
+
+def test_the_same_values_in_another_encoding_are_left_alone(project, kit):
+    """A month is compared by its values: one that another version wrote is not rewritten."""
+    project.run_file([kit.row("2020-01-06")], kit.scope(kit.always))
+    project.run()
+    kit.write(project.root / kit.merged / JANUARY, [kit.row("2020-01-06")])
+    before = project.months()
+    project.run_file([kit.row("2020-01-06")], kit.scope(kit.always))
+    assert project.run().paths("unchanged") == [f"{kit.merged}/{JANUARY}"]
+    assert project.months() == before
