@@ -33,6 +33,8 @@ from pipekit.storage.ledger import Ledger
 from pipekit.storage.lock import RunLock
 from pipekit.storage.runlog import RunLog
 
+_SWEEP_ALL = 100  # one run in so many looks through all that old runs left
+
 
 class PipelineOrchestrator:
     """One run of a project. `cancel` stops it from anywhere; `interrupted_exit` is its code."""
@@ -274,7 +276,8 @@ class PipelineOrchestrator:
         """Old runs' logs go last: nothing of this run depends on it."""
         keep = self.project.configuration.retention
         try:
-            problems = sweep(self.project.paths, keep, ledger, report.started)
+            thorough = self._number % _SWEEP_ALL == 0
+            problems = sweep(self.project.paths, keep, ledger, report.started, thorough=thorough)
         except (OSError, StorageError) as error:
             problems = [f"old logs were not looked at: {error}"]
         return evolve(report, warnings=(*report.warnings, *problems[:1]))

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipekit.model.state import Paths, PipelineStatus
+from pipekit.model.state import Paths
 from pipekit.storage.history import RunHistory
 
 if TYPE_CHECKING:
@@ -22,37 +22,43 @@ _ID = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 _JOURNAL = re.compile(rf"pipeline_({_ID})\.jsonl")
 _LOG = re.compile(rf"pipeline_(?:report_)?[0-9]{{8}}_[0-9]{{6}}_({_ID})\.(?:log|json)")
 _FOLDER = re.compile(f"({_ID})")
+_NEXT_TO_A_BOUND = 200  # runs
 
 
-def sweep(paths: Paths, keep: RetentionConfig, history: RunHistory, now: float) -> list[str]:
+def sweep(
+    paths: Paths, keep: RetentionConfig, history: RunHistory, now: float, *, thorough: bool = True
+) -> list[str]:
     """Remove what is beyond the bounds; returns a sentence for each thing that would not go.
 
-    Reads three folders and, where a bound may be passed, the ledger's rows of the runs in them.
+    Each run adds one, so that a look at the few runs next to a bound is enough, which costs some
+    milliseconds; a `thorough` look at all of them is needed after a bound was changed.
     """
     problems = _folders(paths.runs, keep.spools, now - keep.spool_age, history)
     problems += _folders(paths.quarantine, keep.quarantine, now - keep.quarantine_age, history)
-    return problems + _logs(paths, keep, history, now)
-
-
-def run_time(run_id: str) -> float:
-    """Unix time at which a run id was made (RFC 9562: the first 48 bits, in milliseconds)."""
-    return int(run_id.replace("-", "")[:12], 16) / 1000
+    return problems + _logs(paths, keep, history, now, -1 if thorough else _NEXT_TO_A_BOUND)
 
 
 def _folders(parent: Path, count: int, oldest: float, history: RunHistory) -> list[str]:
     """Keep the folders of the newest runs: `count` of them, none from before `oldest`."""
     names = _found(parent, _FOLDER)
-    beyond = [name for i, name in enumerate(names) if i and (i >= count or run_time(name) < oldest)]
-    return _removed((parent / name for name in _ended(beyond, history)), _remove_folder)
+    floor = _first_id(oldest)
+    beyond = [name for i, name in enumerate(names) if i and (i >= count or name < floor)]
+    going = history.ended(beyond) if beyond else ()
+    return _removed((parent / name for name in going), _remove_folder)
 
 
-def _logs(paths: Paths, keep: RetentionConfig, history: RunHistory, now: float) -> list[str]:
+def _logs(
+    paths: Paths, keep: RetentionConfig, history: RunHistory, now: float, limit: int
+) -> list[str]:
     """Journal, log and report go together; the journal last, since it tells that they are there."""
     names = _found(paths.events, _JOURNAL)
-    oldest = now - keep.run_age
-    if len(names) <= min(keep.idle_runs, keep.runs) and all(run_time(n) >= oldest for n in names):
-        return []
-    going = set(_passed(names, keep, oldest, history))
+    floor = _first_id(now - keep.run_age)
+    old = [name for name in names if name < floor]
+    beyond = set(history.ended(old)) if old else set()
+    beyond.update(history.ended_before(keep.idle_runs, idle=True, limit=limit))
+    if len(names) > keep.runs:  # else there cannot be too many of the others
+        beyond.update(history.ended_before(keep.runs, idle=False, limit=limit))
+    going = beyond.intersection(names[1:])
     if not going:
         return []
     logs = [
@@ -62,21 +68,6 @@ def _logs(paths: Paths, keep: RetentionConfig, history: RunHistory, now: float) 
     ]
     journals = [paths.events / f"pipeline_{name}.jsonl" for name in sorted(going)]
     return _removed([*logs, *journals], Path.unlink)
-
-
-def _passed(
-    names: list[str], keep: RetentionConfig, oldest: float, history: RunHistory
-) -> Iterator[str]:
-    """The ended runs, newest first, that are beyond the bound for their kind."""
-    statuses = history.statuses(names)
-    left = {True: keep.idle_runs, False: keep.runs}
-    for index, name in enumerate(names):
-        if name not in statuses:
-            continue
-        idle = statuses[name] is PipelineStatus.IDLE
-        left[idle] -= 1
-        if index and (left[idle] < 0 or run_time(name) < oldest):
-            yield name
 
 
 def _found(folder: Path, pattern: re.Pattern[str]) -> list[str]:
@@ -89,8 +80,10 @@ def _found(folder: Path, pattern: re.Pattern[str]) -> list[str]:
     return sorted((match[1] for match in matches if match), reverse=True)
 
 
-def _ended(run_ids: list[str], history: RunHistory) -> Iterable[str]:
-    return history.statuses(run_ids) if run_ids else ()
+def _first_id(moment: float) -> str:
+    """What sorts before all run ids since (RFC 9562: they begin with milliseconds, 48 bits)."""
+    text = f"{max(int(moment * 1000), 0):012x}"
+    return f"{text[:8]}-{text[8:]}"
 
 
 def _removed(paths: Iterable[Path], remove: Callable[[Path], None]) -> list[str]:

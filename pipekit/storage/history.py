@@ -93,14 +93,26 @@ class RunHistory:
         )
         return _state(rows[0]) if len(rows) == 1 else None
 
-    def statuses(self, run_ids: Iterable[str]) -> dict[str, PipelineStatus]:
-        """How those of the runs ended that the ledger knows and that have ended."""
+    def ended(self, run_ids: Iterable[str]) -> list[str]:
+        """Those of the runs that the ledger knows and that have ended."""
         rows = self._read(
-            "SELECT run_id, status FROM runs WHERE status IS NOT NULL "
+            "SELECT run_id FROM runs WHERE status IS NOT NULL "
             "AND run_id IN (SELECT value FROM json_each(?))",
             (json.dumps(list(run_ids)),),
         )
-        return {run_id: PipelineStatus(status) for run_id, status in rows}
+        return [run_id for (run_id,) in rows]
+
+    def ended_before(self, count: int, *, idle: bool, limit: int) -> list[str]:
+        """The runs that ended before the last `count` of their kind, newest first, `limit` of them.
+
+        There are two kinds: runs that were idle, and those that did something.
+        """
+        rows = self._read(
+            "SELECT run_id FROM runs WHERE status IS NOT NULL AND (status = 'idle') = ? "
+            "ORDER BY number DESC LIMIT ? OFFSET ?",
+            (idle, limit, count),
+        )
+        return [run_id for (run_id,) in rows]
 
     # --- what a look at the project needs of content ----------------------------------------
 

@@ -1,4 +1,4 @@
-"""kill -9 at any instant: the next run closes what was left, and nothing claims a success it had not."""
+"""kill -9 at any instant: the next run closes what was left, and no success is claimed falsely."""
 
 from __future__ import annotations
 
@@ -199,8 +199,10 @@ def test_a_stage_that_was_running_is_told_to_be_lost(upper):
     "patch",
     [
         # between the commit and the last event
-        "import pipekit.orchestrator as o; end = o.Ledger.end_run;"
-        "o.Ledger.end_run = lambda *a: (end(*a), die())",
+        (
+            "import pipekit.orchestrator as o; end = o.Ledger.end_run;"
+            "o.Ledger.end_run = lambda *a: (end(*a), die())"
+        ),
         # between the last event and the report
         "import pipekit.orchestrator as o; o.AuditReporter.write = die",
     ],

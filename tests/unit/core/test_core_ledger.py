@@ -229,7 +229,7 @@ def test_a_ledger_of_a_newer_pipekit_is_refused_and_left_as_it_is(tmp_path):
         connection.execute("PRAGMA user_version = 99")
     connection.close()
     before = path.read_bytes()
-    with pytest.raises(StorageError, match="newer pipekit .*upgrade"):
+    with pytest.raises(StorageError, match=r"newer pipekit .*upgrade"):
         Ledger(path)
     assert path.read_bytes() == before
 

@@ -1,4 +1,4 @@
-"""When a file may go: only what was consumed as it is, and all that came of it, and nobody wants."""
+"""When a file may go: when all of it was consumed, all that came of it too, and nobody wants it."""
 
 from __future__ import annotations
 
@@ -172,7 +172,7 @@ def test_a_rule_proposes_what_was_consumed_and_is_old_enough(view, take, told, p
 
 
 def test_a_rule_by_data_takes_only_what_lies_behind_the_newest(view, take, told, put):
-    now = dt.datetime(2024, 6, 30, tzinfo=dt.timezone.utc)
+    now = dt.datetime(2024, 6, 30, tzinfo=dt.UTC)
     for month in (4, 5, 6):
         path = put(f"data/2024-0{month}")
         last = now.replace(month=month).isoformat()

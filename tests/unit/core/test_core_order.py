@@ -86,7 +86,7 @@ def test_needs_come_first_and_ties_go_by_the_configured_order(configured, expect
 
 @pytest.mark.parametrize("configured", [{"a": ["a"]}, {"x": [], "a": ["b"], "b": ["a"]}])
 def test_stages_that_need_each_other_in_a_circle_are_named(configured):
-    with pytest.raises(ConfigError, match="circle: .*a") as caught:
+    with pytest.raises(ConfigError, match=r"circle: .*a") as caught:
         in_order(stages(**configured))
     assert "x" not in str(caught.value).rpartition(":")[2]
 
@@ -138,7 +138,7 @@ class Clock(dt.datetime):
     def now(cls, tz=None):
         return dt.datetime.fromtimestamp(MOMENT, tz)
 import types
-events.dt = types.SimpleNamespace(datetime=Clock)
+events.dt = types.SimpleNamespace(datetime=Clock, UTC=dt.UTC)
 folder = Path(sys.argv[1])
 logger = events.EventLogger("r", Journal(folder / "j"), RunLog(folder / "l"))
 for MOMENT in (1762063200, 1762066800):

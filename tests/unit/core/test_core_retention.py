@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,7 @@ from attrs import evolve
 from pipekit.config.tables import RetentionConfig
 from pipekit.model.run import PipelineStatus
 from pipekit.model.state import Paths
-from pipekit.retention import run_time, sweep
+from pipekit.retention import sweep
 
 NOW = 1_800_000_000.0
 DAY = 86_400.0
@@ -37,9 +36,9 @@ def past(ledger, paths):
 
     def made(number, status: str | None = "success", days_ago=0.0):
         name = run_id(number, days_ago)
-        ledger.begin_run(name, run_time(name))
+        ledger.begin_run(name, NOW)
         if status:
-            ledger.end_run(name, PipelineStatus(status), 0, run_time(name))
+            ledger.end_run(name, PipelineStatus(status), 0, NOW)
         leave(paths, name)
         return name
 
@@ -170,7 +169,12 @@ def test_a_project_without_any_logs_is_no_trouble(paths, ledger):
     assert sweep(paths, evolve(RetentionConfig(), runs=1, idle_runs=0), ledger, NOW) == []
 
 
-def test_run_ids_tell_the_time_they_were_made():
-    from pipekit.model.ids import new_run_id
-
-    assert run_time(new_run_id()) == pytest.approx(time.time(), abs=5)
+def test_the_quick_look_removes_what_is_next_to_the_bound_and_the_thorough_one_all(
+    past, paths, ledger
+):
+    names = [past(n, "idle") for n in range(230)]
+    keep = evolve(RetentionConfig(), idle_runs=10)
+    sweep(paths, keep, ledger, NOW, thorough=False)
+    assert [parts(paths, n)[0] for n in names] == [True] * 20 + [False] * 200 + [True] * 10
+    sweep(paths, keep, ledger, NOW, thorough=True)
+    assert [parts(paths, n)[0] for n in names] == [False] * 220 + [True] * 10
