@@ -24,10 +24,18 @@ _END = None
 class EventLogger:
     """`emit` from any thread; it never raises. `warnings` collects what went wrong with it."""
 
-    def __init__(self, run_id: str, journal: Journal, log: RunLog, first: int = 1) -> None:
+    def __init__(
+        self,
+        run_id: str,
+        journal: Journal,
+        log: RunLog,
+        first: int = 1,
+        zone: dt.tzinfo | None = None,
+    ) -> None:
         self.run_id = run_id
         self.log = log
         self.warnings: list[str] = []
+        self._zone = zone
         self._journal = journal
         self._seq = first - 1
         self._lock = threading.RLock()
@@ -53,7 +61,9 @@ class EventLogger:
                 seq=self._seq,
                 stage=stage,
                 event=event,
-                timestamp=dt.datetime.now().astimezone().isoformat(timespec="milliseconds"),
+                timestamp=dt.datetime.now(dt.UTC)
+                .astimezone(self._zone)
+                .isoformat(timespec="milliseconds"),
                 msg=msg,
                 data=data,
             )

@@ -17,7 +17,7 @@ from attrs import evolve
 
 from pipekit.judgement import Before, judge_task, last_lines, look_before
 from pipekit.model.command import Command, Outcome, ProcessResult
-from pipekit.model.stage import StageStatus, Task, TaskResult, Watch, satisfies
+from pipekit.model.stage import FailureKind, StageStatus, Task, TaskResult, Watch, satisfies
 from pipekit.process import Cancel, ProcessSupervisor
 from pipekit.reporting import Facts, ReportReader, Watcher
 from pipekit.storage.files import FileManager
@@ -64,11 +64,12 @@ class TaskExecutor:
         self._cancel = cancel
         self._hold_fds = hold_fds
 
-    def run(
-        self, tasks: Sequence[Task], orders: StageOrders, emit: Emit
-    ) -> tuple[TaskResult, ...]:
+    def run(self, tasks: Sequence[Task], orders: StageOrders, emit: Emit) -> tuple[TaskResult, ...]:
         """Run the tasks of one stage; returns their results in the order of the plan."""
-        orders.spool_dir.mkdir(parents=True, exist_ok=True)  # the reports lie there, too
+        try:
+            orders.spool_dir.mkdir(parents=True, exist_ok=True)  # the reports lie there, too
+        except OSError as error:
+            return tuple(_not_started(task, orders.spool_dir, error) for task in tasks)
         supervisor = ProcessSupervisor(spool_dir=orders.spool_dir, hold_fds=self._hold_fds)
         ended: queue.Queue[_Running] = queue.Queue()
         results: dict[str, TaskResult] = {}
@@ -161,8 +162,12 @@ class _Running(threading.Thread):
 
     def result(self) -> TaskResult:
         """The verdict, once the process has ended and all was told."""
-        process = self._process if self._process is not None else ProcessResult(
-            outcome=Outcome.LOST, reason="the supervisor itself failed; see the log"
+        process = (
+            self._process
+            if self._process is not None
+            else ProcessResult(
+                outcome=Outcome.LOST, reason="the supervisor itself failed; see the log"
+            )
         )
         return judge_task(self.task, process, self._facts, self._before, self._files)
 
@@ -196,6 +201,15 @@ class _Running(threading.Thread):
             path, reason = str(record.get("path")), str(record.get("reason"))
             said = f"{path} was rejected: {reason.removeprefix(f'{path}: ')}"
             emit("warning", said, **data, path=record.get("path"))
+
+
+def _not_started(task: Task, folder: Path, error: OSError) -> TaskResult:
+    return TaskResult(
+        name=task.name,
+        status=StageStatus.FAILURE,
+        kind=FailureKind.SPAWN,
+        reason=f"there is no place for its output: {folder}: {error.strerror}",
+    )
 
 
 def _completed(command: Command, orders: StageOrders, task: str, report: Path) -> Command:

@@ -202,7 +202,10 @@ def judge_stage(result: StageResult, tasks: Iterable[TaskResult]) -> StageResult
     if StageStatus.CANCELLED in statuses:
         status = StageStatus.CANCELLED
     elif statuses == {StageStatus.SUCCESS}:
-        status = StageStatus.SUCCESS
+        empty = _empty_files(tasks)
+        if empty:
+            result = evolve(result, reason=f"{empty} empty file{'s' if empty > 1 else ''}, no more")
+        status = StageStatus.SKIPPED if empty else StageStatus.SUCCESS
     else:
         status = StageStatus.PARTIAL if good else StageStatus.FAILURE
     bad = [task for task in tasks if not task and task.status is not StageStatus.BLOCKED]
@@ -214,6 +217,13 @@ def judge_stage(result: StageResult, tasks: Iterable[TaskResult]) -> StageResult
         tasks=tasks,
         warnings=result.warnings + tuple(w for task in tasks for w in task.warnings),
     )
+
+
+def _empty_files(tasks: tuple[TaskResult, ...]) -> int:
+    """How many empty inputs were consumed where nothing else was done: no success by itself."""
+    files = [record for task in tasks for record in task.files]
+    nothing_else = all(record.verb == "consumed" and record.detail.get("empty") for record in files)
+    return len(files) if nothing_else and not any(task.units for task in tasks) else 0
 
 
 def last_lines(process: ProcessResult | None, count: int = 10) -> list[str]:

@@ -6,6 +6,7 @@ import os
 import platform
 import sys
 import time
+from datetime import tzinfo
 from typing import Any
 
 from attrs import evolve
@@ -94,11 +95,20 @@ class PipelineOrchestrator:
         paths = self.project.paths
         journal = Journal(paths.events / f"pipeline_{self.run_id}.jsonl")
         log = RunLog(paths.logs / f"pipeline_{stamp(self._started)}_{self.run_id}.log")
-        logger = EventLogger(self.run_id, journal, log)
+        logger = EventLogger(self.run_id, journal, log, zone=self._zone())
         context = SinkContext(run_id=self.run_id, root=paths.root, logs=paths.logs)
         for sink, settings in self.project.sinks:
             logger.open_sink(sink, settings, context)
         return logger
+
+    def _zone(self) -> tzinfo | None:
+        """The zone of the events' times: the configured one, or None for the system's."""
+        name = self.project.configuration.pipeline.timezone
+        if not name:
+            return None
+        from zoneinfo import ZoneInfo
+
+        return ZoneInfo(name)
 
     def _executor(self, lock: RunLock) -> TaskExecutor:
         return TaskExecutor(
@@ -296,6 +306,8 @@ def held_files(results: dict[str, StageResult]) -> dict[str, str]:
         pending = [i.path for i in result.plan.inputs if i.path not in taken]
         for path in (*pending, *result.plan.waiting):
             held[path] = f"it is pending for {name}"
+        for known in result.plan.rejected:
+            held[known.path] = f"{name} has rejected it, and nobody has taken it"
         for path in result.plan.holds:
             held.setdefault(path, f"{name} will read it again")
     return held

@@ -74,6 +74,9 @@ def open_project(configuration: config.Configuration, no_plugins: bool = False) 
         raise ConfigError(
             [f'{configuration.file.name}: pipeline.stages is empty; name some: `stages = ["..."]`']
         )
+    if configuration.lifecycle.mode == "apply":
+        text = 'lifecycle.mode: "apply" is not available yet, proposals are only reported'
+        raise ConfigError([f'{configuration.file.name}: {text}: write "report"'])
     found.require_stages(configuration.pipeline.stages)
     problems: list[str] = []
     names = configuration.pipeline.stages

@@ -139,8 +139,10 @@ class Report:
         """This content has been taken, and all that came of it is published.
 
         `signature`: from `look` before reading. `detail`: anything (JSON) the stage's next plan
-        wants to know of it. `complete=False`: taken in part; it stays pending, with its detail.
-        A vanished file is reported with the fingerprint `ABSENT`.
+        wants to know of it; the core itself knows `quarantined` (rows set aside) and `unread`
+        (bytes), which keep the lifecycle away, and `empty` (true: nothing came of it).
+        `complete=False`: taken in part; it stays pending, with its detail. A vanished file is
+        reported with the fingerprint `ABSENT`.
         """
         if signature is None and fingerprint != ABSENT:
             signature = look(path)

@@ -118,6 +118,6 @@ COLOURS = {
 }
 
 
-def coloured(status: object) -> str:
+def coloured(status: object, width: int = 0) -> str:
     """A status in its colour (click drops colours where they are not wanted)."""
-    return click.style(str(status), fg=COLOURS.get(str(status)))
+    return click.style(str(status).ljust(width), fg=COLOURS.get(str(status)))

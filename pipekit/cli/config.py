@@ -43,6 +43,8 @@ def check(ctx: click.Context, sets: tuple[str, ...]) -> int:
     settings = configuration(ctx, sets)
     found = _plugins(ctx, settings)
     problems = _structure(settings, found)
+    if settings.lifecycle.mode == "apply":
+        problems.append('lifecycle.mode: "apply" is not available yet: write "report"')
     try:
         found.require_stages(settings.pipeline.stages)
     except PluginError as error:

@@ -42,8 +42,8 @@ def _verb(result: StageResult) -> str:
 
 
 def _print(result: StageResult, verbose: bool) -> None:
-    word = click.style("run", fg="cyan") if result.plan else coloured(result.status)
-    click.echo(f"{word:<10} {result.stage}: {result.error or result.reason}")
+    word = click.style("run".ljust(10), fg="cyan") if result.plan else coloured(result.status, 10)
+    click.echo(f"{word} {result.stage}: {result.error or result.reason}")
     if result.plan is None:
         return
     for text in result.plan.warnings:

@@ -149,11 +149,11 @@ def print_summary(report: PipelineReport) -> None:
     for result in report.stages:
         _, _, rest = str(result).partition(": ")
         rest = rest.removeprefix(f"{result.status}, ")  # it stands in front already
-        click.echo(f"{coloured(result.status):<10} {result.stage}: {rest}")
+        click.echo(f"{coloured(result.status, 10)} {result.stage}: {rest}")
         if result.error:
             for line in result.error.splitlines():
                 click.echo(f"           {line}")
-    click.echo(f"{coloured(report.status):<10} {report}")
+    click.echo(f"{coloured(report.status, 10)} {report}")
     for warning in report.warnings:
         click.echo(f"warning: {warning}", err=True)
     if report.path:

@@ -34,7 +34,8 @@ def command(ctx: click.Context, run: str | None, verbose: bool, as_json: bool) -
         return 0
     click.echo(f"{report['sentence']}, started {report['started']}")
     for stage in report["stages"]:
-        click.echo(f"\n{coloured(stage['status'])} {stage['sentence']}")
+        sentence = stage["sentence"].replace(f": {stage['status']}, ", ": ", 1)
+        click.echo(f"\n{coloured(stage['status'])} {sentence}")
         click.echo(f"  why: {stage['reason']}" if stage["reason"] else "  why: -")
         if stage["error"]:
             click.echo(f"  error: {stage['error']}")

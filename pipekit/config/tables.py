@@ -171,7 +171,7 @@ class StageConfig:
         validator=_least_statuses,
     )
     settings: dict[str, Any] = setting(
-        "The stage's own settings: see its plugin's page or `pipekit plugins show NAME`.",
+        "The stage's own settings: see its plugin's page or `pipekit config show`.",
         factory=dict,
         secret=True,  # nobody knows yet which of them are
     )
@@ -271,7 +271,7 @@ class ScheduleConfig:
     """`[schedule]`: how often the operating system is to start a run."""
 
     every: Duration | None = setting(
-        "The interval that `pipekit schedule install` asks for, and `config check` checks against.",
+        "How often the system's scheduler starts a run; `config check` checks time-outs against it.",
         default=None,
         validator=at_least(60),
     )

@@ -150,6 +150,18 @@ def test_every_raw_bar_is_in_the_parquet_files_exactly_once(whole, shared_data):
     assert set(found.values()) == {1}
 
 
+def test_an_empty_file_alone_is_consumed_and_no_success(project, shared_data):
+    project.config(CONFIG)
+    file = project.write(
+        "data/raw/ES_1m_2013-10-06.csv", "timestamp_utc,open,high,low,close,volume\n"
+    )
+    run = project.pipekit("run", "--json")
+    assert (run.code, run.json["status"]) == (0, "idle")
+    assert run.json["stages"][0]["reason"] == "1 empty file, no more"
+    assert file.exists()
+    assert project.pipekit("run", "--json").json["stages"][0]["reason"] == "nothing new in data/raw"
+
+
 def test_the_second_run_is_idle(whole):
     before = digests(whole, PROCESSED, MERGED)
     run = whole.pipekit("run", "--json")

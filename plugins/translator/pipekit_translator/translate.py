@@ -71,6 +71,7 @@ class _File:
             "lines": raw.lines,
             "days": layout.union([job.fed, self.fed] if raw.resumed else [self.fed]),
             "quarantined": kept + (job.quarantined if raw.resumed else 0),
+            "empty": not raw.total and not raw.resumed,
             "late": sorted({*self.late, *(job.late if raw.resumed else ())}),
             "folds": {
                 name: [fold.last, int(fold.second)]
@@ -80,7 +81,11 @@ class _File:
         }
         if not raw.complete:
             known["unread"] = raw.signature[2] - raw.prefix
-        return {name: value for name, value in known.items() if value not in ({}, [])}
+        return {
+            name: value
+            for name, value in known.items()
+            if value not in ({}, []) and value is not False
+        }
 
 
 class Translation:
@@ -246,7 +251,7 @@ class Translation:
         self._counts["files"] += 1
         self._counts["rows"] += raw.total
         self._counts["bad_rows"] += len(raw.bad)
-        self._counts["empty_files"] += not raw.total and not raw.resumed
+        self._counts["empty_files"] += file.detail().get("empty", False)
         report.consumed(
             raw.path, raw.fingerprint, raw.signature, detail=file.detail(), complete=raw.complete
         )
