@@ -84,7 +84,8 @@ class PsutilTree:
                 return Reading(
                     pid=process.pid,
                     started=process.create_time(),
-                    cpu=times.user + times.system + waited,
+                    cpu=times.user + times.system,
+                    waited=waited,
                     io=sum(moved),
                     rss=memory.rss,
                     peak_rss=memory.rss,

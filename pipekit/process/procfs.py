@@ -32,6 +32,7 @@ class _Stat(NamedTuple):
     group: int
     session: int
     cpu: float
+    waited: float
     started: float
     rss: int
 
@@ -66,7 +67,8 @@ def _stat(pid: int) -> _Stat | None:
         parent=int(words[1]),
         group=int(words[2]),
         session=int(words[3]),
-        cpu=sum(map(int, words[11:15])) * _TICK,
+        cpu=(int(words[11]) + int(words[12])) * _TICK,
+        waited=(int(words[13]) + int(words[14])) * _TICK,
         started=int(words[19]) * _TICK,
         rss=int(words[21]) * _PAGE,
     )
@@ -188,6 +190,7 @@ def _reading(pid: int) -> Reading | None:
         pid=pid,
         started=stat.started,
         cpu=stat.cpu,
+        waited=stat.waited,
         io=sum(int(moved[i]) for i in (1, 3, 9, 11)) if len(moved) >= 12 else 0,
         rss=stat.rss,
         peak_rss=peak,

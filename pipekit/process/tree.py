@@ -17,16 +17,20 @@ class Member(NamedTuple):
 class Reading(NamedTuple):
     """What a live process has used since its start.
 
-    CPU seconds (with those of children it waited for), bytes read and written, resident memory now
-    and at its peak, in bytes.
+    CPU seconds of its own, CPU seconds of the children it waited for, bytes read and written,
+    resident memory now and at its peak, in bytes.
     """
 
     pid: int
     started: float
     cpu: float
+    waited: float
     io: int
     rss: int
     peak_rss: int
+
+
+_NOTHING = Reading(0, 0.0, 0.0, 0.0, 0, 0, 0)
 
 
 class Tree(Protocol):
@@ -65,10 +69,15 @@ class Usage:
         resident = sum(reading.rss for reading in now.values())
         single = max(reading.peak_rss for reading in now.values())
         self.peak_rss = max(self.peak_rss or 0, resident, single)
+        own = waited = 0.0
         moved = False
         for key, reading in now.items():
-            before = self._last.get(key)
-            self.cpu += max(reading.cpu - (before.cpu if before else 0.0), 0.0)
-            moved = moved or reading.io != (before.io if before else 0)
+            before = self._last.get(key, _NOTHING)
+            own += max(reading.cpu - before.cpu, 0.0)
+            waited += max(reading.waited - before.waited, 0.0)
+            moved = moved or reading.io != before.io
+        gone = (was for key, was in self._last.items() if key not in now)
+        known = sum(was.cpu + was.waited for was in gone)  # what a parent waited for comes again
+        self.cpu += own + max(waited - known, 0.0)
         self.io_moves += moved
         self._last = now

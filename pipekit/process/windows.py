@@ -195,7 +195,7 @@ class WindowsChild:
                 continue
             cpu = times.user + times.system
             io = moved.read_bytes + moved.write_bytes
-            readings.append(Reading(pid, started, cpu, io, memory.rss, memory.peak_wset))
+            readings.append(Reading(pid, started, cpu, 0.0, io, memory.rss, memory.peak_wset))
         return readings
 
     def send(self, force: Force, members: list[Member]) -> None:  # noqa: ARG002  # the job has all

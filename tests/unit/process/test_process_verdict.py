@@ -54,8 +54,8 @@ def test_signals_have_names_also_those_without():
     assert (signal_name(9), signal_name(11), signal_name(40)) == ("SIGKILL", "SIGSEGV", "SIG40")
 
 
-def reading(pid: int, cpu: float, io: int, rss: int) -> Reading:
-    return Reading(pid=pid, started=1.0, cpu=cpu, io=io, rss=rss, peak_rss=2 * rss)
+def reading(pid: int, cpu: float, io: int, rss: int, waited: float = 0.0) -> Reading:
+    return Reading(pid=pid, started=1.0, cpu=cpu, waited=waited, io=io, rss=rss, peak_rss=2 * rss)
 
 
 def test_usage_of_a_tree_sums_what_ran_together():
@@ -66,6 +66,15 @@ def test_usage_of_a_tree_sums_what_ran_together():
     assert (tree.peak_rss, tree.cpu, tree.io_moves) == (600, 1.75, 1)
     tree.note([reading(1, 1.25, 6, 700), reading(3, 0, 0, 800)])
     assert (tree.peak_rss, tree.io_moves) == (1600, 2)
+
+
+def test_cpu_of_a_child_is_not_counted_again_when_its_parent_has_waited_for_it():
+    tree = Usage()
+    tree.note([reading(1, 1.0, 0, 1), reading(2, 0.5, 0, 1)])
+    tree.note([reading(1, 1.0, 0, 1, waited=0.75)])  # the child used 0.25 more before it ended
+    assert tree.cpu == 1.75
+    tree.note([reading(1, 1.0, 0, 1, waited=1.0)])  # of a child that was never seen
+    assert tree.cpu == 2.0
 
 
 def test_usage_names_its_sources_and_prefers_the_larger():
