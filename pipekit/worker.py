@@ -14,6 +14,7 @@ library only, so that importing it costs a worker next to nothing.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -219,9 +220,10 @@ class Report:
             flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_CLOEXEC", 0)
             self._descriptor, self._path = os.open(path, flags, 0o644), path
         record = {"verb": verb, "at": time.time(), "unit": _unit.get(), **fields}
-        line = json.dumps({k: v for k, v in record.items() if v is not None}) + "\n"
+        line = json.dumps({k: v for k, v in record.items() if v is not None}).encode() + b"\n"
         assert self._descriptor is not None
-        os.write(self._descriptor, line.encode())
+        if os.write(self._descriptor, line) != len(line):
+            raise OSError(errno.ENOSPC, "the report could not be written", path)
 
 
 def _since(started: float) -> float:

@@ -93,6 +93,22 @@ threads = [threading.Thread(target=work, args=(f"u{i}",)) for i in range(4)]
     assert all(line["name"] == line["unit"] for line in lines if line["verb"] == "metric")
 
 
+def test_a_report_that_cannot_be_written_whole_is_never_the_end_of_a_good_unit(tmp_path):
+    """A limit on file sizes gives the short writes that a full disk gives."""
+    code = """
+import resource
+from pipekit.worker import report
+resource.setrlimit(resource.RLIMIT_FSIZE, (300, resource.RLIM_INFINITY))
+with report.unit("u"):
+    report.metric("n", 1)
+    report.wrote("in", "f" * 200)
+"""
+    done = run(tmp_path, code, PIPEKIT_REPORT=str(tmp_path / "r"))
+    assert done.returncode == 1
+    assert "the report could not be written" in done.stderr
+    assert '"success"' not in (tmp_path / "r").read_text()
+
+
 def test_look_waits_until_a_change_could_no_longer_keep_the_times(tmp_path):
     """Git's rule: who looks within the tick of a change could miss the next one."""
     file = tmp_path / "a"
