@@ -271,7 +271,7 @@ class ScheduleConfig:
     """`[schedule]`: how often the operating system is to start a run."""
 
     every: Duration | None = setting(
-        "How often the system's scheduler starts a run; `config check` checks time-outs against it.",
+        "How often the scheduler starts a run; `config check` checks time-outs against it.",
         default=None,
         validator=at_least(60),
     )
