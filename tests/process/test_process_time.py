@@ -43,7 +43,8 @@ def test_exit_racing_the_timeout_always_gives_a_consistent_result(lab):
             assert result.signals == ()
         else:
             assert result.outcome is Outcome.TIMED_OUT
-            assert [sent.count for sent in result.signals] == [1]
+            # 0: it ended by itself between the decision and the signal, and the signal hit nobody.
+            assert [sent.count for sent in result.signals] in ([1], [0])
             assert not result.success
     assert outcomes == {Outcome.EXITED, Outcome.TIMED_OUT}
 
