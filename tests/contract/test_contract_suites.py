@@ -18,6 +18,7 @@ from pipekit import (
     Task,
     setting,
 )
+from pipekit.errors import DefinitionError
 from pipekit.testing import (
     EXAMPLES,
     PolicyContract,
@@ -113,7 +114,7 @@ def test_paths_out_of_the_project_are_noticed(tmp_path, path):
 
 def test_tasks_after_no_task_are_noticed(tmp_path):
     """An `after` that names nothing fails the suite."""
-    with pytest.raises(AssertionError):
+    with pytest.raises(DefinitionError, match="waits for 'u'"):
         stage_suite(lambda _ctx, _s: one_task(after=["u"])).test_tasks_can_be_told_apart(tmp_path)
 
 
