@@ -349,3 +349,44 @@ def test_the_same_values_in_another_encoding_are_left_alone(project, kit):
     project.run_file([kit.row("2020-01-06")], kit.scope(kit.always))
     assert project.run().paths("unchanged") == [f"{kit.merged}/{JANUARY}"]
     assert project.months() == before
+
+
+def test_what_is_left_of_a_file_only_ever_shrinks(project, kit):
+    """A month that fails later is not counted as left of a file that was merged into it before."""
+    project.run_file([kit.row("2020-01-06"), kit.row("2020-02-03")], kit.scope(kit.always))
+    project.run()
+    (project.root / kit.merged / JANUARY).write_bytes(b"damaged")
+    days = [kit.row("2020-01-07"), kit.row("2020-02-04")]
+    first = project.run_file(days, kit.scope("2020-01-07", "2020-02-04"))
+    project.run()
+    (project.root / kit.merged / FEBRUARY).write_bytes(b"damaged")
+    second = project.run_file(days, kit.scope("2020-01-07", "2020-02-04"))
+    project.run()
+    assert project.ledger.consumption("merger", first).detail["left"] == ["ES1/2020-01"]
+    both = ["ES1/2020-01", "ES1/2020-02"]
+    assert project.ledger.consumption("merger", second).detail["left"] == both
+
+
+@pytest.mark.parametrize(("column", "value"), [("peak", 0.0), ("direction", "Long")])
+def test_a_null_is_no_value(project, kit, column, value):
+    """Whatever stands behind a null in memory does not hide that it became a value."""
+    other = kit.row("2020-01-07")
+    project.run_file([kit.row("2020-01-06", **{column: None}), other], kit.scope(kit.always))
+    project.run()
+    project.run_file([kit.row("2020-01-06", **{column: value})], kit.scope("2020-01-06"))
+    assert project.run().rows("ES1")["updated"] == 1
+    assert project.rows(JANUARY)[0][column] == value
+
+
+def test_a_month_is_either_the_old_file_or_the_new_one(project, kit):
+    """Who has the old one open goes on reading it whole, and no temporary file stays."""
+    project.run_file([kit.row("2020-01-06")], kit.scope(kit.always))
+    project.run()
+    before = project.months()[JANUARY]
+    target = project.root / kit.merged / JANUARY
+    with open(target, "rb") as reader:
+        project.run_file([kit.row("2020-01-06", profit=1.0)], kit.scope("2020-01-06"))
+        project.run()
+        assert reader.read() == before
+    assert target.read_bytes() != before
+    assert [path.name for path in target.parent.iterdir()] == [target.name]
