@@ -209,13 +209,6 @@ class StageContract(Contract):
             assert ".." not in pure.parts, path
             assert "\\" not in path, path
 
-    def test_tasks_can_be_told_apart(self, project: Path) -> None:
-        """Names of tasks are unique, and `after` names tasks of the same plan."""
-        names = [task.name for task in self.plan(project).tasks]
-        assert len(names) == len(set(names)), names
-        for task in self.plan(project).tasks:
-            assert set(task.after) <= set(names) - {task.name}, task
-
     def test_planning_imports_no_data_library(self, project: Path) -> None:
         """Data libraries belong into the workers: a plan is made at every run, for every stage."""
         request = (

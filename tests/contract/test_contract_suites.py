@@ -112,12 +112,6 @@ def test_paths_out_of_the_project_are_noticed(tmp_path, path):
         )
 
 
-def test_tasks_after_no_task_are_noticed(tmp_path):
-    """An `after` that names nothing fails the suite."""
-    with pytest.raises(DefinitionError, match="waits for 'u'"):
-        stage_suite(lambda _ctx, _s: one_task(after=["u"])).test_tasks_can_be_told_apart(tmp_path)
-
-
 @pytest.mark.parametrize("where", ["top", "inside"])
 def test_a_plan_that_imports_a_data_library_is_noticed(tmp_path, monkeypatch, where):
     """At module level or within the plan: both cost every run."""
