@@ -112,6 +112,12 @@ def test_paths_out_of_the_project_are_noticed(tmp_path, path):
         )
 
 
+def test_tasks_after_no_task_are_noticed():
+    """An `after` that names nothing is refused when the plan is made."""
+    with pytest.raises(DefinitionError, match="waits for 'u'"):
+        one_task(after=["u"])
+
+
 @pytest.mark.parametrize("where", ["top", "inside"])
 def test_a_plan_that_imports_a_data_library_is_noticed(tmp_path, monkeypatch, where):
     """At module level or within the plan: both cost every run."""
