@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-PEERS = ("doit", "luigi")
+PEERS = {"doit": "doit==0.37.0", "luigi": "luigi==3.8.1"}  # an index may offer much older ones
 
 _PLUGIN_PROJECT = """\
 [build-system]
@@ -74,7 +74,7 @@ def _peer(cache: Path, name: str) -> Environment:
     folder = cache / name
     if not (folder / "installed").exists():
         _make(folder)
-        _install(folder, [name])
+        _install(folder, [PEERS[name]])
         (folder / "installed").touch()
     return _described(folder)
 
@@ -100,7 +100,8 @@ def _make(folder: Path) -> None:
 
 
 def _install(folder: Path, requirements: list[str]) -> None:
-    _uv("pip", "install", "--quiet", "--compile-bytecode", "--python", str(folder), *requirements)
+    words = ("--quiet", "--no-config", "--compile-bytecode", "--python", str(folder))
+    _uv("pip", "install", *words, *requirements)  # no-config: this project's pins are not a peer's
 
 
 def _described(folder: Path) -> Environment:
