@@ -1,6 +1,6 @@
-"""What the supervisor needs of a started command, whatever the system; posix.py and windows.py.
+"""What the supervisor needs of a started command, whatever the system.
 
-A guardian process that starts the command and keeps its tree together is another `Child`.
+Linux: guarded.py; macOS: posix.py; Windows: windows.py.
 """
 
 from __future__ import annotations
@@ -36,6 +36,12 @@ class Child(Protocol):
     pid: int
     capacity: int
     """Bytes that a stream holds before the child has to wait."""
+    lost: bool
+    """Whether whoever could have told the leader's status is gone: what is left is to be ended."""
+
+    @property
+    def told_empty(self) -> bool | None:
+        """Whether somebody who knows said that the tree is empty; None: it is to be looked at."""
 
     def streams(self) -> list[str]:
         """The streams that have not ended: `stdout`, `stderr`."""
@@ -58,8 +64,11 @@ class Child(Protocol):
     def readings(self) -> list[Reading]:
         """What the leader and its live descendants have used."""
 
-    def send(self, force: Force, members: list[Member]) -> None:
-        """Ask or force the leader and these members to end. One that is gone is no error."""
+    def send(self, force: Force, members: list[Member]) -> bool:
+        """Ask or force the leader and these members to end. One that is gone is no error.
+
+        Returns whether the leader had not exited by then.
+        """
 
     def reap(self) -> Exit | None:
         """The leader's status, after which its number may be used again; None while it lives."""

@@ -36,6 +36,7 @@ class Ladder:
         return tuple(
             SentSignal(name=force.value, at=at, count=len(who))
             for force, (at, who) in self._sent.items()
+            if who
         )
 
     @property
@@ -46,15 +47,14 @@ class Ladder:
     def begin(self, now: float, *, leader: bool) -> bool:
         """Ask politely, and start the grace.
 
-        With `leader`, only if that still runs: whether it exited by itself is settled here, in the
-        last moment before the signal. Says whether anything was sent.
+        With `leader`, only if that still runs. Says whether it ran when it was asked: whether it
+        exited by itself is settled in that moment.
         """
         members = self._members()
         if leader and self._child.exited():
             return False
         self._force_at = now + self._grace
-        self._send(Force.POLITE, now, members)
-        return True
+        return self._send(Force.POLITE, now, members)
 
     def hurry(self, now: float) -> None:
         """End the grace."""
@@ -81,12 +81,12 @@ class Ladder:
         except OSError:  # nobody can look; the leader's group can be reached all the same
             return []
 
-    def _send(self, force: Force, now: float, members: list[Member]) -> None:
-        alive = not self._child.exited()
-        self._child.send(force, members)
+    def _send(self, force: Force, now: float, members: list[Member]) -> bool:
+        alive = self._child.send(force, members)
         _, who = self._sent.setdefault(force, (now, set()))
         who.update((member.pid, member.started) for member in members)
         if alive:
             who.add((self._child.pid, 0.0))
         else:
             self._leaderless.update(member.pid for member in members)
+        return alive

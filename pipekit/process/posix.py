@@ -1,25 +1,26 @@
-"""Commands on POSIX: pipes, a session of their own, signals to whole groups; decides nothing.
+"""Commands on POSIX without a guardian: a session, signals to whole groups; decides nothing.
 
-Exercised on Linux. macOS takes the same way with kqueue for the exit and psutil for the tree; that
-is not exercised.
+The way of macOS, with kqueue for the exit and psutil for the tree. On Linux it is exercised by the
+tests alone, with what Linux has in their place; there commands have a guardian (guarded.py).
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import io
 import os
 import select
 import signal
 import sys
 import time
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, cast
 
 from pipekit.model.command import Command
 from pipekit.process import portable, procfs
 from pipekit.process.child import Exit, Force
 from pipekit.process.ladder import INSIST
+from pipekit.process.pipes import Pipes
 from pipekit.process.spawn import SpawnError, child_environment, why_not_started
 from pipekit.process.tree import Member, Reading, Tree
 
@@ -28,9 +29,8 @@ if TYPE_CHECKING:
 
 assert sys.platform != "win32"  # for the type checker: half of this is not there
 
-CHUNK = 64 * 1024
-_PIPE = 1024 * 1024  # bytes; what an unprivileged process may ask for by default
-_SET_PIPE_SIZE = getattr(fcntl, "F_SETPIPE_SZ", None)
+# a stopped process heeds SIGTERM only after SIGCONT
+_SIGNALS = {Force.POLITE: (signal.SIGTERM, signal.SIGCONT), Force.HARD: (signal.SIGKILL,)}
 _NO_EVENT = 0.01  # seconds between two looks where the system cannot tell of an exit
 _LINUX = sys.platform == "linux"
 
@@ -49,14 +49,14 @@ def start(command: Command, tree: str, cancel_fd: int = -1) -> PosixChild:
     ends: dict[str, int] = {}
     with contextlib.ExitStack() as given:  # what the child gets and we close after the start
         try:
-            stdin = _stdin(command.stdin)
-            given.callback(os.close, stdin)
+            given_in = stdin(command.stdin)
+            given.callback(os.close, given_in)
             writers = {}
             for stream in ("stdout",) if command.merge_stderr else ("stdout", "stderr"):
                 ends[stream], writers[stream] = os.pipe()
                 given.callback(os.close, writers[stream])
             errors = writers.get("stderr", STDOUT)
-            popen = _popen(command, env, stdin, writers["stdout"], errors)
+            popen = _popen(command, env, given_in, writers["stdout"], errors)
         except BaseException as error:
             for descriptor in ends.values():
                 os.close(descriptor)
@@ -102,7 +102,7 @@ def _popen(
     )
 
 
-def _stdin(data: bytes | None) -> int:
+def stdin(data: bytes | None) -> int:
     """A descriptor at the start of `data`, kept in a file without a name; or the end of file."""
     if data is None:
         return os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
@@ -122,61 +122,26 @@ def _nameless_file() -> io.RawIOBase:
     return cast("io.RawIOBase", tempfile.TemporaryFile(buffering=0))
 
 
-class PosixChild:
+class PosixChild(Pipes):
     """See `Child`."""
+
+    lost = False
+    told_empty = None
 
     def __init__(self, popen: Popen[bytes], tree: str, ends: dict[str, int], cancel: int) -> None:
         self.pid = popen.pid
-        self.capacity = CHUNK
         self._popen = popen
-        self._ends = ends
         self._lost = self._reaped = False
         self._tree: Tree = (procfs.ProcTree if _LINUX else portable.PsutilTree)(self.pid, tree)
         self._group_of = procfs.group_of if _LINUX else portable.group_of
         self._exit_fd = _exit_descriptor(self.pid)
-        self._wakers = [fd for fd in (self._exit_fd, cancel) if fd >= 0]
-        self._all, self._quiet = select.poll(), select.poll()
-        for descriptor in self._wakers:
-            self._quiet.register(descriptor, select.POLLIN)
-        for descriptor in [*self._wakers, *ends.values()]:
-            self._all.register(descriptor, select.POLLIN)
-        for descriptor in ends.values():
-            self._prepare(descriptor)
-
-    def _prepare(self, descriptor: int) -> None:
-        os.set_blocking(descriptor, False)
-        if _SET_PIPE_SIZE is not None:
-            with contextlib.suppress(OSError):  # this user has too many large pipes already
-                self.capacity = fcntl.fcntl(descriptor, _SET_PIPE_SIZE, _PIPE)
-
-    def streams(self) -> list[str]:
-        """See `Child`."""
-        return list(self._ends)
+        super().__init__(ends, (self._exit_fd, cancel))
 
     def wait(self, seconds: float | None, *, output: bool = True) -> list[str]:
         """See `Child`."""
         if self._exit_fd < 0:
             seconds = min(_NO_EVENT, seconds if seconds is not None else _NO_EVENT)
-        poll = self._all if output else self._quiet
-        ready = {fd for fd, _ in poll.poll(None if seconds is None else max(seconds * 1000, 0))}
-        for descriptor in ready.intersection(self._wakers):
-            self._wakers.remove(descriptor)  # it has told; readable for ever, it would not sleep
-            self._quiet.unregister(descriptor)
-            self._all.unregister(descriptor)
-        return [stream for stream, fd in self._ends.items() if fd in ready]
-
-    def read(self, stream: str) -> bytes | None:
-        """See `Child`."""
-        descriptor = self._ends[stream]
-        try:
-            data = os.read(descriptor, CHUNK)
-        except BlockingIOError:
-            return None
-        if not data:
-            self._all.unregister(descriptor)
-            del self._ends[stream]
-            os.close(descriptor)
-        return data
+        return super().wait(seconds, output=output)
 
     def exited(self) -> bool:
         """See `Child`. A status that somebody else took counts as an exit, and is lost."""
@@ -190,7 +155,7 @@ class PosixChild:
                 self._lost = True
                 self._tree.forget_leader()
                 return True
-        return self._exit_fd not in self._wakers  # macOS: the kqueue told; the zombie stays
+        return self.told(self._exit_fd)  # macOS: the kqueue told; the zombie stays
 
     def members(self) -> list[Member]:
         """See `Child`."""
@@ -200,21 +165,14 @@ class PosixChild:
         """See `Child`."""
         return self._tree.readings()
 
-    def send(self, force: Force, members: list[Member]) -> None:
-        """See `Child`. To groups, since a group cannot fork away from a signal.
-
-        A stopped process heeds SIGTERM only after SIGCONT.
-        """
-        signals = (signal.SIGKILL,) if force is Force.HARD else (signal.SIGTERM, signal.SIGCONT)
-        groups = {member.group: member for member in members}
-        if not self._lost:  # the leader, or its zombie, keeps the number of its group taken
-            groups.pop(self.pid, None)
-            _signal_group(self.pid, signals)
-        for member in groups.values():
-            with contextlib.suppress(OSError):  # nobody can look: the number could be another's
-                group = self._group_of(member.pid, member.started)
-                if group is not None:
-                    _signal_group(group, signals)
+    def send(self, force: Force, members: list[Member]) -> bool:
+        """See `Child`. The leader, or its zombie, keeps the number of its group taken."""
+        alive = not self.exited()
+        if not self._lost:
+            _signal_group(self.pid, _SIGNALS[force])
+        others = [member for member in members if member.group != self.pid]
+        signal_groups(force, members if self._lost else others, self._group_of)
+        return alive
 
     def reap(self) -> Exit | None:
         """See `Child`."""
@@ -235,12 +193,21 @@ class PosixChild:
 
     def close(self) -> None:
         """See `Child`."""
-        for descriptor in self._ends.values():
-            os.close(descriptor)
-        self._ends.clear()
+        super().close()
         if self._exit_fd >= 0:
             os.close(self._exit_fd)
             self._exit_fd = -1
+
+
+def signal_groups(
+    force: Force, members: Iterable[Member], group_of: Callable[[int, float], int | None]
+) -> None:
+    """Ask or force members to end: their groups, since a group cannot fork away from a signal."""
+    for member in {member.group: member for member in members}.values():
+        with contextlib.suppress(OSError):  # nobody can look: the number could be another's
+            group = group_of(member.pid, member.started)
+            if group is not None:
+                _signal_group(group, _SIGNALS[force])
 
 
 def _signal_group(group: int, signals: tuple[int, ...]) -> None:

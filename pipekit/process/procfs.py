@@ -11,7 +11,7 @@ import io
 import os
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import NamedTuple
 
 from pipekit.process.tree import Member, Reading
@@ -80,6 +80,18 @@ def group_of(pid: int, started: float) -> int | None:
     return stat.group if stat and stat.alive and stat.started == started else None
 
 
+def members(root: int, without: Collection[int]) -> list[Member]:
+    """The live processes below `root`, but for `without`."""
+    stats = (_stat(pid) for pid in _descendants(root) if pid not in without)
+    return [Member(stat.pid, stat.group, stat.started) for stat in stats if stat and stat.alive]
+
+
+def readings(root: int, without: Collection[int] = ()) -> list[Reading]:
+    """What `root` and those below it use, but for `without`: 0.25 ms for 20 on any host."""
+    pids = (pid for pid in _descendants(root) if pid not in without)
+    return [reading for pid in pids if (reading := _reading(pid))]
+
+
 class ProcTree:
     """The tree below `leader`, which must not be reaped while this is asked (its number is used).
 
@@ -114,8 +126,8 @@ class ProcTree:
         self._leader = -1
 
     def readings(self) -> list[Reading]:
-        """See `Tree`. Walks down from the leader: 0.25 ms for 20 processes on any host."""
-        return [reading for pid in _descendants(self._leader) if (reading := _reading(pid))]
+        """See `Tree`. Walks down from the leader."""
+        return readings(self._leader)
 
     def _candidates(self, latest: int) -> Iterable[int]:
         """Numbers that a member can have. All were given out after the leader's."""

@@ -87,7 +87,7 @@ class Run:
         deadline = self.now() + INSIST
         while self.now() < deadline:
             self._child.send(Force.HARD, self._members())
-            if self._child.exited() and not self._members():
+            if self._child.exited() and self._child.told_empty is not False and not self._members():
                 break
             self._child.wait(0.005, output=False)
         self._child.reap()
@@ -134,9 +134,11 @@ class Run:
                 self._gone_at = self._look_at = now
             else:
                 self.vigil.look(now)
-        if self._gone_at is not None and now >= self._look_at:
+        told = self._child.told_empty
+        if self._gone_at is not None and (told or now >= self._look_at):
             self.left = self._members()
-            if not self.left and not self.blind and self._empty_at is None:
+            seen = not self.left and not self.blind
+            if self._empty_at is None and (seen if told is None else told):
                 self._empty_at = now
             self._look_at = now + self._look_interval
             self._look_interval = min(2 * self._look_interval, _LATER)
@@ -162,7 +164,7 @@ class Run:
 
     def _decide(self, now: float) -> None:
         if self.ladder.begun:
-            if self._cancel is not None and self._cancel.now:
+            if self._child.lost or (self._cancel is not None and self._cancel.now):
                 self.ladder.hurry(now)
             self.ladder.climb(now)
             return
@@ -170,13 +172,15 @@ class Run:
         if reason is None or self._empty_at is not None:
             return
         runs = self._gone_at is None
-        if self.ladder.begin(now, leader=runs):
-            self._look_at, self._look_interval = now, _SOON
-            if runs:
-                self.outcome, self.stopped = self.outcome or reason, True
+        asked = self.ladder.begin(now, leader=runs)
+        self._look_at, self._look_interval = now, _SOON
+        if runs and asked:
+            self.outcome, self.stopped = self.outcome or reason, True
 
     def _reason_to_stop(self, now: float) -> Outcome | None:
         """What the tree is to be stopped for now, as the outcome of a leader that still runs."""
+        if self._child.lost:
+            return Outcome.LOST
         if self._cancel is not None and self._cancel.is_set():
             return Outcome.CANCELLED
         if now >= self._linger_ends():

@@ -32,6 +32,10 @@ class SpawnError(Exception):
     """The command could not be started; the text is one clause for people."""
 
 
+class LostError(SpawnError):
+    """Nobody can tell whether the command was started."""
+
+
 def child_environment(command: Command, tree: str) -> dict[str, str]:
     """What the child sees: an allow-list of our variables, then the command's own.
 
@@ -55,7 +59,7 @@ def why_not_started(command: Command, env: Mapping[str, str], error: Exception) 
         return f"its arguments or environment cannot be handed to a program: {error}"
     return (
         _too_large(command, env, error)
-        or _out_of(error)
+        or out_of(error)
         or _folder(command.cwd)
         or _program(command, env, error)
         or f"it could not be started: {_words(error)}"
@@ -84,7 +88,8 @@ def _argument_limit() -> int:
     return os.sysconf("SC_ARG_MAX")
 
 
-def _out_of(error: OSError) -> str | None:
+def out_of(error: OSError) -> str | None:
+    """What the system has run out of, in words, if this error says so."""
     if error.errno in (errno.EMFILE, errno.ENFILE):
         whose = "this process" if error.errno == errno.EMFILE else "the system"
         return f"{whose} is out of file descriptors; raise the limit (ulimit -n) or run fewer"

@@ -8,6 +8,7 @@ which are not exercised.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import sys
@@ -24,7 +25,7 @@ from pipekit.process.cancel import Cancel
 from pipekit.process.child import Child
 from pipekit.process.listener import OnLines
 from pipekit.process.run import Run
-from pipekit.process.spawn import SpawnError
+from pipekit.process.spawn import LostError, SpawnError
 from pipekit.process.stream import OutputStream
 
 _numbers = itertools.count(1)
@@ -39,9 +40,13 @@ class ProcessSupervisor:
     that no command gets; so far they are only kept from the commands.
     """
 
-    def __init__(self, spool_dir: Path | None = None, hold_fds: Iterable[int] = ()) -> None:
+    def __init__(
+        self, spool_dir: Path | None = None, hold_fds: Iterable[int] = (), cookie: str = ""
+    ) -> None:
         self._spool_dir = spool_dir
         self._hold_fds = tuple(hold_fds)
+        self._cookie = cookie or f"{os.getpid()}.{os.urandom(6).hex()}"
+        self._spawner: object = None  # kept, so that it is there for the next command
 
     def execute(
         self,
@@ -69,11 +74,61 @@ class ProcessSupervisor:
             return _unstarted(Outcome.CANCELLED, "cancelled before it was started", started)
         oom_kills = _oom_kills()
         try:
-            run = _see_through(command, streams, on_lines, cancel)
+            run = self._see_through(command, streams, on_lines, cancel)
         except SpawnError as error:
-            return _unstarted(Outcome.SPAWN_FAILED, _redacted(str(error), command), started)
+            outcome = Outcome.LOST if isinstance(error, LostError) else Outcome.SPAWN_FAILED
+            return _unstarted(outcome, _redacted(str(error), command), started)
         result = _result(command, run, streams, oom=_oom_kills() > oom_kills)
         return evolve(result, started=started, duration=run.now())
+
+    def warm(self) -> None:
+        """Start now, in the background, what the first command would have to wait for.
+
+        On Linux that is the process which forks a guardian for each command. All supervisors of a
+        process share it, and it ends with the last of them that used it.
+        """
+        if sys.platform == "linux":
+            from pipekit.process import spawner
+
+            with contextlib.suppress(SpawnError):  # the first command will say it
+                self._spawner = spawner.shared()
+
+    def _see_through(
+        self,
+        command: Command,
+        streams: dict[str, OutputStream],
+        on_lines: OnLines | None,
+        cancel: Cancel | None,
+    ) -> Run:
+        """A finished run; or SpawnError; or an interrupt, with the tree ended that it cut off."""
+        tree = f"{self._cookie}.{next(_numbers)}"
+        run = None
+        try:
+            run = Run(command, self._start(command, tree, cancel), streams, on_lines, cancel)
+            run.supervise()
+        except BaseException as error:
+            if run is None and (isinstance(error, LostError) or not isinstance(error, SpawnError)):
+                _end_by_name(tree)
+            raise
+        finally:
+            if run is not None:
+                run.close()
+        return run
+
+    def _start(self, command: Command, tree: str, cancel: Cancel | None) -> Child:
+        wake = cancel.fileno() if cancel is not None else -1
+        if sys.platform == "linux":
+            from pipekit.process import guarded, spawner
+
+            self._spawner = spawner.shared()
+            return guarded.start(command, tree, self._spawner, self._hold_fds, wake)
+        if sys.platform == "win32":
+            from pipekit.process import windows
+
+            return windows.start(command, tree, cancel)
+        from pipekit.process import posix
+
+        return posix.start(command, tree, wake)
 
     def _streams(self, command: Command, name: str, *, cut: bool) -> dict[str, OutputStream]:
         if not name or name.startswith(".") or any(c in name for c in "/\\:\0"):
@@ -94,40 +149,6 @@ def _awaits(command: Command) -> bool:
 
 def _unstarted(outcome: Outcome, reason: str, started: float) -> ProcessResult:
     return ProcessResult(outcome=outcome, reason=reason, started=started)
-
-
-def _see_through(
-    command: Command,
-    streams: dict[str, OutputStream],
-    on_lines: OnLines | None,
-    cancel: Cancel | None,
-) -> Run:
-    """A finished run; or SpawnError; or an interrupt, with the tree ended that it cut off."""
-    tree = f"{os.getpid()}.{next(_numbers)}.{os.urandom(6).hex()}"
-    run = None
-    try:
-        run = Run(command, _start(command, tree, cancel), streams, on_lines, cancel)
-        run.supervise()
-    except SpawnError:
-        raise
-    except BaseException:
-        if run is None:
-            _end_by_name(tree)
-        raise
-    finally:
-        if run is not None:
-            run.close()
-    return run
-
-
-def _start(command: Command, tree: str, cancel: Cancel | None) -> Child:
-    if sys.platform == "win32":
-        from pipekit.process import windows
-
-        return windows.start(command, tree, cancel)
-    from pipekit.process import posix
-
-    return posix.start(command, tree, cancel.fileno() if cancel is not None else -1)
 
 
 def _end_by_name(tree: str) -> None:

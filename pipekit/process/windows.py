@@ -123,6 +123,9 @@ def _handle(popen: subprocess.Popen[bytes]) -> int:
 class WindowsChild:
     """See `Child`."""
 
+    lost = False
+    told_empty = None
+
     def __init__(
         self, popen: subprocess.Popen[bytes], job: int, ends: dict[str, int], cancel: Cancel | None
     ) -> None:
@@ -198,13 +201,15 @@ class WindowsChild:
             readings.append(Reading(pid, started, cpu, 0.0, io, memory.rss, memory.peak_wset))
         return readings
 
-    def send(self, force: Force, members: list[Member]) -> None:  # noqa: ARG002  # the job has all
+    def send(self, force: Force, members: list[Member]) -> bool:  # noqa: ARG002  # the job has all
         """See `Child`."""
+        alive = not self.exited()
         if force is Force.HARD:
             _kernel32.TerminateJobObject(self._job, 1)
-            return
-        with contextlib.suppress(OSError):  # no console is shared
-            os.kill(self.pid, signal.CTRL_BREAK_EVENT)
+        else:
+            with contextlib.suppress(OSError):  # no console is shared
+                os.kill(self.pid, signal.CTRL_BREAK_EVENT)
+        return alive
 
     def reap(self) -> Exit | None:
         """See `Child`."""

@@ -90,9 +90,11 @@ class Lab:
 
 
 @pytest.fixture
-def lab(tmp_path: Path) -> Lab:
-    """A lab of this test's own."""
-    return Lab(tmp_path)
+def lab(tmp_path: Path) -> Iterator[Lab]:
+    """A lab of this test's own; what its supervisor shares ends with it."""
+    lab = Lab(tmp_path)
+    yield lab
+    del lab.supervisor
 
 
 @pytest.fixture

@@ -203,16 +203,19 @@ for code in "01":
 """
 
 
-def test_status_that_a_host_lost_is_never_a_success():
-    """With SIGCHLD ignored the kernel throws statuses away, and `Popen.wait` then reads 0."""
+def test_host_that_ignores_sigchld_gets_the_true_status():
+    """With SIGCHLD ignored the kernel throws statuses away, and `Popen.wait` then reads 0.
+
+    Here it is the guardian who reaps, and it ignores nothing.
+    """
     host = subprocess.run(
         [sys.executable, "-c", IGNORES_SIGCHLD], capture_output=True, text=True, check=True
     )
-    assert host.stdout.splitlines() == ["lost False None"] * 2
+    assert host.stdout.splitlines() == ["exited True 0", "exited False 1"]
     assert host.stderr == ""
 
 
-def test_tree_is_ended_even_where_the_host_lost_the_status(lab):
+def test_tree_is_ended_where_the_host_ignores_sigchld(lab):
     code = IGNORES_SIGCHLD.partition("for code")[0] + (
         "command = Command(argv=sys.argv[2:], linger=0.2, grace=0.2, env={'LAB_MARK': sys.argv[1]})"
         "\nresult = ProcessSupervisor().execute(command)\nprint(result.outcome, result.survivors)"
@@ -220,5 +223,5 @@ def test_tree_is_ended_even_where_the_host_lost_the_status(lab):
     for way in ("orphan 60 silent stubborn", "daemon silent"):
         argv = [sys.executable, "-c", code, lab.mark, *lab.bad(*way.split()).argv]
         host = subprocess.run(argv, capture_output=True, text=True, check=True)
-        assert host.stdout == "lost 1\n"
+        assert host.stdout == "exited 1\n"
         assert not lab.alive()

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from pipekit.model.command import Outcome
-from pipekit.process import posix
+from pipekit.process import ProcessSupervisor, posix
 from pipekit.process.portable import PsutilTree
 
 
@@ -81,15 +81,15 @@ def test_process_that_ends_within_linger_is_no_survivor(lab):
     assert result.duration >= 0.3
 
 
-def test_daemon_that_cannot_be_found_does_not_keep_us_waiting_and_is_told(lab, within):
-    """Without a guardian, one that also dropped its environment is out of reach: say so."""
+def test_daemon_that_dropped_its_session_and_its_environment_is_ended(lab, within):
+    """It has nothing left to be known by but its descent: the guardian has adopted it."""
     started = time.monotonic()
-    result = lab.run("scrubbed_daemon", 1.5, linger=0.3, grace=30)
-    within(started, 0.4)
+    result = lab.run("scrubbed_daemon", 60, linger=0.3, grace=0.3)
+    within(started, 0.6)
     assert result.success
-    assert result.duration < 1.2
+    assert result.survivors == 1
     assert result.stdout.size == 10_000
-    assert result.warnings == ("stdout and stderr are still held open by a process out of reach",)
+    assert result.warnings == ("1 process outlived the command and had to be ended",)
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def test_daemon_that_cannot_be_found_does_not_keep_us_waiting_and_is_told(lab, w
         ("close_output 0.5", {}),
         ("ignores_term", {"timeout": 0.5, "grace": 0.5}),
         ("orphan 60 silent stubborn", {"linger": 0.5, "grace": 0.5}),
-        ("scrubbed_daemon 1.2", {"linger": 0.5}),
+        ("scrubbed_daemon 60", {"linger": 0.5}),
         ("done 60 0", {"done_pattern": "DONE", "linger": 0.5}),
         ("sleep 60", {"hang_timeout": 0.5}),
     ],
@@ -152,9 +152,14 @@ def test_memory_of_a_short_command_is_not_that_of_its_parent(lab):
     assert result.peak_rss is None or result.peak_rss < 50e6
 
 
+def _without_guardian(_supervisor, command, tree, cancel):
+    return posix.start(command, tree, cancel.fileno() if cancel is not None else -1)
+
+
 @pytest.mark.slow
 def test_tree_without_proc_is_ended_all_the_same(lab, within, monkeypatch):
-    """The way of systems without /proc, on this one."""
+    """The way of systems without /proc and without guardians, on this one."""
+    monkeypatch.setattr(ProcessSupervisor, "_start", _without_guardian)
     monkeypatch.setattr(posix.procfs, "ProcTree", PsutilTree)
     monkeypatch.setattr(posix.procfs, "group_of", posix.portable.group_of)
     started = time.monotonic()

@@ -1,0 +1,271 @@
+"""A command below a guardian of its own: how it is started on Linux, heard and stopped."""
+
+from __future__ import annotations
+
+import _socket  # `socket` without its enums: 14 ms less at each start
+import contextlib
+import os
+import select
+import sys
+import time
+from collections.abc import Sequence
+
+from pipekit.model.command import Command
+from pipekit.process import guardian, posix, procfs
+from pipekit.process.child import Exit, Force
+from pipekit.process.ladder import INSIST
+from pipekit.process.pipes import Pipes
+from pipekit.process.spawn import LostError, SpawnError, child_environment, why_not_started
+from pipekit.process.spawner import Spawner, SpawnerGoneError, shared
+from pipekit.process.tree import Member, Reading
+
+assert sys.platform == "linux"  # for the type checker: pidfds and subreapers are nowhere else
+
+_START = 30.0  # seconds for a guardian to say that it has started the command; it needs two ms
+_ANSWER = 0.5  # seconds for a guardian to say that it has signalled
+_EXIT = 0.1  # seconds for a guardian to be gone after its last word
+_WORDS = {guardian.POLITE: Force.POLITE, guardian.HARD: Force.HARD}
+
+
+def start(
+    command: Command, tree: str, spawner: Spawner, held: Sequence[int] = (), cancel_fd: int = -1
+) -> GuardedChild:
+    """Start a command below a guardian. Raises SpawnError.
+
+    `tree` is a name for its tree; `held`: descriptors that the guardian keeps open as long as
+    anything of it lives; `cancel_fd` wakes `wait` when it becomes readable.
+    """
+    env = child_environment(command, tree)
+    ends: dict[str, int] = {}
+    try:
+        ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
+    except OSError as error:
+        raise SpawnError(why_not_started(command, env, error)) from error
+    with contextlib.ExitStack() as given:  # what the guardian has copies of
+        given.callback(theirs.close)
+        try:
+            stdio = _stdio(command, ends, given)
+            request = (_request(command, env), theirs.fileno(), stdio, held)
+            try:
+                spawner.ask(*request)
+            except SpawnerGoneError:
+                shared().ask(*request)
+            theirs.close()
+            pids = _started(ours, command, env)
+        except BaseException as error:
+            theirs.close()
+            _abandon(ours)
+            for descriptor in ends.values():
+                os.close(descriptor)
+            if isinstance(error, (OSError, ValueError)):
+                raise SpawnError(why_not_started(command, env, error)) from error
+            raise
+    return GuardedChild(ours, pids, tree, ends, cancel_fd)
+
+
+def _stdio(command: Command, ends: dict[str, int], given: contextlib.ExitStack) -> list[int]:
+    """The descriptors that become the command's 0, 1, 2; `ends` gets where we read."""
+    writers = [posix.stdin(command.stdin)]
+    given.callback(os.close, writers[0])
+    for stream in ("stdout",) if command.merge_stderr else ("stdout", "stderr"):
+        ends[stream], writer = os.pipe()
+        given.callback(os.close, writer)
+        writers.append(writer)
+    return [*writers, writers[1]][:3]
+
+
+def _request(command: Command, env: dict[str, str]) -> bytes:
+    """What `guardian.Start` reads. Raises ValueError for text that the file encoding lacks."""
+    program = command.argv[0]
+    folders = [""] if os.path.dirname(program) else os.get_exec_path(env)
+    words = [
+        *(str(command.grace), os.path.join(_here(), command.cwd or ""), ""),
+        *(str(len(folders)), *(os.path.join(folder, program) for folder in folders)),
+        *(str(len(command.argv)), *command.argv),
+        *(f"{name}={value}" for name, value in env.items()),
+    ]
+    return b"\0".join(map(os.fsencode, words))
+
+
+def _here() -> str:
+    try:
+        return os.getcwd()
+    except FileNotFoundError:  # removed under us
+        return os.curdir
+
+
+def _started(ours: _socket.socket, command: Command, env: dict[str, str]) -> tuple[int, int]:
+    """The guardian's and the leader's process number. Raises SpawnError, or OSError."""
+    ours.settimeout(_START)
+    try:
+        message = ours.recv(256)
+    except TimeoutError:
+        raise LostError(f"its guardian did not answer within {_START:g} s") from None
+    except ConnectionResetError:
+        message = b""
+    word, _, rest = message.partition(b" ")
+    if word == guardian.STARTED:
+        own, leader = rest.split()
+        return int(own), int(leader)
+    if word != guardian.FAILED:
+        raise LostError("its guardian was killed before it could say that it had started it")
+    step, code = rest.split()
+    error = OSError(int(code), os.strerror(int(code)))
+    if step == b"limit":
+        raise SpawnError(f"its limits could not be set: {error.strerror}")
+    raise SpawnError(why_not_started(command, env, error))
+
+
+def _abandon(control: _socket.socket) -> None:
+    """End at once what may have been started, and wait for it."""
+    with contextlib.suppress(OSError):
+        control.settimeout(INSIST)
+        control.send(guardian.HARD)
+        deadline = time.monotonic() + INSIST
+        while control.recv(256) and time.monotonic() < deadline:
+            pass
+    control.close()
+
+
+class GuardedChild(Pipes):
+    """See `Child`."""
+
+    def __init__(
+        self,
+        control: _socket.socket,
+        pids: tuple[int, int],
+        tree: str,
+        ends: dict[str, int],
+        cancel: int,
+    ) -> None:
+        self._guardian, self.pid = pids
+        self._control = control
+        control.setblocking(False)
+        self.lost = False
+        self._code: int | None = None
+        self._answer: bytes | None = None
+        self._gone: Exit | None = None
+        self._tree = procfs.ProcTree(self.pid, tree)  # for the time after its guardian
+        self._exit_fd = _pidfd(self.pid)
+        self._exit_poll = select.poll()
+        if self._exit_fd >= 0:
+            self._exit_poll.register(self._exit_fd, select.POLLIN)
+        super().__init__(ends, (self._exit_fd, cancel), (control.fileno(),))
+
+    # --- hearing the guardian -----------------------------------------------------------------
+
+    def wait(self, seconds: float | None, *, output: bool = True) -> list[str]:
+        """See `Child`."""
+        ready = super().wait(seconds, output=output)
+        self._listen()
+        return ready
+
+    def _listen(self) -> None:
+        while not self.lost and self._gone is None:
+            try:
+                message = self._control.recv(256)
+            except BlockingIOError:
+                return
+            except ConnectionResetError:
+                message = b""
+            self._take(*message.partition(b" ")[::2])
+
+    def _take(self, word: bytes, rest: bytes) -> None:
+        if word == guardian.EXITED:
+            self._code = int(rest)
+        elif word == guardian.SENT:
+            self._answer = rest
+        elif word == guardian.GONE:
+            code, cpu, peak, floor = rest.split()
+            self._code = int(code)
+            self._gone = Exit(
+                returncode=int(code),
+                cpu=float(cpu),
+                peak_rss=int(peak) * 1024 if int(peak) > int(floor) else None,
+            )
+        elif not word:  # killed; whatever is left has the spawner for its parent, or nobody
+            self.lost = True
+            self._tree.forget_leader()
+        if self.lost or self._gone is not None:
+            self.forget(self._control.fileno())
+
+    def _listen_for(self, seconds: float) -> None:
+        """Wait for an answer of the guardian."""
+        deadline = time.monotonic() + seconds
+        poll = select.poll()
+        poll.register(self._control.fileno(), select.POLLIN)
+        while self._answer is None and not self.lost and self._gone is None:
+            rest = deadline - time.monotonic()
+            if rest <= 0 or not poll.poll(rest * 1000):
+                return
+            self._listen()
+
+    # --- the tree -----------------------------------------------------------------------------
+
+    def exited(self) -> bool:
+        """See `Child`."""
+        self._listen()
+        if self.lost or self._code is not None:
+            return True
+        return bool(self._exit_poll.poll(0))
+
+    @property
+    def told_empty(self) -> bool | None:
+        """See `Child`."""
+        return None if self.lost else self._gone is not None
+
+    def members(self) -> list[Member]:
+        """See `Child`."""
+        if self._gone is not None:
+            return []
+        if self.lost:
+            return self._tree.members()
+        return procfs.members(self._guardian, (self._guardian, self.pid))
+
+    def readings(self) -> list[Reading]:
+        """See `Child`."""
+        if self.lost or self._gone is not None:
+            return []
+        return procfs.readings(self._guardian, (self._guardian,))
+
+    def send(self, force: Force, members: list[Member]) -> bool:
+        """See `Child`. The guardian knows best who there is; without it, it is by name."""
+        if self.lost:
+            posix.signal_groups(force, members, procfs.group_of)
+            return False
+        word = next(word for word, meaning in _WORDS.items() if meaning is force)
+        self._answer = None
+        with contextlib.suppress(OSError):  # gone meanwhile: the next look tells
+            self._control.send(word)
+        if force is Force.HARD:
+            return not self.exited()
+        self._listen_for(_ANSWER)
+        return self._answer == b"1"
+
+    def reap(self) -> Exit | None:
+        """See `Child`. It is the guardian who reaps; this waits until it is gone as well."""
+        self._listen()
+        if self.lost:
+            return Exit(None, None, None)
+        if self._gone is None:
+            return None if self._code is None else Exit(self._code, None, None)
+        self._control.settimeout(_EXIT)
+        with contextlib.suppress(OSError):
+            self._control.recv(1)
+        return self._gone
+
+    def close(self) -> None:
+        """See `Child`. A guardian that has not done its work goes on alone."""
+        super().close()
+        self._control.close()
+        if self._exit_fd >= 0:
+            os.close(self._exit_fd)
+            self._exit_fd = -1
+
+
+def _pidfd(pid: int) -> int:
+    """Readable when the leader has exited; -1 where that cannot be had: the guardian tells, too."""
+    try:
+        return os.pidfd_open(pid)
+    except OSError:  # gone already, no descriptor left, or a sandbox
+        return -1

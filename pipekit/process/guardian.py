@@ -1,0 +1,477 @@
+"""Guards commands so that nothing of them survives; a program of its own, run by its path.
+
+Two lives of one program, both single-threaded. The *spawner* waits for requests on descriptor 3 and
+forks a guardian for each: so a start costs a fork of something small and not a new interpreter. A
+*guardian* starts one command, adopts whatever loses its parent there (it is a child subreaper, see
+prctl(2)), reaps it, and ends all of it when it is told to, or when the supervisor dies. Whoever
+loses its guardian is adopted by the spawner, and ended.
+
+Standard library only, and of that what starts fast: `_socket` and `_signal` are `socket` and
+`signal` without their enums (20 ms of 30). Knows neither pipekit nor what a command is for.
+"""
+
+from __future__ import annotations
+
+import _signal  # type: ignore[import-not-found]  # see above; typeshed knows `signal` alone
+import _socket
+import os
+import resource  # before a fork: each guardian needs it, for wait4
+import select
+import sys
+import time
+
+TYPE_CHECKING = False  # `typing` costs 3 ms at each start
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+assert sys.platform == "linux"  # for the type checker: pidfds and subreapers are nowhere else
+
+REQUESTS = 3  # the descriptor on which the spawner gets its requests
+MOST_DESCRIPTORS = 64  # in one request
+STARTED, FAILED, SENT, EXITED, GONE = b"started", b"failed", b"sent", b"exited", b"gone"
+POLITE, HARD = b"polite", b"hard"
+
+_PR_SET_CHILD_SUBREAPER = 36
+_MSG_CMSG_CLOEXEC = 0x40000000
+_IGNORED = (_signal.SIGINT, _signal.SIGTERM, _signal.SIGHUP)  # what ends us is the lifeline
+_CHANGED = (*_IGNORED, _signal.SIGCHLD, _signal.SIGPIPE, _signal.SIGXFSZ)
+_LIMITS = {  # of setrlimit, soft and hard beyond the number, which
+    b"cpu": (0, 1, resource.RLIMIT_CPU),  # SIGXCPU first, which says what it was
+    b"memory": (0, 0, resource.RLIMIT_DATA),
+    b"files": (0, 0, resource.RLIMIT_NOFILE),
+}
+_PASSES = 20  # of SIGKILL in one go: a process that hops from number to number is met sooner
+_GROWTH = 512  # KiB that a guardian grows by
+_AGAIN, _SELDOM = 0.005, 0.5  # seconds between two goes, first and at last
+
+
+# --- what both lives need -----------------------------------------------------------------------
+
+
+def _subreaper() -> Callable[[], None]:
+    """Make whoever calls this the parent of all orphans among its descendants: prctl(2)."""
+    import ctypes  # here and not above: others import this module for its words
+
+    prctl = ctypes.CDLL(None).prctl
+
+    def become() -> None:
+        if prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0):
+            raise OSError(0, "prctl")
+
+    become()
+    return become
+
+
+def _wake_on_exits() -> int:
+    """A descriptor that becomes readable when a child has ended."""
+    reader, writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+    _signal.signal(_signal.SIGCHLD, lambda *_: None)
+    _signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+    return reader
+
+
+def _drain(descriptor: int) -> None:
+    try:
+        while os.read(descriptor, 4096):
+            continue
+    except BlockingIOError:
+        return
+
+
+def _read(path: str) -> bytes:
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return b""
+    try:
+        content = b""
+        while more := os.read(descriptor, 65536):
+            content += more
+        return content
+    except OSError:  # it ended while we looked
+        return b""
+    finally:
+        os.close(descriptor)
+
+
+def _children(pid: int) -> list[int]:
+    """The children of a process, exactly for our own: of all its threads."""
+    if pid == os.getpid():
+        return [int(word) for word in _read(f"/proc/{pid}/task/{pid}/children").split()]
+    try:
+        threads = os.listdir(f"/proc/{pid}/task")
+    except OSError:
+        return []
+    return [int(w) for t in threads for w in _read(f"/proc/{pid}/task/{t}/children").split()]
+
+
+def _descendants(pids: list[int]) -> list[int]:
+    """These and all below them, zombies too."""
+    found, waiting = [], list(pids)
+    while waiting:
+        found += waiting
+        waiting = [child for pid in waiting for child in _children(pid)]
+    return found
+
+
+def _alive(pid: int) -> bool:
+    """Whether it still runs; a first thread that has ended is shown as a zombie."""
+    words = _read(f"/proc/{pid}/stat").rpartition(b")")[2].split()
+    return len(words) > 17 and (words[0] not in b"ZX" or int(words[17]) > 1)
+
+
+def _signal_all(pids: list[int], *numbers: int) -> int:
+    """Send the signals to the groups of those that live; returns how many live.
+
+    To groups, since no group can fork away from a signal. A group that has a live process of ours
+    is ours: nobody can join it who is not of its session, and no session outside is in our tree.
+    """
+    alive = [pid for pid in pids if _alive(pid)]
+    groups = set()
+    for pid in alive:
+        try:
+            groups.add(os.getpgid(pid))
+        except OSError:
+            continue
+    for number in numbers:
+        for group in groups - {os.getpgrp()}:
+            _quietly(os.killpg, group, number)
+        if number == _signal.SIGKILL:
+            for pid in alive:
+                _quietly(os.kill, pid, number)
+    return len(alive)
+
+
+def _quietly(kill: Callable[[int, int], None], whom: int, number: int) -> None:
+    try:
+        kill(whom, number)
+    except OSError:
+        return  # gone meanwhile, or not ours to signal
+
+
+# --- a guardian ---------------------------------------------------------------------------------
+
+
+class Guardian:
+    """One command from its start until nothing of it is left.
+
+    `control`: a packet socket to the supervisor, whose end is the supervisor's end; `supervisor`:
+    a pidfd of it, or -1 (an end may be kept open by somebody whom the supervisor forked).
+    """
+
+    def __init__(self, control: int, supervisor: int, grace: float, held: list[int]) -> None:
+        self._control = _socket.socket(fileno=control)
+        self._supervisor = supervisor
+        self._grace = grace
+        self._held = held
+        self._me = os.getpid()
+        own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        self._floor = own + _GROWTH  # a command starts as large as we are, in what wait4 tells
+        self._leader = 0
+        self._exited = False
+        self._code = 0
+        self._force_at = float("inf")
+        self._pause = _AGAIN
+        self._cpu = 0.0
+        self._alone = False
+        self._wake = _wake_on_exits()
+        self._poll = select.poll()
+        for descriptor in (control, supervisor, self._wake):
+            if descriptor >= 0:
+                self._poll.register(descriptor, select.POLLIN)
+
+    def guard(self, start: Start, stdio: list[int]) -> None:
+        """Start the command, see that all of it ends, and say so."""
+        self._leader, failure = start.run(stdio)
+        for descriptor in stdio:
+            os.close(descriptor)  # or its output would never end
+        if failure:
+            self._tell(FAILED, failure)
+            return
+        self._tell(STARTED, b"%d %d" % (self._me, self._leader))
+        while not self._empty():
+            self._wait()
+            if time.monotonic() >= self._force_at:
+                self._insist()
+        self._end()
+
+    def _wait(self) -> None:
+        rest = self._force_at - time.monotonic()
+        ready = self._poll.poll(None if rest == float("inf") else max(rest * 1000, 0))
+        for descriptor, _ in ready:
+            if descriptor == self._wake:
+                _drain(descriptor)
+            elif descriptor == self._control.fileno():
+                self._obey()
+            else:
+                self._left_alone(descriptor)
+
+    def _empty(self) -> bool:
+        """Reap whoever has ended but the leader, and say whether it alone is left, as a zombie.
+
+        The list of our own children is exact: only we reap them, and who loses its parent is in it
+        before that parent's end can be seen.
+        """
+        while True:
+            ended = not self._exited and self._look_at_leader()  # its children are ours from now
+            children = _children(self._me)
+            reaped = [pid for pid in children if pid != self._leader and self._reap(pid)]
+            if self._exited and set(children) <= {self._leader}:
+                return True
+            if ended:
+                self._tell(EXITED, b"%d" % self._code)
+            if not reaped:
+                return False
+
+    def _look_at_leader(self) -> bool:
+        """Whether it has ended. Its zombie stays until all is over, so that its number is taken."""
+        info = os.waitid(os.P_PID, self._leader, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        if info is not None:
+            self._exited = True
+            by_itself = info.si_code == os.CLD_EXITED
+            self._code = info.si_status if by_itself else -info.si_status
+        return self._exited
+
+    def _reap(self, pid: int) -> bool:
+        try:
+            done, _, used = os.wait4(pid, os.WNOHANG)
+        except ChildProcessError:
+            return False
+        if done:
+            self._cpu += used.ru_utime + used.ru_stime
+        return done != 0
+
+    def _obey(self) -> None:
+        try:
+            message = self._control.recv(64)
+        except ConnectionResetError:  # closed without having heard all of us
+            message = b""
+        if message == POLITE:
+            self._ask()
+        elif message == HARD:
+            self._insist()
+        else:
+            self._left_alone(self._control.fileno())
+
+    def _left_alone(self, descriptor: int) -> None:
+        """The supervisor is gone, or has given up: end what is left by ourselves."""
+        self._poll.unregister(descriptor)
+        if not self._alone:
+            self._alone = True
+            self._ask()
+            self._force_at = min(self._force_at, time.monotonic() + self._grace)
+
+    def _ask(self) -> None:
+        """SIGTERM, and SIGCONT, since a stopped process heeds nothing else.
+
+        Whether the leader has ended by itself before is settled here, in the last moment.
+        """
+        alive = not self._look_at_leader()
+        _signal_all(_descendants(_children(self._me)), _signal.SIGTERM, _signal.SIGCONT)
+        self._tell(SENT, b"%d" % alive)
+
+    def _insist(self) -> None:
+        """SIGKILL until nobody is found; and again soon, for who was just being forked."""
+        for _ in range(_PASSES):
+            if not _signal_all(_descendants(_children(self._me)), _signal.SIGKILL):
+                break
+            self._empty()
+        self._force_at = time.monotonic() + self._pause
+        self._pause = min(self._pause * 1.5, _SELDOM)
+
+    def _end(self) -> None:
+        _, _, used = os.wait4(self._leader, 0)
+        cpu = self._cpu + used.ru_utime + used.ru_stime
+        for descriptor in self._held:
+            os.close(descriptor)  # before the word: who hears it may take the lock
+        self._tell(GONE, b"%d %f %d %d" % (self._code, cpu, used.ru_maxrss, self._floor))
+
+    def _tell(self, what: bytes, more: bytes) -> None:
+        try:
+            self._control.send(what + b" " + more)
+        except OSError:
+            return  # nobody is there to hear it
+
+
+class Start:
+    """How a command is to be started: what came in a request, word by word.
+
+    Grace in seconds, working folder, limits (`name=number` with commas between),
+    how many paths to try, these, how many arguments, these, then `NAME=value` of its environment.
+    """
+
+    def __init__(self, request: bytes) -> None:
+        words = request.split(b"\0")
+        self.grace = float(words[0])
+        self._folder = words[1]
+        self._limits = [limit.split(b"=") for limit in words[2].split(b",") if limit]
+        rest = 4 + int(words[3])
+        self._paths = words[4:rest]
+        end = rest + 1 + int(words[rest])
+        self._argv = words[rest + 1 : end]
+        self._environment = dict(word.split(b"=", 1) for word in words[end:] if word)
+
+    def run(self, stdio: list[int]) -> tuple[int, bytes]:
+        """The number of the started process; or 0 and what failed, with its errno.
+
+        We move into its folder and take its limits ourselves: a spawn, which copies no memory,
+        passes these on and cannot set them.
+        """
+        step = b"folder"
+        try:
+            os.chdir(self._folder)
+            step = b"limit"
+            self._limit()
+            step = b"program"
+            return self._spawn([(os.POSIX_SPAWN_DUP2, fd, to) for to, fd in enumerate(stdio)]), b""
+        except OSError as error:
+            return 0, b"%s %d" % (step, error.errno or 0)
+
+    def _limit(self) -> None:
+        for name, value in self._limits:
+            number = int(value)
+            if name == b"nice":
+                os.nice(number)
+            else:
+                soft, hard, which = _LIMITS[name]
+                resource.setrlimit(which, (number + soft, number + hard))
+
+    def _spawn(self, actions: list[tuple[int, int, int]]) -> int:
+        """Like a shell, the first that can be executed; the error of one that is there counts."""
+        first: OSError | None = None
+        last: OSError | None = None
+        for path in self._paths:
+            try:
+                return os.posix_spawn(
+                    path,
+                    self._argv,
+                    self._environment,
+                    file_actions=actions,
+                    setsid=True,
+                    setsigmask=(),
+                    setsigdef=_CHANGED,
+                )
+            except (FileNotFoundError, NotADirectoryError) as error:
+                last = error
+            except OSError as error:
+                first = first or error
+        raise first or last or FileNotFoundError(2, "no path")
+
+
+# --- the spawner --------------------------------------------------------------------------------
+
+
+class Spawner:
+    """Keeps a guardian ready for the next request, and ends whoever outlives its guardian.
+
+    The one that stands by takes the request itself, so that nobody waits for a fork.
+    """
+
+    def __init__(self, become_subreaper: Callable[[], None]) -> None:
+        self._become_subreaper = become_subreaper
+        self._requests = _socket.socket(fileno=REQUESTS)
+        self._me = os.getpid()
+        self._wake = _wake_on_exits()
+        self._taken, self._take = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._guardians: set[int] = set()
+        self._standby = 0
+        self._orphaned = False
+
+    def serve(self) -> None:
+        """Until nobody can ask any more, and all guardians have ended."""
+        poll = select.poll()
+        poll.register(self._wake, select.POLLIN)
+        poll.register(self._taken, select.POLLIN)
+        poll.register(REQUESTS, 0)  # its end alone
+        wanted = True
+        while wanted or _children(self._me):
+            if wanted and not self._standby:
+                self._fork()
+            for descriptor, _ in poll.poll(_AGAIN * 1000 if self._orphaned else None):
+                if descriptor == self._wake:
+                    _drain(descriptor)
+                elif descriptor == self._taken:
+                    _drain(descriptor)
+                    self._standby = 0
+                else:
+                    poll.unregister(REQUESTS)
+                    wanted = False
+            self._tidy()
+
+    def _fork(self) -> None:
+        try:
+            pid = os.fork()
+        except OSError as error:
+            self._refuse(error.errno or 0)
+            return
+        if pid == 0:
+            self._stand_by()
+        self._standby = pid
+        self._guardians.add(pid)
+
+    def _refuse(self, code: int) -> None:
+        """No process can be had: say so to whoever asks next, and try again then."""
+        descriptors, _ = self._receive()
+        if descriptors:
+            _socket.socket(fileno=descriptors[1]).send(FAILED + b" fork %d" % code)
+            for descriptor in descriptors[:1] + descriptors[2:]:
+                os.close(descriptor)
+
+    def _receive(self) -> tuple[list[int], bool]:
+        """The descriptors of one request, and whether a pidfd is among them; or its end: none."""
+        room = _socket.CMSG_SPACE(4 * MOST_DESCRIPTORS)
+        message, ancillary, _, _ = self._requests.recvmsg(64, room, _MSG_CMSG_CLOEXEC)
+        data = b"".join(bytes(entry[2]) for entry in ancillary)
+        fds = [int.from_bytes(data[i : i + 4], sys.byteorder) for i in range(0, len(data), 4)]
+        return fds, message == b"pidfd"
+
+    def _stand_by(self) -> None:
+        """In the fork: wait for a request, and be the guardian that it asks for."""
+        code = 1
+        try:
+            os.close(_signal.set_wakeup_fd(-1))
+            os.close(self._wake)
+            os.setsid()
+            self._become_subreaper()
+            descriptors, with_pidfd = self._receive()
+            if descriptors:
+                os.write(self._take, b"!")
+                self._requests.close()  # who asks must notice when the spawner dies
+                self._guard(descriptors, with_pidfd=with_pidfd)
+            code = 0
+        finally:
+            os._exit(code)
+
+    def _guard(self, descriptors: list[int], *, with_pidfd: bool) -> None:
+        request, control, *rest = descriptors
+        supervisor = rest.pop(0) if with_pidfd else -1
+        start = Start(os.pread(request, os.fstat(request).st_size, 0))
+        os.close(request)
+        Guardian(control, supervisor, start.grace, rest[3:]).guard(start, rest[:3])
+
+    def _tidy(self) -> None:
+        """Reap; and where a guardian did not end well, end those that it left behind."""
+        for pid in _children(self._me):
+            done, status = os.waitpid(pid, os.WNOHANG)
+            if done:
+                self._orphaned = self._orphaned or (pid in self._guardians and status != 0)
+                self._guardians.discard(pid)
+                self._standby = 0 if pid == self._standby else self._standby
+        if self._orphaned:
+            left = [pid for pid in _children(self._me) if pid not in self._guardians]
+            _signal_all(_descendants(left), _signal.SIGKILL)
+            self._orphaned = bool(left)
+
+
+def main() -> None:
+    """Be a spawner until nobody needs one."""
+    os.closerange(REQUESTS + 1, os.sysconf("SC_OPEN_MAX"))
+    os.set_inheritable(REQUESTS, False)
+    for number in _IGNORED:
+        _signal.signal(number, _signal.SIG_IGN)
+    Spawner(_subreaper()).serve()
+    os._exit(0)  # nothing is left to tidy; the interpreter would take 4 ms for it
+
+
+if __name__ == "__main__":
+    main()
