@@ -46,6 +46,12 @@ def _seconds(_instance: object, attribute: object, value: float | None) -> None:
         raise DefinitionError(f"{name} is a number of seconds, 0 or more, not {value!r}")
 
 
+def _limit(_instance: object, attribute: object, value: int | None) -> None:
+    if value is not None and (not isinstance(value, int) or value <= 0):
+        name = getattr(attribute, "name", "value")
+        raise DefinitionError(f"{name} is a whole number above zero, not {value!r}")
+
+
 @frozen(kw_only=True, eq=False, repr=False)
 class Command(Record):
     """One program to run under supervision.
@@ -61,8 +67,12 @@ class Command(Record):
     predicate on such a line) declare the work complete before the exit; `completed_ok` says that
     this counts as success. `redact`: texts replaced by `***` in everything that is kept.
 
-    Raises DefinitionError for an empty argv, a NUL character, a negative time, a pattern that is no
-    regular expression, or an unknown encoding.
+    Limits, each for every process of the command by itself, and kept by the system: `max_memory`
+    (bytes of private memory; beyond, an allocation fails), `max_cpu` (seconds; then SIGXCPU),
+    `max_open_files`. `nice`: so much lower is its priority, 0 to 19.
+
+    Raises DefinitionError for an empty argv, a NUL character, a negative time, a limit that is no
+    whole number above zero, a pattern that is no regular expression, or an unknown encoding.
     """
 
     argv: tuple[str, ...] = field(converter=_argv)
@@ -80,6 +90,10 @@ class Command(Record):
     encoding: str = field(default="utf-8")
     redact: tuple[str, ...] = field(default=(), converter=_texts, repr=False)
     merge_stderr: bool = False
+    max_memory: int | None = field(default=None, validator=_limit)
+    max_cpu: int | None = field(default=None, validator=_limit)
+    max_open_files: int | None = field(default=None, validator=_limit)
+    nice: int = field(default=0)
 
     @classmethod
     def python(cls, module: str, *words: str, request: object = None, **more: Any) -> Command:
@@ -107,6 +121,11 @@ class Command(Record):
     def _check_cwd(self, _attribute: object, value: Path | None) -> None:
         if value is not None and "\0" in str(value):
             raise DefinitionError("cwd holds a NUL character, which no folder's name can")
+
+    @nice.validator
+    def _check_nice(self, _attribute: object, value: int) -> None:
+        if value not in range(20):
+            raise DefinitionError(f"nice is a whole number from 0 to 19, not {value!r}")
 
     @done_pattern.validator
     def _check_pattern(self, _attribute: object, value: str | None) -> None:
@@ -155,6 +174,28 @@ class SentSignal(Record):
 
 
 @frozen(kw_only=True, eq=False, repr=False)
+class ProcessSnapshot(Record):
+    """What one process of a tree was doing in the moment before the tree was stopped.
+
+    `state`: one word (running, sleeping, waiting for a disk, stopped, ...); `waits_in`: the kernel
+    function that it sleeps in, or empty where that cannot be told; `cpu`: seconds used; `rss`:
+    bytes; `command`: its words, at most 200 characters, secrets masked.
+    """
+
+    pid: int
+    parent: int
+    state: str
+    waits_in: str = ""
+    cpu: float = 0.0
+    rss: int = 0
+    command: str = ""
+
+    def __str__(self) -> str:
+        where = f" in {self.waits_in}" if self.waits_in else ""
+        return f"{self.pid} {self.state}{where}, {self.cpu:.1f} s of CPU: {self.command}"
+
+
+@frozen(kw_only=True, eq=False, repr=False)
 class ProcessResult(Record):
     """What came of one supervised command; true exactly when it was a success.
 
@@ -162,7 +203,8 @@ class ProcessResult(Record):
     `started`: Unix time; `duration`: seconds. `peak_rss` (bytes) and `cpu_seconds` of the tree,
     with `usage_source` naming where they come from. `survivors`: processes that outlived their
     leader and were killed; `escaped`: those that could not be ended. `out_of_memory`: the leader
-    was killed while the kernel's out-of-memory killer was at work. `reason`: one clause.
+    was killed while the kernel's out-of-memory killer was at work. `snapshot`: of a command that
+    hung or took too long, each of its processes before it was stopped. `reason`: one clause.
     """
 
     outcome: Outcome
@@ -179,6 +221,7 @@ class ProcessResult(Record):
     survivors: int = 0
     escaped: tuple[int, ...] = ()
     out_of_memory: bool = False
+    snapshot: tuple[ProcessSnapshot, ...] = ()
     success: bool = False
     reason: str = ""
     warnings: tuple[str, ...] = ()

@@ -8,6 +8,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import NamedTuple, Protocol
 
+from pipekit.model.command import ProcessSnapshot
 from pipekit.process.tree import Member, Reading
 
 
@@ -63,6 +64,9 @@ class Child(Protocol):
 
     def readings(self) -> list[Reading]:
         """What the leader and its live descendants have used."""
+
+    def snapshot(self) -> list[ProcessSnapshot]:
+        """What the leader and its live descendants are doing now, the leader first."""
 
     def send(self, force: Force, members: list[Member]) -> bool:
         """Ask or force the leader and these members to end. One that is gone is no error.

@@ -10,13 +10,11 @@ import sys
 import time
 from collections.abc import Sequence
 
-from pipekit.model.command import Command
-from pipekit.process import guardian, posix, procfs
+from pipekit.model.command import Command, ProcessSnapshot
+from pipekit.process import guardian, pipes, posix, procfs, spawner
 from pipekit.process.child import Exit, Force
 from pipekit.process.ladder import INSIST
-from pipekit.process.pipes import Pipes
 from pipekit.process.spawn import LostError, SpawnError, child_environment, why_not_started
-from pipekit.process.spawner import Spawner, SpawnerGoneError, shared
 from pipekit.process.tree import Member, Reading
 
 assert sys.platform == "linux"  # for the type checker: pidfds and subreapers are nowhere else
@@ -28,7 +26,11 @@ _WORDS = {guardian.POLITE: Force.POLITE, guardian.HARD: Force.HARD}
 
 
 def start(
-    command: Command, tree: str, spawner: Spawner, held: Sequence[int] = (), cancel_fd: int = -1
+    command: Command,
+    tree: str,
+    source: spawner.Spawner,
+    held: Sequence[int] = (),
+    cancel_fd: int = -1,
 ) -> GuardedChild:
     """Start a command below a guardian. Raises SpawnError.
 
@@ -47,9 +49,9 @@ def start(
             stdio = _stdio(command, ends, given)
             request = (_request(command, env), theirs.fileno(), stdio, held)
             try:
-                spawner.ask(*request)
-            except SpawnerGoneError:
-                shared().ask(*request)
+                source.ask(*request)
+            except spawner.SpawnerGoneError:
+                spawner.shared().ask(*request)
             theirs.close()
             pids = _started(ours, command, env)
         except BaseException as error:
@@ -79,12 +81,22 @@ def _request(command: Command, env: dict[str, str]) -> bytes:
     program = command.argv[0]
     folders = [""] if os.path.dirname(program) else os.get_exec_path(env)
     words = [
-        *(str(command.grace), os.path.join(_here(), command.cwd or ""), ""),
+        *(str(command.grace), os.path.join(_here(), command.cwd or ""), _limits(command)),
         *(str(len(folders)), *(os.path.join(folder, program) for folder in folders)),
         *(str(len(command.argv)), *command.argv),
         *(f"{name}={value}" for name, value in env.items()),
     ]
     return b"\0".join(map(os.fsencode, words))
+
+
+def _limits(command: Command) -> str:
+    limits = {
+        "memory": command.max_memory,
+        "cpu": command.max_cpu,
+        "files": command.max_open_files,
+        "nice": command.nice,
+    }
+    return ",".join(f"{name}={number}" for name, number in limits.items() if number)
 
 
 def _here() -> str:
@@ -127,7 +139,7 @@ def _abandon(control: _socket.socket) -> None:
     control.close()
 
 
-class GuardedChild(Pipes):
+class GuardedChild(pipes.Pipes):
     """See `Child`."""
 
     def __init__(
@@ -227,6 +239,12 @@ class GuardedChild(Pipes):
         if self.lost or self._gone is not None:
             return []
         return procfs.readings(self._guardian, (self._guardian,))
+
+    def snapshot(self) -> list[ProcessSnapshot]:
+        """See `Child`."""
+        if self.lost or self._gone is not None:
+            return []
+        return procfs.snapshot(self._guardian, (self._guardian,))
 
     def send(self, force: Force, members: list[Member]) -> bool:
         """See `Child`. The guardian knows best who there is; without it, it is by name."""

@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 import sys
 
+from pipekit.model.command import ProcessSnapshot
+from pipekit.process.sight import snapshot
 from pipekit.process.spawn import TREE_VARIABLE
 from pipekit.process.tree import Member, Reading
 
@@ -58,6 +60,10 @@ class PsutilTree:
         except psutil.Error:
             return []
         return [reading for process in processes if (reading := self._reading(process))]
+
+    def snapshot(self) -> list[ProcessSnapshot]:
+        """See `Tree`."""
+        return snapshot(self._leader)
 
     def _belongs(self, process: object) -> bool:
         import psutil

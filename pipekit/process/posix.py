@@ -16,11 +16,10 @@ import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, cast
 
-from pipekit.model.command import Command
-from pipekit.process import portable, procfs
+from pipekit.model.command import Command, ProcessSnapshot
+from pipekit.process import pipes, portable, procfs
 from pipekit.process.child import Exit, Force
 from pipekit.process.ladder import INSIST
-from pipekit.process.pipes import Pipes
 from pipekit.process.spawn import SpawnError, child_environment, why_not_started
 from pipekit.process.tree import Member, Reading, Tree
 
@@ -122,7 +121,7 @@ def _nameless_file() -> io.RawIOBase:
     return cast("io.RawIOBase", tempfile.TemporaryFile(buffering=0))
 
 
-class PosixChild(Pipes):
+class PosixChild(pipes.Pipes):
     """See `Child`."""
 
     lost = False
@@ -164,6 +163,10 @@ class PosixChild(Pipes):
     def readings(self) -> list[Reading]:
         """See `Child`."""
         return self._tree.readings()
+
+    def snapshot(self) -> list[ProcessSnapshot]:
+        """See `Child`."""
+        return self._tree.snapshot()
 
     def send(self, force: Force, members: list[Member]) -> bool:
         """See `Child`. The leader, or its zombie, keeps the number of its group taken."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Mapping
 
-from pipekit.model.command import Command, Outcome
+from pipekit.model.command import Command, Outcome, ProcessSnapshot
 from pipekit.process.cancel import Cancel
 from pipekit.process.child import Child, Exit, Force
 from pipekit.process.ladder import INSIST, Ladder
@@ -59,6 +60,7 @@ class Run:
         self.left: list[Member] = []
         self.held_open: list[str] = []
         self.blind: OSError | None = None
+        self.snapshot: list[ProcessSnapshot] = []
         self.ladder = Ladder(child, command.grace)
         self.vigil = Vigil(child, command.hang_timeout, command.activity)
 
@@ -172,10 +174,16 @@ class Run:
         if reason is None or self._empty_at is not None:
             return
         runs = self._gone_at is None
+        if runs and reason in (Outcome.HUNG, Outcome.TIMED_OUT):
+            self._look_closely()
         asked = self.ladder.begin(now, leader=runs)
         self._look_at, self._look_interval = now, _SOON
         if runs and asked:
             self.outcome, self.stopped = self.outcome or reason, True
+
+    def _look_closely(self) -> None:
+        with contextlib.suppress(OSError):  # nobody can look now
+            self.snapshot = self._child.snapshot()
 
     def _reason_to_stop(self, now: float) -> Outcome | None:
         """What the tree is to be stopped for now, as the outcome of a leader that still runs."""

@@ -18,7 +18,7 @@ import weakref
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipekit.process.guardian import MOST_DESCRIPTORS, REQUESTS
+from pipekit.process import guardian
 from pipekit.process.spawn import SpawnError, out_of
 
 assert sys.platform == "linux"  # for the type checker: pidfds and subreapers are nowhere else
@@ -81,7 +81,7 @@ class Spawner:
         `request`: what `guardian.Start` reads; `control`: the guardian's end of a packet socket;
         `held`: what it keeps open as long as anything of the command lives.
         """
-        most = MOST_DESCRIPTORS - 6
+        most = guardian.MOST_DESCRIPTORS - 6
         if len(held) > most:
             raise SpawnError(f"a guardian can hold {most} descriptors, not {len(held)}")
         memory = os.memfd_create("request")
@@ -145,7 +145,7 @@ def _identity() -> tuple[int, int, int]:
 def _start(theirs: _socket.socket) -> int:
     if not sys.executable:
         raise ValueError("the path of the Python interpreter is not known (sys.executable)")
-    high = fcntl.fcntl(theirs.fileno(), fcntl.F_DUPFD_CLOEXEC, REQUESTS + 1)
+    high = fcntl.fcntl(theirs.fileno(), fcntl.F_DUPFD_CLOEXEC, guardian.REQUESTS + 1)
     try:
         return os.posix_spawn(
             sys.executable,
@@ -155,7 +155,7 @@ def _start(theirs: _socket.socket) -> int:
                 (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDWR, 0),
                 (os.POSIX_SPAWN_DUP2, 0, 1),
                 (os.POSIX_SPAWN_DUP2, 0, 2),
-                (os.POSIX_SPAWN_DUP2, high, REQUESTS),
+                (os.POSIX_SPAWN_DUP2, high, guardian.REQUESTS),
             ],
             setsid=True,
             setsigmask=(),

@@ -19,7 +19,13 @@ from pathlib import Path
 from attrs import evolve
 
 from pipekit.errors import DefinitionError
-from pipekit.model.command import Command, Outcome, ProcessResult, StreamResult
+from pipekit.model.command import (
+    Command,
+    Outcome,
+    ProcessResult,
+    ProcessSnapshot,
+    StreamResult,
+)
 from pipekit.process import verdict
 from pipekit.process.cancel import Cancel
 from pipekit.process.child import Child
@@ -29,6 +35,7 @@ from pipekit.process.spawn import LostError, SpawnError
 from pipekit.process.stream import OutputStream
 
 _numbers = itertools.count(1)
+_WIDTH = 200  # characters of a command line in a snapshot
 _SUFFIX = {"stdout": ".out", "stderr": ".err"}
 
 
@@ -182,6 +189,7 @@ def _result(
         signals=run.ladder.signals,
         survivors=run.ladder.survivors,
         escaped=tuple(escaped if run.exit else [run.pid, *escaped]),
+        snapshot=tuple(_masked(seen, command) for seen in run.snapshot),
         reason=_redacted(result.reason, command),
         warnings=tuple(_redacted(text, command) for text in warnings),
     )
@@ -207,6 +215,12 @@ def _warnings(run: Run, streams: dict[str, OutputStream]) -> list[str]:
             words = f"{stream.spool.error.strerror} ({stream.spool.path})"
             found.append(f"{name}: {stream.spool.dropped} bytes are not in its file: {words}")
     return found
+
+
+def _masked(seen: ProcessSnapshot, command: Command) -> ProcessSnapshot:
+    """Redacted first and cut then, or half a secret would stand at the cut."""
+    text = _redacted(seen.command, command)
+    return evolve(seen, command=text if len(text) <= _WIDTH else f"{text[: _WIDTH - 3]}...")
 
 
 def _redacted(text: str, command: Command) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple, Protocol
 
+from pipekit.model.command import ProcessSnapshot
+
 
 class Member(NamedTuple):
     """A live process of a tree; `started` tells it from a later one with the same number."""
@@ -50,6 +52,9 @@ class Tree(Protocol):
 
     def readings(self) -> list[Reading]:
         """What the leader and its live descendants have used."""
+
+    def snapshot(self) -> list[ProcessSnapshot]:
+        """What they are doing now."""
 
 
 class Usage:

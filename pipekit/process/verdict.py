@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 from typing import NamedTuple
 
 from attrs import evolve
@@ -12,6 +13,14 @@ from pipekit.process.child import Exit
 from pipekit.process.tree import Usage
 
 _OOM_CODES = (-9, 137)  # SIGKILL, and 128 + SIGKILL: how a shell tells that its command got it
+
+
+_LOST = (
+    "its exit status was lost: its guardian was killed (ended by somebody, or out of memory)"
+    if sys.platform == "linux"
+    else "its exit status was lost: the calling process ignores SIGCHLD, or waits for children "
+    "that are not its own"
+)
 
 
 class Facts(NamedTuple):
@@ -62,7 +71,7 @@ def signal_name(number: int) -> str:
 
 
 def _reason(command: Command, result: ProcessResult, *, by_itself: bool) -> str:
-    ending = _ending(result)
+    ending = _ending(command, result)
     match result.outcome:
         case Outcome.TIMED_OUT:
             return f"stopped: it took longer than its timeout of {command.timeout:g} s"
@@ -74,18 +83,17 @@ def _reason(command: Command, result: ProcessResult, *, by_itself: bool) -> str:
         case Outcome.CANCELLED:
             return "stopped: it was cancelled"
         case Outcome.LOST:
-            return (
-                "its exit status was lost: the calling process ignores SIGCHLD, or waits for "
-                "children that are not its own"
-            )
+            return _LOST
         case Outcome.COMPLETED:
             return f"said that it was done, then {ending if by_itself else 'was stopped'}"
         case _:
             return ending
 
 
-def _ending(result: ProcessResult) -> str:
+def _ending(command: Command, result: ProcessResult) -> str:
     code = result.returncode
+    if result.signal == "SIGXCPU" and command.max_cpu is not None:
+        return f"ended by SIGXCPU: it used more than its max_cpu of {command.max_cpu} s"
     if result.out_of_memory:
         return "killed as the system ran out of memory"
     if result.signal is not None:

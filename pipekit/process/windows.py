@@ -13,16 +13,16 @@ import contextlib
 import ctypes
 import msvcrt
 import os
-import signal
 import subprocess
 import sys
 import tempfile
 import time
 from ctypes import wintypes
 
-from pipekit.model.command import Command
+from pipekit.model.command import Command, ProcessSnapshot
 from pipekit.process.cancel import Cancel
-from pipekit.process.child import Exit, Force
+from pipekit.process.child import Exit
+from pipekit.process.sight import snapshot
 from pipekit.process.spawn import SpawnError, child_environment, why_not_started
 from pipekit.process.tree import Member, Reading
 
@@ -201,15 +201,9 @@ class WindowsChild:
             readings.append(Reading(pid, started, cpu, 0.0, io, memory.rss, memory.peak_wset))
         return readings
 
-    def send(self, force: Force, members: list[Member]) -> bool:  # noqa: ARG002  # the job has all
+    def snapshot(self) -> list[ProcessSnapshot]:
         """See `Child`."""
-        alive = not self.exited()
-        if force is Force.HARD:
-            _kernel32.TerminateJobObject(self._job, 1)
-        else:
-            with contextlib.suppress(OSError):  # no console is shared
-                os.kill(self.pid, signal.CTRL_BREAK_EVENT)
-        return alive
+        return snapshot(self.pid)
 
     def reap(self) -> Exit | None:
         """See `Child`."""
