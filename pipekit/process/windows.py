@@ -205,6 +205,16 @@ class WindowsChild:
         """See `Child`."""
         return snapshot(self.pid)
 
+    def send(self, force: Force, members: list[Member]) -> bool:  # noqa: ARG002  # the job has all
+        """See `Child`."""
+        alive = not self.exited()
+        if force is Force.HARD:
+            _kernel32.TerminateJobObject(self._job, 1)
+        else:
+            with contextlib.suppress(OSError):  # no console is shared
+                os.kill(self.pid, signal.CTRL_BREAK_EVENT)
+        return alive
+
     def reap(self) -> Exit | None:
         """See `Child`."""
         code = self._popen.poll()
