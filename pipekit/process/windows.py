@@ -13,6 +13,7 @@ import contextlib
 import ctypes
 import msvcrt
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -21,7 +22,7 @@ from ctypes import wintypes
 
 from pipekit.model.command import Command, ProcessSnapshot
 from pipekit.process.cancel import Cancel
-from pipekit.process.child import Exit
+from pipekit.process.child import Exit, Force
 from pipekit.process.sight import snapshot
 from pipekit.process.spawn import SpawnError, child_environment, why_not_started
 from pipekit.process.tree import Member, Reading
