@@ -63,6 +63,11 @@ class TaskExecutor:
         self._workers = max(workers, 1)
         self._cancel = cancel
         self._hold_fds = hold_fds
+        self._warm = ProcessSupervisor()
+
+    def warm(self) -> None:
+        """Start now, beside the first plans, what the first task would have to wait for."""
+        self._warm.warm()
 
     def run(self, tasks: Sequence[Task], orders: StageOrders, emit: Emit) -> tuple[TaskResult, ...]:
         """Run the tasks of one stage; returns their results in the order of the plan."""
@@ -70,7 +75,7 @@ class TaskExecutor:
             orders.spool_dir.mkdir(parents=True, exist_ok=True)  # the reports lie there, too
         except OSError as error:
             return tuple(_not_started(task, orders.spool_dir, error) for task in tasks)
-        supervisor = ProcessSupervisor(spool_dir=orders.spool_dir, hold_fds=self._hold_fds)
+        supervisor = ProcessSupervisor(orders.spool_dir, self._hold_fds, cookie=orders.run_id)
         ended: queue.Queue[_Running] = queue.Queue()
         results: dict[str, TaskResult] = {}
         waiting, running = list(tasks), list[_Running]()

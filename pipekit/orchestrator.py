@@ -67,6 +67,7 @@ class PipelineOrchestrator:
             logger = self._open_events()
             self._start(logger, stages, ledger, recovered)
             executor = self._executor(lock)
+            executor.warm()
             for stage in stages:
                 self._results[stage.name] = self._stage(stage, ledger, logger, executor)
             decisions = self._lifecycle(ledger, logger)
@@ -126,8 +127,8 @@ class PipelineOrchestrator:
         for broken in self.project.plugins.broken:
             logger.emit("plugin", "broken", str(broken), plugin=broken.origin.distribution)
             self._warn(str(broken))
-        for run_id in recovered:
-            self._warn(f"run {run_id} had vanished without an end; it was closed as a failure")
+        for sentence in recovered:
+            self._warn(sentence)
         if ledger.set_aside:
             self._warn(
                 f"the ledger was damaged and is now {ledger.set_aside.name}: everything is pending"

@@ -10,29 +10,43 @@ from pipekit.events import EventLogger
 from pipekit.model.run import PipelineReport
 from pipekit.model.stage import FailureKind, StageResult, StageStatus
 from pipekit.model.state import Paths, PipelineState, PipelineStatus
+from pipekit.process import sweep
 from pipekit.storage.audit import AuditReporter, stamp
 from pipekit.storage.journal import Journal, read_journal
 from pipekit.storage.ledger import Ledger
 from pipekit.storage.runlog import RunLog
 
 _LOST = "pipekit's own process vanished (killed, or the machine went down)"
+_SENTENCE = "run {} had vanished without an end; it was closed as a failure"
 _ENDS = frozenset({"success", "partial", "failure", "cancelled", "idle"})
 
 
 def close_dead_runs(ledger: Ledger, paths: Paths) -> list[str]:
-    """Give every run without an end its end; returns their ids.
+    """Give every run without an end its end; returns a sentence for each.
+
+    First all processes are ended that are left of it: there are some only where their guardians
+    were killed as well, since guardians hold the run lock, which we have.
 
     A run whose row has a status was over already: its report and last event are derived from the
     row. One without is a failure, and the stage that was running is `lost`. What cannot be written
     of it is left: an old run's log never keeps a new run from starting.
     """
     dead = ledger.runs(limit=1000, unfinished=True)
+    sentences = []
     for run in dead:
+        sentences.append(_SENTENCE.format(run.run_id) + _swept(run.run_id))
         _close(ledger, paths, run)
     for run in ledger.runs(limit=1):
         if run.run_id not in {state.run_id for state in dead}:
-            _complete(paths, run)
-    return [run.run_id for run in dead]
+            _complete(paths, run, _events(paths, run.run_id))
+    return sentences
+
+
+def _swept(run_id: str) -> str:
+    found, left = sweep(run_id)
+    if left:
+        return f"; {left} of its processes could not be ended and still run"
+    return f"; {found} processes that it left were ended" if found else ""
 
 
 def _close(ledger: Ledger, paths: Paths, run: PipelineState) -> None:
@@ -44,19 +58,20 @@ def _close(ledger: Ledger, paths: Paths, run: PipelineState) -> None:
     ledger.end_run(run.run_id, status, status.exit_code, time.time())
     closed = ledger.run(run.run_id)
     assert closed is not None
-    _complete(paths, closed, events)
+    _complete(paths, closed, events, lost=True)
 
 
-def _complete(paths: Paths, run: PipelineState, events: list[dict[str, Any]] | None = None) -> None:
+def _complete(
+    paths: Paths, run: PipelineState, events: list[dict[str, Any]], *, lost: bool = False
+) -> None:
     with contextlib.suppress(OSError):
-        _write_missing(paths, run, events)
+        _write_missing(paths, run, events, lost=lost)
 
 
 def _write_missing(
-    paths: Paths, run: PipelineState, events: list[dict[str, Any]] | None = None
+    paths: Paths, run: PipelineState, events: list[dict[str, Any]], *, lost: bool
 ) -> None:
     """Write what is missing of a finished run's last event and report."""
-    events = _events(paths, run.run_id) if events is None else events
     assert run.status is not None
     ended = any(e.get("stage") == "pipeline" and e.get("event") in _ENDS for e in events[-1:])
     audit = AuditReporter(paths)
@@ -66,13 +81,18 @@ def _write_missing(
         return  # nothing was wrong, and its journal was taken away
     report = _report(run)
     if not ended:
-        _end_journal(paths, run, report, events)
+        _end_journal(paths, run, report, events, lost=lost)
     if audit.find(run.run_id) is None:
         audit.write(report, {"recovered": True})
 
 
 def _end_journal(
-    paths: Paths, run: PipelineState, report: PipelineReport, events: list[dict[str, Any]]
+    paths: Paths,
+    run: PipelineState,
+    report: PipelineReport,
+    events: list[dict[str, Any]],
+    *,
+    lost: bool,
 ) -> None:
     journal = Journal(paths.events / f"pipeline_{run.run_id}.jsonl")
     log = RunLog(paths.logs / f"pipeline_{stamp(run.started)}_{run.run_id}.log")
@@ -83,7 +103,10 @@ def _end_journal(
         if stage.stage in unfinished:
             logger.emit(stage.stage, "failure", stage.error, kind=stage.kind)
     assert run.status is not None
-    logger.emit("pipeline", run.status, str(report), recovered=True, exit_code=run.exit_code)
+    facts: dict[str, Any] = {"exit_code": run.exit_code, "recovered": True}
+    if lost:
+        facts["kind"] = FailureKind.LOST
+    logger.emit("pipeline", run.status, str(report), **facts)
     logger.close()
 
 

@@ -57,6 +57,10 @@ def command(
 
 def run_project(ctx: click.Context, sets: tuple[str, ...], options: RunOptions) -> PipelineReport:
     """Make one run, with Ctrl-C and SIGTERM turned into a polite stop."""
+    from pipekit.process import ProcessSupervisor
+
+    supervisor = ProcessSupervisor()
+    supervisor.warm()  # beside all that is imported now, on another core
     from pipekit.orchestrator import PipelineOrchestrator
     from pipekit.process import Cancel
 

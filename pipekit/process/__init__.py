@@ -16,14 +16,16 @@ if TYPE_CHECKING:
     from pipekit.process.cancel import Cancel as Cancel
     from pipekit.process.listener import OnLines as OnLines
     from pipekit.process.supervisor import ProcessSupervisor as ProcessSupervisor
+    from pipekit.process.supervisor import sweep as sweep
 
 _HOME = {
     "Cancel": "pipekit.process.cancel",
     "OnLines": "pipekit.process.listener",
     "ProcessSupervisor": "pipekit.process.supervisor",
+    "sweep": "pipekit.process.supervisor",
 }
 
-__all__ = ["Cancel", "OnLines", "ProcessSupervisor"]
+__all__ = ["Cancel", "OnLines", "ProcessSupervisor", "sweep"]
 
 
 def __getattr__(name: str) -> Any:

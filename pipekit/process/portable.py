@@ -11,7 +11,7 @@ import sys
 
 from pipekit.model.command import ProcessSnapshot
 from pipekit.process.sight import snapshot
-from pipekit.process.spawn import TREE_VARIABLE
+from pipekit.process.spawn import TREE_VARIABLE, carries
 from pipekit.process.tree import Member, Reading
 
 assert sys.platform != "win32"  # for the type checker: half of this is not there
@@ -73,7 +73,7 @@ class PsutilTree:
         if self._leader in (os.getsid(pid), os.getpgid(pid), process.ppid()):
             return True
         try:
-            return self._name in process.environ().get(TREE_VARIABLE, "")
+            return carries(process.environ().get(TREE_VARIABLE, ""), self._name)
         except (psutil.Error, OSError):  # not ours to see
             return False
 

@@ -65,19 +65,21 @@ def start(command: Command, tree: str, cancel_fd: int = -1) -> PosixChild:
     return PosixChild(popen, tree, ends, cancel_fd)
 
 
-def end_by_name(tree: str) -> None:
-    """End all that carries the tree's name: for a start that was interrupted by an exception."""
+def end_by_name(tree: str, seconds: float = INSIST) -> tuple[int, int]:
+    """End all that carries the tree's name: how many there were, and how many are left."""
     everything = (procfs.ProcTree if _LINUX else portable.PsutilTree)(-1, tree)
-    deadline = time.monotonic() + INSIST
-    unreaped: set[int] = set()
-    while time.monotonic() < deadline:
-        members = everything.members()
+    deadline = time.monotonic() + seconds
+    met: set[tuple[int, float]] = set()
+    while members := [member for member in everything.members() if member.pid != os.getpid()]:
         for member in members:
             _signal_group(member.group, (signal.SIGKILL,))
-        unreaped = {pid for pid in unreaped.union(m.pid for m in members) if not _reaped(pid)}
-        if not members and not unreaped:
+            met.add((member.pid, member.started))
+        if time.monotonic() >= deadline:
             break
         time.sleep(0.005)
+        for pid, _ in met:
+            _reaped(pid)  # where it is a child of ours
+    return len(met), len(members)
 
 
 def _popen(

@@ -15,10 +15,12 @@ from collections.abc import Collection, Iterable, Iterator
 from typing import NamedTuple
 
 from pipekit.model.command import ProcessSnapshot
+from pipekit.process.spawn import TREE_VARIABLE, carries
 from pipekit.process.tree import Member, Reading
 
 assert sys.platform != "win32"  # for the type checker: half of this is not there
 
+_VARIABLE = f"{TREE_VARIABLE}=".encode()
 _TICK = 1.0 / os.sysconf("SC_CLK_TCK")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _NEAR = 256  # process numbers that are cheaper to try than to list
@@ -133,12 +135,12 @@ def _seen(pid: int) -> ProcessSnapshot | None:
 class ProcTree:
     """The tree below `leader`, which must not be reaped while this is asked (its number is used).
 
-    `name`: what every process of the tree carries in its environment.
+    `name`: of the tree, or the cookie of a supervisor, as each process has it in its environment.
     """
 
     def __init__(self, leader: int, name: str) -> None:
         self._leader = self._first = leader
-        self._name = name.encode()
+        self._name = name
         self._born = time.monotonic()
 
     def members(self) -> list[Member]:
@@ -196,8 +198,14 @@ class ProcTree:
         return (
             self._leader in (stat.session, stat.group, stat.parent)
             or stat.parent in found
-            or self._name in read(f"/proc/{stat.pid}/environ")
+            or carries(_trees(stat.pid), self._name)
         )
+
+
+def _trees(pid: int) -> str:
+    """The trees that a process says it belongs to, in what it was started with."""
+    words = read(f"/proc/{pid}/environ").split(b"\0")
+    return next((w[len(_VARIABLE) :].decode() for w in words if w.startswith(_VARIABLE)), "")
 
 
 def _latest_pid() -> int:

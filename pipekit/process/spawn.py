@@ -13,6 +13,12 @@ from pipekit.model.command import Command
 TREE_VARIABLE = "PIPEKIT_TREE"
 """Names the trees a process belongs to, the outermost first: so those that left are found."""
 
+
+def carries(trees: str, name: str) -> bool:
+    """Whether the value of `TREE_VARIABLE` names this tree, or one below this cookie."""
+    return any(tree == name or tree.startswith(f"{name}.") for tree in trees.split(":"))
+
+
 _PASSED = {
     *("PATH", "HOME", "LANG", "LANGUAGE", "TZ", "TZDIR", "TMPDIR", "USER", "LOGNAME", "SHELL"),
     *("VIRTUAL_ENV", "PYTHONPATH", "PYTHONHOME", "PYTHONUTF8", "PYTHONWARNINGS", "PYTHONHASHSEED"),

@@ -1,9 +1,8 @@
 """ProcessSupervisor: start a command, see it through with all its descendants, say what came of it.
 
-Knows no stage and no run. What holds where: on Linux all of it, for every process that stays in
-the command's session or keeps its environment, as long as this process itself lives (if it is
-killed, its commands run on). macOS and Windows have their own files behind the same interface,
-which are not exercised.
+Knows no stage and no run. On Linux each command runs below a guardian (guarded.py), which ends all
+of it also when this process dies. macOS and Windows have their own files behind the same interface,
+which are not exercised; docs/reference/platforms.md says what holds where.
 """
 
 from __future__ import annotations
@@ -44,12 +43,15 @@ class ProcessSupervisor:
 
     `spool_dir`: the folder for output files, made when there is output; None keeps only the tails.
     `hold_fds`: descriptors that are to outlive this process with its commands (a run's lock), and
-    that no command gets; so far they are only kept from the commands.
+    that no command gets: on Linux each command's guardian keeps a copy until nothing is left of it.
+    `cookie`: a word that names what this starts, for `sweep`; by default one that nobody knows.
     """
 
     def __init__(
         self, spool_dir: Path | None = None, hold_fds: Iterable[int] = (), cookie: str = ""
     ) -> None:
+        if any(letter in cookie for letter in ":\0"):
+            raise DefinitionError(f"cookie {cookie!r} holds a colon or a NUL character")
         self._spool_dir = spool_dir
         self._hold_fds = tuple(hold_fds)
         self._cookie = cookie or f"{os.getpid()}.{os.urandom(6).hex()}"
@@ -158,11 +160,24 @@ def _unstarted(outcome: Outcome, reason: str, started: float) -> ProcessResult:
     return ProcessResult(outcome=outcome, reason=reason, started=started)
 
 
-def _end_by_name(tree: str) -> None:
-    if sys.platform != "win32":  # there the job ends with its last handle
-        from pipekit.process import posix
+def _end_by_name(tree: str) -> tuple[int, int]:
+    if sys.platform == "win32":
+        return 0, 0  # there the job ends with its last handle
+    from pipekit.process import posix
 
-        posix.end_by_name(tree)
+    return posix.end_by_name(tree)
+
+
+def sweep(cookie: str) -> tuple[int, int]:
+    """End at once every process of the supervisors with this cookie, which must be gone themselves.
+
+    That is for what outlived even its guardian (both were killed). Returns how many processes there
+    were, and how many could not be ended within half a second. One that has dropped its environment
+    is not found. On Windows there is never anything to find.
+    """
+    if not cookie:
+        raise DefinitionError("a cookie is needed: without one, every process would match")
+    return _end_by_name(cookie)
 
 
 def _result(
