@@ -26,6 +26,8 @@ from pipekit.worker import REPORT_VARIABLE
 POLL_SECONDS = 0.2  # between two looks at what the running tasks report
 PROGRESS_SECONDS = 1.0  # at most one progress event a unit in this time
 
+_PROCESSES = 20  # of a command that hung, told in its last event; the report has all
+
 Emit = Callable[..., None]
 
 
@@ -265,4 +267,6 @@ def _tell_end(result: TaskResult, emit: Emit) -> None:
         data["metrics"] = dict(result.metrics)
     if not result and result.process is not None:
         data["last_lines"] = last_lines(result.process)
+        if result.process.snapshot:
+            data["processes"] = [str(seen) for seen in result.process.snapshot[:_PROCESSES]]
     emit("task_end", str(result), **data)

@@ -60,6 +60,9 @@ def _print_task(task: dict[str, Any], verbose: bool) -> None:
         facts.append(f"{process['cpu_seconds']:.2f} s of CPU")
     reason = f": {task['reason']}" if task["reason"] else ""
     click.echo(f"  task {task['task']}: {task['status']}{reason} ({', '.join(facts)})")
+    for seen in process.get("snapshot") or ():
+        where = f" in {seen['waits_in']}" if seen["waits_in"] else ""
+        click.echo(f"    was {seen['state']}{where}: {seen['command']} ({seen['pid']})")
     for unit in task["units"]:
         metrics = "  ".join(
             f"{name}={value:,.10g}" for name, value in unit["metrics"].items() if value or verbose

@@ -231,7 +231,7 @@ class TaskResult(Record):
         return self.status is StageStatus.SUCCESS
 
     def __str__(self) -> str:
-        took = f", {self.process.duration:.1f} s" if self.process else ""
+        took = f", {self.process.duration:.1f} s" if self.process is not None else ""
         return f"{self.name}: {self.status}{f' ({self.reason})' if self.reason else ''}{took}"
 
 

@@ -41,7 +41,7 @@ _LIMITS = {  # of setrlimit, soft and hard beyond the number, which
     b"files": (0, 0, resource.RLIMIT_NOFILE),
 }
 _PASSES = 20  # of SIGKILL in one go: a process that hops from number to number is met sooner
-_GROWTH = 512  # KiB that a guardian grows by
+_INEXACT = 512  # KiB that such figures of the kernel may be behind
 _AGAIN, _SELDOM = 0.005, 0.5  # seconds between two goes, first and at last
 
 
@@ -165,8 +165,6 @@ class Guardian:
         self._grace = grace
         self._held = held
         self._me = os.getpid()
-        own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        self._floor = own + _GROWTH  # a command starts as large as we are, in what wait4 tells
         self._leader = 0
         self._exited = False
         self._code = 0
@@ -284,7 +282,9 @@ class Guardian:
         cpu = self._cpu + used.ru_utime + used.ru_stime
         for descriptor in self._held:
             os.close(descriptor)  # before the word: who hears it may take the lock
-        self._tell(GONE, b"%d %f %d %d" % (self._code, cpu, used.ru_maxrss, self._floor))
+        # a command starts as large as we are, in what wait4 tells of it
+        floor = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss + _INEXACT
+        self._tell(GONE, b"%d %f %d %d" % (self._code, cpu, used.ru_maxrss, floor))
 
     def _tell(self, what: bytes, more: bytes) -> None:
         try:

@@ -125,7 +125,7 @@ def _task(task: TaskResult) -> dict[str, Any]:
             for unit in task.units
         ],
         "files": [_file(record) for record in task.files],
-        "process": _process(task.process) if task.process else None,
+        "process": None if task.process is None else _process(task.process),
     }
 
 
@@ -143,6 +143,8 @@ def _file(record: FileRecord) -> dict[str, Any]:
 
 
 def _process(result: ProcessResult) -> dict[str, Any]:
+    import attrs  # only to write: who reads a report starts without it
+
     return {
         "outcome": result.outcome,
         "returncode": result.returncode,
@@ -155,6 +157,7 @@ def _process(result: ProcessResult) -> dict[str, Any]:
         "signals": [{"name": s.name, "at": s.at, "count": s.count} for s in result.signals],
         "survivors": result.survivors,
         "escaped": list(result.escaped),
+        "snapshot": [attrs.asdict(seen) for seen in result.snapshot],
         "warnings": list(result.warnings),
         **{
             name: {
