@@ -6,13 +6,17 @@ Both are code of others: what they raise becomes a warning and stops nothing.
 from __future__ import annotations
 
 import re
+import threading
 import time
 from collections.abc import Callable, Iterable
 
 OnLines = Callable[[str, list[str]], None]
 """`on_lines(stream, lines)`: `stream` is `stdout` or `stderr`; lines come without their ends."""
 
-BACKLOG = 4 * 1024 * 1024  # characters that may wait for a slow callback
+BACKLOG = 4 * 1024 * 1024  # bytes, about, of lines that may wait for a slow callback
+PATIENCE = 5.0  # seconds that one call may take once the command is over
+_MOST = 8 * BACKLOG  # where nobody can wait any more: the command is being stopped
+_OVERHEAD = 64  # bytes that a line takes besides its characters
 
 
 class Troubles:
@@ -36,44 +40,99 @@ class Troubles:
 
 
 class Listener:
-    """Hands lines to the callback in batches, and rests after a call for as long as it took.
+    """Hands lines to the callback in batches, in a thread of its own, off the supervisor's loop.
 
-    Meanwhile lines wait (at most `BACKLOG`; beyond, the callback is called all the same), so that a
-    callback which is slow for each call, however few lines it gets, does not slow the child.
+    Meanwhile lines wait. At `BACKLOG` the listener is `full`: whoever feeds it waits with reading,
+    so that memory stays bounded, or goes on when it must and lets go of what is beyond.
     """
 
     def __init__(self, on_lines: OnLines | None) -> None:
         self._on_lines = on_lines
         self._waiting: dict[str, list[str]] = {}
         self._size = 0
-        self._rest_until = 0.0
+        self._ended = False
+        self.returned = 0.0  # monotonic: when a call of the callback was over, or its thread began
+        self._unheard = 0
+        self._changed = threading.Condition()
+        self._thread: threading.Thread | None = None
         self.troubles = Troubles("on_lines")
 
+    @property
+    def full(self) -> bool:
+        """Whether more lines wait than there is room for."""
+        return self._size >= BACKLOG
+
     def hear(self, stream: str, lines: list[str]) -> None:
-        """Take lines of a stream, to be handed on by `deliver`."""
-        if lines and self._on_lines is not None:
-            self._waiting.setdefault(stream, []).extend(lines)
-            self._size += sum(map(len, lines))
-
-    def due(self) -> float | None:
-        """The monotonic time at which `deliver` has something to do."""
-        return self._rest_until if self._waiting else None
-
-    def deliver(self, *, last: bool = False) -> None:
-        """Call the callback if it is time, or if this is the last occasion."""
-        now = time.monotonic()
-        if not self._waiting or (now < self._rest_until and self._size < BACKLOG and not last):
+        """Take lines of a stream, to be handed on."""
+        if not lines or self._on_lines is None:
             return
-        batches, self._waiting, self._size = self._waiting, {}, 0
-        for stream, lines in batches.items():
-            self._call(stream, lines)
-        after = time.monotonic()
-        self._rest_until = after + (after - now)
+        if self._size >= _MOST:
+            self._unheard += len(lines)
+            return
+        with self._changed:
+            self._waiting.setdefault(stream, []).extend(lines)
+            self._size += sum(map(len, lines)) + _OVERHEAD * len(lines)
+            self._changed.notify()
+        if self._thread is None:
+            self.returned = time.monotonic()
+            self._thread = threading.Thread(target=self._deliver, name="on_lines", daemon=True)
+            self._thread.start()
+
+    def finish(self, until: float | None = None) -> None:
+        """Wait until all is delivered; not beyond `until` (monotonic), nor for a call that hangs.
+
+        A call is given up after `PATIENCE`; its thread can only be left behind.
+        """
+        if self._thread is None:
+            return
+        with self._changed:
+            self._ended = True
+            self._changed.notify()
+        while self._thread.is_alive():
+            now = time.monotonic()
+            end = self.returned + PATIENCE
+            end = end if until is None else min(end, until)
+            if now >= end:
+                self._give_up()
+                return
+            self._thread.join(end - now)
+
+    def abandon(self) -> None:
+        """Let go of what waits, and let the thread end when its call returns."""
+        with self._changed:
+            self._waiting = {}
+            self._ended = True
+            self._changed.notify()
+
+    def warnings(self) -> list[str]:
+        """What the callback raised, and what it did not hear, in words."""
+        lost = f"on_lines was too slow: lines that were not given to it: {self._unheard}"
+        return self.troubles.warnings() + ([lost] if self._unheard else [])
+
+    def _give_up(self) -> None:
+        with self._changed:
+            self._unheard += sum(map(len, self._waiting.values()))
+            self._waiting = {}
+            self._on_lines = None
+        self.troubles.note(TimeoutError("it did not return; its thread is left behind"))
+
+    def _deliver(self) -> None:
+        while True:
+            with self._changed:
+                while not self._waiting and not self._ended:
+                    self._changed.wait()
+                batches, self._waiting, self._size = self._waiting, {}, 0
+            if not batches:
+                return
+            for stream, lines in batches.items():
+                self._call(stream, lines)
+                self.returned = time.monotonic()
 
     def _call(self, stream: str, lines: list[str]) -> None:
-        assert self._on_lines is not None
+        on_lines = self._on_lines
         try:
-            self._on_lines(stream, lines)
+            if on_lines is not None:
+                on_lines(stream, lines)
         except (Exception, SystemExit) as error:  # the isolation boundary of callbacks
             self.troubles.note(error)
 

@@ -67,13 +67,24 @@ class Run:
     def supervise(self) -> None:
         """Return when the tree is gone and its output read, or when nothing more can be done."""
         while not self._over(self.now()):
-            ready = self._child.wait(self._patience(self.now()))
+            ready = self._wait()
             size = sum(self._read(stream) for stream in ready)
             self._look_around(self.now())
             self._decide(self.now())
-            self._listener.deliver()
             self._rest(size)
         self._finish()
+
+    def _wait(self) -> list[str]:
+        """Wait for something to do; with a callback far behind, let the child wait with writing."""
+        patience = self._patience(self.now())
+        if not self._held():
+            return self._child.wait(patience)
+        self.vigil.output(self._listener.returned - self._start)  # it is not the child that hangs
+        self._child.wait(min(patience, _HURRIED), output=False)
+        return []
+
+    def _held(self) -> bool:
+        return self._listener.full and not self.ladder.begun and self._empty_at is None
 
     def close(self) -> None:
         """Give back what is held; end the tree at once if `supervise` was interrupted."""
@@ -86,6 +97,7 @@ class Run:
                 stream.spool.close()
 
     def _abandon(self) -> None:
+        self._listener.abandon()
         deadline = self.now() + INSIST
         while self.now() < deadline:
             self._child.send(Force.HARD, self._members())
@@ -102,7 +114,7 @@ class Run:
 
     def _read(self, stream: str) -> int:
         size = 0
-        while size < _TURN:
+        while size < _TURN and not self._held():
             data = self._child.read(stream)
             if not data:
                 break
@@ -211,14 +223,11 @@ class Run:
             due += [self.ladder.due, now + _HURRIED]
         else:
             due += [self._linger_ends(), *self._deadline]
-        delivery = self._listener.due()
-        if delivery is not None:
-            due.append(delivery - self._start)
         return max(min(due) - now, 0.0)
 
     def warnings(self) -> list[str]:
         """What the caller's own code raised, in words."""
-        return [*self._listener.troubles.warnings(), *self._signs.troubles.warnings()]
+        return [*self._listener.warnings(), *self._signs.troubles.warnings()]
 
     # Ending
 
@@ -229,4 +238,10 @@ class Run:
         self.held_open = self._child.streams()
         self.exit = self._child.reap()
         self._finished = True
-        self._listener.deliver(last=True)
+        self._listener.finish(self._latest())
+
+    def _latest(self) -> float | None:
+        """When the call has to return: the monotonic time of deadline, grace and half a second."""
+        if not self._deadline:
+            return None
+        return self._start + self._deadline[0] + self._command.grace + INSIST

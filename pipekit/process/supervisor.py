@@ -67,10 +67,11 @@ class ProcessSupervisor:
     ) -> ProcessResult:
         """Run `command` in the calling thread until nothing of it is left, and say how it went.
 
-        `on_lines(stream, lines)` hears the output in batches, in this thread: while it runs, the
-        command is not watched, and what it raises becomes a warning. `cancel` stops the command
-        from any thread. The output is kept in `{spool_dir}/{name}.out` and `.err`; a stream
-        without output leaves no file, and one of that name from before is replaced.
+        `on_lines(stream, lines)` hears the output in batches, in a thread of its own: what it
+        raises becomes a warning, as does a call that does not return. Where it is slow the command
+        has to wait with writing once 4 MiB are unheard. `cancel` stops the command from any thread.
+        The output is kept in `{spool_dir}/{name}.out` and `.err`; a stream without output leaves no
+        file, and one of that name from before is replaced.
 
         Returns within the command's deadline, its grace and half a second. Never raises for what
         the command does or for how it cannot be started: that is a result. Raises DefinitionError

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import resource
+import threading
 import time
 from pathlib import Path
 
@@ -147,6 +148,36 @@ def test_slow_callback_does_not_slow_the_child(lab):
     assert len(ends) < 10
     assert time.monotonic() - started < 40 * 0.1
     assert result
+
+
+def test_callback_that_never_returns_keeps_nobody_waiting(lab, within):
+    """Neither the timers nor the end: it is given up, and its thread alone is left."""
+    go = threading.Event()
+    started = time.monotonic()
+    result = lab.execute(
+        lab.command("sh", "-c", "echo hello; sleep 60", timeout=0.4, grace=0.3),
+        lambda *_: go.wait(),
+    )
+    within(started, 0.7)
+    go.set()
+    assert result.outcome is Outcome.TIMED_OUT
+    assert "on_lines raised TimeoutError: it did not return" in result.warnings[0]
+    while threading.active_count() > 1:
+        time.sleep(0.01)
+
+
+def test_callback_far_behind_makes_the_command_wait_and_hears_every_line(lab):
+    told = []
+
+    def callback(_: str, lines: list[str]) -> None:
+        time.sleep(0.3)
+        told.append(len(lines))
+
+    result = lab.execute(lab.bad("lines", 200_000, 50, hang_timeout=0.5), callback)
+    assert result, result.reason
+    assert sum(told) == 200_000
+    assert max(told) < 100_000
+    assert result.warnings == ()
 
 
 def test_full_disk_drops_and_counts_and_does_not_fail_the_command(lab):

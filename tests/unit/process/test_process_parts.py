@@ -6,6 +6,7 @@ import os
 import select
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -43,38 +44,47 @@ def test_python_children_write_in_the_encoding_that_is_read():
     assert child_environment(command, "t")["PYTHONIOENCODING"] == "cp1252"
 
 
-def test_listener_rests_as_long_as_the_callback_took_and_then_tells_all():
+def test_listener_tells_all_in_order_and_in_batches_while_a_call_lasts():
     told = []
-
-    def slow(_: str, lines: list[str]) -> None:
-        time.sleep(0.05)
-        told.append(lines)
-
-    listener = Listener(slow)
-    listener.hear("stdout", ["a"])
-    listener.deliver()
-    listener.hear("stdout", ["b"])
-    listener.deliver()
-    listener.hear("stdout", ["c"])
-    assert told == [["a"]]
-    assert listener.due() > time.monotonic()
-    time.sleep(0.06)
-    listener.deliver()
-    assert told == [["a"], ["b", "c"]]
-    listener.hear("stderr", ["d"])
-    listener.deliver(last=True)
-    assert told[-1] == ["d"]
+    listener = Listener(lambda _, lines: (time.sleep(0.05), told.append(lines)))
+    for line in "abc":
+        listener.hear("stdout", [line])
+        time.sleep(0.01)
+    listener.finish()
+    assert told[0] == ["a"]
+    assert [line for lines in told for line in lines] == ["a", "b", "c"]
+    assert len(told) == 2
+    assert listener.warnings() == []
 
 
-def test_listener_bounds_what_waits():
+def test_listener_that_is_full_bounds_what_waits_and_counts_what_it_lets_go():
+    go = threading.Event()
     told = []
-    listener = Listener(lambda _, lines: (time.sleep(0.01), told.append(len(lines))))
-    listener.hear("stdout", ["a"])
-    listener.deliver()
-    for _ in range(2):
+    listener = Listener(lambda _, lines: (go.wait(5), told.extend(lines)))
+    listener.hear("stdout", ["first"])
+    time.sleep(0.05)
+    assert not listener.full
+    for _ in range(20):
         listener.hear("stdout", ["x" * (BACKLOG // 2)])
-        listener.deliver()
-    assert told == [1, 2]
+    assert listener.full
+    go.set()
+    listener.finish()
+    assert [len(line) for line in told] == [5, *[BACKLOG // 2] * 16]
+    assert listener.warnings() == ["on_lines was too slow: lines that were not given to it: 4"]
+
+
+def test_listener_gives_a_call_up_that_does_not_return():
+    go = threading.Event()
+    listener = Listener(lambda *_: go.wait(30))
+    listener.hear("stdout", ["a"])
+    time.sleep(0.05)
+    listener.hear("stdout", ["b"])
+    listener.finish(time.monotonic() + 0.1)
+    go.set()
+    assert listener.warnings() == [
+        "on_lines raised TimeoutError: it did not return; its thread is left behind",
+        "on_lines was too slow: lines that were not given to it: 1",
+    ]
 
 
 def test_importing_the_package_is_light():
