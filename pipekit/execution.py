@@ -32,7 +32,7 @@ Emit = Callable[..., None]
 
 
 class StageOrders(NamedTuple):
-    """What applies to all tasks of a stage: its name, patterns, times, environment, folder."""
+    """What applies to all tasks of a stage: its name, patterns, times, limits, folder."""
 
     stage: str
     run_id: str
@@ -42,6 +42,8 @@ class StageOrders(NamedTuple):
     timeout: float | None = None
     hang_timeout: float | None = None
     grace: float | None = None
+    max_memory: int | None = None
+    nice: int = 0
     redact: tuple[str, ...] = ()
     published: Mapping[str, str] = MappingProxyType({})
 
@@ -227,6 +229,8 @@ def _completed(command: Command, orders: StageOrders, task: str, report: Path) -
         timeout=orders.timeout if command.timeout is None else command.timeout,
         hang_timeout=orders.hang_timeout if command.hang_timeout is None else command.hang_timeout,
         grace=command.grace if orders.grace is None else orders.grace,
+        max_memory=orders.max_memory if command.max_memory is None else command.max_memory,
+        nice=command.nice or orders.nice,
         activity=command.activity or report,
         redact=(*command.redact, *orders.redact),
         env={

@@ -196,6 +196,8 @@ class PipelineOrchestrator:
             timeout=configured.timeout,
             hang_timeout=configured.hang_timeout,
             grace=configured.grace,
+            max_memory=configured.max_memory,
+            nice=configured.nice,
             redact=self.project.secrets,
             published=ledger.published_signatures(stage.name),
         )

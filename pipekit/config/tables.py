@@ -40,7 +40,12 @@ def at_least(least: float) -> Validator:
 
 def _positive(_instance: object, _attribute: object, value: float | None) -> None:
     if value is not None and value <= 0:
-        raise ValueError("must be longer than nothing")
+        raise ValueError("must be more than nothing")
+
+
+def _nice(_instance: object, _attribute: object, value: int) -> None:
+    if value not in range(20):
+        raise ValueError(f"must be from 0 to 19, not {value}")
 
 
 def inner_path(_instance: object, _attribute: object, value: str) -> None:
@@ -163,6 +168,14 @@ class StageConfig:
     )
     grace: Duration = setting(
         "The time between asking a task to stop and killing it.", default=10.0
+    )
+    max_memory: Size | None = setting(
+        "Private memory that each process of a task may take; not set: no limit.",
+        default=None,
+        validator=_positive,
+    )
+    nice: int = setting(
+        "So much lower is the priority of its processes, 0 to 19.", default=0, validator=_nice
     )
     after: dict[str, str] | None = setting(
         "Stage = least status it must have reached (success, partial, any); replaces the "

@@ -93,7 +93,7 @@ data = "/srv/bars"
             "[stages.a]\nraw = 1",
             (
                 "pipekit.toml:2: stages.a.raw: unknown key; known here: timeout, hang_timeout, "
-                "grace, after, settings"
+                "grace, max_memory, nice, after, settings"
             ),
         ),
         (
@@ -109,7 +109,7 @@ data = "/srv/bars"
         ),
         (
             "[stages.a]\ntimeout = 0",
-            "pipekit.toml:2: stages.a.timeout: must be longer than nothing",
+            "pipekit.toml:2: stages.a.timeout: must be more than nothing",
         ),
         (
             "[stages.a]\nafter = {b = 1}",
