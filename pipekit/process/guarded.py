@@ -110,11 +110,9 @@ def _started(ours: _socket.socket, command: Command, env: dict[str, str]) -> tup
     """The guardian's and the leader's process number. Raises SpawnError, or OSError."""
     ours.settimeout(_START)
     try:
-        message = ours.recv(256)
+        message = guardian.receive(ours)
     except TimeoutError:
         raise LostError(f"its guardian did not answer within {_START:g} s") from None
-    except ConnectionResetError:
-        message = b""
     word, _, rest = message.partition(b" ")
     if word == guardian.STARTED:
         own, leader = rest.split()
@@ -175,11 +173,9 @@ class GuardedChild(pipes.Pipes):
     def _listen(self) -> None:
         while not self.lost and self._gone is None:
             try:
-                message = self._control.recv(256)
+                message = guardian.receive(self._control)
             except BlockingIOError:
                 return
-            except ConnectionResetError:
-                message = b""
             self._take(*message.partition(b" ")[::2])
 
     def _take(self, word: bytes, rest: bytes) -> None:

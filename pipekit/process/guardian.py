@@ -70,6 +70,19 @@ def _wake_on_exits() -> int:
     return reader
 
 
+def receive(control: _socket.socket) -> bytes:
+    """The next word; empty at the end. Raises what `recv` raises.
+
+    When the other side has closed without hearing all of us, the kernel says so before it gives out
+    what was said to us until then; but it says it once.
+    """
+    while True:
+        try:
+            return control.recv(256)
+        except ConnectionResetError:
+            continue
+
+
 def _drain(descriptor: int) -> None:
     try:
         while os.read(descriptor, 4096):
@@ -240,10 +253,7 @@ class Guardian:
         return done != 0
 
     def _obey(self) -> None:
-        try:
-            message = self._control.recv(64)
-        except ConnectionResetError:  # closed without having heard all of us
-            message = b""
+        message = receive(self._control)
         if message == POLITE:
             self._ask()
         elif message == HARD:

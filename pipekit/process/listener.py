@@ -133,7 +133,7 @@ class Listener:
         try:
             if on_lines is not None:
                 on_lines(stream, lines)
-        except (Exception, SystemExit) as error:  # the isolation boundary of callbacks
+        except BaseException as error:  # the isolation boundary of callbacks, here a thread's end
             self.troubles.note(error)
 
 

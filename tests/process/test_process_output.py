@@ -118,17 +118,18 @@ def test_early_end_of_output_is_not_the_end_of_the_command(lab):
     assert time.monotonic() - started >= 0.5
 
 
-def test_callback_that_raises_becomes_a_warning_and_hears_the_rest(lab):
+@pytest.mark.parametrize("error", [ValueError, SystemExit, KeyboardInterrupt])
+def test_callback_that_raises_becomes_a_warning_and_hears_the_rest(lab, error):
     told = []
 
     def callback(_: str, lines: list[str]) -> None:
         told.extend(lines)
-        raise ValueError("not today")
+        raise error("not today")
 
     result = lab.execute(lab.bad("pieces", 0.05, "610a", "620a"), callback)
     assert result
     assert told == ["a", "b"]
-    assert "on_lines raised ValueError: not today" in result.warnings[0]
+    assert f"on_lines raised {error.__name__}: not today" in result.warnings[0]
 
 
 def test_slow_callback_does_not_slow_the_child(lab):

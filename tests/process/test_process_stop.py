@@ -139,16 +139,6 @@ def test_ctrl_c_that_nobody_handles_ends_the_tree_before_it_passes(lab, host):
     assert not lab.alive()
 
 
-@pytest.mark.parametrize("error", [KeyboardInterrupt, GeneratorExit])
-def test_what_is_no_ordinary_exception_of_the_callback_passes_with_the_tree_ended(lab, error):
-    def callback(*_: object) -> None:
-        raise error
-
-    with pytest.raises(error):
-        lab.supervisor.execute(lab.bad("ignores_term", grace=60), callback)
-    assert lab.gone_within(0)
-
-
 INTERRUPTED = """
 class Interrupted(Exception): pass
 def interrupt(*_): raise Interrupted
