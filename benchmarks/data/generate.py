@@ -192,7 +192,7 @@ def _ticks(market: Market, seed: int) -> Iterator[bytes]:
         gaps[rng.random(CHUNK) < 0.3] = 0
         if now >= end:
             begin = next(days)
-            now, end = begin * 10**7, (begin + SESSION * 60) * 10**7
+            now, end = max(begin * 10**7, now), (begin + SESSION * 60) * 10**7
         time = now + np.cumsum(gaps)
         now = int(time[-1])
         walk = last + np.cumsum(rng.integers(-1, 2, CHUNK))

@@ -1,0 +1,34 @@
+"""Minute exports to sorted, deduplicated Parquet with pandas: INPUT OUTPUT."""
+
+import sys
+from pathlib import Path
+
+import pandas as pd
+
+
+def translate(source: Path, target: Path) -> None:
+    frame = pd.read_csv(source)
+    utc = pd.to_datetime(frame["Date"] + " " + frame["Time"], format="%Y-%m-%d %H:%M:%S", utc=True)
+    bars = pd.DataFrame(
+        {
+            "timestamp": utc.astype("datetime64[us, UTC]"),
+            **{name.lower(): frame[name] for name in ("Open", "High", "Low", "Close")},
+            "volume": frame["Volume"].astype("int64"),
+            "instrument": frame["Instrument"],
+            "interval": "1m",
+        }
+    )
+    bars = bars.sort_values("timestamp", kind="stable").drop_duplicates("timestamp", keep="last")
+    local = bars["timestamp"].dt.tz_convert("America/Chicago").dt.tz_localize(None)
+    instrument = source.name.split("_")[1]
+    (target / instrument).mkdir(parents=True, exist_ok=True)
+    for month, part in bars.groupby(local.to_numpy().astype("M8[M]")):
+        name = f"{instrument}_1m_{month:%Y-%m}.parquet"
+        part.to_parquet(
+            target / instrument / name, index=False, compression="zstd", compression_level=1
+        )
+
+
+if __name__ == "__main__":
+    for file in sorted(Path(sys.argv[1]).glob("*.csv")):
+        translate(file, Path(sys.argv[2]))
