@@ -1,6 +1,7 @@
 """A tick export to a Parquet file a day with duckdb: INPUT OUTPUT [THREADS].
 
-The file is in order, and duckdb keeps that order: it is spared the sorting.
+The file is in order: duckdb is spared the sorting. With two threads it does not keep the order,
+with or without `order by`.
 """
 
 import sys
