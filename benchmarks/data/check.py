@@ -1,6 +1,6 @@
-"""Whether two tools made the same of the same input, cell by cell; run in an environment with pyarrow.
+"""Whether two tools made the same of the same input, cell by cell.
 
-    python check.py WORK FOLDER FOLDER...
+python check.py WORK FOLDER FOLDER...
 """
 
 from __future__ import annotations
@@ -24,26 +24,44 @@ TICKS = {
     "volume": pa.int64(),
     "instrument": pa.string(),
 }
-WANTED = {"translate": BARS, "ticks": TICKS}
+ROWS = {
+    "instrument": pa.string(),
+    "date": pa.date32(),
+    "slot": pa.string(),
+    "result": pa.string(),
+    "direction": pa.string(),
+    "entry_time": pa.timestamp("us", "UTC"),
+    "exit_time": pa.timestamp("us", "UTC"),
+    **dict.fromkeys(("entry_price", "exit_price", "peak", "range_high", "range_low"), pa.float64()),
+    "profit": pa.float64(),
+}
+WANTED = {"translate": BARS, "ticks": TICKS, "analyse": ROWS, "merge": ROWS}
+SORTED = {"translate": "timestamp", "ticks": "timestamp", "analyse": "date", "merge": "date"}
 
 
 def content(work: str, folder: Path) -> pa.Table:
-    """All rows of a folder, in order of time; a folder whose files are not in order is named."""
+    """All rows of a folder, sorted; a folder whose files are not in order is named."""
     wanted = WANTED[work]
     tables, ordered = [], True
     for file in sorted(folder.rglob("*.parquet")):
+        if file.stem == "summary":
+            continue
         table = parquet.ParquetFile(file).read(columns=list(wanted))
-        columns = [table[name].cast(type) for name, type in wanted.items()]
+        columns = [_plain(table[name], type) for name, type in wanted.items()]
         tables.append(pa.Table.from_arrays(columns, names=list(wanted)))
-        time = tables[-1]["timestamp"].cast(pa.int64()).combine_chunks()
-        ordered &= not pc.any(pc.less(time[1:], time[:-1])).as_py()
-    tables.sort(key=lambda table: (table["instrument"][0].as_py(), table["timestamp"][0].value))
-    found = pa.concat_tables(tables).combine_chunks()
+        times = tables[-1][SORTED[work]].cast(pa.int32() if "date" in wanted else pa.int64())
+        times = times.combine_chunks()
+        ordered &= not pc.any(pc.less(times[1:], times[:-1])).as_py()
     if not ordered:
         print(f"{folder}: not in order")
-    if work == "ticks" or not ordered:  # ticks of one instant in any order: not all can keep that
-        found = found.sort_by([(name, "ascending") for name in ("instrument", *wanted)])
-    return found
+    found = pa.concat_tables(tables).combine_chunks()
+    return found.sort_by([(name, "ascending") for name in ("instrument", *wanted)])
+
+
+def _plain(column: pa.ChunkedArray, type: pa.DataType) -> pa.ChunkedArray:
+    """Of the wanted type; prices to the ninth decimal, since not all round alike."""
+    column = column.cast(type)
+    return pc.round(column, 9) if type == pa.float64() else column
 
 
 def main() -> None:

@@ -170,7 +170,7 @@ def _minute_text(made: Bars, part: slice, market: Market) -> bytes:
 
 
 def tick_export(path: Path, market: Market, size: int, seed: int = 11) -> int:
-    """Dialect N in UTC of about `size` bytes: no header, seven-digit fractions. Returns the rows."""
+    """Dialect N of about `size` bytes: no header, seven-digit fractions. Returns the rows."""
     rows = 0
     with path.open("wb") as file:
         for chunk in _ticks(market, seed):

@@ -3,9 +3,9 @@
     uv run python benchmarks/data/run.py [--only WORK] [--rounds 5] [--quick] [--write]
 
 Makes the input (below the system's temporary folder), an environment for each peer and one with
-pipekit's wheels, lets each tool do each piece of work once, and stops if their results differ. Then
-it starts all of them in shuffled order, round after round, on one core and on two. `--write` puts the
-tables into docs/explanation/performance.md.
+pipekit's wheels, lets each tool do each piece of work once, and stops if their results differ.
+Then it starts all of them in shuffled order, round after round, on one core and on two. `--write`
+puts the tables into docs/explanation/performance.md.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from pathlib import Path
 
 sys.path.append(str(Path(__file__).resolve().parents[1]))
 
-import generate
 import venvs
+from inputs import WORKS, Place
 from measure import Sample, start
 from tables import Results, render
-from work import Case, peer, project, settings, stage
+from work import Case
 
 PAGE = venvs.REPOSITORY / "docs/explanation/performance.md"
 BEGIN, END = "<!-- data: begin -->", "<!-- data: end -->"
@@ -36,7 +36,7 @@ REQUIREMENTS = [
     "numpy==2.4.6",
     "pytz==2026.1",
 ]
-QUICK, FULL = (0.1, 20_000_000), (2.02, 1_200_000_000)  # years of minutes, bytes of ticks
+QUICK, FULL = (0.1, 0.2, 20_000_000, 500), (2.02, 5, 1_200_000_000, 10_000)  # see `Place`
 
 
 def main() -> None:
@@ -46,9 +46,10 @@ def main() -> None:
     peers = venvs.peer(cache / "peers", REQUIREMENTS)
     sources = [venvs.REPOSITORY, *sorted(venvs.REPOSITORY.glob("plugins/*"))]
     pipekit = venvs.pipekit(cache / "pipekit", sources)
-    years, size = QUICK if options.quick else FULL
-    cases = prepare(cache / ("quick" if options.quick else "full"), years, size, peers, pipekit)
-    cases = [case for case in cases if options.only in {None, case.work}]
+    sizes = QUICK if options.quick else FULL
+    place = Place(cache / ("quick" if options.quick else "full"), *sizes, peers, pipekit)
+    wanted = [work for name, work in WORKS.items() if options.only in {None, name}]
+    cases = [case for work in wanted for case in work(place)]
     check(cases, peers)
     results = measured(cases, options.rounds)
     text = f"{conditions(peers, pipekit, options.rounds)}\n\n{render(results)}"
@@ -59,44 +60,12 @@ def main() -> None:
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--only", help="one piece of work: translate, ticks, analyse or merge")
+    parser.add_argument("--only", choices=WORKS, help="one piece of work alone")
     parser.add_argument("--rounds", type=int, default=5, help="starts of each case")
     parser.add_argument("--quick", action="store_true", help="little input: to see that it works")
     parser.add_argument("--write", action="store_true", help=f"update {PAGE.name}")
     parser.add_argument("--cache", type=Path, default=venvs.cache("data"), help="its own folder")
     return parser.parse_args()
-
-
-def prepare(
-    folder: Path,
-    years: float,
-    size: int,
-    peers: venvs.Environment,
-    pipekit: venvs.Environment,
-) -> list[Case]:
-    """The input, where it is not there yet, and all cases."""
-    minutes, ticks = folder / "minutes", folder / "ticks"
-    if not minutes.exists():
-        print("making minutes", file=sys.stderr)
-        generate.minutes(minutes, years)
-    if not ticks.exists():
-        print("making ticks", file=sys.stderr)
-        generate.ticks(ticks, size)
-    (export,) = ticks.iterdir()
-    bars = project(folder / "project", settings(), minutes.iterdir())
-    tape = project(folder / "tape", settings(ticks=True), [export])
-    return [
-        stage("translate", "translator", bars, "data/processed", pipekit),
-        *(
-            peer("translate", tool, minutes, folder / f"translate-{tool}", peers)
-            for tool in ("polars", "duckdb", "pyarrow", "pandas")
-        ),
-        stage("ticks", "translator", tape, "data/processed", pipekit),
-        *(
-            peer("ticks", tool, export, folder / f"ticks-{tool}", peers)
-            for tool in ("polars", "duckdb", "pyarrow")
-        ),
-    ]
 
 
 def check(cases: list[Case], peers: venvs.Environment) -> None:
@@ -107,9 +76,12 @@ def check(cases: list[Case], peers: venvs.Environment) -> None:
             if case.work == work:
                 print(f"checking {work} with {case.tool}", file=sys.stderr)
                 once(case, 2)
-                outputs.append(str(case.output))
+                outputs += [str(case.output)] if case.output else []
+        if not outputs:
+            continue
         script = str(Path(__file__).with_name("check.py"))
-        subprocess.run([peers.program("python"), script, work, *outputs], check=True)
+        kind = work.partition("-")[0]
+        subprocess.run([peers.program("python"), script, kind, *outputs], check=True)
 
 
 def once(case: Case, cores: int) -> Sample:
@@ -127,7 +99,7 @@ def measured(cases: list[Case], rounds: int) -> Results:
         for case, cores in order.sample(starts, len(starts)):
             print(f"round {number + 1}: {case.work} {case.tool} {cores}   ", file=sys.stderr)
             samples[case.work, case.tool, cores].append(once(case, cores))
-    sizes = {(case.work, case.tool): size_of(case.output) for case in cases}
+    sizes = {(case.work, case.tool): size_of(case.output) for case in cases if case.output}
     return Results(dict(samples), sizes)
 
 

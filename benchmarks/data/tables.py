@@ -10,7 +10,10 @@ from measure import Sample, middle
 TITLES = {
     "translate": "minutes to Parquet (7 exports, 2 years)",
     "ticks": "ticks to Parquet (one export)",
-    "analyse": "breakout analysis",
+    "analyse": "breakout analysis (7 instruments, 5 years)",
+    "analyse-one": "breakout analysis (1 instrument, 5 years)",
+    "day": "one new day on five years of 7 instruments, all stages",
+    "idle": "nothing to do, 10,000 raw files in place",
     "merge": "merge of 1,000 run files",
 }
 RATIOS = [  # work, the peers that count, cores, at most this much of their time
@@ -18,7 +21,10 @@ RATIOS = [  # work, the peers that count, cores, at most this much of their time
     ("translate", ("polars",), 2, 0.7),
     ("ticks", ("polars",), 1, 0.6),
     ("ticks", ("duckdb",), 1, 0.6),
+    ("analyse", ("polars", "duckdb"), 1, 0.33),
+    ("analyse-one", ("polars", "pandas"), 1, 0.33),
 ]
+SECONDS = [("day", 2.0), ("idle", 0.3)]  # at most
 MEMORY = [("ticks", 300)]  # MB at most
 SIZES = [("translate", "polars", 0.8)]
 
@@ -54,10 +60,10 @@ def _work(results: Results, work: str) -> Iterator[str]:
         if one is None or two is None:
             continue
         memory = max(one.memory, two.memory)
-        size = results.sizes[work, tool]
+        size = results.sizes.get((work, tool))
         yield (
             f"| {tool} | {one.seconds:.2f} s | {two.seconds:.2f} s | {memory:.0f} MB "
-            f"| {size:.1f} MB |"
+            f"| {f'{size:.1f} MB' if size else '-'} |"
         )
     yield ""
 
@@ -73,6 +79,11 @@ def _bars(results: Results) -> Iterator[str]:
                 ratio = ours.seconds / theirs.seconds
                 title = f"{work}: time ≤ {most} × {tool}, {cores} core{'s' * (cores > 1)}"
                 yield _row(title, f"{ratio:.2f} ×", ratio <= most)
+    for work, most in SECONDS:
+        ours = results.at(work, "pipekit", 2)
+        if ours:
+            title = f"{work}: at most {most} s"
+            yield _row(title, f"{ours.seconds:.2f} s", ours.seconds <= most)
     for work, most in MEMORY:
         ours = results.at(work, "pipekit", 1)
         if ours:

@@ -27,15 +27,15 @@ class Case:
     tool: str
     folder: Path
     argv: Callable[[int], list[str]]
-    output: Path
+    output: Path | None
     ready: Callable[[], None]
     env: Callable[[int], dict[str, str]] = field(default=lambda cores: {})
 
 
-def peer(work: str, tool: str, source: Path, folder: Path, python: Environment) -> Case:
+def peer(work: str, tool: str, source: Path, folder: Path, python: Environment, does: str) -> Case:
     """A script of `peers`, which is given its input, its output and the number of cores."""
     folder.mkdir(parents=True, exist_ok=True)
-    script = str(PEERS / f"{work}_{tool}.py")
+    script = str(PEERS / f"{does}_{tool}.py")
     output = folder / OUTPUT
 
     def ready() -> None:
@@ -54,16 +54,20 @@ def peer(work: str, tool: str, source: Path, folder: Path, python: Environment) 
 
 def stage(work: str, name: str, project: Path, output: str, pipekit: Environment) -> Case:
     """`pipekit run --only STAGE`: planned, supervised, recorded, reported."""
-    kept = project.with_name(f"{project.name}-kept")
 
     def ready() -> None:
         for folder in (".pipekit", "logs", output):
             shutil.rmtree(project / folder, ignore_errors=True)
-        if kept.exists():
-            shutil.copytree(kept, project, dirs_exist_ok=True)
 
     argv = [pipekit.program("pipekit"), "run", "--only", name]
     return Case(work, "pipekit", project, lambda cores: argv, project / output, ready)
+
+
+def command(
+    work: str, tool: str, folder: Path, argv: list[str], ready: Callable[[], None] = lambda: None
+) -> Case:
+    """A command without output to compare."""
+    return Case(work, tool, folder, lambda cores: argv, None, ready)
 
 
 def project(folder: Path, settings: str, files: Iterable[Path]) -> Path:
@@ -92,6 +96,11 @@ glob = "data/raw/*DataExport_*_UTC.csv"
 dialect = "A"
 timezone = "UTC"
 """
+_DAILY = """
+[[stages.translator.settings.sources]]
+glob = "data/raw/*/1m/*/*/*_1m_*.csv"
+dialect = "D"
+"""
 _TICKS = """timezone = "UTC"
 
 [[stages.translator.settings.sources]]
@@ -101,7 +110,8 @@ timezone = "UTC"
 """
 
 
-def settings(*, ticks: bool = False) -> str:
-    """The configuration of a project of minutes, or of one of ticks."""
+def settings(*, ticks: bool = False, daily: bool = False) -> str:
+    """The configuration of a project of minutes, of ticks, or of files of a day."""
     names = ", ".join(f'"{market.name}"' for market in MARKETS)
-    return _STAGES.format(instruments=names) + (_TICKS if ticks else _SOURCE)
+    source = _TICKS if ticks else _DAILY if daily else _SOURCE
+    return _STAGES.format(instruments=names) + source

@@ -1,6 +1,7 @@
 """A tick export to a Parquet file a day with polars: INPUT OUTPUT.
 
-The file is in order, and polars keeps that order: it is spared the sorting. The fraction has seven digits, which `%f` reads wrongly: here it is a number.
+The file is in order, and polars keeps that order: it is spared the sorting. The fraction has seven
+digits, which `%f` reads wrongly: here it is a number.
 """
 
 import sys
@@ -18,20 +19,24 @@ def translate(source: Path, target: Path) -> None:
     day = stamp.str.slice(0, 8).str.to_date("%Y%m%d").cast(pl.Datetime("ns"))
     second = sum(number * stamp.str.slice(at, 2).cast(pl.Int64) for at, number in CLOCK)
     fraction = stamp.str.slice(16, 7).cast(pl.Int64) * 100
-    local = day + pl.duration(
-        nanoseconds=second * 1_000_000_000 + fraction, time_unit="ns"
-    )
+    local = day + pl.duration(nanoseconds=second * 1_000_000_000 + fraction, time_unit="ns")
     reader = pl.scan_csv(
         source, has_header=False, separator=";", schema=dict(zip(COLUMNS, TYPES, strict=True))
     )
     target.mkdir(parents=True, exist_ok=True)
     reader.select(
-        local.dt.replace_time_zone("UTC").alias("timestamp"), "price", "bid", "ask", "volume",
+        local.dt.replace_time_zone("UTC").alias("timestamp"),
+        "price",
+        "bid",
+        "ask",
+        "volume",
         pl.lit("ES").alias("instrument"),
         stamp.str.slice(0, 8).alias("day"),
     ).sink_parquet(
         pl.PartitionBy(target, key="day", include_key=False),
-        compression="zstd", compression_level=1, mkdir=True,
+        compression="zstd",
+        compression_level=1,
+        mkdir=True,
     )
 
 

@@ -23,7 +23,9 @@ SCHEMA = pa.schema(FIELDS)
 def stamps(texts: pa.Array) -> pa.Array:
     second = pc.strptime(pc.utf8_slice_codeunits(texts, 0, 15), "%Y%m%d %H%M%S", "s")
     fraction = pc.utf8_slice_codeunits(texts, 16, 23).cast(pa.int64())
-    return pc.add(pc.multiply(second.cast(pa.int64()), 10**9), pc.multiply(fraction, 100)).cast(FIELDS[0].type)
+    return pc.add(pc.multiply(second.cast(pa.int64()), 10**9), pc.multiply(fraction, 100)).cast(
+        FIELDS[0].type
+    )
 
 
 def translate(source: str, target: Path, *, threads: bool) -> None:

@@ -1,0 +1,183 @@
+"""The input of each piece of work, made once and kept, and the cases that do the work."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import generate
+from generate import MARKETS
+from venvs import Environment
+from work import Case, command, peer, project, settings, stage
+
+EXPORT = "DataExport_{}_20260101_000000_UTC.csv"
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where inputs are kept, how large they are, and the environments of the tools.
+
+    `years` of minutes to translate, `history` years to analyse, `ticks` bytes of ticks, and so many
+    small `files`.
+    """
+
+    folder: Path
+    years: float
+    history: float
+    ticks: int
+    files: int
+    peers: Environment
+    pipekit: Environment
+
+    def made(self, name: str, make: Callable[[Path], object]) -> Path:
+        """A folder that is made once."""
+        folder, begun = self.folder / name, self.folder / f"{name}.begun"
+        if not folder.exists() or begun.exists():
+            print(f"making {name}", file=sys.stderr)
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir(parents=True)
+            begun.touch()
+            make(folder)
+            begun.unlink()
+        return folder
+
+    def beside(
+        self, work: str, tools: tuple[str, ...], source: Path, script: str = ""
+    ) -> list[Case]:
+        """The peers that do a piece of work on this input."""
+        return [
+            peer(work, tool, source, self.folder / f"{work}-{tool}", self.peers, script or work)
+            for tool in tools
+        ]
+
+
+def translate(at: Place) -> list[Case]:
+    """Exports of minutes to months of bars."""
+    minutes = at.made("minutes", lambda folder: generate.minutes(folder, at.years))
+    bars = project(at.folder / "project", settings(), minutes.iterdir())
+    ours = stage("translate", "translator", bars, "data/processed", at.pipekit)
+    return [ours, *at.beside("translate", ("polars", "duckdb", "pyarrow", "pandas"), minutes)]
+
+
+def ticks(at: Place) -> list[Case]:
+    """One export of ticks to days of ticks."""
+    folder = at.made("ticks", lambda folder: generate.ticks(folder, at.ticks))
+    (export,) = folder.iterdir()
+    tape = project(at.folder / "tape", settings(ticks=True), [export])
+    ours = stage("ticks", "translator", tape, "data/processed", at.pipekit)
+    return [ours, *at.beside("ticks", ("polars", "duckdb", "pyarrow"), export)]
+
+
+def analyse(at: Place) -> list[Case]:
+    """All slots of seven instruments; started cold."""
+    history = _history(at)
+    ours = _analysis("analyse", at, history, [market.name for market in MARKETS])
+    source = ours.folder / "data/processed"
+    return [ours, *at.beside("analyse", ("polars", "duckdb", "numpy"), source)]
+
+
+def analyse_one(at: Place) -> list[Case]:
+    """All slots of one instrument, beside a loop over days as well."""
+    ours = _analysis("analyse-one", at, _history(at), ["ES"])
+    source = ours.folder / "data/processed"
+    tools = ("polars", "duckdb", "numpy", "pandas")
+    return [ours, *at.beside("analyse-one", tools, source, "analyse")]
+
+
+def _analysis(work: str, at: Place, history: Path, names: list[str]) -> Case:
+    folder = project(at.folder / work, settings(), [])
+    shutil.rmtree(folder / "data/processed", ignore_errors=True)
+    for name in names:
+        source = history / "data/processed" / name
+        shutil.copytree(source, folder / "data/processed" / name, copy_function=os.link)
+    return stage(work, "analyzer", folder, "data/analyzer_runs", at.pipekit)
+
+
+def _history(at: Place) -> Path:
+    """A project in which years of minutes have been run through all stages."""
+
+    def make(folder: Path) -> None:
+        exports = at.made("exports", lambda place: generate.minutes(place, at.history))
+        project(folder, settings(), exports.iterdir())
+        _run(at, folder)
+
+    return at.made("history", make)
+
+
+def _run(at: Place, folder: Path) -> None:
+    subprocess.run(
+        [at.pipekit.program("pipekit"), "run"], cwd=folder, check=True, capture_output=True
+    )
+
+
+def day(at: Place) -> list[Case]:
+    """One new day of seven instruments on the history, through all stages."""
+    history = _history(at)
+    exports = at.made("exports", lambda folder: generate.minutes(folder, at.history))
+    folder = at.folder / "day"
+    new = at.made("new-day", lambda place: _next_day(exports, place))
+
+    def ready() -> None:
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.copytree(history, folder, ignore=shutil.ignore_patterns("raw", "logs"))
+        raw = history / "data/raw"
+        shutil.copytree(raw, folder / "data/raw", copy_function=os.link)
+        for file in new.iterdir():
+            os.link(file, folder / "data/raw" / file.name)
+
+    ready()
+    return [command("day", "pipekit", folder, [at.pipekit.program("pipekit"), "run"], ready)]
+
+
+def _next_day(exports: Path, folder: Path) -> None:
+    """Exports of one more day: the last day of each export again, a day later."""
+    for market in MARKETS:
+        lines = (exports / EXPORT.format(market.name)).read_bytes().splitlines(keepends=True)
+        last = lines[-1][:10]
+        following = str(generate.np.datetime64(last.decode()) + 1).encode()
+        rows = [following + line[10:] for line in lines[-1400:] if line.startswith(last)]
+        new = folder / f"DataExport_{market.name}_20260102_000000_UTC.csv"
+        new.write_bytes(b"".join([lines[0], *rows]))
+        os.utime(new, (1_700_000_100, 1_700_000_100))
+
+
+def idle(at: Place) -> list[Case]:
+    """Nothing to do, with so many raw files in place."""
+    many = at.made("many", lambda folder: _many(at, folder))
+    find = ["find", "data/raw", "-printf", "%s %T@ %p\\n"]
+    return [
+        command("idle", "pipekit", many, [at.pipekit.program("pipekit"), "run"]),
+        command("idle", "find", many, find),
+        command("idle", "pipekit --version", many, [at.pipekit.program("pipekit"), "--version"]),
+    ]
+
+
+def _many(at: Place, folder: Path) -> None:
+    """Small files of a day each (dialect D), taken by a run."""
+    project(folder, settings(daily=True), [])
+    for number in range(at.files):
+        market = MARKETS[number % len(MARKETS)]
+        date = str(generate.np.datetime64("2019-01-07") + number // len(MARKETS))
+        year, month, _ = date.split("-")
+        path = folder / f"data/raw/{market.name}/1m/{year}/{month}/{market.name}_1m_{date}.csv"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        price = f"{market.price:.{market.decimals}f}"
+        row = f"{date}T15:00:00Z,{price},{price},{price},{price},5\n"
+        path.write_text(f"timestamp_utc,open,high,low,close,volume\n{row}")
+        os.utime(path, (1_700_000_000, 1_700_000_000))
+    _run(at, folder)
+
+
+WORKS: dict[str, Callable[[Place], list[Case]]] = {
+    "translate": translate,
+    "ticks": ticks,
+    "analyse": analyse,
+    "analyse-one": analyse_one,
+    "day": day,
+    "idle": idle,
+}

@@ -1,0 +1,194 @@
+"""Breakouts with polars: INPUT OUTPUT.
+
+Each window's bars are listed by their positions, joined, and looked at in one aggregation: there is
+no loop over days in Python.
+"""
+
+import sys
+from pathlib import Path
+
+import breakouts
+import polars as pl
+from breakouts import Instrument, files, windows
+
+COLUMNS = ["timestamp", "high", "low", "close"]
+
+
+def analyse(source: Path, target: Path, name: str) -> None:
+    rules = breakouts.INSTRUMENTS[name]
+    prices = [
+        (pl.col(c) / rules.tick).round().cast(pl.Int32).alias(c) for c in ("high", "low", "close")
+    ]
+    bars = (
+        pl.scan_parquet(files(source, name))
+        .select(pl.col("timestamp").cast(pl.Int64), *prices)
+        .collect()
+    )
+    ranged = ranges(bars)
+    entered = entries(bars, ranged)
+    walked = walk(bars, entered, rules)
+    rows(bars, ranged, walked, rules, name).write_parquet(target / f"{name}.parquet")
+
+
+def ranges(bars: pl.DataFrame) -> pl.DataFrame:
+    """A row a window that has a range; positions of its slot, latest entry and expiry."""
+    times = bars["timestamp"]
+    found = pl.DataFrame(
+        windows(times[0], times[-1]), schema=breakouts.Window._fields, orient="row"
+    )
+    last = times[-1]
+    found = found.with_columns(
+        start=times.search_sorted(found["start"]).cast(pl.Int64),
+        slot_bar=times.search_sorted(found["at"]).cast(pl.Int64),
+        latest=times.search_sorted(found["latest"], side="right").cast(pl.Int64),
+        end=times.search_sorted(found["expiry"]).cast(pl.Int64),
+        expired=pl.col("expiry") <= last,
+    )
+    found = found.filter(pl.col("start") < pl.col("slot_bar")).with_row_index("w")
+    inside = spread(found.select("w", "start", "slot_bar"), "start", "slot_bar")
+    range_ = (
+        inside.with_columns(h=bars["high"].gather(inside["i"]), l=bars["low"].gather(inside["i"]))
+        .group_by("w")
+        .agg(range_high=pl.col("h").max(), range_low=pl.col("l").min())
+    )
+    return found.join(range_, on="w").sort("w")
+
+
+def spread(frame: pl.DataFrame, first: str, end: str) -> pl.DataFrame:
+    """A row for each position `i` in [first, end) of each row."""
+    return frame.with_columns(i=pl.int_ranges(first, end)).explode("i").drop_nulls("i")
+
+
+def entries(bars: pl.DataFrame, ranged: pl.DataFrame) -> pl.DataFrame:
+    """The windows with an entry: its position, direction and price."""
+    inside = spread(
+        ranged.select("w", "range_high", "range_low", "slot_bar", "latest", "end", "expired"),
+        "slot_bar",
+        "latest",
+    )
+    touched = (
+        inside.with_columns(
+            up=bars["high"].gather(inside["i"]) > inside["range_high"],
+            down=bars["low"].gather(inside["i"]) < inside["range_low"],
+        )
+        .filter(pl.col("up") | pl.col("down"))
+        .group_by("w", maintain_order=True)
+        .first()
+    )
+    long = pl.col("up")
+    return touched.filter(pl.col("up") != pl.col("down")).with_columns(
+        direction=pl.when(long).then(1).otherwise(-1).cast(pl.Int32),
+        entry=pl.when(long).then(pl.col("range_high") + 1).otherwise(pl.col("range_low") - 1),
+    )
+
+
+def walk(bars: pl.DataFrame, entered: pl.DataFrame, rules: Instrument) -> pl.DataFrame:
+    """For each entry the first bars that touch stop, T1, target and break-even, and the peak."""
+    trades = entered.with_columns(
+        stop=pl.min_horizontal(pl.col("range_high") - pl.col("range_low"), 3 * rules.target),
+        first=pl.col("i"),
+    )
+    moves = spread(trades.select("w", "entry", "direction", "stop", "first", "end"), "first", "end")
+    long = moves["direction"] > 0
+    up = bars["high"].gather(moves["i"]) - moves["entry"]
+    down = moves["entry"] - bars["low"].gather(moves["i"])
+    moves = moves.select(
+        "w",
+        "stop",
+        "i",
+        best=pl.when(long).then(up).otherwise(down),
+        worst=pl.when(long).then(down).otherwise(up),
+    )
+    i = pl.col("i")
+    hit_t1 = i.filter(pl.col("best") >= rules.t1).min()
+    hit_stop = i.filter(pl.col("worst") >= pl.col("stop")).min()
+    found = moves.group_by("w").agg(
+        t1=hit_t1,
+        stopped=hit_stop,
+        won=i.filter(pl.col("best") >= rules.target).min(),
+        back=i.filter((pl.col("worst") >= 1) & (i > hit_t1)).min(),
+        peak=pl.col("best").filter(i < hit_stop.fill_null(1 << 60)).max().fill_null(0),
+        last=i.max(),
+    )
+    return trades.drop("i").join(found, on="w")
+
+
+def rows(
+    bars: pl.DataFrame, ranged: pl.DataFrame, walked: pl.DataFrame, rules: Instrument, name: str
+) -> pl.DataFrame:
+    """The table of results."""
+    never = pl.lit(1 << 60)
+    t1, stopped = pl.col("t1").fill_null(never), pl.col("stopped").fill_null(never)
+    won, back = pl.col("won").fill_null(never), pl.col("back").fill_null(never)
+    at = pl.min_horizontal(won, back)
+    close = bars["close"].gather(walked["last"])
+    walked = walked.with_columns(
+        last_close=(close - walked["entry"]) * walked["direction"],
+        at=at,
+        both=bars["close"].gather(walked.select(pl.min_horizontal("won", "back")).to_series()),
+    )
+    nearer = (pl.col("both") - pl.col("entry")) * pl.col("direction")
+    target_wins = (nearer - rules.target).abs() < (nearer + 1).abs()
+    kind = (
+        pl.when(stopped < t1)
+        .then(pl.lit("Loss"))
+        .when((won < back) | ((won == back) & (won < never) & target_wins))
+        .then(pl.lit("Win"))
+        .when(back < never)
+        .then(pl.lit("BE"))
+        .when(pl.col("expired"))
+        .then(pl.lit("Time"))
+        .otherwise(pl.lit("Open"))
+    )
+    walked = walked.with_columns(result=kind)
+    ended = pl.col("result")
+    profit = (
+        pl.when(ended == "Win")
+        .then(rules.target)
+        .when(ended == "BE")
+        .then(-1)
+        .when(ended == "Loss")
+        .then(-pl.col("stop"))
+        .otherwise(pl.col("last_close"))
+    )
+    exit_bar = (
+        pl.when(ended == "Loss")
+        .then(pl.col("stopped"))
+        .when(ended.is_in(["Win", "BE"]))
+        .then(pl.col("at"))
+        .when(ended == "Time")
+        .then(pl.col("last"))
+    )
+    walked = walked.with_columns(profit=profit, exit_bar=exit_bar)
+    table = ranged.join(
+        walked.select("w", "direction", "result", "profit", "peak", "entry", "first", "exit_bar"),
+        on="w",
+        how="left",
+    ).sort("w")
+    times = bars["timestamp"].cast(pl.Datetime("us", "UTC"))
+    price = lambda ticks: (ticks * rules.tick).round(rules.decimals)  # noqa: E731
+    return table.select(
+        pl.lit(name).alias("instrument"),
+        "date",
+        "slot",
+        result=pl.col("result").fill_null("NoTrade"),
+        direction=pl.col("direction").replace_strict({1: "Long", -1: "Short"}, default=None),
+        entry_time=times.gather(table["first"]),
+        exit_time=times.gather(table["exit_bar"]),
+        entry_price=price(pl.col("entry")),
+        exit_price=pl.when(pl.col("exit_bar").is_not_null()).then(
+            price(pl.col("entry") + pl.col("direction") * pl.col("profit"))
+        ),
+        peak=price(pl.col("peak")),
+        range_high=price(pl.col("range_high")),
+        range_low=price(pl.col("range_low")),
+        profit=price(pl.col("profit").fill_null(0)),
+    )
+
+
+if __name__ == "__main__":
+    source, target = map(Path, sys.argv[1:3])
+    target.mkdir(parents=True, exist_ok=True)
+    for name in breakouts.INSTRUMENTS:
+        if (source / name).exists():
+            analyse(source, target, name)

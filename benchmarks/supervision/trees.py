@@ -1,0 +1,137 @@
+"""Programs that are hard to end, for the benchmark; the standard library alone.
+
+    trees.py NAME READY
+
+Each makes the file READY when all of its processes are up, and ends by itself after a minute,
+whatever becomes of the benchmark.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+
+LIFETIME = 60.0  # seconds
+HOP = 0.003  # seconds that one process of the hopper lives
+
+
+def stubborn(ready: Callable[[], None]) -> None:
+    """One process that ignores SIGTERM."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    ready()
+    sleep()
+
+
+def holder(ready: Callable[[], None]) -> None:
+    """The leader ends with 0; its child lives on and keeps standard output open."""
+    if os.fork() == 0:
+        sleep()
+        os._exit(0)
+    ready()
+
+
+def daemon(ready: Callable[[], None]) -> None:
+    """A second process, forked twice, in a session of its own; the leader stays."""
+    started(lambda: daemonize(sleep))
+    ready()
+    sleep()
+
+
+def hidden(ready: Callable[[], None]) -> None:
+    """The same, and it ignores SIGTERM and has emptied its environment."""
+
+    def work() -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        os.execve(sys.executable, [sys.executable, __file__, "sleep", ""], {})
+
+    started(lambda: daemonize(work))
+    ready()
+    sleep()
+
+
+def hopper(ready: Callable[[], None]) -> None:
+    """A second process that forks and ends every few milliseconds; the leader stays."""
+    if os.fork() == 0:
+        hop()
+    ready()
+    sleep()
+
+
+def stopped(ready: Callable[[], None]) -> None:
+    """One process, stopped with SIGSTOP."""
+    ready()
+    os.kill(os.getpid(), signal.SIGSTOP)
+    sleep()
+
+
+TREES = {tree.__name__: tree for tree in (stubborn, holder, daemon, hidden, hopper, stopped)}
+
+
+def sleep() -> None:
+    """Until the end of the lifetime."""
+    time.sleep(LIFETIME)
+
+
+def hop() -> None:
+    """Be a new process again and again. Never returns."""
+    end = time.monotonic() + LIFETIME
+    while time.monotonic() < end:
+        time.sleep(HOP)
+        if os.fork():
+            break
+    os._exit(0)
+
+
+def daemonize(work: Callable[[], None]) -> None:
+    """Do `work` in a process that has left session, group, parent and standard streams."""
+    child = os.fork()
+    if child:
+        os.waitpid(child, 0)
+        return
+    os.setsid()
+    if os.fork():
+        os._exit(0)
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for stream in (0, 1, 2):
+        os.dup2(nothing, stream)
+    work()
+    os._exit(0)
+
+
+def started(start: Callable[[], None]) -> None:
+    """Call `start` and wait until the process that it makes works, at the latest when it execs.
+
+    A descriptor that only its interpreter's start can close tells of an exec; where there is none,
+    a moment has to do.
+    """
+    ours, theirs = os.pipe()
+    os.set_blocking(ours, False)
+    start()
+    os.close(theirs)
+    end = time.monotonic() + 0.2
+    while time.monotonic() < end:
+        with contextlib.suppress(BlockingIOError):
+            if os.read(ours, 1) == b"":
+                return
+        time.sleep(0.01)
+
+
+def main() -> None:
+    name, path = sys.argv[1:3]
+    if name == "sleep":
+        sleep()
+        return
+
+    def ready() -> None:
+        with open(path, "x", encoding="ascii"):
+            pass
+
+    TREES[name](ready)
+
+
+if __name__ == "__main__":
+    main()
