@@ -6,15 +6,18 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import generate
+import numpy as np
 from generate import MARKETS
 from venvs import Environment
 from work import Case, command, peer, project, settings, stage
 
+SETTLED = 2.1  # seconds after which a run takes a new file as whole, instead of waiting for it
 EXPORT = "DataExport_{}_20260101_000000_UTC.csv"
 
 
@@ -116,34 +119,31 @@ def _run(at: Place, folder: Path) -> None:
 
 
 def day(at: Place) -> list[Case]:
-    """One new day of seven instruments on the history, through all stages."""
+    """One new day of seven instruments on the history, through all stages; a further day a start.
+
+    The history is not put back in between: copied files would be other files.
+    """
     history = _history(at)
     exports = at.made("exports", lambda folder: generate.minutes(folder, at.history))
-    folder = at.folder / "day"
-    new = at.made("new-day", lambda place: _next_day(exports, place))
+    last = {market.name: _last_day(exports / EXPORT.format(market.name)) for market in MARKETS}
 
     def ready() -> None:
-        shutil.rmtree(folder, ignore_errors=True)
-        shutil.copytree(history, folder, ignore=shutil.ignore_patterns("raw", "logs"))
         raw = history / "data/raw"
-        shutil.copytree(raw, folder / "data/raw", copy_function=os.link)
-        for file in new.iterdir():
-            os.link(file, folder / "data/raw" / file.name)
+        number = len(list(raw.glob("*_ES_*")))
+        for name, (header, rows) in last.items():
+            date = str(np.busday_offset(rows[0][:10].decode(), number, "backward"))
+            path = raw / f"DataExport_{name}_{date.replace('-', '')}_000001_UTC.csv"
+            path.write_bytes(b"".join([header, *(date.encode() + row[10:] for row in rows)]))
+            os.utime(path, (1_700_000_000, 1_700_000_000))
+        time.sleep(SETTLED)
 
-    ready()
-    return [command("day", "pipekit", folder, [at.pipekit.program("pipekit"), "run"], ready)]
+    return [command("day", "pipekit", history, [at.pipekit.program("pipekit"), "run"], ready)]
 
 
-def _next_day(exports: Path, folder: Path) -> None:
-    """Exports of one more day: the last day of each export again, a day later."""
-    for market in MARKETS:
-        lines = (exports / EXPORT.format(market.name)).read_bytes().splitlines(keepends=True)
-        last = lines[-1][:10]
-        following = str(generate.np.datetime64(last.decode()) + 1).encode()
-        rows = [following + line[10:] for line in lines[-1400:] if line.startswith(last)]
-        new = folder / f"DataExport_{market.name}_20260102_000000_UTC.csv"
-        new.write_bytes(b"".join([lines[0], *rows]))
-        os.utime(new, (1_700_000_100, 1_700_000_100))
+def _last_day(export: Path) -> tuple[bytes, list[bytes]]:
+    """The header and the rows of the last date."""
+    lines = export.read_bytes().splitlines(keepends=True)
+    return lines[0], [line for line in lines[-1400:] if line[:10] == lines[-1][:10]]
 
 
 def idle(at: Place) -> list[Case]:
@@ -162,7 +162,7 @@ def _many(at: Place, folder: Path) -> None:
     project(folder, settings(daily=True), [])
     for number in range(at.files):
         market = MARKETS[number % len(MARKETS)]
-        date = str(generate.np.datetime64("2019-01-07") + number // len(MARKETS))
+        date = str(np.datetime64("2019-01-07") + number // len(MARKETS))
         year, month, _ = date.split("-")
         path = folder / f"data/raw/{market.name}/1m/{year}/{month}/{market.name}_1m_{date}.csv"
         path.parent.mkdir(parents=True, exist_ok=True)
