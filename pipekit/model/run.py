@@ -42,7 +42,7 @@ class StageView(Protocol):
     ) -> Pending:
         """See RunContext.pending."""
 
-    def consumed(self) -> Mapping[str, Consumption]:
+    def consumed(self, noted: str = "") -> Mapping[str, Consumption]:
         """See RunContext.consumed."""
 
     def published(self, stage: str) -> tuple[Published, ...]:
@@ -99,9 +99,13 @@ class RunContext(Record):
         """
         return self.view.pending(files, settings, growing=growing, force=self.force)
 
-    def consumed(self) -> Mapping[str, Consumption]:
-        """All that this stage has consumed or rejected, by path; also of files now gone."""
-        return self.view.consumed()
+    def consumed(self, noted: str = "") -> Mapping[str, Consumption]:
+        """All that this stage has consumed or rejected, by path; also of files now gone.
+
+        `noted`: only what has an entry of this name in its `detail`. The paths alone are cheap;
+        looking at many entries reads them all.
+        """
+        return self.view.consumed(noted)
 
     def published(self, stage: str) -> tuple[Published, ...]:
         """The files that `stage` has published, in the order of the runs that did."""

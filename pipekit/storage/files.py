@@ -9,13 +9,17 @@ import os
 import re
 import stat
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 
 from pipekit.errors import UsageError
 from pipekit.model.file import FileStat
 
+Walks = dict[tuple[str, bool], list[FileStat]]
+"""What lies in a folder, or (True) in it and below."""
+
+_POSIX = os.name == "posix"
 _WILD = re.compile(r"[*?\[]")
 
 
@@ -30,8 +34,10 @@ class FileManager:
         self.quiet_seconds = quiet_seconds
         self._future: dict[str, tuple[int, ...]] = {}
 
-    def files(self, patterns: Iterable[str]) -> list[FileStat]:
+    def files(self, patterns: Iterable[str], walks: Walks | None = None) -> list[FileStat]:
         """Regular files that match any of the patterns, sorted by path, each once.
+
+        `walks` remembers what was seen, for further patterns that start in the same folders.
 
         Patterns are relative to the root, with `/`. `*` and `?` stay within a name, `**` crosses
         folders; neither enters or names anything that starts with a dot. Links to files are
@@ -39,13 +45,15 @@ class FileManager:
         below a pattern's own, where it raises OSError. Raises UsageError for a pattern that leaves
         the root or cannot be understood.
         """
-        found: dict[str, FileStat] = {}
+        found: set[FileStat] = set()
+        walks = {} if walks is None else walks
         for pattern in patterns:
             base, matches, deep = _compiled(pattern)
-            for file in self._walk(base, deep):
-                if matches.fullmatch(file.path):
-                    found[file.path] = file
-        return sorted(found.values())
+            if (base, deep) not in walks:
+                walks[base, deep] = self._walk(base, deep)
+            fits = matches.fullmatch
+            found.update([file for file in walks[base, deep] if fits(file[0])])
+        return sorted(found)
 
     def stat(self, path: str) -> FileStat | None:
         """One file as it is now, or None when it is not there or no regular file."""
@@ -88,13 +96,14 @@ class FileManager:
         except ValueError:
             return absolute
 
-    def _walk(self, base: str, deep: bool) -> Iterator[FileStat]:
-        folders = [base]
+    def _walk(self, base: str, deep: bool) -> list[FileStat]:
+        found: list[FileStat] = []
+        root, folders = os.fspath(self.root), [base]
         while folders:
             folder = folders.pop()
             prefix = f"{folder}/" if folder else ""
             try:
-                entries = os.scandir(os.path.join(self.root, folder))
+                entries = os.scandir(os.path.join(root, folder))
             except (FileNotFoundError, NotADirectoryError):  # or vanished meanwhile
                 continue
             except PermissionError:
@@ -103,26 +112,21 @@ class FileManager:
                 continue
             with entries:
                 for entry in entries:
-                    if entry.name.startswith("."):
+                    name = entry.name
+                    if name.startswith("."):
                         continue
                     if entry.is_dir(follow_symlinks=False):
                         if deep:
-                            folders.append(prefix + entry.name)
+                            folders.append(prefix + name)
                         continue
-                    file = _regular(entry, prefix + entry.name)
-                    if file is not None:
-                        yield file
-
-
-def _regular(entry: os.DirEntry[str], path: str) -> FileStat | None:
-    try:
-        if not entry.is_file():
-            return None
-        # On Windows a directory entry has no inode: ask the file itself.
-        status = entry.stat() if os.name == "posix" else os.stat(entry.path)
-        return _file_stat(path, status)
-    except OSError:  # vanished between the two looks, or a dangling link
-        return None
+                    try:
+                        # On Windows a directory entry has no inode: ask the file itself.
+                        status = entry.stat() if _POSIX else os.stat(entry.path)
+                    except OSError:  # vanished between the two looks, or a dangling link
+                        continue
+                    if stat.S_ISREG(status.st_mode):
+                        found.append(_file_stat(prefix + name, status))
+        return found
 
 
 def _file_stat(path: str, status: os.stat_result) -> FileStat:

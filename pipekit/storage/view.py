@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
 from pipekit.model.file import (
     Consumption,
@@ -13,7 +13,7 @@ from pipekit.model.file import (
     Published,
     Why,
 )
-from pipekit.storage.files import FileManager
+from pipekit.storage.files import FileManager, Walks
 from pipekit.storage.ledger import Known, Ledger, signature_text
 
 
@@ -41,21 +41,21 @@ class LedgerStageView:
         self._settings = settings
         self._digest = digest
         self._known: dict[str, Known] | None = None
+        self._walks: Walks = {}  # one look at each folder: a plan's own views agree
 
     def files(self, patterns: tuple[str, ...]) -> list[FileStat]:
         """See RunContext.files."""
-        return self._files.files(patterns)
+        return self._files.files(patterns, self._walks)
 
     def pending(
         self, files: Iterable[FileStat], settings: object | None, *, growing: bool, force: bool
     ) -> Pending:
         """See RunContext.pending."""
         digest = self._settings if settings is None else self._digest(settings)
-        if self._known is None:
-            self._known = self._ledger.known(self._stage) if self._ledger else {}
+        every = self._every()
         inputs, waiting, rejected, unchanged = [], [], [], 0
         for file in files:
-            known = self._known.get(file.path)
+            known = every.get(file.path)
             why = Why.NEW if known is None else self._why(file, known, digest)
             if why is None and not force:
                 if known and known.state == ContentState.REJECTED:
@@ -74,13 +74,22 @@ class LedgerStageView:
             known=unchanged,
         )
 
-    def consumed(self) -> Mapping[str, Consumption]:
+    def consumed(self, noted: str = "") -> Mapping[str, Consumption]:
         """See RunContext.consumed."""
-        return self._ledger.consumptions(self._stage) if self._ledger else {}
+        if self._ledger is None:
+            return {}
+        if noted:
+            return self._ledger.consumptions(self._stage, noted)
+        return _Consumptions(self._ledger, self._stage, self._every())
 
     def published(self, stage: str) -> tuple[Published, ...]:
         """See RunContext.published."""
         return self._ledger.published(stage) if self._ledger else ()
+
+    def _every(self) -> dict[str, Known]:
+        if self._known is None:
+            self._known = self._ledger.known(self._stage) if self._ledger else {}
+        return self._known
 
     def _why(self, file: FileStat, known: Known, digest: str) -> Why | None:
         if known.signature != signature_text(file.signature):
@@ -93,3 +102,27 @@ class LedgerStageView:
 
     def _consumption(self, path: str) -> Consumption | None:
         return self._ledger.consumption(self._stage, path) if self._ledger else None
+
+
+class _Consumptions(Mapping[str, Consumption]):
+    """All that a stage has taken, read whole when somebody first looks at more than the paths."""
+
+    def __init__(self, ledger: Ledger, stage: str, paths: Collection[str]) -> None:
+        self._ledger = ledger
+        self._stage = stage
+        self._paths = paths
+        self._rows: dict[str, Consumption] | None = None
+
+    def __getitem__(self, path: str) -> Consumption:
+        if self._rows is None:
+            self._rows = self._ledger.consumptions(self._stage)
+        return self._rows[path]
+
+    def __contains__(self, path: object) -> bool:
+        return path in self._paths
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._paths)
+
+    def __len__(self) -> int:
+        return len(self._paths)

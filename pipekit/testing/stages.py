@@ -74,9 +74,9 @@ class MemoryView:
                 known += 1
         return Pending(inputs=tuple(inputs), rejected=tuple(rejected), known=known)
 
-    def consumed(self) -> Mapping[str, Consumption]:
+    def consumed(self, noted: str = "") -> Mapping[str, Consumption]:
         """See RunContext.consumed."""
-        return self.taken
+        return {p: c for p, c in self.taken.items() if not noted or noted in c.detail}
 
     def published(self, stage: str) -> tuple[Published, ...]:
         """See RunContext.published."""

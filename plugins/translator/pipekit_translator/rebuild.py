@@ -66,6 +66,10 @@ def rebuild_for(
         return Rebuild()
     found = Rebuild()
     _look_at_published(ctx, settings, found)
+    places = {file.path: at for at, group in enumerate(groups) for file in group.files}
+    gone = [path for path in known if path not in places]
+    if not (gone or found.lost or found.removed or ctx.consumed("late") or _again_read(pendings)):
+        return found  # and nobody has to look into thousands of details
     fed = {path: row.detail["days"] for path, row in known.items() if row.detail.get("days")}
     stale = _stale(ctx, groups, pendings, known, fed)
     waiting = {path for pending in pendings for path in pending.waiting}
@@ -74,8 +78,7 @@ def rebuild_for(
     lost = _days_of(found.lost, fed)
     wanted = layout.union([*(fed[path] for path in found.stale), lost])
     wanted = layout.without(wanted, _days_of(found.removed, fed))
-    places = {file.path: at for at, group in enumerate(groups) for file in group.files}
-    gone = [path for path in fed if path not in places]
+    gone = [path for path in gone if path in fed]
     left = layout.both(layout.union(fed[path] for path in gone), wanted)
     held = layout.both(layout.union(fed[path] for path in fed if path in waiting), wanted)
     found.left = layout.union([left, held])
@@ -89,6 +92,11 @@ def rebuild_for(
     late = {path for path in places if path in known and _can_be_taken(known[path], found, ctx)}
     found.restored = _again(ctx, groups, late - pending - waiting - wanted_again)
     return found
+
+
+def _again_read(pendings: list[Pending]) -> bool:
+    """Whether a pending file has been taken before."""
+    return any(item.previous is not None for pending in pendings for item in pending.inputs)
 
 
 def _look_at_published(ctx: RunContext, settings: Settings, found: Rebuild) -> None:

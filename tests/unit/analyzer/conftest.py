@@ -127,7 +127,7 @@ class Project:
             return Why.CHANGED
         return Why.SETTINGS if known.settings != digest else None
 
-    def consumed(self) -> Mapping[str, Consumption]:
+    def consumed(self, noted: str = "") -> Mapping[str, Consumption]:
         return self.ledger
 
     def published(self, stage: str) -> tuple[Published, ...]:

@@ -39,6 +39,11 @@ def take(ledger, told):
     return commit
 
 
+@pytest.fixture
+def view(ledger, files):
+    return LedgerStageView(files, ledger, "stage", version="1", settings="s1", digest=str)
+
+
 def why(pending):
     return {item.path: item.why for item in pending}
 
@@ -258,3 +263,21 @@ def test_what_one_run_commits_a_reader_sees_at_once(tmp_path, told, put):
         assert not reader.consumptions("stage")
         writer.commit("stage", "1", 1, [told("consumed", put("a"))], {}, "s")
         assert list(reader.consumptions("stage")) == ["a"]
+
+
+def test_what_was_consumed_can_be_asked_for_by_what_is_noted_of_it(view, take, told):
+    take(
+        told("consumed", "a", detail={"late": ["x"]}), told("consumed", "b", detail={"of": "late"})
+    )
+    assert list(view.consumed("late")) == ["a"]
+    every = view.consumed()
+    assert (set(every), len(every), "a" in every) == ({"a", "b"}, 2, True)
+    assert every["b"].detail == {"of": "late"}
+
+
+def test_one_plan_looks_into_a_folder_once(view, put):
+    put("raw/a")
+    before = view.files(("raw/*",))
+    put("raw/b")
+    assert view.files(("raw/**/*", "raw/*")) != before  # another depth is another look
+    assert view.files(("raw/a*", "raw/*")) == before

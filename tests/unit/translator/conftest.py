@@ -103,8 +103,8 @@ class Project:
             return Why.SETTINGS
         return Why.PART if row.state is ContentState.PART else None
 
-    def consumed(self) -> Mapping[str, Consumption]:
-        return dict(self.known)
+    def consumed(self, noted: str = "") -> Mapping[str, Consumption]:
+        return {p: row for p, row in self.known.items() if not noted or noted in row.detail}
 
     def published(self, stage: str) -> tuple[Published, ...]:
         return tuple(self.outputs.values()) if stage == "translator" else ()
