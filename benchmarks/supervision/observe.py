@@ -1,4 +1,4 @@
-"""One cell of the comparison, in a process of its own: start a tool, disturb it, count what is left.
+"""One cell of the comparison, a process of its own: start a tool, disturb it, count what is left.
 
     observe.py CELL     (JSON in, JSON out; see cells.py)
 

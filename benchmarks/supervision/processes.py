@@ -7,7 +7,6 @@ import ctypes
 import os
 import signal
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 _SET_CHILD_SUBREAPER = 36  # prctl(2)
@@ -30,23 +29,29 @@ def adopt() -> None:
 
 
 def descendants(root: int) -> list[Process]:
-    """All live processes below `root`, whatever session, group or environment they have."""
-    processes, children = {}, {}
-    for name in os.listdir("/proc"):
-        if not name.isdigit():
-            continue
+    """All live processes below `root`, whatever session, group or environment they have.
+
+    A walk from parent to child, each looked at as soon as it is found: a list of all of /proc is
+    so slow that a process which lives for milliseconds is gone when its turn comes.
+    """
+    found = []
+    for pid in children(root):
         with contextlib.suppress(OSError, ValueError):
-            state, parent = _status(int(name))
-            children.setdefault(parent, []).append(int(name))
+            state, parent = _status(pid)
             if state not in "ZX":
-                processes[int(name)] = Process(int(name), parent, _words(int(name)))
-    return [processes[pid] for pid in _below(root, children) if pid in processes]
+                found.append(Process(pid, parent, _words(pid)))
+        found += descendants(pid)
+    return found
 
 
-def _below(root: int, children: dict[int, list[int]]) -> Iterator[int]:
-    for child in children.get(root, ()):
-        yield child
-        yield from _below(child, children)
+def children(parent: int) -> list[int]:
+    """The numbers of a process's own children, zombies among them; none if it is gone."""
+    found = []
+    with contextlib.suppress(OSError):
+        for thread in os.listdir(f"/proc/{parent}/task"):
+            with open(f"/proc/{parent}/task/{thread}/children", encoding="ascii") as file:
+                found += [int(pid) for pid in file.read().split()]
+    return found
 
 
 def _status(pid: int) -> tuple[str, int]:
@@ -73,16 +78,10 @@ def cpu_seconds(pid: int) -> float:
 
 def reap(keep: int = 0) -> None:
     """Take the status of dead children, but for `keep`, whose own waiter needs it."""
-    for pid in children():
+    for pid in children(os.getpid()):
         if pid != keep:
             with contextlib.suppress(ChildProcessError):
                 os.waitpid(pid, os.WNOHANG)
-
-
-def children() -> list[int]:
-    """The numbers of this process's own children, zombies among them."""
-    with open(f"/proc/self/task/{os.getpid()}/children", encoding="ascii") as file:
-        return [int(pid) for pid in file.read().split()]
 
 
 def end_all(patience: float) -> list[Process]:
@@ -98,7 +97,7 @@ def end_all(patience: float) -> list[Process]:
             _kill(process.pid)
         until = time.monotonic() + 0.05
         while time.monotonic() < until:
-            for pid in children():
+            for pid in children(os.getpid()):
                 _kill(pid)
             reap()
         if not left or time.monotonic() > end:

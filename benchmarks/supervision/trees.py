@@ -8,7 +8,6 @@ whatever becomes of the benchmark.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import sys
@@ -36,7 +35,12 @@ def holder(ready: Callable[[], None]) -> None:
 
 def daemon(ready: Callable[[], None]) -> None:
     """A second process, forked twice, in a session of its own; the leader stays."""
-    started(lambda: daemonize(sleep))
+
+    def work() -> None:
+        os.closerange(3, 64)
+        sleep()
+
+    started(lambda: daemonize(work))
     ready()
     sleep()
 
@@ -103,21 +107,11 @@ def daemonize(work: Callable[[], None]) -> None:
 
 
 def started(start: Callable[[], None]) -> None:
-    """Call `start` and wait until the process that it makes works, at the latest when it execs.
-
-    A descriptor that only its interpreter's start can close tells of an exec; where there is none,
-    a moment has to do.
-    """
+    """Call `start` and wait until what it makes has closed what it inherited, as exec does."""
     ours, theirs = os.pipe()
-    os.set_blocking(ours, False)
     start()
     os.close(theirs)
-    end = time.monotonic() + 0.2
-    while time.monotonic() < end:
-        with contextlib.suppress(BlockingIOError):
-            if os.read(ours, 1) == b"":
-                return
-        time.sleep(0.01)
+    os.read(ours, 1)
 
 
 def main() -> None:

@@ -1,0 +1,23 @@
+"""A luigi task that runs a program, with luigi's own time-out for it."""
+
+import os
+import shlex
+
+import luigi
+from luigi.contrib.external_program import ExternalProgramTask
+
+
+class Tree(ExternalProgramTask):
+    """An ExternalProgramTask ends its program when luigi gets SIGTERM."""
+
+    worker_timeout = float(os.environ["TIMEOUT"]) or None
+
+    def program_args(self):
+        return shlex.split(os.environ["TREE"])
+
+    def complete(self):
+        return False
+
+
+if __name__ == "__main__":
+    luigi.build([Tree()], local_scheduler=True, log_level="WARNING")
