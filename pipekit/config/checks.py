@@ -9,7 +9,7 @@ from attrs import frozen
 from pipekit.config.configuration import Configuration, located
 from pipekit.config.problems import Path, Problem, did_you_mean
 from pipekit.config.tables import StageConfig
-from pipekit.config.units import duration_text
+from pipekit.units import duration_text
 
 
 @frozen

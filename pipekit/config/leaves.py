@@ -8,7 +8,7 @@ import pathlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from pipekit.config import units
+from pipekit import units
 from pipekit.config.problems import Problem, TableError, UnfitError, did_you_mean, problems_of
 from pipekit.config.shell import ShellText
 from pipekit.settings import Duration, Size

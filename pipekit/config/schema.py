@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import attrs
 
-from pipekit.config import units
+from pipekit import units
 from pipekit.errors import PluginError
 from pipekit.settings import Duration, Size
 

@@ -57,7 +57,8 @@ class Command(Record):
     """One program to run under supervision.
 
     `argv`: the words; `cwd`: its folder (default: ours). `env`: added to the allow-list that
-    every child gets. `stdin`: bytes given to it as a file; nothing (end of file) by default.
+    every child gets. `stdin`: bytes given to it as a file, or a descriptor of ours that it gets (a
+    number); nothing (end of file) by default.
 
     Times are in seconds. `timeout`: at most so long in all. `hang_timeout`: at most so long
     without output, without growth of the `activity` file and with an idle process tree. `grace`:
@@ -78,7 +79,7 @@ class Command(Record):
     argv: tuple[str, ...] = field(converter=_argv)
     cwd: Path | None = field(default=None)
     env: Mapping[str, str] = field(factory=dict)
-    stdin: bytes | None = field(default=None, repr=False)
+    stdin: bytes | int | None = field(default=None, repr=False)
     timeout: float | None = field(default=None, validator=_seconds)
     hang_timeout: float | None = field(default=None, validator=_seconds)
     grace: float = field(default=10.0, validator=_seconds)

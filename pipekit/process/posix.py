@@ -103,10 +103,15 @@ def _popen(
     )
 
 
-def stdin(data: bytes | None) -> int:
-    """A descriptor at the start of `data`, kept in a file without a name; or the end of file."""
+def stdin(data: bytes | int | None) -> int:
+    """A descriptor at the start of `data`, kept in a file without a name; or the end of file.
+
+    A number is a descriptor of ours, of which a copy is made.
+    """
     if data is None:
         return os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+    if isinstance(data, int):
+        return os.dup(data)
     with _nameless_file() as file:
         rest = memoryview(data)
         while rest:

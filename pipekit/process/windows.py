@@ -74,13 +74,14 @@ def start(command: Command, tree: str, cancel: Cancel | None = None) -> WindowsC
                 ends[stream], writers[stream] = os.pipe()
                 given.callback(os.close, writers[stream])
             stdin = given.enter_context(tempfile.TemporaryFile())
-            stdin.write(command.stdin or b"")
+            if isinstance(command.stdin, bytes):
+                stdin.write(command.stdin)
             stdin.seek(0)
             popen = subprocess.Popen(
                 command.argv,
                 cwd=command.cwd,
                 env=env,
-                stdin=stdin,
+                stdin=command.stdin if isinstance(command.stdin, int) else stdin,
                 stdout=writers["stdout"],
                 stderr=writers.get("stderr", subprocess.STDOUT),
                 creationflags=_CREATE_SUSPENDED | subprocess.CREATE_NEW_PROCESS_GROUP,
