@@ -174,10 +174,12 @@ class ProcTree:
         return snapshot(self._leader)
 
     def _candidates(self, latest: int) -> Iterable[int]:
-        """Numbers that a member can have. All were given out after the leader's."""
+        """Numbers that a member can have: the leader's own, once it is not looked after any more,
+        and those given out after it.
+        """
         young = time.monotonic() - self._born < _YOUNG
         if young and self._first <= latest <= self._first + _NEAR:
-            return _real(self._first + 1, latest)
+            return _real(self._first, latest)  # `_collect` passes over a leader
         return _listed()
 
     def _collect(self, pids: Iterable[int], found: dict[int, _Stat]) -> None:

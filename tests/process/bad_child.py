@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import signal
 import sys
 import time
@@ -202,6 +203,47 @@ def way_hopper():
             os.setsid()
             time.sleep(0.001)
     os.wait()
+
+
+def way_random(seed):  # noqa: PLR0912  # as many ways as it takes
+    """A tree that nobody has planned: each process forks, leaves, ignores, writes or ends."""
+    dice = random.Random(seed)
+    for _ in range(dice.randrange(1, 7)):
+        pick = dice.randrange(1 << 30)
+        if os.fork() == 0:
+            dice = random.Random(pick)
+            if dice.random() < 0.4:
+                os.setsid()
+            elif dice.random() < 0.2:
+                os.setpgid(0, 0)
+            if dice.random() < 0.5:
+                ignore("SIGTERM", "SIGHUP", "SIGINT")
+            if dice.random() < 0.3:
+                silence()
+            if dice.random() < 0.2:
+                ignore("SIGCHLD")
+    kind = dice.random()
+    time.sleep(dice.random() * 0.05)
+    if kind < 0.3:
+        os._exit(dice.randrange(3))
+    if kind < 0.4:
+        os.kill(os.getpid(), signal.SIGSTOP)
+    if kind < 0.5:
+        os.execve("/bin/sleep", ["sleep", "3600"], {})
+    while True:
+        if kind < 0.7 and dice.random() < 0.5:
+            os.write(1, b"x" * dice.randrange(1, 5000))
+        if kind < 0.6:
+            time.sleep(0.002)
+            fork_off()
+        else:
+            time.sleep(dice.random() * 0.1)
+
+
+def way_masks():
+    with open("/proc/self/status") as file:
+        words = dict(line.split(":", 1) for line in file)
+    say(json.dumps([words["SigBlk"].strip(), words["SigIgn"].strip()]))
 
 
 def way_brood(count):
