@@ -23,6 +23,7 @@ assert sys.platform != "win32"  # for the type checker: half of this is not ther
 _VARIABLE = f"{TREE_VARIABLE}=".encode()
 _TICK = 1.0 / os.sysconf("SC_CLK_TCK")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
+_SHORT = 2048  # bytes; less in one read was all, more may be a page cut at the end of an entry
 _NEAR = 256  # process numbers that are cheaper to try than to list
 _YOUNG = 1.0  # seconds; so soon the system's process numbers do not come round
 _VANISHED = (errno.ENOENT, errno.ESRCH, errno.EACCES, errno.EPERM)
@@ -60,7 +61,7 @@ def read(path: str) -> bytes:
     try:
         with io.FileIO(path) as file:  # and not a number, which an interrupt could leave open
             content = file.read(65536)
-            while more := file.read(65536) if len(content) >= 4096 else b"":
+            while more := file.read(65536) if len(content) >= _SHORT else b"":
                 content += more
     except OSError as error:
         if error.errno in _VANISHED:
@@ -174,9 +175,7 @@ class ProcTree:
         return snapshot(self._leader)
 
     def _candidates(self, latest: int) -> Iterable[int]:
-        """Numbers that a member can have: the leader's own, once it is not looked after any more,
-        and those given out after it.
-        """
+        """Numbers that a member can have. None was given out before the leader's."""
         young = time.monotonic() - self._born < _YOUNG
         if young and self._first <= latest <= self._first + _NEAR:
             return _real(self._first, latest)  # `_collect` passes over a leader

@@ -1,0 +1,153 @@
+"""Hosts that make it hard: what they block, ignore, weigh, lack, and what they may not kill."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from pipekit.model.command import Outcome
+
+from .conftest import BAD_CHILD, NOISE, SLACK
+
+HOST = """
+import os, resource, signal, sys, time
+from pipekit.model.command import Command
+from pipekit.process import ProcessSupervisor
+mark, *argv = sys.argv[1:]
+command = Command(argv=argv, env={'LAB_MARK': mark}, timeout=20, grace=0.3, linger=0.1)
+supervisor = ProcessSupervisor()
+"""
+ROOT = pytest.mark.skipif(
+    os.geteuid() != 0 or shutil.which("setpriv") is None, reason="needs root, and setpriv"
+)
+
+
+@pytest.fixture
+def host(lab):
+    """Run a host program with a command; returns what it printed."""
+
+    def run(code: str, *words, before=()) -> str:
+        argv = [*before, sys.executable, "-c", HOST + code, lab.mark, *map(str, words)]
+        done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
+        assert (done.returncode, done.stderr) == (0, "")
+        return done.stdout
+
+    return run
+
+
+def bad(way, *arguments):
+    return [sys.executable, "-S", str(BAD_CHILD), way, *arguments]
+
+
+def test_command_gets_no_blocked_and_no_ignored_signals_from_its_host(lab, host):
+    """But for 32 and 33, which the C library keeps to itself."""
+    told = host(
+        "every = {n for n in signal.Signals if n not in (signal.SIGKILL, signal.SIGSTOP)}\n"
+        "for number in every - {signal.SIGCHLD}: signal.signal(number, signal.SIG_IGN)\n"
+        "signal.signal(signal.SIGCHLD, signal.SIG_IGN)\n"
+        "signal.pthread_sigmask(signal.SIG_BLOCK, every)\n"
+        "print(supervisor.execute(command).stdout.tail)",
+        *["grep", "^Sig[BI]", "/proc/self/status"],
+    )
+    masks = [int(line.split()[1], 16) for line in told.split("\n") if line]
+    assert [mask & ~(3 << 31) for mask in masks] == [0, 0]
+
+
+@pytest.mark.parametrize("how", ["SIG_BLOCK", "SIG_IGN"])
+def test_host_that_blocks_or_ignores_sigterm_can_stop_its_command_politely(lab, host, how):
+    shut = {
+        "SIG_BLOCK": "signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])\n",
+        "SIG_IGN": "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n",
+    }
+    told = host(
+        shut[how] + "import attrs\n"
+        "result = supervisor.execute(attrs.evolve(command, timeout=0.5, grace=30))\n"
+        "print(result.outcome, *[sent.name for sent in result.signals])",
+        *["sleep", "60"],
+    )
+    assert told == "timed_out SIGTERM\n"
+
+
+def test_start_from_a_process_of_two_gigabytes_copies_none_of_them(lab, host):
+    """A fork of such a process copies 4 MB of page tables; the guardian is forked by another."""
+    told = host(
+        "ballast = bytearray(2 << 30)\n"
+        "for at in range(0, len(ballast), 4096): ballast[at] = 1\n"
+        "def limit():\n"
+        "    used = resource.getrusage(resource.RUSAGE_SELF)\n"
+        "    return used.ru_minflt\n"
+        "supervisor.execute(command)\n"
+        "before = limit()\n"
+        "good = [supervisor.execute(command).success for _ in range(20)]\n"
+        "print(all(good), limit() - before < 20 * 100)",
+        "true",
+    )
+    assert told == "True True\n"
+
+
+@ROOT
+def test_host_out_of_processes_gets_a_true_result_with_the_remedy(lab, host):
+    """However few are left: it works, or the sentence says what is missing."""
+    user = ["setpriv", "--reuid", "64123", "--regid", "64123", "--clear-groups"]
+    rights = ["--inh-caps", "+dac_override,+dac_read_search"]
+    rights += ["--ambient-caps", "+dac_override,+dac_read_search"]  # to read this interpreter
+    told = host(
+        "for most in range(1, 7):\n"
+        "    resource.setrlimit(resource.RLIMIT_NPROC, (most, 7))\n"
+        "    result = ProcessSupervisor().execute(command)\n"
+        "    print(result.outcome, result.success, result.reason)",
+        "true",
+        before=[*user, *rights],
+    )
+    lines = told.splitlines()
+    assert len(lines) == 6
+    assert "out of processes or memory" in lines[0]
+    assert lines[-1] == "exited True exit code 0"
+    for line in lines:
+        assert line.startswith(("exited True", "spawn_failed False")), line
+
+
+@ROOT
+def test_process_that_may_not_be_killed_is_named_and_not_waited_for(lab):
+    """Ours may not signal other users here, and the command becomes another user."""
+    code = HOST + (
+        "import attrs, json\n"
+        "result = supervisor.execute(attrs.evolve(command, timeout=0.3))\n"
+        "print(json.dumps([result.outcome, result.success, result.escaped, result.warnings,"
+        " result.duration]), flush=True)\n"
+        "os._exit(0)"
+    )
+    argv = ["setpriv", "--bounding-set", "-kill", sys.executable, "-c", code, lab.mark]
+    argv += ["setpriv", "--reuid", "64124", "sleep", "60"]
+    started = time.monotonic()
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=30, check=False)
+    assert done.stderr == ""
+    outcome, success, escaped, warnings, duration = json.loads(done.stdout)
+    assert (outcome, success) == ("timed_out", False)
+    assert escaped == lab.alive()
+    assert len(escaped) == 1
+    assert "some of its processes could not be ended: see `escaped`" in warnings
+    assert duration < 0.3 + 0.3 + SLACK + NOISE
+    assert time.monotonic() - started < 10
+    os.kill(escaped[0], signal.SIGKILL)
+    assert lab.gone_within(5)
+
+
+def test_a_thousand_children_are_ended(lab, within):
+    started = time.monotonic()
+    result = lab.run("brood", 1000, done_pattern="ready", linger=0, timeout=60, grace=5)
+    within(started, 8)
+    assert result.signals[0].count == 1001
+
+
+def test_command_that_takes_more_memory_than_its_limit_fails_and_not_its_host(lab):
+    result = lab.run("memory", 400, 0, max_memory=200_000_000)
+    assert (result.outcome, result.returncode) == (Outcome.EXITED, 1)
+    assert "MemoryError" in result.stderr.tail
