@@ -12,39 +12,62 @@ from pipekit.model.event import Event, EventSink, SinkContext
 from pipekit.testing.basis import Contract, check_settings, chosen
 
 _RUN_ID = "01900000-0000-7000-8000-000000000000"
+
+
+def _end(status: str, said: str, **more: Any) -> dict[str, Any]:
+    sentence = f"translator: {said}"
+    common = {"status": status, "reason": "3 new files in data/raw", "sentence": sentence}
+    return {**common, "duration": 2.1, "warnings": 0, **more}
+
+
 _KINDS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     "pipeline": {
         "start": {"stages": ["translator"]},
-        "success": {"duration": 4.2, "exit_code": 0},
-        "partial": {"duration": 4.2, "exit_code": 1},
-        "failure": {"duration": 4.2, "exit_code": 2},
-        "cancelled": {"duration": 4.2, "exit_code": 130},
-        "idle": {"duration": 0.1, "exit_code": 0},
+        "warning": {},
+        "success": {"exit_code": 0},
+        "partial": {"exit_code": 1},
+        "failure": {"exit_code": 2, "recovered": True, "kind": "lost"},
+        "cancelled": {"exit_code": 130},
+        "idle": {"exit_code": 0},
     },
     "translator": {
         "start": {"tasks": ["translate"]},
-        "metric": {"unit": "ES", "name": "rows", "value": 1380},
-        "progress": {"unit": "ES", "done": 1, "total": 3},
-        "task_start": {"task": "translate", "argv": ["python", "-m", "pipekit_translator.worker"]},
-        "task_end": {"task": "translate", "status": "success", "duration": 2.1},
+        "metric": {"task": "translate", "unit": "ES", "name": "rows", "value": 1380},
+        "progress": {"task": "translate", "unit": "ES", "done": 1, "total": 3},
+        "task_start": {"task": "translate", "units": ["ES"]},
+        "task_end": {
+            "task": "translate",
+            "status": "failure",
+            "kind": "hang",
+            "metrics": {"rows": 1380},
+            "last_lines": ["reading ES.csv"],
+            "processes": ["4711 sleeping in futex_do_wait, 0.8 s of CPU: python -m translate"],
+        },
         "unit_start": {"task": "translate", "unit": "ES"},
-        "unit_end": {"task": "translate", "unit": "ES", "status": "success", "duration": 0.7},
-        "warning": {"instrument": "ES", "share": 0.31},
-        "success": {"duration": 2.1},
-        "partial": {"duration": 2.1, "rejected": 1},
-        "failure": {"kind": "exit", "returncode": 1, "stderr": "Traceback ..."},
-        "skipped": {},
-        "blocked": {"needs": "analyzer"},
-        "cancelled": {},
+        "unit_end": {"task": "translate", "unit": "ES", "status": "success", "reason": ""},
+        "warning": {"task": "translate", "unit": "ES", "path": "data/raw/ES.csv"},
+        "success": _end("success", "3 files, 2 written, 2.1 s"),
+        "partial": _end("partial", "partial, 3 files, 1 rejected, 2.1 s", error="1 file rejected"),
+        "failure": _end(
+            "failure",
+            "failure (exit), 2.1 s",
+            kind="exit",
+            error="exit code 1",
+            last_lines=["Traceback (most recent call last):", "KeyError: 'open'"],
+        ),
+        "skipped": _end("skipped", "skipped, nothing new in data/raw"),
+        "blocked": _end("blocked", "blocked, needs 'analyzer', which ended in failure"),
+        "cancelled": _end("cancelled", "cancelled, 2.1 s"),
     },
     "lifecycle": {
-        "proposed": {"path": "data/raw/ES.csv", "kind": "delete"},
+        "proposed": {},
+        "warning": {},
         "applied": {"path": "data/raw/ES.csv", "kind": "delete"},
         "refused": {"path": "data/raw/ES.csv", "kind": "delete"},
         "restored": {"path": "data/raw/ES.csv"},
     },
-    "sink": {"dropped": {"sink": "webhook", "events": 3}},
-    "plugin": {"broken": {"distribution": "pipekit-strange", "version": "0.1"}},
+    "sink": {"dropped": {"sink": "webhook"}},
+    "plugin": {"broken": {"plugin": "pipekit-strange"}},
 }
 
 
@@ -66,7 +89,7 @@ EXAMPLES: tuple[Event, ...] = tuple(
         ((stage, kind, data) for stage, kinds in _KINDS.items() for kind, data in kinds.items()), 1
     )
 )
-"""One event of each kind in the vocabulary."""
+"""One event of each kind in the vocabulary, with data as the core gives it."""
 
 
 class SinkContract(Contract):
