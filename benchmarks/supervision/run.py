@@ -1,6 +1,6 @@
 """Who ends what it started, and at what price: pipekit beside what others use, in one run.
 
-    uv run python benchmarks/supervision/run.py [--quick] [--rounds 5] [--only PART] [--write]
+    uv run python benchmarks/supervision/run.py [--only trees|figures] [--quick | --long] [--write]
 
 Builds an environment for each tool (below the system's temporary folder), lets each of them start
 trees of processes that are hard to end, disturbs it and counts from outside what is left; then
@@ -15,20 +15,22 @@ import platform
 import shlex
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 sys.path.append(str(Path(__file__).resolve().parents[1]))
 
+import bars
 import cells
+import figures
 import processes
 import tables
 from tools import Tool, environments, tools
-from venvs import REPOSITORY, cache
+from venvs import REPOSITORY, Environment, cache
 
 PAGE = REPOSITORY / "docs/explanation/supervision.md"
 QUICK = ("hidden",)  # trees
-QUICK_TIMES = cells.Times(timeout=0.3, grace=0.3, spare=1.2)
+QUICK_TIMES = cells.Times(timeout=0.3, grace=0.3, spare=0.8)
 
 
 def main() -> None:
@@ -37,47 +39,78 @@ def main() -> None:
     options = arguments()
     processes.adopt()
     print("building environments", file=sys.stderr)
-    contestants = tools(environments(options.cache))
+    found = environments(options.cache)
+    contestants = tools(found)
     try:
-        text = compared(contestants, options)
-        print(text)
+        texts = measured(found, contestants, options)
     finally:
         left = processes.end_all(10)
     if left:
         raise SystemExit(f"could not end {left}")
+    print("\n\n".join(texts.values()))
     if options.write:
-        write("trees", text)
+        for part, text in texts.items():
+            write(part, text)
 
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=5, help="starts of each cell")
     parser.add_argument("--quick", action="store_true", help="little of all: to see that it works")
+    parser.add_argument("--long", action="store_true", help="10 GB of output instead of one")
+    parser.add_argument("--only", choices=("trees", "figures"), help="one of the two parts")
     parser.add_argument("--jobs", type=int, default=4, help="cells at a time: they mostly wait")
     parser.add_argument("--write", action="store_true", help=f"update {PAGE.name}")
     parser.add_argument("--cache", type=Path, default=cache("supervision"), help="its own folder")
-    return parser.parse_args()
+    options = parser.parse_args()
+    if options.quick and options.write:
+        parser.error("--quick is too small to say anything: it does not go with --write")
+    return options
 
 
-def compared(contestants: Sequence[Tool], options: argparse.Namespace) -> str:
-    """The tables of part one."""
-    times, shown, rounds = cells.Times(), list(tables.TREES), options.rounds
-    if options.quick:
-        times, shown, rounds = QUICK_TIMES, list(QUICK), 1
+def measured(
+    found: Mapping[str, Environment], contestants: Sequence[Tool], options: argparse.Namespace
+) -> dict[str, str]:
+    """The text of each part that was asked for."""
+    times, endings, texts = QUICK_TIMES if options.quick else cells.Times(), {}, {}
+    rounds = 1 if options.quick else options.rounds
+    if options.only != "figures":
+        endings = compared(contestants, times, options)
+        shown = [tree for tree in tables.TREES if any(tree in key for key in endings)]
+        order = f"Each cell {rounds} times, in shuffled order; the worst of them is shown."
+        head = f"{conditions(contestants)} {order}"
+        texts["trees"] = f"{head}\n\n{tables.trees(endings, contestants, shown)}"
+    if options.only != "trees":
+        scale = bars.scale(options.quick, options.long, rounds)
+        result = figures.measured(found, contestants, scale)
+        promises = bars.promises(result, endings, times)
+        head = f"`{command()}`. Times are medians of {rounds}."
+        texts["figures"] = f"{head}\n\n{bars.figures(result)}\n\n{promises}"
+    return texts
+
+
+def compared(
+    contestants: Sequence[Tool], times: cells.Times, options: argparse.Namespace
+) -> cells.Endings:
+    """Every tool with every tree."""
+    trees = QUICK if options.quick else list(tables.TREES)
+    rounds = 1 if options.quick else options.rounds
     with tempfile.TemporaryDirectory(prefix="pipekit-trees-") as folder:
-        endings = cells.measured(contestants, rounds, times, options.jobs, Path(folder), shown)
-    return f"{conditions(contestants, rounds)}\n\n{tables.trees(endings, contestants, shown)}"
+        return cells.measured(contestants, rounds, times, options.jobs, Path(folder), trees)
 
 
-def conditions(contestants: Sequence[Tool], rounds: int) -> str:
+def conditions(contestants: Sequence[Tool]) -> str:
     """On what this was measured."""
-    command = shlex.join(["uv", "run", "python", "benchmarks/supervision/run.py", *sys.argv[1:]])
     versions = dict.fromkeys(f"{tool.name.split(',')[0]} {tool.version}" for tool in contestants)
     return (
-        f"`{command}`: {platform.system()} {platform.release()} {platform.machine()}, "
-        f"{os.cpu_count()} cores; {', '.join(versions)}. Each cell {rounds} times, in shuffled "
-        "order; the worst of them is shown."
+        f"`{command()}`: {platform.system()} {platform.release()} {platform.machine()}, "
+        f"{os.cpu_count()} cores; {', '.join(versions)}."
     )
+
+
+def command() -> str:
+    """What this was started with."""
+    return shlex.join(["uv", "run", "python", "benchmarks/supervision/run.py", *sys.argv[1:]])
 
 
 def write(part: str, text: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from cells import OCCASIONS, Ending, Endings
 from tools import Tool
@@ -62,10 +62,3 @@ def _cell(endings: Sequence[Ending]) -> str:
     words += ["hangs"] if any(ending.hangs for ending in failed) else []
     often = "" if len(failed) == len(endings) else f" ({len(failed)} of {len(endings)})"
     return f"**{', '.join(words)}**{often}"
-
-
-def worst(endings: Endings, tool: str) -> Iterator[Ending]:
-    """All endings of the tools whose name begins so."""
-    for (name, _, _), found in endings.items():
-        if name.startswith(tool):
-            yield from found

@@ -1,8 +1,9 @@
-"""A doit task with one command."""
+"""doit tasks with one command each."""
 
 import os
 import shlex
 
 
 def task_tree():
-    return {"actions": [shlex.split(os.environ["TREE"])]}
+    for number in range(int(os.environ.get("COUNT", "1"))):
+        yield {"name": str(number), "actions": [shlex.split(os.environ["TREE"])]}

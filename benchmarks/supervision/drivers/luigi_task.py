@@ -1,4 +1,4 @@
-"""A luigi task that runs a program, with luigi's own time-out for it."""
+"""luigi tasks that run a program, with luigi's own time-out for it."""
 
 import os
 import shlex
@@ -10,6 +10,7 @@ from luigi.contrib.external_program import ExternalProgramTask
 class Tree(ExternalProgramTask):
     """An ExternalProgramTask ends its program when luigi gets SIGTERM."""
 
+    number = luigi.IntParameter()
     worker_timeout = float(os.environ["TIMEOUT"]) or None
 
     def program_args(self):
@@ -20,4 +21,5 @@ class Tree(ExternalProgramTask):
 
 
 if __name__ == "__main__":
-    luigi.build([Tree()], local_scheduler=True, log_level="WARNING")
+    tasks = [Tree(number=number) for number in range(int(os.environ.get("COUNT", "1")))]
+    luigi.build(tasks, local_scheduler=True, log_level="WARNING")
