@@ -117,10 +117,14 @@ class Spawner:
         ours, self._socket = self._socket, None
         if ours is None:
             return
+        owned = self.pid >= 0 and self._owner[0] == os.getpid()
+        if owned:  # for those as well who have it from a fork
+            with contextlib.suppress(OSError):
+                ours.shutdown(_socket.SHUT_RDWR)
         ours.close()
         if self._pidfd >= 0:
             os.close(self._pidfd)
-        if self.pid < 0 or self._owner[0] != os.getpid():
+        if not owned:
             return  # a copy, in a process that was forked: it is not ours to end
         _unreaped.append(self.pid)
         deadline = time.monotonic() + _GOODBYE
@@ -129,8 +133,10 @@ class Spawner:
             time.sleep(0.0005)
 
     def __del__(self) -> None:
-        with contextlib.suppress(Exception):  # the interpreter may be in pieces already
+        try:
             self.close()
+        except Exception:  # the interpreter may be in pieces already, `contextlib` too
+            return
 
 
 def _why(error: Exception) -> str:

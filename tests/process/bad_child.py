@@ -5,6 +5,7 @@ import os
 import random
 import signal
 import sys
+import threading
 import time
 
 
@@ -185,12 +186,19 @@ def way_daemon(*how):
         forever()
 
 
-def way_scrubbed_daemon(seconds):
+def become_nameless(seconds):
+    """A program without environment; the tests know it by its own name."""
+    os.execve("/bin/sleep", [os.environ.get("LAB_MARK", "sleep"), seconds], {})
+
+
+def way_scrubbed_daemon(seconds, *how):
     """A daemon that left the session and dropped the environment, and holds our output."""
     if leave_session():
-        os.execve("/bin/sleep", ["sleep", seconds], {})
+        become_nameless(seconds)
     os.wait()
     os.write(1, b"x" * 10_000)
+    if "stays" in how:
+        forever()
 
 
 def way_hopper():
@@ -229,7 +237,7 @@ def way_random(seed):  # noqa: PLR0912  # as many ways as it takes
     if kind < 0.4:
         os.kill(os.getpid(), signal.SIGSTOP)
     if kind < 0.5:
-        os.execve("/bin/sleep", ["sleep", "3600"], {})
+        become_nameless("3600")
     while True:
         if kind < 0.7 and dice.random() < 0.5:
             os.write(1, b"x" * dice.randrange(1, 5000))
@@ -238,6 +246,21 @@ def way_random(seed):  # noqa: PLR0912  # as many ways as it takes
             fork_off()
         else:
             time.sleep(dice.random() * 0.1)
+
+
+def way_thread_forks():
+    """The child of a thread, in a session of its own, which says when it is asked to end."""
+
+    def fork():
+        if os.fork() == 0:
+            os.setsid()
+            signal.signal(signal.SIGTERM, lambda *_: (say("bye\n"), os._exit(0)))
+            say("ready\n")
+            forever()
+        forever()
+
+    threading.Thread(target=fork, daemon=True).start()
+    forever()
 
 
 def way_masks():

@@ -35,14 +35,15 @@ def processes() -> Iterator[tuple[int, str, int]]:
 
 
 def marked(mark: str) -> list[int]:
-    """Processes, not yet zombies, that carry the mark in their environment."""
+    """Processes, not yet zombies, that carry the mark in their environment, or as their name."""
     found = []
     for pid, state, _ in processes():
         try:
             environment = Path(f"/proc/{pid}/environ").read_bytes()
+            name = Path(f"/proc/{pid}/cmdline").read_bytes().partition(b"\0")[0]
         except OSError:
             continue
-        if state not in "ZX" and mark.encode() in environment:
+        if state not in "ZX" and (mark.encode() in environment or mark.encode() == name):
             found.append(pid)
     return found
 

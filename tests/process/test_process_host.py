@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -9,9 +10,11 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
+import pipekit.process
 from pipekit.model.command import Outcome
 
 from .conftest import BAD_CHILD, NOISE, SLACK
@@ -43,7 +46,7 @@ def host(lab):
 
 
 def bad(way, *arguments):
-    return [sys.executable, "-S", str(BAD_CHILD), way, *arguments]
+    return [sys.executable, "-S", str(BAD_CHILD), way, *map(str, arguments)]
 
 
 def test_command_gets_no_blocked_and_no_ignored_signals_from_its_host(lab, host):
@@ -151,3 +154,53 @@ def test_command_that_takes_more_memory_than_its_limit_fails_and_not_its_host(la
     result = lab.run("memory", 400, 0, max_memory=200_000_000)
     assert (result.outcome, result.returncode) == (Outcome.EXITED, 1)
     assert "MemoryError" in result.stderr.tail
+
+
+@pytest.fixture
+def small_group():
+    """A control group of 60 MB, as root of a machine that lets us make one."""
+    for root, limits in (
+        ("/sys/fs/cgroup/memory", ["memory.limit_in_bytes", "memory.memsw.limit_in_bytes"]),
+        ("/sys/fs/cgroup", ["memory.max", "memory.swap.max"]),
+    ):
+        group = Path(root) / f"pipekit-test-{os.getpid()}"
+        if not (Path(root) / "cgroup.procs").exists():
+            continue
+        try:
+            group.mkdir()
+            for limit, size in zip(limits, ("60000000", "60000000"), strict=True):
+                with contextlib.suppress(FileNotFoundError):
+                    (group / limit).write_text(size)
+        except OSError:
+            continue
+        if (group / limits[0]).exists():
+            yield group
+            group.rmdir()
+            return
+        group.rmdir()
+    pytest.skip("no control group with a limit of memory can be made here")
+
+
+def test_sigkill_while_the_oom_killer_strikes_is_named(lab, small_group):
+    script = f"echo $$ > {small_group}/cgroup.procs; exec {' '.join(bad('memory', 400, 0))}"
+    result = lab.execute(lab.command("sh", "-c", script))
+    assert (result.signal, result.success, result.out_of_memory) == ("SIGKILL", False, True)
+    assert result.reason == "killed as the system ran out of memory"
+
+
+def test_nothing_is_decided_by_the_wall_clock(lab, host):
+    """It jumps by days with each look; and nobody in the package looks but for `started`."""
+    told = host(
+        "import attrs, itertools\n"
+        "leaps = itertools.cycle([0.0, 4e9, 1e5])\n"
+        "time.time = lambda: next(leaps)\n"
+        "for more in ({'timeout': 0.4}, {'timeout': None, 'hang_timeout': 0.4}):\n"
+        "    result = supervisor.execute(attrs.evolve(command, **more))\n"
+        "    print(result.outcome, 0.4 <= result.duration < 1.4)",
+        *["sleep", "60"],
+    )
+    assert told == "timed_out True\nhung True\n"
+    sources = Path(pipekit.process.__file__).parent.glob("*.py")
+    lines = [line.strip() for file in sources for line in file.read_text().splitlines()]
+    looks = [line for line in lines if "time.time(" in line]
+    assert looks == ["started = time.time()"]

@@ -46,6 +46,15 @@ def test_all_of_a_shell_with_children_is_ended(lab, within):
     assert result.signals[0].count == 4
 
 
+def test_child_in_a_session_of_its_own_is_asked_politely_too(lab, within):
+    started = time.monotonic()
+    result = lab.execute(
+        lab.command("sh", "-c", "setsid sleep 60 & exec sleep 60", timeout=0.3, grace=30)
+    )
+    within(started, 0.3)
+    assert names(result) == ["SIGTERM"]
+
+
 @pytest.mark.parametrize("how", ["holds", "silent", "writes", "stays", "stays silent"])
 def test_daemon_that_left_the_session_is_ended(lab, within, how):
     started = time.monotonic()

@@ -1,0 +1,195 @@
+"""What holds also when somebody interferes: reaps our children, kills a guardian, forks the host."""
+
+from __future__ import annotations
+
+import _socket
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from pipekit.model.command import Outcome
+from pipekit.process import guardian
+
+from .conftest import NOISE, SLACK, processes
+
+STUBBORN = "trap '' TERM; echo up; while :; do sleep 60; done"
+
+
+def about(pid: int) -> tuple[str, int]:
+    """State and parent of a process."""
+    return next((state, parent) for each, state, parent in processes() if each == pid)
+
+
+@pytest.fixture
+def background(lab):
+    """Run a command in a thread; a function that gives its result, once it is over."""
+    threads = []
+
+    def start(command):
+        results = []
+        thread = threading.Thread(target=lambda: results.append(lab.supervisor.execute(command)))
+        threads.append(thread)
+        thread.start()
+
+        def result():
+            thread.join(20)
+            assert results, "still running"
+            return results[0]
+
+        return result
+
+    yield start
+    for pid in lab.alive():
+        os.kill(pid, signal.SIGKILL)
+    for thread in threads:
+        thread.join(10)
+
+
+def test_hard_signal_of_ours_is_always_among_those_that_were_sent(lab):
+    """Also when the guardian is quicker than our next look."""
+    for _ in range(60):
+        command = lab.command("sh", "-c", STUBBORN, done_pattern="up", linger=0, grace=0)
+        result = lab.supervisor.execute(command)
+        assert [sent.name for sent in result.signals] == ["SIGTERM", "SIGKILL"]
+
+
+def test_number_of_the_leader_stays_taken_while_anything_of_it_lives(lab, background, eventually):
+    """It is a zombie until the end: no late signal can hit a stranger who got its number."""
+    result = background(lab.command("sh", "-c", "sleep 1 & echo $$", linger=10))
+    eventually(lambda: len(lab.alive()) == 1)
+    time.sleep(0.2)
+    orphan = lab.alive()[0]
+    guardian_of_it = about(orphan)[1]
+    siblings = {pid: state for pid, state, parent in processes() if parent == guardian_of_it}
+    leader = int(result().stdout.tail)
+    assert siblings == {leader: "Z", orphan: "S"}
+
+
+def test_process_that_a_thread_forked_is_asked_politely_too(lab):
+    """The kernel keeps children by thread."""
+    result = lab.run("thread_forks", done_pattern="ready", linger=0, grace=20)
+    assert sorted(result.stdout.tail.split()) == ["bye", "ready"]
+    assert [sent.name for sent in result.signals] == ["SIGTERM"]
+
+
+def test_host_that_reaps_every_child_takes_nothing_from_us(lab):
+    """A thread that waits for all children, as some libraries have one, also when we are idle."""
+    ended = threading.Event()
+
+    def reap() -> None:
+        while not ended.is_set():
+            try:
+                os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                pass
+            time.sleep(0.0002)
+
+    thread = threading.Thread(target=reap)
+    thread.start()
+    try:
+        codes = [lab.run("exit", code).returncode for code in (0, 3, 0, 7)]
+        late = lab.run("ignores_term", timeout=0.2, grace=0.1)
+        del lab.supervisor  # ends the spawner, which is our child
+    finally:
+        ended.set()
+        thread.join()
+        lab.supervisor = None
+    assert codes == [0, 3, 0, 7]
+    assert (late.outcome, late.signal) == (Outcome.TIMED_OUT, "SIGKILL")
+
+
+def test_what_a_guardian_said_is_heard_though_it_did_not_hear_all_of_us():
+    """The kernel says first that words of ours were lost, and then gives what was said to us."""
+    ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
+    ours.send(b"unheard")
+    theirs.send(b"exited 3")
+    theirs.close()
+    assert [guardian.receive(ours), guardian.receive(ours)] == [b"exited 3", b""]
+    ours.close()
+
+
+def test_hidden_daemon_whose_guardian_is_killed_is_ended(lab, background, eventually):
+    """It has no session and no environment of ours: only the spawner can have adopted it."""
+    result = background(lab.bad("scrubbed_daemon", 60, "stays"))
+    eventually(lambda: len(lab.alive()) == 2)
+    daemon = max(lab.alive(), key=lambda pid: Path(f"/proc/{pid}/environ").read_bytes() == b"")
+    os.kill(about(daemon)[1], signal.SIGKILL)
+    assert result().outcome is Outcome.LOST
+    assert lab.gone_within(SLACK + NOISE)
+
+
+HOST = """
+import os, sys, time
+from pipekit.model.command import Command
+from pipekit.process import ProcessSupervisor
+mark, grace, *argv = sys.argv[1:]
+supervisor = ProcessSupervisor()
+command = Command(argv=argv, grace=float(grace), linger=0.01, env={'LAB_MARK': mark})
+"""
+
+
+@pytest.fixture
+def host(lab):
+    """Start a host program with a command; both are gone at the end."""
+    started = []
+
+    def start(code: str, grace: float, *argv: str) -> subprocess.Popen[str]:
+        words = [sys.executable, "-W", "ignore", "-c", HOST + code, lab.mark, str(grace), *argv]
+        process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def test_command_of_a_killed_supervisor_gets_its_grace(lab, host, tmp_path, eventually):
+    """It is asked first, and may tidy up."""
+    script = f"trap 'sleep 0.4; echo > {tmp_path}/tidied; exit' TERM; touch {tmp_path}/up; sleep 9"
+    script = script.replace("sleep 9", "while :; do sleep 0.02; done")
+    process = host("supervisor.execute(command)", 5, "sh", "-c", script)
+    eventually((tmp_path / "up").exists)
+    process.kill()
+    process.wait()
+    assert lab.gone_within(0.4 + SLACK + NOISE)
+    assert (tmp_path / "tidied").exists()
+
+
+FORKS = """
+supervisor.execute(command)
+child = os.fork()
+if not child:
+    time.sleep(30)
+    os._exit(0)
+print(child, *open(f'/proc/self/task/{os.getpid()}/children').read().split(), flush=True)
+"""
+
+
+@pytest.mark.parametrize("end", ["killed", "released"])
+def test_spawner_ends_with_its_host_though_a_child_that_it_forked_lives_on(host, end, eventually):
+    """That child has copies of all descriptors of the host."""
+    then = {
+        "killed": "time.sleep(30)",
+        "released": "del supervisor; print(flush=True); time.sleep(30)",
+    }
+    process = host(FORKS + then[end], 0, "true")
+    forked, *others = map(int, process.stdout.readline().split())
+    (spawner,) = set(others) - {forked}
+    try:
+        if end == "killed":
+            process.kill()
+            process.wait()
+        else:
+            process.stdout.readline()
+        eventually(lambda: spawner not in [pid for pid, state, _ in processes() if state != "Z"], 3)
+        os.kill(forked, 0)
+    finally:
+        os.kill(forked, signal.SIGKILL)
