@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import inspect
 import re
 import sys
 from collections.abc import Iterator
@@ -64,12 +63,10 @@ def _is_ours(command: click.Command) -> bool:
 
 
 def commands_page() -> str:
-    """The help of each command, with what its function says of arguments and exit codes."""
+    """The help of each command."""
     parts = [COMMANDS_HEAD]
     for context, command in commands():
         parts.append(f"## `{context.command_path}`\n")
-        if not isinstance(command, click.Group):
-            parts.append(f"{inspect.getdoc(command.callback)}\n")
         parts.append(f"```text\n{command.get_help(context)}\n```\n")
     return "\n".join(parts)
 

@@ -24,7 +24,7 @@ _COMMANDS = {
     "show": ("show", "Show one run: its stages, tasks and files."),
     "events": ("events", "Print the events of a run."),
     "logs": ("logs", "Print what a stage's programs wrote in a run."),
-    "plugins": ("plugins", "List the installed plugins."),
+    "plugins": ("plugins", "Show the installed plugins."),
     "config": ("config", "Show, check and explain the configuration."),
     "lifecycle": ("lifecycle", "Show which files may go, and why others may not."),
 }
@@ -88,6 +88,7 @@ def _load_plugin_command(name: str) -> click.Command | None:
 @click.group(
     cls=_Commands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="`pipekit COMMAND --help` tells a command's arguments, its exit codes and an example.",
 )
 @click.version_option(__version__, message="%(prog)s %(version)s")
 @click.option(

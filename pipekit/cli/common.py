@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from pipekit.project import Project
     from pipekit.storage.history import RunHistory
 
+NO_RUN = "no run has been made here yet: `pipekit run` makes the first"
+
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout.")
 set_option = click.option(
     "--set", "sets", multiple=True, metavar="KEY=VALUE", help="Set a configuration value once."
@@ -32,13 +34,17 @@ def project_root(ctx: click.Context) -> Path:
 
     given: Path | None = ctx.obj["project"]
     start = (given or Path.cwd()).resolve()
+    if not start.is_dir():
+        raise UsageError(f"there is no folder {start}: `pipekit init FOLDER` makes one")
     root = find_project(start)
-    if root is None or (given and root != start):
-        raise UsageError(
-            f"there is no pipekit.toml in {start}{'' if given else ' or above'}: "
-            "`pipekit init` writes one, `pipekit demo` a whole project to look at"
-        )
-    return root
+    if root is not None and (root == start or not given):
+        return root
+    if root is not None:
+        raise UsageError(f"there is no pipekit.toml in {start}, but in {root}: name that folder")
+    raise UsageError(
+        f"there is no pipekit.toml in {start}{'' if given else ' or above'}: "
+        "`pipekit init` writes one, `pipekit demo` a whole project to look at"
+    )
 
 
 def configuration(ctx: click.Context, sets: Sequence[str] = ()) -> Configuration:
@@ -76,15 +82,18 @@ def find_run(history: RunHistory | None, run: str | None) -> PipelineState:
     Whatever is typed is looked up in the ledger and never used as a path. Raises UsageError.
     """
     if history is None:
-        raise UsageError("no run has been made here yet: `pipekit run` makes the first")
+        raise UsageError(NO_RUN)
     if run is None:
         latest = history.runs(limit=1)
         if not latest:
-            raise UsageError("no run has been made here yet: `pipekit run` makes the first")
+            raise UsageError(NO_RUN)
         return latest[0]
     state = history.run(run)
     if state is None:
-        raise UsageError(f"there is no single run {run!r}: `pipekit history` lists them")
+        raise UsageError(
+            f"{run!r} is no run, or the beginning of several ids: "
+            "`pipekit history --all` lists the runs with their numbers and ids"
+        )
     return state
 
 

@@ -7,22 +7,45 @@ from typing import Any
 import click
 
 from pipekit.cli.common import configuration, json_option, print_json, set_option
+from pipekit.cli.help import Command, Group
 from pipekit.config import Configuration
-from pipekit.errors import EXIT_ERROR, ConfigError, PluginError
+from pipekit.errors import (
+    EXIT_ERROR,
+    EXIT_SUCCESS,
+    EXIT_USAGE,
+    ConfigError,
+    PluginError,
+    UsageError,
+)
 from pipekit.plugins import Plugins
 
 
-@click.group("config", help="Show, check and explain the configuration.")
+@click.group(
+    "config",
+    cls=Group,
+    example=("pipekit config check", "before a changed pipekit.toml is used"),
+)
 def command() -> None:
-    """The values in force."""
+    """Show, check and explain the configuration.
+
+    The values in force come from pipekit.toml, from variables of the environment that begin with
+    PIPEKIT_, and from --set; a later one of these wins.
+    """
 
 
-@command.command("show", help="Print every setting, its value and where it came from.")
+@command.command(
+    "show",
+    cls=Command,
+    example=("pipekit config show --json", "the same for a program"),
+)
 @set_option
 @json_option
 @click.pass_context
 def show(ctx: click.Context, sets: tuple[str, ...], as_json: bool) -> int:
-    """Secrets are masked."""
+    """Print every setting, its value and where it came from.
+
+    Secrets are masked.
+    """
     settings = configuration(ctx, sets)
     _structure(settings, _plugins(ctx, settings))
     if as_json:
@@ -33,11 +56,19 @@ def show(ctx: click.Context, sets: tuple[str, ...], as_json: bool) -> int:
     return 0
 
 
-@command.command("check", help="Find every mistake and contradiction in the configuration.")
+@command.command(
+    "check",
+    cls=Command,
+    exits={
+        EXIT_SUCCESS: "there is no error; there may be warnings",
+        EXIT_ERROR: "there is an error in the configuration, or in pipekit itself",
+    },
+    example=("pipekit config check --set pipeline.workers=2", "would this value do?"),
+)
 @set_option
 @click.pass_context
 def check(ctx: click.Context, sets: tuple[str, ...]) -> int:
-    """Exit code 3 when there is an error; warnings are only printed."""
+    """Find every mistake and contradiction in the configuration."""
     from pipekit.config.checks import check as contradictions
 
     settings = configuration(ctx, sets)
@@ -62,15 +93,27 @@ def check(ctx: click.Context, sets: tuple[str, ...]) -> int:
     return 0
 
 
-@command.command("explain", help="Say where one setting's value came from, and what it beat.")
+@command.command(
+    "explain",
+    cls=Command,
+    arguments={"KEY": "A setting, or a table: then every setting in it."},
+    exits={EXIT_USAGE: "there is no such key, or the command was used in another wrong way"},
+    example=("pipekit config explain stages.translator.timeout", "who set this time-out"),
+)
 @click.argument("key")
 @set_option
 @click.pass_context
 def explain(ctx: click.Context, key: str, sets: tuple[str, ...]) -> int:
-    """KEY: for example stages.translator.timeout."""
+    """Say where one setting's value came from, and what it beat."""
     settings = configuration(ctx, sets)
     _structure(settings, _plugins(ctx, settings))
-    click.echo(str(settings.explain(key)))
+    below = [value for name, value in settings.values().items() if name.startswith(f"{key}.")]
+    try:
+        found = below or [settings.explain(key)]
+    except ConfigError as error:
+        raise UsageError(f"{error} (`pipekit config show` prints every key)") from error
+    for value in found:
+        click.echo(str(value))
     return 0
 
 

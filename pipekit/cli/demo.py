@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pipekit.cli.common import print_table
+from pipekit.cli.help import OF_RUNS, Command
 from pipekit.cli.init import FILE_NAME, write_config
 from pipekit.cli.run import print_summary, run_options, run_project
-from pipekit.errors import EXIT_FAILURE, UsageError
+from pipekit.errors import EXIT_FAILURE, EXIT_SUCCESS, EXIT_USAGE, UsageError
 
 if TYPE_CHECKING:
     from pipekit.cli.sample import Sample
@@ -21,25 +23,56 @@ if TYPE_CHECKING:
 _SUMMARY = "data/analyzer_runs/merged/summary.json"
 
 
-@click.command("demo", help="Write a project with sample data, run it, show the results.")
+@click.command(
+    "demo",
+    cls=Command,
+    arguments={"FOLDER": "Where to write it; by default pipekit-demo."},
+    exits={
+        **OF_RUNS,
+        EXIT_SUCCESS: "all went as predicted",
+        EXIT_FAILURE: "something did not go as predicted; it is named",
+        EXIT_USAGE: "the folder holds something else",
+    },
+    example=("pipekit demo", "needs no data and takes a few seconds"),
+)
 @click.argument(
     "folder", type=click.Path(file_okay=False, path_type=Path), default=Path("pipekit-demo")
 )
 @click.pass_context
 def command(ctx: click.Context, folder: Path) -> int:
-    """FOLDER: where to write it (default: pipekit-demo). Exit code 0 when all went as predicted."""
-    fresh = not (folder / FILE_NAME).exists()
+    """Write a project with sample data, run it, show the results.
+
+    The data are made up, the work is real. What will come of the run is predicted while they are
+    written: one row is bad and one instrument unknown, so that the run is partial. Called again it
+    runs the same project once more, and that run has nothing to do.
+    """
+    fresh = not _is_demo(folder)
     sample = _write(folder) if fresh else None
     ctx.obj["project"] = folder.resolve()
     nothing = {"first": None, "last": None, "dates": None, "force": False, "rebuild": False}
     report = run_project(ctx, (), run_options(only=(), **nothing))  # type: ignore[arg-type]  # as click gives them
-    print_summary(report)
+    print_summary(report, folder)
+    if report.status == "cancelled":
+        return report.exit_code
     _print_results(folder)
     _print_places(folder, report)
     problems = _surprises(folder, report, sample)
     for problem in problems:
         click.echo(f"not as predicted: {problem}", err=True)
     return EXIT_FAILURE if problems else 0
+
+
+def _is_demo(folder: Path) -> bool:
+    """Whether an earlier demo stands there. Raises UsageError for any other project."""
+    from pipekit.cli.template import DEMO_TOML
+
+    file = folder / FILE_NAME
+    if not file.exists():
+        return False
+    title = DEMO_TOML.partition("\n")[0]
+    if not file.read_text("utf-8", "replace").startswith(title):
+        raise UsageError(f"{folder} holds a project that is not the demo: name another folder")
+    return True
 
 
 def _write(folder: Path) -> Sample:
@@ -102,7 +135,7 @@ def _print_places(folder: Path, report: PipelineReport) -> None:
     name = report.path.name if report.path else "could not be written"
     click.echo(f"report    {folder / 'logs' / name}")
     click.echo(f"events    {folder / 'logs/events'}")
-    click.echo(f"next      cd {folder} && pipekit run   (nothing to do: idle)")
+    click.echo(f"next      cd {shlex.quote(str(folder))} && pipekit run   (nothing to do: idle)")
 
 
 def _surprises(folder: Path, report: PipelineReport, sample: Sample | None) -> list[str]:

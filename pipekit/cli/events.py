@@ -10,20 +10,26 @@ from typing import Any
 
 import click
 
-from pipekit.cli.common import find_run, json_option, open_history, outline
+from pipekit.cli.common import find_run, open_history, outline
+from pipekit.cli.help import A_RUN, Command
 from pipekit.errors import UsageError
 
 _ENDS = frozenset({"success", "partial", "failure", "cancelled", "idle"})
 _POLL_SECONDS = 0.2
 
 
-@click.command("events", help="Print the events of a run.")
+@click.command(
+    "events",
+    cls=Command,
+    arguments={"RUN": f"{A_RUN}; by default the latest."},
+    example=("pipekit events --follow", "what the running run does, as it does it"),
+)
 @click.argument("run", required=False)
 @click.option("-f", "--follow", is_flag=True, help="Wait for more until the run has ended.")
-@json_option
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line, as journaled.")
 @click.pass_context
 def command(ctx: click.Context, run: str | None, follow: bool, as_json: bool) -> int:
-    """RUN: a run's number, its id or the beginning of it; the latest one by default."""
+    """Print the events of a run."""
     paths = outline(ctx).folders
     state = find_run(open_history(paths), run)
     path = paths.events / f"pipeline_{state.run_id}.jsonl"

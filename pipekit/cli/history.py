@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from pipekit.cli.common import (
+    NO_RUN,
     json_option,
     open_history,
     outline,
@@ -12,39 +13,65 @@ from pipekit.cli.common import (
     print_table,
     when,
 )
-from pipekit.model.state import PipelineState, PipelineStatus
+from pipekit.cli.help import Command
+from pipekit.model.state import Paths, PipelineState, PipelineStatus
 
 
-@click.command("history", help="List the latest runs, newest first.")
-@click.option("-n", "count", default=20, show_default=True, help="How many.")
+@click.command(
+    "history",
+    cls=Command,
+    example=("pipekit history -n 5 --all", "the last five runs, idle ones too"),
+)
+@click.option(
+    "-n", "count", type=click.IntRange(min=1), default=20, show_default=True, help="How many."
+)
 @click.option("--all", "with_idle", is_flag=True, help="Also the runs that had nothing to do.")
 @json_option
 @click.pass_context
 def command(ctx: click.Context, count: int, with_idle: bool, as_json: bool) -> int:
-    """Idle runs are left out unless asked for: there are many of them."""
-    ledger = open_history(outline(ctx).folders)
+    """List the latest runs.
+
+    The newest stands first. Runs that had nothing to do are left out unless asked for: a scheduler
+    makes many of them.
+    """
+    paths = outline(ctx).folders
+    ledger = open_history(paths)
     runs: list[PipelineState] = []
     if ledger is not None:
         with ledger:
             runs = ledger.runs(limit=count if with_idle else max(count * 200, 1000))
+    found = len(runs)
     if not with_idle:
         runs = [run for run in runs if run.status is not PipelineStatus.IDLE][:count]
     if as_json:
         print_json([_record(run) for run in runs])
         return 0
     head = ("run", "started", "status", "seconds", "stages", "id")
-    print_table(head, [_row(run) for run in runs])
+    running = _running(paths) if any(run.status is None for run in runs) else None
+    print_table(head, [_row(run, running) for run in runs])
+    if not runs:
+        click.echo(f"idle runs left out: {found} (--all lists them)" if found else NO_RUN, err=True)
     return 0
 
 
-def _row(run: PipelineState) -> tuple[object, ...]:
+def _running(paths: Paths) -> str | None:
+    """The id of the run that holds the lock."""
+    from pipekit.storage.lock import RunLock
+
+    lock = RunLock(paths.state, "")
+    holder = lock.holder() if lock.held() else None
+    return holder.run_id if holder else None
+
+
+def _row(run: PipelineState, running: str | None) -> tuple[object, ...]:
     seconds = "-" if run.ended is None else f"{run.ended - run.started:.1f}"
     stages = ", ".join(
         f"{name} {facts['status']}"
         for name, facts in run.stages.items()
         if facts["status"] != "skipped"
     )
-    return run.number, when(run.started), run.status or "no end", seconds, stages, run.run_id
+    status = run.status or ("running" if run.run_id == running else "vanished")
+    return run.number, when(run.started), status, seconds, stages, run.run_id
 
 
 def _record(run: PipelineState) -> dict[str, object]:

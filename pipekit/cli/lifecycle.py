@@ -7,18 +7,34 @@ import time
 import click
 
 from pipekit.cli.common import json_option, open_project, print_json
+from pipekit.cli.help import Command, Group
 
 
-@click.group("lifecycle", help="Show which files may go, and why others may not.")
+@click.group(
+    "lifecycle",
+    cls=Group,
+    example=("pipekit lifecycle plan", "what could go now"),
+)
 def command() -> None:
-    """Proposals only: nothing is moved or deleted."""
+    """Show which files may go, and why others may not.
+
+    Proposals only: nothing is moved or deleted.
+    """
 
 
-@command.command("plan", help="List what the policies propose now. Touches nothing.")
+@command.command(
+    "plan",
+    cls=Command,
+    example=("pipekit lifecycle plan --json", "the same for a program"),
+)
 @json_option
 @click.pass_context
 def plan(ctx: click.Context, as_json: bool) -> int:
-    """The same look that a run takes at its end."""
+    """List what the policies propose now.
+
+    Touches nothing. It is the same look that a run takes at its end: each proposal with its reason,
+    or with the reason why the file has to stay.
+    """
     from pipekit.lifecycle import DataLifecycleManager, LedgerLifecycleView
     from pipekit.orchestrator import PipelineOrchestrator, held_files
     from pipekit.storage.ledger import Ledger
@@ -26,7 +42,9 @@ def plan(ctx: click.Context, as_json: bool) -> int:
     project = open_project(ctx)
     database = project.paths.state / "state.db"
     if not database.exists():
-        click.echo("no run has been made here yet, so nothing may go")
+        click.echo("no run has been made here yet, so nothing may go", err=True)
+        if as_json:
+            print_json([])
         return 0
     results = {result.stage: result for result in PipelineOrchestrator(project).plan()}
     limits = project.configuration.lifecycle
@@ -39,6 +57,8 @@ def plan(ctx: click.Context, as_json: bool) -> int:
     with Ledger(database, read_only=True) as ledger:
         view = LedgerLifecycleView(project.files, ledger, time.time())
         decisions, broken = manager.collect(project.policies, view, held_files(results), unplanned)
+    for problem in broken:
+        click.echo(f"warning: {problem}", err=True)
     if as_json:
         print_json([decision.record() for decision in decisions])
         return 0
@@ -46,7 +66,9 @@ def plan(ctx: click.Context, as_json: bool) -> int:
         said = f"refused: {decision.refused}" if decision.refused else decision.action.reason
         click.echo(f"{decision.action.kind:<8} {decision.action.path}: {said}")
     if not decisions:
-        click.echo("no policy proposes anything")
-    for problem in broken:
-        click.echo(f"warning: {problem}", err=True)
+        click.echo(
+            "no policy proposes anything"
+            if project.policies
+            else "no policy is configured: [[lifecycle.rules]] in pipekit.toml switch one on"
+        )
     return 0

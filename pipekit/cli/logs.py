@@ -8,17 +8,26 @@ import sys
 import click
 
 from pipekit.cli.common import find_run, open_history, outline
+from pipekit.cli.help import A_RUN, Command
 from pipekit.errors import UsageError
 
 
-@click.command("logs", help="Print what a stage's programs wrote in a run.")
+@click.command(
+    "logs",
+    cls=Command,
+    arguments={"RUN": f"{A_RUN}.", "STAGE": "A stage that has a part in that run."},
+    example=("pipekit logs 12 translator --err", "what it wrote to stderr in run 12"),
+)
 @click.argument("run")
 @click.argument("stage")
 @click.option("--err", "only", flag_value="err", help="Only standard error.")
 @click.option("--out", "only", flag_value="out", help="Only standard output.")
 @click.pass_context
 def command(ctx: click.Context, run: str, stage: str, only: str | None) -> int:
-    """RUN: a run's number, its id or the beginning of it."""
+    """Print what a stage's programs wrote in a run.
+
+    Byte for byte on stdout; the name of each task's file stands before it on stderr.
+    """
     paths = outline(ctx).folders
     state = find_run(open_history(paths), run)
     if stage not in state.stages:
@@ -34,5 +43,9 @@ def command(ctx: click.Context, run: str, stage: str, only: str | None) -> int:
                 shutil.copyfileobj(file, sys.stdout.buffer)
             sys.stdout.buffer.flush()
     if not spools:
-        click.echo(f"{stage} left no output in run {state.number}", err=True)
+        click.echo(
+            f"there is no output of {stage} in run {state.number}: nothing was written, "
+            "or it has gone (see [retention])",
+            err=True,
+        )
     return 0

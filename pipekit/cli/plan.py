@@ -7,13 +7,23 @@ from typing import Any
 
 import click
 
-from pipekit.cli.common import coloured, json_option, open_project, print_json, set_option
-from pipekit.cli.run import run_options, selection_options
-from pipekit.errors import EXIT_FAILURE
+from pipekit.cli.common import coloured, json_option, print_json, set_option
+from pipekit.cli.help import Command
+from pipekit.cli.run import open_selected, run_options, selection_options
+from pipekit.errors import EXIT_ERROR, EXIT_FAILURE
 from pipekit.model.stage import StagePlan, StageResult
 
 
-@click.command("plan", help="Say what a run would do now, and why. Writes nothing.")
+@click.command(
+    "plan",
+    cls=Command,
+    exits={
+        EXIT_FAILURE: "a plan cannot be made; the stage and the reason are named",
+        EXIT_ERROR: "an error in the configuration, a stage that is not installed, or an error in "
+        "the ledger or in pipekit itself",
+    },
+    example=("pipekit plan --only translator -v", "its commands and its input files"),
+)
 @selection_options
 @set_option
 @json_option
@@ -22,18 +32,27 @@ from pipekit.model.stage import StagePlan, StageResult
 def command(
     ctx: click.Context, /, sets: tuple[str, ...], as_json: bool, verbose: bool, **selection: Any
 ) -> int:
-    """Exit code 2 when a plan cannot be made."""
+    """Say what a run would do now, and why.
+
+    Nothing is run and nothing is written. A stage that depends on what would change is planned when
+    the stages before it have run.
+    """
     from pipekit.orchestrator import PipelineOrchestrator
 
-    orchestrator = PipelineOrchestrator(open_project(ctx, sets), run_options(**selection))
+    options = run_options(**selection)
+    orchestrator = PipelineOrchestrator(open_selected(ctx, sets, options), options)
     results = orchestrator.plan()
+    for broken in orchestrator.project.plugins.broken:
+        click.echo(f"warning: {broken}", err=True)
     if as_json:
         print_json([_record(result) for result in results])
-    else:
-        for broken in orchestrator.project.plugins.broken:
-            click.echo(f"warning: {broken}", err=True)
-        for result in results:
-            _print(result, verbose)
+        return _exit_code(results)
+    for result in results:
+        _print(result, verbose)
+    return _exit_code(results)
+
+
+def _exit_code(results: list[StageResult]) -> int:
     return EXIT_FAILURE if any(r.status == "failure" for r in results) else 0
 
 

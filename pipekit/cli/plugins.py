@@ -2,25 +2,37 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 import click
 
 from pipekit.cli.common import json_option, print_json, print_table
+from pipekit.cli.help import Command, Group
 from pipekit.plugins import Plugins
 
 
-@click.group("plugins", help="List the installed plugins.")
+@click.group(
+    "plugins",
+    cls=Group,
+    example=("pipekit plugins list", "which stages, policies and sinks there are"),
+)
 def command() -> None:
-    """A group, so that `show` and `doctor` can join."""
+    """Show the installed plugins."""
 
 
-@command.command("list", help="List what the installed plugins offer, and which are broken.")
+@command.command(
+    "list",
+    cls=Command,
+    example=("pipekit --no-plugins plugins list", "the built-in ones alone"),
+)
 @json_option
 @click.pass_context
 def list_plugins(ctx: click.Context, as_json: bool) -> int:
-    """Works without a project too; then nothing is allowed or denied."""
+    """List what the installed plugins offer, and which are broken.
+
+    Broken plugins do not change the exit code. In a project those that its [plugins] table leaves
+    out are listed as disabled; without a project all are loaded.
+    """
     found = _load(ctx)
     records = [*found.stages.values(), *found.policies.values(), *found.sinks.values()]
     rows = [(r.kind, r.name, r.origin.distribution, r.origin.version) for r in records]
@@ -34,7 +46,6 @@ def list_plugins(ctx: click.Context, as_json: bool) -> int:
         click.echo(f"warning: {broken}", err=True)
     for conflict in found.conflicts.values():
         click.echo(f"conflict: {conflict}", err=True)
-    sys.stdout.flush()
     return 0
 
 

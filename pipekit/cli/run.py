@@ -3,38 +3,74 @@
 from __future__ import annotations
 
 import datetime as dt
+import shlex
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from pipekit.cli.common import coloured, json_option, open_project, print_json, set_option
-from pipekit.errors import EXIT_HANGUP, EXIT_INTERRUPTED, EXIT_TERMINATED, UsageError
+from pipekit.cli.help import OF_RUNS, Command
+from pipekit.errors import (
+    EXIT_ERROR,
+    EXIT_FAILURE,
+    EXIT_HANGUP,
+    EXIT_INTERRUPTED,
+    EXIT_PARTIAL,
+    EXIT_SUCCESS,
+    EXIT_TERMINATED,
+    UsageError,
+)
 
 if TYPE_CHECKING:
     from pipekit.model.run import PipelineReport
     from pipekit.orchestrator import PipelineOrchestrator
     from pipekit.planning import RunOptions
+    from pipekit.project import Project
 
 
 def selection_options(command: Any) -> Any:
     """The options that say what a run, or a plan, is about."""
     for option in (
-        click.option("--rebuild", is_flag=True, help="Make outputs anew."),
-        click.option("--force", is_flag=True, help="Take known inputs as if they were new."),
-        click.option("--dates", metavar="FIRST[:LAST]", help="Only these days (YYYY-MM-DD)."),
-        click.option("--until", "last", metavar="STAGE", help="Stop after this stage."),
-        click.option("--from", "first", metavar="STAGE", help="Begin with this stage."),
-        click.option("--only", multiple=True, metavar="STAGE", help="Only this stage."),
+        click.option(
+            "--rebuild", is_flag=True, help="Make outputs anew, even where no input has changed."
+        ),
+        click.option(
+            "--force", is_flag=True, help="Take known and rejected inputs as if they were new."
+        ),
+        click.option(
+            "--dates", metavar="FIRST[:LAST]", help="Only these days (YYYY-MM-DD), both included."
+        ),
+        click.option("--until", "last", metavar="STAGE", help="This stage and those before it."),
+        click.option("--from", "first", metavar="STAGE", help="This stage and those after it."),
+        click.option(
+            "--only",
+            multiple=True,
+            metavar="STAGE",
+            help="Only this stage; may be given several times.",
+        ),
     ):
         command = option(command)
     return command
 
 
-@click.command("run", help="Run what has work to do, supervised, and say what happened.")
+@click.command(
+    "run",
+    cls=Command,
+    exits={
+        **OF_RUNS,
+        EXIT_SUCCESS: "success, or idle: nothing had work to do",
+        EXIT_PARTIAL: "partial: some of it succeeded",
+        EXIT_FAILURE: "failure: nothing succeeded",
+        EXIT_ERROR: "an error in the configuration, a stage that is not installed, or an error in "
+        "the ledger or in pipekit itself",
+    },
+    example=("pipekit run --from analyzer", "the analyzer, and what comes after it"),
+)
 @selection_options
 @set_option
 @json_option
@@ -46,12 +82,17 @@ def command(
     as_json: bool,
     **selection: Any,
 ) -> int:
-    """Exit codes: 0 success or idle, 1 partial, 2 failure, 3 error, 75 locked, 130, 143."""
+    """Run what has work to do.
+
+    Each stage is planned when its turn comes and runs only when it has work. Results stand on
+    stdout, progress and warnings on stderr. Ctrl-C or SIGTERM asks the running programs to stop and
+    a second one ends them at once. The same command serves a scheduler.
+    """
     report = run_project(ctx, sets, run_options(**selection))
     if as_json:
         print_json(summary(report))
     else:
-        print_summary(report)
+        print_summary(report, ctx.obj["project"])
     return report.exit_code
 
 
@@ -65,9 +106,22 @@ def run_project(ctx: click.Context, sets: tuple[str, ...], options: RunOptions) 
     from pipekit.process import Cancel
 
     with Cancel() as cancel:
-        orchestrator = PipelineOrchestrator(open_project(ctx, sets), options, cancel)
+        orchestrator = PipelineOrchestrator(open_selected(ctx, sets, options), options, cancel)
         with _signals(orchestrator):
             return orchestrator.run()
+
+
+def open_selected(ctx: click.Context, sets: tuple[str, ...], options: RunOptions) -> Project:
+    """The project. Raises UsageError where the options leave none of its stages."""
+    from pipekit.project import selected
+
+    project = open_project(ctx, sets)
+    names = [stage.name for stage in project.stages]
+    if not selected(project.stages, options.only, options.first, options.last):
+        raise UsageError(
+            f"--only, --from and --until leave no stage; they run in this order: {', '.join(names)}"
+        )
+    return project
 
 
 def run_options(
@@ -148,8 +202,11 @@ def summary(report: PipelineReport) -> dict[str, Any]:
     }
 
 
-def print_summary(report: PipelineReport) -> None:
-    """A line a stage and a line for the run on stdout, then what went wrong and how to go on."""
+def print_summary(report: PipelineReport, project: Path | None = None) -> None:
+    """A line a stage and a line for the run on stdout, then what went wrong and how to go on.
+
+    `project`: its folder, where the command to go on with has to name it.
+    """
     for result in report.stages:
         _, _, rest = str(result).partition(": ")
         rest = rest.removeprefix(f"{result.status}, ")  # it stands in front already
@@ -164,4 +221,5 @@ def print_summary(report: PipelineReport) -> None:
         click.echo(f"report: {report.path}", err=True)
     failed = [r.stage for r in report.stages if r.status in ("failure", "cancelled", "blocked")]
     if failed:
-        click.echo(f"to go on: pipekit run --from {failed[0]}", err=True)
+        where = f" -C {shlex.quote(str(project))}" if project else ""
+        click.echo(f"to go on: pipekit{where} run --from {failed[0]}", err=True)

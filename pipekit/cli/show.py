@@ -14,17 +14,26 @@ from pipekit.cli.common import (
     outline,
     print_json,
 )
+from pipekit.cli.help import A_RUN, Command
 
 _FILES_SHOWN = 3  # of each kind and task, unless all are asked for
 
 
-@click.command("show", help="Show one run: its stages, tasks and files.")
+@click.command(
+    "show",
+    cls=Command,
+    arguments={"RUN": f"{A_RUN}; by default the latest."},
+    example=("pipekit show 12 --verbose", "every file and metric of run 12"),
+)
 @click.argument("run", required=False)
 @click.option("-v", "--verbose", is_flag=True, help="Every file and every metric.")
 @json_option
 @click.pass_context
 def command(ctx: click.Context, run: str | None, verbose: bool, as_json: bool) -> int:
-    """RUN: a run's number, its id or the beginning of it; the latest one by default."""
+    """Show one run: its stages, tasks and files.
+
+    With --json: the whole audit report of the run, as it lies in the folder of the logs.
+    """
     from pipekit.storage.audit import AuditReporter
 
     paths = outline(ctx).folders
@@ -33,12 +42,14 @@ def command(ctx: click.Context, run: str | None, verbose: bool, as_json: bool) -
         print_json(report)
         return 0
     click.echo(f"{report['sentence']}, started {report['started']}")
+    for warning in report["warnings"]:
+        click.echo(f"warning: {warning}")
     for stage in report["stages"]:
         sentence = stage["sentence"].replace(f": {stage['status']}, ", ": ", 1)
         click.echo(f"\n{coloured(stage['status'])} {sentence}")
         click.echo(f"  why: {stage['reason']}" if stage["reason"] else "  why: -")
         if stage["error"]:
-            click.echo(f"  error: {stage['error']}")
+            click.echo("  error: " + stage["error"].replace("\n", "\n    "))
         for known in stage.get("rejected_before", ()):
             click.echo(f"  rejected before: {known['path']}: {known['reason']}")
         for warning in stage["warnings"]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import click
 
 from pipekit.cli.common import (
+    NO_RUN,
     coloured,
     json_option,
     open_history,
@@ -14,21 +16,32 @@ from pipekit.cli.common import (
     print_json,
     when,
 )
+from pipekit.cli.help import Command
 from pipekit.model.state import PipelineState, Rejection
 
 
-@click.command("status", help="Say how things stand: the last run, what failed, what was rejected.")
+@click.command(
+    "status",
+    cls=Command,
+    example=("pipekit status --json", "the same for a program"),
+)
 @json_option
 @click.pass_context
 def command(ctx: click.Context, as_json: bool) -> int:
-    """Always exit code 0 when the project can be read."""
+    """Say how things stand: the last run, what failed, what was rejected.
+
+    For each stage: what came of it when it last had work. A stage that failed does not change the
+    exit code.
+    """
     from pipekit.storage.lock import RunLock
 
     paths, stages = outline(ctx)
     lock = RunLock(paths.state, "")
     ledger = open_history(paths)
     if ledger is None:
-        click.echo("no run has been made here yet: `pipekit run` makes the first")
+        click.echo(NO_RUN, err=as_json)
+        if as_json:
+            print_json(_record(None, [], dict.fromkeys(stages), {}))
         return 0
     with ledger:
         holder = lock.holder() if lock.held() else None
@@ -49,9 +62,12 @@ def command(ctx: click.Context, as_json: bool) -> int:
         status = coloured(run.status or ("running" if holder else "vanished"))
         click.echo(f"last run {run.number} ({run.run_id}) at {when(run.started)}: {status}")
     for name, facts in latest.items():
-        click.echo(f"  {(facts or {}).get('sentence', f'{name}: it has not run')}")
-        if facts and facts.get("error"):
-            click.echo(f"    {facts['error']}")
+        if facts is None:
+            click.echo(f"  {name}: it has not run")
+            continue
+        click.echo(f"  {facts['sentence']} (run {facts['run']})")
+        for line in facts.get("error", "").splitlines():
+            click.echo(f"    {line}")
     for stage, files in rejected.items():
         click.echo(f"{len(files)} file{'s' if len(files) != 1 else ''} rejected by {stage}:")
         for known in files:
@@ -62,14 +78,14 @@ def command(ctx: click.Context, as_json: bool) -> int:
 
 def _latest(runs: list[PipelineState], stage: str) -> dict[str, Any] | None:
     """What came of a stage when it last had anything to do; else when it was last skipped."""
-    parts = [run.stages[stage] for run in runs if stage in run.stages]
+    parts = [{**run.stages[stage], "run": run.number} for run in runs if stage in run.stages]
     return next((p for p in parts if p["status"] != "skipped"), parts[0] if parts else None)
 
 
 def _record(
     holder: Any,
     runs: list[PipelineState],
-    latest: dict[str, Any],
+    latest: Mapping[str, dict[str, Any] | None],
     rejected: dict[str, list[Rejection]],
 ) -> dict[str, Any]:
     return {

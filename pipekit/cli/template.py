@@ -122,7 +122,7 @@ merged = "data/analyzer_runs/merged"
 
 # ---- what may become of files -----------------------------------------------------------------
 # "report": what the rules propose is listed in the run's report, and nothing is touched.
-# `pipekit lifecycle` shows it at any time, with the reason for every file that must stay.
+# `pipekit lifecycle plan` shows it at any time, with the reason where a file has to stay.
 [lifecycle]
 mode = "report"
 
