@@ -17,10 +17,15 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, cast
 
 from pipekit.model.command import Command, ProcessSnapshot
-from pipekit.process import pipes, portable, procfs
+from pipekit.process import limits, pipes, portable, procfs
 from pipekit.process.child import Exit, Force
 from pipekit.process.ladder import INSIST
-from pipekit.process.spawn import SpawnError, child_environment, why_not_started
+from pipekit.process.spawn import (
+    SpawnError,
+    child_environment,
+    must_be_there,
+    why_not_started,
+)
 from pipekit.process.tree import Member, Reading, Tree
 
 if TYPE_CHECKING:
@@ -92,8 +97,11 @@ def _popen(
     """
     from subprocess import Popen
 
+    argv = limits.by_shell(command, memory=_LINUX)
+    if argv != command.argv:
+        must_be_there(command, env)
     return Popen(
-        command.argv,
+        argv,
         cwd=command.cwd,
         env=env,
         stdin=stdin,

@@ -72,6 +72,15 @@ def why_not_started(command: Command, env: Mapping[str, str], error: Exception) 
     )
 
 
+def must_be_there(command: Command, env: Mapping[str, str]) -> None:
+    """Raise OSError for a program that cannot be started, where a shell would be started first."""
+    path = _find(command, env)
+    if path is None:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), command.argv[0])
+    if os.path.isdir(path) or not os.access(path, os.X_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+
+
 def _too_large(command: Command, env: Mapping[str, str], error: OSError) -> str | None:
     if error.errno != errno.E2BIG:
         return None

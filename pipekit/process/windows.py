@@ -21,6 +21,7 @@ import time
 from ctypes import wintypes
 
 from pipekit.model.command import Command, ProcessSnapshot
+from pipekit.process import limits
 from pipekit.process.cancel import Cancel
 from pipekit.process.child import Exit, Force
 from pipekit.process.sight import snapshot
@@ -32,12 +33,9 @@ assert sys.platform == "win32"  # for the type checker: nothing below exists els
 CHUNK = 64 * 1024
 _SLICE = 0.01  # seconds between two looks at the pipes
 _CREATE_SUSPENDED = 0x4
-_KILL_ON_JOB_CLOSE = 0x2000
 _EXTENDED_LIMITS = 9  # JobObjectExtendedLimitInformation
 _PROCESS_IDS = 3  # JobObjectBasicProcessIdList
 _MOST = 4096  # processes of one job that are listed
-_LIMITS_SIZE = 144 if sys.maxsize > 2**32 else 112  # of JOBOBJECT_EXTENDED_LIMIT_INFORMATION
-_FLAGS_OFFSET = 16  # of its LimitFlags, after two 64-bit times
 
 _kernel32 = ctypes.WinDLL("kernel32", use_last_error=True)
 _kernel32.CreateJobObjectW.restype = wintypes.HANDLE
@@ -65,7 +63,7 @@ class _ProcessIds(ctypes.Structure):
 def start(command: Command, tree: str, cancel: Cancel | None = None) -> WindowsChild:
     """Start a command suspended, put it into a job of its own, let it go. Raises SpawnError."""
     env = child_environment(command, tree)
-    job = _job()
+    job = _job(limits.of_job(command, ctypes.sizeof(ctypes.c_void_p)))
     ends: dict[str, int] = {}
     with contextlib.ExitStack() as given:  # what the child gets and we close after the start
         try:
@@ -95,14 +93,14 @@ def start(command: Command, tree: str, cancel: Cancel | None = None) -> WindowsC
     return WindowsChild(popen, job, ends, cancel)
 
 
-def _job() -> int:
+def _job(record: bytes) -> int:
     job = _kernel32.CreateJobObjectW(None, None)
-    limits = ctypes.create_string_buffer(_LIMITS_SIZE)
-    ctypes.c_uint32.from_buffer(limits, _FLAGS_OFFSET).value = _KILL_ON_JOB_CLOSE
     if not job or not _kernel32.SetInformationJobObject(
-        job, _EXTENDED_LIMITS, limits, _LIMITS_SIZE
+        job, _EXTENDED_LIMITS, record, len(record)
     ):
         error = ctypes.WinError(ctypes.get_last_error())
+        if job:
+            _winapi.CloseHandle(job)
         raise SpawnError(f"no job object could be made: {error}")
     return int(job)
 
