@@ -249,10 +249,11 @@ class GuardedChild(pipes.Pipes):
             return False
         word = next(word for word, meaning in _WORDS.items() if meaning is force)
         self._answer = None
+        ran = not self.exited()  # looked at before: a guardian can be quicker than our next look
         with contextlib.suppress(OSError):  # gone meanwhile: the next look tells
             self._control.send(word)
         if force is Force.HARD:
-            return not self.exited()
+            return ran
         self._listen_for(_ANSWER)
         return self._answer == b"1"
 

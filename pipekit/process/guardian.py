@@ -83,6 +83,14 @@ def receive(control: _socket.socket) -> bytes:
             continue
 
 
+def _pidfd(pid: int) -> int:
+    """Readable at its end; -1 in a sandbox that lacks them: its end is then known by a socket."""
+    try:
+        return os.pidfd_open(pid)
+    except OSError:
+        return -1
+
+
 def _drain(descriptor: int) -> None:
     try:
         while os.read(descriptor, 4096):
@@ -388,8 +396,13 @@ class Spawner:
         self._orphaned = False
 
     def serve(self) -> None:
-        """Until nobody can ask any more, and all guardians have ended."""
+        """Until nobody can ask any more, and all guardians have ended.
+
+        Who asks is our parent; somebody whom it forked may keep the other end of `REQUESTS` open.
+        """
         poll = select.poll()
+        if (host := _pidfd(os.getppid())) >= 0:
+            poll.register(host, select.POLLIN)
         poll.register(self._wake, select.POLLIN)
         poll.register(self._taken, select.POLLIN)
         poll.register(REQUESTS, 0)  # its end alone
@@ -404,7 +417,8 @@ class Spawner:
                     _drain(descriptor)
                     self._standby = 0
                 else:
-                    poll.unregister(REQUESTS)
+                    poll.unregister(descriptor)
+                    self._requests.shutdown(_socket.SHUT_RDWR)  # for the one that stands by, too
                     wanted = False
             self._tidy()
 
