@@ -2,235 +2,308 @@
 
     python tests/process/mutants.py [NAME...]
 
-Copies the package, makes the mistake in the copy, runs the named tests against it, and says who
-survived; exit code 1 where anybody did.
+Copies the package and these tests, makes the mistake in the copy, runs the named test there, and
+says who survived. Ends with 1 where anybody did, or where the test fails without the mistake.
 """
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[2]
+SOURCES = ROOT / "pipekit/process"
+PATIENCE = 300.0  # seconds; a test that does not end has noticed, too
+_COPIED = ("pyproject.toml", "pipekit", "tests")
+_RUN = """
+import pathlib, sys
+import pipekit
+if not pathlib.Path(pipekit.__file__).is_relative_to(pathlib.Path.cwd()):
+    sys.exit(f"the tests would be run with {pipekit.__file__}")
+import pytest
+sys.exit(pytest.main(sys.argv[1:]))
+"""
 
 
-class Mutant(NamedTuple):
-    """`old` stands once in `file`; with `new` in its place, a test whose name has `test` fails."""
+class Edit(NamedTuple):
+    """`old` stands once in `file`, and becomes `new`."""
 
-    name: str
     file: str
     old: str
     new: str
+
+
+class Mutant(NamedTuple):
+    """One mistake, and what the name of the tests has of which at least one has to fail."""
+
+    name: str
     test: str
+    edits: tuple[Edit, ...]
 
 
-GUARDIAN, GUARDED = "pipekit/process/guardian.py", "pipekit/process/guarded.py"
-RUN, LADDER = "pipekit/process/run.py", "pipekit/process/ladder.py"
-STREAM, VERDICT = "pipekit/process/stream.py", "pipekit/process/verdict.py"
-PROCFS = "pipekit/process/procfs.py"
+def _mutant(name: str, test: str, *edits: tuple[str, str, str]) -> Mutant:
+    return Mutant(name, test, tuple(Edit(*edit) for edit in edits))
+
+
 MUTANTS = [
-    Mutant(
+    # Who adopts and who reaps
+    _mutant(
         "no subreaper",
-        GUARDIAN,
-        "            self._become_subreaper()\n",
-        "",
         "dropped_its_session_and_its_environment",
+        ("guardian.py", "            self._become_subreaper()\n", ""),
     ),
-    Mutant(
-        "leader reaped before its group is killed",
-        GUARDIAN,
-        "os.WEXITED | os.WNOHANG | os.WNOWAIT)",
-        "os.WEXITED | os.WNOHANG)",
-        "survivors_get_linger_and_are_told",
+    _mutant(
+        "leader reaped while others live",
+        "number_of_the_leader_stays_taken",
+        ("guardian.py", "os.WNOHANG | os.WNOWAIT)", "os.WNOHANG)"),
+        ("guardian.py", "self._alone = False\n",
+         "self._alone, self._used = False, resource.getrusage(resource.RUSAGE_SELF)\n"),
+        ("guardian.py", "_, _, used = os.wait4(self._leader, 0)", "used = self._used"),
     ),
-    Mutant(
-        "no SIGCONT",
-        GUARDIAN,
-        "_signal.SIGTERM, _signal.SIGCONT)",
-        "_signal.SIGTERM)",
-        "stopped_child_hangs_and_can_be_ended_politely",
+    _mutant(
+        "the spawner may be reaped by nobody else",
+        "host_that_reaps_every_child",
+        ("spawner.py", "except ChildProcessError:  # somebody", "except IndexError:  # somebody"),
     ),
-    Mutant(
-        "SIGTERM to the leader's group alone",
-        GUARDIAN,
-        "_signal_all(_descendants(_children(self._me)), _signal.SIGTERM",
-        "_signal_all([self._leader], _signal.SIGTERM",
-        "session_of_its_own_is_asked",
+    _mutant(
+        "children of threads overlooked",
+        "process_that_a_thread_forked",
+        ("guardian.py", "for t in threads for w", "for t in sorted(threads)[:1] for w"),
     ),
-    Mutant(
-        "SIGKILL once, and not to what has come since",
-        GUARDIAN,
-        "        for _ in range(_PASSES):\n",
-        "        for _ in range(1 if self._pause == _AGAIN else 0):\n",
-        "new_process_every_millisecond",
-    ),
-    Mutant(
-        "lock given back before the tree is gone",
-        GUARDIAN,
-        "        self._leader, failure = start.run(stdio)\n",
-        "        self._leader, failure = start.run(stdio)\n"
-        "        [os.close(held) for held in self._held]; self._held = []\n",
-        "keeps_the_lock_until_then",
-    ),
-    Mutant(
-        "lock not handed to the guardian",
-        "pipekit/process/supervisor.py",
-        "self._spawner, self._hold_fds, wake)",
-        "self._spawner, (), wake)",
-        "keeps_the_lock_until_then",
-    ),
-    Mutant(
-        "death of the supervisor not noticed",
-        GUARDIAN,
-        "        if not self._alone:\n",
-        "        if False:\n",
-        "supervisor_killed_at_any_moment",
-    ),
-    Mutant(
-        "a packet that was not heard taken as the guardian's death",
-        GUARDIAN,
-        "        except ConnectionResetError:\n            continue\n",
-        '        except ConnectionResetError:\n            return b""\n',
-        "exit_racing_the_timeout",
-    ),
-    Mutant(
-        "end of output taken as exit",
-        RUN,
-        "            if self._child.exited():\n                self._gone_at",
-        "            if self._child.exited() or not self._child.streams():\n"
-        "                self._gone_at",
-        "early_end_of_output",
-    ),
-    Mutant(
-        "exit taken as the end of the tree",
-        GUARDED,
-        "return None if self.lost else self._gone is not None",
-        "return None if self.lost else self._code is not None",
-        "daemon_that_left_the_session",
-    ),
-    Mutant(
-        "grace skipped",
-        LADDER,
-        "        self._force_at = now + self._grace\n",
-        "        self._force_at = now\n",
-        "needs_most_of_the_grace",
-    ),
-    Mutant(
-        "exit code 0 after our signal is a success",
-        VERDICT,
-        "    return False\n\n\ndef signal_name",
-        "    return code == 0\n\n\ndef signal_name",
-        "exit_code_0_after_our_signal",
-    ),
-    Mutant(
-        "CPU time is no sign of life",
-        "pipekit/process/vigil.py",
-        "        return self.usage.cpu - before < _IDLE * (now - since)\n",
-        "        return True\n",
-        "sign_of_life_of_any_kind",
-    ),
-    Mutant(
-        "a killed guardian is an exit with code 0",
-        GUARDED,
-        "            return Exit(None, None, None)\n",
-        "            return Exit(0, None, None)\n",
-        "guardian_is_killed",
-    ),
-    Mutant(
-        "the leader forgotten with its guardian",
-        PROCFS,
-        "return _real(self._first, latest)",
-        "return _real(self._first + 1, latest)",
-        "guardian_and_spawner_are_killed",
-    ),
-    Mutant(
+    _mutant(
         "a page of children is all of them",
-        PROCFS,
-        "if len(content) >= _SHORT",
-        "if len(content) >= 4096",
         "a_thousand_children",
+        ("procfs.py", "if len(content) >= _SHORT", "if len(content) >= 4096"),
     ),
-    Mutant(
-        "a secret cut by two reads is let out",
-        STREAM,
-        "        beginnings = self._beginnings(data)\n",
-        "        beginnings = []\n",
-        "secrets_are_nowhere",
+    # Signals
+    _mutant(
+        "no SIGCONT",
+        "stopped_child_hangs_and_can_be_ended_politely",
+        ("guardian.py", "_signal.SIGTERM, _signal.SIGCONT)", "_signal.SIGTERM)"),
     ),
-    Mutant(
-        "a short write drops the rest unseen",
-        STREAM,
-        "                rest = rest[os.write(self._descriptor, rest) :]\n",
-        "                os.write(self._descriptor, rest); rest = rest[:0]\n",
-        "full_disk",
+    _mutant(
+        "SIGTERM to the leader's group alone",
+        "session_of_its_own_is_asked",
+        ("guardian.py", "_signal_all(_descendants(_children(self._me)), _signal.SIGTERM",
+         "_signal_all([self._leader], _signal.SIGTERM"),
     ),
-    Mutant(
-        "a pattern is searched in chunks and not in lines",
-        STREAM,
-        '(self._partial + text).split("\\n")\n        self._partial = lines.pop()\n',
-        '(self._partial + text).split("\\n")\n',
-        "exit_code_after_completion_counts",
+    _mutant(
+        "SIGKILL once, and not to what has come since",
+        "new_process_every_millisecond",
+        ("guardian.py", "        for _ in range(_PASSES):\n",
+         "        for _ in range(1 if self._pause == _AGAIN else 0):\n"),
     ),
-    Mutant(
-        "times are those of the wall clock",
-        RUN,
-        "        return time.monotonic() - self._start",
-        "        return time.time() - self._start",
-        "wall_clock",
+    _mutant(
+        "a SIGKILL that worked at once is not reported",
+        "hard_signal_of_ours_is_always",
+        ("guarded.py", "            return ran\n", "            return not self.exited()\n"),
     ),
-    Mutant(
-        "the host's signal mask is handed on",
-        GUARDIAN,
-        "                    setsigmask=(),\n",
-        "                    setsigmask=(_signal.SIGUSR1,),\n",
+    _mutant(
+        "grace skipped",
+        "needs_most_of_the_grace",
+        ("ladder.py", "        self._force_at = now + self._grace\n",
+         "        self._force_at = now\n"),
+    ),
+    _mutant(
+        "linger skipped",
+        "process_that_ends_within_linger",
+        ("run.py", "return since + self._command.linger", "return since"),
+    ),
+    _mutant(
+        "ignored signals handed on",
         "no_blocked_and_no_ignored_signals",
+        ("guardian.py", "setsigdef=_CHANGED", "setsigdef=()"),
     ),
-]
+    _mutant(
+        "the host's signal mask handed on",
+        "no_blocked_and_no_ignored_signals",
+        ("guardian.py", "setsigmask=()", "setsigmask=(_signal.SIGUSR1,)"),
+    ),
+    # What a command gets and must not get
+    _mutant(
+        "the command gets the lock",
+        "child_gets_no_descriptor_of_ours",
+        ("guardian.py", "_MSG_CMSG_CLOEXEC = 0x40000000", "_MSG_CMSG_CLOEXEC = 0"),
+    ),
+    _mutant(
+        "inheritable descriptors of the host handed on",
+        "child_gets_no_descriptor_of_ours",
+        ("guardian.py", '    os.closerange(REQUESTS + 1, os.sysconf("SC_OPEN_MAX"))\n', ""),
+    ),
+    # Our own death
+    _mutant(
+        "lock not handed to the guardian",
+        "keeps_the_lock_until_then",
+        ("supervisor.py", "self._spawner, self._hold_fds, wake)", "self._spawner, (), wake)"),
+    ),
+    _mutant(
+        "lock given back before the tree is gone",
+        "keeps_the_lock_until_then",
+        ("guardian.py", "self._alone = True\n",
+         "self._alone = [os.close(held) for held in self._held] != 0; self._held = []\n"),
+    ),
+    _mutant(
+        "death of the supervisor not noticed",
+        "supervisor_killed_at_any_moment",
+        ("guardian.py", "        if not self._alone:\n", "        if False:\n"),
+    ),
+    _mutant(
+        "death of the supervisor told by the socket alone",
+        "a_child_that_the_host_forked_keeps",
+        ("spawner.py", "known = [self._pidfd] if self._pidfd >= 0 else []", "known = []"),
+    ),
+    _mutant(
+        "no grace without the supervisor",
+        "command_of_a_killed_supervisor_gets_its_grace",
+        ("guardian.py", "min(self._force_at, time.monotonic() + self._grace)", "0.0"),
+    ),
+    _mutant(
+        "the spawner stays for a fork of its host",
+        "spawner_ends_with_its_host",
+        ("guardian.py", "            poll.register(host, select.POLLIN)\n", "            pass\n"),
+    ),
+    _mutant(
+        "orphans of a killed guardian live on",
+        "hidden_daemon_whose_guardian_is_killed",
+        ("guardian.py", "_signal_all(_descendants(left), _signal.SIGKILL)", "pass"),
+    ),
+    _mutant(
+        "the leader forgotten with its guardian",
+        "guardian_and_spawner_are_killed",
+        ("procfs.py", "_real(self._first, latest)", "_real(self._first + 1, latest)"),
+    ),
+    _mutant(
+        "a packet that was not heard taken as the guardian's death",
+        "what_a_guardian_said_is_heard",
+        ("guardian.py", "except ConnectionResetError:\n            continue\n",
+         'except ConnectionResetError:\n            return b""\n'),
+    ),
+    # Exit, end of output, end of the tree
+    _mutant(
+        "end of output taken as exit",
+        "early_end_of_output",
+        ("run.py", "if self._child.exited():",
+         "if self._child.exited() or not self._child.streams():"),
+    ),
+    _mutant(
+        "exit taken as end of output",
+        "written_in_the_last_instant",
+        ("run.py", "        if not self._child.streams():\n            return True\n",
+         "        if self._empty_at is not None:\n            return True\n"),
+    ),
+    _mutant(
+        "exit taken as the end of the tree",
+        "daemon_that_left_the_session",
+        ("guarded.py", "self.lost else self._gone is not None",
+         "self.lost else self._code is not None"),
+    ),
+    # Verdicts
+    _mutant(
+        "exit code 0 after our signal is a success",
+        "exit_code_0_after_our_signal",
+        ("verdict.py", "    return False\n\n\ndef signal_name",
+         "    return code == 0\n\n\ndef signal_name"),
+    ),
+    _mutant(
+        "a killed guardian is an exit with code 0",
+        "guardian_is_killed",
+        ("guarded.py", "return Exit(None, None, None)\n", "return Exit(0, None, None)\n"),
+    ),
+    _mutant(
+        "CPU time is no sign of life",
+        "sign_of_life_of_any_kind",
+        ("vigil.py", "return self.usage.cpu - before < _IDLE * (now - since)", "return True"),
+    ),
+    _mutant(
+        "times are those of the wall clock",
+        "wall_clock",
+        ("run.py", "self._start = time.monotonic()", "self._start = time.time()"),
+        ("run.py", "return time.monotonic() - self._start", "return time.time() - self._start"),
+    ),
+    # Output
+    _mutant(
+        "a secret cut by two reads is let out",
+        "secrets_are_nowhere",
+        ("stream.py", "beginnings = self._beginnings(data)", "beginnings = []"),
+    ),
+    _mutant(
+        "a short write taken for a whole one",
+        "full_disk",
+        ("stream.py", "rest = rest[os.write(self._descriptor, rest) :]",
+         "rest = rest[max(os.write(self._descriptor, rest), len(rest)) :]"),
+    ),
+    _mutant(
+        "a pattern is searched in chunks and not in lines",
+        "exit_code_after_completion_counts",
+        ("stream.py", '(self._partial + text).split("\\n")\n        self._partial = lines.pop()\n',
+         '(self._partial + text).split("\\n")\n'),
+    ),
+]  # fmt: skip
 
 
-def survives(mutant: Mutant, folder: Path) -> bool:
-    """Whether the tests stay green; raises RuntimeError where none ran, or not on the copy."""
-    for name in ("pipekit", "tests"):
-        ignored = shutil.ignore_patterns("__pycache__")
-        shutil.copytree(ROOT / name, folder / name, ignore=ignored)
-    shutil.copy(ROOT / "pyproject.toml", folder)
-    file = folder / mutant.file
-    text = file.read_text()
-    assert text.count(mutant.old) == 1, f"{mutant.name}: its place is gone"
-    file.write_text(text.replace(mutant.old, mutant.new))
-    where = _python(folder, "-c", "import pipekit; print(pipekit.__file__)").stdout
-    words = ["-q", "-x", "-p", "no:cacheprovider", "tests/process", "-k", mutant.test]
-    done = _python(folder, "-m", "pytest", *words)
-    if not where.startswith(str(folder)) or done.returncode not in (0, 1):
-        raise RuntimeError(f"{mutant.name}: not tried\n{where}{done.stdout}{done.stderr}")
-    return done.returncode == 0
+def misplaced(mutant: Mutant) -> list[Edit]:
+    """The edits whose place is not there, or there more than once."""
+    return [e for e in mutant.edits if (SOURCES / e.file).read_text("utf-8").count(e.old) != 1]
 
 
-def _python(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    env = {**os.environ, "PYTHONPATH": str(folder)}
-    command = [sys.executable, *words]
-    return subprocess.run(
-        command, cwd=folder, env=env, capture_output=True, text=True, timeout=300, check=False
-    )
+def survives(mutant: Mutant) -> bool:
+    """Whether the tests stay green. Raises RuntimeError where none could be run."""
+    from pipekit import Command
+    from pipekit.process import ProcessSupervisor
+
+    with tempfile.TemporaryDirectory(prefix="pipekit-mutant-") as name:
+        folder = Path(name).resolve()
+        _copy(folder)
+        for file, old, new in mutant.edits:
+            path = folder / "pipekit/process" / file
+            path.write_text(path.read_text("utf-8").replace(old, new), "utf-8")
+        words = ["-q", "-x", "-p", "no:cacheprovider", "tests/process", "-k", mutant.test]
+        command = Command(
+            argv=[sys.executable, "-P", "-c", _RUN, *words],
+            cwd=folder,
+            env={"PYTHONPATH": str(folder)},
+            timeout=PATIENCE,
+            linger=0,
+            grace=1,
+            merge_stderr=True,
+        )
+        result = ProcessSupervisor().execute(command)  # which ends what a broken one leaves
+    if not result.success and result.returncode != 1 and not result.signals:
+        raise RuntimeError(f"{mutant.name}: not tried\n{result.stdout.tail}")
+    return result.success
 
 
-def main() -> int:
+def _copy(folder: Path) -> None:
+    """Without what was compiled: the guardian is run by the path of its compiled code."""
+    ignored = shutil.ignore_patterns("__pycache__")
+    for name in _COPIED:
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, folder / name, ignore=ignored)
+        else:
+            shutil.copy(ROOT / name, folder)
+
+
+def unchanged(mutants: list[Mutant]) -> Mutant:
+    """What must survive, or the tests would fail for another reason than the mistake."""
+    return Mutant("nothing changed", " or ".join({mutant.test for mutant in mutants}), ())
+
+
+def main(names: list[str]) -> int:
     """Try those named, or all."""
+    chosen = [mutant for mutant in MUTANTS if not names or mutant.name in names]
+    if not survives(unchanged(chosen)):
+        print("the tests fail without any mistake")
+        return 1
     alive = 0
-    for mutant in MUTANTS:
-        if sys.argv[1:] and mutant.name not in sys.argv[1:]:
-            continue
-        with tempfile.TemporaryDirectory() as folder:
-            lives = survives(mutant, Path(folder))
+    for mutant in chosen:
+        lives = survives(mutant)
         print(f"{'SURVIVED' if lives else 'killed  '} {mutant.name}", flush=True)
         alive += lives
-    return 1 if alive else 0
+    return int(alive > 0)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))
