@@ -95,9 +95,7 @@ def start(command: Command, tree: str, cancel: Cancel | None = None) -> WindowsC
 
 def _job(record: bytes) -> int:
     job = _kernel32.CreateJobObjectW(None, None)
-    if not job or not _kernel32.SetInformationJobObject(
-        job, _EXTENDED_LIMITS, record, len(record)
-    ):
+    if not job or not _kernel32.SetInformationJobObject(job, _EXTENDED_LIMITS, record, len(record)):
         error = ctypes.WinError(ctypes.get_last_error())
         if job:
             _winapi.CloseHandle(job)
