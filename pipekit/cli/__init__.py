@@ -102,6 +102,8 @@ def _load_plugin_command(name: str) -> click.Command | None:
 def cli(ctx: click.Context, project: Path | None, no_plugins: bool) -> None:
     """A pipeline for one machine: installable stages, supervised processes, and no lost file."""
     ctx.obj = {"project": project, "no_plugins": no_plugins}
+    if os.environ.get("NO_COLOR"):
+        ctx.color = False
 
 
 def run_command_line(words: list[str]) -> int:
@@ -119,8 +121,10 @@ def run_command_line(words: list[str]) -> int:
         error.show()
         return EXIT_ERROR
     except PipekitError as error:
+        from pipekit.cli.common import say
+
         for line in str(error).splitlines():
-            click.echo(f"pipekit: {line}", err=True)
+            say(f"pipekit: {line}", hang=2, err=True)
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
         return EXIT_INTERRUPTED

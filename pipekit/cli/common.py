@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -103,12 +104,46 @@ def print_json(value: Any) -> None:
 
 
 def print_table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Columns of text on stdout, as wide as they need to be."""
+    """Columns of text on stdout, as wide as they need to be; the last one may be wrapped."""
     cells = [[str(cell) for cell in row] for row in rows]
-    widths = [max(len(row[i]) for row in [list(head), *cells]) for i in range(len(head))]
-    for index, row in enumerate([list(head), *cells]):
-        line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        click.echo(click.style(line.rstrip(), bold=index == 0))
+    widths = [max(len(row[i]) for row in [list(head), *cells]) for i in range(len(head) - 1)]
+    for index, (*row, last) in enumerate([list(head), *cells]):
+        lead = "".join(f"{cell.ljust(width)}  " for cell, width in zip(row, widths, strict=True))
+        if index == 0:
+            click.secho(f"{lead}{last}", bold=True)
+        else:
+            say(last, lead)
+
+
+def say(text: str, lead: str = "", *, hang: int | None = None, err: bool = False) -> None:
+    """A line; on a terminal it is broken between words, and goes on below its own beginning.
+
+    `lead` stands before it and may be coloured; `hang`: where the further lines begin instead.
+    """
+    width = columns(err=err)
+    if width:
+        from textwrap import wrap
+
+        before = " " * len(click.unstyle(lead))
+        after = before if hang is None else " " * hang
+        lines = wrap(
+            text,
+            width,
+            initial_indent=before,
+            subsequent_indent=after,
+            break_long_words=False,  # a path stays in one piece, to be copied
+            break_on_hyphens=False,
+        )
+        text = "\n".join(lines)[len(before) :]
+    click.echo(f"{lead}{text}".rstrip(), err=err)
+
+
+def columns(*, err: bool = False) -> int | None:
+    """How wide the terminal is; None where the output goes elsewhere and lines stay whole."""
+    import shutil
+
+    stream = sys.stderr if err else sys.stdout
+    return shutil.get_terminal_size().columns if stream.isatty() else None
 
 
 def when(moment: float | None) -> str:

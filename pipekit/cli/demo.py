@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pipekit.cli.common import print_table
+from pipekit.cli.common import print_table, say
 from pipekit.cli.help import OF_RUNS, Command
 from pipekit.cli.init import FILE_NAME, write_config
 from pipekit.cli.run import print_summary, run_options, run_project
@@ -91,12 +91,12 @@ def _write(folder: Path) -> Sample:
             shutil.rmtree(folder, ignore_errors=True)  # only what was made here a moment ago
         raise
     bars, days = sum(sample.bars.values()), f"{sample.first_day} to {sample.last_day}"
-    click.echo(
+    say(
         f"made up {bars:,} one-minute bars of {', '.join(sample.bars)} ({days}) in "
         f"{len(sample.files)} files: {folder}/data/raw",
         err=True,
     )
-    click.echo(
+    say(
         "one row of them is bad and one instrument is unknown, so this run will be partial",
         err=True,
     )

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from pipekit.cli.common import find_run, open_history, outline
+from pipekit.cli.common import find_run, open_history, outline, say
 from pipekit.cli.help import A_RUN, Command
 from pipekit.errors import UsageError
 
@@ -36,7 +36,10 @@ def command(ctx: click.Context, run: str | None, follow: bool, as_json: bool) ->
     if not path.exists():
         raise UsageError(f"the journal of run {state.run_id} is gone (see [retention])")
     for event in _events(path, follow=follow and state.status is None):
-        click.echo(json.dumps(event, ensure_ascii=False) if as_json else _line(event))
+        if as_json:
+            click.echo(json.dumps(event, ensure_ascii=False))
+        else:
+            say(_line(event), hang=4)
     return 0
 
 

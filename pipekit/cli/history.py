@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from pipekit.cli.common import (
     NO_RUN,
+    columns,
     json_option,
     open_history,
     outline,
@@ -15,6 +18,8 @@ from pipekit.cli.common import (
 )
 from pipekit.cli.help import Command
 from pipekit.model.state import Paths, PipelineState, PipelineStatus
+
+_WIDE = 120  # columns from which on the id has room beside the stages
 
 
 @click.command(
@@ -46,9 +51,12 @@ def command(ctx: click.Context, count: int, with_idle: bool, as_json: bool) -> i
     if as_json:
         print_json([_record(run) for run in runs])
         return 0
-    head = ("run", "started", "status", "seconds", "stages", "id")
+    head = ("run", "started", "status", "seconds", "id", "stages")
     running = _running(paths) if any(run.status is None for run in runs) else None
-    print_table(head, [_row(run, running) for run in runs])
+    rows = [_row(run, running) for run in runs]
+    if (columns() or _WIDE) < _WIDE:  # the number says which run it is, `show` its id
+        head, rows = _without_id(head), [_without_id(row) for row in rows]
+    print_table(head, rows)
     if not runs:
         click.echo(f"idle runs left out: {found} (--all lists them)" if found else NO_RUN, err=True)
     return 0
@@ -71,7 +79,11 @@ def _row(run: PipelineState, running: str | None) -> tuple[object, ...]:
         if facts["status"] != "skipped"
     )
     status = run.status or ("running" if run.run_id == running else "vanished")
-    return run.number, when(run.started), status, seconds, stages, run.run_id
+    return run.number, when(run.started), status, seconds, run.run_id, stages
+
+
+def _without_id(row: tuple[Any, ...]) -> tuple[Any, ...]:
+    return *row[:4], row[5]
 
 
 def _record(run: PipelineState) -> dict[str, object]:

@@ -6,7 +6,7 @@ import time
 
 import click
 
-from pipekit.cli.common import json_option, open_project, print_json
+from pipekit.cli.common import json_option, open_project, print_json, say
 from pipekit.cli.help import Command, Group
 
 
@@ -64,7 +64,7 @@ def plan(ctx: click.Context, as_json: bool) -> int:
         return 0
     for decision in decisions:
         said = f"refused: {decision.refused}" if decision.refused else decision.action.reason
-        click.echo(f"{decision.action.kind:<8} {decision.action.path}: {said}")
+        say(f"{decision.action.path}: {said}", f"{decision.action.kind:<8} ")
     if not decisions:
         click.echo(
             "no policy proposes anything"

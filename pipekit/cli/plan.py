@@ -7,11 +7,13 @@ from typing import Any
 
 import click
 
-from pipekit.cli.common import coloured, json_option, print_json, set_option
+from pipekit.cli.common import coloured, json_option, print_json, say, set_option
 from pipekit.cli.help import Command
 from pipekit.cli.run import open_selected, run_options, selection_options
 from pipekit.errors import EXIT_ERROR, EXIT_FAILURE
 from pipekit.model.stage import StagePlan, StageResult
+
+_INDENT = " " * 11  # below a stage's name
 
 
 @click.command(
@@ -62,20 +64,20 @@ def _verb(result: StageResult) -> str:
 
 def _print(result: StageResult, verbose: bool) -> None:
     word = click.style("run".ljust(10), fg="cyan") if result.plan else coloured(result.status, 10)
-    click.echo(f"{word} {result.stage}: {result.error or result.reason}")
+    say(f"{result.stage}: {result.error or result.reason}", f"{word} ")
     if result.plan is None:
         return
     for text in result.plan.warnings:
-        click.echo(f"           warning: {text}")
+        say(f"warning: {text}", _INDENT)
     for path in result.plan.waiting:
-        click.echo(f"           waiting: {path} is still being written")
+        say(f"waiting: {path} is still being written", _INDENT)
     for known in result.plan.rejected:
-        click.echo(f"           rejected before: {known.path}: {known.reason}")
+        say(f"rejected before: {known.path}: {known.reason}", _INDENT)
     if verbose:
         for task in result.plan.tasks:
-            click.echo(f"           task {task.name}: {shlex.join(task.command.argv)}")
+            click.echo(f"{_INDENT}task {task.name}: {shlex.join(task.command.argv)}")
         for item in result.plan.inputs:
-            click.echo(f"           input {item.path} ({item.why})")
+            say(f"input {item.path} ({item.why})", _INDENT)
 
 
 def _record(result: StageResult) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pipekit.cli.common import coloured, json_option, open_project, print_json, set_option
+from pipekit.cli.common import coloured, json_option, open_project, print_json, say, set_option
 from pipekit.cli.help import OF_RUNS, Command
 from pipekit.errors import (
     EXIT_ERROR,
@@ -210,13 +210,12 @@ def print_summary(report: PipelineReport, project: Path | None = None) -> None:
     for result in report.stages:
         _, _, rest = str(result).partition(": ")
         rest = rest.removeprefix(f"{result.status}, ")  # it stands in front already
-        click.echo(f"{coloured(result.status, 10)} {result.stage}: {rest}")
-        if result.error:
-            for line in result.error.splitlines():
-                click.echo(f"           {line}")
-    click.echo(f"{coloured(report.status, 10)} {report}")
+        say(f"{result.stage}: {rest}", f"{coloured(result.status, 10)} ")
+        for line in result.error.splitlines():
+            say(line, " " * 11)
+    say(str(report), f"{coloured(report.status, 10)} ")
     for warning in report.warnings:
-        click.echo(f"warning: {warning}", err=True)
+        say(f"warning: {warning}", hang=2, err=True)
     if report.path:
         click.echo(f"report: {report.path}", err=True)
     failed = [r.stage for r in report.stages if r.status in ("failure", "cancelled", "blocked")]

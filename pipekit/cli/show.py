@@ -13,6 +13,7 @@ from pipekit.cli.common import (
     open_history,
     outline,
     print_json,
+    say,
 )
 from pipekit.cli.help import A_RUN, Command
 
@@ -41,24 +42,26 @@ def command(ctx: click.Context, run: str | None, verbose: bool, as_json: bool) -
     if as_json:
         print_json(report)
         return 0
-    click.echo(f"{report['sentence']}, started {report['started']}")
+    say(f"{report['sentence']}, started {report['started']}", hang=2)
     for warning in report["warnings"]:
-        click.echo(f"warning: {warning}")
+        say(f"warning: {warning}", hang=2)
     for stage in report["stages"]:
         sentence = stage["sentence"].replace(f": {stage['status']}, ", ": ", 1)
-        click.echo(f"\n{coloured(stage['status'])} {sentence}")
-        click.echo(f"  why: {stage['reason']}" if stage["reason"] else "  why: -")
-        if stage["error"]:
-            click.echo("  error: " + stage["error"].replace("\n", "\n    "))
+        click.echo()
+        say(sentence, f"{coloured(stage['status'])} ", hang=2)
+        say(f"why: {stage['reason'] or '-'}", "  ", hang=4)
+        for number, line in enumerate((stage["error"] or "").splitlines()):
+            say(line, "    " if number else "  error: ", hang=4)
         for known in stage.get("rejected_before", ()):
-            click.echo(f"  rejected before: {known['path']}: {known['reason']}")
+            say(f"rejected before: {known['path']}: {known['reason']}", "  ", hang=4)
         for warning in stage["warnings"]:
-            click.echo(f"  warning: {warning}")
+            say(f"warning: {warning}", "  ", hang=4)
         for task in stage["tasks"]:
             _print_task(task, verbose)
     for decision in report.get("lifecycle", ()):
         said = f"refused: {decision['refused']}" if decision.get("refused") else decision["reason"]
-        click.echo(f"\nlifecycle: {decision['action']} {decision['path']}: {said}")
+        click.echo()
+        say(f"lifecycle: {decision['action']} {decision['path']}: {said}", hang=2)
     return 0
 
 
@@ -70,7 +73,7 @@ def _print_task(task: dict[str, Any], verbose: bool) -> None:
     if process.get("cpu_seconds") is not None:
         facts.append(f"{process['cpu_seconds']:.2f} s of CPU")
     reason = f": {task['reason']}" if task["reason"] else ""
-    click.echo(f"  task {task['task']}: {task['status']}{reason} ({', '.join(facts)})")
+    say(f"task {task['task']}: {task['status']}{reason} ({', '.join(facts)})", "  ", hang=4)
     for seen in process.get("snapshot") or ():
         where = f" in {seen['waits_in']}" if seen["waits_in"] else ""
         click.echo(f"    was {seen['state']}{where}: {seen['command']} ({seen['pid']})")
@@ -79,12 +82,13 @@ def _print_task(task: dict[str, Any], verbose: bool) -> None:
             f"{name}={value:,.10g}" for name, value in unit["metrics"].items() if value or verbose
         )
         reason = f": {unit['reason']}" if unit["reason"] else ""
-        click.echo(f"    {coloured(unit['status'])} {unit['unit']}{reason}  {metrics}".rstrip())
+        lead = f"    {coloured(unit['status'])} "
+        say(f"{unit['unit']}{reason}  {metrics}".rstrip(), lead, hang=6)
     for verb in ("consumed", "wrote", "unchanged", "rejected"):
         files = [file for file in task["files"] if file["verb"] == verb]
         shown = files if verbose or verb == "rejected" else files[:_FILES_SHOWN]
         for file in shown:
             reason = file.get("reason", "").removeprefix(f"{file['path']}: ")
-            click.echo(f"    {verb} {file['path']}{f': {reason}' if reason else ''}")
+            say(f"{verb} {file['path']}{f': {reason}' if reason else ''}", "    ", hang=6)
         if len(files) > len(shown):
             click.echo(f"    {verb} {len(files) - len(shown)} more (--verbose lists them)")

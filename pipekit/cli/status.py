@@ -14,6 +14,7 @@ from pipekit.cli.common import (
     open_history,
     outline,
     print_json,
+    say,
     when,
 )
 from pipekit.cli.help import Command
@@ -60,19 +61,20 @@ def command(ctx: click.Context, as_json: bool) -> int:
         click.echo(f"{word} run {holder.run_id} (process {holder.pid} on {holder.host})")
     for run in runs:
         status = coloured(run.status or ("running" if holder else "vanished"))
-        click.echo(f"last run {run.number} ({run.run_id}) at {when(run.started)}: {status}")
+        lead = f"last run {run.number}: {status} "
+        say(f"at {when(run.started)} ({run.run_id})", lead, hang=2)
     for name, facts in latest.items():
         if facts is None:
             click.echo(f"  {name}: it has not run")
             continue
-        click.echo(f"  {facts['sentence']} (run {facts['run']})")
+        say(f"{facts['sentence']} (run {facts['run']})", "  ")
         for line in facts.get("error", "").splitlines():
-            click.echo(f"    {line}")
+            say(line, "    ")
     for stage, files in rejected.items():
         click.echo(f"{len(files)} file{'s' if len(files) != 1 else ''} rejected by {stage}:")
         for known in files:
             reason = known.reason.removeprefix(f"{known.path}: ")
-            click.echo(f"  {known.path}: {reason} (run {known.run})")
+            say(f"{known.path}: {reason} (run {known.run})", "  ", hang=4)
     return 0
 
 

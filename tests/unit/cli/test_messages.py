@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import shlex
 import signal
+import subprocess
+import sys
 
 import pytest
 
@@ -28,6 +32,7 @@ def pipekit_stages():
     yield stage("first", "raise SystemExit(3)")
     yield stage("second", "print('here')", after=["first"])
 """
+RUN_ID = "01a20c36-32a8-7f3f-9c0f-ccb7a0949f40"
 CONFIG = """
 [pipeline]
 stages = ["first", "second"]
@@ -193,3 +198,59 @@ def test_a_demo_that_is_stopped_ends_as_a_stopped_run_does(project, eventually):
     out, err = demo.communicate(timeout=60)
     assert demo.returncode == 143, (out, err)
     assert "not as predicted" not in err
+
+
+def _on_a_terminal(project, width, *words, env=None) -> list[str]:
+    """The lines that a terminal of this width shows."""
+    import termios  # not on Windows
+
+    ours, theirs = os.openpty()
+    try:
+        termios.tcsetwinsize(theirs, (24, width))
+        done = subprocess.Popen(
+            [sys.executable, "-m", "pipekit", *words],
+            cwd=project.root,
+            env=env or {**project.env, "NO_COLOR": "1"},
+            stdin=subprocess.DEVNULL,
+            stdout=theirs,
+            stderr=subprocess.DEVNULL,
+        )
+        os.close(theirs)
+        shown = b""
+        with contextlib.suppress(OSError):  # the end of a terminal nobody writes to any more
+            while part := os.read(ours, 65536):
+                shown += part
+        assert done.wait(30) == 0
+    finally:
+        os.close(ours)
+    return [line.rstrip("\r") for line in shown.decode().splitlines()]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="it needs a pseudo-terminal")
+@pytest.mark.parametrize("words", ["status", "history", "plan", "events", "show"])
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_a_terminal_breaks_no_word(project, words, width):
+    """Lines are broken between words, a table leaves out what has no room; nothing else goes."""
+    reason = " ".join(f"nothing{number}" for number in range(40))
+    project.plugin("tiny", TINY.replace("nothing in data", reason))
+    project.config(CONFIG)
+    project.write("data/a.txt", "a")
+    project.pipekit("run")
+    (project.root / "data/a.txt").unlink()
+    project.pipekit("run")
+    lines = _on_a_terminal(project, width, *words.split())
+    assert max(map(len, lines)) <= width
+    plain = project.pipekit(*words.split(), env={"NO_COLOR": "1"}).out
+    missing = set(plain.split()) - set(" ".join(lines).split())
+    assert words == "history" or missing == set()
+    assert all(word == "id" or len(word) == len(RUN_ID) for word in missing)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="it needs a pseudo-terminal")
+def test_colours_are_for_terminals_that_want_them(tiny):
+    """A terminal gets them, unless NO_COLOR is set; a pipe never does."""
+    tiny.pipekit("run")
+    with_them = {**tiny.env, "NO_COLOR": ""}
+    assert "\x1b[" in "".join(_on_a_terminal(tiny, 80, "status", env=with_them))
+    assert "\x1b[" not in "".join(_on_a_terminal(tiny, 80, "status"))
+    assert "\x1b[" not in tiny.pipekit("status", env=with_them).out
