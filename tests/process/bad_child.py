@@ -201,15 +201,18 @@ def way_scrubbed_daemon(seconds, *how):
         forever()
 
 
-def way_hopper():
-    """A daemon that is a new process every millisecond, each time in a session of its own."""
+def way_hopper(count="1", pause="0.001"):
+    """Daemons that are new processes with every pause, each time in sessions of their own."""
     if leave_session():
+        for _ in range(int(count) - 1):
+            if os.fork() == 0:
+                break
         silence()
         ignore("SIGTERM", "SIGCHLD")
         while True:
             fork_off()
             os.setsid()
-            time.sleep(0.001)
+            time.sleep(float(pause))
     os.wait()
 
 

@@ -189,8 +189,8 @@ MUTANTS = [
          "if self._child.exited() or not self._child.streams():"),
     ),
     _mutant(
-        "exit taken as end of output",
-        "written_in_the_last_instant",
+        "exit taken as end of output, with some unread",
+        "callback_far_behind",
         ("run.py", "        if not self._child.streams():\n            return True\n",
          "        if self._empty_at is not None:\n            return True\n"),
     ),

@@ -15,11 +15,9 @@ from pathlib import Path
 import pytest
 
 from pipekit.model.command import Outcome
-from pipekit.process import guardian
+from pipekit.process import ProcessSupervisor, guardian
 
 from .conftest import NOISE, SLACK, processes
-
-STUBBORN = "trap '' TERM; echo up; while :; do sleep 60; done"
 
 
 def about(pid: int) -> tuple[str, int]:
@@ -52,12 +50,20 @@ def background(lab):
         thread.join(10)
 
 
+def _slow_after_send(_frame, event, what):
+    if event == "c_return" and what.__name__ == "send":
+        time.sleep(0.1)
+
+
 def test_hard_signal_of_ours_is_always_among_those_that_were_sent(lab):
-    """Also when the guardian is quicker than our next look."""
-    for _ in range(60):
-        command = lab.command("sh", "-c", STUBBORN, done_pattern="up", linger=0, grace=0)
-        result = lab.supervisor.execute(command)
-        assert [sent.name for sent in result.signals] == ["SIGTERM", "SIGKILL"]
+    """Also when the guardian is quicker than our next look: this host is slow after each word."""
+    command = lab.bad("ignores_term", done_pattern="ready", linger=0, grace=0)
+    sys.setprofile(_slow_after_send)
+    try:
+        result = lab.execute(command)
+    finally:
+        sys.setprofile(None)
+    assert [(sent.name, sent.count) for sent in result.signals] == [("SIGTERM", 1), ("SIGKILL", 1)]
 
 
 def test_number_of_the_leader_stays_taken_while_anything_of_it_lives(lab, background, eventually):
@@ -93,12 +99,12 @@ def test_host_that_reaps_every_child_takes_nothing_from_us(lab):
     thread.start()
     try:
         codes = [lab.run("exit", code).returncode for code in (0, 3, 0, 7)]
-        late = lab.run("ignores_term", timeout=0.2, grace=0.1)
-        del lab.supervisor  # ends the spawner, which is our child
+        lab.supervisor = None  # ends the spawner, which is our child
+        lab.supervisor = ProcessSupervisor(lab.spools)
+        late = lab.run("ignores_term", timeout=0.3, grace=0.1)
     finally:
         ended.set()
         thread.join()
-        lab.supervisor = None
     assert codes == [0, 3, 0, 7]
     assert (late.outcome, late.signal) == (Outcome.TIMED_OUT, "SIGKILL")
 
