@@ -17,8 +17,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pipekit_analyzer import scope
 from pipekit_analyzer.instruments import instrument
+from pipekit_analyzer.kernel import NO_ROW, RESULTS, Bars
 from pipekit_analyzer.sessions import WEEKDAYS, Exchange, Slot, instant_of, moment
-from pipekit_analyzer.strategy import NO_ROW, RESULTS, Bars, Data, analyse
+from pipekit_analyzer.strategy import Data, analyse
 
 CHICAGO = ZoneInfo("America/Chicago")
 TICK, TARGET = Decimal("0.05"), Decimal("0.60")
@@ -167,7 +168,7 @@ def computed(bars: list[Bar], asked, rule, tie, as_of=None, last=None) -> dict:
     last = bars[-1][0] if last is None else last
     end = as_of or last
     data = Data(min(microseconds(last), microseconds(end)), microseconds(end))
-    o = analyse(arrays, exchange().windows(asked), data, rules)
+    (o,) = analyse(arrays, exchange().windows(asked), data, [rules])
     rows = {}
     for i, (day, slot) in enumerate(asked):
         if o.result[i] != NO_ROW:

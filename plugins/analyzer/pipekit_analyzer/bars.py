@@ -18,8 +18,8 @@ from pyarrow.parquet import ParquetFile  # noqa: TID253  # as above
 
 from pipekit.worker import Signature, fingerprint, hasher, look
 from pipekit_analyzer.instruments import Instrument
+from pipekit_analyzer.kernel import Bars
 from pipekit_analyzer.sessions import Exchange, instant_of, moment
-from pipekit_analyzer.strategy import Bars
 
 DAYS_KEY, LAST_KEY, ZONE_KEY = b"pipekit.days", b"pipekit.last", b"pipekit.timezone"
 PRICES = ("open", "high", "low", "close")

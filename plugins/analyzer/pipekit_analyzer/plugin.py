@@ -240,6 +240,7 @@ def _request(ctx: RunContext, settings: Settings, jobs: list[Work], workers: int
     return {
         "run_id": ctx.run_id,
         "runs": settings.runs,
+        "cache": str(ctx.paths.state / "cache" / "analyzer"),
         "workers": workers,
         "strategy": strategy_record(settings),
         "dates": [day.isoformat() for day in ctx.dates] if ctx.dates else None,

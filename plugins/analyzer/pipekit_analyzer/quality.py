@@ -13,8 +13,9 @@ from typing import NamedTuple
 
 import numpy as np  # noqa: TID253  # a module of the worker's, never imported by a plan
 
+from pipekit_analyzer.kernel import NO_ROW, WIN, Bars
 from pipekit_analyzer.sessions import Exchange, Slot, expiry_day
-from pipekit_analyzer.strategy import NO_ROW, WIN, Bars, Outcome, Windows
+from pipekit_analyzer.strategy import Outcome, Windows
 
 EXAMPLES = 5  # dates named for each flag: enough to look one up, whatever the history
 EARLY = 60 * 60 * 1_000_000  # µs: a last bar that much before the usual one is an early close

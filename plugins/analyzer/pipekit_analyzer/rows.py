@@ -18,8 +18,9 @@ from pyarrow.parquet import ParquetWriter  # noqa: TID253  # as above
 
 from pipekit.worker import fingerprint
 from pipekit_analyzer.instruments import Instrument
+from pipekit_analyzer.kernel import LONG, NO_ROW, NO_TRADE, RESULTS, SHORT, Bars
 from pipekit_analyzer.sessions import Slot
-from pipekit_analyzer.strategy import LONG, NO_ROW, NO_TRADE, RESULTS, SHORT, Bars, Outcome
+from pipekit_analyzer.strategy import Outcome
 
 _DIRECTIONS = {LONG: "Long", SHORT: "Short"}
 _EPOCH = date(1970, 1, 1).toordinal()

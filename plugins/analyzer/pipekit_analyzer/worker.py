@@ -15,10 +15,12 @@ from pipekit.worker import ABSENT, report, request
 from pipekit_analyzer import bars as reading
 from pipekit_analyzer import quality, rows, scope
 from pipekit_analyzer.bars import Month, RefusedError
+from pipekit_analyzer.compiled import Compiler
 from pipekit_analyzer.instruments import Instrument, InstrumentError, instrument
+from pipekit_analyzer.kernel import Bars
 from pipekit_analyzer.scope import Scope
 from pipekit_analyzer.sessions import Exchange, Slot, exchange, instant_of
-from pipekit_analyzer.strategy import Bars, Data, Rules, analyse
+from pipekit_analyzer.strategy import Data, Rules, analyse
 
 
 class Demand(NamedTuple):
@@ -29,6 +31,7 @@ class Demand(NamedTuple):
     exchange: Exchange
     as_of: int | None
     dates: tuple[date, date] | None
+    compiled: Compiler
 
 
 class Found(NamedTuple):
@@ -75,7 +78,8 @@ def _demand(asked: Mapping[str, Any]) -> Demand:
     dates = asked["dates"] and tuple(date.fromisoformat(day) for day in asked["dates"])
     as_of = instant_of(strategy["as_of"]) if strategy["as_of"] else None
     folder = f"{asked['runs']}/{asked['run_id']}"
-    return Demand(folder, strategy, exchange(strategy), as_of, dates)
+    compiled = Compiler(asked["cache"])
+    return Demand(folder, strategy, exchange(strategy), as_of, dates, compiled)
 
 
 def run_unit(job: Mapping[str, Any], demand: Demand) -> None:
@@ -209,9 +213,13 @@ def _publish(
 ) -> None:
     zone = demand.strategy["timezone"]
     windows = demand.exchange.windows(found.asked)
+    names = sorted(rules)
+    outcomes = analyse(
+        found.bars, windows, found.data, [rules[name] for name in names], demand.compiled
+    )
     computed = [
-        rows.Computed(name, found.asked, analyse(found.bars, windows, found.data, rule))
-        for name, rule in sorted(rules.items())
+        rows.Computed(name, found.asked, outcome)
+        for name, outcome in zip(names, outcomes, strict=True)
     ]
     targets = {name: rule.target for name, rule in rules.items()}
     table = rows.table(computed, found.bars, found.instrument, targets, zone)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from pipekit_analyzer.strategy import NO_ROW, RESULTS, Bars, Data, Rules, Windows, analyse
+from pipekit_analyzer.kernel import NO_ROW, RESULTS, Bars
+from pipekit_analyzer.strategy import Data, Rules, Windows, analyse
 
 RANGE = [(100, 95, 95), (96, 90, 91), (92, 91, 91)]
 RULES = Rules(target=20, t1=13)
@@ -20,7 +21,7 @@ def trade(*bars, rules=RULES, end=EXPIRY, latest=50, range=RANGE, slot=3):
     columns = np.array([*range, *bars], np.int64).reshape(-1, 3).T
     times = np.arange(len(columns[0]), dtype=np.int64)
     edges = (np.array([edge], np.int64) for edge in (0, slot, latest, EXPIRY))
-    out = analyse(Bars(times, *columns), Windows(*edges), Data(end, end), rules)
+    (out,) = analyse(Bars(times, *columns), Windows(*edges), Data(end, end), [rules])
     return type(out)(*(int(column[0]) for column in out))
 
 

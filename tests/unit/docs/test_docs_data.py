@@ -8,7 +8,7 @@ import tomllib
 
 import pyarrow as pa
 import pytest
-from pipekit_analyzer import instruments, rows, strategy
+from pipekit_analyzer import instruments, kernel, rows
 from pipekit_analyzer.settings import Settings as AnalyzerSettings
 from pipekit_merger import scope, summary, table
 from pipekit_translator import store
@@ -64,7 +64,7 @@ def test_every_result_has_its_row(page, table_rows):
     """And no other."""
     section = page.section("Breakout analysis").partition("| result |")[2]
     listed = [row[0] for row in table_rows(f"| result |{section}")]
-    assert sorted(listed) == sorted(strategy.RESULTS)
+    assert sorted(listed) == sorted(kernel.RESULTS)
 
 
 def test_the_instruments_are_the_built_in_ones(page, table_rows):

@@ -1,0 +1,73 @@
+"""The kernel compiled by numba, once for a process; what was compiled is kept in a folder.
+
+A folder that cannot be written, or holds what cannot be read, costs time and no result.
+"""
+
+from __future__ import annotations
+
+import pickle
+import shutil
+import threading
+from typing import Any
+
+from pipekit_analyzer import kernel
+from pipekit_analyzer.strategy import Kernel
+
+# What numba's cache raises: no folder to write to (RuntimeError), a full disk (OSError), files cut
+# off by a power failure (the rest)
+TROUBLE = (
+    RuntimeError, OSError, EOFError, ValueError, TypeError, LookupError, AttributeError,
+    ImportError, pickle.UnpicklingError,
+)  # fmt: skip
+
+
+class Compiler:
+    """Compiles the kernel when it is first called; threads share it.
+
+    `folder`: where machine code is kept, unless NUMBA_CACHE_DIR names another place.
+    """
+
+    def __init__(self, folder: str) -> None:
+        self._folder = folder
+        self._lock = threading.Lock()
+        self._kernel: Kernel | None = None
+
+    def __call__(self) -> Kernel:
+        """The compiled kernel: 0.3 s where it was kept, else 2 s."""
+        with self._lock:
+            if self._kernel is None:
+                self._kernel = _compiled(self._folder)
+            return self._kernel
+
+
+def _compiled(folder: str) -> Kernel:
+    import numba
+    from numba.extending import register_jitable
+
+    for part in kernel.PARTS:
+        register_jitable(part)
+    config: Any = numba.config
+    config.CACHE_DIR = config.CACHE_DIR or folder
+    for cleared in (False, True):
+        try:
+            return _ready(numba.njit(nogil=True, cache=True)(kernel.breakouts))
+        except TROUBLE:
+            if not cleared and folder == config.CACHE_DIR:
+                shutil.rmtree(folder, ignore_errors=True)
+    return _ready(numba.njit(nogil=True)(kernel.breakouts))
+
+
+def _ready(function: Any) -> Kernel:
+    """With machine code for the types that `strategy.analyse` gives, shown on no windows."""
+    import numpy as np
+
+    ints, flags, table = np.zeros(0, np.int64), np.zeros(0, np.bool_), np.zeros((0, 0), np.int64)
+    function(
+        kernel.Bars(ints, ints, ints, ints),
+        kernel.Positions(ints, ints, ints, ints, flags, flags),
+        kernel.Sweep(ints, ints, flags, flags),
+        kernel.Entries(*(ints for _ in kernel.Entries._fields)),
+        kernel.Trades(*(table for _ in kernel.Trades._fields)),
+    )
+    compiled: Kernel = function
+    return compiled
