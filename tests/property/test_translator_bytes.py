@@ -49,6 +49,7 @@ def translate(root: Path, files: dict[str, list[Row]], workers: int) -> None:
         "readings": [Settings().reading(SOURCE, accepted=False).record()],
         "files": [{"path": name, "reading": 0} for name in files],
         "bytes": 1,
+        "cache": "cache",
         "rebuild": {},
         "left": {},
         "removed": [],

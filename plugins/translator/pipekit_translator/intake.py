@@ -13,6 +13,7 @@ from typing import NamedTuple
 from pipekit.worker import report
 from pipekit_translator.columns import RejectedError
 from pipekit_translator.dialects import Reading
+from pipekit_translator.kernel import LARGE, Kernel
 from pipekit_translator.rawfile import BusyError, Job, Raw, read
 
 
@@ -46,14 +47,23 @@ _Read = tuple[Raw, RejectedError | None]
 
 
 def read_all(
-    jobs: list[Job], readings: list[Reading], final_after: float, workers: int, total: int
+    jobs: list[Job],
+    readings: list[Reading],
+    final_after: float,
+    workers: int,
+    total: int,
+    cache: str,
 ) -> Intake:
-    """Read the files (`total` bytes) with so many threads; results in the order of the jobs."""
+    """Read the files (`total` bytes) with so many threads; results in the order of the jobs.
+
+    `cache`: a folder for compiled code, which much input is read by.
+    """
     progress = _Progress(total)
+    kernel = Kernel(cache) if total >= LARGE else None
 
     def attempt(job: Job) -> _Read | Exception:
         try:
-            return read(job, readings[job.reading], final_after, progress)
+            return read(job, readings[job.reading], final_after, progress, kernel)
         except Exception as error:  # the isolation boundary between files
             return error
 

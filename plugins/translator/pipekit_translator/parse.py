@@ -1,13 +1,15 @@
 """Whole lines of a raw file to columns of bars, and to the rows that are none, with their lines.
 
-This is the seam for a faster parser: `Parser.feed` gets whole lines and gives `Rows`. It knows the
-reading of a file, but neither the file nor what becomes of the bars.
+`Parser.feed` gets whole lines and gives `Rows`. It knows the reading of a file, but neither the
+file nor what becomes of the bars. Chunks of regular rows may go through the compiled kernel; all
+others, and all of small input, are read in vectors by numpy.
 """
 
 from __future__ import annotations
 
 import math
 import re
+from copy import copy
 from typing import NamedTuple
 
 import numpy as np  # noqa: TID253  # a module of the worker's, never imported by a plan
@@ -17,6 +19,7 @@ from pipekit_translator import columns, digits
 from pipekit_translator.bars import Bars, Floats
 from pipekit_translator.columns import SHOWN, RejectedError
 from pipekit_translator.dialects import BAR_SECONDS, Reading, Stamp
+from pipekit_translator.kernel import Found, Kernel, Layout, layout_of
 from pipekit_translator.lines import Bad, Chunk
 from pipekit_translator.zones import Flags, Fold, Ints, Zone
 
@@ -40,7 +43,9 @@ class Parser:
     doubled hour, by instrument; it is kept up to date. Raises RejectedError.
     """
 
-    def __init__(self, reading: Reading, name: str, folds: dict[str, Fold]) -> None:
+    def __init__(
+        self, reading: Reading, name: str, folds: dict[str, Fold], kernel: Kernel | None = None
+    ) -> None:
         self._reading = reading
         self._separator = ord(reading.separator)
         self._zone = Zone(reading.timezone)
@@ -49,14 +54,68 @@ class Parser:
         self._stamp = [(role, Stamp.of(text)) for role, text in reading.stamp_formats()]
         by_row = bool(reading.instrument.column)
         self._instrument = None if by_row else columns.instrument_of(reading, name)
-        self._roles = [] if reading.header else columns.fixed(reading)
+        self._roles: list[str] = []
+        self._kernel = kernel
+        self._layout: Layout | None = None
+        if not reading.header:
+            self._take(columns.fixed(reading))
 
     def header(self, line: bytes) -> None:
         """Find the columns by their names in line 1."""
-        self._roles = columns.named(self._reading, line.decode("utf-8", "replace").strip())
+        self._take(columns.named(self._reading, line.decode("utf-8", "replace").strip()))
+
+    def _take(self, roles: list[str]) -> None:
+        self._roles = roles
+        if self._kernel is not None:
+            self._layout = layout_of(roles, self._stamp)
 
     def feed(self, data: bytes | memoryview, first_line: int) -> Rows:
         """The bars and bad rows of whole lines, the first of which has the number `first_line`."""
+        return self._regular(data, first_line) or self._any(data, first_line)
+
+    def _regular(self, data: bytes | memoryview, first_line: int) -> Rows | None:
+        """By the kernel; None where there is none, or a row that it leaves to `_any`."""
+        if self._kernel is None or self._layout is None:
+            return None
+        found = self._kernel.read(data, self._separator, self._layout)
+        if found is None:
+            return None
+        values = Bars._make([found.local, *found.prices, found.volume.astype(np.int64)])
+        bars = {}
+        before = {name: copy(fold) for name, fold in self._folds.items()}
+        for instrument, rows in self._named(data, found, first_line):
+            utc, missing = self._zone.to_utc(
+                values.time[rows], self._folds.setdefault(instrument, Fold())
+            )
+            if missing.any():
+                self._folds.clear()
+                self._folds.update(before)
+                return None
+            time = (utc - self._shift) * 1_000_000
+            bars[instrument] = values.at(rows)._replace(time=time), first_line + found.lines[rows]
+        return Rows(bars, [], len(found.local))
+
+    def _named(
+        self, data: bytes | memoryview, found: Found, first_line: int
+    ) -> list[tuple[str, Ints | slice]]:
+        """The instruments of a regular chunk, each with its rows. Raises RejectedError."""
+        if self._instrument is not None:
+            return [(self._instrument, slice(None))]
+        ends = [*found.names[2, 1:].tolist(), len(found.local)]
+        spans: dict[str, list[tuple[int, int]]] = {}
+        for (begin, end, first), last in zip(found.names.T.tolist(), ends, strict=True):
+            text = bytes(data[begin:end]).decode("utf-8", "replace").strip().strip('"')
+            line = first_line + int(found.lines[first])
+            name = columns.accepted(self._reading, text, f"line {line}")
+            spans.setdefault(name, []).append((first, last))
+        if len(spans) == 1:
+            return [(name, slice(None)) for name in spans]
+        return [
+            (name, np.concatenate([np.arange(*span) for span in of])) for name, of in spans.items()
+        ]
+
+    def _any(self, data: bytes | memoryview, first_line: int) -> Rows:
+        """In vectors, and row by row what is of unusual form."""
         chunk = Chunk(data, first_line, self._separator, len(self._roles))
         if chunk.total and not len(chunk.rows):
             self._check_separator(chunk)

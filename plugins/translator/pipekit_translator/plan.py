@@ -85,6 +85,7 @@ def _task(
         "final_after": settings.final_after,
         "readings": [group.reading.record() for group in groups],
         "files": files,
+        "cache": _relative(ctx, ctx.paths.state.parent / "cache"),
         "bytes": sum(item.file.size for _, item in inputs),
         "rebuild": rebuild.days,
         "left": rebuild.left,

@@ -17,6 +17,7 @@ from pipekit.worker import Signature, hasher, look
 from pipekit_translator.bars import Bars, joined
 from pipekit_translator.columns import RejectedError
 from pipekit_translator.dialects import Reading
+from pipekit_translator.kernel import Kernel
 from pipekit_translator.lines import Bad
 from pipekit_translator.parse import Parser
 from pipekit_translator.zones import Fold, Ints
@@ -92,7 +93,11 @@ class Raw:
 
 
 def read(
-    job: Job, reading: Reading, final_after: float, progress: Callable[[int], None]
+    job: Job,
+    reading: Reading,
+    final_after: float,
+    progress: Callable[[int], None],
+    kernel: Kernel | None = None,
 ) -> tuple[Raw, RejectedError | None]:
     """Read a file; the error says why it cannot be used. `progress` is given bytes as they go.
 
@@ -100,7 +105,7 @@ def read(
     """
     with open(job.path, "rb", buffering=0) as file:
         signature = _signature(file) if job.growing else look(file.fileno())
-        reader = _Reader(file, Raw(job=job, signature=signature), reading, progress)
+        reader = _Reader(file, Raw(job=job, signature=signature), reading, progress, kernel)
         rejected = None
         try:
             reader.run(final_after)
@@ -113,7 +118,12 @@ def read(
 
 class _Reader:
     def __init__(
-        self, file: BinaryIO, raw: Raw, reading: Reading, progress: Callable[[int], None]
+        self,
+        file: BinaryIO,
+        raw: Raw,
+        reading: Reading,
+        progress: Callable[[int], None],
+        kernel: Kernel | None,
     ) -> None:
         self.raw = raw
         self._file = file
@@ -122,6 +132,7 @@ class _Reader:
         self._size = raw.signature[2]
         self._hash = hasher()
         self._headed = not reading.header
+        self._kernel = kernel
 
     def run(self, final_after: float) -> None:
         raw, job = self.raw, self.raw.job
@@ -131,7 +142,7 @@ class _Reader:
             raw.folds = {
                 name: Fold(last, bool(second)) for name, (last, second) in job.folds.items()
             }
-        parser = Parser(self._reading, os.path.basename(job.path), raw.folds)
+        parser = Parser(self._reading, os.path.basename(job.path), raw.folds, self._kernel)
         at = 0
         while raw.resumed and not self._headed and at < len(first):
             at = self._head(parser, first, at)

@@ -120,8 +120,8 @@ class Translation:
     def _read(self) -> None:
         request = self._request
         jobs = [Job(**record) for record in request["files"]]
-        final_after, workers, size = request["final_after"], request["workers"], request["bytes"]
-        found = read_all(jobs, self._readings, final_after, workers, size)
+        numbers = request["final_after"], request["workers"], request["bytes"]
+        found = read_all(jobs, self._readings, *numbers, request["cache"])
         self._files = [
             _File(raw, self._readings[raw.job.reading], set(raw.parts)) for raw in found.raws
         ]

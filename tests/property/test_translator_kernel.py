@@ -1,0 +1,153 @@
+"""The compiled way to read a chunk says the same as the other one, whatever the bytes."""
+
+from __future__ import annotations
+
+import datetime as dt
+from functools import partial
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pipekit_translator import kernel
+from pipekit_translator.columns import RejectedError
+from pipekit_translator.parse import Parser
+from pipekit_translator.settings import Settings, Source
+
+SOURCES = {
+    "A": Source(glob="*", dialect="A", timezone="America/Chicago"),
+    "C": Source(glob="*", dialect="C", timezone="America/Chicago"),
+    "D": Source(glob="*", dialect="D"),
+}
+FIRST = dt.datetime(2020, 10, 31, 20)  # the clocks go back, and a month ends
+BORDERS = [FIRST, dt.datetime(2021, 3, 14, 1, 30), dt.datetime(2020, 2, 28, 23)]
+
+
+class Interpreted:
+    """The kernel's function as Python runs it: for many small examples."""
+
+    def __init__(self) -> None:
+        self.read = partial(kernel.read, self._scan)
+
+    @staticmethod
+    def _scan(data, *rest):
+        return kernel._scan(data.tobytes(), *rest)  # whose items are whole numbers without bounds
+
+
+@pytest.fixture(scope="module")
+def compiled(tmp_path_factory):
+    return kernel.Kernel(str(tmp_path_factory.mktemp("compiled")))
+
+
+def parsed(dialect, data, way, lines=7):
+    """All that a parser makes of whole lines, or how it rejects them."""
+    reading = Settings(instruments=("*",)).reading(SOURCES[dialect], accepted=False)
+    folds = {}
+    parser = Parser(reading, "ES_03-20.txt", folds, way)
+    try:
+        if reading.header:
+            parser.header(HEADERS[dialect])
+        found = [parser.feed(part, lines) for part in (data, data)]  # twice: the folds go on
+    except RejectedError as error:
+        return str(error)
+    return [
+        (
+            {
+                name: [column.tolist() for column in (*bars, numbers)]
+                for name, (bars, numbers) in sorted(rows.bars.items())
+                if bars.size
+            },
+            rows.bad,
+            rows.total,
+        )
+        for rows in found
+    ], {name: (fold.last, fold.second) for name, fold in folds.items()}
+
+
+HEADERS = {
+    "A": b"Date,Time,Open,High,Low,Close,Volume,Instrument",
+    "D": b"timestamp_utc,open,high,low,close,volume",
+}
+PRICES = st.one_of(
+    st.integers(-5000, 500_000).map(lambda n: f"{n / 100:.2f}"),
+    st.integers(0, 10**16).map(str),
+    st.decimals(-1000, 1000, places=7).map(str),
+    st.sampled_from([".5", "5.", "-0.0", "1e3", "", "nan", "+1", "1.2.3", "007", "-", " 5"]),
+)
+USUAL = st.integers(100, 999).map(lambda n: f"{n}.25")
+
+
+@st.composite
+def lines(draw, dialect):
+    """A line of the dialect: mostly usual, sometimes odd in one of its fields."""
+    at = draw(st.sampled_from(BORDERS)) + dt.timedelta(minutes=draw(st.integers(0, 600)))
+    odd = draw(st.integers(0, 6)) == 0
+    price = draw(PRICES if odd else USUAL)
+    numbers = [price] * 4 if not odd else [draw(USUAL), draw(USUAL), draw(PRICES), draw(USUAL)]
+    if not odd:
+        numbers[1] = f"{float(price) + 1}"
+    volume = draw(st.sampled_from(["5", "106.0", "0"]) if not odd else PRICES)
+    stamp = {
+        "A": f"{at:%Y-%m-%d,%H:%M:%S}",
+        "C": f"{at:%Y%m%d %H%M%S}",
+        "D": f"{at:%Y-%m-%dT%H:%M:%SZ}",
+    }
+    fields = [stamp[dialect], *numbers, volume]
+    if dialect == "A":
+        fields.append(draw(st.sampled_from(["ES", "ES", "ES", "NQ", '"GC"', " CL"])))
+    return (";" if dialect == "C" else ",").join(fields)
+
+
+@st.composite
+def chunks(draw):
+    dialect = draw(st.sampled_from(sorted(SOURCES)))
+    rows = draw(st.lists(lines(dialect), min_size=1, max_size=12))
+    end = draw(st.sampled_from(["\n", "\r\n"]))
+    data = bytearray(end.join(rows).encode() + draw(st.sampled_from([b"", end.encode()])))
+    for _ in range(draw(st.sampled_from([0, 0, 0, 1, 2]))):
+        data[draw(st.integers(0, len(data) - 1))] = draw(st.integers(0, 255))
+    return dialect, bytes(data)
+
+
+@settings(max_examples=700, deadline=None, derandomize=True)
+@given(chunk=chunks())
+def test_both_ways_say_the_same_of_any_bytes(chunk):
+    dialect, data = chunk
+    assert parsed(dialect, data, Interpreted()) == parsed(dialect, data, None)
+
+
+@settings(max_examples=200, deadline=None, derandomize=True)
+@given(chunk=chunks())
+def test_compiled_it_says_the_same(compiled, chunk):
+    dialect, data = chunk
+    assert parsed(dialect, data, compiled) == parsed(dialect, data, None)
+
+
+@pytest.mark.parametrize("dialect", sorted(SOURCES))
+def test_regular_rows_really_go_the_quick_way(compiled, dialect):
+    """Or the two tests above would compare one way with itself."""
+    rows = {
+        "A": "2020-01-06,09:30:00,1.25,2.00,1.00,1.50,106.0,ES\r\n\r\n",
+        "C": "20200106 093000;1.25;2;1;1.5;106\n",
+        "D": "2020-01-06T09:30:00Z,1.25,2,1,1.5,106\n",
+    }
+    reading = Settings(instruments=("*",)).reading(SOURCES[dialect], accepted=False)
+    parser = Parser(reading, "ES_1m.txt", {}, compiled)
+    if reading.header:
+        parser.header(HEADERS[dialect])
+    rows = parser._regular(rows[dialect].encode() * 3, 1)
+    assert rows.total == 3
+    (bars, numbers), *_ = rows.bars.values()
+    assert np.unique(bars.open).tolist() == [1.25]
+    assert numbers.tolist() == ([1, 3, 5] if dialect == "A" else [1, 2, 3])
+
+
+def test_folder_that_cannot_be_written_is_no_hindrance(tmp_path, monkeypatch):
+    monkeypatch.delenv("NUMBA_CACHE_DIR", raising=False)
+    (tmp_path / "file").write_text("")
+    found = kernel.Kernel(str(tmp_path / "file" / "cache"))
+    data = b"2020-01-06T09:30:00Z,1.25,2,1,1.5,106\n"
+    reading = Settings().reading(SOURCES["D"], accepted=True)
+    parser = Parser(reading, "ES_1m.csv", {}, found)
+    parser.header(HEADERS["D"])
+    assert parser._regular(data, 1).total == 1
