@@ -40,7 +40,7 @@ distributions carry the same one.
 
 
 def commands() -> Iterator[tuple[click.Context, click.Command]]:
-    """pipekit's own commands in the order of its help, each group before its members."""
+    """The commands of this repository in the order of its help, each group before its members."""
     top = click.Context(cli, info_name="pipekit", terminal_width=WIDTH, **cli.context_settings)
     yield top, cli
     yield from _below(top, cli)
@@ -59,7 +59,8 @@ def _below(context: click.Context, group: click.Group) -> Iterator[tuple[click.C
 
 
 def _is_ours(command: click.Command) -> bool:
-    return getattr(command.callback, "__module__", "").startswith("pipekit.cli")
+    """Also a command of a plugin that belongs to this repository."""
+    return getattr(command.callback, "__module__", "").startswith(("pipekit.", "pipekit_"))
 
 
 def commands_page() -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from pipekit.worker import hasher, report, request
@@ -22,7 +22,8 @@ OTHERS = {"Open": "open", "NoTrade": "no_trade"}
 # Sums of points and dollars are rounded here: prices have at most three decimals, and what comes
 # behind the sixth is the noise of binary fractions.
 DECIMALS = 6
-_COLUMNS = [*GROUPS, "date", "session", "instrument", "result", "profit", "profit_usd"]
+_ORDER = ["date", "session", "slot", "instrument"]  # in which trades are cumulated
+COLUMNS = [*GROUPS, "date", "session", "instrument", "result", "profit", "profit_usd"]
 
 
 class SummaryError(Exception):
@@ -92,10 +93,10 @@ def _current(table: str, text: str, wanted: str) -> dict[str, str] | None:
 
 
 def _write(table: str, text: str, months: Sources) -> dict[str, str]:
-    frame = summarise(_frame(months.data)) if months.data else _nothing()
-    data = _parquet(frame)
+    frame = summarise(_frame(months.data)) if months.data else nothing()
+    data = parquet(frame)
     fingerprint = hasher(data).hexdigest()
-    stated = {"months": months.digest, "table": fingerprint, "rows": _records(frame)}
+    stated = {"months": months.digest, "table": fingerprint, "rows": records(frame)}
     content = (json.dumps(stated, indent=1, ensure_ascii=False) + "\n").encode()
     publish(table, data)
     publish(text, content)
@@ -112,13 +113,13 @@ def _frame(months: Mapping[str, bytes]) -> Any:
     for path, data in months.items():
         try:
             file = pq.ParquetFile(pa.BufferReader(data))
-            tables.append(file.read(columns=_COLUMNS, use_threads=False).select(_COLUMNS))
+            tables.append(file.read(columns=COLUMNS, use_threads=False).select(COLUMNS))
         except (pa.ArrowException, OSError, KeyError, ValueError) as error:
             raise _unusable(path, error) from error
     return pa.concat_tables(tables).to_pandas()
 
 
-def _nothing() -> Any:
+def nothing() -> Any:
     """The summary before the first merged month: the same columns, no line."""
     import pandas as pd
     import pyarrow as pa
@@ -126,8 +127,8 @@ def _nothing() -> Any:
     return pd.DataFrame({name: [] for name in _schema(pa).names})
 
 
-def summarise(rows: Any) -> Any:
-    """One line per variant, stream and slot, sorted by them.
+def summarise(rows: Any, by: Sequence[str] = GROUPS) -> Any:
+    """One line per variant, stream and slot (or per group of the columns `by`), sorted by them.
 
     `rows`: a data frame of merged rows. Open trades and days without a trade are counted, and left
     out of everything else. `win_rate` is Win / (Win + BE + Loss + Time), `average` the points a
@@ -136,12 +137,13 @@ def summarise(rows: Any) -> Any:
     """
     import pandas as pd
 
-    rows = rows.sort_values([*GROUPS, "date", "session", "instrument"], kind="stable")
-    grouped = rows.groupby(GROUPS, sort=True)
-    counts = pd.crosstab([rows[name] for name in GROUPS], rows["result"])
+    by = list(by)
+    rows = rows.sort_values(list(dict.fromkeys([*by, *_ORDER])), kind="stable")
+    grouped = rows.groupby(by, sort=True)
+    counts = pd.crosstab([rows[name] for name in by], rows["result"])
     counts = counts.reindex(columns=[*CLOSED, *OTHERS], fill_value=0).astype("int64")
     counts = counts.rename(columns=CLOSED | OTHERS)
-    trades = rows[rows["result"].isin(list(CLOSED))].groupby(GROUPS, sort=True)
+    trades = rows[rows["result"].isin(list(CLOSED))].groupby(by, sort=True)
     frame = pd.DataFrame(index=grouped.size().index)
     frame["trades"] = counts[list(CLOSED.values())].sum(axis=1)
     frame[counts.columns] = counts
@@ -168,12 +170,14 @@ def drawdown(points: Any) -> float:
     return round(float((highest - standing).max(initial=0.0)), DECIMALS)
 
 
-def _records(frame: Any) -> list[dict[str, Any]]:
+def records(frame: Any) -> list[dict[str, Any]]:
+    """The lines of a summary as JSON values."""
     records = frame.to_dict("records")
     return [{k: None if v != v else v for k, v in row.items()} for row in records]  # noqa: PLR0124  # a NaN
 
 
-def _parquet(frame: Any) -> Any:
+def parquet(frame: Any) -> Any:
+    """A summary as a Parquet file in a buffer."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 

@@ -126,8 +126,8 @@ def _read_schema(zone: str) -> Any:
     return pa.schema([(name, times.get(name) or INNER.field(name).type) for name in COLUMNS])
 
 
-def encode(table: Any, zone: str) -> Any:
-    """A month's file as a buffer: the same bytes for the same rows and zone, always."""
+def outer(table: Any, zone: str) -> Any:
+    """An INNER table as the rows are published: plain texts, times shown in this zone."""
     schema = outer_schema(zone)
     arrays = []
     for name in COLUMNS:
@@ -137,11 +137,21 @@ def encode(table: Any, zone: str) -> Any:
         elif name in TIMES:
             array = array.view(schema.field(name).type)
         arrays.append(array)
+    return pa.Table.from_arrays(arrays, schema=schema)
+
+
+def encode(table: Any, zone: str) -> Any:
+    """A month's file as a buffer: the same bytes for the same rows and zone, always."""
+    return parquet(outer(table, zone))
+
+
+def parquet(table: Any) -> Any:
+    """A table of published rows as a Parquet file in a buffer."""
     sink = pa.BufferOutputStream()
     with pq.ParquetWriter(
-        sink, schema, compression="zstd", compression_level=1, use_dictionary=list(TEXTS)
+        sink, table.schema, compression="zstd", compression_level=1, use_dictionary=list(TEXTS)
     ) as writer:
-        writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
+        writer.write_table(table)
     return sink.getvalue()
 
 

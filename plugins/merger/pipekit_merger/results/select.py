@@ -1,0 +1,132 @@
+"""Reads the merged rows that a question is about; months outside of it are not opened.
+
+It works while a run writes: a month's file is whole at any moment, the old one or the new.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import attrs
+
+from pipekit_merger.months import present
+from pipekit_merger.scope import Group
+
+_COLUMNS = {"instruments": "instrument", "streams": "stream", "slots": "slot"}
+_COLUMNS["variants"] = "variant"
+
+
+@attrs.frozen
+class Question:
+    """Which rows are wanted; an empty tuple or None: any."""
+
+    first: dt.date | None = None
+    last: dt.date | None = None
+    instruments: tuple[str, ...] = ()
+    streams: tuple[str, ...] = ()
+    slots: tuple[str, ...] = ()
+    variants: tuple[str, ...] = ()
+
+    def wants(self, group: Group) -> bool:
+        """Whether a month's file may hold such rows."""
+        when = divmod(group.month, 12)
+        early = self.first is not None and when < (self.first.year, self.first.month - 1)
+        late = self.last is not None and when > (self.last.year, self.last.month - 1)
+        named = not self.streams or group.stream in self.streams
+        fits = not self.instruments or group.stream.startswith(self.instruments)
+        return named and fits and not early and not late
+
+    def words(self) -> list[str]:
+        """What it asks for, a phrase each, for people."""
+        said = []
+        if self.first or self.last:
+            said.append(f"{self.first or 'the beginning'} to {self.last or 'the end'}")
+        for field, column in _COLUMNS.items():
+            values = getattr(self, field)
+            if values:
+                said.append(f"{column} {', '.join(values)}")
+        return said
+
+
+class Unreadable(NamedTuple):
+    """A month whose file cannot be used: its path from the project's root, and why."""
+
+    path: str
+    reason: str
+
+
+@attrs.frozen(eq=False)
+class Answer:
+    """The rows found: an INNER table in the order of its key, the zone of its times.
+
+    `months`: how many files there are at all; `streams`: of these, by name. `unreadable`: those of
+    the question that could not be used. `absent`: column → (asked for and in no row, those there).
+    """
+
+    table: Any
+    zone: str
+    months: int
+    streams: tuple[str, ...]
+    unreadable: tuple[Unreadable, ...]
+    absent: dict[str, tuple[list[str], list[str]]]
+
+
+def ask(root: Path, merged: str, question: Question) -> Answer:
+    """The rows of the project's merged months that a question is about."""
+    from pipekit_merger.table import joined
+
+    groups = list(present(f"{root}/{merged}"))
+    tables, unreadable, zone = [], [], "UTC"
+    for group in filter(question.wants, groups):
+        path = f"{merged}/{group.path}"
+        try:
+            table, zone = _read(root / path)
+        except OSError as error:
+            unreadable.append(Unreadable(path, error.strerror or str(error)))
+        except ValueError as error:
+            unreadable.append(Unreadable(path, str(error)))
+        else:
+            tables.append(table)
+    table, absent = _filtered(joined(tables), question)
+    streams = sorted({group.stream for group in groups})
+    return Answer(table, zone, len(groups), tuple(streams), tuple(unreadable), absent)
+
+
+def _read(path: Path) -> tuple[Any, str]:
+    from pipekit_merger.table import decode
+
+    table, zone, _ = decode(path.read_bytes())
+    return table, zone
+
+
+def _filtered(table: Any, question: Question) -> tuple[Any, dict[str, tuple[list[str], list[str]]]]:
+    """The wanted rows of a joined table in order, and what was asked for in vain."""
+    import numpy as np
+
+    from pipekit_merger.table import rows_of, sort_key, take
+
+    rows = rows_of(table)
+    wanted = np.ones(table.num_rows, np.bool_)
+    if question.first:
+        wanted &= rows["date"] >= _day(question.first)
+    if question.last:
+        wanted &= rows["date"] <= _day(question.last)
+    absent = {}
+    for field, column in _COLUMNS.items():
+        asked: Iterable[str] = getattr(question, field)
+        if asked:
+            there = rows.words[column]
+            ranks = [there.index(word) for word in asked if word in there]
+            missing = [word for word in asked if word not in there]
+            wanted &= np.isin(rows[column], ranks)
+            if missing:
+                absent[column] = missing, there
+    at = np.flatnonzero(wanted)
+    return take(table, at[np.argsort(sort_key(rows)[at], kind="stable")]), absent
+
+
+def _day(date: dt.date) -> int:
+    return date.toordinal() - dt.date(1970, 1, 1).toordinal()
