@@ -14,7 +14,7 @@ from pathlib import Path
 import click
 
 import pipekit
-from pipekit.cli import cli
+from pipekit.cli.main import cli
 
 ROOT = Path(__file__).resolve().parents[1]
 FRAGMENTS = ROOT / "changelog.d"

@@ -1,4 +1,4 @@
-"""The command `pipekit`; what needs no click is answered before it is imported."""
+"""The command `pipekit`; what can do without click is done before it is imported."""
 
 from __future__ import annotations
 
@@ -23,7 +23,14 @@ def _main(words: list[str]) -> int:
 
         sys.stdout.write(f"pipekit {pipekit.__version__}\n")
         return 0
-    from pipekit.cli import run_command_line
+    if words and words[-1] == "run":
+        from pipekit.cli.ending import ended
+        from pipekit.cli.running import plain_run, run_plainly
+
+        plain = plain_run(words)
+        if plain is not None:
+            return ended(lambda: run_plainly(plain))
+    from pipekit.cli.main import run_command_line
 
     return run_command_line(words)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import platform
 import sys
 import time
 from datetime import tzinfo
@@ -270,7 +269,7 @@ class PipelineOrchestrator:
         report = evolve(report, warnings=(*self._warnings, *logger.warnings))
         context = {
             "pipekit": pipekit.__version__,
-            "python": platform.python_version(),
+            "python": sys.version.partition(" ")[0],
             "platform": sys.platform,
             "pid": os.getpid(),
             "configuration": self.project.configuration.provenance(),

@@ -1,17 +1,15 @@
-"""What several commands need: the project, its ledger, tables of text, JSON."""
+"""What several commands need: options, the project, its ledger; prints nothing."""
 
 from __future__ import annotations
 
-import json
 import os
-import sys
-import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
+from pipekit.cli.running import Asked, root_of
 from pipekit.errors import UsageError
 
 if TYPE_CHECKING:
@@ -31,21 +29,12 @@ set_option = click.option(
 
 def project_root(ctx: click.Context) -> Path:
     """The project's folder: `--project`, or upwards from here. Raises UsageError."""
-    from pipekit.config import find_project
+    return root_of(ctx.obj["project"])
 
-    given: Path | None = ctx.obj["project"]
-    start = (given or Path.cwd()).resolve()
-    if not start.is_dir():
-        raise UsageError(f"there is no folder {start}: `pipekit init FOLDER` makes one")
-    root = find_project(start)
-    if root is not None and (root == start or not given):
-        return root
-    if root is not None:
-        raise UsageError(f"there is no pipekit.toml in {start}, but in {root}: name that folder")
-    raise UsageError(
-        f"there is no pipekit.toml in {start}{'' if given else ' or above'}: "
-        "`pipekit init` writes one, `pipekit demo` a whole project to look at"
-    )
+
+def asked(ctx: click.Context, sets: Sequence[str] = ()) -> Asked:
+    """What the command line says of the project."""
+    return Asked(ctx.obj["project"], ctx.obj["no_plugins"], sets)
 
 
 def configuration(ctx: click.Context, sets: Sequence[str] = ()) -> Configuration:
@@ -96,72 +85,3 @@ def find_run(history: RunHistory | None, run: str | None) -> PipelineState:
             "`pipekit history --all` lists the runs with their numbers and ids"
         )
     return state
-
-
-def print_json(value: Any) -> None:
-    """One JSON value on stdout."""
-    click.echo(json.dumps(value, indent=1, ensure_ascii=False, default=str))
-
-
-def print_table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Columns of text on stdout, as wide as they need to be; the last one may be wrapped."""
-    cells = [[str(cell) for cell in row] for row in rows]
-    widths = [max(len(row[i]) for row in [list(head), *cells]) for i in range(len(head) - 1)]
-    for index, (*row, last) in enumerate([list(head), *cells]):
-        lead = "".join(f"{cell.ljust(width)}  " for cell, width in zip(row, widths, strict=True))
-        if index == 0:
-            click.secho(f"{lead}{last}", bold=True)
-        else:
-            say(last, lead)
-
-
-def say(text: str, lead: str = "", *, hang: int | None = None, err: bool = False) -> None:
-    """A line; on a terminal it is broken between words, and goes on below its own beginning.
-
-    `lead` stands before it and may be coloured; `hang`: where the further lines begin instead.
-    """
-    width = columns(err=err)
-    if width:
-        from textwrap import wrap
-
-        before = " " * len(click.unstyle(lead))
-        after = before if hang is None else " " * hang
-        lines = wrap(
-            text,
-            width,
-            initial_indent=before,
-            subsequent_indent=after,
-            break_long_words=False,  # a path stays in one piece, to be copied
-            break_on_hyphens=False,
-        )
-        text = "\n".join(lines)[len(before) :]
-    click.echo(f"{lead}{text}".rstrip(), err=err)
-
-
-def columns(*, err: bool = False) -> int | None:
-    """How wide the terminal is; None where the output goes elsewhere and lines stay whole."""
-    import shutil
-
-    stream = sys.stderr if err else sys.stdout
-    return shutil.get_terminal_size().columns if stream.isatty() else None
-
-
-def when(moment: float | None) -> str:
-    """A moment in local time, to the second."""
-    return "-" if moment is None else time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(moment))
-
-
-COLOURS = {
-    "success": "green",
-    "idle": "green",
-    "skipped": "bright_black",
-    "partial": "yellow",
-    "failure": "red",
-    "blocked": "magenta",
-    "cancelled": "magenta",
-}
-
-
-def coloured(status: object, width: int = 0) -> str:
-    """A status in its colour (click drops colours where they are not wanted)."""
-    return click.style(str(status).ljust(width), fg=COLOURS.get(str(status)))

@@ -6,8 +6,9 @@ from typing import Any
 
 import click
 
-from pipekit.cli.common import configuration, json_option, print_json, set_option
+from pipekit.cli.common import configuration, json_option, set_option
 from pipekit.cli.help import Command, Group
+from pipekit.cli.talk import print_json
 from pipekit.config import Configuration
 from pipekit.errors import (
     EXIT_ERROR,

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pipekit.cli.common import print_table, say
 from pipekit.cli.help import OF_RUNS, Command
 from pipekit.cli.init import FILE_NAME, write_config
-from pipekit.cli.run import print_summary, run_options, run_project
+from pipekit.cli.running import Asked, print_summary, run_project
+from pipekit.cli.talk import print_table, say
 from pipekit.errors import EXIT_FAILURE, EXIT_SUCCESS, EXIT_USAGE, UsageError
 
 if TYPE_CHECKING:
@@ -48,9 +48,7 @@ def command(ctx: click.Context, folder: Path) -> int:
     """
     fresh = not _is_demo(folder)
     sample = _write(folder) if fresh else None
-    ctx.obj["project"] = folder.resolve()
-    nothing = {"first": None, "last": None, "dates": None, "force": False, "rebuild": False}
-    report = run_project(ctx, (), run_options(only=(), **nothing))  # type: ignore[arg-type]  # as click gives them
+    report = run_project(Asked(folder.resolve(), ctx.obj["no_plugins"]))
     print_summary(report, folder)
     if report.status == "cancelled":
         return report.exit_code

@@ -6,17 +6,9 @@ from typing import Any
 
 import click
 
-from pipekit.cli.common import (
-    NO_RUN,
-    columns,
-    json_option,
-    open_history,
-    outline,
-    print_json,
-    print_table,
-    when,
-)
+from pipekit.cli.common import NO_RUN, json_option, open_history, outline
 from pipekit.cli.help import Command
+from pipekit.cli.talk import columns, print_json, print_table, when
 from pipekit.model.state import Paths, PipelineState, PipelineStatus
 
 _WIDE = 120  # columns from which on the id has room beside the stages

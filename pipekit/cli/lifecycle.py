@@ -6,8 +6,9 @@ import time
 
 import click
 
-from pipekit.cli.common import json_option, open_project, print_json, say
+from pipekit.cli.common import json_option, open_project
 from pipekit.cli.help import Command, Group
+from pipekit.cli.talk import print_json, say
 
 
 @click.group(

@@ -7,9 +7,11 @@ from typing import Any
 
 import click
 
-from pipekit.cli.common import coloured, json_option, print_json, say, set_option
+from pipekit.cli.common import asked, json_option, set_option
 from pipekit.cli.help import Command
-from pipekit.cli.run import open_selected, run_options, selection_options
+from pipekit.cli.run import selection_options
+from pipekit.cli.running import open_selected, run_options
+from pipekit.cli.talk import coloured, print_json, say, styled
 from pipekit.errors import EXIT_ERROR, EXIT_FAILURE
 from pipekit.model.stage import StagePlan, StageResult
 
@@ -42,7 +44,7 @@ def command(
     from pipekit.orchestrator import PipelineOrchestrator
 
     options = run_options(**selection)
-    orchestrator = PipelineOrchestrator(open_selected(ctx, sets, options), options)
+    orchestrator = PipelineOrchestrator(open_selected(asked(ctx, sets), options), options)
     results = orchestrator.plan()
     for broken in orchestrator.project.plugins.broken:
         click.echo(f"warning: {broken}", err=True)
@@ -63,7 +65,7 @@ def _verb(result: StageResult) -> str:
 
 
 def _print(result: StageResult, verbose: bool) -> None:
-    word = click.style("run".ljust(10), fg="cyan") if result.plan else coloured(result.status, 10)
+    word = styled("run".ljust(10), fg="cyan") if result.plan else coloured(result.status, 10)
     say(f"{result.stage}: {result.error or result.reason}", f"{word} ")
     if result.plan is None:
         return

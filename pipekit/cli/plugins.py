@@ -6,8 +6,9 @@ from typing import Any
 
 import click
 
-from pipekit.cli.common import json_option, print_json, print_table
+from pipekit.cli.common import json_option
 from pipekit.cli.help import Command, Group
+from pipekit.cli.talk import print_json, print_table
 from pipekit.plugins import Plugins
 
 

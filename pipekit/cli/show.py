@@ -6,16 +6,9 @@ from typing import Any
 
 import click
 
-from pipekit.cli.common import (
-    coloured,
-    find_run,
-    json_option,
-    open_history,
-    outline,
-    print_json,
-    say,
-)
+from pipekit.cli.common import find_run, json_option, open_history, outline
 from pipekit.cli.help import A_RUN, Command
+from pipekit.cli.talk import coloured, print_json, say
 
 _FILES_SHOWN = 3  # of each kind and task, unless all are asked for
 

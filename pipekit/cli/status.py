@@ -7,17 +7,9 @@ from typing import Any
 
 import click
 
-from pipekit.cli.common import (
-    NO_RUN,
-    coloured,
-    json_option,
-    open_history,
-    outline,
-    print_json,
-    say,
-    when,
-)
+from pipekit.cli.common import NO_RUN, json_option, open_history, outline
 from pipekit.cli.help import Command
+from pipekit.cli.talk import coloured, print_json, say, when
 from pipekit.model.state import PipelineState, Rejection
 
 

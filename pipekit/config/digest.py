@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from enum import Enum
 from typing import Any
 
 import attrs
+
+from pipekit.worker import hasher
 
 
 def output_digest(settings: object, *more: str) -> str:
@@ -19,7 +20,7 @@ def output_digest(settings: object, *more: str) -> str:
     values.
     """
     text = json.dumps([_counted(settings), *more], sort_keys=True, ensure_ascii=True)
-    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+    return str(hasher(text.encode()).hexdigest())
 
 
 def _counted(value: Any) -> Any:

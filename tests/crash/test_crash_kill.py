@@ -139,7 +139,7 @@ def test_runs_killed_at_random_instants_are_closed_and_all_work_is_done_once_mor
 
 KILLED = """
 import os, signal, sys
-from pipekit.cli import run_command_line
+from pipekit.cli.main import run_command_line
 
 def die(*_args, **_more):
     os.kill(os.getpid(), signal.SIGKILL)

@@ -11,8 +11,8 @@ import click
 import pytest
 
 from pipekit import errors
-from pipekit.cli import _COMMANDS, cli
 from pipekit.cli.help import Command, Group
+from pipekit.cli.main import _COMMANDS, cli
 
 ROOT = Path(__file__).resolve().parents[3]
 OF_ALL = {errors.EXIT_SUCCESS, errors.EXIT_ERROR, errors.EXIT_USAGE, errors.EXIT_INTERRUPTED}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -61,6 +62,7 @@ def imported(project: Path, *words: str) -> set[str]:
     """The modules that a command has imported when it ends; those of a bare start left out."""
     target = project / "modules.txt"
     environment = {**os.environ, "PYTHONPATH": str(project / "site"), "NO_COLOR": "1"}
+    environment["PIPEKIT_DISABLE_PLUGINS"] = "pipekit-analyzer,pipekit-merger,pipekit-translator"
     started = [sys.executable, "-c", _START, str(target), *words]
     done = subprocess.run(
         started, cwd=project, env=environment, capture_output=True, text=True, check=False
@@ -101,8 +103,44 @@ def test_looking_imports_no_plugin_machinery(project: Path, words: tuple[str, ..
     assert not found & {"pipekit_tiny", *FOR_RUNS, *NEVER}
 
 
+UNWATCHED = {"click", "hashlib", "shutil", "textwrap", "uuid"}
+"""What a run needs on a terminal alone, or not at all: 20 ms."""
+
+
 def test_run_imports_nothing_heavy(project: Path) -> None:
     """A plain run imports none of what is only needed on a terminal, on failure or elsewhere."""
-    found = imported(project, "run")
-    assert "pipekit_tiny" in found
-    assert not found & NEVER
+    for words in (("run",), ("-C", str(project), "run")):
+        found = imported(project, *words)
+        assert "pipekit_tiny" in found
+        assert sorted(found & (NEVER | UNWATCHED)) == []
+
+
+def test_an_unwatched_run_says_what_click_would_say(project: Path) -> None:
+    """The way without click differs in nothing but its time: output, streams, exit codes."""
+    for plain, with_click in (
+        (("run",), ("run", "--set", "pipeline.workers=1")),
+        (("-C", str(project), "run"), ("-C", str(project), "run", "--until", "tiny")),
+        (("-C", str(project / "site"), "run"), ("-C", str(project / "site"), "run", "--force")),
+        (("--no-plugins", "run"), ("--no-plugins", "run", "--force")),
+    ):
+        one, other = said(project, *plain), said(project, *with_click)
+        assert one == other
+    assert said(project, "-C", "nowhere", "run")[0] == 64
+    assert said(project, "-C", "pipekit.toml", "run")[0] == 64
+
+
+def said(project: Path, *words: str) -> tuple[int, str, str]:
+    """Exit code, stdout and stderr of a command, without what differs from run to run."""
+    done = subprocess.run(
+        [sys.executable, "-m", "pipekit", *words],
+        cwd=project,
+        env={**os.environ, "PYTHONPATH": str(project / "site")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    texts = [
+        re.sub(r"run \d+(?: \([^)]*\))?|[0-9a-f-]{36}|\d+[_:.]\d+\S*", "#", text)
+        for text in (done.stdout, done.stderr)
+    ]
+    return done.returncode, *texts

@@ -239,7 +239,7 @@ def test_generated_pages_are_fresh():
 
 
 def test_every_command_has_its_section(docs):
-    from pipekit.cli import cli
+    from pipekit.cli.main import cli
 
     headings = docs("reference/commands.md").headings(2)
     help = subprocess.run(

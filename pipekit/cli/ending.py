@@ -1,0 +1,46 @@
+"""How a command ends: every error becomes a sentence on stderr and an exit code; knows no command.
+
+Imports no click, since a run that nobody watches does without it.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+
+from pipekit.cli.talk import say
+from pipekit.errors import EXIT_ERROR, EXIT_INTERRUPTED, PipekitError
+
+
+def ended(action: Callable[[], int]) -> int:
+    """The exit code of `action`; what it raises is told on stderr."""
+    _never_fail_to_print()
+    try:
+        return action()
+    except PipekitError as error:
+        for line in str(error).splitlines():
+            say(f"pipekit: {line}", hang=2, err=True)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:  # the reader of our output went away
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        say(f"pipekit: {error}", err=True)
+        return EXIT_ERROR
+    except Exception:  # the last boundary: exit code 1 would say "partial"
+        import traceback
+
+        traceback.print_exc()
+        say("pipekit: this is an error in pipekit itself; nothing was hidden", err=True)
+        return EXIT_ERROR
+
+
+def _never_fail_to_print() -> None:
+    """A console that cannot show a character shows a replacement instead of a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="replace")

@@ -1,0 +1,127 @@
+"""The command line: which commands there are, each in a module of its own; knows what none does."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from pathlib import Path
+from typing import Any
+
+import click
+
+from pipekit import __version__
+from pipekit.cli.ending import ended
+from pipekit.errors import EXIT_ERROR, EXIT_INTERRUPTED, EXIT_USAGE, PipekitError
+
+# name -> (module below pipekit.cli, what `--help` says of it): nothing is imported for the list
+_COMMANDS = {
+    "init": ("init", "Write a pipekit.toml to start from."),
+    "demo": ("demo", "Write a project with sample data, run it, show the results."),
+    "run": ("run", "Run what has work to do."),
+    "plan": ("plan", "Say what a run would do now, and why."),
+    "status": ("status", "Say how things stand: the last run, what failed, what was rejected."),
+    "history": ("history", "List the latest runs."),
+    "show": ("show", "Show one run: its stages, tasks and files."),
+    "events": ("events", "Print the events of a run."),
+    "logs": ("logs", "Print what a stage's programs wrote in a run."),
+    "plugins": ("plugins", "Show the installed plugins."),
+    "config": ("config", "Show, check and explain the configuration."),
+    "lifecycle": ("lifecycle", "Show which files may go, and why others may not."),
+}
+
+
+class _Commands(click.Group):
+    """Loads a command's module when that command is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # click's signature
+        return [*_COMMANDS, *(name for name in _plugin_commands() if name not in _COMMANDS)]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002  # click's signature
+        if cmd_name in _COMMANDS:
+            module = importlib.import_module(f"pipekit.cli.{_COMMANDS[cmd_name][0]}")
+            command: click.Command = module.command
+            return command
+        return _load_plugin_command(cmd_name)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            import difflib
+
+            close = difflib.get_close_matches(args[0], self.list_commands(ctx), n=1)
+            if not close:
+                raise
+            message = f"{error.message} Did you mean '{close[0]}'?"
+            raise click.UsageError(message, ctx=error.ctx) from error
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  # click's signature
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in _COMMANDS.items()])
+        points = {n: p for n, p in _plugin_commands().items() if n not in _COMMANDS}
+        if points:
+            with formatter.section("Commands of plugins"):
+                formatter.write_dl([(n, f"from {p.distribution}") for n, p in points.items()])
+
+
+def _plugin_commands() -> dict[str, Any]:
+    from pipekit.entrypoints import COMMANDS_GROUP, entry_points
+
+    return {point.name: point for point in entry_points(COMMANDS_GROUP)}
+
+
+def _load_plugin_command(name: str) -> click.Command | None:
+    point = _plugin_commands().get(name)
+    if point is None:
+        return None
+    try:
+        command = point.load()
+    except (Exception, SystemExit) as error:  # the isolation boundary of plugin loading
+        raise PipekitError(f"the command {name!r} of {point} is broken: {error}") from error
+    if not isinstance(command, click.Command):
+        raise PipekitError(f"the command {name!r} of {point} is not a click command")
+    return command
+
+
+@click.group(
+    cls=_Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="`pipekit COMMAND --help` tells a command's arguments, its exit codes and an example.",
+)
+@click.version_option(__version__, message="%(prog)s %(version)s")
+@click.option(
+    "-C",
+    "--project",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="The project's folder (default: found upwards from here).",
+)
+@click.option("--no-plugins", is_flag=True, help="Load no plugins but the built-in ones.")
+@click.pass_context
+def cli(ctx: click.Context, project: Path | None, no_plugins: bool) -> None:
+    """A pipeline for one machine: installable stages, supervised processes, and no lost file."""
+    ctx.obj = {"project": project, "no_plugins": no_plugins}
+    if os.environ.get("NO_COLOR"):
+        ctx.color = False
+
+
+def run_command_line(words: list[str]) -> int:
+    """Run one command; every error becomes a sentence on stderr and an exit code."""
+    return ended(lambda: _invoked(words))
+
+
+def _invoked(words: list[str]) -> int:
+    try:
+        result = cli.main(args=words, prog_name="pipekit", standalone_mode=False)
+        return result if isinstance(result, int) else 0
+    except click.exceptions.Exit as ending:
+        return ending.exit_code
+    except click.UsageError as error:
+        error.show()
+        return EXIT_USAGE
+    except click.ClickException as error:
+        error.show()
+        return EXIT_ERROR
+    except click.Abort:
+        return EXIT_INTERRUPTED
