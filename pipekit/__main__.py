@@ -2,10 +2,36 @@
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import gc
+import os
 import sys
 
 _GARBAGE = 50_000  # new objects between two looks for garbage: a start makes 28,000 that stay
+
+
+def entry() -> None:
+    """The script `pipekit`: `main`, and an end that does not take the interpreter apart first.
+
+    That would free object by object what goes with the process anyway: 4 ms. It is only left out
+    where no thread is left that Python would wait for.
+    """
+    code = main()
+    if "threading" in sys.modules and _is_waited_for():
+        sys.exit(code)
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError, AttributeError):  # closed, full, or none
+            stream.flush()
+    os._exit(code)
+
+
+def _is_waited_for() -> bool:
+    import threading
+
+    main_thread = threading.main_thread()
+    return any(not t.daemon for t in threading.enumerate() if t is not main_thread)
 
 
 def main() -> int:
@@ -36,4 +62,4 @@ def _main(words: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    entry()

@@ -52,7 +52,8 @@ class TaskExecutor:
     """Runs tasks at most `workers` cores' worth at a time.
 
     `emit(event, msg, **data)` gets the stage's events, in the calling thread alone. `hold_fds`:
-    descriptors that live as long as the processes of the tasks do (the run's lock).
+    descriptors that live as long as the processes of the tasks do (the run's lock). `meanwhile` is
+    called once, in the calling thread, when a first task runs: the time is free then.
     """
 
     def __init__(
@@ -62,16 +63,22 @@ class TaskExecutor:
         workers: int,
         cancel: Cancel,
         hold_fds: tuple[int, ...] = (),
+        meanwhile: Callable[[], object] | None = None,
     ) -> None:
         self._files = files
         self._workers = max(workers, 1)
         self._cancel = cancel
         self._hold_fds = hold_fds
         self._warm = ProcessSupervisor()
+        self._meanwhile = meanwhile
 
     def warm(self) -> None:
         """Start now, beside the first plans, what the first task would have to wait for."""
         self._warm.warm()
+
+    def cool(self) -> None:
+        """No more tasks will come: what `warm` started may end beside all that is left to do."""
+        self._warm.cool()
 
     def run(self, tasks: Sequence[Task], orders: StageOrders, emit: Emit) -> tuple[TaskResult, ...]:
         """Run the tasks of one stage; returns their results in the order of the plan."""
@@ -91,6 +98,9 @@ class TaskExecutor:
                 running.append(job)
                 job.start()
             _settle(waiting, results, self._cancel.is_set(), emit)
+            if running and self._meanwhile is not None:
+                self._meanwhile()
+                self._meanwhile = None
             try:
                 done = ended.get(timeout=POLL_SECONDS) if running else None
             except queue.Empty:

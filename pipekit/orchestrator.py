@@ -6,7 +6,8 @@ import os
 import sys
 import time
 from datetime import tzinfo
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from attrs import evolve
 
@@ -16,7 +17,6 @@ from pipekit.errors import EXIT_INTERRUPTED, StorageError
 from pipekit.events import EventLogger
 from pipekit.execution import StageOrders, TaskExecutor
 from pipekit.judgement import judge_stage, last_lines
-from pipekit.lifecycle import DataLifecycleManager, Decision, LedgerLifecycleView
 from pipekit.model.event import SinkContext
 from pipekit.model.ids import new_run_id
 from pipekit.model.policy import ActionKind
@@ -32,6 +32,9 @@ from pipekit.storage.journal import Journal
 from pipekit.storage.ledger import Ledger
 from pipekit.storage.lock import RunLock
 from pipekit.storage.runlog import RunLog
+
+if TYPE_CHECKING:
+    from pipekit.lifecycle import Decision
 
 _SWEEP_ALL = 100  # one run in so many looks through all that old runs left
 
@@ -69,6 +72,7 @@ class PipelineOrchestrator:
             executor.warm()
             for stage in stages:
                 self._results[stage.name] = self._stage(stage, ledger, logger, executor)
+            executor.cool()
             decisions = self._lifecycle(ledger, logger)
             report = self._finish(ledger, logger, decisions)
             return self._swept(report, ledger)
@@ -116,7 +120,13 @@ class PipelineOrchestrator:
             workers=self.project.configuration.pipeline.cores,
             cancel=self.cancel,
             hold_fds=(lock.descriptor,),
+            meanwhile=lambda: self._provenance,
         )
+
+    @cached_property
+    def _provenance(self) -> dict[str, Any]:
+        """For the report: made while the first task runs, since nothing waits for it then."""
+        return self.project.configuration.provenance()
 
     def _start(
         self, logger: EventLogger, stages: tuple[Stage, ...], ledger: Ledger, recovered: list[str]
@@ -204,6 +214,8 @@ class PipelineOrchestrator:
     def _lifecycle(self, ledger: Ledger, logger: EventLogger) -> list[Decision]:
         if not self.project.policies:
             return []
+        from pipekit.lifecycle import DataLifecycleManager, LedgerLifecycleView
+
         limits = self.project.configuration.lifecycle
         manager = DataLifecycleManager(
             self.project.files, limits.roots, limits.max_files, limits.max_bytes
@@ -272,7 +284,7 @@ class PipelineOrchestrator:
             "python": sys.version.partition(" ")[0],
             "platform": sys.platform,
             "pid": os.getpid(),
-            "configuration": self.project.configuration.provenance(),
+            "configuration": self._provenance,
             "plugins": self.project.versions(),
             "broken_plugins": [str(broken) for broken in self.project.plugins.broken],
             "lifecycle": [decision.record() for decision in decisions],

@@ -9,8 +9,6 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from attrs import define, field
-
 from pipekit.model.stage import FileRecord, StageStatus, UnitResult, Watch
 
 MAX_REPORT_BYTES = 256 * 1024 * 1024  # a worker that writes more is out of its mind
@@ -18,16 +16,19 @@ _CHUNK = 1024 * 1024
 _FILE_VERBS = frozenset({"consumed", "wrote", "unchanged", "rejected"})
 
 
-@define(eq=False)
 class Facts:
-    """What a task's process has said so far. A unit without a result has not finished."""
+    """What a task's process has said so far. A unit without a result has not finished.
 
-    units: dict[str, UnitResult | None] = field(factory=dict)
-    metrics: dict[str, float] = field(factory=dict)
-    unit_metrics: dict[str, dict[str, float]] = field(factory=dict)
-    files: list[FileRecord] = field(factory=list)
-    warnings: list[str] = field(factory=list)
-    damage: str = ""  # why the report cannot be complete; nothing is consumed then
+    `damage`: why the report cannot be complete; nothing is consumed then.
+    """
+
+    def __init__(self) -> None:
+        self.units: dict[str, UnitResult | None] = {}
+        self.metrics: dict[str, float] = {}
+        self.unit_metrics: dict[str, dict[str, float]] = {}
+        self.files: list[FileRecord] = []
+        self.warnings: list[str] = []
+        self.damage = ""
 
     def add(self, record: Mapping[str, Any]) -> bool:
         """Take in one line of the report; what is not of its form is named, not fatal.

@@ -112,6 +112,12 @@ class Spawner:
             self.close()
             raise SpawnerGoneError from error
 
+    def leave(self) -> None:
+        """Let it end; `close` has less to wait for then."""
+        if self._socket is not None and self._owner[0] == os.getpid():
+            with contextlib.suppress(OSError):
+                self._socket.shutdown(_socket.SHUT_RDWR)
+
     def close(self) -> None:
         """Let it end, and reap it."""
         ours, self._socket = self._socket, None

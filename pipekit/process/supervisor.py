@@ -103,6 +103,12 @@ class ProcessSupervisor:
             with contextlib.suppress(SpawnError):  # the first command will say it
                 self._spawner = spawner.shared()
 
+    def cool(self) -> None:
+        """Let end now, without waiting for it, what `warm` started; a later command starts anew."""
+        leave = getattr(self._spawner, "leave", None)
+        if leave is not None:
+            leave()
+
     def _see_through(
         self,
         command: Command,

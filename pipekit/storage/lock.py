@@ -113,7 +113,14 @@ class RunLock:
         pid = os.getpid()
         holder = Holder(pid=pid, start=process_start(pid), run_id=self._run_id, host=_host())
         try:
-            self._holder_path.write_text(json.dumps(holder._asdict()), "utf-8")
+            # Over what is there, and cut then: to empty a file first makes some disks wait.
+            descriptor = _open(self._holder_path)
+            try:
+                os.ftruncate(
+                    descriptor, os.write(descriptor, json.dumps(holder._asdict()).encode())
+                )
+            finally:
+                os.close(descriptor)
         except OSError as error:
             raise StorageError(f"cannot write {self._holder_path}: {error.strerror}") from error
 

@@ -144,3 +144,20 @@ def said(project: Path, *words: str) -> tuple[int, str, str]:
         for text in (done.stdout, done.stderr)
     ]
     return done.returncode, *texts
+
+
+@pytest.mark.parametrize(
+    "left",
+    [
+        "atexit.register(print, 'the last word')",
+        "threading.Thread(target=lambda: time.sleep(0.3) or print('the last word')).start()",
+    ],
+    ids=["at the exit", "in a thread"],
+)
+def test_the_quick_end_cuts_nothing_off(project: Path, left: str) -> None:
+    """What a plugin leaves to the end of the process still happens, and its output arrives."""
+    plugin = project / "site/pipekit_tiny.py"
+    plugin.write_text(f"import atexit, threading, time\n\n{left}\n{plugin.read_text()}")
+    code, stdout, _ = said(project, "run")
+    assert code == 0
+    assert "the last word" in stdout.splitlines()
