@@ -35,8 +35,21 @@ ROWS = {
     **dict.fromkeys(("entry_price", "exit_price", "peak", "range_high", "range_low"), pa.float64()),
     "profit": pa.float64(),
 }
-WANTED = {"translate": BARS, "ticks": TICKS, "analyse": ROWS, "merge": ROWS}
-SORTED = {"translate": "timestamp", "ticks": "timestamp", "analyse": "date", "merge": "date"}
+RESULTS = {
+    "variant": pa.string(),
+    "session": pa.string(),
+    "stream": pa.string(),
+    **ROWS,
+    **dict.fromkeys(("stop_distance", "target", "range_size", "profit_usd"), pa.float64()),
+    "range_bars": pa.int64(),
+}
+WANTED = {"translate": BARS, "ticks": TICKS, "analyse": ROWS, "merge": RESULTS}
+ORDER = {  # of the rows of each file
+    "translate": ["timestamp"],
+    "ticks": ["timestamp"],
+    "analyse": ["date"],
+    "merge": ["stream", "variant", "date", "session", "slot", "instrument"],
+}
 
 
 def content(work: str, folder: Path) -> pa.Table:
@@ -49,13 +62,22 @@ def content(work: str, folder: Path) -> pa.Table:
         table = parquet.ParquetFile(file).read(columns=list(wanted))
         columns = [_plain(table[name], type) for name, type in wanted.items()]
         tables.append(pa.Table.from_arrays(columns, names=list(wanted)))
-        times = tables[-1][SORTED[work]].cast(pa.int32() if "date" in wanted else pa.int64())
-        times = times.combine_chunks()
-        ordered &= not pc.any(pc.less(times[1:], times[:-1])).as_py()
+        ordered &= in_order(tables[-1], ORDER[work])
     if not ordered:
         print(f"{folder}: not in order")
     found = pa.concat_tables(tables).combine_chunks()
     return found.sort_by([(name, "ascending") for name in ("instrument", *wanted)])
+
+
+def in_order(table: pa.Table, by: list[str]) -> bool:
+    """Whether no row comes before one that should stand above it."""
+    columns = [table[name].combine_chunks() for name in by]
+    if len(by) == 1:
+        (key,) = columns
+        key = key.cast(pa.int32() if key.type == pa.date32() else pa.int64())
+    else:
+        key = pc.binary_join_element_wise(*(c.cast(pa.string()) for c in columns), "/")
+    return not pc.any(pc.less(key[1:], key[:-1])).as_py()
 
 
 def _plain(column: pa.ChunkedArray, type: pa.DataType) -> pa.ChunkedArray:

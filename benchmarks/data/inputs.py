@@ -1,62 +1,21 @@
-"""The input of each piece of work, made once and kept, and the cases that do the work."""
+"""The pieces of work: the input of each and the cases that do it."""
 
 from __future__ import annotations
 
 import os
-import shutil
-import subprocess
-import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import generate
+import merges
 import numpy as np
 from generate import MARKETS
-from venvs import Environment
-from work import Case, command, peer, project, settings, stage
+from place import Place
+from work import Case, command, project, settings, stage
 
 SETTLED = 2.1  # seconds after which a run takes a new file as whole, instead of waiting for it
 EXPORT = "DataExport_{}_20260101_000000_UTC.csv"
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where inputs are kept, how large they are, and the environments of the tools.
-
-    `years` of minutes to translate, `history` years to analyse, `ticks` bytes of ticks, and so many
-    small `files`.
-    """
-
-    folder: Path
-    years: float
-    history: float
-    ticks: int
-    files: int
-    peers: Environment
-    pipekit: Environment
-
-    def made(self, name: str, make: Callable[[Path], object]) -> Path:
-        """A folder that is made once."""
-        folder, begun = self.folder / name, self.folder / f"{name}.begun"
-        if not folder.exists() or begun.exists():
-            print(f"making {name}", file=sys.stderr)
-            shutil.rmtree(folder, ignore_errors=True)
-            folder.mkdir(parents=True)
-            begun.touch()
-            make(folder)
-            begun.unlink()
-        return folder
-
-    def beside(
-        self, work: str, tools: tuple[str, ...], source: Path, script: str = ""
-    ) -> list[Case]:
-        """The peers that do a piece of work on this input."""
-        return [
-            peer(work, tool, source, self.folder / f"{work}-{tool}", self.peers, script or work)
-            for tool in tools
-        ]
 
 
 def translate(at: Place) -> list[Case]:
@@ -78,44 +37,22 @@ def ticks(at: Place) -> list[Case]:
 
 def analyse(at: Place) -> list[Case]:
     """All slots of seven instruments; started cold."""
-    history = _history(at)
-    ours = _analysis("analyse", at, history, [market.name for market in MARKETS])
+    ours = _analysis("analyse", at)
     source = ours.folder / "data/processed"
     return [ours, *at.beside("analyse", ("polars", "duckdb", "numpy"), source)]
 
 
 def analyse_one(at: Place) -> list[Case]:
     """All slots of one instrument, beside a loop over days as well."""
-    ours = _analysis("analyse-one", at, _history(at), ["ES"])
+    ours = _analysis("analyse-one", at, ("ES",))
     source = ours.folder / "data/processed"
     tools = ("polars", "duckdb", "numpy", "pandas")
     return [ours, *at.beside("analyse-one", tools, source, "analyse")]
 
 
-def _analysis(work: str, at: Place, history: Path, names: list[str]) -> Case:
-    folder = project(at.folder / work, settings(), [])
-    shutil.rmtree(folder / "data/processed", ignore_errors=True)
-    for name in names:
-        source = history / "data/processed" / name
-        shutil.copytree(source, folder / "data/processed" / name, copy_function=os.link)
+def _analysis(work: str, at: Place, names: tuple[str, ...] = ()) -> Case:
+    folder = at.with_bars(work, settings(), names)
     return stage(work, "analyzer", folder, "data/analyzer_runs", at.pipekit)
-
-
-def _history(at: Place) -> Path:
-    """A project in which years of minutes have been run through all stages."""
-
-    def make(folder: Path) -> None:
-        exports = at.made("exports", lambda place: generate.minutes(place, at.history))
-        project(folder, settings(), exports.iterdir())
-        _run(at, folder)
-
-    return at.made("history", make)
-
-
-def _run(at: Place, folder: Path) -> None:
-    subprocess.run(
-        [at.pipekit.program("pipekit"), "run"], cwd=folder, check=True, capture_output=True
-    )
 
 
 def day(at: Place) -> list[Case]:
@@ -123,8 +60,7 @@ def day(at: Place) -> list[Case]:
 
     The history is not put back in between: copied files would be other files.
     """
-    history = _history(at)
-    exports = at.made("exports", lambda folder: generate.minutes(folder, at.history))
+    history, exports = at.history_of_all(), at.exports()
     last = {market.name: _last_day(exports / EXPORT.format(market.name)) for market in MARKETS}
 
     def ready() -> None:
@@ -170,7 +106,7 @@ def _many(at: Place, folder: Path) -> None:
         row = f"{date}T15:00:00Z,{price},{price},{price},{price},5\n"
         path.write_text(f"timestamp_utc,open,high,low,close,volume\n{row}")
         os.utime(path, (1_700_000_000, 1_700_000_000))
-    _run(at, folder)
+    at.run(folder)
 
 
 WORKS: dict[str, Callable[[Place], list[Case]]] = {
@@ -180,4 +116,6 @@ WORKS: dict[str, Callable[[Place], list[Case]]] = {
     "analyse-one": analyse_one,
     "day": day,
     "idle": idle,
+    "merge": merges.merge,
+    "merge-new": merges.merge_new,
 }

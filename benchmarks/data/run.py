@@ -5,28 +5,28 @@
 Makes the input (below the system's temporary folder), an environment for each peer and one with
 pipekit's wheels, lets each tool do each piece of work once, and stops if their results differ.
 Then it starts all of them in shuffled order, round after round, on one core and on two. `--write`
-puts the tables into docs/explanation/performance.md.
+puts each work's tables into its own place in docs/explanation/performance.md. README.md tells more.
 """
 
 from __future__ import annotations
 
 import argparse
+import fcntl
 import random
 import subprocess
 import sys
-from collections import defaultdict
 from pathlib import Path
 
 sys.path.append(str(Path(__file__).resolve().parents[1]))
 
+import page
 import venvs
-from inputs import WORKS, Place
+from inputs import WORKS
 from measure import Sample, start
+from place import Place
 from tables import Results, render
 from work import Case
 
-PAGE = venvs.REPOSITORY / "docs/explanation/performance.md"
-BEGIN, END = "<!-- data: begin -->", "<!-- data: end -->"
 REQUIREMENTS = [
     "pandas==3.1.1",
     "pyarrow==26.0.1",
@@ -36,51 +36,60 @@ REQUIREMENTS = [
     "numpy==2.4.6",
     "pytz==2026.1",
 ]
-QUICK, FULL = (0.1, 0.2, 20_000_000, 500), (2.02, 5, 1_200_000_000, 10_000)  # see `Place`
+QUICK = (0.1, 0.2, 20_000_000, 500, 5)  # see `Place`
+FULL = (2.02, 5, 1_200_000_000, 10_000, 143)  # 143 runs of seven instruments: 1,001 files
 
 
 def main() -> None:
     options = arguments()
-    cache = options.cache
+    options.cache.mkdir(parents=True, exist_ok=True)
+    with (options.cache / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # two at once would share inputs, results and cores
+        measure_all(options)
+
+
+def measure_all(options: argparse.Namespace) -> None:
+    """Measure what is asked for, a work after the other, and print its tables."""
+    place = prepared(options)
+    for name in options.only or WORKS:
+        cases = WORKS[name](place)
+        check(cases, place.peers)
+        results = measured(cases, options.rounds)
+        text = f"{conditions(place, options)}\n\n{render(name, results)}"
+        print(f"{text}\n", flush=True)
+        if options.write:
+            page.write(name, text, list(WORKS))
+
+
+def prepared(options: argparse.Namespace) -> Place:
+    """The environments, and where the inputs are."""
     print("building environments", file=sys.stderr)
-    peers = venvs.peer(cache / "peers", REQUIREMENTS)
+    peers = venvs.peer(options.cache / "peers", REQUIREMENTS)
     sources = [venvs.REPOSITORY, *sorted(venvs.REPOSITORY.glob("plugins/*"))]
-    pipekit = venvs.pipekit(cache / "pipekit", sources)
+    pipekit = venvs.pipekit(options.cache / "pipekit", sources)
     sizes = QUICK if options.quick else FULL
-    place = Place(cache / ("quick" if options.quick else "full"), *sizes, peers, pipekit)
-    wanted = [work for name, work in WORKS.items() if options.only in {None, name}]
-    cases = [case for work in wanted for case in work(place)]
-    check(cases, peers)
-    results = measured(cases, options.rounds)
-    text = f"{conditions(peers, pipekit, options.rounds)}\n\n{render(results)}"
-    print(text)
-    if options.write:
-        write(text)
+    return Place(options.cache / ("quick" if options.quick else "full"), *sizes, peers, pipekit)
 
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--only", choices=WORKS, help="one piece of work alone")
+    parser.add_argument("--only", choices=WORKS, action="append", help="this work; more than once")
     parser.add_argument("--rounds", type=int, default=5, help="starts of each case")
     parser.add_argument("--quick", action="store_true", help="little input: to see that it works")
-    parser.add_argument("--write", action="store_true", help=f"update {PAGE.name}")
+    parser.add_argument("--write", action="store_true", help=f"update {page.PAGE.name}")
     parser.add_argument("--cache", type=Path, default=venvs.cache("data"), help="its own folder")
     return parser.parse_args()
 
 
 def check(cases: list[Case], peers: venvs.Environment) -> None:
     """Each once, which also warms caches; raises SystemExit where results differ."""
-    for work in dict.fromkeys(case.work for case in cases):
-        outputs = []
-        for case in cases:
-            if case.work == work:
-                print(f"checking {work} with {case.tool}", file=sys.stderr)
-                once(case, 2)
-                outputs += [str(case.output)] if case.output else []
-        if not outputs:
-            continue
+    for case in cases:
+        print(f"checking {case.work} with {case.tool}", file=sys.stderr)
+        once(case, 2)
+    outputs = list(dict.fromkeys(str(case.output) for case in cases if case.output))
+    if outputs:
         script = str(Path(__file__).with_name("check.py"))
-        kind = work.partition("-")[0]
+        kind = cases[0].work.partition("-")[0]
         subprocess.run([peers.program("python"), script, kind, *outputs], check=True)
 
 
@@ -91,16 +100,18 @@ def once(case: Case, cores: int) -> Sample:
 
 
 def measured(cases: list[Case], rounds: int) -> Results:
-    """Samples by work, tool and cores, each case once a round, the order shuffled."""
-    samples: dict[tuple[str, str, int], list[Sample]] = defaultdict(list)
+    """Samples by tool and cores, each case once a round, the order shuffled."""
+    samples: dict[tuple[str, int], list[Sample]] = {
+        (case.tool, cores): [] for case in cases for cores in (1, 2)
+    }
     order = random.Random(1)
     starts = [(case, cores) for case in cases for cores in (1, 2)]
     for number in range(rounds):
         for case, cores in order.sample(starts, len(starts)):
             print(f"round {number + 1}: {case.work} {case.tool} {cores}   ", file=sys.stderr)
-            samples[case.work, case.tool, cores].append(once(case, cores))
-    sizes = {(case.work, case.tool): size_of(case.output) for case in cases if case.output}
-    return Results(dict(samples), sizes)
+            samples[case.tool, cores].append(once(case, cores))
+    sizes = {case.tool: size_of(case.output) for case in cases if case.output}
+    return Results(samples, sizes)
 
 
 def size_of(folder: Path) -> float:
@@ -108,28 +119,18 @@ def size_of(folder: Path) -> float:
     return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) / 1e6
 
 
-def conditions(peers: venvs.Environment, pipekit: venvs.Environment, rounds: int) -> str:
+def conditions(at: Place, options: argparse.Namespace) -> str:
     """On what this was measured."""
     import platform
 
-    versions = [f"pipekit {pipekit.versions['pipekit']}"]
-    versions += [f"{name} {peers.versions[name]}" for name in ("polars", "duckdb", "pyarrow")]
-    versions += [f"{name} {peers.versions[name]}" for name in ("pandas", "numba", "numpy")]
+    versions = [f"pipekit {at.pipekit.versions['pipekit']}"]
+    named = ("polars", "duckdb", "pyarrow", "pandas", "numba", "numpy")
+    versions += [f"{name} {at.peers.versions[name]}" for name in named]
     return (
         f"{platform.python_implementation()} {platform.python_version()} on {platform.system()} "
-        f"{platform.machine()}; {', '.join(versions)}. Whole processes, pipekit's with its "
-        f"planning, supervision, journal and report; medians of {rounds}, in shuffled order."
+        f"{platform.machine()}; {', '.join(versions)}. Medians of {options.rounds}, in shuffled "
+        f"order{'; **little input, to see that it works**' * options.quick}."
     )
-
-
-def write(text: str) -> None:
-    """Put the tables between the page's markers; at its end, where it has none."""
-    page = PAGE.read_text(encoding="utf-8")
-    if BEGIN not in page:
-        page = f"{page.rstrip()}\n\n## The data plane\n\n{BEGIN}\n{END}\n"
-    before, _, rest = page.partition(BEGIN)
-    after = rest.partition(END)[2]
-    PAGE.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}", encoding="utf-8")
 
 
 if __name__ == "__main__":

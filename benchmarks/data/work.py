@@ -108,10 +108,21 @@ glob = "data/raw/*.Last.txt"
 dialect = "N"
 timezone = "UTC"
 """
+_TARGET = """
+[[stages.analyzer.settings.variants]]
+name = "t{target}"
+target = {target}
+"""
 
 
-def settings(*, ticks: bool = False, daily: bool = False) -> str:
-    """The configuration of a project of minutes, of ticks, or of files of a day."""
+def settings(*, ticks: bool = False, daily: bool = False, variants: int = 0) -> str:
+    """The configuration of a project of minutes, of ticks, or of files of a day.
+
+    `variants`: so many targets at once, a tenth of the base target apart, from it upwards.
+    """
     names = ", ".join(f'"{market.name}"' for market in MARKETS)
     source = _TICKS if ticks else _DAILY if daily else _SOURCE
-    return _STAGES.format(instruments=names) + source
+    targets = [f"{1 + number / 10:.1f}" for number in range(variants)]
+    return "".join(
+        [_STAGES.format(instruments=names), source, *(_TARGET.format(target=t) for t in targets)]
+    )

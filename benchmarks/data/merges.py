@@ -1,0 +1,72 @@
+"""The merge of a thousand run files, all of them at once and one in a hundred of them anew."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import runfiles
+from place import Place
+from work import Case, project, settings, stage
+
+VARIANTS = 10
+RUNS, MERGED = "data/analyzer_runs", "data/analyzer_runs/merged"
+PEERS = ("polars", "duckdb", "pyarrow", "pandas")
+
+
+def merge(at: Place) -> list[Case]:
+    """All run files into months by stream, the later run's row for each key."""
+    folder = _project(at, "merge", at.runs)
+    ours = stage("merge", "merger", folder, MERGED, at.pipekit)
+    return [ours, *at.beside("merge", (*PEERS, "polars_onefile"), folder / RUNS)]
+
+
+def merge_new(at: Place) -> list[Case]:
+    """As many are merged already, and one in a hundred is new; the peers merge all anew."""
+    few = max(at.runs // 100, 1)
+    folder = _project(at, "merge-new", at.runs)
+    for run in sorted((folder / RUNS).glob("*-*"))[at.runs :]:
+        shutil.rmtree(run)
+    merged = _merged(at, folder)
+    runfiles.cut(_analysis(at), folder / RUNS, few, at.runs)
+    everything = stage("merge-new", "merger", folder, MERGED, at.pipekit)
+
+    def ready() -> None:
+        everything.ready()
+        shutil.copytree(merged, folder, dirs_exist_ok=True)
+
+    ours = replace(everything, ready=ready)
+    anew = replace(everything, tool="pipekit, all of them")
+    return [ours, anew, *at.beside("merge-new", ("polars",), folder / RUNS, "merge")]
+
+
+def _merged(at: Place, folder: Path) -> Path:
+    """A copy of what the merge of the first files leaves behind: the months and the ledger."""
+    copy = at.folder / "merge-new-before"
+    shutil.rmtree(copy, ignore_errors=True)
+    for name in (".pipekit", "logs", MERGED):
+        shutil.rmtree(folder / name, ignore_errors=True)
+    at.run(folder, "--only", "merger")
+    for name in (".pipekit", MERGED):
+        shutil.copytree(folder / name, copy / name)
+    return copy
+
+
+def _project(at: Place, name: str, runs: int) -> Path:
+    def make(folder: Path) -> None:
+        project(folder, settings(), [])
+        print(runfiles.cut(_analysis(at), folder / RUNS, runs), "rows in run files")
+
+    return at.made(name, make)
+
+
+def _analysis(at: Place) -> Path:
+    """The folder of one real run: all variants over the whole history."""
+
+    def make(folder: Path) -> None:
+        at.with_bars("sweep", settings(variants=VARIANTS))
+        at.run(folder, "--only", "analyzer")
+
+    (found,) = (at.made("sweep", make) / RUNS).glob("*-*")
+    return found
