@@ -53,8 +53,11 @@ class Child(Protocol):
         Returns the streams with something to read. Without `output` these wake nobody.
         """
 
-    def read(self, stream: str) -> bytes | None:
-        """At most 64 KiB; None when there is nothing now; empty at the end of the stream."""
+    def read(self, stream: str) -> bytes | bytearray | memoryview | None:
+        """What is there, at most what a pipe holds; it is valid until the next read.
+
+        None when there is nothing now; empty at the end of the stream.
+        """
 
     def exited(self) -> bool:
         """Whether the leader has exited. It is not reaped: its number stays taken."""

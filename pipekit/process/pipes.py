@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 
 assert sys.platform != "win32"  # for the type checker: half of this is not there
 
-CHUNK = 64 * 1024
+_CHUNK = 64 * 1024  # bytes that are asked for at first
 _PIPE = 1024 * 1024  # bytes; what an unprivileged process may ask for by default
 _SET_PIPE_SIZE = getattr(fcntl, "F_SETPIPE_SZ", None)
 
@@ -26,7 +26,8 @@ class Pipes:
     def __init__(
         self, ends: Mapping[str, int], wakers: Iterable[int], lasting: Iterable[int] = ()
     ) -> None:
-        self.capacity = CHUNK
+        self.capacity = _CHUNK
+        self._buffer = bytearray(_CHUNK)
         self._ends = dict(ends)
         self._wakers = {fd for fd in wakers if fd >= 0}
         self._all, self._quiet = select.poll(), select.poll()
@@ -65,18 +66,26 @@ class Pipes:
         self._quiet.unregister(waker)
         self._all.unregister(waker)
 
-    def read(self, stream: str) -> bytes | None:
-        """At most 64 KiB; None when there is nothing now; empty at the end of the stream."""
-        descriptor = self._ends[stream]
+    def read(self, stream: str) -> bytearray | memoryview | None:
+        """See `Child`.
+
+        New memory for each large read would cost more than the read, so there is a buffer that
+        stays and grows with what comes; to less than a pipe holds, so that it can be full.
+        """
+        descriptor, buffer = self._ends[stream], self._buffer
         try:
-            data = os.read(descriptor, CHUNK)
+            size = os.readv(descriptor, [buffer])
         except BlockingIOError:
             return None
-        if not data:
+        if size == 0:
             self._all.unregister(descriptor)
             del self._ends[stream]
             os.close(descriptor)
-        return data
+        elif size == len(buffer):
+            if size < 3 * self.capacity // 4:
+                self._buffer = bytearray(3 * self.capacity // 4)
+            return buffer
+        return memoryview(buffer)[:size]
 
     def close(self) -> None:
         """Give the reading ends back."""

@@ -15,9 +15,10 @@ from pipekit.process.stream import OutputStream
 from pipekit.process.tree import Member
 from pipekit.process.vigil import Vigil
 
-NAP = 0.005  # seconds after a small read: 200 wakes a second are enough, 10,000 cost a core
+NAP = 0.01  # seconds after a small read: 100 wakes a second are enough, 10,000 cost a core
 _FIRST_NAP, _SHORTEST_NAP = 0.001, 0.0001
-_TURN = 1024 * 1024  # bytes read of a stream before time is looked at again
+_LITTLE = 16 * 1024  # bytes of one read: less was all that waited
+_TURN = 4 * 1024 * 1024  # bytes read of a stream before time is looked at again
 _HURRIED = 0.02  # seconds between two looks at the caller's wish to stop now
 _SOON, _LATER = 0.002, 0.1  # seconds between two looks at what outlives the leader
 _EOF_PATIENCE = 0.1  # seconds for streams to end once the last known process is gone
@@ -113,13 +114,15 @@ class Run:
     # Reading
 
     def _read(self, stream: str) -> int:
-        size = 0
+        size, taker = 0, self._streams[stream]
         while size < _TURN and not self._held():
             data = self._child.read(stream)
             if not data:
                 break
             size += len(data)
-            self._hear(stream, self._streams[stream].feed(data, self.now()))
+            self._hear(stream, taker.feed(data, self.now()))
+            if len(data) < _LITTLE:
+                break  # that was all; where it was not, we are woken again
         if size:
             self.vigil.output(self.now())
         return size

@@ -23,6 +23,8 @@ _SMALL = 4 * 1024  # bytes; pieces of the tail that are put together
 MASK = b"***"
 _CONTINUATION = bytes(range(0x80, 0xC0))  # of UTF-8: never the first byte of a character
 
+Bytes = bytes | bytearray | memoryview
+
 _counting = threading.local()  # decode errors of the decode call that this thread is in
 
 
@@ -42,6 +44,10 @@ class Redactor:
         self._secrets = sorted({s for s in secrets if s}, key=len, reverse=True)
         self._pattern = re.compile(b"|".join(map(re.escape, self._secrets)))
         self._held = b""
+
+    def __bool__(self) -> bool:
+        """Whether there are any."""
+        return bool(self._secrets)
 
     def feed(self, data: bytes) -> bytes:
         """What can be let out now; what may be the beginning of a secret is held back."""
@@ -100,7 +106,7 @@ class Spool:
         """Whether there is a file."""
         return self._made
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: Bytes) -> None:
         """Append all of `data`, or count what could not be."""
         if self.path is None or not data:
             return
@@ -164,7 +170,7 @@ class Decoder:
         self._clean = True
         self.errors = 0
 
-    def skip(self, data: bytes) -> bool:
+    def skip(self, data: bytes | bytearray) -> bool:
         """Whether `data` is text that need not be decoded to know that it is free of errors."""
         return self._plain and self._clean and data.isascii()
 
@@ -232,15 +238,31 @@ class OutputStream:
         self._lines = 0
         self.last_output: float | None = None
 
-    def feed(self, data: bytes, at: float) -> list[str]:
-        """Take what was read `at` seconds after the start."""
+    def feed(self, data: Bytes, at: float) -> list[str]:
+        """Take what was read `at` seconds after the start; nothing of `data` itself is kept.
+
+        The file gets it whole: one large write costs a file system half of what small ones do.
+        """
         self._size += len(data)
         self.last_output = at
-        return self._keep(self._redactor.feed(data))
+        if not self._redactor:
+            self.spool.write(data)
+            if self._cutter is None and isinstance(data, bytearray) and self._decoder.skip(data):
+                self._note(data)
+                return []
+        lines = []
+        for start in range(0, len(data), PIECE):
+            piece = self._redactor.feed(bytes(data[start : start + PIECE]))
+            if self._redactor:
+                self.spool.write(piece)
+            lines += self._keep(piece)
+        return lines
 
     def finish(self) -> list[str]:
         """Nothing more will come: let out what waited for it, and close the spool."""
-        lines = self._keep(self._redactor.finish())
+        held = self._redactor.finish()
+        self.spool.write(held)
+        lines = self._keep(held)
         rest = self._decoder.decode(b"", final=True)
         if self._cutter is not None:
             lines += [*self._cutter.feed(rest), *self._cutter.finish()]
@@ -262,14 +284,16 @@ class OutputStream:
     def _keep(self, data: bytes) -> list[str]:
         if not data:
             return []
-        self.spool.write(data)
-        self._lines += data.count(b"\n")
-        self._tail.add(data)
+        self._note(data)
         if self._cutter is None:
             if not self._decoder.skip(data):
                 self._decoder.decode(data)
             return []
         return self._cutter.feed(self._decoder.decode(data))
+
+    def _note(self, data: bytes | bytearray) -> None:
+        self._lines += data.count(b"\n")
+        self._tail.add(bytes(data[-TAIL_BYTES:]))
 
     def _tail_text(self) -> str:
         tail = self._tail.content()

@@ -87,13 +87,36 @@ def test_lines_of_pieces_are_those_of_the_whole(data, at):
 
 @given(awkward, cuts)
 def test_a_stream_that_nobody_listens_to_counts_the_same(data, at):
+    """In whatever kind of memory it comes: a full buffer, a part of one, or bytes of its own."""
     silent, heard = OutputStream(None, "utf-8"), OutputStream(None, "utf-8", cut=True)
-    for stream in (silent, heard):
+    for stream, kind in ((silent, bytearray), (heard, memoryview)):
         for piece in cut(data, at):
-            stream.feed(piece, 1.0)
+            stream.feed(kind(piece), 1.0)
         stream.finish()
     assert silent.result() == heard.result()
     assert silent.result().lines == data.count(b"\n")
+
+
+@pytest.mark.parametrize("more", [{}, {"cut": True}, {"redact": ("\x00secret",)}])
+@pytest.mark.parametrize(
+    "letters", ["x" * 99 + "\n", "\u20ac" * 33 + "\n"], ids=["plain", "accented"]
+)
+def test_large_pieces_in_memory_that_is_used_again_are_kept_as_they_were(tmp_path, more, letters):
+    buffer = bytearray(letters.encode() * 7000)
+    once = bytes(buffer)
+    stream = OutputStream(tmp_path / "spool", "utf-8", **more)
+    lines = stream.feed(buffer, 0.0)
+    buffer[:] = bytes(len(buffer))
+    lines += stream.feed(memoryview(once)[1:10_000], 1.0)
+    lines += stream.finish()
+    whole = once + once[1:10_000]
+    assert (tmp_path / "spool").read_bytes() == whole
+    assert len(lines) == ("cut" in more) * 7100
+    result = stream.result()
+    assert (result.size, result.lines) == (len(whole), 7100)
+    assert result.decode_errors == (letters[0] != "x") * 2
+    assert whole.decode("utf-8", "replace").endswith(result.tail)
+    assert len(result.tail.encode()) > 65_000
 
 
 @given(st.lists(st.integers(0, 3 * TAIL_BYTES), max_size=5), st.integers(1, 200))
