@@ -40,6 +40,7 @@ _LIMITS = {  # of setrlimit, soft and hard beyond the number, which
     b"memory": (0, 0, resource.RLIMIT_DATA),
     b"files": (0, 0, resource.RLIMIT_NOFILE),
 }
+_EINVAL = 22
 _PASSES = 20  # of SIGKILL in one go: a process that hops from number to number is met sooner
 _INEXACT = 512  # KiB that such figures of the kernel may be behind
 _AGAIN, _SELDOM = 0.005, 0.5  # seconds between two goes, first and at last
@@ -163,9 +164,9 @@ def _signal_all(pids: list[int], *numbers: int) -> int:
     return len(alive)
 
 
-def _quietly(kill: Callable[[int, int], None], whom: int, number: int) -> None:
+def _quietly(do: Callable[..., None], *arguments: int) -> None:
     try:
-        kill(whom, number)
+        do(*arguments)
     except OSError:
         return  # gone meanwhile, or not ours to signal
 
@@ -332,18 +333,51 @@ class Start:
     def run(self, stdio: list[int]) -> tuple[int, bytes]:
         """The number of the started process; or 0 and what failed, with its errno.
 
-        We move into its folder and take its limits ourselves: a spawn, which copies no memory,
-        passes these on and cannot set them.
+        We move into its folder ourselves: a spawn, which copies no memory, passes that on and
+        cannot set it. It cannot set limits either, and these must not be ours.
         """
         step = b"folder"
         try:
             os.chdir(self._folder)
+            step = b"program"
+            if self._limits:
+                return self._fork(stdio)
+            actions = [(os.POSIX_SPAWN_DUP2, fd, to) for to, fd in enumerate(stdio)]
+            return self._first(lambda path: self._spawn(path, actions)), b""
+        except OSError as error:
+            return 0, _failure(step, error)
+
+    def _fork(self, stdio: list[int]) -> tuple[int, bytes]:
+        """The same from a copy of us, which takes the limits first and says what fails."""
+        reader, writer = os.pipe2(os.O_CLOEXEC)
+        pid = os.fork()
+        if pid == 0:
+            self._become(stdio, writer)
+        os.close(writer)
+        failure = os.read(reader, 256)  # or the end: a program has taken its place
+        os.close(reader)
+        if failure:
+            os.waitpid(pid, 0)
+            return 0, failure
+        return pid, b""
+
+    def _become(self, stdio: list[int], writer: int) -> None:
+        """In the copy: be the command. Never returns."""
+        step = b"program"
+        try:
+            os.setsid()
+            for number in _CHANGED:
+                _signal.signal(number, _signal.SIG_DFL)
+            for to, descriptor in enumerate(stdio):
+                os.dup2(descriptor, to)
             step = b"limit"
             self._limit()
             step = b"program"
-            return self._spawn([(os.POSIX_SPAWN_DUP2, fd, to) for to, fd in enumerate(stdio)]), b""
-        except OSError as error:
-            return 0, b"%s %d" % (step, error.errno or 0)
+            self._first(self._exec)
+        except Exception as error:  # whatever it is, it did not become the command
+            os.write(writer, _failure(step, error))
+        finally:
+            os._exit(127)
 
     def _limit(self) -> None:
         for name, value in self._limits:
@@ -354,26 +388,38 @@ class Start:
                 soft, hard, which = _LIMITS[name]
                 resource.setrlimit(which, (number + soft, number + hard))
 
-    def _spawn(self, actions: list[tuple[int, int, int]]) -> int:
+    def _spawn(self, path: bytes, actions: list[tuple[int, int, int]]) -> int:
+        return os.posix_spawn(
+            path,
+            self._argv,
+            self._environment,
+            file_actions=actions,
+            setsid=True,
+            setsigmask=(),
+            setsigdef=_CHANGED,
+        )
+
+    def _exec(self, path: bytes) -> int:
+        os.execve(path, self._argv, self._environment)  # noqa: S606  # a program, not a shell's text
+
+    def _first(self, start: Callable[[bytes], int]) -> int:
         """Like a shell, the first that can be executed; the error of one that is there counts."""
         first: OSError | None = None
         last: OSError | None = None
         for path in self._paths:
             try:
-                return os.posix_spawn(
-                    path,
-                    self._argv,
-                    self._environment,
-                    file_actions=actions,
-                    setsid=True,
-                    setsigmask=(),
-                    setsigdef=_CHANGED,
-                )
+                return start(path)
             except (FileNotFoundError, NotADirectoryError) as error:
                 last = error
             except OSError as error:
                 first = first or error
         raise first or last or FileNotFoundError(2, "no path")
+
+
+def _failure(step: bytes, error: Exception) -> bytes:
+    """What failed, with its errno; EINVAL for a number that the system does not take."""
+    code = error.errno if isinstance(error, OSError) else _EINVAL
+    return b"%s %d" % (step, code or 0)
 
 
 # --- the spawner --------------------------------------------------------------------------------
@@ -408,35 +454,39 @@ class Spawner:
         poll.register(REQUESTS, 0)  # its end alone
         wanted = True
         while wanted or _children(self._me):
-            if wanted and not self._standby:
-                self._fork()
-            for descriptor, _ in poll.poll(_AGAIN * 1000 if self._orphaned else None):
+            if wanted:  # nobody stands by where no process can be had: then we hear requests
+                poll.modify(REQUESTS, 0 if self._standby or not self._fork() else select.POLLIN)
+            for descriptor, event in poll.poll(_AGAIN * 1000 if self._orphaned else None):
                 if descriptor == self._wake:
                     _drain(descriptor)
                 elif descriptor == self._taken:
                     _drain(descriptor)
                     self._standby = 0
+                elif descriptor == REQUESTS and event == select.POLLIN:
+                    if code := self._fork():
+                        self._refuse(code)
                 else:
                     poll.unregister(descriptor)
                     self._requests.shutdown(_socket.SHUT_RDWR)  # for the one that stands by, too
                     wanted = False
             self._tidy()
 
-    def _fork(self) -> None:
+    def _fork(self) -> int:
+        """Have somebody stand by; or the errno of why that cannot be."""
         try:
             pid = os.fork()
         except OSError as error:
-            self._refuse(error.errno or 0)
-            return
+            return error.errno or _EINVAL
         if pid == 0:
             self._stand_by()
         self._standby = pid
         self._guardians.add(pid)
+        return 0
 
     def _refuse(self, code: int) -> None:
-        """No process can be had: say so to whoever asks next, and try again then."""
+        """No process can be had: say so to who asks."""
         descriptors, _ = self._receive()
-        if descriptors:
+        if len(descriptors) > 1:
             _socket.socket(fileno=descriptors[1]).send(FAILED + b" fork %d" % code)
             for descriptor in descriptors[:1] + descriptors[2:]:
                 os.close(descriptor)
@@ -489,7 +539,9 @@ class Spawner:
 
 def main() -> None:
     """Be a spawner until nobody needs one."""
-    os.closerange(REQUESTS + 1, os.sysconf("SC_OPEN_MAX"))
+    for name in os.listdir("/proc/self/fd"):  # not all that could be: that may be a billion
+        if int(name) > REQUESTS:
+            _quietly(os.close, int(name))
     os.set_inheritable(REQUESTS, False)
     for number in _IGNORED:
         _signal.signal(number, _signal.SIG_IGN)

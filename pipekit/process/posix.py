@@ -266,7 +266,8 @@ def _own_peak(maxrss: int) -> int | None:
 def _reap_late() -> None:
     for popen in _unreaped[:]:
         if _reaped(popen.pid):
-            _unreaped.remove(popen)
+            with contextlib.suppress(ValueError):  # another thread was quicker
+                _unreaped.remove(popen)
 
 
 def _reaped(pid: int) -> bool:

@@ -28,6 +28,8 @@ _GOODBYE = 0.2  # seconds for the spawner to end; with nobody left to guard it n
 _HEADER = 16  # bytes of a .pyc before the code: magic number, flags, time and size of the source
 
 _lock = threading.Lock()
+_forget = getattr(_lock, "_at_fork_reinit")  # noqa: B009  # what `threading` itself does
+os.register_at_fork(after_in_child=_forget)  # its holder is no thread of a forked process
 _shared: weakref.WeakSet[Spawner] = weakref.WeakSet()
 _unreaped: list[int] = []  # spawners that still guard what cannot be ended
 
@@ -215,4 +217,5 @@ def _reap_late() -> None:
         except ChildProcessError:  # somebody else took it, or this process ignores SIGCHLD
             done = True
         if done:
-            _unreaped.remove(pid)
+            with contextlib.suppress(ValueError):  # another thread was quicker
+                _unreaped.remove(pid)

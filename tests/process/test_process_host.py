@@ -17,7 +17,7 @@ import pytest
 import pipekit.process
 from pipekit.model.command import Outcome
 
-from .conftest import BAD_CHILD, NOISE, SLACK
+from .conftest import BAD_CHILD, NOISE, SLACK, processes
 
 HOST = """
 import os, resource, signal, sys, time
@@ -30,6 +30,8 @@ supervisor = ProcessSupervisor()
 ROOT = pytest.mark.skipif(
     os.geteuid() != 0 or shutil.which("setpriv") is None, reason="needs root, and setpriv"
 )
+RIGHTS = ["--inh-caps", "+dac_override,+dac_read_search"]
+RIGHTS += ["--ambient-caps", "+dac_override,+dac_read_search"]  # to read this interpreter
 
 
 @pytest.fixture
@@ -43,6 +45,10 @@ def host(lab):
         return done.stdout
 
     return run
+
+
+def environment(pid: int) -> bytes:
+    return Path(f"/proc/{pid}/environ").read_bytes()
 
 
 def bad(way, *arguments):
@@ -99,15 +105,13 @@ def test_start_from_a_process_of_two_gigabytes_copies_none_of_them(lab, host):
 def test_host_out_of_processes_gets_a_true_result_with_the_remedy(lab, host):
     """However few are left: it works, or the sentence says what is missing."""
     user = ["setpriv", "--reuid", "64123", "--regid", "64123", "--clear-groups"]
-    rights = ["--inh-caps", "+dac_override,+dac_read_search"]
-    rights += ["--ambient-caps", "+dac_override,+dac_read_search"]  # to read this interpreter
     told = host(
         "for most in range(1, 7):\n"
         "    resource.setrlimit(resource.RLIMIT_NPROC, (most, 7))\n"
         "    result = ProcessSupervisor().execute(command)\n"
         "    print(result.outcome, result.success, result.reason)",
         "true",
-        before=[*user, *rights],
+        before=[*user, *RIGHTS],
     )
     lines = told.splitlines()
     assert len(lines) == 6
@@ -115,6 +119,40 @@ def test_host_out_of_processes_gets_a_true_result_with_the_remedy(lab, host):
     assert lines[-1] == "exited True exit code 0"
     for line in lines:
         assert line.startswith(("exited True", "spawn_failed False")), line
+
+
+STARVE = """
+import threading
+def starve():
+    resource.prlimit(int(sys.stdin.readline()), resource.RLIMIT_NPROC, (1, 1))
+    print("starved", flush=True)
+threading.Thread(target=starve, daemon=True).start()
+"""
+
+
+@ROOT
+def test_hidden_daemon_is_ended_though_its_spawner_can_have_no_process(lab, eventually):
+    """The spawner does not wait for a request when it cannot keep anybody ready for one."""
+    code = HOST + STARVE + "supervisor.execute(command); time.sleep(60)"
+    user = ["setpriv", "--reuid", "64125", "--regid", "64125", "--clear-groups", *RIGHTS]
+    argv = [*user, sys.executable, "-c", code, lab.mark, *bad("scrubbed_daemon", 60, "stays")]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+    with subprocess.Popen(argv, text=True, **pipes) as host:
+        try:
+            eventually(lambda: len(lab.alive()) == 2)
+            daemon = max(lab.alive(), key=lambda pid: not environment(pid))
+            above = {pid: parent for pid, _, parent in processes()}
+            guardian, spawner = above[daemon], above[above[daemon]]
+            (ready,) = {pid for pid, parent in above.items() if parent == spawner} - {guardian}
+            print(spawner, file=host.stdin, flush=True)
+            assert host.stdout.readline() == "starved\n"
+            os.kill(ready, signal.SIGKILL)
+            time.sleep(0.2)
+            os.kill(guardian, signal.SIGKILL)
+            assert lab.gone_within(SLACK + NOISE)
+        finally:
+            for pid in [host.pid, *lab.alive()]:
+                os.kill(pid, signal.SIGKILL)
 
 
 @ROOT

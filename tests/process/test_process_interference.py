@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from pipekit.model.command import Outcome
-from pipekit.process import ProcessSupervisor, guardian
+from pipekit.process import ProcessSupervisor, guardian, spawner
 
 from .conftest import NOISE, SLACK, processes
 
@@ -200,3 +200,66 @@ def test_spawner_ends_with_its_host_though_a_child_that_it_forked_lives_on(host,
         os.kill(forked, 0)
     finally:
         os.kill(forked, signal.SIGKILL)
+
+
+FORKED_WHILE_LOCKED = """
+import threading
+from pipekit.process import spawner
+held, forked = threading.Event(), threading.Event()
+def hold():
+    with spawner._lock: held.set(); forked.wait()
+thread = threading.Thread(target=hold)
+thread.start()
+held.wait()
+child = os.fork()
+if not child:
+    os._exit(0 if supervisor.execute(command).success else 1)
+forked.set()
+thread.join()
+deadline = time.monotonic() + 10
+while time.monotonic() < deadline and not (ended := os.waitpid(child, os.WNOHANG))[0]:
+    time.sleep(0.01)
+if not ended[0]: os.kill(child, 9)
+print(ended[1] if ended[0] else 'stuck')
+"""
+
+
+def test_process_forked_while_another_thread_started_a_spawner_can_start_its_own(host):
+    """The lock of that thread is copied, and nobody is there to give it back."""
+    assert host(FORKED_WHILE_LOCKED, 0, "true").stdout.read() == "0\n"
+
+
+def test_two_threads_may_find_the_same_spawner_ended(monkeypatch):
+    """Each looks whether it can be reaped; the kernel says so to one, and the other knows then."""
+    monkeypatch.setattr(spawner, "_unreaped", [1 << 30])
+    other = threading.Thread(target=spawner._reap_late)
+
+    def waitpid(pid: int, _options: int) -> tuple[int, int]:
+        if other.ident is None:
+            other.start()
+            other.join()
+            return pid, 0
+        raise ChildProcessError
+
+    monkeypatch.setattr(os, "waitpid", waitpid)
+    spawner._reap_late()
+    assert spawner._unreaped == []
+
+
+OLD = """#!{python}
+import os, runpy, sys, time
+os.closerange = lambda low, high: time.sleep(high * 1e-7)
+os.sysconf = lambda name: 1 << 30
+runpy.run_path(sys.argv[-1], run_name="__main__")
+"""
+
+
+def test_start_does_not_take_longer_where_a_billion_descriptors_are_allowed(
+    lab, tmp_path, monkeypatch
+):
+    """As in many containers, with a Python that closes a range of them one by one."""
+    python = tmp_path / "python"
+    python.write_text(OLD.format(python=sys.executable))
+    python.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(python))
+    assert lab.execute(lab.command("echo", "on")).stdout.tail == "on\n"

@@ -1,0 +1,94 @@
+"""Limits: they are the command's, of all that it starts, and of nobody else's."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import attrs
+import pytest
+
+from pipekit.model.command import Outcome
+
+from .conftest import processes
+
+ALL = {"max_open_files": 40, "max_cpu": 100, "max_memory": 2_000_000_000, "nice": 3}
+
+
+def limits(pid: int) -> dict[str, list[str]]:
+    """Soft and hard, by name, as the kernel shows them."""
+    lines = Path(f"/proc/{pid}/limits").read_text().splitlines()[1:]
+    return {line[:26].strip(): line[26:].split()[:2] for line in lines}
+
+
+def test_limits_hold_for_all_that_the_command_starts(lab):
+    script = "sh -c 'cat /proc/self/limits; nice'"
+    told = lab.execute(lab.command("sh", "-c", f"{script}; true", **ALL)).stdout.tail
+    seen = {line[:26].strip(): line[26:].split()[:2] for line in told.splitlines()}
+    assert seen["Max open files"] == ["40", "40"]
+    assert seen["Max cpu time"] == ["100", "101"]
+    assert seen["Max data size"] == ["2000000000", "2000000000"]
+    assert told.splitlines()[-1] == "3"
+
+
+def test_whoever_guards_the_command_keeps_to_none_of_its_limits(lab):
+    """Or a command could take from its guardian what that needs to end it."""
+    found = []
+
+    def look(_: str, lines: list[str]) -> None:
+        guardian = next(above for pid, _, above in processes() if pid == int(lines[0]))
+        found.append((limits(guardian), os.getpriority(os.PRIO_PROCESS, guardian)))
+
+    result = lab.execute(lab.command("sh", "-c", "echo $$; sleep 0.5", **ALL), look)
+    assert result.warnings == ()
+    assert found == [(limits(os.getpid()), os.getpriority(os.PRIO_PROCESS, 0))]
+
+
+@pytest.mark.parametrize("most", [3, 4, 8, 12, 13, 14, 15, 16])
+def test_nothing_survives_a_command_that_may_open_next_to_nothing(lab, most):
+    result = lab.run("scrubbed_daemon", 60, linger=0.1, grace=0.1, max_open_files=most)
+    assert result.outcome is Outcome.EXITED
+    assert result.survivors == (result.returncode == 0)
+
+
+def test_command_that_takes_more_cpu_time_than_its_limit_is_told_so(lab):
+    result = lab.run("busy", 20, max_cpu=1, timeout=30)
+    assert (result.outcome, result.signal, result.success) == (Outcome.EXITED, "SIGXCPU", False)
+    assert result.reason == "ended by SIGXCPU: it used more than its max_cpu of 1 s"
+
+
+@pytest.mark.parametrize(
+    "limit", [{"max_open_files": 10**8}, {"max_memory": 2**70}, {"max_cpu": 2**64}]
+)
+def test_limit_that_the_system_does_not_take_is_told(lab, limit):
+    result = lab.execute(lab.command("true", **limit))
+    assert result.outcome is Outcome.SPAWN_FAILED
+    assert result.reason.startswith("its limits could not be set: one is beyond what")
+
+
+@pytest.mark.parametrize("way", ["masks", "descriptors", "folder", "echo", "both", "exit 3", "env"])
+def test_start_with_a_limit_gives_what_a_start_without_gives(lab, tmp_path, way):
+    """Signals, descriptors, folder, input, both streams, exit code and environment."""
+    command = lab.bad(*way.split(), cwd=tmp_path, stdin=b"given")
+    if way == "env":
+        command = lab.command("sh", "-c", "env | grep -v PIPEKIT_TREE")
+    free, limited = lab.execute(command), lab.execute(attrs.evolve(command, nice=1))
+    assert (limited.stdout.tail, limited.stderr.tail) == (free.stdout.tail, free.stderr.tail)
+    assert limited.returncode == free.returncode
+
+
+def test_start_with_a_limit_makes_a_session(lab):
+    pid, session, group = json.loads(lab.run("session", nice=1).stdout.tail)
+    assert pid == session == group
+
+
+@pytest.mark.parametrize("program", ["no-such-program", "./nope", "/", "bad"])
+def test_start_with_a_limit_fails_with_the_sentence_of_one_without(lab, tmp_path, program):
+    script = tmp_path / "script"
+    script.write_text("#!/no/such/interpreter\n")
+    script.chmod(0o755)
+    word = script if program == "bad" else program
+    free, limited = (lab.execute(lab.command(word, **more)) for more in ({}, {"nice": 1}))
+    assert free.outcome is limited.outcome is Outcome.SPAWN_FAILED
+    assert limited.reason == free.reason
