@@ -53,8 +53,8 @@ class Child(Protocol):
         Returns the streams with something to read. Without `output` these wake nobody.
         """
 
-    def read(self, stream: str) -> bytes | bytearray | memoryview | None:
-        """What is there, at most what a pipe holds; it is valid until the next read.
+    def read(self, stream: str, most: int) -> bytes | bytearray | memoryview | None:
+        """What is there, at most so many bytes; it is valid until the next read.
 
         None when there is nothing now; empty at the end of the stream.
         """

@@ -66,15 +66,16 @@ class Pipes:
         self._quiet.unregister(waker)
         self._all.unregister(waker)
 
-    def read(self, stream: str) -> bytearray | memoryview | None:
+    def read(self, stream: str, most: int) -> bytearray | memoryview | None:
         """See `Child`.
 
         New memory for each large read would cost more than the read, so there is a buffer that
         stays and grows with what comes; to less than a pipe holds, so that it can be full.
         """
         descriptor, buffer = self._ends[stream], self._buffer
+        content = memoryview(buffer)[:most]
         try:
-            size = os.readv(descriptor, [buffer])
+            size = os.readv(descriptor, [content])
         except BlockingIOError:
             return None
         if size == 0:
@@ -82,10 +83,10 @@ class Pipes:
             del self._ends[stream]
             os.close(descriptor)
         elif size == len(buffer):
-            if size < 3 * self.capacity // 4:
-                self._buffer = bytearray(3 * self.capacity // 4)
+            if size < (larger := min(most, 3 * self.capacity // 4)):
+                self._buffer = bytearray(larger)
             return buffer
-        return memoryview(buffer)[:size]
+        return content[:size]
 
     def close(self) -> None:
         """Give the reading ends back."""

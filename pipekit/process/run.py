@@ -116,7 +116,7 @@ class Run:
     def _read(self, stream: str) -> int:
         size, taker = 0, self._streams[stream]
         while size < _TURN and not self._held():
-            data = self._child.read(stream)
+            data = self._child.read(stream, taker.bite)
             if not data:
                 break
             size += len(data)

@@ -19,6 +19,7 @@ from pipekit.model.command import StreamResult
 
 TAIL_BYTES = 64 * 1024  # kept in memory of each stream, for failure messages
 PIECE = 64 * 1024  # characters; a longer line is handed on in pieces, so that it needs no memory
+_MUCH = 1024 * 1024  # bytes to take at once
 _SMALL = 4 * 1024  # bytes; pieces of the tail that are put together
 MASK = b"***"
 _CONTINUATION = bytes(range(0x80, 0xC0))  # of UTF-8: never the first byte of a character
@@ -233,6 +234,7 @@ class OutputStream:
         self._decoder = Decoder(encoding)
         self._encoding = encoding
         self._cutter = LineCutter() if cut else None
+        self.bite = PIECE if cut else _MUCH  # lines in memory are many times as large
         self._tail = Tail()
         self._size = 0
         self._lines = 0

@@ -154,14 +154,14 @@ class WindowsChild:
             else:
                 time.sleep(pause)
 
-    def read(self, stream: str) -> bytes | None:
+    def read(self, stream: str, most: int) -> bytes | None:
         """See `Child`."""
         descriptor = self._ends[stream]
         try:
             waiting = _winapi.PeekNamedPipe(msvcrt.get_osfhandle(descriptor), 0)[0]
             if not waiting:
                 return None
-            return os.read(descriptor, min(int(waiting), CHUNK))
+            return os.read(descriptor, min(int(waiting), most))
         except OSError:  # the last writer has closed it
             del self._ends[stream]
             os.close(descriptor)

@@ -92,7 +92,7 @@ MUTANTS = [
     ),
     _mutant(
         "SIGKILL once, and not to what has come since",
-        "new_process_every_millisecond",
+        "new_processes_all_the_time",
         ("guardian.py", "        for _ in range(_PASSES):\n",
          "        for _ in range(1 if self._pause == _AGAIN else 0):\n"),
     ),
@@ -190,7 +190,7 @@ MUTANTS = [
     ),
     _mutant(
         "exit taken as end of output, with some unread",
-        "callback_far_behind",
+        "unread_when_the_command_ends",
         ("run.py", "        if not self._child.streams():\n            return True\n",
          "        if self._empty_at is not None:\n            return True\n"),
     ),

@@ -181,6 +181,20 @@ def test_callback_far_behind_makes_the_command_wait_and_hears_every_line(lab):
     assert result.warnings == ()
 
 
+def test_what_is_unread_when_the_command_ends_is_heard_all_the_same(lab):
+    """It ends while the callback is far behind: what it wrote last is in the pipe alone."""
+    told = []
+    ended = threading.Event()
+
+    def callback(_: str, lines: list[str]) -> None:
+        ended.wait(1)
+        told.append(len(lines))
+
+    result = lab.execute(lab.bad("lines", 4_800, 1_000), callback)
+    ended.set()
+    assert sum(told) == result.stdout.lines == 4_800
+
+
 def test_full_disk_drops_and_counts_and_does_not_fail_the_command(lab):
     """A limit on file size stands for the disk: the write stops short, then fails."""
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)

@@ -75,6 +75,15 @@ def test_daemon_that_is_a_new_process_every_millisecond_is_caught(lab, within):
         assert result.escaped == ()
 
 
+@pytest.mark.slow
+def test_swarm_of_daemons_that_are_new_processes_all_the_time_is_caught(lab, within):
+    for _ in range(12):
+        started = time.monotonic()
+        result = lab.run("hopper", 20, linger=0.1, grace=0.1)
+        within(started, 0.2)
+        assert result.escaped == ()
+
+
 def test_survivors_get_linger_and_are_told(lab, within):
     started = time.monotonic()
     result = lab.run("orphan", 60, "silent", "stubborn", linger=0.4, grace=0.2)

@@ -95,7 +95,7 @@ class FakeChild:
         self._play()
         return [s for s, data in self._streams.items() if data or s in self._ended]
 
-    def read(self, stream):
+    def read(self, stream, most):
         data, self._streams[stream] = self._streams[stream], b""
         if not data and stream in self._ended:
             del self._streams[stream]
