@@ -248,8 +248,23 @@ def _say(text: str) -> None:
     sys.stderr.write(f"pipekit: {text}\n")
 
 
+def _open_what_is_closed() -> None:
+    """Give each standard stream that our caller has closed a place: nowhere.
+
+    Its number would be that of the next file or pipe we open, and the command's input or output.
+    """
+    for number, (name, mode) in enumerate([("stdin", "r"), ("stdout", "w"), ("stderr", "w")]):
+        if getattr(sys, name) is None:
+            nowhere = os.open(os.devnull, os.O_RDWR)
+            if nowhere != number:
+                os.dup2(nowhere, number)
+                os.close(nowhere)
+            setattr(sys, name, os.fdopen(number, mode, closefd=False))
+
+
 def main() -> int:
     """The exit code. Usage errors are 125: 2 could be the command's own."""
+    _open_what_is_closed()
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # a TextIOWrapper
     try:
         code: int = supervise.main(prog_name="python -m pipekit.process", standalone_mode=False)

@@ -199,4 +199,15 @@ def test_result_on_stdout_is_all_that_is_there(run):
 
 def test_limits_reach_the_command(run):
     words = ["--max-open-files", "64", "--nice", "5", "--", "sh", "-c", "ulimit -n; nice"]
-    assert run(*words)[:2] == (0, "64\n5\n")
+    assert run(*words)[:2] == (0, f"64\n{min(os.nice(0) + 5, 19)}\n")
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_stream_that_the_caller_has_closed_leads_nowhere(tmp_path, closed):
+    """And not to whatever got its number since: a pipe or a socket of our own."""
+    supervise = " ".join([*SUPERVISE, "--timeout", "5s"])
+    script = f"{supervise} -- sh -c 'readlink /proc/self/fd/0 >{tmp_path}/it; cat; exit 3'"
+    done = subprocess.run(["sh", "-c", f"{script} {closed}"], capture_output=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (3, b"", b"")
+    if "<&-" in closed:
+        assert (tmp_path / "it").read_text() == f"{os.devnull}\n"
