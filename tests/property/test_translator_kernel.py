@@ -18,6 +18,8 @@ SOURCES = {
     "A": Source(glob="*", dialect="A", timezone="America/Chicago"),
     "C": Source(glob="*", dialect="C", timezone="America/Chicago"),
     "D": Source(glob="*", dialect="D"),
+    "T": Source(glob="*", dialect="T", timezone="America/Chicago"),
+    "N": Source(glob="*", dialect="N", timezone="America/Chicago"),
 }
 FIRST = dt.datetime(2020, 10, 31, 20)  # the clocks go back, and a month ends
 BORDERS = [FIRST, dt.datetime(2021, 3, 14, 1, 30), dt.datetime(2020, 2, 28, 23)]
@@ -47,14 +49,16 @@ def parsed(dialect, data, way, lines=7):
     try:
         if reading.header:
             parser.header(HEADERS[dialect])
-        found = [parser.feed(part, lines) for part in (data, data)]  # twice: the folds go on
+        found = [
+            parser.feed(part, lines, parser.scan(part)) for part in (data, data)
+        ]  # folds go on
     except RejectedError as error:
         return str(error)
     return [
         (
             {
-                name: [column.tolist() for column in (*bars, numbers)]
-                for name, (bars, numbers) in sorted(rows.bars.items())
+                name: [[repr(x) for x in column.tolist()] for column in (*bars.columns(), numbers)]
+                for name, (bars, numbers) in sorted(rows.tables.items())
                 if bars.size
             },
             rows.bad,
@@ -67,6 +71,7 @@ def parsed(dialect, data, way, lines=7):
 HEADERS = {
     "A": b"Date,Time,Open,High,Low,Close,Volume,Instrument",
     "D": b"timestamp_utc,open,high,low,close,volume",
+    "T": b"Date,Time,Open,High,Low,Close,Volume,Instrument",
 }
 PRICES = st.one_of(
     st.integers(-5000, 500_000).map(lambda n: f"{n / 100:.2f}"),
@@ -74,6 +79,7 @@ PRICES = st.one_of(
     st.decimals(-1000, 1000, places=7).map(str),
     st.sampled_from([".5", "5.", "-0.0", "1e3", "", "nan", "+1", "1.2.3", "007", "-", " 5"]),
 )
+MILLIS = st.sampled_from([0, 7, 123, 123, 123, 999])
 USUAL = st.integers(100, 999).map(lambda n: f"{n}.25")
 
 
@@ -91,11 +97,15 @@ def lines(draw, dialect):
         "A": f"{at:%Y-%m-%d,%H:%M:%S}",
         "C": f"{at:%Y%m%d %H%M%S}",
         "D": f"{at:%Y-%m-%dT%H:%M:%SZ}",
+        "T": f"{at:%Y-%m-%d,%H:%M:%S}.{draw(MILLIS):03}",
+        "N": f"{at:%Y%m%d %H%M%S} {draw(MILLIS):03}0001",
     }
+    if dialect == "N":
+        numbers = numbers[:3]
     fields = [stamp[dialect], *numbers, volume]
-    if dialect == "A":
+    if dialect in "AT":
         fields.append(draw(st.sampled_from(["ES", "ES", "ES", "NQ", '"GC"', " CL"])))
-    return (";" if dialect == "C" else ",").join(fields)
+    return (";" if dialect in "CN" else ",").join(fields)
 
 
 @st.composite
@@ -130,15 +140,18 @@ def test_regular_rows_really_go_the_quick_way(compiled, dialect):
         "A": "2020-01-06,09:30:00,1.25,2.00,1.00,1.50,106.0,ES\r\n\r\n",
         "C": "20200106 093000;1.25;2;1;1.5;106\n",
         "D": "2020-01-06T09:30:00Z,1.25,2,1,1.5,106\n",
+        "T": "2020-01-06,09:30:00.123,1.25,1.25,1.25,1.25,106.0,ES\n",
+        "N": "20200106 093000 1230000;1.25;1.00;1.50;106\n",
     }
     reading = Settings(instruments=("*",)).reading(SOURCES[dialect], accepted=False)
     parser = Parser(reading, "ES_1m.txt", {}, compiled)
     if reading.header:
         parser.header(HEADERS[dialect])
-    rows = parser._regular(rows[dialect].encode() * 3, 1)
+    data = rows[dialect].encode() * 3
+    rows = parser._regular(data, 1, parser.scan(data))
     assert rows.total == 3
-    (bars, numbers), *_ = rows.bars.values()
-    assert np.unique(bars.open).tolist() == [1.25]
+    (bars, numbers), *_ = rows.tables.values()
+    assert np.unique(bars.prices[0]).tolist() == [1.25]
     assert numbers.tolist() == ([1, 3, 5] if dialect == "A" else [1, 2, 3])
 
 
@@ -150,4 +163,4 @@ def test_folder_that_cannot_be_written_is_no_hindrance(tmp_path, monkeypatch):
     reading = Settings().reading(SOURCES["D"], accepted=True)
     parser = Parser(reading, "ES_1m.csv", {}, found)
     parser.header(HEADERS["D"])
-    assert parser._regular(data, 1).total == 1
+    assert parser._regular(data, 1, parser.scan(data)).total == 1

@@ -13,15 +13,20 @@ from typing import Any, Literal
 import attrs
 
 from pipekit import setting
+from pipekit_translator.series import BARS, TICKS, Series
 
 BarTime = Literal["open", "close"]
+Aggregate = Literal["", "1m"]
 
-ROLES = ("date", "time", "timestamp", "open", "high", "low", "close", "volume", "instrument")
 UNUSED = "-"  # a column of no interest
+ROLES = (
+    *("date", "time", "timestamp", "open", "high", "low", "close"),
+    *("price", "bid", "ask", "volume", "instrument"),
+)
 BAR_SECONDS = 60
-TICK_DIALECTS = ("T", "N")
 
 _CODES = {"Y": 4, "m": 2, "d": 2, "H": 2, "M": 2, "S": 2}  # digits of each part of a time stamp
+_PART = r"%([1-9]?)(.)"
 _NAMED = ("Date", "Time", "Open", "High", "Low", "Close", "Volume", "Instrument")
 _OHLCV = ("open", "high", "low", "close", "volume")
 
@@ -92,6 +97,8 @@ def _exporter(instrument: InstrumentRule) -> Dialect:
     )
 
 
+_LETTERS = r"^([A-Za-z]+(?:\d[A-Za-z]+)?)"  # a single digit between letters belongs to them: M2K
+
 PRESETS = {
     "A": _exporter(InstrumentRule(column="Instrument")),
     "B": _exporter(InstrumentRule(pattern=r"^([^.]+)")),
@@ -101,8 +108,7 @@ PRESETS = {
         columns=("timestamp", *_OHLCV),
         timestamp_format="%Y%m%d %H%M%S",
         bar_time="close",
-        # Leading letters; a single digit between letters belongs to them: M2K.
-        instrument=InstrumentRule(pattern=r"^([A-Za-z]+(?:\d[A-Za-z]+)?)"),
+        instrument=InstrumentRule(pattern=_LETTERS),
     ),
     "D": Dialect(
         separator=",",
@@ -111,6 +117,20 @@ PRESETS = {
         timestamp_format="%Y-%m-%dT%H:%M:%SZ",
         instrument=InstrumentRule(pattern=r"^([^_]+)_"),
         growing=True,
+    ),
+    "T": Dialect(
+        separator=",",
+        header=True,
+        columns=("date", "time", "price=Close", "volume", "instrument"),
+        timestamp_format="%Y-%m-%d %H:%M:%S.%3f",
+        instrument=InstrumentRule(column="Instrument"),
+    ),
+    "N": Dialect(
+        separator=";",
+        header=False,
+        columns=("timestamp", "price", "bid", "ask", "volume"),
+        timestamp_format="%Y%m%d %H%M%S %7f",
+        instrument=InstrumentRule(pattern=_LETTERS),
     ),
 }
 
@@ -132,6 +152,17 @@ class Reading:
     exchange_timezone: str = setting("Whose date decides the month of a row.")
     max_bad_fraction: float = setting("Share of invalid rows that rejects a file.")
     instruments: tuple[str, ...] = setting("Instruments accepted.", default=())
+    aggregate: Aggregate = setting("What ticks are made into.", default="")
+
+    @property
+    def read(self) -> Series:
+        """What the file's rows are."""
+        return series_of(self.columns)
+
+    @property
+    def made(self) -> Series:
+        """What becomes of them."""
+        return BARS if self.aggregate else self.read
 
     def digest(self) -> str:
         """Of what decides on which bars a file yields; not of what only rejects it."""
@@ -163,9 +194,14 @@ class Reading:
         return [(role, name or role) for role, _, name in parts]
 
 
+def series_of(columns: tuple[str, ...]) -> Series:
+    """What rows with these columns are: ticks have one price, and quotes."""
+    return TICKS if set(TICKS.prices) & set(_roles(columns)) else BARS
+
+
 def check_columns(columns: tuple[str, ...]) -> None:
-    """Raises ValueError, with what to write, for columns that make no bar."""
-    roles = [column.partition("=")[0] for column in columns]
+    """Raises ValueError, with what to write, for columns that make neither a bar nor a tick."""
+    roles = _roles(columns)
     unknown = [role for role in roles if role not in (*ROLES, UNUSED)]
     if unknown:
         raise ValueError(
@@ -174,28 +210,46 @@ def check_columns(columns: tuple[str, ...]) -> None:
     used = [role for role in roles if role != UNUSED]
     if len(used) != len(set(used)):
         raise ValueError("columns: a role stands there twice")
-    missing = [role for role in _OHLCV if role not in used]
+    series = series_of(columns)
+    other = BARS if series is TICKS else TICKS
+    mixed = [role for role in other.prices if role in used]
+    if mixed:
+        raise ValueError(
+            f"columns: {mixed[0]} is none of {series.noun}; a tick has price, bid and ask, a bar "
+            "open, high, low and close"
+        )
+    needed = [role for role in series.columns[1:] if role not in series.optional]
+    missing = [role for role in needed if role not in used]
     stamp = "timestamp" in used, "date" in used and "time" in used
     if missing or sum(stamp) != 1:
         need = missing or ["timestamp (or date and time, not both)"]
         raise ValueError(f"columns: {', '.join(need)} must be among them")
 
 
+def _roles(columns: tuple[str, ...]) -> list[str]:
+    return [column.partition("=")[0] for column in columns]
+
+
 def check_format(text: str, columns: tuple[str, ...]) -> None:
     """Raises ValueError for a time stamp format that is not of fixed width or lacks a part."""
-    if "timestamp" not in [column.partition("=")[0] for column in columns] and text.count(" ") != 1:
+    if "timestamp" not in _roles(columns) and text.count(" ") != 1:
         raise ValueError(
             f"timestamp_format {text!r}: date and time stand in two columns, so write both "
             "formats with one space between them"
         )
-    codes = re.findall(r"%(.)", text)
-    unknown = [code for code in codes if code not in _CODES]
+    found = re.findall(_PART, text)
+    codes = [code for _, code in found]
+    unknown = [f"{width}{code}" for width, code in found if bool(width) != (code == "f")]
+    unknown += [code for code in codes if code not in (*_CODES, "f")]
     if unknown:
         raise ValueError(
-            f"timestamp_format: %{unknown[0]} is not read; use %Y %m %d %H %M %S, zero-padded"
+            f"timestamp_format: %{unknown[0]} is not read; use %Y %m %d %H %M %S, zero-padded, and "
+            "%3f for a fraction of three digits (%1f to %9f)"
         )
-    if sorted(set(codes) | {"S"}) != sorted(_CODES) or len(codes) != len(set(codes)):
+    if sorted({*codes, "S"} - {"f"}) != sorted(_CODES) or len(codes) != len(set(codes)):
         raise ValueError("timestamp_format: each of %Y %m %d %H %M must stand in it once")
+    if "f" in codes and "S" not in codes:
+        raise ValueError("timestamp_format: a fraction is one of seconds: %S must stand in it")
 
 
 def is_aware(timestamp_format: str) -> bool:
@@ -208,17 +262,18 @@ class Stamp:
     """A time stamp of fixed width: where its digits stand, and what stands between them."""
 
     width: int
-    digits: dict[str, tuple[int, ...]]  # of Y, m, d, H, M, S: positions of the digits
+    digits: dict[str, tuple[int, ...]]  # of Y, m, d, H, M, S, f: positions of the digits
     literals: tuple[tuple[int, str], ...]
 
     @classmethod
     def of(cls, text: str) -> Stamp:
         """The layout of a format, or of one of its halves; needs no check to have been made."""
         at, digits, literals = 0, {}, []
-        for code, literal in re.findall(r"%(.)|([^%])", text):
+        for width, code, literal in re.findall(rf"{_PART}|([^%])", text):
             if code:
-                digits[code] = tuple(range(at, at + _CODES[code]))
-                at += _CODES[code]
+                count = int(width) if width else _CODES[code]
+                digits[code] = tuple(range(at, at + count))
+                at += count
             else:
                 literals.append((at, literal))
                 at += 1

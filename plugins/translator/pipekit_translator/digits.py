@@ -20,6 +20,8 @@ Bytes = NDArray[np.uint8]
 Floats = NDArray[np.float64]
 
 WORD = 8
+NARROW = 1_000_000  # units finer than this leave 64 bits no room for other years than these
+FIRST_YEAR, LAST_YEAR = 1700, 2261
 PADDING = 16  # bytes before the first field of a buffer, so that every word lies within it
 
 _ZEROS = np.uint64(0x3030303030303030)
@@ -108,7 +110,7 @@ def _number(word: Words, length: Ints) -> tuple[Ints, Flags]:
 
 
 def stamps(buffer: Bytes, start: Ints, end: Ints, layout: Stamp) -> tuple[dict[str, Ints], Flags]:
-    """The parts (Y, m, d, H, M, S) that a fixed layout has in each field, and which were read."""
+    """The parts (YmdHMSf) that a fixed layout has in each field, and which were read."""
     ok = end - start == layout.width
     for position, literal in layout.literals:
         ok &= buffer[start + position] == ord(literal)
@@ -119,12 +121,23 @@ def stamps(buffer: Bytes, start: Ints, end: Ints, layout: Stamp) -> tuple[dict[s
             digit = buffer[start + position] - np.uint8(48)  # wraps: what is no digit is above 9
             ok &= digit <= 9
             value = value * 10 + digit
-        parts[code] = value
+        parts[code] = value * 10 ** (9 - len(positions)) if code == "f" else value
     return parts, ok
 
 
-def seconds(parts: dict[str, Ints], ok: Flags) -> tuple[Ints, Flags]:
-    """Seconds since 1970 of clock and calendar parts, and which of them exist."""
+def instants(parts: dict[str, Ints], ok: Flags, unit: int) -> tuple[Ints, Flags]:
+    """Time since 1970 of clock and calendar parts, `unit` of it in a second, and which exist.
+
+    `parts["f"]`: a fraction of seconds in billionths.
+    """
+    time, ok = _seconds(parts, ok)
+    if unit > NARROW:
+        ok &= (parts["Y"] >= FIRST_YEAR) & (parts["Y"] <= LAST_YEAR)
+    fraction = parts["f"] // (1_000_000_000 // unit) if "f" in parts else 0
+    return time * unit + fraction, ok
+
+
+def _seconds(parts: dict[str, Ints], ok: Flags) -> tuple[Ints, Flags]:
     year, month, day = parts["Y"], parts["m"], parts["d"]
     hour, minute, second = parts["H"], parts["M"], parts.get("S", 0 * parts["M"])
     ok = ok & (month >= 1) & (month <= 12) & (day >= 1) & (year >= 1)

@@ -1,6 +1,6 @@
 """Reads all files of a request, several at once, and reports those that cannot be used.
 
-One file's trouble never stops the others; what becomes of the bars is not known here.
+One file's trouble never stops the others; what becomes of the rows is not known here.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from pipekit.worker import report
 from pipekit_translator.columns import RejectedError
 from pipekit_translator.dialects import Reading
 from pipekit_translator.kernel import LARGE, Kernel
-from pipekit_translator.rawfile import BusyError, Job, Raw, read
+from pipekit_translator.pieces import Shelf
+from pipekit_translator.rawfile import BusyError, Job, Means, Raw, read
 
 
 class UnreadError(Exception):
@@ -49,6 +50,7 @@ _Read = tuple[Raw, RejectedError | None]
 def read_all(
     jobs: list[Job],
     readings: list[Reading],
+    shelf: Shelf,
     final_after: float,
     workers: int,
     total: int,
@@ -58,12 +60,12 @@ def read_all(
 
     `cache`: a folder for compiled code, which much input is read by.
     """
-    progress = _Progress(total)
     kernel = Kernel(cache) if total >= LARGE else None
+    means = Means(shelf, final_after, _Progress(total), kernel)
 
     def attempt(job: Job) -> _Read | Exception:
         try:
-            return read(job, readings[job.reading], final_after, progress, kernel)
+            return read(job, readings[job.reading], means)
         except Exception as error:  # the isolation boundary between files
             return error
 

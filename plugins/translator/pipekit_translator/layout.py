@@ -1,7 +1,8 @@
-"""Where processed bars lie and which days a file fed; knows neither bars nor the ledger.
+"""Where processed files lie and which days a file fed; knows neither rows nor the ledger.
 
-The days that a raw file fed are remembered with its consumption, so they are kept small: for each
-instrument and month a whole number whose bit `d` stands for day `d`.
+What belongs together, an instrument's rows of one series, has a key: `ES` its bars, `ES/tick` its
+ticks. The days that a raw file fed are remembered with its consumption, so they are kept small: for
+each key and month a whole number whose bit `d` stands for day `d`.
 """
 
 from __future__ import annotations
@@ -9,37 +10,74 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-INTERVAL = "1m"
+from pipekit_translator.series import ALL, BARS, Series
+
 INSTRUMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_\-]{0,31}")  # it names folders and files
 
-Days = dict[str, dict[str, int]]
-"""Instrument -> month (`2013-10`) -> bits of its days."""
+Months = dict[str, int]
+"""Month (`2013-10`) -> bits of its days."""
+Days = dict[str, Months]
+"""Key -> its months."""
+
+_FILE = re.compile(r"(?P<name>.+)_(?P<series>1m|tick)_(?P<part>\d{4}-\d\d(-\d\d)?)\.parquet")
+_WHOLE = sum(1 << day for day in range(1, 32))
 
 
-def month_path(processed: str, instrument: str, month: str) -> str:
-    """The processed file of an instrument's month, relative to the project's root."""
-    folder = f"{processed}/{instrument}/{INTERVAL}/{month[:4]}"
-    return f"{folder}/{instrument}_{INTERVAL}_{month}.parquet"
+def key(instrument: str, series: Series) -> str:
+    """What an instrument's rows of a series are known by."""
+    return instrument if series is BARS else f"{instrument}/{series.name}"
 
 
-def series(instrument: str) -> str:
-    """What the lifecycle knows an instrument's bars by."""
-    return f"{instrument}/{INTERVAL}"
+def of_key(key: str) -> tuple[str, Series]:
+    """Instrument and series of a key."""
+    instrument, _, name = key.partition("/")
+    return instrument, ALL[name] if name else BARS
+
+
+def path(processed: str, key: str, part: str) -> str:
+    """The processed file of a part (a month or a day), relative to the project's root."""
+    instrument, series = of_key(key)
+    folder = f"{processed}/{instrument}/{series.name}/{part[:4]}"
+    if series.part == "day":
+        folder = f"{folder}/{part[5:7]}"
+    return f"{folder}/{instrument}_{series.name}_{part}.parquet"
+
+
+def known_as(key: str) -> str:
+    """What the lifecycle knows a key's rows by."""
+    instrument, series = of_key(key)
+    return f"{instrument}/{series.name}"
 
 
 def covered(path: str) -> tuple[str, str] | None:
-    """Instrument and month of a processed file; None for another path."""
-    stem = path.rpartition("/")[2].removesuffix(".parquet")
-    instrument, _, month = stem.rpartition(f"_{INTERVAL}_")
-    return (instrument, month) if instrument and re.fullmatch(r"\d{4}-\d\d", month) else None
+    """Key and part of a processed file; None for another path."""
+    found = _FILE.fullmatch(path.rpartition("/")[2])
+    if found is None:
+        return None
+    series = ALL[found["series"]]
+    if len(found["part"]) != (7 if series.part == "month" else 10):
+        return None
+    return key(found["name"], series), found["part"]
+
+
+def days_of(part: str) -> Months:
+    """The days of a part."""
+    return {part[:7]: 1 << int(part[8:]) if len(part) > 7 else _WHOLE}
+
+
+def parts_of(key: str, months: Months) -> list[str]:
+    """The parts in which these days lie, in order."""
+    if of_key(key)[1].part == "month":
+        return sorted(months)
+    return [date for _, date in dates({key: months})]
 
 
 def union(parts: Iterable[Days]) -> Days:
     """The days of all parts."""
     found: Days = {}
     for part in parts:
-        for instrument, month, bits in _walk(part):
-            months = found.setdefault(instrument, {})
+        for key, month, bits in _walk(part):
+            months = found.setdefault(key, {})
             months[month] = months.get(month, 0) | bits
     return found
 
@@ -47,26 +85,24 @@ def union(parts: Iterable[Days]) -> Days:
 def both(one: Days, other: Days) -> Days:
     """The days that stand in both."""
     return _kept(
-        (instrument, month, bits & other.get(instrument, {}).get(month, 0))
-        for instrument, month, bits in _walk(one)
+        (key, month, bits & other.get(key, {}).get(month, 0)) for key, month, bits in _walk(one)
     )
 
 
 def without(one: Days, other: Days) -> Days:
     """The days of the one that do not stand in the other."""
     return _kept(
-        (instrument, month, bits & ~other.get(instrument, {}).get(month, 0))
-        for instrument, month, bits in _walk(one)
+        (key, month, bits & ~other.get(key, {}).get(month, 0)) for key, month, bits in _walk(one)
     )
 
 
 def dates(days: Days) -> Iterator[tuple[str, str]]:
-    """Instrument and ISO date of each day, in order."""
-    for instrument in sorted(days):
-        for month in sorted(days[instrument]):
+    """Key and ISO date of each day, in order."""
+    for key in sorted(days):
+        for month in sorted(days[key]):
             for day in range(1, 32):
-                if days[instrument][month] >> day & 1:
-                    yield instrument, f"{month}-{day:02}"
+                if days[key][month] >> day & 1:
+                    yield key, f"{month}-{day:02}"
 
 
 def bits_of(day_numbers: Iterable[int]) -> int:
@@ -84,20 +120,20 @@ def within(days: Days, first: str, last: str) -> bool:
 
 def named(days: Days, limit: int = 5) -> str:
     """For people: `ES 2013-10-06, ES 2013-10-07 and 3 more`."""
-    all_days = [f"{instrument} {day}" for instrument, day in dates(days)]
+    all_days = [f"{key} {day}" for key, day in dates(days)]
     more = f" and {len(all_days) - limit} more" if len(all_days) > limit else ""
     return ", ".join(all_days[:limit]) + more
 
 
 def _walk(days: Days) -> Iterator[tuple[str, str, int]]:
-    for instrument, months in days.items():
+    for key, months in days.items():
         for month, bits in months.items():
-            yield instrument, month, bits
+            yield key, month, bits
 
 
 def _kept(found: Iterable[tuple[str, str, int]]) -> Days:
     kept: Days = {}
-    for instrument, month, bits in found:
+    for key, month, bits in found:
         if bits:
-            kept.setdefault(instrument, {})[month] = bits
+            kept.setdefault(key, {})[month] = bits
     return kept

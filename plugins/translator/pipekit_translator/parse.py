@@ -1,7 +1,7 @@
-"""Whole lines of a raw file to columns of bars, and to the rows that are none, with their lines.
+"""Whole lines of a raw file to columns, and to the rows that are invalid, with their lines.
 
 `Parser.feed` gets whole lines and gives `Rows`. It knows the reading of a file, but neither the
-file nor what becomes of the bars. Chunks of regular rows may go through the compiled kernel; all
+file nor what becomes of the rows. Chunks of regular rows may go through the compiled kernel; all
 others, and all of small input, are read in vectors by numpy.
 """
 
@@ -16,22 +16,22 @@ import numpy as np  # noqa: TID253  # a module of the worker's, never imported b
 from numpy.typing import NDArray  # noqa: TID253  # as above
 
 from pipekit_translator import columns, digits
-from pipekit_translator.bars import Bars, Floats
 from pipekit_translator.columns import SHOWN, RejectedError
 from pipekit_translator.dialects import BAR_SECONDS, Reading, Stamp
 from pipekit_translator.kernel import Found, Kernel, Layout, layout_of
 from pipekit_translator.lines import Bad, Chunk
+from pipekit_translator.series import BARS
+from pipekit_translator.table import Floats, Table
 from pipekit_translator.zones import Flags, Fold, Ints, Zone
 
-NUMBERS = ("open", "high", "low", "close", "volume")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _INFINITE = ("nan", "inf", "infinity")
 
 
 class Rows(NamedTuple):
-    """What a chunk held: bars by instrument with their lines, in file order; bad rows; all rows."""
+    """What a chunk held: rows by instrument with their lines, in file order; bad rows; all rows."""
 
-    bars: dict[str, tuple[Bars, Ints]]
+    tables: dict[str, tuple[Table, Ints]]
     bad: list[Bad]
     total: int
 
@@ -47,14 +47,17 @@ class Parser:
         self, reading: Reading, name: str, folds: dict[str, Fold], kernel: Kernel | None = None
     ) -> None:
         self._reading = reading
+        self._series = reading.read
         self._separator = ord(reading.separator)
-        self._zone = Zone(reading.timezone)
+        self._zone = Zone(reading.timezone, self._series.unit, repeats=self._series.grouped)
         self._folds = folds
-        self._shift = BAR_SECONDS if reading.bar_time == "close" else 0
+        closes = self._series is BARS and reading.bar_time == "close"
+        self._shift = BAR_SECONDS * self._series.unit if closes else 0
         self._stamp = [(role, Stamp.of(text)) for role, text in reading.stamp_formats()]
         by_row = bool(reading.instrument.column)
         self._instrument = None if by_row else columns.instrument_of(reading, name)
         self._roles: list[str] = []
+        self._numbers: list[str] = []
         self._kernel = kernel
         self._layout: Layout | None = None
         if not reading.header:
@@ -66,22 +69,29 @@ class Parser:
 
     def _take(self, roles: list[str]) -> None:
         self._roles = roles
+        self._numbers = [role for role in self._series.columns[1:] if role in roles]
         if self._kernel is not None:
-            self._layout = layout_of(roles, self._stamp)
+            self._layout = layout_of(roles, self._stamp, self._series)
 
-    def feed(self, data: bytes | memoryview, first_line: int) -> Rows:
-        """The bars and bad rows of whole lines, the first of which has the number `first_line`."""
-        return self._regular(data, first_line) or self._any(data, first_line)
+    def scan(self, data: bytes | memoryview) -> Found | None:
+        """What the kernel finds in whole lines, for `feed`; in any order and any thread.
 
-    def _regular(self, data: bytes | memoryview, first_line: int) -> Rows | None:
-        """By the kernel; None where there is none, or a row that it leaves to `_any`."""
+        None where there is no kernel, and where a row is not regular.
+        """
         if self._kernel is None or self._layout is None:
             return None
-        found = self._kernel.read(data, self._separator, self._layout)
-        if found is None:
-            return None
-        values = Bars._make([found.local, *found.prices, found.volume.astype(np.int64)])
-        bars = {}
+        return self._kernel.read(data, self._separator, self._layout)
+
+    def feed(self, data: bytes | memoryview, first_line: int, found: Found | None = None) -> Rows:
+        """The rows of whole lines, the first of which has the number `first_line`."""
+        regular = self._regular(data, first_line, found) if found is not None else None
+        return regular or self._any(data, first_line)
+
+    def _regular(self, data: bytes | memoryview, first_line: int, found: Found) -> Rows | None:
+        """What the kernel found; None where a time never was, which `_any` sorts out."""
+        places = [self._series.prices.index(role) for role in self._numbers[:-1]]
+        values = self._table(found.local, [found.prices[at] for at in places], found.volume)
+        tables = {}
         before = {name: copy(fold) for name, fold in self._folds.items()}
         for instrument, rows in self._named(data, found, first_line):
             utc, missing = self._zone.to_utc(
@@ -91,9 +101,15 @@ class Parser:
                 self._folds.clear()
                 self._folds.update(before)
                 return None
-            time = (utc - self._shift) * 1_000_000
-            bars[instrument] = values.at(rows)._replace(time=time), first_line + found.lines[rows]
-        return Rows(bars, [], len(found.local))
+            here = values.at(rows)._replace(time=utc - self._shift if self._shift else utc)
+            tables[instrument] = here, first_line + found.lines[rows]
+        return Rows(tables, [], len(found.local))
+
+    def _table(self, time: Ints, prices: list[Floats], volume: Ints) -> Table:
+        """With the prices that the file has, and those absent that it lacks."""
+        given = dict(zip(self._numbers[:-1], prices, strict=True))
+        absent = np.full(len(time) if len(given) < len(self._series.prices) else 0, np.nan)
+        return Table(time, tuple(given.get(n, absent) for n in self._series.prices), volume)
 
     def _named(
         self, data: bytes | memoryview, found: Found, first_line: int
@@ -121,23 +137,22 @@ class Parser:
             self._check_separator(chunk)
         local, ok = self._local_times(chunk)
         chunk.note(~ok, f"the time stamp is not {self._reading.timestamp_format}")
-        numbers = self._numbers(chunk, ok)
-        for reason, broken in _broken(*numbers):
+        *prices, volume = self._read_numbers(chunk, ok)
+        for reason, broken in _broken(prices if self._series is BARS else [], volume):
             chunk.note(ok & broken, reason)
             ok &= ~broken
-        whole = np.where(ok, numbers[-1], 0).astype(np.int64)
-        values = Bars._make([local, *numbers[:-1], whole])
-        bars = {
+        values = self._table(local, prices, np.where(ok, volume, 0).astype(np.int64))
+        tables = {
             instrument: self._placed(chunk, values, rows, instrument)
             for instrument, rows in self._instruments(chunk, np.flatnonzero(ok))
         }
-        return Rows(bars, chunk.bad(), chunk.total)
+        return Rows(tables, chunk.bad(), chunk.total)
 
     def _field(self, chunk: Chunk, role: str) -> tuple[Ints, Ints]:
         return chunk.field(self._roles.index(role))
 
     def _local_times(self, chunk: Chunk) -> tuple[Ints, Flags]:
-        """Seconds of the wall clock of each row, and which rows have a time that can be read."""
+        """The wall clock of each row, and which rows have a time that can be read."""
         parts: dict[str, Ints] = {}
         ok = np.ones(len(chunk.rows), np.bool_)
         for role, layout in self._stamp:
@@ -145,12 +160,12 @@ class Parser:
             found, read = digits.stamps(chunk.buffer, start, end, layout)
             parts |= found
             ok &= read
-        return digits.seconds(parts, ok)
+        return digits.instants(parts, ok, self._series.unit)
 
-    def _numbers(self, chunk: Chunk, ok: Flags) -> list[Floats]:
-        """The five numbers of each row; `ok` is cleared where one cannot be read."""
+    def _read_numbers(self, chunk: Chunk, ok: Flags) -> list[Floats]:
+        """The numbers of each row; `ok` is cleared where one cannot be read."""
         values, read = [], np.ones(len(chunk.rows), np.bool_)
-        for role in NUMBERS:
+        for role in self._numbers:
             number = digits.decimals(chunk.buffer, chunk.words, *self._field(chunk, role))
             read &= number.ok
             values.append(number.values())
@@ -166,15 +181,21 @@ class Parser:
     def _read_slowly(self, line: str) -> list[float]:
         """The numbers of a row of unusual form. Raises ValueError with the reason."""
         fields = line.split(self._reading.separator)
-        return [_number(role, fields[self._roles.index(role)]) for role in NUMBERS]
+        optional = self._series.optional
+        return [
+            _number(role, fields[self._roles.index(role)], optional=role in optional)
+            for role in self._numbers
+        ]
 
-    def _placed(self, chunk: Chunk, values: Bars, rows: Ints, instrument: str) -> tuple[Bars, Ints]:
-        """An instrument's bars at their instants; a time that never was makes a row bad."""
+    def _placed(
+        self, chunk: Chunk, values: Table, rows: Ints, instrument: str
+    ) -> tuple[Table, Ints]:
+        """An instrument's rows at their instants; a time that never was makes a row bad."""
         fold = self._folds.setdefault(instrument, Fold())
         utc, missing = self._zone.to_utc(values.time[rows], fold)
         chunk.note(rows[missing], f"this time does not exist in {self._reading.timezone}")
         kept = rows[~missing]
-        time = (utc[~missing] - self._shift) * 1_000_000
+        time = utc[~missing] - self._shift
         return values.at(kept)._replace(time=time), chunk.number[chunk.rows[kept]]
 
     def _instruments(self, chunk: Chunk, rows: Ints) -> list[tuple[str, Ints]]:
@@ -198,8 +219,10 @@ class Parser:
             raise RejectedError(columns.wrong_separator(self._reading, text, line))
 
 
-def _number(role: str, field: str) -> float:
+def _number(role: str, field: str, *, optional: bool) -> float:
     text = field.strip().strip('"')
+    if optional and not text:
+        return math.nan
     if text.lower().lstrip("+-") in _INFINITE:
         raise ValueError(f"{role} is not finite: {text}")
     if not _NUMBER.fullmatch(text):
@@ -210,13 +233,17 @@ def _number(role: str, field: str) -> float:
     return value
 
 
-def _broken(
-    open: Floats, high: Floats, low: Floats, close: Floats, volume: Floats
-) -> list[tuple[str, Flags]]:
+def _broken(prices: list[Floats], volume: Floats) -> list[tuple[str, Flags]]:
     """What a row must not be (spec: data, §1.3 rule 3), and which rows are."""
+    found = []
+    if prices:
+        open_, high, low, close = prices
+        found = [
+            ("high is below open or close", high < np.maximum(open_, close)),
+            ("low is above open or close", low > np.minimum(open_, close)),
+        ]
     return [
-        ("high is below open or close", high < np.maximum(open, close)),
-        ("low is above open or close", low > np.minimum(open, close)),
+        *found,
         ("volume is negative", volume < 0),
         ("volume is not whole", volume != np.floor(volume)),
     ]

@@ -13,7 +13,7 @@ import attrs
 
 from pipekit import Command, ContentState, Input, Pending, RunContext, StagePlan, Task, Why
 from pipekit_translator.rebuild import Rebuild, rebuild_for
-from pipekit_translator.settings import Quality, Settings, span
+from pipekit_translator.settings import Quality, Settings, megabytes, span
 from pipekit_translator.survey import Group, pending_of, survey
 
 WORKER = "pipekit_translator.worker"
@@ -81,11 +81,12 @@ def _task(
         "quarantine": _relative(ctx, ctx.paths.quarantine / ctx.run_id),
         "quality_file": _relative(ctx, ctx.run_dir / ctx.stage / "quality.json"),
         "workers": ctx.workers,
+        "memory": megabytes(settings.memory),
         "timezone": settings.timezone,
         "final_after": settings.final_after,
         "readings": [group.reading.record() for group in groups],
         "files": files,
-        "cache": _relative(ctx, ctx.paths.state.parent / "cache"),
+        "cache": _relative(ctx, ctx.paths.state / "cache" / "translator"),
         "bytes": sum(item.file.size for _, item in inputs),
         "rebuild": rebuild.days,
         "left": rebuild.left,
@@ -124,7 +125,7 @@ def _job(reading: int, group: Group, item: Input, role: str) -> dict[str, Any]:
     job["known"] = item.previous.fingerprint
     goes_on = item.why is Why.PART or (item.why is Why.CHANGED and group.growing)
     if goes_on and detail.get("reading") == group.reading.digest():
-        kept_on = ("prefix", "lines", "folds")
+        kept_on = ("prefix", "lines", "folds", "last")
         job |= {name: detail[name] for name in kept_on if detail.get(name)}
     return job
 

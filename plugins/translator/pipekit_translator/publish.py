@@ -1,4 +1,4 @@
-"""One instrument's new bars into its months: merge with what is published, write what changed.
+"""A key's new rows into its parts: merge with what is published, write what changed.
 
 Knows neither raw files' content nor the report; the caller says what came of it.
 """
@@ -6,58 +6,45 @@ Knows neither raw files' content nor the report; the caller says what came of it
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from collections.abc import Iterator
+from typing import Any
 
 import attrs
 import numpy as np  # noqa: TID253  # a module of the worker's, never imported by a plan
 
 from pipekit_translator import layout, store
-from pipekit_translator.bars import Bars, Flags, Ints, joined, merge, no_bars
+from pipekit_translator.hold import Chunk, windows
+from pipekit_translator.layout import Months
+from pipekit_translator.quality import Seen
+from pipekit_translator.table import Flags, Ints, Ranked, Table, difference, merge
 from pipekit_translator.zones import Zone
 
-Months = dict[str, int]
+_BEFORE = -1  # the rank of what is published
+
+Days = dict[str, dict[str, int]]
 
 
-class Part(NamedTuple):
-    """A file's bars of one instrument."""
-
-    path: str
-    bars: Bars
-
-
-@attrs.frozen(kw_only=True)
+@attrs.define(kw_only=True)
 class Outcome:
-    """What came of a month. `added`, `changed`, `removed`: bars against the published ones.
+    """What came of a part. `added`, `changed`, `removed`: rows against the published ones.
 
-    `conflicts`: new bars that displaced a published one with other values.
+    `duplicates`: new rows that other new ones displaced; `conflicts`: those of them, and of the
+    published ones, that were displaced by other values. `seen`: the new rows.
     """
 
     path: str
-    month: str
-    fingerprint: str
-    written: bool
-    bars: int
-    first: str
-    last: str
+    part: str
+    seen: Seen
+    fingerprint: str = ""
+    written: bool = False
+    rows: int = 0
+    first: str = ""
+    last: str = ""
     added: int = 0
     changed: int = 0
     removed: int = 0
+    duplicates: int = 0
     conflicts: int = 0
-
-
-def local_days(bars: Bars, zone: Zone) -> Ints:
-    """The exchange-local date of each bar: days since 1970-01-01."""
-    return zone.days(bars.time // 1_000_000)
-
-
-def days_fed(days: Ints) -> Months:
-    """Local dates as months with bits."""
-    fed: Months = {}
-    changes = np.flatnonzero(days[1:] != days[:-1]) + 1  # few, since files are mostly in order
-    for day in sorted({*days[:1].tolist(), *days[changes].tolist()}):
-        date = str(np.datetime64(day, "D"))
-        fed[date[:7]] = fed.get(date[:7], 0) | 1 << int(date[8:])
-    return fed
 
 
 def in_days(days: Ints, months: Months) -> Flags:
@@ -71,90 +58,101 @@ def in_days(days: Ints, months: Months) -> Flags:
     return np.isin(days, np.array(wanted, np.int64))
 
 
-def by_month(bars: Bars, zone: Zone) -> dict[str, Bars]:
-    """Sorted bars by the month of their exchange-local date."""
-    if not bars.size:
-        return {}
-    months = local_days(bars, zone).astype("M8[D]").astype("M8[M]").astype(np.int64)
-    begins = np.flatnonzero(np.diff(months, prepend=months[0] - 1))
-    ends = [*begins[1:].tolist(), bars.size]
-    return {
-        str(np.datetime64(int(months[begin]), "M")): bars.at(slice(begin, end))
-        for begin, end in zip(begins.tolist(), ends, strict=True)
-    }
+def of_days(chunk: Chunk, zone: Zone, months: Months, *, inside: bool) -> Chunk:
+    """Those rows of a chunk that lie in these days, or the others."""
+
+    def load() -> Table:
+        table = chunk.load()
+        return table.at(in_days(zone.days(table.time), months) == inside)
+
+    return chunk._replace(load=load)
 
 
 class Publisher:
-    """Writes the months of one instrument below `processed`."""
+    """Writes the parts of one key below `processed`. `rules`: of the quality report."""
 
-    def __init__(self, processed: str, instrument: str, zone: Zone) -> None:
+    def __init__(self, processed: str, key: str, zone: Zone, rules: dict[str, Any]) -> None:
         self._processed = processed
-        self._instrument = instrument
+        self._key = key
+        self._series = layout.of_key(key)[1]
         self._zone = zone
+        self._rules = rules
 
-    def publish(self, month: str, new: Bars, rebuilt: int) -> Outcome | None:
-        """Merge a month's new bars (sorted, one a time stamp) into what is published of it.
+    def publish(self, part: str, new: list[tuple[int, Chunk]], rebuilt: Months) -> Outcome | None:
+        """Merge a part's new rows, ranked from 0, into what is published of it.
 
-        A new bar wins over a published one. `rebuilt`: bits of the days whose published bars do
-        not count. None where there is nothing to publish. Raises OSError, UnusableError.
+        A new row wins over a published one. `rebuilt`: days whose published rows do not count.
+        None where there is nothing to publish. Raises OSError, UnusableError.
         """
-        path = layout.month_path(self._processed, self._instrument, month)
-        published = store.read_month(path, self._zone)
-        if published is None and not new.size:
+        path = layout.path(self._processed, self._key, part)
+        published = store.read(path, self._series, self._zone)
+        if published is None and not new:
             return None
-        base = no_bars() if published is None else self._without(published.bars, month, rebuilt)
-        merged = merge(joined([base, new]))
-        if published is not None and merged.bars.same(published.bars):
-            return self._outcome(path, month, merged.bars, published.fingerprint)
-        fingerprint = store.write_month(path, self._instrument, merged.bars, self._zone)
-        before = no_bars() if published is None else published.bars
-        added, changed, removed = _difference(before, merged.bars)
-        outcome = self._outcome(path, month, merged.bars, fingerprint)
-        return attrs.evolve(
-            outcome,
-            written=True,
-            added=added,
-            changed=changed,
-            removed=removed,
-            conflicts=merged.conflicts,
-        )
+        outcome = Outcome(path=path, part=part, seen=self._seen())
+        before = [] if published is None else published.chunks
+        chunks = [*((_BEFORE, chunk) for chunk in before), *new]
+        if published is not None:
+            for _ in self._merged(chunks, rebuilt, outcome):
+                pass
+            if not (outcome.added or outcome.changed or outcome.removed):
+                outcome.fingerprint = published.fingerprint
+                return outcome
+            outcome = Outcome(path=path, part=part, seen=self._seen())
+        writer = store.Writer(path, self._key, self._zone)
+        for table in self._merged(chunks, rebuilt, outcome):
+            writer.add(table)
+        outcome.fingerprint, outcome.written = writer.publish(), True
+        return outcome
 
-    def _without(self, bars: Bars, month: str, rebuilt: int) -> Bars:
-        if not rebuilt:
-            return bars
-        return bars.at(~in_days(local_days(bars, self._zone), {month: rebuilt}))
+    def _seen(self) -> Seen:
+        return Seen(self._key, Zone(self._zone.name), self._rules)
 
-    def _outcome(self, path: str, month: str, bars: Bars, fingerprint: str) -> Outcome:
-        first, last = (_iso(bars.time[0]), _iso(bars.time[-1])) if bars.size else ("", "")
-        return Outcome(
-            path=path,
-            month=month,
-            fingerprint=fingerprint,
-            written=False,
-            bars=bars.size,
-            first=first,
-            last=last,
-        )
+    def _merged(
+        self, chunks: list[tuple[int, Chunk]], rebuilt: Months, outcome: Outcome
+    ) -> Iterator[Table]:
+        """The part's rows to be, stretch by stretch; `outcome` keeps the numbers."""
+        for parts in windows(chunks):
+            known = [part for part in parts if part.rank == _BEFORE]
+            fresh = merge([part for part in parts if part.rank != _BEFORE], self._series)
+            outcome.duplicates += fresh.duplicates
+            outcome.conflicts += fresh.conflicts
+            outcome.seen.add(fresh.table)
+            after = fresh.table
+            if known:
+                before = merge(known, self._series).table
+                kept = before if not rebuilt else self._without(before, rebuilt)
+                both = merge([Ranked(_BEFORE, kept), Ranked(0, fresh.table)], self._series)
+                outcome.conflicts += both.conflicts
+                after = both.table
+                changes = difference(before, after)
+            else:
+                changes = after.size, 0, 0
+            self._count(outcome, after, changes)
+            if after.size:
+                yield after
 
+    def _count(self, outcome: Outcome, after: Table, changes: tuple[int, int, int]) -> None:
+        added, changed, removed = changes
+        outcome.added += added
+        outcome.changed += changed
+        outcome.removed += removed
+        outcome.rows += after.size
+        if after.size:
+            outcome.first = outcome.first or self._iso(after.time[0])
+            outcome.last = self._iso(after.time[-1])
 
-def _difference(before: Bars, after: Bars) -> tuple[int, int, int]:
-    """Bars added, changed and removed."""
-    _, old, new = np.intersect1d(before.time, after.time, assume_unique=True, return_indices=True)
-    changed = np.zeros(len(old), np.bool_)
-    for one, two in zip(before[1:], after[1:], strict=True):
-        changed |= one[old] != two[new]
-    return after.size - len(old), int(changed.sum()), before.size - len(old)
+    def _without(self, table: Table, rebuilt: Months) -> Table:
+        return table.at(~in_days(self._zone.days(table.time), rebuilt))
 
-
-def _iso(time: np.int64) -> str:
-    return f"{np.datetime64(int(time), 'us').astype('M8[s]')}Z"
+    def _iso(self, time: np.int64) -> str:
+        return f"{np.datetime64(int(time) // self._zone.unit, 's')}Z"
 
 
 _STAMP = re.compile(r"(?<!\d)(\d{8})_(\d{6})(?!\d)")
 
 
 def exported(path: str, priority: int, changed_ns: int) -> tuple[int, float, int, str]:
-    """The rank of an export: of two with the same bar, the higher one's stands.
+    """The rank of an export: of two with the same row, the higher one's stands.
 
     By the stamp in its name, else its modification time, else its name (spec: data, §1.3 rule 2).
     """

@@ -1,17 +1,20 @@
-"""What is odd about an instrument's bars: gaps, off-grid prices, signs of a wrong zone.
+"""What is odd about an instrument's rows: gaps, off-grid prices, signs of a wrong zone.
 
-It judges and reports; it changes no bar. Where an instrument's tick or session is not known, that
-part is left out (spec: data, §1.3 rule 9).
+It judges and reports; it changes no row. Where an instrument's tick or session is not known, that
+part is left out (spec: data, §1.3 rule 9). Rows come in stretches; what is known of each stretch is
+small, and that of several in a row can be put together.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np  # noqa: TID253  # a module of the worker's, never imported by a plan
 
-from pipekit_translator.bars import Bars, Ints
+from pipekit_translator import layout
 from pipekit_translator.dialects import BAR_SECONDS
+from pipekit_translator.table import Ints, Table
 from pipekit_translator.zones import DAY, Zone
 
 OFF_GRID = 1e-6  # of a tick: far above the error of a division, far below any other price
@@ -19,35 +22,94 @@ NEAR = 30  # minutes by which the empty part of the day may be off before it is 
 _DAY_MINUTES = DAY // 60
 
 
-def examine(instrument: str, bars: Bars, zone: Zone, rules: dict[str, Any]) -> dict[str, float]:
-    """The numbers of the report. `rules`: the settings `quality`, spans as minutes of the day.
+class Seen:
+    """What has been seen of a key's sorted rows, stretch after stretch."""
 
-    `gaps` and `missing_minutes` inside sessions; `off_grid`: bars with a price between two ticks;
-    `empty_from`: where the emptiest stretch of the day (as long as the pause) begins, in minutes;
-    `pause_bars`; `core_share` of the volume.
-    """
-    found: dict[str, float] = {"bars": bars.size}
-    tick = rules["ticks"].get(instrument)
-    if tick:
-        found["off_grid"] = _off_grid(bars, tick)
-    if instrument in rules["instruments"] and bars.size:
-        local = zone.local(bars.time // 1_000_000)
-        found |= _gaps(local, rules["pause"][1] * 60, rules["gap"])
-        found |= _day_profile(local, bars.volume, rules)
+    def __init__(self, key: str, zone: Zone, rules: dict[str, Any]) -> None:
+        instrument, self._series = layout.of_key(key)
+        self._zone = zone
+        self._rules = rules
+        self._tick = rules["ticks"].get(instrument)
+        self._judged = instrument in rules["instruments"]
+        self.rows = self.off_grid = self.gaps = self.missing = 0
+        self.first: int | None = None  # local seconds, as is `last`
+        self.last: int | None = None
+        self.counts = np.zeros(_DAY_MINUTES, np.int64)
+        self.volumes = np.zeros(_DAY_MINUTES, np.float64)
+
+    def add(self, table: Table) -> None:
+        """Rows after those that have been seen."""
+        self.rows += table.size
+        if self._tick:
+            self.off_grid += _off_grid(table, self._tick, grouped=self._series.grouped)
+        if self._judged and table.size:
+            utc, counts, volumes = _minutes(table, self._series.unit)
+            local = self._zone.local(utc)
+            minute = local % DAY // 60
+            self.counts += np.bincount(minute, counts, _DAY_MINUTES).astype(np.int64)
+            self.volumes += np.bincount(minute, volumes, _DAY_MINUTES)
+            before = [] if self.last is None else [self.last]
+            self._look_for_gaps(np.concatenate([np.array(before, np.int64), local]))
+            self.first = int(local[0]) if self.first is None else self.first
+            self.last = int(local[-1])
+
+    def go_on(self, other: Seen) -> None:
+        """What was seen of the rows that come next."""
+        self.rows += other.rows
+        self.off_grid += other.off_grid
+        self.counts += other.counts
+        self.volumes += other.volumes
+        self.gaps += other.gaps
+        self.missing += other.missing
+        if self.last is not None and other.first is not None:
+            self._look_for_gaps(np.array([self.last, other.first]))
+        self.first = other.first if self.first is None else self.first
+        self.last = self.last if other.last is None else other.last
+
+    def _look_for_gaps(self, local: Ints) -> None:
+        """Holes of at least `gap` seconds between two rows of one session."""
+        session = (local - self._rules["pause"][1] * 60) // DAY
+        missing = local[1:] - local[:-1] - BAR_SECONDS
+        gaps = (missing >= self._rules["gap"]) & (session[1:] == session[:-1])
+        self.gaps += int(gaps.sum())
+        self.missing += int(missing[gaps].sum())
+
+    def numbers(self) -> dict[str, float]:
+        """Of the report. `off_grid`: rows with a price between two ticks.
+
+        `gaps` and `missing_minutes` inside sessions; `empty_from`: where the emptiest stretch of
+        the day (as long as the pause) begins, in minutes; `pause_bars` (rows in it); `core_share`
+        of the volume.
+        """
+        found: dict[str, float] = {self._series.noun: self.rows}
+        if self._tick:
+            found["off_grid"] = self.off_grid
+        if self._judged and self.rows:
+            found |= {"gaps": self.gaps, "missing_minutes": self.missing // BAR_SECONDS}
+            found |= _day_profile(self.counts, self.volumes, self._rules)
+        return found
+
+
+def whole(key: str, zone: Zone, rules: dict[str, Any], seen: Iterable[Seen]) -> Seen:
+    """What was seen in all stretches, in their order."""
+    found = Seen(key, zone, rules)
+    for part in seen:
+        found.go_on(part)
     return found
 
 
 def complaints(found: dict[str, float], rules: dict[str, Any]) -> list[str]:
     """What of the numbers a person should look at, a clause each."""
     said = []
+    noun = "ticks" if "ticks" in found else "bars"
     if found.get("off_grid"):
-        said.append(f"prices off the tick grid (bars: {found['off_grid']:.0f})")
+        said.append(f"prices off the tick grid ({noun}: {found['off_grid']:.0f})")
     if found.get("gaps"):
         minutes = found["missing_minutes"]
         said.append(f"gaps inside sessions: {found['gaps']:.0f} ({minutes:.0f} minutes)")
     if found.get("conflicts"):
-        said.append(f"bars that two exports state differently: {found['conflicts']:.0f}")
-    if found["bars"] >= rules["min_bars"] and "empty_from" in found:
+        said.append(f"{noun} that two exports state differently: {found['conflicts']:.0f}")
+    if found[noun] >= rules["min_bars"] and "empty_from" in found:
         said += _zone_signs(found, rules)
     return said
 
@@ -70,35 +132,38 @@ def _zone_signs(found: dict[str, float], rules: dict[str, Any]) -> list[str]:
     return signs
 
 
-def _off_grid(bars: Bars, tick: float) -> int:
-    off = np.zeros(bars.size, np.bool_)
-    for prices in bars[1:5]:
+def _off_grid(table: Table, tick: float, *, grouped: bool) -> int:
+    off = np.zeros(table.size, np.bool_)
+    for prices in table.prices[:1] if grouped else table.prices:  # not of quotes
         ticks = prices / tick
-        off |= np.abs(ticks - np.round(ticks)) > OFF_GRID
-    return int(off.sum())
+        ticks -= np.rint(ticks)
+        off |= np.abs(ticks, out=ticks) > OFF_GRID
+    return int(np.count_nonzero(off))
 
 
-def _gaps(local: Ints, session_start: int, shortest: float) -> dict[str, float]:
-    """Holes of at least `shortest` seconds between two bars of one session."""
-    session = (local - session_start) // DAY
-    missing = local[1:] - local[:-1] - BAR_SECONDS
-    gaps = (missing >= shortest) & (session[1:] == session[:-1])
-    return {"gaps": int(gaps.sum()), "missing_minutes": int(missing[gaps].sum()) // BAR_SECONDS}
+def _minutes(table: Table, unit: int) -> tuple[Ints, Ints, Ints]:
+    """Minutes (s) with rows in them, how many and their volume; of sparse rows each for itself."""
+    step = 60 * unit
+    first, end = int(table.time[0]) // step, int(table.time[-1]) // step + 1
+    if end - first > table.size // 4:
+        return table.time // unit, np.ones(table.size, np.int64), table.volume
+    begins = table.time.searchsorted(np.arange(first, end) * step)
+    counts = np.diff(begins, append=table.size)
+    there = counts > 0
+    minutes = np.arange(first, end)[there] * 60
+    return minutes, counts[there], np.add.reduceat(table.volume, begins[there])
 
 
-def _day_profile(local: Ints, volume: Ints, rules: dict[str, Any]) -> dict[str, float]:
-    minute = (local % DAY) // 60
-    counts = np.bincount(minute, minlength=_DAY_MINUTES)
+def _day_profile(counts: Ints, volumes: Any, rules: dict[str, Any]) -> dict[str, float]:
     (first, end), (core, core_end) = rules["pause"], rules["core"]
     around = np.concatenate(([0], np.cumsum(np.concatenate((counts, counts)))))
     windows = around[end - first : end - first + _DAY_MINUTES] - around[:_DAY_MINUTES]
     emptiest = np.flatnonzero(windows == windows.min())
     away = np.abs((emptiest - first + _DAY_MINUTES // 2) % _DAY_MINUTES - _DAY_MINUTES // 2)
-    busy = volume[(minute >= core) & (minute < core_end)].sum()
     return {
         "empty_from": int(emptiest[np.argmin(away)]),
         "pause_bars": int(counts[first:end].sum()),
-        "core_share": float(busy / max(int(volume.sum()), 1)),
+        "core_share": float(volumes[core:core_end].sum() / max(float(volumes.sum()), 1)),
     }
 
 

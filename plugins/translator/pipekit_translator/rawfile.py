@@ -1,6 +1,6 @@
 """Reading one raw file: what of it counts, whether it held still meanwhile, and its content hash.
 
-Knows nothing of months or of what was published; rows become bars in `parse`.
+Knows nothing of what was published; bytes become rows in `parse`, which are kept in `pieces`.
 """
 
 from __future__ import annotations
@@ -11,16 +11,17 @@ from collections.abc import Callable, Iterator
 from typing import BinaryIO
 
 import attrs
-import numpy as np  # noqa: TID253  # a module of the worker's, never imported by a plan
 
 from pipekit.worker import Signature, hasher, look
-from pipekit_translator.bars import Bars, joined
+from pipekit_translator.aggregate import MINUTE, Minutes
 from pipekit_translator.columns import RejectedError
 from pipekit_translator.dialects import Reading
 from pipekit_translator.kernel import Kernel
 from pipekit_translator.lines import Bad
 from pipekit_translator.parse import Parser
-from pipekit_translator.zones import Fold, Ints
+from pipekit_translator.pieces import Pieces, Shelf
+from pipekit_translator.table import Ints, Table
+from pipekit_translator.zones import Fold
 
 BLOCK = 4 << 20  # bytes; the parser needs about ten times as much for a moment
 MIN_BAD_ROWS = 10
@@ -39,8 +40,9 @@ class Job:
     """A file to read. `source`: the glob that found it. `growing`: it may be written to meanwhile.
 
     `known`: the fingerprint of the content that was consumed before; `prefix` bytes and `lines`
-    newlines of it, where it is to be gone on with, and the `folds` it had come to. `fed`: the days
-    that content fed; `quarantined` rows of it, and the months (`late`) that it came too late for.
+    newlines of it, where it is to be gone on with, the `folds` it had come to, and the `last` tick
+    of each instrument. `fed`: the days that content fed; `quarantined` rows of it, and the parts
+    (`late`) that it came too late for.
     `role`: `new`, `stale` (its settings changed: the days it fed are rebuilt) or
     `helper` (read again for the days of others that are rebuilt).
     """
@@ -55,6 +57,7 @@ class Job:
     prefix: int = 0
     lines: int = 0
     folds: dict[str, list[int]] = attrs.field(factory=dict)
+    last: dict[str, int] = attrs.field(factory=dict)
     fed: dict[str, dict[str, int]] = attrs.field(factory=dict)
     quarantined: int = 0
     late: list[str] = attrs.field(factory=list)
@@ -65,10 +68,12 @@ class Raw:
     """What was read of a file. `prefix`: bytes that count, and `fingerprint` their hash.
 
     `complete`: nothing is left unread. `resumed`: it went on after the known prefix. `exported`:
-    the rank among files with the same bar (a later export wins). `late`: lines by instrument.
+    the rank among files with the same bar (a later export wins). `last`: the highest time of each
+    instrument's ticks.
     """
 
     job: Job
+    pieces: Pieces
     signature: Signature
     fingerprint: str = ""
     prefix: int = 0
@@ -77,8 +82,8 @@ class Raw:
     resumed: bool = False
     total: int = 0
     bad: list[Bad] = attrs.field(factory=list)
-    parts: dict[str, list[tuple[Bars, Ints]]] = attrs.field(factory=dict)
     folds: dict[str, Fold] = attrs.field(factory=dict)
+    last: dict[str, int] = attrs.field(factory=dict)
     warnings: list[str] = attrs.field(factory=list)
 
     @property
@@ -86,29 +91,40 @@ class Raw:
         """Relative to the project's root."""
         return self.job.path
 
-    def take(self, instrument: str) -> tuple[Bars, Ints]:
-        """The bars of an instrument with their lines, handed over: they are held but once."""
-        parts = self.parts.pop(instrument)
-        return joined([bars for bars, _ in parts]), np.concatenate([lines for _, lines in parts])
+
+class _StartAgainError(Exception):
+    """Ticks that came before others which are known: the file cannot simply be gone on with."""
 
 
-def read(
-    job: Job,
-    reading: Reading,
-    final_after: float,
-    progress: Callable[[int], None],
-    kernel: Kernel | None = None,
-) -> tuple[Raw, RejectedError | None]:
-    """Read a file; the error says why it cannot be used. `progress` is given bytes as they go.
+@attrs.frozen
+class Means:
+    """What reading needs besides the file: where rows go, and what is said and spent meanwhile."""
+
+    shelf: Shelf
+    final_after: float
+    progress: Callable[[int], None]
+    kernel: Kernel | None = None
+
+
+def read(job: Job, reading: Reading, means: Means) -> tuple[Raw, RejectedError | None]:
+    """Read a file; the error says why it cannot be used.
 
     Raises BusyError when the file changed meanwhile, OSError when it cannot be read.
     """
+    try:
+        return _read(job, reading, means)
+    except _StartAgainError:
+        return _read(attrs.evolve(job, prefix=0), reading, means)
+
+
+def _read(job: Job, reading: Reading, means: Means) -> tuple[Raw, RejectedError | None]:
     with open(job.path, "rb", buffering=0) as file:
         signature = _signature(file) if job.growing else look(file.fileno())
-        reader = _Reader(file, Raw(job=job, signature=signature), reading, progress, kernel)
+        pieces = Pieces(reading.made, means.shelf)
+        reader = _Reader(file, Raw(job=job, pieces=pieces, signature=signature), reading, means)
         rejected = None
         try:
-            reader.run(final_after)
+            reader.run()
         except RejectedError as error:
             rejected = error
             reader.hash_rest()
@@ -117,24 +133,17 @@ def read(
 
 
 class _Reader:
-    def __init__(
-        self,
-        file: BinaryIO,
-        raw: Raw,
-        reading: Reading,
-        progress: Callable[[int], None],
-        kernel: Kernel | None,
-    ) -> None:
+    def __init__(self, file: BinaryIO, raw: Raw, reading: Reading, means: Means) -> None:
         self.raw = raw
         self._file = file
         self._reading = reading
-        self._progress = progress
+        self._means = means
         self._size = raw.signature[2]
         self._hash = hasher()
         self._headed = not reading.header
-        self._kernel = kernel
+        self._minutes: dict[str, Minutes] = {}
 
-    def run(self, final_after: float) -> None:
+    def run(self) -> None:
         raw, job = self.raw, self.raw.job
         first = self._first_bytes()
         raw.resumed = self._skip_known()
@@ -142,7 +151,9 @@ class _Reader:
             raw.folds = {
                 name: Fold(last, bool(second)) for name, (last, second) in job.folds.items()
             }
-        parser = Parser(self._reading, os.path.basename(job.path), raw.folds, self._kernel)
+            raw.last = dict(job.last)
+        name = os.path.basename(job.path)
+        parser = Parser(self._reading, name, raw.folds, self._means.kernel)
         at = 0
         while raw.resumed and not self._headed and at < len(first):
             at = self._head(parser, first, at)
@@ -152,7 +163,9 @@ class _Reader:
             if len(rest) > LONGEST_LINE:
                 raise RejectedError(f"line {raw.lines + 1}: no end of line in {LONGEST_LINE} bytes")
         if rest:
-            self._last_line(parser, rest, final_after)
+            self._last_line(parser, rest)
+        for instrument, minutes in self._minutes.items():
+            raw.pieces.add(instrument, *minutes.bars())
         raw.fingerprint = self._hash.hexdigest()
         self._check_bad(raw.total)
 
@@ -192,7 +205,7 @@ class _Reader:
             block = self._file.read(min(BLOCK, left))
             if not block:
                 raise BusyError("it became shorter while it was read")
-            self._progress(len(block))
+            self._means.progress(len(block))
             yield block
 
     def _feed_lines(self, parser: Parser, data: bytes) -> bytes:
@@ -214,13 +227,34 @@ class _Reader:
             first_line += 1
         if not self._headed:
             return  # nothing but blank lines so far
-        rows = parser.feed(memoryview(data)[skipped:], first_line)
-        for instrument, (bars, lines) in rows.bars.items():
-            if bars.size:
-                raw.parts.setdefault(instrument, []).append((bars, lines))
+        whole = memoryview(data)[skipped:]
+        rows = parser.feed(whole, first_line, parser.scan(whole))
+        for instrument, (table, lines) in rows.tables.items():
+            if table.size:
+                self._keep(instrument, table, lines)
         raw.bad += rows.bad
         raw.total += rows.total
         self._check_bad(max(raw.total, self._size // SHORTEST_ROW))
+
+    def _keep(self, instrument: str, table: Table, lines: Ints) -> None:
+        if self._reading.read.grouped:
+            self._check_goes_on(instrument, table)
+        if self._reading.aggregate:
+            self._minutes.setdefault(instrument, Minutes()).add(table, lines)
+        else:
+            self.raw.pieces.add(instrument, table, lines)
+
+    def _check_goes_on(self, instrument: str, ticks: Table) -> None:
+        """What replaces a time stamp's ticks, or a minute, must hold all of them.
+
+        So a file can only be gone on with after the last time that is known of it.
+        """
+        known = self.raw.job.last.get(instrument) if self.raw.resumed else None
+        step = MINUTE if self._reading.aggregate else 1
+        if known is not None and int(ticks.time.min()) // step <= known // step:
+            raise _StartAgainError
+        last = self.raw.last
+        last[instrument] = max(last.get(instrument, -(1 << 63)), int(ticks.time.max()))
 
     def _head(self, parser: Parser, data: bytes, start: int = 0) -> int:
         """Read the header, the first line that is not blank; give back where its line ends."""
@@ -232,11 +266,11 @@ class _Reader:
             self._headed = True
         return end
 
-    def _last_line(self, parser: Parser, line: bytes, final_after: float) -> None:
+    def _last_line(self, parser: Parser, line: bytes) -> None:
         """A last line without newline may be half a line: it counts when nobody goes on with it."""
         raw = self.raw
         quiet = time.time() - max(raw.signature[3:]) / 1e9
-        if quiet < final_after:
+        if quiet < self._means.final_after:
             raw.complete = False
             return
         raw.warnings.append(

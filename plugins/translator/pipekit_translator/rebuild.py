@@ -132,9 +132,8 @@ def _postponed(stale: list[str], waiting: set[str], fed: Mapping[str, Days]) -> 
 
 def _days_of(paths: list[str], fed: Mapping[str, Days]) -> Days:
     """The days of some processed files that known files fed."""
-    months = [layout.covered(path) for path in paths]
-    every_day = layout.bits_of(range(1, 32))
-    whole = layout.union({name: {month: every_day}} for name, month in filter(None, months))
+    found = [covered for path in paths if (covered := layout.covered(path))]
+    whole = layout.union({key: layout.days_of(part)} for key, part in found)
     return layout.both(layout.union(fed.values()), whole) if whole else {}
 
 

@@ -12,7 +12,7 @@ import attrs
 from pipekit import Duration, setting
 from pipekit_translator.dialects import (
     PRESETS,
-    TICK_DIALECTS,
+    Aggregate,
     BarTime,
     Dialect,
     InstrumentRule,
@@ -20,7 +20,9 @@ from pipekit_translator.dialects import (
     check_columns,
     check_format,
     is_aware,
+    series_of,
 )
+from pipekit_translator.series import BARS
 
 TICKS = {
     "ES": 0.25, "NQ": 0.25, "YM": 1.0, "RTY": 0.10, "CL": 0.01, "NG": 0.001, "GC": 0.10,
@@ -31,6 +33,8 @@ ANY = "*"
 RAW = "{raw}"  # stands for the setting `raw` in a source's glob
 
 _PARTS = ("separator", "header", "columns", "timestamp_format", "bar_time", "instrument")
+_SIZE = re.compile(r"(\d+(?:\.\d+)?) ?(MB|GB)", re.IGNORECASE)
+_FACTORS = {"MB": 1.0, "GB": 1000.0}
 _SPAN = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]):([0-5]\d)")
 
 
@@ -71,6 +75,21 @@ def _span(_instance: object, attribute: Any, value: str) -> None:
         raise ValueError(f"{attribute.name}: {value!r} ends before it begins")
 
 
+def megabytes(text: str) -> float:
+    """Of a size such as `256MB` or `1.5 GB`."""
+    found = _SIZE.fullmatch(text)
+    if not found:
+        raise ValueError(f"{text!r} is no size: write for example '256MB' or '1GB'")
+    return float(found[1]) * _FACTORS[found[2].upper()]
+
+
+def _size(_instance: object, attribute: Any, value: str) -> None:
+    try:
+        megabytes(value)
+    except ValueError as error:
+        raise ValueError(f"{attribute.name}: {error}") from error
+
+
 @attrs.frozen
 class Source:
     """Raw files of one kind: which, how they are written, and what their times mean."""
@@ -79,7 +98,9 @@ class Source:
         "Which files, from the project's root; {raw} stands for the setting raw.",
         affects_output=False,
     )
-    dialect: str = setting("Preset A, B, C or D; empty where all parts are given.", default="")
+    dialect: str = setting(
+        "Preset A, B, C, D, T or N; empty where all parts are given.", default=""
+    )
     separator: str = setting("Between two fields: one character (default: preset's).", default="")
     header: bool | None = setting("Whether line 1 names the columns.", default=None)
     columns: tuple[str, ...] = setting(
@@ -87,7 +108,9 @@ class Source:
         default=(),
     )
     timestamp_format: str = setting(
-        "As for strptime, zero-padded; date and time columns joined by a space.", default=""
+        "As for strptime, zero-padded, %3f for a fraction of three digits; date and time columns "
+        "joined by a space.",
+        default="",
     )
     timezone: str = setting(
         "Zone of the file's time stamps, such as UTC or America/Chicago.", default=""
@@ -96,6 +119,9 @@ class Source:
         "Whether a bar is stamped with its open or its close.", default=None
     )
     instrument: InstrumentRule | None = setting("Where the instrument stands.", default=None)
+    aggregate: Aggregate = setting(
+        "1m: make bars of a minute of a source's ticks; empty: keep them.", default=""
+    )
     growing: bool | None = setting(
         "Whether files may be read while they are written to (default: D alone).",
         default=None,
@@ -123,8 +149,6 @@ class Source:
 def _check_source(source: Source) -> None:
     """Raises ValueError with a sentence that says what to write."""
     where = f"source {source.glob!r}"
-    if source.dialect in TICK_DIALECTS:
-        raise ValueError(f"{where}: tick exports (dialect {source.dialect}) are not read yet")
     if source.dialect and source.dialect not in PRESETS:
         raise ValueError(
             f"{where}: dialect {source.dialect!r} is none of {', '.join(PRESETS)}; "
@@ -143,6 +167,8 @@ def _check_source(source: Source) -> None:
         _known_zone(None, attrs.fields(Source).timezone, source.timezone)
     except ValueError as error:
         raise ValueError(f"{where}: {error}") from error
+    if source.aggregate and series_of(dialect.columns) is BARS:
+        raise ValueError(f"{where}: aggregate is for ticks, and these are bars")
     if not source.timezone and not is_aware(dialect.timestamp_format):
         raise ValueError(
             f'{where}: its time stamps name no zone; write timezone = "UTC" if they are UTC, or '
@@ -204,6 +230,12 @@ class Settings:
         default="America/Chicago",
         validator=_known_zone,
     )
+    memory: str = setting(
+        "What the process may take, roughly: with more input, rows wait in a temporary file.",
+        default="256MB",
+        affects_output=False,
+        validator=_size,
+    )
     max_bad_fraction: float = setting(
         "A file with a greater share of invalid rows (and at least ten) is rejected whole.",
         default=0.01,
@@ -247,4 +279,5 @@ class Settings:
             exchange_timezone=self.timezone,
             max_bad_fraction=self.max_bad_fraction,
             instruments=tuple(listed),
+            aggregate=source.aggregate,
         )

@@ -1,16 +1,17 @@
-"""Processed files: the one Arrow schema, what a month's metadata hold, atomic publishing.
+"""Processed files: their Arrow schemas, what their metadata hold, atomic publishing.
 
 `pipekit.days`: JSON, for each exchange-local date `{"rows": n, "digest": "..."}`, the digest being
-that of the values of the day's columns (timestamp, open, high, low, close, volume), each as little
-endian bytes. `pipekit.last`: the time of the last bar, ISO 8601. `pipekit.timezone`: whose dates.
-Nothing in a file depends on when, how often or from what it was made.
+that of the values of the day's columns (timestamp, prices, volume), each as little endian bytes; a
+file of ticks is one day, whose digest its bytes are. `pipekit.last`: the time of the last row, ISO
+8601. `pipekit.timezone`: whose dates. Nothing in a file depends on when, how often or from what it
+was made.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np  # noqa: TID253  # a module of the worker's, never imported by a plan
@@ -18,35 +19,42 @@ import pyarrow as pa  # noqa: TID253  # as above
 from pyarrow.parquet import ParquetFile, ParquetWriter  # noqa: TID253  # as above
 
 from pipekit.worker import hasher
-from pipekit_translator.bars import Bars, Ints, no_bars
-from pipekit_translator.layout import INTERVAL
+from pipekit_translator import layout
+from pipekit_translator.hold import Chunk
+from pipekit_translator.pieces import by_day
+from pipekit_translator.series import BARS, TICKS, Series
+from pipekit_translator.table import Table, joined
 from pipekit_translator.zones import Zone
 
-SCHEMA = pa.schema(
-    [
-        pa.field("timestamp", pa.timestamp("us", "UTC"), nullable=False),
-        *(
-            pa.field(name, pa.float64(), nullable=False)
-            for name in ("open", "high", "low", "close")
-        ),
-        pa.field("volume", pa.int64(), nullable=False),
-        pa.field("instrument", pa.string(), nullable=False),
-        pa.field("interval", pa.string(), nullable=False),
-    ]
-)
 DAYS_KEY, LAST_KEY, ZONE_KEY = "pipekit.days", "pipekit.last", "pipekit.timezone"
 ROW_GROUP = 1 << 19
-_ENCODINGS = {
-    "timestamp": "DELTA_BINARY_PACKED",
-    **dict.fromkeys(("open", "high", "low", "close"), "BYTE_STREAM_SPLIT"),
-    "volume": "PLAIN",  # behind zstd smaller than DELTA_BINARY_PACKED, and every reader knows it
+
+
+def _schema(series: Series, unit: str, *constant: str) -> Any:
+    return pa.schema(
+        [
+            pa.field("timestamp", pa.timestamp(unit, "UTC"), nullable=False),
+            *(
+                pa.field(name, pa.float64(), nullable=name in series.optional)
+                for name in series.prices
+            ),
+            pa.field("volume", pa.int64(), nullable=False),
+            *(pa.field(name, pa.string(), nullable=False) for name in constant),
+        ]
+    )
+
+
+SCHEMAS = {
+    BARS.name: _schema(BARS, "us", "instrument", "interval"),
+    TICKS.name: _schema(TICKS, "ns", "instrument"),
 }
+SCHEMA = SCHEMAS[BARS.name]
 
 
-class Month(NamedTuple):
-    """A published month: its bars and the fingerprint of its file."""
+class Published(NamedTuple):
+    """A published file: its rows and the fingerprint of its bytes."""
 
-    bars: Bars
+    chunks: list[Chunk]
     fingerprint: str
 
 
@@ -54,8 +62,8 @@ class UnusableError(Exception):
     """A published file that cannot be gone on with; the text says what to do."""
 
 
-def read_month(path: str, zone: Zone) -> Month | None:
-    """A published month; None where there is none. Raises OSError, UnusableError."""
+def read(path: str, series: Series, zone: Zone) -> Published | None:
+    """What is published under a path; None for nothing. Raises OSError, UnusableError."""
     try:
         with open(path, "rb") as file:
             data = file.read()
@@ -63,7 +71,8 @@ def read_month(path: str, zone: Zone) -> Month | None:
         return None
     try:
         parquet = ParquetFile(pa.BufferReader(data))
-        bars = _bars(parquet.read(columns=SCHEMA.names[:6]))
+        _check_schema(parquet.schema_arrow, series)
+        chunks = [_chunk(parquet, group, series) for group in range(parquet.num_row_groups)]
         made_for = (parquet.metadata.metadata or {}).get(ZONE_KEY.encode(), b"").decode()
     except (pa.ArrowException, OSError, KeyError, ValueError) as error:
         raise UnusableError(
@@ -75,75 +84,158 @@ def read_month(path: str, zone: Zone) -> Month | None:
             f"{path} holds the dates of {made_for or 'an unknown zone'}, not of {zone.name}; move "
             "the processed folder away and run `pipekit run --rebuild`, or set timezone back"
         )
-    return Month(bars, hasher(data).hexdigest())
+    return Published([chunk for chunk in chunks if chunk], hasher(data).hexdigest())
 
 
-def _bars(table: Any) -> Bars:
-    if table.schema.types != SCHEMA.types[:6]:
-        raise ValueError(f"its columns are {', '.join(map(str, table.schema.types))}")
-    if not table.num_rows:
-        return no_bars()
-    types = (np.int64, np.float64, np.float64, np.float64, np.float64, np.int64)
-    columns = table.combine_chunks().columns
-    return Bars._make(_array(column, type) for column, type in zip(columns, types, strict=True))
+def _check_schema(schema: Any, series: Series) -> None:
+    count = len(series.columns)
+    if schema.types[:count] != SCHEMAS[series.name].types[:count]:
+        raise ValueError(f"its columns are {', '.join(map(str, schema.types))}")
 
 
-def _array(column: Any, type: Any) -> Any:
+def _chunk(parquet: Any, group: int, series: Series) -> Chunk | None:
+    """A row group; the only one of a file is loaded at once."""
+
+    def load() -> Table:
+        return _table(parquet.read_row_group(group, columns=list(series.columns)), series)
+
+    if parquet.num_row_groups == 1:
+        table = load()
+        return Chunk(int(table.time[0]), int(table.time[-1]), lambda: table) if table.size else None
+    time = _array(parquet.read_row_group(group, columns=["timestamp"]).column(0), np.int64)
+    return Chunk(int(time[0]), int(time[-1]), load)
+
+
+def _table(table: Any, series: Series) -> Table:
+    columns = dict(zip(table.column_names, table.combine_chunks().columns, strict=True))
+    time, volume = (_array(columns[name], np.int64) for name in ("timestamp", "volume"))
+    prices = (_array(columns[name], np.float64, name in series.optional) for name in series.prices)
+    return Table(time, tuple(prices), volume)
+
+
+def _array(column: Any, type: Any, optional: bool = False) -> Any:
+    if not len(column):
+        return np.zeros(0, type)
     (chunk,) = column.chunks
-    if chunk.null_count:
+    if chunk.null_count and not optional:
         raise ValueError("it holds nulls")
-    buffer = chunk.buffers()[1]
-    return np.frombuffer(buffer, type)[chunk.offset : chunk.offset + len(chunk)]
+    valid, buffer = chunk.buffers()
+    values = np.frombuffer(buffer, type)[chunk.offset : chunk.offset + len(chunk)]
+    if chunk.null_count:
+        bits = np.unpackbits(np.frombuffer(valid, np.uint8), bitorder="little")
+        there = bits[chunk.offset : chunk.offset + len(chunk)].astype(np.bool_)
+        values = np.where(there, values, np.nan)
+    return values
 
 
-def write_month(path: str, instrument: str, bars: Bars, zone: Zone) -> str:
-    """Publish a month: afterwards the path names all of the new file, or still the old one.
+class Writer:
+    """A file in the making beside its final path; `publish` puts it there, all or nothing.
 
-    Gives back the fingerprint. Raises OSError.
+    Afterwards the path names all of the new file, or still the old one. Methods raise OSError.
     """
-    data = encode(instrument, bars, zone).to_pybytes()
-    folder = os.path.dirname(path)
-    _make_folders(folder)
-    temporary = os.path.join(folder, f".{os.path.basename(path)}.tmp")
-    with open(temporary, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
-    _sync_folder(folder)
-    return str(hasher(data).hexdigest())
+
+    def __init__(self, path: str, key: str, zone: Zone) -> None:
+        self._path = path
+        self._instrument, self._series = layout.of_key(key)
+        self._days = _Days(self._series, zone)
+        self._waiting: list[Table] = []
+        self._rows = 0
+        folder = os.path.dirname(path)
+        _make_folders(folder)
+        self._temporary = os.path.join(folder, f".{os.path.basename(path)}.tmp")
+        self._file = _Hashed(self._temporary)
+        self._parquet = _parquet(self._file, self._series)
+
+    def add(self, table: Table) -> None:
+        """Further rows, in order."""
+        self._days.add(table)
+        self._waiting.append(table)
+        self._rows += table.size
+        while self._rows >= ROW_GROUP:
+            self._write(ROW_GROUP)
+
+    def _write(self, count: int) -> None:
+        """So many of the waiting rows as a group."""
+        rows = joined(self._waiting)
+        self._waiting, self._rows = [rows.at(slice(count, None))], rows.size - count
+        arrow = _arrow(rows.at(slice(0, count)), self._instrument, self._series)
+        self._parquet.write_table(arrow, row_group_size=ROW_GROUP)
+
+    def publish(self) -> str:
+        """Give back the file's fingerprint."""
+        if self._rows:
+            self._write(self._rows)
+        self._parquet.add_key_value_metadata(self._days.metadata())
+        self._parquet.close()
+        self._file.finish()
+        os.replace(self._temporary, self._path)
+        _sync_folder(os.path.dirname(self._path))
+        return self._file.fingerprint()
 
 
-def encode(instrument: str, bars: Bars, zone: Zone) -> Any:
-    """The bytes of a month's file, as an Arrow buffer; the same for the same bars."""
-    table = pa.Table.from_arrays(
-        [
-            *(
-                pa.Array.from_buffers(field.type, bars.size, [None, pa.py_buffer(column)])
-                for field, column in zip(
-                    list(SCHEMA)[:6], map(np.ascontiguousarray, bars), strict=True
-                )
-            ),
-            _repeated(instrument, bars.size),
-            _repeated(INTERVAL, bars.size),
-        ],
-        schema=SCHEMA,
-    )
-    sink = pa.BufferOutputStream()
-    with ParquetWriter(
-        sink,
-        SCHEMA,
+class _Hashed:
+    """A file to write to, whose bytes are hashed as they go by."""
+
+    closed = False
+
+    def __init__(self, path: str) -> None:
+        self._file = open(path, "wb", buffering=0)  # noqa: SIM115  # closed by `finish`
+        self._hash = hasher()
+
+    def write(self, data: Any) -> int:
+        self._hash.update(data)
+        rest = memoryview(data)
+        while rest:
+            rest = rest[self._file.write(rest) :]
+        return len(data)
+
+    def flush(self) -> None:
+        """Nothing is kept back."""
+
+    def finish(self) -> None:
+        os.fsync(self._file.fileno())
+        self._file.close()
+
+    def fingerprint(self) -> str:
+        return str(self._hash.hexdigest())
+
+
+def _parquet(sink: Any, series: Series) -> Any:
+    return ParquetWriter(
+        pa.PythonFile(sink, mode="w"),
+        SCHEMAS[series.name],
         version="2.6",
         use_dictionary=["instrument", "interval"],
-        column_encoding=_ENCODINGS,
+        column_encoding={
+            "timestamp": "DELTA_BINARY_PACKED",
+            **dict.fromkeys(series.prices, "BYTE_STREAM_SPLIT"),
+            "volume": "PLAIN",  # behind zstd smaller than DELTA_BINARY_PACKED, and all can read it
+        },
         compression="zstd",
         compression_level=1,
         write_statistics=["timestamp"],  # the one column a reader could skip row groups by
         store_schema=False,
-    ) as writer:
-        writer.write_table(table, row_group_size=ROW_GROUP)
-        writer.add_key_value_metadata(_metadata(bars, zone))
-    return sink.getvalue()
+    )
+
+
+def _arrow(table: Table, instrument: str, series: Series) -> Any:
+    schema = SCHEMAS[series.name]
+    values = zip(series.columns, table.columns(), strict=True)
+    columns = [_values(schema.field(name), column) for name, column in values]
+    constant = {"instrument": instrument, "interval": series.name}
+    columns += [_repeated(constant[name], table.size) for name in schema.names[len(columns) :]]
+    return pa.Table.from_arrays(columns, schema=schema)
+
+
+def _values(field: Any, column: Any) -> Any:
+    """An Arrow array over the same memory; `pa.array` would import pandas."""
+    valid, absent = None, 0
+    if field.nullable:
+        there = ~np.isnan(column)
+        absent = len(column) - int(np.count_nonzero(there))
+        valid = pa.py_buffer(np.packbits(there, bitorder="little")) if absent else None
+    buffers = [valid, pa.py_buffer(np.ascontiguousarray(column))]
+    return pa.Array.from_buffers(field.type, len(column), buffers, absent)
 
 
 def _repeated(text: str, count: int) -> Any:
@@ -153,26 +245,45 @@ def _repeated(text: str, count: int) -> Any:
     return pa.StringArray.from_buffers(count, pa.py_buffer(offsets), pa.py_buffer(data * count))
 
 
-def _metadata(bars: Bars, zone: Zone) -> dict[str, str]:
-    days = {
-        day: {"rows": rows.stop - rows.start, "digest": _digest(bars.at(rows))}
-        for day, rows in by_day(zone.days(bars.time // 1_000_000))
-    }
-    last = f"{np.datetime64(int(bars.time[-1]), 'us').astype('M8[s]')}Z" if bars.size else ""
-    text = json.dumps(days, separators=(",", ":"), sort_keys=True)
-    return {DAYS_KEY: text, LAST_KEY: last, ZONE_KEY: zone.name}
+class _Days:
+    """What a file's metadata say of its days, as the rows come by."""
+
+    def __init__(self, series: Series, zone: Zone) -> None:
+        self._digested = not series.grouped
+        self._zone = zone
+        self._days: dict[str, dict[str, Any]] = {}
+        self._day = ""
+        self._rows: list[Table] = []
+        self._last = ""
+
+    def add(self, table: Table) -> None:
+        if table.size:
+            last = np.datetime64(int(table.time[-1]) // self._zone.unit, "s")
+            self._last = f"{last}Z"
+        for day, rows in by_day(table, self._zone):
+            if day != self._day:
+                self._end()
+                self._day = day
+            found = self._days.setdefault(day, {"rows": 0})
+            found["rows"] += rows.stop - rows.start
+            if self._digested:
+                self._rows.append(table.at(rows))
+
+    def _end(self) -> None:
+        """All rows of a day have come."""
+        if self._rows:
+            self._days[self._day]["digest"] = _digest(joined(self._rows).columns())
+        self._rows = []
+
+    def metadata(self) -> dict[str, str]:
+        self._end()
+        text = json.dumps(self._days, separators=(",", ":"), sort_keys=True)
+        return {DAYS_KEY: text, LAST_KEY: self._last, ZONE_KEY: self._zone.name}
 
 
-def by_day(days: Ints) -> Iterator[tuple[str, slice]]:
-    """ISO date and rows of each day of sorted local days."""
-    begins = np.flatnonzero(np.diff(days, prepend=-(1 << 40)))
-    for begin, end in zip(begins.tolist(), [*begins[1:].tolist(), len(days)], strict=True):
-        yield str(np.datetime64(int(days[begin]), "D")), slice(begin, end)
-
-
-def _digest(bars: Bars) -> str:
+def _digest(columns: Iterable[Any]) -> str:
     digest = hasher()
-    for column in bars:
+    for column in columns:
         little = column.astype(column.dtype.newbyteorder("<"), copy=False)
         digest.update(np.ascontiguousarray(little))
     return str(digest.hexdigest())

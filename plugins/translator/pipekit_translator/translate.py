@@ -1,59 +1,57 @@
-"""The translator's work: read the files of a request, publish instrument by instrument, report.
+"""The translator's work: read the files of a request, publish key by key, report.
 
-Knows the order of things and what counts when. A file is consumed when every instrument that it
-feeds is published; a file that feeds one that failed stays pending.
+Knows the order of things and what counts when. A file is consumed when every key that it feeds is
+published; a file that feeds one that failed stays pending.
 """
 
 from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from typing import Any
 
 import attrs
-import numpy as np  # noqa: TID253  # a module of the worker's, never imported by a plan
 
 from pipekit.worker import report
 from pipekit_translator import layout, quality
-from pipekit_translator.bars import Bars, Flags, Ints, joined, merge
 from pipekit_translator.dialects import Reading
+from pipekit_translator.hold import Chunk, Hold
 from pipekit_translator.intake import read_all
 from pipekit_translator.layout import Days
-from pipekit_translator.publish import (
-    Outcome,
-    Part,
-    Publisher,
-    by_month,
-    days_fed,
-    exported,
-    in_days,
-    local_days,
-)
+from pipekit_translator.pieces import Shelf
+from pipekit_translator.publish import Outcome, Publisher, exported, of_days
 from pipekit_translator.quarantine import Quarantine, lines_of
 from pipekit_translator.rawfile import Job, Raw
 from pipekit_translator.zones import Zone
 
-LATE = "late: the processed month was taken away by the lifecycle"
+LATE = "late: the processed {part} was taken away by the lifecycle"
+FIXED = 160  # MB that the process takes whatever the input
 
 
 class LateBarsError(Exception):
-    """Bars of a month whose processed file the lifecycle has taken away."""
+    """Rows of a part whose processed file the lifecycle has taken away."""
 
 
 @attrs.define
 class _File:
-    """A file that was read, and what is still to happen before it is consumed.
-
-    `late`: lines of the file by processed month that is no longer there.
-    """
+    """A file that was read, and what is still to happen before it is consumed."""
 
     raw: Raw
     reading: Reading
     waits_for: set[str]
     failed: bool = False
-    fed: Days = attrs.field(factory=dict)
-    late: dict[str, list[int]] = attrs.field(factory=dict)
+
+    @property
+    def fed(self) -> Days:
+        """The days that the file feeds."""
+        return self.raw.pieces.days
+
+    @property
+    def late(self) -> dict[str, list[int]]:
+        """Lines of the file by processed file that is no longer there."""
+        return self.raw.pieces.late
 
     @property
     def repeated(self) -> bool:
@@ -78,6 +76,7 @@ class _File:
                 for name, fold in raw.folds.items()
                 if fold.last is not None
             },
+            "last": raw.last,
         }
         if not raw.complete:
             known["unread"] = raw.signature[2] - raw.prefix
@@ -94,9 +93,11 @@ class Translation:
     def __init__(self, request: dict[str, Any]) -> None:
         self._request = request
         self._readings = [Reading.from_record(record) for record in request["readings"]]
-        self._zone = Zone(request["timezone"])
+        hold = Hold(_room(request.get("memory")), request["processed"])
+        self._shelf = Shelf(
+            hold, request["timezone"], request["processed"], frozenset(request["removed"])
+        )
         self._quarantine = Quarantine(request["quarantine"])
-        self._removed = frozenset(request["removed"])
         self._rebuild: Days = request["rebuild"]
         self._left: Days = request["left"]
         self._files: list[_File] = []
@@ -108,8 +109,9 @@ class Translation:
         self._read()
         for file in self._files:
             self._finish_when_done(file)
-        with ThreadPoolExecutor(max(self._request["workers"], 1)) as threads:
-            work = {threads.submit(self._publish, name): name for name in self._instruments()}
+        workers = max(self._request["workers"], 1)
+        with ThreadPoolExecutor(workers) as keys, ThreadPoolExecutor(workers) as parts:
+            work = {keys.submit(self._publish, key, parts): key for key in self._keys()}
             for done in as_completed(work):
                 self._note_published(work[done], ok=done.result())
         self._report_late()
@@ -121,9 +123,10 @@ class Translation:
         request = self._request
         jobs = [Job(**record) for record in request["files"]]
         numbers = request["final_after"], request["workers"], request["bytes"]
-        found = read_all(jobs, self._readings, *numbers, request["cache"])
+        found = read_all(jobs, self._readings, self._shelf, *numbers, request["cache"])
         self._files = [
-            _File(raw, self._readings[raw.job.reading], set(raw.parts)) for raw in found.raws
+            _File(raw, self._readings[raw.job.reading], set(raw.pieces.chunks))
+            for raw in found.raws
         ]
         self._files.sort(key=_rank)
         self._leave_days(found.again, found.rejected)
@@ -148,86 +151,101 @@ class Translation:
                 "read. When it can, `pipekit run --rebuild` makes these days anew"
             )
 
-    def _instruments(self) -> list[str]:
-        return sorted({name for file in self._files for name in file.waits_for} | {*self._rebuild})
+    def _keys(self) -> list[str]:
+        return sorted({key for file in self._files for key in file.waits_for} | {*self._rebuild})
 
-    def _publish(self, instrument: str) -> bool:
+    def _publish(self, key: str, threads: ThreadPoolExecutor) -> bool:
         """Whether the unit ended well."""
-        with report.unit(instrument):
-            self._publish_months(instrument)
+        with report.unit(key):
+            self._publish_parts(key, threads)
             return True
         return False
 
-    def _publish_months(self, instrument: str) -> None:
-        parts = self._parts(instrument)
-        merged = merge(joined([part.bars for part in parts]))
-        publisher = Publisher(self._request["processed"], instrument, self._zone)
-        rebuild = self._rebuild.get(instrument, {})
-        months = by_month(merged.bars, self._zone)
-        sources = [(part.path, days_fed(local_days(part.bars, self._zone))) for part in parts]
+    def _publish_parts(self, key: str, threads: ThreadPoolExecutor) -> None:
+        rebuild = self._rebuild.get(key, {})
+        rules = self._request["quality"]
+        zone = self._shelf.zone(layout.of_key(key)[1])
+        publisher = Publisher(self._request["processed"], key, zone, rules)
+        parts = {part: self._chunks(key, part) for part in self._parts(key, rebuild)}
+
+        def publish(part: str) -> Outcome | None:
+            bits = layout.both({key: rebuild}, {key: layout.days_of(part)}).get(key, {})
+            return publisher.publish(part, parts.pop(part), bits)
+
         outcomes = []
-        todo = sorted({*months, *rebuild})
-        for index, month in enumerate(todo):
-            new = months.get(month, merged.bars.at(slice(0, 0)))
-            outcome = publisher.publish(month, new, rebuild.get(month, 0))
+        todo = sorted(parts)
+        for index, outcome in enumerate(threads.map(publish, todo)):
             if outcome is not None:
                 outcomes.append(outcome)
-                fed_by = [path for path, fed in sources if month in fed]
-                _report_month(instrument, outcome, fed_by)
+                self._report_part(key, outcome)
             report.progress(index + 1, len(todo))
-        conflicts = merged.conflicts + sum(outcome.conflicts for outcome in outcomes)
-        _report_bars(outcomes, merged.duplicates, conflicts)
-        self._examine(instrument, merged.bars, merged.duplicates, conflicts)
+        self._report_rows(key, outcomes)
 
-    def _parts(self, instrument: str) -> list[Part]:
-        """The bars of each file that count, the winning export last; late ones are set aside."""
-        parts = []
-        for file in self._files:
-            if instrument not in file.waits_for:
-                continue
-            bars, lines = file.raw.take(instrument)
-            days = local_days(bars, self._zone)
-            kept = self._wanted(file, instrument, days) & ~self._late(file, instrument, days, lines)
-            parts.append(Part(file.raw.path, bars.at(kept)))
-        return [part for part in parts if part.bars.size]
+    def _parts(self, key: str, rebuild: layout.Months) -> set[str]:
+        fed = {part for file in self._files for part in file.raw.pieces.chunks.get(key, ())}
+        return fed | set(layout.parts_of(key, rebuild))
 
-    def _wanted(self, file: _File, instrument: str, days: Ints) -> Flags:
+    def _chunks(self, key: str, part: str) -> list[tuple[int, Chunk]]:
+        """The chunks of each file that count, with the export's rank, the winning one last."""
+        found: list[tuple[int, Chunk]] = []
+        for rank, file in enumerate(self._files):
+            chunks = file.raw.pieces.chunks.get(key, {}).pop(part, [])
+            found += [(rank, chunk) for chunk in self._wanted(file, key, chunks)]
+        return found
+
+    def _wanted(self, file: _File, key: str, chunks: list[Chunk]) -> Iterator[Chunk]:
         """Of a file read again for others' days only those; none where a day is left as it is."""
         role = file.raw.job.role
-        if role == "helper":
-            return in_days(days, self._rebuild.get(instrument, {}))
-        if role == "stale":
-            return ~in_days(days, self._left.get(instrument, {}))
-        return np.ones(len(days), np.bool_)
+        zone = self._shelf.zone(layout.of_key(key)[1])
+        if role == "new" or not chunks:
+            return iter(chunks)
+        inside = role == "helper"
+        days = (self._rebuild if inside else self._left).get(key, {})
+        return (of_days(chunk, zone, days, inside=inside) for chunk in chunks)
 
-    def _late(self, file: _File, instrument: str, days: Ints, lines: Ints) -> Flags:
-        """Which bars belong to a month that was taken away; the file remembers what it fed."""
-        late = np.zeros(len(days), np.bool_)
-        fed = days_fed(days)
-        for month in list(fed):
-            path = layout.month_path(self._request["processed"], instrument, month)
-            if path in self._removed:
-                here = in_days(days, {month: fed.pop(month)})
-                file.late[path] = lines[here].tolist()
-                late |= here
-        if fed:
-            file.fed[instrument] = fed
-        return late
+    def _report_part(self, key: str, outcome: Outcome) -> None:
+        sources = [
+            file.raw.path
+            for file in self._files
+            if layout.both(file.fed, {key: layout.days_of(outcome.part)})
+        ]
+        detail = {
+            "series": layout.known_as(key),
+            "first": outcome.first,
+            "last": outcome.last,
+            "rows": outcome.rows,
+        }
+        said = report.wrote if outcome.written else report.unchanged
+        said(outcome.path, outcome.fingerprint, sources=sources, detail=detail)
 
-    def _examine(self, instrument: str, bars: Bars, duplicates: int, conflicts: int) -> None:
+    def _report_rows(self, key: str, outcomes: list[Outcome]) -> None:
+        series = layout.of_key(key)[1]
+        written = sum(outcome.written for outcome in outcomes)
+        report.metric(f"{series.part}s_written", written)
+        report.metric(f"{series.part}s_unchanged", len(outcomes) - written)
+        for what in ("added", "changed", "removed"):
+            count = sum(getattr(outcome, what) for outcome in outcomes if outcome.written)
+            report.metric(f"{series.noun}_{what}", count)
+        nearby = [file.raw.pieces.repeated.get(key, (0, 0)) for file in self._files]
+        duplicates = sum(outcome.duplicates for outcome in outcomes) + sum(n for n, _ in nearby)
+        conflicts = sum(outcome.conflicts for outcome in outcomes) + sum(n for _, n in nearby)
+        self._examine(key, outcomes, {"duplicates": duplicates, "conflicts": conflicts})
+
+    def _examine(self, key: str, outcomes: list[Outcome], counts: dict[str, int]) -> None:
         rules = self._request["quality"]
-        found = quality.examine(instrument, bars, self._zone, rules)
-        found |= {"duplicates": duplicates, "conflicts": conflicts}
-        self._quality[instrument] = found
+        zone = Zone(self._shelf.timezone)
+        found = quality.whole(key, zone, rules, (outcome.seen for outcome in outcomes)).numbers()
+        found |= counts
+        self._quality[key] = found
         for name, value in found.items():
             report.metric(name, value)
         if said := quality.complaints(found, rules):
-            report.warning(f"{instrument}: {'; '.join(said)}", instrument=instrument, **found)
+            report.warning(f"{key}: {'; '.join(said)}", instrument=layout.of_key(key)[0], **found)
 
-    def _note_published(self, instrument: str, *, ok: bool) -> None:
+    def _note_published(self, key: str, *, ok: bool) -> None:
         for file in self._files:
-            if instrument in file.waits_for:
-                file.waits_for.discard(instrument)
+            if key in file.waits_for:
+                file.waits_for.discard(key)
                 file.failed |= not ok
                 self._finish_when_done(file)
 
@@ -240,7 +258,8 @@ class Translation:
             rows = list(raw.bad)
             if not file.repeated:
                 late = [line for lines in file.late.values() for line in lines]
-                rows += lines_of(raw.path, late, LATE) if late else []
+                reason = LATE.format(part=file.reading.made.part)
+                rows += lines_of(raw.path, late, reason) if late else []
                 self._counts["late_rows"] += len(late)
             if kept := self._quarantine.add(raw.path, rows):
                 report.warning(
@@ -264,12 +283,13 @@ class Translation:
                 if not file.repeated:
                     late[path] = late.get(path, 0) + len(lines)
         for path, count in sorted(late.items()):
-            name, month = layout.covered(path) or (path, "")
-            with report.unit(f"{name} {month} late"):
+            key, part = layout.covered(path) or (path, "")
+            series = layout.of_key(key)[1]
+            with report.unit(f"{key} {part} late"):
                 raise LateBarsError(
-                    f"{count} bars came for {path}, which the lifecycle has taken away; they are "
-                    f"in {self._request['quarantine']}. Bring the month back with `pipekit "
-                    "lifecycle restore RUN`: the next run then takes them"
+                    f"{count} {series.noun} came for {path}, which the lifecycle has taken away; "
+                    f"they are in {self._request['quarantine']}. Bring the {series.part} back with "
+                    "`pipekit lifecycle restore RUN`: the next run then takes them"
                 )
 
     def _write_quality(self) -> None:
@@ -284,22 +304,6 @@ def _rank(file: _File) -> tuple[int, float, int, str]:
     return exported(file.raw.path, file.raw.job.priority, file.raw.signature[3])
 
 
-def _report_month(instrument: str, outcome: Outcome, sources: list[str]) -> None:
-    said = report.wrote if outcome.written else report.unchanged
-    detail = {
-        "series": layout.series(instrument),
-        "first": outcome.first,
-        "last": outcome.last,
-        "rows": outcome.bars,
-    }
-    said(outcome.path, outcome.fingerprint, sources=sources, detail=detail)
-
-
-def _report_bars(outcomes: list[Outcome], duplicates: int, conflicts: int) -> None:
-    report.metric("months_written", sum(outcome.written for outcome in outcomes))
-    report.metric("months_unchanged", sum(not outcome.written for outcome in outcomes))
-    report.metric("bars_added", sum(outcome.added for outcome in outcomes))
-    report.metric("bars_changed", sum(outcome.changed for outcome in outcomes))
-    report.metric("bars_removed", sum(outcome.removed for outcome in outcomes))
-    report.metric("duplicates", duplicates)
-    report.metric("conflicts", conflicts)
+def _room(memory: float | None) -> int:
+    """Bytes of rows that may be held, of so many megabytes for the whole process."""
+    return int(max((memory or FIXED * 2) - FIXED, 16) * 500_000)

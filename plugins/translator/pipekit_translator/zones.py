@@ -19,7 +19,7 @@ _MARGIN = 1  # years around the times asked for, so that a transition at New Yea
 
 
 class Transitions(NamedTuple):
-    """Of a zone over some years: `offsets[i]` (seconds east of UTC) holds before `instants[i]`.
+    """Of a zone over some years: `offsets[i]` (time east of UTC) holds before `instants[i]`.
 
     `first` and `last` are the local times between which the wall clock shows a time twice (the
     offset shrinks) or not at all (it grows).
@@ -41,67 +41,84 @@ class Fold:
         self.last = last
         self.second = second
 
-    def flags(self, local: Ints, first: int) -> Flags:
+    def flags(self, local: Ints, first: int, day: int, *, repeats: bool) -> Flags:
         """Which of these times, all in the doubled hour from `first` on, are the second ones.
 
-        In file order: from the first time that is not later than the one before, all are.
+        In file order: from the first time that is not later than the one before, all are; where
+        times may repeat (ticks), from the first that is earlier. `day`: a day in the times' unit.
         """
-        if self.last is None or not first <= self.last < first + DAY:
+        if self.last is None or not first <= self.last < first + day:
             self.second = False
             self.last = None
         before = np.concatenate(([first - 1 if self.last is None else self.last], local[:-1]))
-        flags: Flags = np.logical_or.accumulate(local <= before) | self.second
+        back = local < before if repeats else local <= before
+        flags: Flags = np.logical_or.accumulate(back) | self.second
         self.last, self.second = int(local[-1]), bool(flags[-1])
         return flags
 
 
 class Zone:
-    """A time zone of the tz database. Raises ZoneInfoNotFoundError for an unknown name."""
+    """A time zone of the tz database, for times with `unit` in a second.
 
-    def __init__(self, name: str) -> None:
+    `repeats`: whether rows next to each other may share a time. Raises ZoneInfoNotFoundError for an
+    unknown name.
+    """
+
+    def __init__(self, name: str, unit: int = 1, *, repeats: bool = False) -> None:
         self.name = name
+        self.unit = unit
+        self._repeats = repeats
         zoneinfo.ZoneInfo(name)
 
     def to_utc(self, local: Ints, fold: Fold) -> tuple[Ints, Flags]:
-        """Instants (s) of wall-clock times (s as if they were UTC), in file order.
+        """Instants of wall-clock times (as if these were UTC), in file order.
 
         Also says which times the clock never showed. Of a doubled hour the first pass is daylight
         saving time.
         """
+        missing = np.zeros(len(local), np.bool_)
         if not len(local) or self.name == "UTC":
-            return local, np.zeros(len(local), np.bool_)
-        table = _transitions(self.name, int(local.min()), int(local.max()))
+            return local, missing
+        low, high = int(local.min()), int(local.max())
+        table = self._transitions(low, high)
+        if (index := table.last.searchsorted(low, "right")) == table.first.searchsorted(
+            high, "right"
+        ):
+            return local - table.offsets[index], missing
         begun = np.searchsorted(table.first, local, side="right")
         ended = np.searchsorted(table.last, local, side="right")
         utc = local - table.offsets[ended]
-        missing = np.zeros(len(local), np.bool_)
         special = begun != ended
         for index in np.unique(ended[special]):
             rows = np.flatnonzero(special & (ended == index))
             if table.offsets[index + 1] > table.offsets[index]:
                 missing[rows] = True
             else:
-                second = rows[fold.flags(local[rows], int(table.first[index]))]
+                first, day = int(table.first[index]), DAY * self.unit
+                second = rows[fold.flags(local[rows], first, day, repeats=self._repeats)]
                 utc[second] = local[second] - table.offsets[index + 1]
         return utc, missing
 
     def days(self, utc: Ints) -> Ints:
-        """The local date of each instant (s): days since 1970-01-01."""
-        if not len(utc):
-            return utc
-        table = _transitions(self.name, int(utc.min()), int(utc.max()))
-        return (utc + table.offsets[np.searchsorted(table.instants, utc, side="right")]) // DAY
+        """The local date of each instant: days since 1970-01-01."""
+        days: Ints = self.local(utc) // (DAY * self.unit)
+        return days
 
     def local(self, utc: Ints) -> Ints:
-        """The wall-clock time (s as if it were UTC) of each instant (s)."""
+        """The wall-clock time (as if it were UTC) of each instant."""
         if not len(utc):
             return utc
-        table = _transitions(self.name, int(utc.min()), int(utc.max()))
-        return utc + table.offsets[np.searchsorted(table.instants, utc, side="right")]
+        low, high = int(utc.min()), int(utc.max())
+        table = self._transitions(low, high)
+        first, last = table.instants.searchsorted([low, high], "right").tolist()
+        if first == last:
+            return utc + np.int64(table.offsets[first])
+        local: Ints = utc + table.offsets[np.searchsorted(table.instants, utc, side="right")]
+        return local
 
-
-def _transitions(name: str, first: int, last: int) -> Transitions:
-    return _table(name, _year_of(first) - _MARGIN, _year_of(last) + _MARGIN)
+    def _transitions(self, first: int, last: int) -> Transitions:
+        years = _year_of(first // self.unit) - _MARGIN, _year_of(last // self.unit) + _MARGIN
+        return _table(self.name, *years, self.unit)
 
 
 def _year_of(seconds: int) -> int:
@@ -109,12 +126,12 @@ def _year_of(seconds: int) -> int:
 
 
 @cache
-def _table(name: str, first: int, last: int) -> Transitions:
+def _table(name: str, first: int, last: int, unit: int) -> Transitions:
     years = range(max(first, 1), min(last, 9998) + 1)
     found = [change for year in years for change in _changes(name, year)]
     start = _offset(name, _seconds(years[0]))
-    instants = np.array([instant for instant, _, _ in found], np.int64)
-    offsets = np.array([start, *(after for _, _, after in found)], np.int64)
+    instants = np.array([instant for instant, _, _ in found], np.int64) * unit
+    offsets = np.array([start, *(after for _, _, after in found)], np.int64) * unit
     sides = instants + offsets[:-1], instants + offsets[1:]
     return Transitions(instants, offsets, np.minimum(*sides), np.maximum(*sides))
 

@@ -124,7 +124,7 @@ class Project:
         context = RunContext(
             run_id=f"run-{self.number + 1}",
             stage="translator",
-            paths=Paths(root=root, data=root / "data", logs=root / "logs", state=root / "state.db"),
+            paths=Paths(root=root, data=root / "data", logs=root / "logs", state=root / ".pipekit"),
             view=self,
             **given,
         )
@@ -194,10 +194,29 @@ class Project:
     def times(self, instrument: str, month: str) -> list[str]:
         return [row[0] for row in self.rows(instrument, month)]
 
-    def metadata(self, instrument: str, month: str) -> dict[str, str]:
+    def day(self, instrument: str, date: str) -> Path:
+        folder = self.root / "data/processed" / instrument / "tick" / date[:4] / date[5:7]
+        return folder / f"{instrument}_tick_{date}.parquet"
+
+    def ticks(self, instrument: str, date: str) -> list[tuple[Any, ...]]:
+        """Of a published day: (time as ISO text, price, bid, ask, volume)."""
+        import numpy as np
         from pyarrow.parquet import ParquetFile
 
-        found = ParquetFile(self.month(instrument, month)).metadata.metadata
+        found = ParquetFile(self.day(instrument, date)).read()
+        times = found["timestamp"].cast("int64").to_pylist()
+        columns = (found[name].to_pylist() for name in ("price", "bid", "ask", "volume"))
+        return [
+            (str(np.datetime64(time, "ns")), *rest)
+            for time, *rest in zip(times, *columns, strict=True)
+        ]
+
+    def metadata(self, instrument: str, part: str) -> dict[str, str]:
+        """Of a month of bars or a day of ticks."""
+        from pyarrow.parquet import ParquetFile
+
+        path = (self.month if len(part) == 7 else self.day)(instrument, part)
+        found = ParquetFile(path).metadata.metadata
         return {key.decode(): value.decode() for key, value in found.items()}
 
     def tree(self) -> dict[str, bytes]:

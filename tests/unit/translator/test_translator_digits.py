@@ -57,7 +57,7 @@ def test_time_stamps_agree_with_the_standard_library() -> None:
     data = "".join(f"{moment:%Y-%m-%dT%H:%M:%SZ}" for moment in moments).encode()
     buffer = digits.padded(data)
     start = np.arange(len(moments)) * 20 + digits.PADDING
-    seconds, ok = digits.seconds(*digits.stamps(buffer, start, start + 20, layout))
+    seconds, ok = digits.instants(*digits.stamps(buffer, start, start + 20, layout), 1)
     assert ok.all()
     assert seconds.tolist() == [int(moment.timestamp()) for moment in moments]
 
@@ -73,4 +73,4 @@ def test_days_and_times_that_do_not_exist_are_not_read(text: str) -> None:
     start = np.array([digits.PADDING])
     layout = Stamp.of("%Y-%m-%d %H:%M")
     parts, ok = digits.stamps(buffer, start, start + len(text), layout)
-    assert not digits.seconds(parts, ok)[1][0]
+    assert not digits.instants(parts, ok, 1)[1][0]

@@ -64,8 +64,17 @@ def test_a_file_that_two_sources_match_is_a_configuration_error(project: Any) ->
 
 REFUSED = {
     "its time stamps name no zone; write timezone": {"dialect": "A"},
-    "tick exports": {"dialect": "T", "timezone": "UTC"},
-    "none of A, B, C, D": {"dialect": "X", "timezone": "UTC"},
+    "aggregate is for ticks": {"dialect": "A", "timezone": "UTC", "aggregate": "1m"},
+    "open is none of ticks": {
+        "dialect": "N", "timezone": "UTC", "columns": ("timestamp", "price", "open", "volume"),
+    },
+    "price must be among them": {
+        "dialect": "N", "timezone": "UTC", "columns": ("timestamp", "bid", "ask", "volume"),
+    },
+    "a fraction is one of seconds": {
+        "dialect": "N", "timezone": "UTC", "timestamp_format": "%Y%m%d %H%M %7f",
+    },
+    "none of A, B, C, D, T, N": {"dialect": "X", "timezone": "UTC"},
     "no time zone of the tz database": {"dialect": "A", "timezone": "Chicago"},
     "without a dialect it must say separator, header": {"timezone": "UTC"},
     "separator is one character": {"dialect": "A", "timezone": "UTC", "separator": "::"},

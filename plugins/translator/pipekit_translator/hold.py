@@ -1,0 +1,118 @@
+"""Rows that wait to be published: in memory as far as they may, else in a temporary file.
+
+Also the order in which they come back: `windows` gives the rows of many chunks by time, a few at a
+time. Knows neither series nor exports.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple
+
+import numpy as np  # noqa: TID253  # a module of the worker's, never imported by a plan
+
+from pipekit_translator.table import Ranked, Table
+
+_VALUE = 8  # bytes
+
+
+class Chunk(NamedTuple):
+    """Sorted rows, none before `first` and none after `last`; `load` gives them."""
+
+    first: int
+    last: int
+    load: Callable[[], Table]
+
+
+class Hold:
+    """Keeps so many bytes of rows in memory and the rest in an unnamed file of `folder`.
+
+    Any thread may keep and load. The file is gone with the process, however that ends.
+    """
+
+    def __init__(self, limit: int, folder: str) -> None:
+        self._left = limit
+        self._folder = folder
+        self._lock = threading.Lock()
+        self._file: Any = None  # typeshed: a file without buffer has no `readinto`
+        self._end = 0
+
+    def keep(self, table: Table) -> Chunk:
+        """Sorted rows, at least one, for later. Raises OSError."""
+        first, last = int(table.time[0]), int(table.time[-1])
+        size = table.size * _VALUE * len(table.columns())
+        with self._lock:
+            fits = size <= self._left
+            self._left -= size if fits else 0
+            if not fits:
+                count, prices, at = table.size, len(table.prices), self._write(table)
+                return Chunk(first, last, lambda: self._read(at, count, prices))
+        kept = table.own()
+        return Chunk(first, last, lambda: kept)
+
+    def _write(self, table: Table) -> int:
+        """Where in the file the rows stand now."""
+        if self._file is None:
+            os.makedirs(self._folder, exist_ok=True)
+            folder = self._folder
+            self._file = tempfile.TemporaryFile(dir=folder, buffering=0)  # noqa: SIM115  # kept
+        at = self._end
+        self._file.seek(at)
+        for column in table.columns():
+            data = memoryview(np.ascontiguousarray(column)).cast("B")  # type: ignore[arg-type]  # an array is one
+            self._end += len(data)
+            while data:
+                data = data[self._file.write(data) :]
+        return at
+
+    def _read(self, at: int, count: int, prices: int) -> Table:
+        data = bytearray((prices + 2) * count * _VALUE)
+        with self._lock:
+            assert self._file is not None
+            self._file.seek(at)
+            rest = memoryview(data)
+            while rest:
+                rest = rest[self._file.readinto(rest) :]
+        whole = np.frombuffer(data, np.int64).reshape(prices + 2, count)
+        price = np.frombuffer(data, np.float64).reshape(prices + 2, count)
+        return Table(whole[0], tuple(price[1:-1]), whole[-1])
+
+
+class _Open:
+    """A chunk of which rows are still to come."""
+
+    def __init__(self, rank: int, number: int, chunk: Chunk) -> None:
+        self.place = rank, number
+        self.last = chunk.last
+        self.table = chunk.load()
+
+    def upto(self, bound: int) -> Ranked:
+        """The rows up to a time, that included; they are no longer to come."""
+        count = int(self.table.time.searchsorted(bound, "right"))
+        found, self.table = self.table.at(slice(0, count)), self.table.at(slice(count, None))
+        return Ranked(self.place[0], found)
+
+
+def windows(chunks: Iterable[tuple[int, Chunk]]) -> Iterator[list[Ranked]]:
+    """The rows of ranked chunks, a stretch of time after the other.
+
+    No time is in two stretches. Within one the parts stand by rank and then as they were given.
+    """
+    waiting = [(chunk.first, -number, rank, chunk) for number, (rank, chunk) in enumerate(chunks)]
+    waiting.sort(key=lambda item: item[:2], reverse=True)
+    active: list[_Open] = []
+    while waiting or active:
+        bound = min((one.last for one in active), default=None)
+        while waiting and (bound is None or waiting[-1][0] <= bound):
+            _, number, rank, chunk = waiting.pop()
+            active.append(_Open(rank, -number, chunk))
+            bound = chunk.last if bound is None else min(bound, chunk.last)
+        assert bound is not None
+        active.sort(key=lambda one: one.place)
+        found = [part for one in active if (part := one.upto(bound)).table.size]
+        active = [one for one in active if one.table.size]
+        if found:
+            yield found

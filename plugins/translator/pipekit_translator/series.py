@@ -1,0 +1,48 @@
+"""The kinds of processed data, bars of a minute and ticks; knows no files and no data library."""
+
+from __future__ import annotations
+
+import attrs
+
+
+@attrs.frozen(kw_only=True)
+class Series:
+    """What tells one kind from another; whatever else the translator does is the same for all.
+
+    `name`: in folders and file names; `noun`: for people. `prices`: columns between time and
+    volume, of which those in `optional` may be null. `unit`: of time, in a second. `part`: what a
+    file holds, a month or a day. `grouped`: whether many rows may share a time stamp.
+    """
+
+    name: str
+    noun: str
+    prices: tuple[str, ...]
+    optional: tuple[str, ...] = ()
+    unit: int
+    part: str
+    grouped: bool
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """All whose values differ from row to row, in the order of the file."""
+        return ("timestamp", *self.prices, "volume")
+
+
+BARS = Series(
+    name="1m",
+    noun="bars",
+    prices=("open", "high", "low", "close"),
+    unit=1_000_000,
+    part="month",
+    grouped=False,
+)
+TICKS = Series(
+    name="tick",
+    noun="ticks",
+    prices=("price", "bid", "ask"),
+    optional=("bid", "ask"),
+    unit=1_000_000_000,
+    part="day",
+    grouped=True,
+)
+ALL = {series.name: series for series in (BARS, TICKS)}

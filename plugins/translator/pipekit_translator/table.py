@@ -1,0 +1,164 @@
+"""Bars or ticks as columns, and the one rule by which several sets of them become one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np  # noqa: TID253  # a module of the worker's, never imported by a plan
+from numpy.typing import NDArray  # noqa: TID253  # as above
+
+from pipekit_translator.series import Series
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+
+
+class Table(NamedTuple):
+    """Rows of one instrument, all columns of one length.
+
+    `time`: since 1970 in UTC, in the series' unit; a bar's is its open. `prices`: a column each,
+    as the series names them; what is absent is NaN.
+    """
+
+    time: Ints
+    prices: tuple[Floats, ...]
+    volume: Ints
+
+    @property
+    def size(self) -> int:
+        """How many rows."""
+        return len(self.time)
+
+    def own(self) -> Table:
+        """The same rows; they keep nothing alive that is much larger than they are."""
+        most = self.size * len(self.prices) * 1.1
+        if all(base is None or base.size <= most for base in (c.base for c in self.columns())):
+            return self
+        return Table(self.time.copy(), tuple(c.copy() for c in self.prices), self.volume.copy())
+
+    def columns(self) -> list[Ints | Floats]:
+        """All columns in order."""
+        return [self.time, *self.prices, self.volume]
+
+    def at(self, rows: Ints | Flags | slice) -> Table:
+        """Some of the rows."""
+        prices = tuple(column[rows] for column in self.prices)
+        return Table(self.time[rows], prices, self.volume[rows])
+
+    def same(self, other: Table) -> bool:
+        """Whether both hold the same values."""
+        return self.size == other.size and not self.differs(other).any()
+
+    def differs(self, other: Table) -> Flags:
+        """Which rows differ from those at the same place in the other. Absent equals absent."""
+        found = np.zeros(self.size, np.bool_)
+        for one, two in zip(self.columns(), other.columns(), strict=True):
+            found |= one.view(np.int64) != two.view(np.int64)  # no negative zeros: see `digits`
+        return found
+
+
+class Ranked(NamedTuple):
+    """Sorted rows and their rank."""
+
+    rank: int
+    table: Table
+
+
+def joined(parts: Sequence[Table]) -> Table:
+    """The parts, at least one, one after the other."""
+    if len(parts) == 1:
+        return parts[0]
+    time, *prices, volume = (
+        np.concatenate(column) for column in zip(*(part.columns() for part in parts), strict=True)
+    )
+    return Table(time, tuple(prices), volume)
+
+
+class Merged(NamedTuple):
+    """Rows in order.
+
+    `duplicates`: rows that others of their time stamp displaced; `conflicts`: how often these held
+    other values.
+    """
+
+    table: Table
+    duplicates: int = 0
+    conflicts: int = 0
+
+
+def no_rows(series: Series) -> Table:
+    """Columns of length 0."""
+    whole = np.zeros(0, np.int64)
+    return Table(whole, tuple(np.zeros(0) for _ in series.prices), whole)
+
+
+def merge(parts: Sequence[Ranked], series: Series) -> Merged:
+    """Sorted by time; of several rows with one time stamp those of the highest rank stand.
+
+    The parts' ranks ascend. Of a grouped series all rows of one time stamp and rank stand, in their
+    order; else (bars) only the last of them.
+    """
+    if not parts:
+        return Merged(no_rows(series))
+    grouped = series.grouped
+    table = joined([part.table for part in parts])
+    step = table.time[1:] - table.time[:-1]
+    alone = grouped and parts[0].rank == parts[-1].rank
+    if bool(((step >= 0) if alone else (step > 0)).all()):
+        return Merged(table)
+    ranks = [part.rank for part in parts]
+    sizes = [part.table.size for part in parts]
+    rank = np.repeat(np.array(ranks, np.int64), sizes) if grouped else np.arange(table.size)
+    if bool((step >= 0).all()):
+        return _without_displaced(table, rank)
+    order = np.argsort(table.time, kind="stable")
+    return _without_displaced(table.at(order), rank[order])
+
+
+def _without_displaced(table: Table, rank: Ints) -> Merged:
+    """Of sorted rows, ranks ascending within a time stamp, those of each time's last rank."""
+    group = np.concatenate(([True], table.time[1:] != table.time[:-1]))
+    run = group.copy()  # rows of one time and rank
+    run[1:] |= rank[1:] != rank[:-1]
+    begins = np.flatnonzero(run)
+    counts = np.diff(np.append(begins, table.size))
+    stands = np.append(group[begins[1:]], True)  # the next run is of another time
+    if stands.all():
+        return Merged(table)
+    winner = np.flatnonzero(stands)[np.cumsum(stands) - stands]  # of each run: its time's last
+    displaced = np.flatnonzero(~stands)
+    other = counts[displaced] != counts[winner[displaced]]
+    alike = displaced[~other]
+    offset = np.repeat(begins[winner[alike]] - begins[alike], counts[alike])
+    rows = _rows(begins[alike], counts[alike])
+    differing = table.at(rows).differs(table.at(rows + offset))
+    conflicts = int(other.sum())
+    conflicts += len(np.unique(np.repeat(alike, counts[alike])[differing]))
+    kept = np.repeat(stands, counts)
+    return Merged(table.at(kept), int((~kept).sum()), conflicts)
+
+
+def _rows(begins: Ints, counts: Ints) -> Ints:
+    """The numbers of so many rows from each begin on."""
+    total = int(counts.sum())
+    first = np.cumsum(counts) - counts
+    return np.arange(total) - np.repeat(first - begins, counts)
+
+
+def difference(before: Table, after: Table) -> tuple[int, int, int]:
+    """Rows added, changed and removed between two sorted tables."""
+    place = np.searchsorted(after.time, before.time) + _nth(before.time)
+    there = place < after.size
+    there[there] = after.time[place[there]] == before.time[there]
+    changed = before.at(there).differs(after.at(place[there]))
+    common = int(there.sum())
+    return after.size - common, int(changed.sum()), before.size - common
+
+
+def _nth(time: Ints) -> Ints:
+    """The place of each row among those of its time stamp, from 0."""
+    begins = np.flatnonzero(np.concatenate(([True], time[1:] != time[:-1]))[: len(time)])
+    nth: Ints = np.arange(len(time)) - np.repeat(begins, np.diff(np.append(begins, len(time))))
+    return nth
