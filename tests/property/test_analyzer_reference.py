@@ -158,9 +158,8 @@ def microseconds(stamp: datetime) -> int:
 
 def computed(bars: list[Bar], asked, rule, tie, as_of=None, last=None) -> dict:
     """The analyzer's rows of the dates and slots asked for, in the reference's form."""
-    rules = instrument("X", CONTRACT).rules(
-        multiple=1.0, boundary=rule == "boundary", tie_to_target=tie == "target"
-    )
+    record = {"name": "", "target": "0.6", "max_stop": "3", "stop_rule": rule, "same_bar_tie": tie}
+    rules = instrument("X", CONTRACT).rules(record)
     bars = [bar for bar in bars if as_of is None or bar[0] <= as_of]
     ticks = [[round(bar[k] / TICK) for bar in bars] for k in (1, 2, 3)]
     stamps = np.array([microseconds(bar[0]) for bar in bars], np.int64)
@@ -238,7 +237,9 @@ class State:
         """One run of the analyzer and the merger: only the months needed are read."""
         changed = scope.changed_days(_digests(self.days), _digests(days))
         ends = scope.Ends(_last(self.days), _last(days))
-        found = scope.affected(exchange(), changed, ends) if self.days else scope.everything()
+        found = (
+            scope.affected(exchange(), ("v",), changed, ends) if self.days else scope.everything()
+        )
         self.merged = {key: row for key, row in self.merged.items() if not _within(found, key)}
         self.days = dict(days)
         if days:
@@ -307,7 +308,7 @@ def test_a_scope_says_exactly_the_dates_whose_windows_meet_changed_days(changed,
     """A date is in the scope when its window meets a changed day and none that was taken away."""
     far = microseconds(datetime(2014, 1, 1, tzinfo=UTC))
     spans = tuple(scope.Span(day, day) for day in sorted(taken))
-    parts = scope.affected(exchange(), changed, scope.Ends(far, far), spans)
+    parts = scope.affected(exchange(), ("v",), changed, scope.Ends(far, far), spans)
     found = {day for day, _ in scope.wanted(parts, exchange(), date(2012, 12, 1), date(2013, 3, 1))}
     every = [date(2012, 12, 20) + timedelta(days=n) for n in range(60)]
     windows = {day: _window(day) for day in every if WEEKDAYS[day.weekday()][0] != "S"}

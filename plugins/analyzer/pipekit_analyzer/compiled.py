@@ -65,7 +65,7 @@ def _ready(function: Any) -> Kernel:
     function(
         kernel.Bars(ints, ints, ints, ints),
         kernel.Positions(ints, ints, ints, ints, flags, flags),
-        kernel.Sweep(ints, ints, flags, flags),
+        kernel.Sweep(ints, ints, ints, flags, flags),
         kernel.Entries(*(ints for _ in kernel.Entries._fields)),
         kernel.Trades(*(table for _ in kernel.Trades._fields)),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping
-from decimal import Decimal, InvalidOperation
+from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pipekit_analyzer.strategy import Rules
@@ -35,20 +35,26 @@ class Instrument(NamedTuple):
     decimals: int
     usd_per_point: Decimal
 
-    def rules(self, *, multiple: float, boundary: bool, tie_to_target: bool) -> Rules:
-        """A variant's rules in ticks; its target is a multiple of the base target.
+    def scaled_target(self, multiple: float, base: float | None = None) -> str:
+        """A multiple of a base target (this one's, where none is given) in points, as text."""
+        points = (self.target if base is None else _decimal(base)) * _decimal(multiple)
+        return f"{points.normalize():f}"
 
-        Raises InstrumentError where that is less than a tick.
-        """
-        points = self.target * _decimal(multiple)
-        target = int((points / self.tick).to_integral_value())
+    def rules(self, variant: Mapping[str, str]) -> Rules:
+        """A variant's rules in ticks, of its record. Raises InstrumentError below one tick."""
+        target = _whole(_decimal(variant["target"]) / self.tick)
         if target < 1:
             raise InstrumentError(
-                f"a target of {points} points is less than a tick ({self.tick}) of {self.name}: "
-                "raise the variant's `target` or the instrument's"
+                f"variant {variant['name']}: a target of {variant['target']} points is less than a "
+                f"tick ({self.tick}) of {self.name}: raise the variant's target or the instrument's"
             )
-        t1 = math.ceil(T1_SHARE * float(points) / float(self.tick) - 1e-9)
-        return Rules(target, min(max(t1, 1), target), boundary, tie_to_target)
+        return Rules(
+            target=target,
+            t1=math.ceil(T1_SHARE * target - 1e-9),
+            max_stop=_whole(_decimal(variant["max_stop"]) * target),
+            boundary=variant["stop_rule"] == "boundary",
+            tie_to_target=variant["same_bar_tie"] == "target",
+        )
 
     def points(self, ticks: NDArray[np.int64]) -> NDArray[np.float64]:
         """Ticks as points: the doubles nearest to the decimal numbers."""
@@ -161,6 +167,11 @@ def _decimal(value: object) -> Decimal:
         return Decimal(str(value))
     except InvalidOperation:
         return Decimal("nan")
+
+
+def _whole(number: Decimal) -> int:
+    """Rounded, halves up."""
+    return int(number.to_integral_value(ROUND_HALF_UP))
 
 
 def _scaled(ticks: NDArray[np.int64], step: Decimal) -> NDArray[np.float64]:

@@ -50,6 +50,7 @@ class Sweep(NamedTuple):
 
     target: Any
     t1: Any
+    max_stop: Any
     boundary: Any
     tie_to_target: Any
 
@@ -96,15 +97,14 @@ def breakouts(
         entries.range_bars[w] = slot - start
         entries.direction[w], entries.entry_bar[w], entries.entry[w] = direction, first, entry
         for v in range(len(sweep.target)):
-            target = sweep.target[v]
             size = high - low + (1 if sweep.boundary[v] else 0)  # 4
-            stop = min(size, 3 * target)
+            stop = min(size, sweep.max_stop[v])
             trades.stop[w, v] = stop
             if direction == NEITHER:
                 trades.result[w, v] = NO_TRADE
                 continue
             trades.result[w, v], trades.exit_bar[w, v], trades.profit[w, v] = walked(
-                bars, first, expiry, entry, direction, stop, target,
+                bars, first, expiry, entry, direction, stop, sweep.target[v],
                 sweep.t1[v], sweep.tie_to_target[v], windows.expired[w],
             )  # fmt: skip
             if v and trades.stop[w, v - 1] == stop:

@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, timedelta
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import attrs
 
@@ -18,67 +18,25 @@ from pipekit import (
     Command,
     ConfigError,
     Consumption,
-    ContentState,
-    FileStat,
-    Input,
     Pending,
     RunContext,
     StagePlan,
     StageSpec,
     Task,
     hookimpl,
-    setting,
 )
 from pipekit_analyzer.settings import Settings, strategy_record
+from pipekit_analyzer.variants import digest, digests
+from pipekit_analyzer.work import Basis, Work, usable
+
+if TYPE_CHECKING:
+    from pipekit_analyzer.instruments import Instrument
 
 PIPEKIT_API = "1"
 WORKER = "pipekit_analyzer.worker"
 _LAYOUT = re.compile(r"(?P<name>[^/]+)/1m/\d{4}/(?P=name)_1m_(?P<month>\d{4}-\d{2})\.parquet")
 _Value = TypeVar("_Value")
 _NEAR = timedelta(days=4)  # Friday's windows end on Monday; a day more is for the zone
-
-
-@attrs.frozen
-class Basis:
-    """What one instrument's results depend on besides its bars, as JSON text."""
-
-    strategy: str = setting("The strategy's settings.")
-    parameters: str = setting("The instrument's parameters.")
-
-
-@attrs.frozen(kw_only=True)
-class Work:
-    """What is known of one instrument: its files by path, what is pending, what went missing.
-
-    `parameters` is None where `refusal` says why. `history`: consumptions with a usable detail.
-    """
-
-    name: str
-    files: Mapping[str, FileStat]
-    pending: Pending
-    parameters: dict[str, Any] | None
-    refusal: str
-    history: Mapping[str, Consumption]
-    vanished: Mapping[str, Consumption]
-    taken: frozenset[str]
-    again: bool
-
-    def __bool__(self) -> bool:
-        """Whether there is something to do: not while a file is refused as it stands."""
-        if self.parameters is None:
-            return bool(self.pending)
-        return not self.pending.rejected and bool(self.pending or self.vanished)
-
-    @property
-    def full(self) -> bool:
-        """Whether the whole history is computed: what was computed before is of no use."""
-        before = [i.previous for i in self.pending if not _is_gone(i.previous)]
-        return (
-            self.again
-            or not self.history
-            or any(_settings_changed(i) for i in self.pending)
-            or any(p is not None and not _usable(p) for p in [*before, *self.vanished.values()])
-        )
 
 
 def plan(ctx: RunContext, settings: Settings) -> StagePlan:
@@ -102,10 +60,10 @@ def plan(ctx: RunContext, settings: Settings) -> StagePlan:
 
 
 def _works(ctx: RunContext, settings: Settings) -> Iterator[Work]:
-    from pipekit_analyzer import instruments
-
     tables = _tables(ctx, settings)
-    strategy = json.dumps(strategy_record(settings), sort_keys=True)
+    _check_base_targets(settings, tables)
+    rulings = settings.rulings()
+    strategy = strategy_record(settings)
     files = _by_instrument(
         settings, {f.path: f for f in ctx.files(f"{settings.processed}/*/1m/*/*.parquet")}
     )
@@ -117,14 +75,14 @@ def _works(ctx: RunContext, settings: Settings) -> Iterator[Work]:
         here = files.get(name, {})
         missing = {p: c for p, c in consumed.get(name, {}).items() if p not in here}
         missing = {p: c for p, c in missing.items() if c.fingerprint != ABSENT}
-        parameters, refusal = None, ""
-        try:
-            found = instruments.resolve(name, tables)
-            parameters = found and found.record()
-            refusal = "" if found else instruments.unknown(name)
-        except instruments.InstrumentError as error:
-            refusal = str(error)
-        basis = Basis(strategy=strategy, parameters=json.dumps(parameters, sort_keys=True))
+        instrument, refusal = _instrument(name, tables)
+        parameters = instrument and instrument.record()
+        variants = [ruling.record(instrument) for ruling in rulings] if instrument else []
+        basis = Basis(
+            strategy=json.dumps(strategy, sort_keys=True),
+            parameters=json.dumps(parameters, sort_keys=True),
+            variants=json.dumps(variants, sort_keys=True),
+        )
         yield Work(
             name=name,
             files=here,
@@ -132,11 +90,37 @@ def _works(ctx: RunContext, settings: Settings) -> Iterator[Work]:
             pending=ctx.pending(here.values(), basis, growing=True),
             parameters=parameters,
             refusal=refusal,
-            history={p: c for p, c in consumed.get(name, {}).items() if _usable(c)},
+            rules=digest([strategy, parameters]),
+            variants=variants,
+            history={p: c for p, c in consumed.get(name, {}).items() if usable(c)},
             vanished={p: c for p, c in missing.items() if p not in removed},
             taken=frozenset(_month(p) for p in missing if p in removed),
             again=ctx.force,
         )
+
+
+def _instrument(name: str, tables: Mapping[str, Any]) -> tuple[Instrument | None, str]:
+    """Its parameters; where there are none, why."""
+    from pipekit_analyzer import instruments
+
+    try:
+        found = instruments.resolve(name, tables)
+    except instruments.InstrumentError as error:
+        return None, str(error)
+    return found, "" if found else instruments.unknown(name)
+
+
+def _check_base_targets(settings: Settings, tables: Mapping[str, Any]) -> None:
+    """Raises ConfigError for a name that no instrument has: it would be without effect."""
+    problems = [
+        f"stages.analyzer.settings.variants: {variant.name} has a base target for {name}, an "
+        "instrument without parameters"
+        for variant in settings.variants
+        for name in variant.base_targets
+        if name not in tables
+    ]
+    if problems:
+        raise ConfigError(problems)
 
 
 def _tables(ctx: RunContext, settings: Settings) -> dict[str, dict[str, Any]]:
@@ -171,21 +155,6 @@ def _month(path: str) -> str:
     return path.removesuffix(".parquet")[-7:]
 
 
-def _usable(known: Consumption) -> bool:
-    """Whether it says which days were consumed."""
-    complete = known.state is ContentState.CONSUMED and known.fingerprint != ABSENT
-    return complete and {"days", "last"} <= known.detail.keys()
-
-
-def _is_gone(known: Consumption | None) -> bool:
-    return known is None or known.fingerprint == ABSENT
-
-
-def _settings_changed(input: Input) -> bool:
-    before = input.previous
-    return before is not None and not _is_gone(before) and before.settings != input.settings
-
-
 def _reason(pending: Pending, jobs: list[Work], where: str) -> str:
     vanished = sum(len(work.vanished) for work in jobs)
     if not vanished:
@@ -207,7 +176,7 @@ def _held(work: Work) -> list[str]:
     All where everything is still to be computed, else those around the pending ones and those
     under windows that have not expired.
     """
-    if work.pending.rejected or (work.pending and work.full):
+    if work.pending.rejected or (work.pending and (work.full or work.anew)):
         return list(work.files)
     months = {near for i in work.pending for near in _around(_month(i.path))}
     lasts = [known.detail["last"] for known in work.history.values() if known.detail["last"]]
@@ -256,6 +225,10 @@ def _job(work: Work) -> dict[str, Any]:
         "parameters": work.parameters,
         "refusal": work.refusal,
         "full": work.full,
+        "basis": {"rules": work.rules, "variants": digests(work.variants)},
+        "variants": work.variants,
+        "anew": work.anew,
+        "gone": work.gone,
         "files": [
             {
                 "path": path,
@@ -276,7 +249,7 @@ def _job(work: Work) -> dict[str, Any]:
 
 def _known(known: Consumption | None, *, days: bool) -> dict[str, Any]:
     """What was consumed of a file; its days only where they are to be compared."""
-    if known is None or not _usable(known):
+    if known is None or not usable(known):
         return {"days": {}, "last": None}
     return {"days": known.detail["days"] if days else {}, "last": known.detail["last"]}
 

@@ -14,8 +14,8 @@ from typing import NamedTuple
 import numpy as np  # noqa: TID253  # a module of the worker's, never imported by a plan
 
 from pipekit_analyzer.kernel import NO_ROW, WIN, Bars
+from pipekit_analyzer.rows import Computed
 from pipekit_analyzer.sessions import Exchange, Slot, expiry_day
-from pipekit_analyzer.strategy import Outcome, Windows
 
 EXAMPLES = 5  # dates named for each flag: enough to look one up, whatever the history
 EARLY = 60 * 60 * 1_000_000  # µs: a last bar that much before the usual one is an early close
@@ -29,18 +29,12 @@ class Quality(NamedTuple):
     examples: dict[str, list[str]]
 
 
-def assess(
-    asked: Sequence[tuple[date, Slot]],
-    windows: Windows,
-    outcome: Outcome,
-    bars: Bars,
-    exchange: Exchange,
-    off_grid: int = 0,
-) -> Quality:
+def assess(computed: Computed, bars: Bars, exchange: Exchange, off_grid: int = 0) -> Quality:
     """The flags of one variant's outcomes; `no_range`: slots without a bar in the range.
 
     `off_grid`: how many of the bars read have a price off the tick's grid.
     """
+    _, asked, windows, outcome = computed
     row = outcome.result != NO_ROW
     minutes = (windows.slot - windows.start) // _MINUTE
     reached = windows.slot <= (bars.time[-1] if len(bars.time) else np.iinfo(np.int64).min)

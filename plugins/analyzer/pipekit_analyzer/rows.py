@@ -20,7 +20,7 @@ from pipekit.worker import fingerprint
 from pipekit_analyzer.instruments import Instrument
 from pipekit_analyzer.kernel import LONG, NO_ROW, NO_TRADE, RESULTS, SHORT, Bars
 from pipekit_analyzer.sessions import Slot
-from pipekit_analyzer.strategy import Outcome
+from pipekit_analyzer.strategy import Outcome, Windows
 
 _DIRECTIONS = {LONG: "Long", SHORT: "Short"}
 _EPOCH = date(1970, 1, 1).toordinal()
@@ -31,7 +31,14 @@ class Computed(NamedTuple):
 
     variant: str
     asked: Sequence[tuple[date, Slot]]
+    windows: Windows
     outcome: Outcome
+
+
+def dates(computed: Computed) -> list[date]:
+    """The dates of its rows, in order; one a row."""
+    kept = np.flatnonzero(computed.outcome.result != NO_ROW)
+    return [computed.asked[i][0] for i in kept.tolist()]
 
 
 def schema(zone: str) -> pa.Schema:
@@ -63,7 +70,7 @@ def table(
         )
         for one in computed
     ]
-    return pa.concat_tables(parts)
+    return pa.concat_tables([pa.Table.from_batches([], schema=form), *parts])
 
 
 def _columns(

@@ -30,11 +30,12 @@ ALWAYS: Dates = (Span(date.min, date.max),)
 
 
 class Part(NamedTuple):
-    """A product of slots and dates, for every variant of the run.
+    """A product of variants, slots and dates.
 
-    `slots` None: whatever stands in these dates, of any variant and slot, today's or not.
+    `variants` and `slots` None: whatever stands in these dates, of any name, today's or not.
     """
 
+    variants: tuple[str, ...] | None
     slots: tuple[Slot, ...] | None
     dates: Dates
 
@@ -49,34 +50,43 @@ class Ends(NamedTuple):
     now: int | None
 
 
-def everything(taken: Dates = ()) -> Scope:
-    """All there is and was, but for dates that need bars of `taken` days, which are in no file."""
-    return (Part(None, _without(ALWAYS, _reaching(taken))),)
+def everything(taken: Dates = (), variants: tuple[str, ...] | None = None) -> Scope:
+    """All there is and was of these variants (None: of any).
+
+    But for dates that need bars of `taken` days, which are in no file.
+    """
+    return (Part(variants, None, _without(ALWAYS, _reaching(taken))),)
 
 
-def affected(exchange: Exchange, changed: set[date], ends: Ends, taken: Dates = ()) -> Scope:
+def affected(
+    exchange: Exchange,
+    variants: tuple[str, ...],
+    changed: set[date],
+    ends: Ends,
+    taken: Dates = (),
+) -> Scope:
     """What changed days and newly reached times make worth computing again (rules, §2.4).
 
     Every slot whose window meets a changed day, and every slot whose expiry lies after the last
     bar as it was (or as it is, should bars have vanished). Nothing where no day has changed.
     """
-    if not changed:
+    if not (changed and variants):
         return ()
     if ends.before is None or ends.now is None:
-        return everything(taken)
+        return everything(taken, variants)
     met = {day for changed_day in changed for day in _meeting(changed_day)}
     met = {day for day in met if exchange.trades_on(day)}
     groups: dict[Dates, list[Slot]] = {}
     for slot in exchange.slots:
         dates = _spans(met | set(_unexpired(exchange, slot, ends)))
         groups.setdefault(_without(dates, _reaching(taken)), []).append(slot)
-    return tuple(Part(tuple(slots), dates) for dates, slots in groups.items() if dates)
+    return tuple(Part(variants, tuple(slots), dates) for dates, slots in groups.items() if dates)
 
 
 def restricted(scope: Scope, first: date, last: date) -> Scope:
     """The scope's dates from `first` to `last`, both included."""
     outside = _spans_outside(first, last)
-    parts = (Part(part.slots, _without(part.dates, outside)) for part in scope)
+    parts = (part._replace(dates=_without(part.dates, outside)) for part in scope)
     return tuple(part for part in parts if part.dates)
 
 
@@ -86,16 +96,24 @@ def changed_days(before: Mapping[str, str], now: Mapping[str, str]) -> set[date]
     return {date.fromisoformat(day) for day in names}
 
 
+def shares(scope: Scope, variants: Iterable[str]) -> dict[tuple[str, ...], Scope]:
+    """The variants in groups of which the same parts are to be computed; without empty ones."""
+    groups: dict[Scope, list[str]] = {}
+    for name in variants:
+        parts = tuple(part for part in scope if part.variants is None or name in part.variants)
+        groups.setdefault(parts, []).append(name)
+    return {tuple(names): parts for parts, names in groups.items() if parts}
+
+
 def wanted(scope: Scope, exchange: Exchange, first: date, last: date) -> list[tuple[date, Slot]]:
     """The dates and slots to compute, in order; data lie between `first` and `last`."""
-    found = {
-        (day, slot)
-        for part in scope
-        for day in _days(_without(part.dates, _spans_outside(first, last)))
-        if exchange.trades_on(day)
-        for slot in (exchange.slots if part.slots is None else part.slots)
-    }
-    return sorted(found)
+    outside = _spans_outside(first, last)
+    slots: dict[date, set[Slot]] = {}
+    for part in scope:
+        for day in _days(_without(part.dates, outside)):
+            if exchange.trades_on(day):
+                slots.setdefault(day, set()).update(part.slots or exchange.slots)
+    return [(day, slot) for day in sorted(slots) for slot in sorted(slots[day])]
 
 
 def months_read(days: Iterable[date]) -> set[str]:
@@ -109,15 +127,14 @@ def month_span(month: str) -> Span:
     return Span(first, (first + 31 * _DAY).replace(day=1) - _DAY)
 
 
-def record(scope: Scope, name: str, variants: Iterable[str]) -> dict[str, Any]:
+def record(scope: Scope, name: str) -> dict[str, Any]:
     """The scope as a result file's metadata state it; see the module's text."""
-    names = sorted(variants)
     return {
         "version": VERSION,
         "instrument": name,
         "parts": [
             {
-                "variants": EVERYTHING if part.slots is None else names,
+                "variants": EVERYTHING if part.variants is None else sorted(part.variants),
                 "slots": EVERYTHING if part.slots is None else [list(s.key) for s in part.slots],
                 "dates": [[span.first.isoformat(), span.last.isoformat()] for span in part.dates],
             }

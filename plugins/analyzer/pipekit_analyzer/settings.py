@@ -9,20 +9,7 @@ from typing import Any
 import attrs
 
 from pipekit import setting
-
-
-class StopRule(StrEnum):
-    """Where the first stop of a trade lies."""
-
-    RANGE = "range"  # the range's size away from the entry
-    BOUNDARY = "boundary"  # at the opposite boundary of the range
-
-
-class Tie(StrEnum):
-    """Who wins a bar that touches target and stop and closes midway."""
-
-    STOP = "stop"
-    TARGET = "target"
+from pipekit_analyzer.variants import Defaults, Ruling, StopRule, Tie, Variant, positive, rulings
 
 
 class Weekday(StrEnum):
@@ -41,11 +28,6 @@ def _unique(what: str, names: list[Any]) -> None:
     twice = sorted({str(name) for name in names if names.count(name) > 1})
     if twice:
         raise ValueError(f"{what} {', '.join(twice)} stands there twice: each needs its own")
-
-
-def _positive(_instance: object, attribute: Any, value: float) -> None:
-    if not value > 0:
-        raise ValueError(f"{attribute.name} is above 0, not {value!r}")
 
 
 def _stream(_instance: object, _attribute: object, value: str) -> None:
@@ -100,20 +82,6 @@ class Session:
 
 
 @attrs.frozen
-class Variant:
-    """One set of rules; what it leaves out is as the stage's settings say."""
-
-    name: str = setting("Name of the variant, as results carry it.")
-    stop_rule: StopRule | None = setting("Its own stop rule: range or boundary.", default=None)
-    same_bar_tie: Tie | None = setting("Its own same_bar_tie: stop or target.", default=None)
-    target: float = setting(
-        "Its target as a multiple of the instrument's base target.",
-        default=1.0,
-        validator=_positive,
-    )
-
-
-@attrs.frozen
 class InstrumentTable:
     """Parameters of one instrument; what is left out is as built in, or as its parent's."""
 
@@ -156,6 +124,9 @@ class Settings:
         "Initial stop: range (the range's size) or boundary (the opposite range boundary).",
         default=StopRule.RANGE,
     )
+    max_stop: float = setting(
+        "Farthest initial stop, in targets of the trade.", default=3.0, validator=positive
+    )
     same_bar_tie: Tie = setting(
         "Who wins a bar that touches target and stop and closes midway: stop or target.",
         default=Tie.STOP,
@@ -177,7 +148,8 @@ class Settings:
     latest_entry: time = setting("The last bar that can fill an order.", default=time(16))
     sessions: tuple[Session, ...] = setting("Sessions with their slots.", factory=_sessions)
     variants: tuple[Variant, ...] = setting(
-        "Sets of rules to compute side by side.", factory=lambda: (Variant(name="default"),)
+        "Sets of rules, and sweeps of them, to compute side by side.",
+        factory=lambda: (Variant(name="default"),),
     )
     instruments: dict[str, InstrumentTable] = setting(
         "Instruments to add, or to give other parameters.", factory=dict
@@ -202,11 +174,16 @@ class Settings:
     def _check_variants(self, _attribute: object, value: tuple[Variant, ...]) -> None:
         if not value:
             raise ValueError("variants is empty: leave it out for the one called default")
-        _unique("variant", [variant.name for variant in value])
+        _unique("variant", [ruling.name for ruling in self.rulings()])
+
+    def rulings(self) -> list[Ruling]:
+        """Every variant to compute, sweeps drawn out, by name."""
+        defaults = Defaults(self.stop_rule, self.max_stop, self.same_bar_tie)
+        return sorted(rulings(self.variants, defaults), key=lambda ruling: ruling.name)
 
 
 def strategy_record(settings: Settings) -> dict[str, Any]:
-    """The rules that results depend on, instruments' parameters apart, as JSON values."""
+    """What all variants and instruments of a run share of the rules, as JSON values."""
     from pipekit_analyzer.sessions import clock
 
     return {
@@ -222,14 +199,5 @@ def strategy_record(settings: Settings) -> dict[str, Any]:
                 "stream": session.stream,
             }
             for session in sorted(settings.sessions, key=lambda s: s.name)
-        ],
-        "variants": [
-            {
-                "name": variant.name,
-                "stop_rule": (variant.stop_rule or settings.stop_rule).value,
-                "same_bar_tie": (variant.same_bar_tie or settings.same_bar_tie).value,
-                "target": variant.target,
-            }
-            for variant in sorted(settings.variants, key=lambda v: v.name)
         ],
     }

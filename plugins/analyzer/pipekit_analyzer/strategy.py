@@ -37,6 +37,7 @@ class Rules(NamedTuple):
 
     target: int
     t1: int
+    max_stop: int  # the initial stop is never farther away
     boundary: bool = False  # stop at the opposite range boundary, not at the range's size
     tie_to_target: bool = False  # target and stop equally near to the close: the target wins
 

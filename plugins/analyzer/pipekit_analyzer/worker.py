@@ -35,11 +35,14 @@ class Demand(NamedTuple):
 
 
 class Found(NamedTuple):
-    """One instrument's months and bars, and what is to be computed of them."""
+    """One instrument's months and bars, and what is to be computed of them.
+
+    `shares`: variants, and the dates and slots that are computed for these.
+    """
 
     instrument: Instrument
     scope: Scope
-    asked: list[tuple[date, Slot]]
+    shares: list[tuple[tuple[str, ...], list[tuple[date, Slot]]]]
     read: list[Month]
     bars: Bars
     off_grid: int
@@ -107,26 +110,13 @@ def _run(job: Mapping[str, Any], demand: Demand) -> None:
     if job["parameters"] is None:
         raise InstrumentError(job["refusal"])
     parameters = instrument(job["name"], job["parameters"])
-    rules = {variant["name"]: _rules(parameters, variant) for variant in _variants(demand)}
+    rules = {variant["name"]: parameters.rules(variant) for variant in job["variants"]}
     months = {month.path: month for month in _open(_to_open(job), demand.exchange)}
     found = _find(job, demand, parameters, months)
     if found.scope:
         _publish(job, demand, found, rules)
     if demand.dates is None:  # a part of the dates leaves the inputs pending, as they were
         _consume(job, months)
-
-
-def _variants(demand: Demand) -> list[dict[str, Any]]:
-    variants: list[dict[str, Any]] = demand.strategy["variants"]
-    return variants
-
-
-def _rules(parameters: Instrument, variant: Mapping[str, Any]) -> Rules:
-    return parameters.rules(
-        multiple=variant["target"],
-        boundary=variant["stop_rule"] == "boundary",
-        tie_to_target=variant["same_bar_tie"] == "target",
-    )
 
 
 def _to_open(job: Mapping[str, Any]) -> list[str]:
@@ -147,13 +137,20 @@ def _find(
     """What has to be computed, and the bars for it; opens the months that it still needs."""
     last = max(_lasts(job, months), default=None)
     span = _scope(job, demand, months, last)
-    asked = _asked(job, demand, span, months, last)
-    needed = scope.months_read({day for day, _ in asked})
+    shares = [
+        (names, _asked(job, demand, parts, months, last))
+        for names, parts in scope.shares(span, _names(job)).items()
+    ]
+    needed = scope.months_read({day for _, asked in shares for day, _ in asked})
     paths = [file["path"] for file in job["files"] if file["month"] in needed]
     months |= {m.path: m for m in _open([p for p in paths if p not in months], demand.exchange)}
     read = [months[path] for path in paths]
     bars, off_grid = reading.read_bars(read, parameters, demand.exchange, demand.as_of)
-    return Found(parameters, span, asked, read, bars, off_grid, _data(last, demand.as_of))
+    return Found(parameters, span, shares, read, bars, off_grid, _data(last, demand.as_of))
+
+
+def _names(job: Mapping[str, Any]) -> list[str]:
+    return [variant["name"] for variant in job["variants"]]
 
 
 def _data(last: int | None, as_of: int | None) -> Data:
@@ -172,15 +169,21 @@ def _scope(
     job: Mapping[str, Any], demand: Demand, months: Mapping[str, Month], last: int | None
 ) -> Scope:
     taken = tuple(scope.month_span(month) for month in job["taken"])
+    found: Scope = ()
+    if job["gone"]:
+        found += (scope.Part(tuple(job["gone"]), None, scope.ALWAYS),)
     if job["full"]:
-        found = scope.everything(taken)
+        found += scope.everything(taken)
     else:
+        if job["anew"]:
+            found += scope.everything(taken, tuple(job["anew"]))
         pending = [file for file in job["files"] if file["pending"]]
         before = _merged(file["known"]["days"] for file in [*pending, *job["vanished"]])
         now = _merged(months[file["path"]].days for file in pending)
         ends = scope.Ends(instant_of(job["last"]) if job["last"] else None, last)
+        others = tuple(name for name in _names(job) if name not in job["anew"])
         changed = scope.changed_days(before, now)
-        found = scope.affected(demand.exchange, changed, ends, taken)
+        found += scope.affected(demand.exchange, others, changed, ends, taken)
     return found if demand.dates is None else scope.restricted(found, *demand.dates)
 
 
@@ -212,45 +215,45 @@ def _publish(
     job: Mapping[str, Any], demand: Demand, found: Found, rules: Mapping[str, Rules]
 ) -> None:
     zone = demand.strategy["timezone"]
-    windows = demand.exchange.windows(found.asked)
-    names = sorted(rules)
-    outcomes = analyse(
-        found.bars, windows, found.data, [rules[name] for name in names], demand.compiled
-    )
-    computed = [
-        rows.Computed(name, found.asked, outcome)
-        for name, outcome in zip(names, outcomes, strict=True)
-    ]
+    computed = [one for share in found.shares for one in _computed(share, found, demand, rules)]
+    computed.sort(key=lambda one: one.variant)
     targets = {name: rule.target for name, rule in rules.items()}
     table = rows.table(computed, found.bars, found.instrument, targets, zone)
-    stated = scope.record(found.scope, job["name"], rules)
+    stated = scope.record(found.scope, job["name"])
+    used = {"instrument": found.instrument.record(), "variants": job["variants"]}
     metadata = {
         "scope": stated,
-        "settings": {**demand.strategy, "instrument": found.instrument.record()},
+        "settings": {**demand.strategy, **used},
         "inputs": {month.path: month.fingerprint for month in found.read},
     }
     path = f"{demand.folder}/{job['name']}.parquet"
     digest = rows.publish(path, table, metadata)
     detail: dict[str, Any] = {"instrument": job["name"], "series": job["name"]}
     detail |= {"rows": len(table), "full": job["full"], "scope": stated}
-    dates = [day for day, _ in _with_rows(found, computed[0])]
+    dates = [day for one in computed for day in rows.dates(one)]
     if dates:
-        detail |= {"first": dates[0].isoformat(), "last": dates[-1].isoformat()}
+        detail |= {"first": min(dates).isoformat(), "last": max(dates).isoformat()}
     sources = sorted({*_pending(job), *(month.path for month in found.read)})
     report.wrote(path, digest, sources=sources, detail=detail)
     report.metric("rows", len(table))
-    outcome = computed[0].outcome
-    assessed = quality.assess(
-        found.asked, windows, outcome, found.bars, demand.exchange, found.off_grid
-    )
-    _warn(job["name"], assessed)
+    if computed:
+        most = max(computed, key=lambda one: len(one.asked))
+        _warn(job["name"], quality.assess(most, found.bars, demand.exchange, found.off_grid))
 
 
-def _with_rows(found: Found, computed: rows.Computed) -> list[tuple[date, Slot]]:
+def _computed(
+    share: tuple[tuple[str, ...], list[tuple[date, Slot]]],
+    found: Found,
+    demand: Demand,
+    rules: Mapping[str, Rules],
+) -> list[rows.Computed]:
+    names, asked = share
+    windows = demand.exchange.windows(asked)
+    each = [rules[name] for name in names]
+    outcomes = analyse(found.bars, windows, found.data, each, demand.compiled)
     return [
-        asked
-        for asked, result in zip(found.asked, computed.outcome.result.tolist(), strict=True)
-        if result >= 0
+        rows.Computed(name, asked, windows, outcome)
+        for name, outcome in zip(names, outcomes, strict=True)
     ]
 
 
@@ -265,7 +268,8 @@ def _warn(name: str, found: quality.Quality) -> None:
 def _consume(job: Mapping[str, Any], months: Mapping[str, Month]) -> None:
     for path in _pending(job):
         month = months[path]
-        report.consumed(path, month.fingerprint, month.signature, detail=month.known())
+        detail = month.known() | job["basis"]
+        report.consumed(path, month.fingerprint, month.signature, detail=detail)
     for file in job["vanished"]:
         report.consumed(file["path"], ABSENT)
 

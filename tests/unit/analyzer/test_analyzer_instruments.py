@@ -14,6 +14,8 @@ from pipekit_analyzer.instruments import (
     load_tables,
     resolve,
 )
+from pipekit_analyzer.settings import Settings, StopRule, Tie, Variant
+from pipekit_analyzer.strategy import Rules
 
 TABLE = """
 ES 0.25 10 2 50 | NQ 0.25 50 2 20 | YM 1 100 0 5 | RTY 0.1 10 1 50 | CL 0.01 0.5 2 1000
@@ -36,10 +38,23 @@ def test_the_built_in_table_holds_the_fourteen_contracts():
     [("ES", 26), ("NQ", 130), ("YM", 65), ("RTY", 65), ("CL", 33), ("NG", 33), ("GC", 33)],
 )
 def test_t1_is_65_percent_of_the_target_rounded_up_to_ticks(name, t1):
-    rules = resolve(name, load_tables(BUILT_IN)).rules(
-        multiple=1.0, boundary=False, tie_to_target=False
-    )
-    assert rules.t1 == t1
+    assert ruled(name).t1 == t1
+
+
+def ruled(name, **given):
+    """An instrument's rules under a variant that leaves out nothing but what is given."""
+    contract = resolve(name, load_tables(BUILT_IN))
+    (ruling,) = Settings(variants=(Variant(name="a", **given),)).rulings()
+    return contract.rules(ruling.record(contract))
+
+
+def test_a_variants_target_is_a_multiple_of_its_own_base_or_the_instruments():
+    assert ruled("ES") == Rules(40, 26, 120)
+    assert ruled("ES", target=1.5, max_stop=2.0) == Rules(60, 39, 120)
+    assert ruled("ES", target=0.5, base_targets={"ES": 8.0, "NQ": 1.0}) == Rules(16, 11, 48)
+    assert ruled("NG", target=1.25) == Rules(63, 41, 189)  # 62.5 ticks
+    assert ruled("ES", stop_rule=StopRule.BOUNDARY).boundary
+    assert ruled("ES", same_bar_tie=Tie.TARGET).tie_to_target
 
 
 def test_a_touch_of_the_target_is_exact_for_every_price_of_natural_gas():
@@ -98,6 +113,5 @@ def test_a_table_file_with_errors_is_refused_in_words(tmp_path):
 
 
 def test_a_target_of_less_than_a_tick_is_refused():
-    es = resolve("ES", load_tables(BUILT_IN))
-    with pytest.raises(InstrumentError, match="less than a tick"):
-        es.rules(multiple=0.01, boundary=False, tie_to_target=False)
+    with pytest.raises(InstrumentError, match=r"variant a: a target of 0\.1 points is less than"):
+        ruled("ES", target=0.01)

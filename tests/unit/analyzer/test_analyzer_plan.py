@@ -9,7 +9,7 @@ from datetime import date, time
 
 import pytest
 from pipekit_analyzer.plugin import pipekit_stages
-from pipekit_analyzer.settings import InstrumentTable, Session, Settings, StopRule, Variant
+from pipekit_analyzer.settings import InstrumentTable, Session, Settings, Weekday
 
 from pipekit import ConfigError, Published, Why
 
@@ -105,9 +105,8 @@ def test_a_changed_month_is_compared_with_the_days_known_of_it(history, minutes)
 @pytest.mark.parametrize(
     ("settings", "names"),
     [
-        (Settings(stop_rule=StopRule.BOUNDARY), {"ES", "NQ"}),
         (Settings(sessions=(Session(name="S1", start=time(2), slots=(time(8),)),)), {"ES", "NQ"}),
-        (Settings(variants=(Variant(name="other"),)), {"ES", "NQ"}),
+        (Settings(days=(Weekday.MON,)), {"ES", "NQ"}),
         (Settings(instruments={"ES": InstrumentTable(target=8.0)}), {"ES"}),
         (Settings(instruments={"CL": InstrumentTable(target=8.0)}), set()),
         (Settings(processes=2), set()),

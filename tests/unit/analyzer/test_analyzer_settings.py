@@ -6,7 +6,7 @@ from datetime import time
 
 import attrs
 import pytest
-from pipekit_analyzer.settings import Session, Settings, StopRule, Variant, strategy_record
+from pipekit_analyzer.settings import Session, Settings, StopRule, Tie, Variant, strategy_record
 
 
 def test_every_setting_has_help():
@@ -26,18 +26,33 @@ def test_the_default_strategy_is_the_documented_one():
     ]
     assert record["days"] == ["Mon", "Tue", "Wed", "Thu", "Fri"]
     assert (record["latest_entry"], record["timezone"]) == ("16:00", "America/Chicago")
-    assert record["variants"] == [
-        {"name": "default", "stop_rule": "range", "same_bar_tie": "stop", "target": 1.0}
-    ]
+    (default,) = Settings().rulings()
+    assert default == ("default", 1.0, 3.0, "range", "stop", {})
 
 
 def test_a_variant_takes_what_it_leaves_out_from_the_stage():
     variants = (Variant(name="b", target=2.0), Variant(name="a", stop_rule=StopRule.RANGE))
-    record = strategy_record(Settings(stop_rule=StopRule.BOUNDARY, variants=variants))
-    assert [(v["name"], v["stop_rule"], v["target"]) for v in record["variants"]] == [
-        ("a", "range", 1.0),
-        ("b", "boundary", 2.0),
+    settings = Settings(stop_rule=StopRule.BOUNDARY, max_stop=2.5, variants=variants)
+    assert settings.rulings() == [
+        ("a", 1.0, 2.5, "range", "stop", {}),
+        ("b", 2.0, 2.5, "boundary", "stop", {}),
     ]
+
+
+def test_a_sweep_is_a_variant_for_each_combination():
+    sweep = Variant(
+        name="x{target}-{stop_rule}-{max_stop}",
+        targets=(0.5, 1.25),
+        stop_rules=(*StopRule,),
+        max_stops=(2.0, 3.0),
+        same_bar_tie=Tie.TARGET,
+    )
+    found = Settings(variants=(sweep, Variant(name="plain"))).rulings()
+    assert [ruling.name for ruling in found] == [
+        "plain",
+        *(f"x{t}-{s}-{m}" for t in ("0.5", "1.25") for s in ("boundary", "range") for m in "23"),
+    ]
+    assert found[2][1:5] == (0.5, 3.0, "boundary", "target")
 
 
 SLOTS = (time(8),)
@@ -53,6 +68,14 @@ SLOTS = (time(8),)
         (lambda: Settings(variants=()), "variants is empty"),
         (lambda: Settings(variants=(Variant(name="a"),) * 2), "variant a stands there twice"),
         (lambda: Variant(name="a", target=0), "target is above 0"),
+        (lambda: Variant(name="a{target}", targets=(1.0, 0.0)), "targets is above 0"),
+        (lambda: Variant(name="a", base_targets={"ES": -1.0}), "base_targets is above 0"),
+        (lambda: Variant(name="a", targets=(1.0, 2.0)), "as in a-{target}"),
+        (lambda: Variant(name="a{target}", target=1.0, targets=(2.0,)), "target or targets"),
+        (lambda: Variant(name="a{slot}"), "in braces only {target} {max_stop}"),
+        (lambda: Variant(name=""), "a name is text"),
+        (lambda: Settings(variants=(Variant(name="x{target}", targets=(1.0, 1.0)),)), "x1 stands"),
+        (lambda: Settings(max_stop=0), "max_stop is above 0"),
         (lambda: Settings(sessions=()), "sessions is empty"),
         (lambda: Session(name="S", start=time(8), slots=()), "no slots"),
         (lambda: Session(name="S", start=time(8), slots=SLOTS), "after the start"),

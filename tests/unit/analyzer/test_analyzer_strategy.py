@@ -12,7 +12,7 @@ from pipekit_analyzer.kernel import NO_ROW, RESULTS, Bars
 from pipekit_analyzer.strategy import Data, Rules, Windows, analyse
 
 RANGE = [(100, 95, 95), (96, 90, 91), (92, 91, 91)]
-RULES = Rules(target=20, t1=13)
+RULES = Rules(target=20, t1=13, max_stop=60)
 EXPIRY = 100
 
 
@@ -76,10 +76,10 @@ def test_a_short_trade_is_the_mirror_of_a_long_one():
 def test_the_first_stop_is_the_range_or_its_far_boundary_or_three_targets_away():
     near, far = (102, 91, 95), (102, 90, 95)
     assert seen(trade(ENTER, near)) == ("Loss", 1, 3, 4, 91, -10)
-    boundary = Rules(20, 13, boundary=True)
+    boundary = Rules(20, 13, 60, boundary=True)
     assert seen(trade(ENTER, near, rules=boundary))[0] == "Time"
     assert seen(trade(ENTER, far, rules=boundary)) == ("Loss", 1, 3, 4, 90, -11)
-    assert trade(ENTER, rules=Rules(3, 2)).stop == 9
+    assert trade(ENTER, rules=Rules(3, 2, 9)).stop == 9
 
 
 def test_the_stop_holds_in_the_entry_bar_itself():
@@ -103,14 +103,14 @@ def test_no_stop_is_tested_in_the_bar_in_which_t1_fires():
     [(111, False, "Win"), (110, False, "BE"), (110, True, "BE"), (112, True, "Win")],
 )
 def test_of_target_and_stop_in_one_bar_the_nearer_to_the_close_wins(close, tie_to_target, result):
-    rules = Rules(20, 13, tie_to_target=tie_to_target)
+    rules = Rules(20, 13, 60, tie_to_target=tie_to_target)
     both = trade(ENTER, (114, 102, 114), (121, 100, close), rules=rules)
     assert RESULTS[both.result] == result
 
 
 @pytest.mark.parametrize(("tie_to_target", "result"), [(False, "BE"), (True, "Win")])
 def test_a_tie_goes_to_the_stop_unless_set_otherwise(tie_to_target, result):
-    rules = Rules(21, 13, tie_to_target=tie_to_target)
+    rules = Rules(21, 13, 63, tie_to_target=tie_to_target)
     both = trade(ENTER, (114, 102, 114), (122, 100, 111), rules=rules)
     assert RESULTS[both.result] == result
 
