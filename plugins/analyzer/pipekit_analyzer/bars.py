@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import json
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, time, timedelta
+from itertools import pairwise
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np  # noqa: TID253  # a module of the worker's, never imported by a plan
@@ -19,6 +20,7 @@ from pyarrow.parquet import ParquetFile  # noqa: TID253  # as above
 from pipekit.worker import Signature, fingerprint, hasher, look
 from pipekit_analyzer.instruments import Instrument
 from pipekit_analyzer.kernel import Bars
+from pipekit_analyzer.parallel import together
 from pipekit_analyzer.sessions import Exchange, instant_of, moment
 
 DAYS_KEY, LAST_KEY, ZONE_KEY = b"pipekit.days", b"pipekit.last", b"pipekit.timezone"
@@ -71,18 +73,22 @@ class Month(NamedTuple):
         return {"days": self.days, "last": last}
 
 
-def gather(function: Callable[[_Item], _Found], items: Iterable[_Item]) -> list[_Found]:
-    """The function's results; all that is refused is named in one RefusedError."""
-    found: list[_Found] = []
-    refusals: list[Refusal] = []
-    for item in items:
+def gather(
+    function: Callable[[_Item], _Found], items: Iterable[_Item], threads: int
+) -> list[_Found]:
+    """The function's results in order; all that is refused is named in one RefusedError."""
+
+    def tried(item: _Item) -> _Found | RefusedError:
         try:
-            found.append(function(item))
+            return function(item)
         except RefusedError as error:
-            refusals += error.refusals
+            return error
+
+    tries = together(tried, items, threads)
+    refusals = [r for one in tries if isinstance(one, RefusedError) for r in one.refusals]
     if refusals:
         raise RefusedError(*refusals)
-    return found
+    return [one for one in tries if not isinstance(one, RefusedError)]
 
 
 def _refused(opening: Opening, reason: str) -> RefusedError:
@@ -149,6 +155,7 @@ def _digests(
     opening: Opening, file: ParquetFile, exchange: Exchange
 ) -> tuple[dict[str, str], int | None]:
     columns = _columns(opening, file, (*PRICES, "volume"))
+    _check_numbers(opening, columns)
     stamps = columns["timestamp"]
     days = {}
     for day, first, end in _split(stamps, exchange):
@@ -183,10 +190,9 @@ def _array(opening: Opening, name: str, column: pa.ChunkedArray) -> NDArray[Any]
         for chunk in column.chunks
         if len(chunk)
     ]
-    values = np.concatenate(parts) if parts else np.empty(0, type)
-    if name in PRICES and not np.isfinite(values).all():
-        raise _refused(opening, f"{name} holds values that are no numbers")
-    return values
+    if len(parts) == 1:
+        return parts[0]
+    return np.concatenate(parts) if parts else np.empty(0, type)
 
 
 def _split(stamps: NDArray[np.int64], exchange: Exchange) -> list[tuple[date, int, int]]:
@@ -202,41 +208,68 @@ def _split(stamps: NDArray[np.int64], exchange: Exchange) -> list[tuple[date, in
 
 
 def read_bars(
-    months: Iterable[Month], instrument: Instrument, exchange: Exchange, until: int | None
+    months: Sequence[Month],
+    instrument: Instrument,
+    exchange: Exchange,
+    until: int | None,
+    threads: int = 1,
 ) -> tuple[Bars, int]:
     """The months' bars up to an instant, in ticks, and how many have a price off the grid.
 
     Months come in order. Raises RefusedError where more than a hundredth of a day is off the grid.
     """
-    parts = gather(lambda month: _ticks(month, instrument, exchange), months)
-    off = sum(part[1] for part in parts)
-    empty = np.empty(0, np.int64)
-    joined = Bars(
-        *(np.concatenate(columns) for columns in zip(*(part[0] for part in parts), strict=True))
-        if parts
-        else (empty, empty, empty, empty)
-    )
+    ends = np.cumsum([0, *(month.file.metadata.num_rows for month in months)])
+    bars = Bars(*(np.empty(ends[-1], np.int64) for _ in Bars._fields))
+    places = [slice(*edges) for edges in pairwise(ends.tolist())]
+
+    def fill(number: int) -> int:
+        part = Bars(*(column[places[number]] for column in bars))
+        return _fill(part, months[number], instrument, exchange)
+
+    off = sum(gather(fill, range(len(months)), threads))
+    for month, place in zip(months, places, strict=True):
+        before, first = bars.time[: place.start][-1:], bars.time[place][:1]
+        if len(before) and len(first) and before[0] >= first[0]:
+            raise _refused(Opening(*month[:3]), "it has bars of the months before it")
     if until is None:
-        return joined, off
-    end = int(np.searchsorted(joined.time, until, side="right"))
-    return Bars(*(column[:end] for column in joined)), off
+        return bars, off
+    end = int(np.searchsorted(bars.time, until, side="right"))
+    return Bars(*(column[:end] for column in bars)), off
 
 
-def _ticks(month: Month, instrument: Instrument, exchange: Exchange) -> tuple[Bars, int]:
+def _fill(bars: Bars, month: Month, instrument: Instrument, exchange: Exchange) -> int:
+    """Put a month's bars into these arrays, and count those with a price off the grid."""
     opening = Opening(*month[:3])
     columns = _columns(opening, month.file, PRICES)
-    stamps = columns["timestamp"]
-    off = np.zeros(len(stamps), np.bool_)
-    ticks = {}
+    tick = float(instrument.tick)
+    bars.time[:] = columns["timestamp"]
+    on_grid = True
     for name in PRICES:
-        exact = columns[name] / float(instrument.tick)
-        whole = np.rint(exact)
-        off |= np.abs(exact - whole) > OFF_GRID
-        ticks[name] = whole.astype(np.int64)
-    if off.any():
-        _check_grid(opening, instrument, _split(stamps, exchange), off)
-    bars = Bars(stamps, ticks["high"], ticks["low"], ticks["close"])
-    return bars, int(np.count_nonzero(off))
+        whole, distance = _rounded(columns[name], tick)
+        if name != "open":
+            with np.errstate(invalid="ignore"):  # what is no number is refused below
+                getattr(bars, name)[:] = whole
+        on_grid &= bool(np.max(distance, initial=0) <= OFF_GRID)
+    if on_grid:
+        return 0
+    _check_numbers(opening, columns)
+    off = np.any([_rounded(columns[name], tick)[1] > OFF_GRID for name in PRICES], axis=0)
+    _check_grid(opening, instrument, _split(columns["timestamp"], exchange), off)
+    return int(np.count_nonzero(off))
+
+
+def _rounded(prices: NDArray[np.float64], tick: float) -> tuple[NDArray[Any], NDArray[Any]]:
+    """In ticks, and how far from the grid; no number is as far as itself."""
+    exact = prices / tick
+    whole = np.rint(exact)
+    exact -= whole
+    return whole, np.abs(exact, out=exact)
+
+
+def _check_numbers(opening: Opening, columns: Mapping[str, NDArray[Any]]) -> None:
+    for name in PRICES:
+        if not np.isfinite(columns[name]).all():
+            raise _refused(opening, f"{name} holds values that are no numbers")
 
 
 def _check_grid(

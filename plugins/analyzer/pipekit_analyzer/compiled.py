@@ -5,13 +5,16 @@ A folder that cannot be written, or holds what cannot be read, costs time and no
 
 from __future__ import annotations
 
+import os
 import pickle
-import shutil
 import threading
 from typing import Any
 
 from pipekit_analyzer import kernel
-from pipekit_analyzer.strategy import Kernel
+from pipekit_analyzer.strategy import MANY, Kernel
+
+# As an interpreter keeps its own: all projects share it, and it goes with the package
+BESIDE = os.path.join(os.path.dirname(__file__), "__pycache__", "numba")
 
 # What numba's cache raises: no folder to write to (RuntimeError), a full disk (OSError), files cut
 # off by a power failure (the rest)
@@ -24,23 +27,51 @@ TROUBLE = (
 class Compiler:
     """Compiles the kernel when it is first called; threads share it.
 
-    `folder`: where machine code is kept, unless NUMBA_CACHE_DIR names another place.
+    `folder`: where machine code is kept, where it cannot be kept beside this module. The variable
+    NUMBA_CACHE_DIR names another place.
     """
 
     def __init__(self, folder: str) -> None:
         self._folder = folder
         self._lock = threading.Lock()
         self._kernel: Kernel | None = None
+        self._begun = False
+
+    def pays(self, bars: int) -> bool:
+        """Whether so many bars in windows, over all variants, are worth the compiled kernel."""
+        return bars > MANY
+
+    def begin(self) -> None:
+        """Compile beside what the caller does next."""
+        if not self._begun:
+            self._begun = True
+            threading.Thread(target=self).start()
 
     def __call__(self) -> Kernel:
         """The compiled kernel: 0.3 s where it was kept, else 2 s."""
         with self._lock:
             if self._kernel is None:
-                self._kernel = _compiled(self._folder)
+                self._kernel = _compiled(_place(BESIDE, self._folder))
             return self._kernel
 
 
+def _place(*folders: str) -> str:
+    """The first of the folders in which files can be made; the last one in any case."""
+    from tempfile import TemporaryFile
+
+    for folder in folders[:-1]:
+        try:
+            os.makedirs(folder, exist_ok=True)
+            with TemporaryFile(dir=folder):
+                return folder
+        except OSError:
+            continue
+    return folders[-1]
+
+
 def _compiled(folder: str) -> Kernel:
+    import shutil
+
     import numba
     from numba.extending import register_jitable
 

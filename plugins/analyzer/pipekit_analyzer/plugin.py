@@ -195,7 +195,7 @@ def _tasks(ctx: RunContext, settings: Settings, jobs: list[Work]) -> Iterator[Ta
     count = min(settings.processes, len(jobs))
     for number in range(count):
         share = jobs[number::count]
-        workers = max(1, min(ctx.workers // count, len(share)))
+        workers = max(1, ctx.workers // count)  # with threads over files where units are few
         yield Task(
             name="analyze" if count == 1 else f"analyze-{number + 1}",
             command=Command.python(WORKER, request=_request(ctx, settings, share, workers)),

@@ -38,14 +38,15 @@ def assess(computed: Computed, bars: Bars, exchange: Exchange, off_grid: int = 0
     row = outcome.result != NO_ROW
     minutes = (windows.slot - windows.start) // _MINUTE
     reached = windows.slot <= (bars.time[-1] if len(bars.time) else np.iinfo(np.int64).min)
-    short = short_days(sorted({day for day, _ in asked}), bars, exchange)
-    meets = [[day in short for day in (d, expiry_day(d))] for d, _ in asked]
+    days = sorted({day for day, _ in asked})
+    short = short_days(days, bars, exchange)
+    meeting = {day for day in days if day in short or expiry_day(day) in short}
     flags = {
         "no_range": ~row & reached,
         "zero_range": row & (outcome.range_high == outcome.range_low),
         "few_bars": row & (2 * outcome.range_bars < minutes),
         "same_bar_win": (outcome.result == WIN) & (outcome.entry_bar == outcome.exit_bar),
-        "early_close": row & np.array([any(pair) for pair in meets], np.bool_),
+        "early_close": row & np.array([day in meeting for day, _ in asked], np.bool_),
     }
     counts, examples = {}, {}
     for name, flag in flags.items():
@@ -87,8 +88,9 @@ def _trading_days(first: date, last: date, exchange: Exchange) -> list[date]:
 
 def _distance(day: date, bars: Bars, exchange: Exchange) -> int | None:
     """From a day's last bar before the latest entry up to that, in µs; None without a bar."""
-    latest = exchange.instant(day, exchange.latest_entry)
+    at = exchange.instants()
+    latest = at(day, exchange.latest_entry)
     position = int(np.searchsorted(bars.time, latest)) - 1
-    if position < 0 or bars.time[position] < exchange.instant(day, time()):
+    if position < 0 or bars.time[position] < at(day, time()):
         return None
     return latest - int(bars.time[position])

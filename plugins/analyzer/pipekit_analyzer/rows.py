@@ -18,11 +18,11 @@ from pyarrow.parquet import ParquetWriter  # noqa: TID253  # as above
 
 from pipekit.worker import fingerprint
 from pipekit_analyzer.instruments import Instrument
-from pipekit_analyzer.kernel import LONG, NO_ROW, NO_TRADE, RESULTS, SHORT, Bars
+from pipekit_analyzer.kernel import NO_ROW, NO_TRADE, RESULTS, SHORT, Bars
 from pipekit_analyzer.sessions import Slot
 from pipekit_analyzer.strategy import Outcome, Windows
 
-_DIRECTIONS = {LONG: "Long", SHORT: "Short"}
+_DIRECTIONS = ("Short", None, "Long")  # from SHORT upwards
 _EPOCH = date(1970, 1, 1).toordinal()
 
 
@@ -81,15 +81,19 @@ def _columns(
     asked = [computed.asked[i] for i in kept.tolist()]
     traded, closed = o.result != NO_TRADE, o.exit_bar >= 0
     points = instrument.points
+    slots = sorted({slot for _, slot in asked})
+    number = {slot: i for i, slot in enumerate(slots)}
+    of_slot = np.array([number[slot] for _, slot in asked], np.int64)
+    same = np.zeros(len(kept), np.int64)
     return [
-        _texts([computed.variant] * len(kept)),
+        _texts([computed.variant], same),
         _days([day for day, _ in asked]),
-        _texts([slot.session for _, slot in asked]),
-        _texts([slot.key[1] for _, slot in asked]),
-        _texts([slot.stream.replace("{I}", instrument.name) for _, slot in asked]),
-        _texts([instrument.name] * len(kept)),
-        _texts([_DIRECTIONS.get(direction) for direction in o.direction.tolist()]),
-        _texts([RESULTS[result] for result in o.result.tolist()]),
+        _texts([slot.session for slot in slots], of_slot),
+        _texts([slot.key[1] for slot in slots], of_slot),
+        _texts([slot.stream.replace("{I}", instrument.name) for slot in slots], of_slot),
+        _texts([instrument.name], same),
+        _texts(_DIRECTIONS, o.direction - SHORT),
+        _texts(RESULTS, o.result),
         _times(bars, o.entry_bar, traded, zone),
         _times(bars, o.exit_bar, closed, zone),
         _floats(points(o.entry), traded),
@@ -109,12 +113,15 @@ def _columns(
 # Arrays are built from buffers: `pa.array` of Python values imports pandas where it is installed.
 
 
-def _texts(values: Sequence[str | None]) -> pa.Array:
-    encoded = [(value or "").encode() for value in values]
-    ends = np.cumsum([0, *map(len, encoded)], dtype=np.int32)
-    valid = _bits(np.array([value is not None for value in values], np.bool_))
-    buffers = [valid, pa.py_buffer(ends.tobytes()), pa.py_buffer(b"".join(encoded))]
-    return pa.Array.from_buffers(pa.string(), len(values), buffers)
+def _texts(words: Sequence[str | None], chosen: NDArray[np.int64]) -> pa.Array:
+    """The words by their numbers."""
+    encoded = [(word or "").encode() for word in words]
+    lengths = np.array([len(word) for word in encoded], np.int64)
+    ends = np.append(0, np.cumsum(lengths[chosen])).astype(np.int32)
+    valid = _bits(np.array([word is not None for word in words], np.bool_)[chosen])
+    text = b"".join([encoded[number] for number in chosen.tolist()])
+    buffers = [valid, pa.py_buffer(ends.tobytes()), pa.py_buffer(text)]
+    return pa.Array.from_buffers(pa.string(), len(chosen), buffers)
 
 
 def _days(days: Sequence[date]) -> pa.Array:

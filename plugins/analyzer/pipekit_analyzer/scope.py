@@ -118,7 +118,8 @@ def wanted(scope: Scope, exchange: Exchange, first: date, last: date) -> list[tu
 
 def months_read(days: Iterable[date]) -> set[str]:
     """The months, as `2013-10`, that hold the windows of these slot dates."""
-    return {f"{day:%Y-%m}" for first in days for day in _days((Span(first, expiry_day(first)),))}
+    edges = {day.replace(day=1) for first in days for day in (first, expiry_day(first))}
+    return {f"{month:%Y-%m}" for month in edges}
 
 
 def month_span(month: str) -> Span:

@@ -6,8 +6,9 @@ arithmetic on aware times once put autumn Fridays on Sunday.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -19,6 +20,7 @@ FRIDAY = 4
 LONGEST_WINDOW = 3  # days from a slot's date to its expiry: Friday to Monday
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+_DAY = timedelta(days=1)
 
 
 class Slot(NamedTuple):
@@ -56,6 +58,10 @@ class Exchange(NamedTuple):
         local = datetime.combine(day, at, self.zone)  # fold=0 means exactly this
         return (local - _EPOCH) // _MICROSECOND
 
+    def instants(self) -> Callable[[date, time], int]:
+        """`instant`, quicker for many times of few days."""
+        return _clock_of(self)
+
     def day_of(self, instant: int) -> date:
         """The exchange-local date of an instant."""
         return moment(instant).astimezone(self.zone).date()
@@ -70,16 +76,46 @@ class Exchange(NamedTuple):
 
         from pipekit_analyzer.strategy import Windows
 
+        at = self.instants()
         edges = [
             (
-                self.instant(day, slot.start),
-                self.instant(day, slot.slot),
-                self.instant(day, self.latest_entry),
-                self.expiry(day, slot),
+                at(day, slot.start),
+                at(day, slot.slot),
+                at(day, self.latest_entry),
+                at(expiry_day(day), slot.slot),
             )
             for day, slot in wanted
         ]
         return Windows(*np.array(edges, np.int64).reshape(-1, 4).T)
+
+
+class _Clock:
+    """`Exchange.instant`, with what it found for a day kept for its other times."""
+
+    def __init__(self, exchange: Exchange) -> None:
+        self._exchange = exchange
+        self._days: dict[date, tuple[int, bool]] = {}  # midnight; whether the day has 24 hours
+        self._times: dict[time, int] = {}
+
+    def __call__(self, day: date, at: time) -> int:
+        if day not in self._days:
+            self._days[day] = self._day(day)
+        midnight, plain = self._days[day]
+        return midnight + self._time(at) if plain else self._exchange.instant(day, at)
+
+    def _day(self, day: date) -> tuple[int, bool]:
+        midnight, next = (self._exchange.instant(day + n * _DAY, time()) for n in (0, 1))
+        return midnight, next - midnight == _DAY // _MICROSECOND
+
+    def _time(self, at: time) -> int:
+        if at not in self._times:
+            self._times[at] = (datetime.combine(date.min, at) - datetime.min) // _MICROSECOND
+        return self._times[at]
+
+
+@lru_cache(maxsize=2)  # what it has found serves all instruments
+def _clock_of(exchange: Exchange) -> _Clock:
+    return _Clock(exchange)
 
 
 def expiry_day(day: date) -> date:

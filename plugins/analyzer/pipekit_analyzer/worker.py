@@ -5,10 +5,11 @@ Knows what the plan asked for; decides nothing of what is to be done beyond the 
 
 from __future__ import annotations
 
+import os
 import sys
-import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from pipekit.worker import ABSENT, report, request
@@ -18,13 +19,19 @@ from pipekit_analyzer.bars import Month, RefusedError
 from pipekit_analyzer.compiled import Compiler
 from pipekit_analyzer.instruments import Instrument, InstrumentError, instrument
 from pipekit_analyzer.kernel import Bars
+from pipekit_analyzer.parallel import together
 from pipekit_analyzer.scope import Scope
 from pipekit_analyzer.sessions import Exchange, Slot, exchange, instant_of
-from pipekit_analyzer.strategy import Data, Rules, analyse
+from pipekit_analyzer.strategy import Data, Rules, Windows, analyse
+
+BYTES = 7  # of a file, for a bar: enough to guess how much work it is
 
 
 class Demand(NamedTuple):
-    """What a request says for all instruments. `dates`: the slot dates asked for, or None."""
+    """What a request says for all instruments.
+
+    `dates`: the slot dates asked for, or None. `threads`: for the files of one instrument.
+    """
 
     folder: str
     strategy: dict[str, Any]
@@ -32,17 +39,23 @@ class Demand(NamedTuple):
     as_of: int | None
     dates: tuple[date, date] | None
     compiled: Compiler
+    threads: int
+
+
+class Asked(NamedTuple):
+    """Dates and slots to compute, their windows, and the months that these lie in."""
+
+    asked: Sequence[tuple[date, Slot]]
+    windows: Windows
+    months: set[str]
 
 
 class Found(NamedTuple):
-    """One instrument's months and bars, and what is to be computed of them.
-
-    `shares`: variants, and the dates and slots that are computed for these.
-    """
+    """One instrument's months and bars, and what is to be computed of them, by variants."""
 
     instrument: Instrument
     scope: Scope
-    shares: list[tuple[tuple[str, ...], list[tuple[date, Slot]]]]
+    shares: dict[tuple[str, ...], Asked]
     read: list[Month]
     bars: Bars
     off_grid: int
@@ -55,24 +68,7 @@ def main(words: list[str]) -> int:
         return 0
     asked = request()
     demand = _demand(asked)
-    jobs = iter(asked["instruments"])
-    lock = threading.Lock()
-
-    def work() -> None:
-        while True:
-            with lock:
-                job = next(jobs, None)
-            if job is None:
-                return
-            run_unit(job, demand)
-
-    count = min(asked["workers"], len(asked["instruments"]))
-    others = [threading.Thread(target=work) for _ in range(count - 1)]
-    for thread in others:
-        thread.start()
-    work()
-    for thread in others:
-        thread.join()
+    together(lambda job: run_unit(job, demand), asked["instruments"], asked["workers"])
     return 0
 
 
@@ -80,9 +76,15 @@ def _demand(asked: Mapping[str, Any]) -> Demand:
     strategy = asked["strategy"]
     dates = asked["dates"] and tuple(date.fromisoformat(day) for day in asked["dates"])
     as_of = instant_of(strategy["as_of"]) if strategy["as_of"] else None
-    folder = f"{asked['runs']}/{asked['run_id']}"
-    compiled = Compiler(asked["cache"])
-    return Demand(folder, strategy, exchange(strategy), as_of, dates, compiled)
+    return Demand(
+        f"{asked['runs']}/{asked['run_id']}",
+        strategy,
+        exchange(strategy),
+        as_of,
+        dates,
+        Compiler(asked["cache"]),
+        max(1, asked["workers"] // len(asked["instruments"])),
+    )
 
 
 def run_unit(job: Mapping[str, Any], demand: Demand) -> None:
@@ -111,7 +113,9 @@ def _run(job: Mapping[str, Any], demand: Demand) -> None:
         raise InstrumentError(job["refusal"])
     parameters = instrument(job["name"], job["parameters"])
     rules = {variant["name"]: parameters.rules(variant) for variant in job["variants"]}
-    months = {month.path: month for month in _open(_to_open(job), demand.exchange)}
+    if demand.compiled.pays(_size(job, demand)):
+        demand.compiled.begin()
+    months = {month.path: month for month in _open(_to_open(job), demand)}
     found = _find(job, demand, parameters, months)
     if found.scope:
         _publish(job, demand, found, rules)
@@ -127,8 +131,18 @@ def _pending(job: Mapping[str, Any]) -> list[str]:
     return [file["path"] for file in job["files"] if file["pending"]]
 
 
-def _open(paths: Iterable[str], exchange: Exchange) -> list[Month]:
-    return reading.gather(lambda path: reading.open_month(path, exchange), paths)
+def _size(job: Mapping[str, Any], demand: Demand) -> int:
+    """About as many bars in windows as a whole history has, where one is to be computed."""
+    if not (job["full"] or job["anew"]):
+        return 0
+    bars = sum(os.path.getsize(path) for path in _to_open(job)) // BYTES
+    return bars * len(demand.exchange.slots) * len(job["anew"] or job["variants"])
+
+
+def _open(paths: Iterable[str], demand: Demand) -> list[Month]:
+    return reading.gather(
+        lambda path: reading.open_month(path, demand.exchange), paths, demand.threads
+    )
 
 
 def _find(
@@ -137,15 +151,17 @@ def _find(
     """What has to be computed, and the bars for it; opens the months that it still needs."""
     last = max(_lasts(job, months), default=None)
     span = _scope(job, demand, months, last)
-    shares = [
-        (names, _asked(job, demand, parts, months, last))
+    shares = {
+        names: _asked(job, demand, parts, months, last)
         for names, parts in scope.shares(span, _names(job)).items()
-    ]
-    needed = scope.months_read({day for _, asked in shares for day, _ in asked})
+    }
+    needed = {month for share in shares.values() for month in share.months}
     paths = [file["path"] for file in job["files"] if file["month"] in needed]
-    months |= {m.path: m for m in _open([p for p in paths if p not in months], demand.exchange)}
+    months |= {m.path: m for m in _open([p for p in paths if p not in months], demand)}
     read = [months[path] for path in paths]
-    bars, off_grid = reading.read_bars(read, parameters, demand.exchange, demand.as_of)
+    bars, off_grid = reading.read_bars(
+        read, parameters, demand.exchange, demand.as_of, demand.threads
+    )
     return Found(parameters, span, shares, read, bars, off_grid, _data(last, demand.as_of))
 
 
@@ -197,12 +213,18 @@ def _asked(
     span: Scope,
     months: Mapping[str, Month],
     last: int | None,
-) -> list[tuple[date, Slot]]:
+) -> Asked:
     """The scope's dates and slots for which there can be bars."""
     if last is None:
-        return []
+        return _drawn(demand.exchange, (), date.min, date.min)
     first = min(_first(file, months.get(file["path"])) for file in job["files"])
-    return scope.wanted(span, demand.exchange, first, demand.exchange.day_of(last))
+    return _drawn(demand.exchange, span, first, demand.exchange.day_of(last))
+
+
+@lru_cache(maxsize=8)  # instruments with the same days have the same windows
+def _drawn(exchange: Exchange, span: Scope, first: date, last: date) -> Asked:
+    asked = scope.wanted(span, exchange, first, last)
+    return Asked(asked, exchange.windows(asked), scope.months_read({day for day, _ in asked}))
 
 
 def _first(file: Mapping[str, Any], month: Month | None) -> date:
@@ -215,7 +237,9 @@ def _publish(
     job: Mapping[str, Any], demand: Demand, found: Found, rules: Mapping[str, Rules]
 ) -> None:
     zone = demand.strategy["timezone"]
-    computed = [one for share in found.shares for one in _computed(share, found, demand, rules)]
+    computed = [
+        one for share in found.shares.items() for one in _computed(share, found, demand, rules)
+    ]
     computed.sort(key=lambda one: one.variant)
     targets = {name: rule.target for name, rule in rules.items()}
     table = rows.table(computed, found.bars, found.instrument, targets, zone)
@@ -242,13 +266,9 @@ def _publish(
 
 
 def _computed(
-    share: tuple[tuple[str, ...], list[tuple[date, Slot]]],
-    found: Found,
-    demand: Demand,
-    rules: Mapping[str, Rules],
+    share: tuple[tuple[str, ...], Asked], found: Found, demand: Demand, rules: Mapping[str, Rules]
 ) -> list[rows.Computed]:
-    names, asked = share
-    windows = demand.exchange.windows(asked)
+    names, (asked, windows, _) = share
     each = [rules[name] for name in names]
     outcomes = analyse(found.bars, windows, found.data, each, demand.compiled)
     return [
