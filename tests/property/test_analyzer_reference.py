@@ -8,21 +8,25 @@ from __future__ import annotations
 
 import math
 import random
+from collections import Counter
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pipekit_analyzer import scope
+from pipekit_analyzer.compiled import Compiler
 from pipekit_analyzer.instruments import instrument
 from pipekit_analyzer.kernel import NO_ROW, RESULTS, Bars
 from pipekit_analyzer.sessions import WEEKDAYS, Exchange, Slot, instant_of, moment
 from pipekit_analyzer.strategy import Data, analyse
 
 CHICAGO = ZoneInfo("America/Chicago")
-TICK, TARGET = Decimal("0.05"), Decimal("0.60")
+TICK = Decimal("0.05")
 CONTRACT = {"tick": "0.05", "target": "0.60", "decimals": 2, "usd_per_point": 10}
 SESSIONS = {"S1": (time(2), (time(7, 30), time(9))), "S2": (time(8), (time(9, 30), time(11)))}
 SLOTS = tuple(Slot(name, at, start, "") for name, (start, ats) in SESSIONS.items() for at in ats)
@@ -33,32 +37,57 @@ STARTS = (date(2013, 3, 6), date(2013, 10, 30), date(2013, 10, 9))
 Bar = tuple[datetime, Decimal, Decimal, Decimal]  # UTC, high, low, close
 
 
-@st.composite
-def histories(draw):
-    """Days of sparse bars that wander by ticks, with missing days, halts and short days."""
-    rng = random.Random(draw(st.integers(0, 10**9)))
-    first = draw(st.sampled_from(STARTS))
-    wildness = draw(st.sampled_from([1, 2, 4]))
+class Variant(NamedTuple):
+    """Target in points, farthest stop in targets, stop rule, and who wins a tie."""
+
+    target: Decimal = Decimal("0.60")
+    max_stop: int = 3
+    rule: str = "range"
+    tie: str = "stop"
+
+
+PLAIN = Variant()
+VARIANTS = st.builds(
+    Variant,
+    st.sampled_from([*range(1, 26), 3, 5, 7, 9]).map(lambda ticks: ticks * TICK),
+    st.integers(1, 4),
+    st.sampled_from(["range", "boundary"]),
+    st.sampled_from(["stop", "target"]),
+)
+
+
+def history(rng: random.Random) -> list[Bar]:
+    """Days of sparse bars that wander by ticks, with missing days, halts and short days.
+
+    Some have bars at every half hour, so on each limit of a window; some hardly move.
+    """
+    first = rng.choice(STARTS)
+    wildness, span = rng.choice([0, 1, 1, 2, 4]), rng.choice([0, 3, 3, 8, 8])
+    steps = rng.choice([(1, 7, 11, 30), (1, 7, 11, 30), (30,), (10, 30)])
     bars: list[Bar] = []
-    level = draw(st.sampled_from([-3, 0, 2000]))
-    for offset in range(draw(st.integers(1, 8))):
+    level = rng.choice([-3, 0, 2000])
+    for offset in range(rng.randint(1, 8)):
         day = first + timedelta(days=offset)
         if day.weekday() == 5 or rng.random() < 0.12:
             continue
         opens = 17 * 60 if day.weekday() == 6 else 0
         ends = rng.choice([24 * 60, 24 * 60, 12 * 60, 10 * 60 + 7])
         halt = rng.randrange(0, 1440), rng.choice([0, 0, 240])
-        minute = opens + rng.randrange(20)
+        minute = opens + (rng.randrange(20) if 1 in steps else 0)
         while minute < ends:
             local = datetime.combine(day, time(minute // 60, minute % 60), CHICAGO)
             stamp = local.astimezone(UTC)
             if not (halt[0] <= minute < sum(halt)) and (not bars or stamp > bars[-1][0]):
                 level += rng.randint(-wildness, wildness)
-                high, low = level + rng.randint(0, 3), level - rng.randint(0, 3)
-                close = rng.randint(low, high)
+                width = rng.choice((min(span, 2), min(span, 2), span))
+                high, low = level + rng.randint(0, width), level - rng.randint(0, width)
+                close = rng.choice((rng.randint(low, high), (high + low) // 2))
                 bars.append((stamp, high * TICK, low * TICK, close * TICK))
-            minute += rng.choice([1, 7, 11, 30])
+            minute += rng.choice(steps)
     return bars
+
+
+HISTORIES = st.integers(0, 10**12).map(lambda seed: history(random.Random(seed)))
 
 
 # --- the rules, read slowly
@@ -68,7 +97,11 @@ def utc(day: date, at: time) -> datetime:
     return datetime.combine(day, at).replace(tzinfo=CHICAGO).astimezone(UTC)
 
 
-def reference(bars: list[Bar], rule: str, tie: str, as_of: datetime | None = None) -> dict:
+def reference(
+    bars: list[Bar], variant: Variant, as_of: datetime | None = None, met: Counter | None = None
+) -> dict:
+    """The rows by date, session and slot; `met` counts what is rare and was met."""
+    met = Counter() if met is None else met
     bars = [bar for bar in bars if as_of is None or bar[0] <= as_of]
     rows = {}
     if not bars:
@@ -79,53 +112,73 @@ def reference(bars: list[Bar], rule: str, tie: str, as_of: datetime | None = Non
         if day.weekday() < 5:
             for name, (start, slots) in SESSIONS.items():
                 for slot in slots:
-                    row = one_slot(bars, day, start, slot, (rule, tie), as_of or last)
+                    row = one_slot(bars, day, start, slot, variant, as_of or last, met)
                     if row:
                         rows[day, name, slot] = row
         day += timedelta(days=1)
     return rows
 
 
-def one_slot(bars, day, start, slot, rules, data_end):
-    rule, tie = rules
-    at = utc(day, slot)
+def one_slot(bars, day, start, slot, variant, data_end, met):
+    at, begin, latest = utc(day, slot), utc(day, start), utc(day, time(16))
+    expiry = utc(day + timedelta(days=3 if day.weekday() == 4 else 1), slot)
     if bars[-1][0] < at:
         return None
-    ranged = [bar for bar in bars if utc(day, start) <= bar[0] < at]
+    bars = [bar for bar in bars if begin <= bar[0] <= expiry]
+    ranged = [bar for bar in bars if bar[0] < at]
     if not ranged:
+        met["no bar in the range"] += 1
         return None
     high, low = max(bar[1] for bar in ranged), min(bar[2] for bar in ranged)
     base = (high, low, len(ranged))
     long, short = high + TICK, low - TICK
-    fill = next((bar for bar in bars if bar[0] >= at and (bar[1] >= long or bar[2] <= short)), None)
-    if fill is None or fill[0] > utc(day, time(16)) or (fill[1] >= long and fill[2] <= short):
+    after = bars[len(ranged) :]
+    fill = next((bar for bar in after if bar[1] >= long or bar[2] <= short), None)
+    met["a bar at the slot"] += bool(after) and after[0][0] == at
+    met["a range of no size"] += high == low
+    if (
+        fill is None
+        or fill[0] > latest
+        or fill[0] >= expiry
+        or (fill[1] >= long and fill[2] <= short)
+    ):
+        met["an entry too late"] += fill is not None and fill[0] > latest
+        met["both levels at once"] += fill is not None and fill[1] >= long and fill[2] <= short
         return (*base, "NoTrade", *[None] * 6, Decimal(0))
+    met["an entry at the latest time"] += fill[0] == latest
     is_long = fill[1] >= long
     entry = long if is_long else short
-    distance = min(high - low + (TICK if rule == "boundary" else 0), 3 * TARGET)
-    next_day = day + timedelta(days=3 if day.weekday() == 4 else 1)
-    expiry = utc(next_day, slot)
-    path = [bar for bar in bars if fill[0] <= bar[0] < expiry]
-    head = (*base, *walk(path, is_long, entry, distance, tie, data_end >= expiry))
-    return (*head[:3], head[3], "Long" if is_long else "Short", fill[0], entry, *head[4:])
+    size = high - low + (TICK if variant.rule == "boundary" else 0)
+    distance = min(size, variant.max_stop * variant.target)
+    path = [bar for bar in after if fill[0] <= bar[0] < expiry]
+    met["a bar at the expiry"] += bars[-1][0] == expiry
+    met["over a weekend"] += path[-1][0].date() - path[0][0].date() > timedelta(days=2)
+    met["over a clock change"] += expiry - at not in (timedelta(days=1), timedelta(days=3))
+    walked = walk(path, is_long, entry, distance, variant, data_end >= expiry, met)
+    met[walked[0]] += 1
+    return (*base, walked[0], "Long" if is_long else "Short", fill[0], entry, *walked[1:])
 
 
-def walk(path, is_long, entry, distance, tie, expired):
+def walk(path, is_long, entry, distance, variant, expired, met):
     """Result, exit time, exit price, peak and profit."""
     sign = 1 if is_long else -1
-    target, stop = entry + sign * TARGET, entry - sign * distance
-    t1 = math.ceil(Decimal("0.65") * TARGET / TICK) * TICK
+    target, stop = entry + sign * variant.target, entry - sign * distance
+    t1 = math.ceil(Decimal("0.65") * variant.target / TICK) * TICK
     moved, ended = False, None
     for stamp, high, low, close in path:
         favourable = high - entry if is_long else entry - low
         tests_stop = True
         if not moved and favourable >= t1:
             moved, stop, tests_stop = True, entry - sign * TICK, False
+            met["T1 and the stop in one bar"] += low <= entry - distance if is_long else False
         hit_target = high >= target if is_long else low <= target
         hit_stop = tests_stop and (low <= stop if is_long else high >= stop)
+        met["the target on the tick"] += (high if is_long else low) == target
         if hit_target and hit_stop:
             gap = abs(close - target) - abs(close - stop)
-            hit_target = gap < 0 or (gap == 0 and tie == "target")
+            met["a tie"] += gap == 0
+            met["target and stop in one bar"] += 1
+            hit_target = gap < 0 or (gap == 0 and variant.tie == "target")
         if hit_target:
             ended = ("Win", stamp, target)
         elif hit_stop:
@@ -133,10 +186,12 @@ def walk(path, is_long, entry, distance, tie, expired):
         if ended:
             break
     original, peak = entry - sign * distance, Decimal(0)
-    for _, high, low, _close in path:
+    for stamp, high, low, _close in path:
         if low <= original if is_long else high >= original:
             break
-        peak = max(peak, high - entry if is_long else entry - low)
+        favourable = high - entry if is_long else entry - low
+        met["a peak after the exit"] += bool(ended) and stamp > ended[1] and favourable > peak
+        peak = max(peak, favourable)
     if ended:
         return (*ended, peak, (ended[2] - entry) * sign)
     stamp, close = path[-1][0], path[-1][3]
@@ -145,7 +200,23 @@ def walk(path, is_long, entry, distance, tie, expired):
     return ("Open", None, None, peak, (close - entry) * sign)
 
 
+def test_the_histories_hold_what_is_hard():
+    """Without this the agreement below would say little."""
+    rng, met = random.Random(1), Counter()
+    for number in range(1000):
+        target = rng.choice([*range(1, 26), 3, 5, 7, 9]) * TICK
+        reference(history(random.Random(number)), Variant(target), met=met)
+    assert min(met.values()) >= 5, met
+
+
 # --- the analyzer, asked for dates and slots
+
+
+@pytest.fixture(scope="module")
+def kernels(tmp_path_factory):
+    """The interpreted and the compiled one."""
+    compiler = Compiler(str(tmp_path_factory.mktemp("compiled")))
+    return None, compiler
 
 
 def exchange() -> Exchange:
@@ -156,10 +227,21 @@ def microseconds(stamp: datetime) -> int:
     return instant_of(stamp.isoformat())
 
 
-def computed(bars: list[Bar], asked, rule, tie, as_of=None, last=None) -> dict:
-    """The analyzer's rows of the dates and slots asked for, in the reference's form."""
-    record = {"name": "", "target": "0.6", "max_stop": "3", "stop_rule": rule, "same_bar_tie": tie}
-    rules = instrument("X", CONTRACT).rules(record)
+def computed(bars: list[Bar], asked, variants, as_of=None, last=None, compiled=None) -> list[dict]:
+    """The analyzer's rows of the dates and slots asked for, in the reference's form; by variant."""
+    contract = instrument("X", CONTRACT)
+    rules = [
+        contract.rules(
+            {
+                "name": "",
+                "target": str(v.target),
+                "max_stop": str(v.max_stop),
+                "stop_rule": v.rule,
+                "same_bar_tie": v.tie,
+            }
+        )
+        for v in variants
+    ]
     bars = [bar for bar in bars if as_of is None or bar[0] <= as_of]
     ticks = [[round(bar[k] / TICK) for bar in bars] for k in (1, 2, 3)]
     stamps = np.array([microseconds(bar[0]) for bar in bars], np.int64)
@@ -167,12 +249,16 @@ def computed(bars: list[Bar], asked, rule, tie, as_of=None, last=None) -> dict:
     last = bars[-1][0] if last is None else last
     end = as_of or last
     data = Data(min(microseconds(last), microseconds(end)), microseconds(end))
-    (o,) = analyse(arrays, exchange().windows(asked), data, [rules])
-    rows = {}
-    for i, (day, slot) in enumerate(asked):
-        if o.result[i] != NO_ROW:
-            rows[day, slot.session, slot.slot] = row(o, i, bars)
-    return rows
+    windows = exchange().windows(asked)
+    outcomes = analyse(arrays, windows, data, rules, compiled, many=-1)
+    return [
+        {
+            (day, slot.session, slot.slot): row(o, i, bars)
+            for i, (day, slot) in enumerate(asked)
+            if o.result[i] != NO_ROW
+        }
+        for o in outcomes
+    ]
 
 
 def row(o, i, bars):
@@ -181,7 +267,7 @@ def row(o, i, bars):
     return (
         price(o.range_high[i]),
         price(o.range_low[i]),
-        o.range_bars[i],
+        int(o.range_bars[i]),
         RESULTS[o.result[i]],
         {1: "Long", -1: "Short", 0: None}[int(o.direction[i])],
         bars[o.entry_bar[i]][0] if traded else None,
@@ -198,32 +284,26 @@ def all_asked(bars: list[Bar]):
     return scope.wanted(scope.everything(), exchange(), first, last)
 
 
-@settings(max_examples=250, deadline=None)
-@given(histories(), st.sampled_from(["range", "boundary"]), st.sampled_from(["stop", "target"]))
-def test_the_kernel_does_what_the_rules_say(bars, rule, tie):
+@settings(max_examples=2000, deadline=None)
+@given(HISTORIES, st.lists(VARIANTS, min_size=1, max_size=3))
+def test_both_kernels_do_what_the_rules_say(kernels, bars, variants):
     """On any history each row equals that of the slow reading, and no row is too many."""
     if bars:
-        found = computed(bars, all_asked(bars), rule, tie)
-        assert _plain(found) == reference(bars, rule, tie)
+        expected = [reference(bars, variant) for variant in variants]
+        for compiled in kernels:
+            assert computed(bars, all_asked(bars), variants, compiled=compiled) == expected
 
 
-@settings(max_examples=60, deadline=None)
-@given(histories(), st.integers(-3000, 3000))
+@settings(max_examples=200, deadline=None)
+@given(HISTORIES, st.integers(-3000, 3000))
 def test_the_end_of_the_data_can_be_set(bars, minutes):
     """With as_of, later bars are not looked at, and up to there the data count as complete."""
     if bars:
         as_of = bars[-1][0] + timedelta(minutes=minutes)
         kept = [bar for bar in bars if bar[0] <= as_of]
-        expected = reference(bars, "range", "stop", as_of)
-        found = computed(bars, all_asked(bars), "range", "stop", as_of) if kept else {}
-        assert _plain(found) == expected
-
-
-def _plain(rows):
-    return {
-        key: tuple(int(v) if isinstance(v, np.int64) else v for v in row)
-        for key, row in rows.items()
-    }
+        expected = reference(bars, PLAIN, as_of)
+        (found,) = computed(bars, all_asked(bars), [PLAIN], as_of) if kept else ({},)
+        assert found == expected
 
 
 class State:
@@ -250,7 +330,7 @@ class State:
         asked = scope.wanted(found, exchange(), first, end.astimezone(CHICAGO).date())
         months = scope.months_read(day for day, _ in asked)
         read = [bar for day in sorted(self.days) if day[:7] in months for bar in self.days[day]]
-        return computed(read, asked, "range", "stop", last=end) if read else {}
+        return computed(read, asked, [PLAIN], last=end)[0] if read else {}
 
 
 def _digests(days):
@@ -262,7 +342,7 @@ def _last(days):
 
 
 @settings(max_examples=150, deadline=None)
-@given(histories(), st.integers(0, 10**9))
+@given(HISTORIES, st.integers(0, 10**9))
 def test_steps_of_any_kind_end_where_one_step_does(bars, seed):
     """Days that come, change, vanish and return leave the rows of the last state, at each step."""
     rng = random.Random(seed)
@@ -274,7 +354,7 @@ def test_steps_of_any_kind_end_where_one_step_does(bars, seed):
         _change(rng, present, days, new)
         state.run(present)
         now = [bar for day in sorted(present) for bar in present[day]]
-        assert _plain(state.merged) == reference(now, "range", "stop")
+        assert state.merged == reference(now, PLAIN)
 
 
 def _change(rng, present, days, new):

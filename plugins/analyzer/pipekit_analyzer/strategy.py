@@ -76,10 +76,12 @@ def analyse(
     data: Data,
     rules: Sequence[Rules],
     compiled: Callable[[], Kernel] | None = None,
+    many: int = MANY,
 ) -> list[Outcome]:
     """The outcome of every window under each variant's rules, in their order.
 
-    `compiled` gives the compiled kernel; it is asked for it only where there is much to do.
+    `compiled` gives the compiled kernel; it is asked for it only where more than so `many` bars lie
+    in the windows, over all variants.
     """
     import numpy as np
 
@@ -91,7 +93,7 @@ def analyse(
     entries.entry_bar[:] = trades.exit_bar[:] = -1
     trades.result[:] = NO_ROW
     work = int((places.expiry - places.start).sum()) * len(rules)
-    if compiled is not None and work > MANY:
+    if compiled is not None and work > many:
         compiled()(bars, places, sweep, entries, trades)
     else:
         views = map(_viewed, (bars, places, sweep, entries, trades))
