@@ -110,6 +110,10 @@ processed = "data/processed"
 runs = "data/analyzer_runs"
 # The first stop: "range" (as far away as the range is wide) or "boundary" (its other side).
 #stop_rule = "range"
+# Rules to compare, computed side by side: multiples of each instrument's base target.
+#[[stages.analyzer.settings.variants]]
+#name = "x{target}"
+#targets = [0.5, 1, 1.5]
 
 # ---- merger: the results of all runs, one file for each stream and month, and a summary ------
 [stages.merger]

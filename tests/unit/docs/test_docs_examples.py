@@ -25,6 +25,7 @@ WRITTEN = (
 CONFIGURED = (
     "how-to/configure-sources.md",
     "how-to/add-an-instrument.md",
+    "how-to/sweep-targets-and-stops.md",
     "how-to/run-from-the-scheduler.md",
     "explanation/lifecycle.md",
 )
@@ -246,6 +247,20 @@ def test_the_unknown_instrument_of_the_demo_is_added_as_the_page_says(reader, pr
     assert reader.code("pipekit run") == 0
     assert (reader.here / "data/processed/XX/1m").is_dir()
     assert list((reader.here / "data/analyzer_runs").glob("*/XX.parquet"))
+
+
+def test_the_sweep_of_the_page_gives_the_variants_that_it_names(reader, docs):
+    reader.follow("$ pipekit demo\n$ cd pipekit-demo")
+    page = docs("how-to/sweep-targets-and-stops.md")
+    file = reader.here / "pipekit.toml"
+    file.write_text(f"{file.read_text('utf-8')}\n{page.blocks('toml')[0].text}", "utf-8")
+    reader.follow(page.blocks("console")[0].text)
+    assert [code for _, code in reader.codes[1:]] == [0, 0]
+    reader.follow("$ pipekit results --csv")
+    shown = {line.partition(",")[0] for line in reader.said.splitlines()}
+    names = {f"x{target}-{rule}" for target in ("0.5", "1.5") for rule in ("range", "boundary")}
+    assert {"default"} | names <= shown
+    assert all(f"`{name}`" in page.text for name in names)
 
 
 def test_the_sink_of_the_page_runs_beside_the_console(project, docs):
