@@ -21,6 +21,15 @@ _ENDS = frozenset({"success", "partial", "failure", "cancelled", "idle"})  # syn
 _END = None
 
 
+def zone_of(name: str) -> dt.tzinfo | None:
+    """The zone of the events' times: the configured one, or None for the system's."""
+    if not name:
+        return None
+    from zoneinfo import ZoneInfo
+
+    return ZoneInfo(name)
+
+
 class EventLogger:
     """`emit` from any thread; it never raises. `warnings` collects what went wrong with it."""
 

@@ -90,27 +90,33 @@ class TaskExecutor:
         ended: queue.Queue[_Running] = queue.Queue()
         results: dict[str, TaskResult] = {}
         waiting, running = list(tasks), list[_Running]()
-        while waiting or running:
-            for task in self._ready(waiting, running, results):
-                waiting.remove(task)
-                job = _Running(task, orders, supervisor, self._cancel, self._files, ended)
-                emit("task_start", task.name, task=task.name, units=list(task.units))
-                running.append(job)
-                job.start()
-            _settle(waiting, results, self._cancel.is_set(), emit)
-            if running and self._meanwhile is not None:
-                self._meanwhile()
-                self._meanwhile = None
-            try:
-                done = ended.get(timeout=POLL_SECONDS) if running else None
-            except queue.Empty:
-                done = None
+        try:
+            while waiting or running:
+                for task in self._ready(waiting, running, results):
+                    waiting.remove(task)
+                    job = _Running(task, orders, supervisor, self._cancel, self._files, ended)
+                    emit("task_start", task.name, task=task.name, units=list(task.units))
+                    running.append(job)
+                    job.start()
+                _settle(waiting, results, self._cancel.is_set(), emit)
+                if running and self._meanwhile is not None:
+                    self._meanwhile()
+                    self._meanwhile = None
+                try:
+                    done = ended.get(timeout=POLL_SECONDS) if running else None
+                except queue.Empty:
+                    done = None
+                for job in running:
+                    job.tell(emit)
+                if done is not None:
+                    running.remove(done)
+                    results[done.task.name] = done.result()
+                    _tell_end(results[done.task.name], emit)
+        except BaseException:  # an error of our own: leave nothing running behind it
+            self._cancel.set()
             for job in running:
-                job.tell(emit)
-            if done is not None:
-                running.remove(done)
-                results[done.task.name] = done.result()
-                _tell_end(results[done.task.name], emit)
+                job.join()
+            raise
         return tuple(results[task.name] for task in tasks)
 
     def _ready(

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from pipekit.model.file import ContentState, FileStat
 from pipekit.model.policy import ActionKind, FileAction, LifecyclePolicy
+from pipekit.model.stage import StageResult
 from pipekit.storage.files import FileManager
 from pipekit.storage.ledger import Known, Ledger, signature_text
 
@@ -209,3 +210,20 @@ def _keep_the_mildest(chosen: dict[str, Decision], decision: Decision) -> None:
     if before and _PRECEDENCE[before.action.kind] <= _PRECEDENCE[decision.action.kind]:
         return
     chosen[decision.action.path] = decision
+
+
+def held_files(results: Mapping[str, StageResult]) -> dict[str, str]:
+    """Path → why the lifecycle must leave it alone: held, pending or waiting for some stage."""
+    held: dict[str, str] = {}
+    for name, result in results.items():
+        if result.plan is None:
+            continue
+        taken = {r.path for r in result.files if r.verb == "consumed" and r.complete}
+        pending = [i.path for i in result.plan.inputs if i.path not in taken]
+        for path in (*pending, *result.plan.waiting):
+            held[path] = f"it is pending for {name}"
+        for known in result.plan.rejected:
+            held[known.path] = f"{name} has rejected it, and nobody has taken it"
+        for path in result.plan.holds:
+            held.setdefault(path, f"{name} will read it again")
+    return held

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import time
-from datetime import tzinfo
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -13,10 +13,10 @@ from attrs import evolve
 
 import pipekit
 from pipekit.config.digest import output_digest
-from pipekit.errors import EXIT_INTERRUPTED, StorageError
-from pipekit.events import EventLogger
+from pipekit.errors import EXIT_ERROR, EXIT_INTERRUPTED, PipekitError, StorageError
+from pipekit.events import EventLogger, zone_of
 from pipekit.execution import StageOrders, TaskExecutor
-from pipekit.judgement import judge_stage, last_lines
+from pipekit.judgement import end_data, facts_of, judge_stage
 from pipekit.model.event import SinkContext
 from pipekit.model.ids import new_run_id
 from pipekit.model.policy import ActionKind
@@ -53,6 +53,8 @@ class PipelineOrchestrator:
         self._planner = Planner(project, self.options, self.run_id, self.cancel)
         self._results: dict[str, StageResult] = {}
         self._warnings: list[str] = []
+        self._at = ""  # the stage whose turn it is
+        self._over = False  # the row has the run's status
 
     def run(self) -> PipelineReport:
         """Take the lock, run what has work to do, and say truthfully what happened.
@@ -66,16 +68,21 @@ class PipelineOrchestrator:
             recovered = close_dead_runs(ledger, paths)
             self._started = time.time()
             self._number = ledger.begin_run(self.run_id, self._started)
-            logger = self._open_events()
-            self._start(logger, stages, ledger, recovered)
-            executor = self._executor(lock)
-            executor.warm()
-            for stage in stages:
-                self._results[stage.name] = self._stage(stage, ledger, logger, executor)
-            executor.cool()
-            decisions = self._lifecycle(ledger, logger)
-            report = self._finish(ledger, logger, decisions)
-            return self._swept(report, ledger)
+            logger = None
+            try:
+                logger = self._open_events()
+                self._start(logger, stages, ledger, recovered)
+                executor = self._executor(lock)
+                executor.warm()
+                for stage in stages:
+                    self._results[stage.name] = self._stage(stage, ledger, logger, executor)
+                executor.cool()
+                decisions = self._lifecycle(ledger, logger)
+                report = self._finish(ledger, logger, decisions)
+                return self._swept(report, ledger)
+            except BaseException as error:
+                self._break_off(ledger, logger, error)
+                raise
 
     def plan(self) -> list[StageResult]:
         """What a run would do now: a result for each stage, its plan with it. Writes nothing."""
@@ -97,22 +104,20 @@ class PipelineOrchestrator:
 
     def _open_events(self) -> EventLogger:
         paths = self.project.paths
-        journal = Journal(paths.events / f"pipeline_{self.run_id}.jsonl")
+        try:
+            journal = Journal(paths.events / f"pipeline_{self.run_id}.jsonl")
+        except OSError as error:
+            raise StorageError(
+                f"cannot write a journal in {paths.events}: {error.strerror}"
+            ) from error
         log = RunLog(paths.logs / f"pipeline_{stamp(self._started)}_{self.run_id}.log")
-        logger = EventLogger(self.run_id, journal, log, zone=self._zone())
+        logger = EventLogger(
+            self.run_id, journal, log, zone=zone_of(self.project.configuration.pipeline.timezone)
+        )
         context = SinkContext(run_id=self.run_id, root=paths.root, logs=paths.logs)
         for sink, settings in self.project.sinks:
             logger.open_sink(sink, settings, context)
         return logger
-
-    def _zone(self) -> tzinfo | None:
-        """The zone of the events' times: the configured one, or None for the system's."""
-        name = self.project.configuration.pipeline.timezone
-        if not name:
-            return None
-        from zoneinfo import ZoneInfo
-
-        return ZoneInfo(name)
 
     def _executor(self, lock: RunLock) -> TaskExecutor:
         return TaskExecutor(
@@ -150,6 +155,7 @@ class PipelineOrchestrator:
     ) -> StageResult:
         """Plan, execute, verify, remember and tell: one stage, whatever comes."""
         started = time.time()
+        self._at = stage.name
         result = self._planner.decide(stage, ledger, self._results)
         result = evolve(result, started=started)
         if result.plan is not None:
@@ -158,8 +164,9 @@ class PipelineOrchestrator:
         if result.plan:
             result = self._execute(stage, result, ledger, logger, executor)
         result = evolve(result, duration=time.time() - started)
-        ledger.note_stage(self.run_id, stage.name, _facts(result))
-        logger.emit(stage.name, result.status, str(result), **_end_data(result))
+        ledger.note_stage(self.run_id, stage.name, facts_of(result))
+        logger.emit(stage.name, result.status, str(result), **end_data(result))
+        self._at = ""
         return result
 
     def _execute(
@@ -214,7 +221,7 @@ class PipelineOrchestrator:
     def _lifecycle(self, ledger: Ledger, logger: EventLogger) -> list[Decision]:
         if not self.project.policies:
             return []
-        from pipekit.lifecycle import DataLifecycleManager, LedgerLifecycleView
+        from pipekit.lifecycle import DataLifecycleManager, LedgerLifecycleView, held_files
 
         limits = self.project.configuration.lifecycle
         manager = DataLifecycleManager(
@@ -253,27 +260,53 @@ class PipelineOrchestrator:
         self, ledger: Ledger, logger: EventLogger, decisions: list[Decision]
     ) -> PipelineReport:
         """The ledger's row is the commit point; the last event and the report follow from it."""
-        results = tuple(self._results.values())
         cancelled = self.cancel.is_set()
-        status = pipeline_status(r.status for r in results)
+        status = pipeline_status(r.status for r in self._results.values())
         if cancelled:
             status = PipelineStatus.CANCELLED
         code = self.interrupted_exit if cancelled else status.exit_code
         ended = time.time()
-        report = PipelineReport(
-            run_id=self.run_id,
-            number=self._number,
-            status=status,
-            exit_code=code,
-            stages=results,
-            started=self._started,
-            duration=ended - self._started,
-        )
+        report = self._report(status, code, ended)
         logger.report_dropped_sinks()
         ledger.end_run(self.run_id, status, code, ended)
+        self._over = True
         logger.emit("pipeline", status, str(report), exit_code=code)
         logger.close()
         return self._audited(report, logger, decisions)
+
+    def _break_off(self, ledger: Ledger, logger: EventLogger | None, error: BaseException) -> None:
+        """Pipekit itself failed: write that, wherever it can still be written."""
+        if self._over:
+            return
+        text = str(error) if isinstance(error, PipekitError) else f"{type(error).__name__}: {error}"
+        if self._at:
+            lost = StageResult(
+                stage=self._at, status=StageStatus.FAILURE, kind=FailureKind.LOST, error=text
+            )
+            self._results[self._at] = lost
+            with contextlib.suppress(StorageError):
+                ledger.note_stage(self.run_id, self._at, facts_of(lost))
+            if logger is not None:
+                logger.emit(self._at, "failure", str(lost), **end_data(lost))
+        report = self._report(PipelineStatus.FAILURE, EXIT_ERROR, time.time())
+        with contextlib.suppress(StorageError):
+            ledger.end_run(self.run_id, report.status, report.exit_code, time.time())
+        if logger is not None:
+            said = f"{report}: pipekit itself failed: {text}"
+            logger.emit("pipeline", report.status, said, exit_code=report.exit_code, error=text)
+            logger.close()
+            self._audited(report, logger, [])
+
+    def _report(self, status: PipelineStatus, exit_code: int, ended: float) -> PipelineReport:
+        return PipelineReport(
+            run_id=self.run_id,
+            number=self._number,
+            status=status,
+            exit_code=exit_code,
+            stages=tuple(self._results.values()),
+            started=self._started,
+            duration=ended - self._started,
+        )
 
     def _audited(
         self, report: PipelineReport, logger: EventLogger, decisions: list[Decision]
@@ -310,43 +343,5 @@ class PipelineOrchestrator:
         self._warnings.append(text)
 
 
-def held_files(results: dict[str, StageResult]) -> dict[str, str]:
-    """Path → why the lifecycle must leave it alone: held, pending or waiting for some stage."""
-    held: dict[str, str] = {}
-    for name, result in results.items():
-        if result.plan is None:
-            continue
-        taken = {r.path for r in result.files if r.verb == "consumed" and r.complete}
-        pending = [i.path for i in result.plan.inputs if i.path not in taken]
-        for path in (*pending, *result.plan.waiting):
-            held[path] = f"it is pending for {name}"
-        for known in result.plan.rejected:
-            held[known.path] = f"{name} has rejected it, and nobody has taken it"
-        for path in result.plan.holds:
-            held.setdefault(path, f"{name} will read it again")
-    return held
-
-
 def _waiting(plan: StagePlan) -> list[str]:
     return [f"{path} is still being written; it waits for the next run" for path in plan.waiting]
-
-
-def _facts(result: StageResult) -> dict[str, Any]:
-    """What the ledger remembers of a stage's part in a run."""
-    facts = {
-        "status": result.status,
-        "kind": result.kind,
-        "reason": result.reason,
-        "error": result.error,
-        "sentence": str(result),
-        "duration": round(result.duration, 3),
-    }
-    return {key: value for key, value in facts.items() if value not in (None, "")}
-
-
-def _end_data(result: StageResult) -> dict[str, Any]:
-    data = {**_facts(result), "warnings": len(result.warnings)}
-    if result.status is StageStatus.FAILURE:
-        bad = next((task for task in result.tasks if not task), None)
-        data["last_lines"] = list(result.warnings) if bad is None else last_lines(bad.process)
-    return data

@@ -30,7 +30,9 @@ def ended(action: Callable[[], int]) -> int:
     except OSError as error:
         say(f"pipekit: {error}", err=True)
         return EXIT_ERROR
-    except Exception:  # the last boundary: exit code 1 would say "partial"
+    except SystemExit:  # a command of a plugin's may know its own exit code
+        raise
+    except BaseException:  # the last boundary: exit code 1 would say "partial"
         import traceback
 
         traceback.print_exc()

@@ -36,8 +36,8 @@ def plan(ctx: click.Context, as_json: bool) -> int:
     Touches nothing. It is the same look that a run takes at its end: each proposal with its reason,
     or with the reason why the file has to stay.
     """
-    from pipekit.lifecycle import DataLifecycleManager, LedgerLifecycleView
-    from pipekit.orchestrator import PipelineOrchestrator, held_files
+    from pipekit.lifecycle import DataLifecycleManager, LedgerLifecycleView, held_files
+    from pipekit.orchestrator import PipelineOrchestrator
     from pipekit.storage.ledger import Ledger
 
     project = open_project(ctx)
