@@ -30,6 +30,10 @@ _COMMANDS = {
 }
 
 
+class _ReaderGoneError(Exception):
+    """Nobody reads our output any more."""
+
+
 class _Commands(click.Group):
     """Loads a command's module when that command is asked for."""
 
@@ -42,6 +46,12 @@ class _Commands(click.Group):
             command: click.Command = module.command
             return command
         return _load_plugin_command(cmd_name)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as error:  # else click would end with 1, which says `partial`
+            raise _ReaderGoneError from error
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -115,6 +125,8 @@ def _invoked(words: list[str]) -> int:
     try:
         result = cli.main(args=words, prog_name="pipekit", standalone_mode=False)
         return result if isinstance(result, int) else 0
+    except _ReaderGoneError as error:
+        raise BrokenPipeError from error
     except click.exceptions.Exit as ending:
         return ending.exit_code
     except click.UsageError as error:

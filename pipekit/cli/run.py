@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from pipekit.cli.common import asked, json_option, set_option
+from pipekit.cli.ending import told
 from pipekit.cli.help import OF_RUNS, Command
 from pipekit.cli.running import print_summary, run_project, summary
 from pipekit.cli.talk import print_json
@@ -69,8 +70,9 @@ def command(
     a second one ends them at once. The same command serves a scheduler.
     """
     report = run_project(asked(ctx, sets), **selection)
-    if as_json:
-        print_json(summary(report))
-    else:
-        print_summary(report, ctx.obj["project"])
+    with told():
+        if as_json:
+            print_json(summary(report))
+        else:
+            print_summary(report, ctx.obj["project"])
     return report.exit_code

@@ -14,6 +14,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from pipekit.cli.ending import told
 from pipekit.cli.talk import coloured, line, say
 from pipekit.errors import EXIT_HANGUP, EXIT_INTERRUPTED, EXIT_TERMINATED, UsageError
 
@@ -39,7 +40,7 @@ def plain_run(words: Sequence[str]) -> Asked | None:
 
     None for any other words, which click is there for, and where a terminal is.
     """
-    if any(stream is None or stream.isatty() for stream in (sys.stdout, sys.stderr)):
+    if any(stream is not None and stream.isatty() for stream in (sys.stdout, sys.stderr)):
         return None
     project, no_plugins = None, False
     rest = list(words)
@@ -57,7 +58,8 @@ def plain_run(words: Sequence[str]) -> Asked | None:
 def run_plainly(asked: Asked) -> int:
     """Make that run and print what came of it; its exit code."""
     report = run_project(asked)
-    print_summary(report, asked.project)
+    with told():
+        print_summary(report, asked.project)
     return report.exit_code
 
 
@@ -200,8 +202,8 @@ def print_summary(report: PipelineReport, project: Path | None = None) -> None:
         _, _, rest = str(result).partition(": ")
         rest = rest.removeprefix(f"{result.status}, ")  # it stands in front already
         say(f"{result.stage}: {rest}", f"{coloured(result.status, 10)} ")
-        for told in result.error.splitlines():
-            say(told, " " * 11)
+        for reason in result.error.splitlines():
+            say(reason, " " * 11)
     say(str(report), f"{coloured(report.status, 10)} ")
     for warning in report.warnings:
         say(f"warning: {warning}", hang=2, err=True)

@@ -1,0 +1,66 @@
+"""Output that cannot be written changes no exit code and breaks no run."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+PLUGIN = """
+    from pipekit import Command, StagePlan, StageSpec, Task, hookimpl
+
+    def plan(ctx, settings):
+        tasks = [Task(name=code, command=Command(argv=["sh", "-c", f"exit {code}"]))
+                 for code in ("0", "1")]
+        return StagePlan(reason="always", tasks=tasks)
+
+    @hookimpl
+    def pipekit_stages():
+        yield StageSpec("half", plan)
+"""
+
+
+@pytest.fixture
+def shell(project):
+    """The exit code of `pipekit WORDS` in a shell that does this to its output."""
+    project.config('[pipeline]\nstages = ["half"]\n')
+    project.plugin("half", PLUGIN)
+
+    def run(words: str, output: str) -> tuple[int, str]:
+        script = f'"$0" -m pipekit {words} {output}; exit "${{PIPESTATUS[0]}}"'
+        done = subprocess.run(
+            ["bash", "-c", script, sys.executable],
+            cwd=project.root,
+            env=project.env,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        return done.returncode, done.stdout + done.stderr
+
+    return run
+
+
+@pytest.mark.parametrize("words", ["run", "run --json", "run --force"])
+@pytest.mark.parametrize(
+    "output",
+    ["| true", "2>&1 | true", "> /dev/full", "2> /dev/full", "> /dev/full 2>&1", ">&- 2>&- <&-"],
+)
+def test_a_run_ends_with_its_own_code_whatever_becomes_of_its_output(shell, project, words, output):
+    """A scheduler that looks at the exit code is told the truth though nobody could read it."""
+    code, said = shell(words, output)
+    assert code == 1, said
+    assert "Traceback" not in said
+    assert "Exception ignored" not in said
+    assert project.events()[-1]["event"] == "partial"
+    assert project.report()["status"] == "partial"
+
+
+def test_a_reader_that_goes_away_is_no_failure(shell):
+    """`pipekit events | head -1` ends well, and says nothing of it."""
+    shell("run", "")
+    for words in ("events", "events --json", "show", "history"):
+        code, said = shell(words, "| head -c 1")
+        assert (code, len(said)) == (0, 1), said
