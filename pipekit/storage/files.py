@@ -45,15 +45,18 @@ class FileManager:
         below a pattern's own, where it raises OSError. Raises UsageError for a pattern that leaves
         the root or cannot be understood.
         """
-        found: set[FileStat] = set()
+        found: dict[str, FileStat] = {}
         walks = {} if walks is None else walks
         for pattern in patterns:
             base, matches, deep = _compiled(pattern)
             if (base, deep) not in walks:
                 walks[base, deep] = self._walk(base, deep)
-            fits = matches.fullmatch
-            found.update([file for file in walks[base, deep] if fits(file[0])])
-        return sorted(found)
+            if matches is None:
+                found.update({file[0]: file for file in walks[base, deep]})
+            else:
+                fits = matches.fullmatch
+                found.update({file[0]: file for file in walks[base, deep] if fits(file[0])})
+        return [found[path] for path in sorted(found)]
 
     def stat(self, path: str) -> FileStat | None:
         """One file as it is now, or None when it is not there or no regular file."""
@@ -111,26 +114,34 @@ class FileManager:
                     raise
                 continue
             with entries:
-                for entry in entries:
-                    name = entry.name
-                    if name.startswith("."):
-                        continue
-                    if entry.is_dir(follow_symlinks=False):
-                        if deep:
-                            folders.append(prefix + name)
-                        continue
-                    try:
-                        # On Windows a directory entry has no inode: ask the file itself.
-                        status = entry.stat() if _POSIX else os.stat(entry.path)
-                    except OSError:  # vanished between the two looks, or a dangling link
-                        continue
-                    if stat.S_ISREG(status.st_mode):
-                        found.append(_file_stat(prefix + name, status))
+                below = self._look(entries, prefix, found)
+            if deep:
+                folders += sorted(below, reverse=True)  # nearly in order: quicker to sort
         return found
+
+    @staticmethod
+    def _look(entries: Iterable[os.DirEntry[str]], prefix: str, found: list[FileStat]) -> list[str]:
+        """Add a folder's files to those found; returns the folders in it. Each file costs time."""
+        below = []
+        for entry in entries:
+            name = entry.name
+            if name[0] == ".":
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                below.append(prefix + name)
+                continue
+            try:
+                # On Windows a directory entry has no inode: ask the file itself.
+                status = entry.stat() if _POSIX else os.stat(entry.path)
+            except OSError:  # vanished between the two looks, or a dangling link
+                continue
+            if stat.S_ISREG(status.st_mode):
+                found.append(_file_stat(prefix + name, status))
+        return below
 
 
 def _file_stat(path: str, status: os.stat_result) -> FileStat:
-    return FileStat(
+    values = (
         path,
         status.st_dev,
         status.st_ino,
@@ -138,11 +149,15 @@ def _file_stat(path: str, status: os.stat_result) -> FileStat:
         status.st_mtime_ns,
         status.st_ctime_ns,
     )
+    return tuple.__new__(FileStat, values)  # what FileStat does, in half the time
 
 
 @lru_cache(maxsize=256)
-def _compiled(pattern: str) -> tuple[str, re.Pattern[str], bool]:
-    """The folder to start in, the regular expression of whole paths, and whether to go deeper."""
+def _compiled(pattern: str) -> tuple[str, re.Pattern[str] | None, bool]:
+    """The folder to start in, the regular expression of whole paths, and whether to go deeper.
+
+    No expression where all that lies in the folder and below fits.
+    """
     normal = os.path.normpath(pattern).replace(os.sep, "/") if pattern else ""
     outside = normal.startswith(("/", "../")) or os.path.splitdrive(pattern)[0]
     if normal in ("", ".", "..") or outside:
@@ -151,6 +166,8 @@ def _compiled(pattern: str) -> tuple[str, re.Pattern[str], bool]:
     fixed = 0
     while fixed < len(parts) - 1 and not _WILD.search(parts[fixed]):
         fixed += 1
+    if parts[fixed:] == ["**"]:
+        return "/".join(parts[:fixed]), None, True
     expression = "".join(
         _folder(part) if index < len(parts) - 1 else _name(part) for index, part in enumerate(parts)
     )

@@ -39,7 +39,7 @@ class Ledger(RunHistory):
             "SELECT path, signature, settings, state, version FROM content WHERE stage = ?",
             (stage,),
         )
-        return {row[0]: Known(*row[1:]) for row in rows}
+        return {path: tuple.__new__(Known, known) for path, *known in rows}
 
     def consumption(self, stage: str, path: str) -> Consumption | None:
         """What the stage did with a file, whole."""
