@@ -17,7 +17,7 @@ from pipekit.errors import UsageError
 from pipekit.model.file import FileStat
 
 Walks = dict[tuple[str, bool], list[FileStat]]
-"""What lies in a folder, or (True) in it and below."""
+"""What lies in a folder, or (True) in it and below, sorted by path."""
 
 _POSIX = os.name == "posix"
 _WILD = re.compile(r"[*?\[]")
@@ -45,18 +45,17 @@ class FileManager:
         below a pattern's own, where it raises OSError. Raises UsageError for a pattern that leaves
         the root or cannot be understood.
         """
-        found: dict[str, FileStat] = {}
         walks = {} if walks is None else walks
+        parts = []
         for pattern in patterns:
             base, matches, deep = _compiled(pattern)
             if (base, deep) not in walks:
                 walks[base, deep] = self._walk(base, deep)
-            if matches is None:
-                found.update({file[0]: file for file in walks[base, deep]})
-            else:
-                fits = matches.fullmatch
-                found.update({file[0]: file for file in walks[base, deep] if fits(file[0])})
-        return [found[path] for path in sorted(found)]
+            fits = matches and matches.fullmatch
+            parts.append([file for file in walks[base, deep] if not fits or fits(file[0])])
+        if len(parts) == 1:
+            return parts[0]
+        return sorted({file[0]: file for part in parts for file in part}.values())
 
     def stat(self, path: str) -> FileStat | None:
         """One file as it is now, or None when it is not there or no regular file."""
@@ -117,6 +116,7 @@ class FileManager:
                 below = self._look(entries, prefix, found)
             if deep:
                 folders += sorted(below, reverse=True)  # nearly in order: quicker to sort
+        found.sort()
         return found
 
     @staticmethod
@@ -166,7 +166,7 @@ def _compiled(pattern: str) -> tuple[str, re.Pattern[str] | None, bool]:
     fixed = 0
     while fixed < len(parts) - 1 and not _WILD.search(parts[fixed]):
         fixed += 1
-    if parts[fixed:] == ["**"]:
+    if parts[fixed:] in (["**"], ["**", "*"]):
         return "/".join(parts[:fixed]), None, True
     expression = "".join(
         _folder(part) if index < len(parts) - 1 else _name(part) for index, part in enumerate(parts)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from typing import NoReturn
 
 import attrs
 
@@ -38,14 +39,18 @@ def survey(ctx: RunContext, settings: Settings) -> tuple[list[Group], list[str]]
     Raises ConfigError for files that two sources match.
     """
     found = [(source, ctx.files(settings.glob(source))) for source in settings.sources]
-    _check_claims(settings, found)
-    matched = {file.path for _, files in found for file in files}
+    paths = [file.path for _, files in found for file in files]
+    matched = set(paths)
+    if len(matched) < len(paths):
+        _refuse_double_claims(settings, found)
     strays = [f.path for f in ctx.files(f"{settings.raw}/**/*") if f.path not in matched]
     groups = [group for source, files in found for group in _groups(settings, source, files)]
     return groups, _stray_warning(settings, strays)
 
 
-def _check_claims(settings: Settings, found: list[tuple[Source, list[FileStat]]]) -> None:
+def _refuse_double_claims(
+    settings: Settings, found: list[tuple[Source, list[FileStat]]]
+) -> NoReturn:
     claims: dict[str, list[str]] = {}
     for source, files in found:
         for file in files:
@@ -59,8 +64,7 @@ def _check_claims(settings: Settings, found: list[tuple[Source, list[FileStat]]]
             f"translator: {example}{more} match two sources, {' and '.join(map(repr, globs))}: "
             "narrow one of the globs, so that each file has one dialect and one zone"
         )
-    if problems:
-        raise ConfigError(problems)
+    raise ConfigError(problems)
 
 
 def _stray_warning(settings: Settings, strays: list[str]) -> list[str]:
