@@ -8,6 +8,8 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Callable
+from functools import cache
 from typing import Any, Literal
 
 import attrs
@@ -58,8 +60,13 @@ class InstrumentRule:
         """The instrument of a file called `name`; None where the name does not say it."""
         if self.constant:
             return self.constant
-        found = re.search(self.pattern, name) if self.pattern else None
+        found = _search(self.pattern)(name) if self.pattern else None
         return found[1] if found else None
+
+
+@cache
+def _search(pattern: str) -> Callable[[str], re.Match[str] | None]:
+    return re.compile(pattern).search  # kept: 100,000 names may be looked at
 
 
 def _groups(pattern: str) -> int:
