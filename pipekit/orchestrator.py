@@ -293,7 +293,7 @@ class PipelineOrchestrator:
             ledger.end_run(self.run_id, report.status, report.exit_code, time.time())
         if logger is not None:
             said = f"{report}: pipekit itself failed: {text}"
-            logger.emit("pipeline", report.status, said, exit_code=report.exit_code, error=text)
+            logger.emit("pipeline", "failure", said, exit_code=report.exit_code, error=text)
             logger.close()
             self._audited(report, logger, [])
 

@@ -26,7 +26,7 @@ _KINDS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
         "warning": {},
         "success": {"exit_code": 0},
         "partial": {"exit_code": 1},
-        "failure": {"exit_code": 2, "recovered": True, "kind": "lost"},
+        "failure": {"exit_code": 3, "recovered": True, "kind": "lost", "error": "OSError: no room"},
         "cancelled": {"exit_code": 130},
         "idle": {"exit_code": 0},
     },
