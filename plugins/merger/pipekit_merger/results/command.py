@@ -63,11 +63,13 @@ class Wanted:
     json: bool
     csv: str | None
     parquet: str | None
+    html: str | None
 
     def check(self) -> None:
         """Raise UsageError where two of them would be mixed on stdout."""
-        if self.parquet == STDOUT:
-            raise click.UsageError("--parquet needs the name of a file")
+        for name in ("parquet", "html"):
+            if getattr(self, name) == STDOUT:
+                raise click.UsageError(f"--{name} needs the name of a file")
         if self.json and self.csv == STDOUT:
             raise click.UsageError("--json and --csv would both go to stdout: name a file for CSV")
 
@@ -87,6 +89,7 @@ class Wanted:
     "--csv", type=_FILE, is_flag=False, flag_value=STDOUT, help="CSV; on stdout without a file."
 )
 @click.option("--parquet", type=_FILE, help="Write a Parquet file.")
+@click.option("--html", type=_FILE, help="Write a page with pictures, to look at in a browser.")
 @click.pass_context
 def command(ctx: click.Context, /, **options: Any) -> int:
     """Show what the trades came to, by variant, stream and slot.
@@ -106,12 +109,12 @@ def command(ctx: click.Context, /, **options: Any) -> int:
     if unknown and answer.streams:
         there = ", ".join(answer.streams)
         raise click.UsageError(f"there is no stream {', '.join(unknown)}; there are: {there}")
-    _give(answer, wanted)
+    _give(answer, question, wanted)
     _talk(answer, question)
     return PARTIAL if answer.unreadable else 0
 
 
-def _give(answer: Answer, wanted: Wanted) -> None:
+def _give(answer: Answer, question: Question, wanted: Wanted) -> None:
     from pipekit_merger.results import export
 
     given = export.rows(answer) if wanted.rows else export.sums(answer)
@@ -122,9 +125,14 @@ def _give(answer: Answer, wanted: Wanted) -> None:
         elif name:
             Path(name).write_bytes(make())
             click.echo(f"wrote {name}", err=True)
+    if wanted.html:
+        from pipekit_merger.results.page import Page
+
+        Path(wanted.html).write_text(Page(answer, question).text(), encoding="utf-8")
+        click.echo(f"wrote {wanted.html}: open it in a browser", err=True)
     if wanted.json:
         click.echo(given.json())
-    elif not (wanted.csv or wanted.parquet):
+    elif not (wanted.csv or wanted.parquet or wanted.html):
         given.print()
 
 

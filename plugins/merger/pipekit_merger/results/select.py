@@ -39,6 +39,11 @@ class Question:
         fits = not self.instruments or group.stream.startswith(self.instruments)
         return named and fits and not early and not late
 
+    @property
+    def has_dates(self) -> bool:
+        """Whether it asks for some dates only."""
+        return self.first is not None or self.last is not None
+
     def words(self) -> list[str]:
         """What it asks for, a phrase each, for people."""
         said = []

@@ -1,0 +1,180 @@
+"""An answer as one static page: tables, pictures, and the library that draws these; no network.
+
+The same bytes for the same rows and question. Knows no files but its own three.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from importlib import resources
+from string import Template
+from typing import Any
+
+from pipekit_merger.results import pictures
+from pipekit_merger.results.markup import escaped, table
+from pipekit_merger.results.select import Answer, Question
+
+TITLE = "Breakout results"
+DEFAULT = "default"  # the variant that stands first
+_COLUMNS = ("variant", "stream", "slot", "date", "session", "instrument", "result")
+_NUMBERS = ("profit", "profit_usd", "peak", "target")
+_USD = "profit_usd"
+
+
+class Page:
+    """Collects the parts of the page and the figures that its script will draw."""
+
+    def __init__(self, answer: Answer, question: Question) -> None:
+        self._answer = answer
+        self._question = question
+        self._rows = _frame(answer)
+        self._trades = closed(self._rows)
+        names = set(self._rows["variant"])
+        self._variants = sorted(names, key=lambda name: (name != DEFAULT, name))
+        self._colours = pictures.colours(self._variants)
+        self._figures: list[Any] = []
+        self._dates: list[list[str]] = []
+
+    def text(self) -> str:
+        """The page as HTML."""
+        from plotly.offline import get_plotlyjs
+
+        streams = sorted(set(self._rows["stream"]))
+        body = "\n".join([*self._overview(), *(self._stream(name) for name in streams)])
+        links = [f'<a href="#{escaped(name)}">{escaped(name)}</a>' for name in streams]
+        return Template(_resource("page.html")).substitute(
+            title=TITLE,
+            style=_resource("page.css"),
+            about=self._about(),
+            notes="\n".join(self._notes()),
+            chooser=self._chooser(),
+            links=" ".join(links) if len(links) > 1 else "",
+            body=body,
+            figures=_json({"figures": self._figures, "dates": self._dates}),
+            library=get_plotlyjs(),
+            script=_resource("page.js"),
+        )
+
+    # --- what it is about -------------------------------------------------------------------------
+
+    def _about(self) -> str:
+        rows, trades = self._rows, self._trades
+        if not len(rows):
+            return "No rows."
+        left = [
+            f"{(rows['result'] == result).sum():,} {what}"
+            for result, what in (("Open", "open trades"), ("NoTrade", "slots without a trade"))
+        ]
+        said = [
+            f"{min(rows['date'])} to {max(rows['date'])}",
+            f"{len(trades):,} closed trades ({' and '.join(left)} left out)",
+            *self._question.words()[self._question.has_dates :],
+        ]
+        return escaped("; ".join(said))
+
+    def _notes(self) -> Iterator[str]:
+        for month in self._answer.unreadable:
+            text = f"Not shown: {month.path} cannot be read ({month.reason})."
+            yield f'<p class="note">{escaped(text)}</p>'
+
+    def _chooser(self) -> str:
+        if len(self._variants) < 2:
+            return ""
+        options = "".join(f"<option>{escaped(name)}</option>" for name in self._variants)
+        return (
+            '<div class="chooser"><label>Variant <select id="variant">'
+            f"{options}</select></label></div>"
+        )
+
+    # --- its parts --------------------------------------------------------------------------------
+
+    def _overview(self) -> Iterator[str]:
+        if not len(self._trades):
+            return
+        figure, dates = pictures.equity(self._trades, _USD, "USD", self._colours)
+        yield '<section id="overview"><h2>All streams</h2>'
+        yield self._figure(figure, "Profit and drawdown, USD", dates)
+        if len(self._variants) > 1:
+            lines = _lines(self._rows, "variant")
+            summed = table("variant", lines, points=False, sortable=True)
+            yield f'<div class="scroll">{summed}</div>'
+        yield "</section>"
+        yield "<section><h2>Streams</h2>"
+        for variant, lines in _by_variant(_lines(self._rows, "variant", "stream")):
+            yield self._of(variant, table("stream", lines, sortable=True, linked=True))
+        yield "</section>"
+
+    def _stream(self, stream: str) -> str:
+        rows = self._rows[self._rows["stream"] == stream]
+        trades = closed(rows)
+        parts = [f'<section class="card" id="{escaped(stream)}"><h2>{escaped(stream)}</h2>']
+        if len(trades):
+            figure, dates = pictures.equity(trades, "profit", "points", self._colours)
+            parts.append(self._figure(figure, "Profit and drawdown, points", dates))
+        for variant, of in trades.groupby("variant", sort=False):
+            rates = self._figure(pictures.win_rates(of), "Win rate by slot and weekday")
+            peaks = self._figure(pictures.peaks(of), "Trades by their best move, in targets")
+            parts += [self._of(variant, rates, "part"), self._of(variant, peaks, "part")]
+        for variant, lines in _by_variant(_lines(rows, "variant", "stream", "slot")):
+            parts.append(self._of(variant, table("slot", lines)))
+        return "\n".join([*parts, "</section>"])
+
+    def _figure(self, figure: Any, caption: str, dates: list[str] | None = None) -> str:
+        number = len(self._figures)
+        self._figures.append(json.loads(figure.to_json()))
+        kind = ""
+        if dates is not None:
+            kind = f' data-dates="{len(self._dates)}"'
+            self._dates.append(dates)
+        css = ' class="curve"' if kind else ""
+        name = f'role="img" aria-label="{caption}"'
+        plot = f'<div class="plot" {name} data-figure="{number}"{kind}></div>'
+        return f"<figure{css}><figcaption>{caption}</figcaption>{plot}</figure>"
+
+    def _of(self, variant: str, part: str, css: str = "scroll") -> str:
+        """A part that is shown while its variant is chosen."""
+        choice = f' data-variant="{escaped(variant)}"' if len(self._variants) > 1 else ""
+        return f'<div class="{css}"{choice}>{part}</div>'
+
+
+def closed(rows: Any) -> Any:
+    """The closed trades among rows."""
+    return rows[rows["result"].isin(pictures.RESULTS)]
+
+
+def _frame(answer: Answer) -> Any:
+    """The rows in date order, with what the pictures are made of."""
+    from pipekit_merger.table import outer
+
+    frame = outer(answer.table, answer.zone).select([*_COLUMNS, *_NUMBERS]).to_pandas()
+    frame = frame.sort_values(["variant", "date", "session", "slot", "instrument"], kind="stable")
+    frame["weekday"] = [date.weekday() for date in frame["date"]]
+    return frame
+
+
+def _lines(rows: Any, *by: str) -> list[dict[str, Any]]:
+    """What the rows sum up to, with the deepest fall in dollars where streams are mixed."""
+    from pipekit_merger.summary import drawdown, records, summarise
+
+    lines = records(summarise(rows, by))
+    if "stream" not in by:
+        trades = closed(rows).groupby(by[0])[_USD]
+        falls = {name: drawdown(usd.to_numpy()) for name, usd in trades}
+        for line in lines:
+            line["max_drawdown"] = falls.get(line[by[0]], 0.0)
+    return lines
+
+
+def _by_variant(lines: list[dict[str, Any]]) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    for variant in dict.fromkeys(line["variant"] for line in lines):
+        yield variant, [line for line in lines if line["variant"] == variant]
+
+
+def _json(value: Any) -> str:
+    """As the content of a script element, which only `</` could end."""
+    return json.dumps(value, separators=(",", ":")).replace("</", "<\\/")
+
+
+def _resource(name: str) -> str:
+    return resources.files("pipekit_merger.results").joinpath(name).read_text("utf-8")
