@@ -276,6 +276,42 @@ def test_the_sink_of_the_page_runs_beside_the_console(project, docs):
     assert [line.split()[1] for line in written] == ["lines", "pipeline"]
 
 
+def test_the_command_of_the_page_is_listed_and_adds_up(reader, project, docs):
+    page = docs("how-to/write-a-command.md")
+    unpack(page, project.site)
+    lines = docs("tutorial/write-a-stage.md").files()["pipekit_lines.py"]
+    project.plugin("lines", lines.replace('"pipekit_lines"', '"lines_plugin"'))
+    points = tomllib.loads(page.blocks("toml")[0].text)["project"]["entry-points"]
+    declared = "".join(
+        f"[{group}]\n" + "".join(f"{name} = {value}\n" for name, value in of.items())
+        for group, of in points.items()
+    )
+    info = project.site / "pipekit_total-0.1.dist-info"
+    info.mkdir()
+    (info / "entry_points.txt").write_text(declared)
+    project.config('[pipeline]\nstages = ["lines"]\n')
+    assert project.pipekit("total").code == 1
+    project.write("data/in/a.txt", "one\ntwo\n")
+    project.write("data/in/b.txt", "three\n")
+    assert project.pipekit("run").code == 0
+    (console,) = page.blocks("console")
+    reader.follow(console.text)
+    assert set(dict(reader.codes).values()) == {0}
+    assert re.search(r"total +from pipekit-total", reader.said)
+    assert "\n3\n" in reader.said
+    assert "the lines of all files" in reader.said
+
+
+def test_the_results_of_the_demo_are_shown_as_the_page_says(reader, docs):
+    reader.follow("$ pipekit demo\n$ cd pipekit-demo")
+    for block in docs("how-to/look-at-results.md").blocks("console"):
+        reader.follow(block.text)
+    bad = {line: code for line, code in reader.codes if line != "pipekit demo" and code}
+    assert not bad
+    assert (reader.here / "results.html").stat().st_size > 1_000_000
+    assert len((reader.here / "sums.csv").read_text().splitlines()) > 20
+
+
 def test_the_policy_of_the_page_proposes_what_it_says(project, docs):
     page = docs("how-to/write-a-lifecycle-policy.md")
     project.plugin("keep_latest", page.files()["pipekit_keep_latest.py"])

@@ -64,11 +64,12 @@ class Page:
             return "No rows."
         left = [
             f"{(rows['result'] == result).sum():,} {what}"
-            for result, what in (("Open", "open trades"), ("NoTrade", "slots without a trade"))
+            for result, what in (("Open", "open"), ("NoTrade", "slots without a trade"))
         ]
         said = [
             f"{min(rows['date'])} to {max(rows['date'])}",
-            f"{len(trades):,} closed trades ({' and '.join(left)} left out)",
+            f"{len(trades):,} closed trade{'s' * (len(trades) != 1)}",
+            f"left out: {', '.join(left)}",
             *self._question.words()[self._question.has_dates :],
         ]
         return escaped("; ".join(said))

@@ -46,6 +46,7 @@ def equity(trades: Any, column: str, unit: str, colour: dict[str, str]) -> tuple
     figure = make_subplots(2, 1, shared_xaxes=True, row_heights=[0.7, 0.3], vertical_spacing=0.04)
     dates = sorted(trades["date"].unique())
     form = ",.0f" if unit == "USD" else ",.2f"
+    alone = len(colour) == 1
     for variant, of in trades.groupby("variant", sort=True):
         standing, fall = _curves(of, column, dates)
         shared = {"name": variant, "meta": DATES, "legendgroup": variant, "mode": "lines"}
@@ -60,7 +61,11 @@ def equity(trades: Any, column: str, unit: str, colour: dict[str, str]) -> tuple
         figure.add_scatter(
             **shared,
             y=-fall,
-            line={"color": colour[variant] if len(colour) > 1 else _FALL, "width": 1, "shape": "hv"},
+            line={
+                "color": colour[variant] if len(colour) > 1 else _FALL,
+                "width": 1,
+                "shape": "hv",
+            },
             fill="tozeroy" if len(colour) == 1 else None,
             fillcolor=_FALL_FILL,
             showlegend=False,
@@ -70,7 +75,7 @@ def equity(trades: Any, column: str, unit: str, colour: dict[str, str]) -> tuple
         )
     figure.update_layout(
         hovermode="x unified",
-        showlegend=len(colour) > 1,
+        showlegend=not alone,
         legend=_ABOVE,
     )
     figure.update_xaxes(type="date", hoverformat="%a %Y-%m-%d")
