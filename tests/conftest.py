@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -159,3 +160,35 @@ def eventually() -> Callable[[Callable[[], bool], float], None]:
             time.sleep(0.02)
 
     return wait
+
+
+@pytest.fixture
+def on_a_terminal() -> Callable[..., list[str]]:
+    """The lines that a terminal so many columns wide shows of a command that ends with 0."""
+    if sys.platform == "win32":
+        pytest.skip("it needs a pseudo-terminal")
+    import termios
+
+    def show(folder: Path, width: int, *words: str, env: Mapping[str, str]) -> list[str]:
+        ours, theirs = os.openpty()
+        try:
+            termios.tcsetwinsize(theirs, (24, width))
+            done = subprocess.Popen(
+                [sys.executable, "-m", "pipekit", *words],
+                cwd=folder,
+                env=env,
+                stdin=subprocess.DEVNULL,
+                stdout=theirs,
+                stderr=subprocess.DEVNULL,
+            )
+            os.close(theirs)
+            shown = b""
+            with contextlib.suppress(OSError):  # the end of a terminal nobody writes to any more
+                while part := os.read(ours, 65536):
+                    shown += part
+            assert done.wait(30) == 0
+        finally:
+            os.close(ours)
+        return [line.rstrip("\r") for line in shown.decode().splitlines()]
+
+    return show

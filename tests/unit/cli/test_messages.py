@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import shlex
 import signal
-import subprocess
-import sys
 
 import pytest
 
@@ -61,6 +57,10 @@ def test_json_is_json_before_the_first_run_too(tiny, words, empty):
     done = tiny.pipekit(*words.split(), "--json")
     assert done.code == 0
     assert (done.json["stages"] if words == "status" else done.json) == empty
+
+
+def _plain(project) -> dict[str, str]:
+    return {**project.env, "NO_COLOR": "1"}
 
 
 @pytest.mark.parametrize("words", ["status", "history", "show", "events", "logs 1 first"])
@@ -200,36 +200,13 @@ def test_a_demo_that_is_stopped_ends_as_a_stopped_run_does(project, eventually):
     assert "not as predicted" not in err
 
 
-def _on_a_terminal(project, width, *words, env=None) -> list[str]:
-    """The lines that a terminal of this width shows."""
-    import termios  # not on Windows
-
-    ours, theirs = os.openpty()
-    try:
-        termios.tcsetwinsize(theirs, (24, width))
-        done = subprocess.Popen(
-            [sys.executable, "-m", "pipekit", *words],
-            cwd=project.root,
-            env=env or {**project.env, "NO_COLOR": "1"},
-            stdin=subprocess.DEVNULL,
-            stdout=theirs,
-            stderr=subprocess.DEVNULL,
-        )
-        os.close(theirs)
-        shown = b""
-        with contextlib.suppress(OSError):  # the end of a terminal nobody writes to any more
-            while part := os.read(ours, 65536):
-                shown += part
-        assert done.wait(30) == 0
-    finally:
-        os.close(ours)
-    return [line.rstrip("\r") for line in shown.decode().splitlines()]
+def _plain(project) -> dict[str, str]:
+    return {**project.env, "NO_COLOR": "1"}
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="it needs a pseudo-terminal")
 @pytest.mark.parametrize("words", ["status", "history", "plan", "events", "show"])
 @pytest.mark.parametrize("width", [60, 80, 120])
-def test_a_terminal_breaks_no_word(project, words, width):
+def test_a_terminal_breaks_no_word(project, on_a_terminal, words, width):
     """Lines are broken between words, a table leaves out what has no room; nothing else goes."""
     reason = " ".join(f"nothing{number}" for number in range(40))
     project.plugin("tiny", TINY.replace("nothing in data", reason))
@@ -238,7 +215,7 @@ def test_a_terminal_breaks_no_word(project, words, width):
     project.pipekit("run")
     (project.root / "data/a.txt").unlink()
     project.pipekit("run")
-    lines = _on_a_terminal(project, width, *words.split())
+    lines = on_a_terminal(project.root, width, *words.split(), env=_plain(project))
     assert max(map(len, lines)) <= width
     plain = project.pipekit(*words.split(), env={"NO_COLOR": "1"}).out
     missing = set(plain.split()) - set(" ".join(lines).split())
@@ -246,11 +223,10 @@ def test_a_terminal_breaks_no_word(project, words, width):
     assert all(word == "id" or len(word) == len(RUN_ID) for word in missing)
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="it needs a pseudo-terminal")
-def test_colours_are_for_terminals_that_want_them(tiny):
+def test_colours_are_for_terminals_that_want_them(tiny, on_a_terminal):
     """A terminal gets them, unless NO_COLOR is set; a pipe never does."""
     tiny.pipekit("run")
     with_them = {**tiny.env, "NO_COLOR": ""}
-    assert "\x1b[" in "".join(_on_a_terminal(tiny, 80, "status", env=with_them))
-    assert "\x1b[" not in "".join(_on_a_terminal(tiny, 80, "status"))
+    assert "\x1b[" in "".join(on_a_terminal(tiny.root, 80, "status", env=with_them))
+    assert "\x1b[" not in "".join(on_a_terminal(tiny.root, 80, "status", env=_plain(tiny)))
     assert "\x1b[" not in tiny.pipekit("status", env=with_them).out

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import subprocess
 import sys
 
@@ -172,6 +173,23 @@ def test_asking_in_vain_is_said(merged):
     shown = merged("--variant", "narrow")
     assert shown.code == 0
     assert "no row has the variant narrow; there are: default, wide" in shown.err
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 120])
+@pytest.mark.parametrize("words", [(), ("--rows",)])
+def test_a_narrow_terminal_is_spared_columns_and_no_row(
+    merged, project, on_a_terminal, words, width
+):
+    """And no row. What matters most stays: the names, the number of trades, the result, points."""
+    env = {**os.environ, "NO_COLOR": "1"}
+    plain = merged(*words).out.splitlines()
+    lines = on_a_terminal(project.root, width, "results", *words, env=env)
+    assert len(lines) == len(plain)
+    assert max(map(len, lines)) <= width
+    stay = {"variant", "stream", "slot", "points", *(("result",) if words else ("trades",))}
+    assert stay <= set(lines[0].split())
+    whole = max(map(len, plain)) <= width
+    assert (lines == plain) == whole
 
 
 def test_help_lists_the_command_without_importing_the_plugin(project):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+import shutil
+import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -13,6 +15,10 @@ _COUNTS |= {"times": "time", "open": "open", "no_trade": "none"}
 _POINTS = {"profit": "points", "average": "average", "max_drawdown": "drawdown"}
 _NAMES = {"variant": "variant", "stream": "stream", "slot": "slot"}
 ALL_SLOTS = "all"
+GAP = "  "
+# What is left out first where a terminal has no room for all of it.
+_SUMS_GO = ("none", "open", "time", "loss", "BE", "average", "win", "drawdown")
+_ROWS_GO = ("left", "entered", "peak", "USD", "direction", "exit", "entry")
 
 
 def print_sums(
@@ -33,7 +39,7 @@ def print_sums(
     cells = [[*_key(line), *_numbers(line, decimals)] for line in lines]
     bold = [line["slot"] == ALL_SLOTS for line in lines]
     one_variant = len({line["variant"] for line in lines}) == 1
-    print_table(head, cells, bold, left=3, skip=1 if one_variant else 0)
+    print_table(head, cells, bold, left=3, skip=1 if one_variant else 0, go=_SUMS_GO)
     variant = f", variant {lines[0]['variant']}" if one_variant else ""
     click.echo(f"{span[0]} to {span[1]}{variant}", err=True)
 
@@ -59,7 +65,7 @@ def number(value: float | None, decimals: int) -> str:
     return "-" if value is None else f"{round(value, decimals) + 0.0:,.{decimals}f}"
 
 
-_ROW = ("date", "stream", "slot", "direction", "result", "entry", "at", "exit", "at", "points")
+_ROW = ("date", "stream", "slot", "direction", "result", "entered", "entry", "left", "exit")
 _ROW_LEFT = 5
 
 
@@ -68,9 +74,10 @@ def print_rows(rows: Sequence[dict[str, Any]]) -> None:
     if not rows:
         return
     one_variant = len({row["variant"] for row in rows}) == 1
-    head = ["variant", *_ROW, "USD", "peak"]
+    head = ["variant", *_ROW, "points", "USD", "peak"]
     cells = [[row["variant"], *_cells(row)] for row in rows]
-    print_table(head, cells, [False] * len(cells), left=1 + _ROW_LEFT, skip=1 if one_variant else 0)
+    bold = [False] * len(cells)
+    print_table(head, cells, bold, left=1 + _ROW_LEFT, skip=1 if one_variant else 0, go=_ROWS_GO)
 
 
 def _cells(row: dict[str, Any]) -> list[str]:
@@ -90,18 +97,33 @@ def _price(value: float | None) -> str:
 
 
 def print_table(
-    head: Sequence[str], cells: Sequence[Sequence[str]], bold: Sequence[bool], left: int, skip: int
+    head: Sequence[str],
+    cells: Sequence[Sequence[str]],
+    bold: Sequence[bool],
+    left: int,
+    skip: int,
+    go: Sequence[str],
 ) -> None:
     """Columns as wide as they need to be; the first `left` are texts, the others numbers.
 
-    `skip`: how many columns are left out at the beginning.
+    `skip`: how many columns are left out at the beginning. `go`: the columns that a terminal too
+    narrow for all is spared, in this order; stderr names them.
     """
-    table = [list(line)[skip:] for line in (head, *cells)]
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    texts = left - skip
-    for line, strong in zip(table, (True, *bold), strict=True):
-        parts = [
-            cell.ljust(width) if place < texts else cell.rjust(width)
-            for place, (cell, width) in enumerate(zip(line, widths, strict=True))
-        ]
-        click.echo(click.style("  ".join(parts).rstrip(), bold=strong))
+    widths = [max(map(len, column)) for column in zip(head, *cells, strict=True)]
+    shown = list(range(skip, len(head)))
+    gone = []
+    for name in go:
+        if sum(widths[i] + len(GAP) for i in shown) - len(GAP) <= _room():
+            break
+        shown.remove(head.index(name))
+        gone.append(name)
+    for line, strong in zip((head, *cells), (True, *bold), strict=True):
+        parts = [line[i].ljust(widths[i]) if i < left else line[i].rjust(widths[i]) for i in shown]
+        click.echo(click.style(GAP.join(parts).rstrip(), bold=strong))
+    if gone:
+        click.echo(f"columns that have no room here: {', '.join(gone)} (--csv has all)", err=True)
+
+
+def _room() -> float:
+    """Columns of the terminal; without end where the output goes elsewhere."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else float("inf")
