@@ -135,7 +135,8 @@ def _chosen(
 
             close = difflib.get_close_matches(name, found, n=1)
             hint = f"did you mean [{kind}.{close[0]}]?" if close else "install its plugin"
-            problems.append(f"[{kind}.{name}] is configured, but no plugin offers it; {hint}")
+            text = f"[{kind}.{name}] is configured, but no plugin offers it; {hint}"
+            problems += configuration.located((kind, name), text)
     return chosen
 
 

@@ -122,6 +122,10 @@ class Configuration:
         """The settings objects made so far, by the path of their table."""
         return {path: made for path, (_, made) in self._made.items()}
 
+    def located(self, path: Path, text: str) -> list[str]:
+        """A problem as a sentence with the place to mend in front."""
+        return located([Problem(path, text)], self.layers)
+
     def values(self) -> dict[str, Value]:
         """Every known key with its value, where it came from and what it beat; secrets masked."""
         from pipekit.config.provenance import values

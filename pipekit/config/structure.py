@@ -49,7 +49,9 @@ def structured(cls: type[T], raw: object) -> T:
     for key, field in fields.items():
         if field.required and key not in given:
             problems.append(Problem((key,), f"missing, and it has no default: {field.help}"))
-    if problems:
+    if problems:  # what a validator has to say of the others belongs to it
+        told = {problem.path[:1] for problem in problems}
+        problems += [p for p in _culprits(cls, fields, values) if p.path[:1] not in told]
         raise TableError(problems)
     return _made(cls, fields, values)
 

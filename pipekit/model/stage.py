@@ -45,6 +45,7 @@ class FailureKind(StrEnum):
 
 
 RAN = frozenset({StageStatus.SUCCESS, StageStatus.PARTIAL, StageStatus.FAILURE})
+_LONGEST_NAME = 100  # of a task: files are named after it
 _RANK = {StageStatus.SUCCESS: 2, StageStatus.SKIPPED: 2, StageStatus.PARTIAL: 1}
 
 
@@ -57,8 +58,34 @@ def satisfies(status: StageStatus, least: str) -> bool:
 
 
 def _tuple(values: Iterable[Any]) -> tuple[Any, ...]:
-    """`tuple`, in a form that type checkers accept as a converter."""
+    """`tuple`, in a form that type checkers accept as a converter; a text is none of texts."""
+    if isinstance(values, str | bytes):
+        raise DefinitionError(f"several are expected, in a list, not the one text {values!r}")
     return tuple(values)
+
+
+def _is_a(kind: type) -> Callable[[object, Any, Any], None]:
+    def check(_instance: object, attribute: Any, value: Any) -> None:
+        if not isinstance(value, kind):
+            raise DefinitionError(f"{attribute.name} is a {kind.__name__}, not {value!r}")
+
+    return check
+
+
+def _all_are(kind: type) -> Callable[[object, Any, tuple[object, ...]], None]:
+    def check(_instance: object, attribute: Any, values: tuple[object, ...]) -> None:
+        if set(map(type, values)) <= {kind}:  # as nearly always, and there may be 100,000
+            return
+        for value in values:
+            if not isinstance(value, kind):
+                raise DefinitionError(
+                    f"{attribute.name} holds {kind.__name__} values, not {value!r}"
+                )
+
+    return check
+
+
+_texts, _inputs = _all_are(str), _all_are(Input)
 
 
 @frozen(kw_only=True, eq=False, repr=False)
@@ -72,18 +99,20 @@ class Task(Record):
     """
 
     name: str = field()
-    command: Command = field()
-    units: tuple[str, ...] = field(default=(), converter=_tuple)
-    inputs: tuple[str, ...] = field(default=(), converter=_tuple)
-    outputs: tuple[str, ...] = field(default=(), converter=_tuple)
-    after: tuple[str, ...] = field(default=(), converter=_tuple)
-    cores: int = 1
+    command: Command = field(validator=_is_a(Command))
+    units: tuple[str, ...] = field(default=(), converter=_tuple, validator=_texts)
+    inputs: tuple[str, ...] = field(default=(), converter=_tuple, validator=_texts)
+    outputs: tuple[str, ...] = field(default=(), converter=_tuple, validator=_texts)
+    after: tuple[str, ...] = field(default=(), converter=_tuple, validator=_texts)
+    cores: int = field(default=1, validator=_is_a(int))
 
     @name.validator
     def _check_name(self, _attribute: object, value: str) -> None:
-        if not value or not all(c.isalnum() or c in "_-." for c in value) or value[0] == ".":
+        letters = isinstance(value, str) and all(c.isalnum() or c in "_-." for c in value)
+        if not letters or not 0 < len(value) <= _LONGEST_NAME or value[0] == ".":
             raise DefinitionError(
-                f"{value!r} cannot name a task: letters, digits, '-', '_' and '.' only"
+                f"{value!r} cannot name a task: up to {_LONGEST_NAME} letters, digits, '-', '_' "
+                "and '.'"
             )
 
 
@@ -96,16 +125,17 @@ class StagePlan(Record):
     being written. `rejected`: files known to be bad. `warnings`: what else a reader should know.
     """
 
-    reason: str
+    reason: str = field(validator=_is_a(str))
     tasks: tuple[Task, ...] = field(default=(), converter=_tuple)
-    inputs: tuple[Input, ...] = field(default=(), converter=_tuple)
-    holds: tuple[str, ...] = field(default=(), converter=_tuple)
-    waiting: tuple[str, ...] = field(default=(), converter=_tuple)
+    inputs: tuple[Input, ...] = field(default=(), converter=_tuple, validator=_inputs)
+    holds: tuple[str, ...] = field(default=(), converter=_tuple, validator=_texts)
+    waiting: tuple[str, ...] = field(default=(), converter=_tuple, validator=_texts)
     rejected: tuple[Consumption, ...] = field(default=(), converter=_tuple)
-    warnings: tuple[str, ...] = field(default=(), converter=_tuple)
+    warnings: tuple[str, ...] = field(default=(), converter=_tuple, validator=_texts)
 
     @tasks.validator
-    def _check_tasks(self, _attribute: object, value: tuple[Task, ...]) -> None:
+    def _check_tasks(self, attribute: Any, value: tuple[Task, ...]) -> None:
+        _all_are(Task)(self, attribute, value)
         names = {task.name for task in value}
         if len(names) < len(value):
             raise DefinitionError("two tasks of the plan have one name")

@@ -126,3 +126,28 @@ def test_commands_of_plugins_are_listed_without_import_and_run_when_called(good)
     assert "shout" in good.pipekit("--help").out
     assert not (good.root / "imported").exists()
     assert good.pipekit("shout").out == "HEY\n"
+
+
+def test_a_plan_made_of_the_wrong_things_is_a_failure_of_its_plugin(good):
+    """Of kind `plugin`, with the place and the reason, and the run has its end."""
+    good.plugin(
+        "wrong",
+        """
+        from pipekit import Command, StagePlan, StageSpec, Task, hookimpl
+        def plan(ctx, settings):
+            task = Task(name="a", command=Command(argv=["true"]))
+            return StagePlan(reason="r", tasks=[task], inputs=["data/in/a.txt"])
+        @hookimpl
+        def pipekit_stages():
+            yield StageSpec("wrong", plan)
+        """,
+    )
+    good.config('[pipeline]\nstages = ["wrong"]\n[sinks.consol]\n')
+    refused = good.pipekit("run")
+    assert refused.code == 3
+    assert refused.err.startswith("pipekit: pipekit.toml:3: sinks.consol: [sinks.consol] is conf")
+    good.config('[pipeline]\nstages = ["wrong"]\n')
+    done = good.pipekit("run")
+    assert done.code == 2
+    assert "inputs holds Input values, not 'data/in/a.txt'" in done.out
+    assert good.events()[-1]["event"] == "failure"

@@ -225,12 +225,14 @@ weights = {es = [1.0,
   "x"]}
 """
     assert refused(text) == [
+        "pipekit.toml:2: stages.s.settings.count: 'count' must be >= 1: 0",
         "pipekit.toml:3: stages.s.settings.rawe: unknown key; did you mean 'raw'?",
         (
             'pipekit.toml:4: stages.s.settings.slots[1]: expected a time such as "07:30", '
             'got the text "noon"'
         ),
         'pipekit.toml:5: stages.s.settings.quality.max_bad: expected a number, got the text "high"',
+        "pipekit.toml:9: stages.s.settings.sources[1].glob: must not hold a slash",
         (
             "pipekit.toml:10: stages.s.settings.sources[1].timezon: unknown key; "
             "did you mean 'timezone'?"
