@@ -21,12 +21,14 @@ class RunHistory:
     """One connection to the project's ledger, for its runs; a context manager.
 
     A file that is no ledger (or is damaged) is set aside, not deleted; `set_aside` then names it.
-    Raises StorageError when the ledger cannot be opened or written.
+    Damage that is met later ends the block, and then the file is set aside as well. Raises
+    StorageError when the ledger cannot be opened, read or written.
     """
 
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
         self.path = path
         self.set_aside: Path | None = None
+        self._read_only = read_only
         try:
             self._connection = connect(path, read_only)
         except sqlite3.DatabaseError as error:
@@ -45,6 +47,12 @@ class RunHistory:
         traceback: TracebackType | None,
     ) -> None:
         self._connection.close()
+        if isinstance(error, StorageError) and not self._read_only and _is_damage(error.__cause__):
+            self.set_aside = set_aside(self.path)
+            raise StorageError(
+                f"{error}; it is now {self.set_aside.name}, and the next run takes everything as "
+                "pending"
+            ) from error
 
     # --- runs -----------------------------------------------------------------------------
 
@@ -164,6 +172,12 @@ class Writing:
             raise StorageError(f"cannot write the ledger {self._path}: {problem}") from problem
         if isinstance(error, sqlite3.Error):
             raise StorageError(f"cannot write the ledger {self._path}: {error}") from error
+
+
+def _is_damage(error: BaseException | None) -> bool:
+    """Whether SQLite says that the file itself is spoilt, and not that it is locked or full."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # above are details of the error
+    return code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
 def _state(row: tuple[Any, ...]) -> PipelineState:

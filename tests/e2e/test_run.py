@@ -296,6 +296,25 @@ def test_a_damaged_ledger_is_set_aside_and_said(upper):
     assert list((upper.root / ".pipekit").glob("state.db.damaged-*"))
 
 
+def test_damage_within_the_ledger_costs_one_run_and_is_set_aside(upper):
+    """Not every page is read when the ledger is opened; a run that meets a bad one says so."""
+    for number in range(300):
+        upper.write(f"data/in/{number:03}.txt", "text")
+    assert upper.pipekit("run").code == 0
+    ledger = upper.root / ".pipekit/state.db"
+    content = bytearray(ledger.read_bytes())
+    content[3 * 4096 :] = b"\xff" * (len(content) - 3 * 4096)
+    ledger.write_bytes(content)
+    broken = upper.pipekit("run")
+    assert broken.code == 3
+    assert "Traceback" not in broken.err
+    assert "it is now state.db.damaged-" in broken.err
+    again = upper.pipekit("run")
+    assert again.code == 0
+    assert "300 new files" in again.err
+    assert upper.pipekit("status").code == 0
+
+
 def test_a_file_still_being_written_waits_and_is_named(upper):
     upper.config(CONFIG.replace("quiet_seconds = 0", "quiet_seconds = 3600"))
     upper.write("data/in/a.txt", "hello")
