@@ -19,6 +19,8 @@ QUEUE_SIZE = 10_000  # events a sink may lag behind before it is dropped
 FLUSH_SECONDS = 2.0  # that all sinks together get at the end
 _ENDS = frozenset({"success", "partial", "failure", "cancelled", "idle"})  # synced to the disk
 _END = None
+_CONTROLS = dict.fromkeys((*range(32), *range(127, 160)), " ")
+"""What would break a line, or talk to the terminal; errors and names that others give hold it."""
 
 
 def zone_of(name: str) -> dt.tzinfo | None:
@@ -73,7 +75,7 @@ class EventLogger:
                 timestamp=dt.datetime.now(dt.UTC)
                 .astimezone(self._zone)
                 .isoformat(timespec="milliseconds"),
-                msg=msg,
+                msg=msg if msg.isprintable() else msg.translate(_CONTROLS),
                 data=data,
             )
             sync = stage == "pipeline" and event in _ENDS

@@ -7,6 +7,8 @@ import time
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from attrs import evolve
+
 from pipekit.config.digest import output_digest
 from pipekit.model.run import RunContext
 from pipekit.model.stage import FailureKind, StagePlan, StageResult, StageStatus, satisfies
@@ -16,6 +18,8 @@ from pipekit.storage.ledger import Ledger
 from pipekit.storage.view import LedgerStageView
 
 Results = Mapping[str, StageResult]
+
+_NAMED = 3  # file names in a warning
 
 
 class RunOptions(NamedTuple):
@@ -117,16 +121,26 @@ class Planner:
             dates=self._options.dates,
             view=view,
         )
+        passed_over = self._project.files.unnameable
+        passed_over.clear()
         plan = stage.spec.plan(context, stage.settings)
         if not isinstance(plan, StagePlan):
             raise TypeError(f"plan must return a StagePlan, not {plan!r}")
-        return plan
+        if not passed_over:
+            return plan
+        return evolve(plan, warnings=(*plan.warnings, _rename(sorted(passed_over))))
 
     def _wait_for(self, plan: StagePlan) -> None:
         """Until the youngest of the waiting files is settled; a wish to stop ends it."""
         deadline = time.monotonic() + self._project.files.seconds_until_settled(plan.waiting)
         while time.monotonic() < deadline and not self._cancel.is_set():
             time.sleep(min(0.05, max(deadline - time.monotonic(), 0)))
+
+
+def _rename(names: list[str]) -> str:
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    shown = ", ".join(ascii(name) for name in names[:_NAMED])
+    return f"left alone, since their names are no UTF-8 text: {shown}{more}; rename them"
 
 
 def _left_open(result: StageResult | None) -> bool:

@@ -32,6 +32,7 @@ class FileManager:
     def __init__(self, root: Path, quiet_seconds: float = 2.0) -> None:
         self.root = root
         self.quiet_seconds = quiet_seconds
+        self.unnameable: set[str] = set()  # seen, and passed over: no ledger holds such a name
         self._future: dict[str, tuple[int, ...]] = {}
 
     def files(self, patterns: Iterable[str], walks: Walks | None = None) -> list[FileStat]:
@@ -119,13 +120,17 @@ class FileManager:
         found.sort()
         return found
 
-    @staticmethod
-    def _look(entries: Iterable[os.DirEntry[str]], prefix: str, found: list[FileStat]) -> list[str]:
+    def _look(
+        self, entries: Iterable[os.DirEntry[str]], prefix: str, found: list[FileStat]
+    ) -> list[str]:
         """Add a folder's files to those found; returns the folders in it. Each file costs time."""
         below = []
         for entry in entries:
             name = entry.name
             if name[0] == ".":
+                continue
+            if not name.isascii() and not _is_text(name):
+                self.unnameable.add(prefix + name)
                 continue
             if entry.is_dir(follow_symlinks=False):
                 below.append(prefix + name)
@@ -138,6 +143,14 @@ class FileManager:
             if stat.S_ISREG(status.st_mode):
                 found.append(_file_stat(prefix + name, status))
         return below
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:  # bytes of another encoding
+        return False
+    return True
 
 
 def _file_stat(path: str, status: os.stat_result) -> FileStat:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sys
 import textwrap
@@ -313,6 +314,20 @@ def test_damage_within_the_ledger_costs_one_run_and_is_set_aside(upper):
     assert again.code == 0
     assert "300 new files" in again.err
     assert upper.pipekit("status").code == 0
+
+
+def test_names_that_are_no_text_are_passed_over_and_named_and_the_next_run_is_idle(upper):
+    """No ledger can hold such a name: taken again and again, it would keep every run busy."""
+    upper.write("data/in/ümläut.txt", "hello")
+    with open(os.path.join(os.fsencode(upper.root), b"data/in/caf\xe9.txt"), "w") as file:
+        file.write("hello")
+    assert upper.pipekit("run").code == 0
+    again = upper.pipekit("run")
+    assert "idle" in again.out
+    said = [e["msg"] for e in upper.events() if e["event"] == "warning"]
+    assert said == [
+        "left alone, since their names are no UTF-8 text: 'data/in/caf\\udce9.txt'; rename them"
+    ]
 
 
 def test_a_file_still_being_written_waits_and_is_named(upper):

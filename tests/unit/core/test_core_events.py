@@ -173,6 +173,15 @@ def test_nothing_follows_the_terminal_event_even_when_a_sink_breaks_on_it(logger
     assert any("too late" in warning for warning in logger.warnings)
 
 
+def test_a_message_is_one_line_that_says_nothing_to_the_terminal(logger, sink):
+    """Lines are counted, read by grep, and shown: what others say in them cannot break out."""
+    seen = sink("watcher")
+    logger.emit("one", "warning", "first\nsecond\x1b[31mred\x9b0m caf\udce9", text="a\nb")
+    logger.close()
+    assert seen[0].msg == "first second [31mred 0m caf\udce9"
+    assert seen[0].data == {"text": "a\nb"}
+
+
 def test_the_log_for_people_has_a_line_for_each_event_but_progress(logger, tmp_path):
     logger.emit("stage", "start", "3 new files")
     logger.emit("stage", "progress", "")
