@@ -145,5 +145,5 @@ class _SinkThread(threading.Thread):
             with self._sink.open(self._context, self._settings) as emit:
                 while (event := self._queue.get()) is not _END:
                     emit(event)
-        except (Exception, SystemExit) as error:  # the isolation boundary of sinks
+        except BaseException as error:  # the isolation boundary of sinks: nobody is above us
             self.problem = f"{type(error).__name__}: {error}"

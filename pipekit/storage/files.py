@@ -27,13 +27,17 @@ class FileManager:
     """The regular files below a project's root.
 
     `quiet_seconds`: how long a file must not have changed to count as settled (operation.md §6).
+    `creation_times`: `st_ctime` tells when a file was made, not when it was changed (Windows).
     """
 
-    def __init__(self, root: Path, quiet_seconds: float = 2.0) -> None:
+    def __init__(
+        self, root: Path, quiet_seconds: float = 2.0, *, creation_times: bool = os.name == "nt"
+    ) -> None:
         self.root = root
         self.quiet_seconds = quiet_seconds
+        self._creation_times = creation_times
         self.unnameable: set[str] = set()  # seen, and passed over: no ledger holds such a name
-        self._future: dict[str, tuple[int, ...]] = {}
+        self._first_looks: dict[str, tuple[int, ...]] = {}
 
     def files(self, patterns: Iterable[str], walks: Walks | None = None) -> list[FileStat]:
         """Regular files that match any of the patterns, sorted by path, each once.
@@ -69,26 +73,30 @@ class FileManager:
     def settled(self, file: FileStat, now: float | None = None) -> bool:
         """Whether nobody has changed the file for `quiet_seconds`.
 
-        The change time counts too, since copies keep old modification times. A file from the
-        future (its clock is not ours) is settled when two looks, that long apart, agree.
+        The change time counts too, since copies keep old modification times. Where it tells
+        nothing of changes, and for a file from the future (its clock is not ours), two looks, that
+        long apart, must agree.
         """
         now = time.time() if now is None else now
         age = now - max(file.mtime_ns, file.ctime_ns) / 1e9
-        if age >= self.quiet_seconds:
+        if -1 <= age < self.quiet_seconds:
+            return False
+        if age >= self.quiet_seconds and not self._creation_times:
             return True
-        if age >= -1:
-            return False
-        before = self._future.setdefault(file.path, (*file.signature, int(now * 1e9)))
-        if before[:-1] != file.signature:
-            self._future[file.path] = (*file.signature, int(now * 1e9))
-            return False
-        return now - before[-1] / 1e9 >= self.quiet_seconds
+        look = (*file.signature, int(now * 1e9))
+        first = self._first_looks.setdefault(file.path, look)
+        if first[:-1] != file.signature:
+            first = self._first_looks[file.path] = look
+        return now - first[-1] / 1e9 >= self.quiet_seconds
 
     def seconds_until_settled(self, paths: Iterable[str], now: float | None = None) -> float:
         """How long until the youngest of the files is settled, at most `quiet_seconds`."""
         now = time.time() if now is None else now
         stats = [file for file in map(self.stat, paths) if file is not None]
-        youngest = max((max(f.mtime_ns, f.ctime_ns) / 1e9 for f in stats), default=0.0)
+        moments = [
+            max(f.mtime_ns, f.ctime_ns, *self._first_looks.get(f.path, ())[-1:]) for f in stats
+        ]
+        youngest = max(moments, default=0) / 1e9
         return min(max(youngest + self.quiet_seconds - now, 0.0), self.quiet_seconds)
 
     def relative(self, path: str) -> str:

@@ -54,6 +54,10 @@ def leave(*_):
     raise SystemExit("I quit")
 
 
+def interrupt(*_):
+    raise GeneratorExit("no Exception")
+
+
 def block(*_):
     threading.Event().wait(3600)
 
@@ -115,7 +119,7 @@ def test_emit_does_not_raise_when_the_journal_can_no_longer_be_written(logger, t
     assert any("the journal is incomplete" in warning for warning in logger.warnings)
 
 
-@pytest.mark.parametrize("fault", [fail, leave])
+@pytest.mark.parametrize("fault", [fail, leave, interrupt])
 @pytest.mark.parametrize("where", ["at_open", "emit", "at_close"])
 def test_a_sink_that_raises_is_dropped_and_named_and_others_go_on(logger, sink, fault, where):
     sink("sour", **{where: fault})

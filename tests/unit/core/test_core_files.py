@@ -198,3 +198,23 @@ def test_a_manager_of_a_root_that_is_a_link_finds_its_files(put, files, tmp_path
     put("data/a.csv")
     (tmp_path / "link").symlink_to(files.root)
     assert paths(FileManager(tmp_path / "link"), "data/*") == ["data/a.csv"]
+
+
+def test_where_no_time_tells_of_changes_two_looks_must_agree(put, files):
+    """On Windows a copy has old times while it is still being written."""
+    put("data/a.csv")
+    path = files.root / "data/a.csv"
+    os.utime(path, (1_000_000_000, 1_000_000_000))
+    manager = FileManager(files.root, 2.0, creation_times=True)
+    later = time.time() + 3600
+    first = manager.stat("data/a.csv")
+    assert files.settled(first, later)
+    assert not manager.settled(first, later)
+    assert not manager.settled(first, later + 1)
+    assert manager.seconds_until_settled(["data/a.csv"], later + 0.5) == pytest.approx(1.5)
+    with open(path, "a") as file:
+        file.write("more")
+    os.utime(path, (1_000_000_000, 1_000_000_000))
+    second = manager.stat("data/a.csv")
+    assert not manager.settled(second, later + 3)
+    assert manager.settled(second, later + 5)
