@@ -66,6 +66,7 @@ def _beyond(work: str, most: float, ours: str, start: str, peer: str) -> Bar:
     )
 
 
+MERGES = ("pipekit", "pipekit with summary")
 BARS = [
     _times("translate", 0.6, "polars", 1),
     _times("translate", 0.7, "polars", 2),
@@ -85,8 +86,12 @@ BARS = [
     _times("analyse-one", 0.33, "duckdb", 1),
     _seconds("day", 2.0),
     _seconds("idle", 0.3),
-    *(_times("merge", 1.25, "polars", cores) for cores in (1, 2)),
-    *(_times("merge-new", 0.4, "pipekit, all of them", cores) for cores in (1, 2)),
+    *(_times("merge", 1.25, "polars", cores, ours) for ours in MERGES for cores in (1, 2)),
+    *(
+        _times("merge-new", 0.4, f"{ours}, all of them", cores, ours)
+        for ours in MERGES
+        for cores in (1, 2)
+    ),
 ]
 
 

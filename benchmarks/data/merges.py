@@ -18,8 +18,8 @@ PEERS = ("polars", "duckdb", "pyarrow", "pandas")
 def merge(at: Place) -> list[Case]:
     """All run files into months by stream, the later run's row for each key."""
     folder = _project(at, "merge", at.runs)
-    ours = stage("merge", "merger", folder, MERGED, at.pipekit)
-    return [ours, *at.beside("merge", (*PEERS, "polars_onefile"), folder / RUNS)]
+    ours = _merger("merge", folder, at)
+    return [*ours, *at.beside("merge", (*PEERS, "polars_onefile"), folder / RUNS)]
 
 
 def merge_new(at: Place) -> list[Case]:
@@ -30,15 +30,27 @@ def merge_new(at: Place) -> list[Case]:
         shutil.rmtree(run)
     merged = _merged(at, folder)
     runfiles.cut(_analysis(at), folder / RUNS, few, at.runs)
-    everything = stage("merge-new", "merger", folder, MERGED, at.pipekit)
+    cases = _merger("merge-new", folder, at)
 
     def ready() -> None:
-        everything.ready()
+        cases[0].ready()
         shutil.copytree(merged, folder, dirs_exist_ok=True)
 
-    ours = replace(everything, ready=ready)
-    anew = replace(everything, tool="pipekit, all of them")
-    return [ours, anew, *at.beside("merge-new", ("polars",), folder / RUNS, "merge")]
+    return [
+        *(replace(case, ready=ready) for case in cases),
+        *(replace(case, tool=f"{case.tool}, all of them") for case in cases),
+        *at.beside("merge-new", ("polars",), folder / RUNS, "merge"),
+    ]
+
+
+def _merger(work: str, folder: Path, at: Place) -> list[Case]:
+    """The merge alone, which is what the peers do, and with the summary that pipekit writes."""
+    whole = stage(work, "merger", folder, MERGED, at.pipekit)
+    alone = {"PIPEKIT_STAGES__MERGER__SETTINGS__SUMMARY": "false"}
+    return [
+        replace(whole, env=lambda cores: alone),
+        replace(whole, tool="pipekit with summary"),
+    ]
 
 
 def _merged(at: Place, folder: Path) -> Path:

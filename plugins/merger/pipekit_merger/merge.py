@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from concurrent.futures import Executor, Future
 from enum import IntEnum
 from typing import Any, NamedTuple
 
@@ -78,9 +79,10 @@ class StreamMerge:
 
     `layers`: the run files of its instrument, in order; `table`: their rows of this stream, with
     the number of each row's layer in `numbers`. `existing`: months with a file; `lost`: months
-    published once whose file is gone. `months`: those to be merged, `touching`: the layers whose
-    scopes meet a month, in order. `done`: those that were merged.
-    `kept`: how many rows a rebuild found in no run file.
+    published once whose file is gone. `disk`: threads that wait for it.
+
+    `months`: those to be merged, `touching`: the layers whose scopes meet a month, in order.
+    `done`: those that were merged. `kept`: how many rows a rebuild found in no run file.
     """
 
     stream: str
@@ -90,7 +92,8 @@ class StreamMerge:
     existing: frozenset[int]
     lost: frozenset[int]
     folder: str
-    rebuild: bool = False
+    rebuild: bool
+    disk: Executor
     months: frozenset[int] = field(init=False)
     touching: dict[int, list[Layer]] = field(init=False)
     done: set[int] = field(factory=set)
@@ -135,7 +138,8 @@ class StreamMerge:
         paint(cells, self.layers, self.stream)
         alive = cells.owners() == owner
         self._publish(good, table, rows, owner, alive)
-        folder_of_months.sync_folders((m.path for m in self.published if m.written), self.folder)
+        written = [month.path for month in self.published if month.written]
+        folder_of_months.sync_folders(written, self.folder, self.disk)
         if self.failed:
             raise MergeError("; ".join(self.failed[month] for month in sorted(self.failed)))
 
@@ -154,37 +158,49 @@ class StreamMerge:
         starts = np.searchsorted(month[living], sorted(bases))
         ends = np.searchsorted(month[living], sorted(bases), side="right")
         ordered = take(table, living)
+        begun = []
         for number, start, end in zip(sorted(bases), starts.tolist(), ends.tolist(), strict=True):
-            counts = np.bincount(fate[month == number], minlength=len(Fate))
+            inside = month == number
+            counts = np.bincount(fate[inside], minlength=len(Fate))
+            made = self._month(number, bases[number], ordered[start:end], counts)
+            begun.append((number, *made, counts, int(kept[inside].sum())))
+        for number, made_month, publishing, counts, rows_kept in begun:
             try:
-                self._publish_month(number, bases[number], ordered[start:end], counts)
+                publishing.result()
             except OSError as error:
                 path = self._path(number)
                 self.failed[number] = f"{path} cannot be written ({error.strerror or error})"
             else:
                 self.done.add(number)
+                self.published.append(made_month)
                 self.counts += counts
-                self.kept += int(kept[month == number].sum())
+                self.kept += rows_kept
 
-    def _publish_month(self, month: int, base: Base, table: Any, counts: Ints) -> None:
-        path = self._path(month)
+    def _month(
+        self, month: int, base: Base, table: Any, counts: Ints
+    ) -> tuple[Month, Future[None]]:
+        """A month as it will be, and its publishing, which has begun."""
         zone, sources = self._origin(month, base)
         changes = counts[[Fate.NEW, Fate.UPDATED, Fate.REMOVED]].any()
         data: Any = base.data
         if self.rebuild or changes or zone != base.zone:
             data = encode(table, zone)
         written = base.data is None or data != base.data
-        if written:
-            if base.damaged:
-                aside = folder_of_months.set_aside(path)
-                self.warnings.append(f"{path} could not be read; it was kept as {aside}")
-            folder_of_months.publish(path, data)
         detail = {"series": self.stream, "rows": table.num_rows}
         if table.num_rows:
             days = integers(one(table.column("date")))
             detail |= {"first": day_text(int(days.min())), "last": day_text(int(days.max()))}
-        fingerprint = hasher(data).hexdigest()
-        self.published.append(Month(path, fingerprint, written, sources, detail))
+        path = self._path(month)
+        made = Month(path, hasher(data).hexdigest(), written, sources, detail)
+        return made, self.disk.submit(self._publish_month, path, base, data if written else None)
+
+    def _publish_month(self, path: str, base: Base, data: Any) -> None:
+        if data is None:
+            return
+        if base.damaged:
+            aside = folder_of_months.set_aside(path)
+            self.warnings.append(f"{path} could not be read; it was kept as {aside}")
+        folder_of_months.publish(path, data)
 
     def _origin(self, month: int, base: Base) -> tuple[str, tuple[str, ...]]:
         """The zone that a month's times are shown in (its last run file's), and its run files."""
@@ -227,7 +243,8 @@ class StreamMerge:
     def _read(self, path: str, month: int) -> Base:
         with open(path, "rb") as file:
             data = file.read()
-        table, zone, _ = decode(data)
+        raw, zone, _ = decode(data)
+        table = joined([raw])
         streams = one(table.column("stream")).dictionary.to_pylist()
         found = months_of(integers(one(table.column("date"))))
         if set(streams) - {self.stream} or (found != month).any():

@@ -6,7 +6,9 @@ Knows nothing of run files. Publishing is atomic: a month's file is either the o
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Iterable, Iterator
+from concurrent.futures import Executor
 from typing import Any
 
 from pipekit_merger.scope import Group
@@ -47,7 +49,7 @@ def publish(path: str, data: Any) -> None:
     os.replace(temporary, path)
 
 
-def sync_folders(paths: Iterable[str], root: str) -> None:
+def sync_folders(paths: Iterable[str], root: str, disk: Executor | None = None) -> None:
     """Make the renames in the folders of these files last: up to `root`, each folder once."""
     folders: set[str] = set()
     for path in paths:
@@ -55,12 +57,16 @@ def sync_folders(paths: Iterable[str], root: str) -> None:
         while folder not in folders and len(folder) >= len(root):
             folders.add(folder)
             folder = os.path.dirname(folder)
-    for folder in sorted(folders, reverse=True) if FOLDER_SYNC else ():
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+    if FOLDER_SYNC:
+        deque((disk.map if disk else map)(_sync, sorted(folders, reverse=True)), maxlen=0)
+
+
+def _sync(folder: str) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def set_aside(path: str) -> str:

@@ -53,6 +53,11 @@ class Settings:
         default="data/analyzer_runs/merged",
         validator=_folder,
     )
+    summary: bool = setting(
+        "Whether the summary is written; `pipekit results` needs none.",
+        default=True,
+        affects_output=False,
+    )
 
 
 def plan(ctx: RunContext, settings: Settings) -> StagePlan:
@@ -65,16 +70,18 @@ def plan(ctx: RunContext, settings: Settings) -> StagePlan:
     more: dict[str, Any] = {"holds": months, "warnings": _warnings(merged, lost)}
     summaries = [file.path for file in ctx.files(f"{merged}/summary.*")]
     summary = summary_request(merged, months, summaries, published)
-    if not pending and not summary.pop("stale"):
+    stale = summary.pop("stale") and settings.summary
+    if not pending and not stale:
         return StagePlan.skip(pending.sentence(settings.runs), pending, **more)
     tasks = []
     if pending:
         request = merge_request(ctx, merged, pending, known, lost)
         command = Command.python("pipekit_merger.worker", request=request)
         tasks.append(Task(name="merge", command=command, cores=ctx.workers))
-    command = Command.python("pipekit_merger.summary", request=summary)
-    after = [task.name for task in tasks]
-    tasks.append(Task(name="summary", command=command, units=["summary"], after=after))
+    if settings.summary:
+        command = Command.python("pipekit_merger.summary", request=summary)
+        after = [task.name for task in tasks]
+        tasks.append(Task(name="summary", command=command, units=["summary"], after=after))
     return StagePlan(
         reason=pending.sentence(settings.runs)
         if pending

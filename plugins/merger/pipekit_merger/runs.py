@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
-from concurrent.futures import Executor
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np  # noqa: TID253  # a worker's module: no plan imports it
@@ -18,6 +17,13 @@ from pipekit_merger.scope import Group
 from pipekit_merger.table import Ints, Rows, decode, joined, rows_of, sort_key, take
 
 _STREAM = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+
+
+class Entry(NamedTuple):
+    """A file of the request (see `worker`), and its number in the order of all."""
+
+    number: int
+    file: Mapping[str, Any]
 
 
 class RunFile(NamedTuple):
@@ -54,20 +60,19 @@ class _Refused(NamedTuple):
     signature: Signature
 
 
-def read(entries: Sequence[Mapping[str, Any]], pool: Executor) -> Reading:
-    """The run files of a request, in its order.
+def read(entries: Sequence[Entry], each: Callable[..., Iterable[Any]] = map) -> Reading:
+    """The run files of an instrument, in the order of the request.
 
     A file that cannot be opened stops its instrument: what came later must not be merged before
     it. One that can be read and is wrong is refused by itself.
     """
     reading = Reading()
-    answers = pool.map(_attempt, range(1, len(entries) + 1), entries)
-    for entry, answer in zip(entries, answers, strict=True):
-        instrument = instrument_of(entry["path"])
+    for entry, answer in zip(entries, each(_attempt, entries), strict=True):
+        path = entry.file["path"]
         if isinstance(answer, OSError):
-            reading.failed.setdefault(instrument, _cannot_read(entry["path"], answer))
+            reading.failed.setdefault(instrument_of(path), _cannot_read(path, answer))
         elif isinstance(answer, _Refused):
-            reading.rejected.append((entry["path"], *answer))
+            reading.rejected.append((path, *answer))
         elif isinstance(answer, Layer):
             reading.layers.append(answer)
         else:
@@ -81,14 +86,14 @@ def read(entries: Sequence[Mapping[str, Any]], pool: Executor) -> Reading:
 
 
 def _merged_before(
-    entries: Sequence[Mapping[str, Any]], rejected: Sequence[tuple[str, str, str, Signature]]
+    entries: Sequence[Entry], rejected: Sequence[tuple[str, str, str, Signature]]
 ) -> list[Layer]:
     """Layers for files merged once and unusable now: what is published of them must stay."""
     refused = {path for path, *_ in rejected}
     return [
-        Layer(number, entry["path"], scopes.parse(entry["known"]), left=frozenset())
-        for number, entry in enumerate(entries, 1)
-        if entry["path"] in refused and "known" in entry
+        Layer(number, file["path"], scopes.parse(file["known"]), left=frozenset())
+        for number, file in entries
+        if file["path"] in refused and "known" in file
     ]
 
 
@@ -101,10 +106,10 @@ def _cannot_read(path: str, error: OSError) -> str:
     return f"{path} cannot be read ({error.strerror or error}): mend that and run again"
 
 
-def _attempt(number: int, entry: Mapping[str, Any]) -> RunFile | Layer | _Refused | OSError:
-    path = entry["path"]
-    if "scope" in entry:
-        return Layer(number, path, scopes.parse(entry["scope"]), left=frozenset())
+def _attempt(entry: Entry) -> RunFile | Layer | _Refused | OSError:
+    path = entry.file["path"]
+    if "scope" in entry.file:
+        return Layer(entry.number, path, scopes.parse(entry.file["scope"]), left=frozenset())
     try:
         signature = look(path)
         with open(path, "rb") as file:
@@ -122,9 +127,9 @@ def _attempt(number: int, entry: Mapping[str, Any]) -> RunFile | Layer | _Refuse
             raise ValueError(f"its scope is that of another instrument, {scope.instrument}")
     except ValueError as error:
         return _Refused(str(error), fingerprint, signature)
-    left = entry.get("left")
+    left = entry.file.get("left")
     groups = None if left is None else frozenset(map(Group.parse, left))
-    layer = Layer(number, path, scope, zone, groups)
+    layer = Layer(entry.number, path, scope, zone, groups)
     return RunFile(layer, signature, fingerprint, stated, table)
 
 

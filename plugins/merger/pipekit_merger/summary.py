@@ -23,6 +23,7 @@ OTHERS = {"Open": "open", "NoTrade": "no_trade"}
 # behind the sixth is the noise of binary fractions.
 DECIMALS = 6
 _ORDER = ["date", "session", "slot", "instrument"]  # in which trades are cumulated
+TEXTS = [*GROUPS, "session", "instrument", "result"]
 COLUMNS = [*GROUPS, "date", "session", "instrument", "result", "profit", "profit_usd"]
 
 
@@ -94,6 +95,7 @@ def _current(table: str, text: str, wanted: str) -> dict[str, str] | None:
 
 def _write(table: str, text: str, months: Sources) -> dict[str, str]:
     frame = summarise(_frame(months.data)) if months.data else nothing()
+    frame = frame.astype(dict.fromkeys(GROUPS, str))
     data = parquet(frame)
     fingerprint = hasher(data).hexdigest()
     stated = {"months": months.digest, "table": fingerprint, "rows": records(frame)}
@@ -105,18 +107,24 @@ def _write(table: str, text: str, months: Sources) -> dict[str, str]:
 
 
 def _frame(months: Mapping[str, bytes]) -> Any:
-    """The columns of all months that the summary is made of, as one data frame."""
+    """The columns of all months that the summary is made of, as one data frame.
+
+    Texts are categories in their order: numbers are sorted and grouped in a tenth of the time.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     tables = []
     for path, data in months.items():
         try:
-            file = pq.ParquetFile(pa.BufferReader(data))
+            file = pq.ParquetFile(pa.BufferReader(data), read_dictionary=TEXTS, pre_buffer=False)
             tables.append(file.read(columns=COLUMNS, use_threads=False).select(COLUMNS))
         except (pa.ArrowException, OSError, KeyError, ValueError) as error:
             raise _unusable(path, error) from error
-    return pa.concat_tables(tables).to_pandas()
+    frame = pa.concat_tables(tables).unify_dictionaries().combine_chunks().to_pandas()
+    for name in TEXTS:
+        frame[name] = frame[name].cat.reorder_categories(sorted(frame[name].cat.categories))
+    return frame
 
 
 def nothing() -> Any:
@@ -139,11 +147,11 @@ def summarise(rows: Any, by: Sequence[str] = GROUPS) -> Any:
 
     by = list(by)
     rows = rows.sort_values(list(dict.fromkeys([*by, *_ORDER])), kind="stable")
-    grouped = rows.groupby(by, sort=True)
+    grouped = rows.groupby(by, sort=True, observed=True)
     counts = pd.crosstab([rows[name] for name in by], rows["result"])
     counts = counts.reindex(columns=[*CLOSED, *OTHERS], fill_value=0).astype("int64")
     counts = counts.rename(columns=CLOSED | OTHERS)
-    trades = rows[rows["result"].isin(list(CLOSED))].groupby(by, sort=True)
+    trades = rows[rows["result"].isin(list(CLOSED))].groupby(by, sort=True, observed=True)
     frame = pd.DataFrame(index=grouped.size().index)
     frame["trades"] = counts[list(CLOSED.values())].sum(axis=1)
     frame[counts.columns] = counts

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
+from itertools import groupby
 from typing import Any
 
 import numpy as np  # noqa: TID253  # a worker's module: no plan imports it
@@ -67,27 +68,31 @@ def outer_schema(zone: str) -> Any:
 
 
 def decode(data: bytes) -> tuple[Any, str, dict[bytes, bytes]]:
-    """The rows of a Parquet file with the columns of results: (INNER table, zone, metadata).
+    """A Parquet file with the columns of results: (table for `joined`, zone, metadata).
 
     Raises ValueError, with a clause in the file's terms, for anything else.
     """
     try:
-        table = pq.ParquetFile(pa.BufferReader(data), read_dictionary=list(TEXTS)).read(
-            use_threads=False
-        )
+        file = pq.ParquetFile(
+            pa.BufferReader(data), read_dictionary=list(TEXTS), pre_buffer=False
+        )  # all of it is in memory: there is nothing to fetch ahead
+        table = file.read(use_threads=False)
     except (pa.ArrowException, OSError, ValueError) as error:
         raise ValueError(f"it is no readable Parquet file ({_first_line(error)})") from error
     zone = _zone(table.schema)
     empty = [name for name in COLUMNS if name not in NULLABLE and table.column(name).null_count]
     if empty:
         raise ValueError(f"it has rows without {', '.join(empty)}")
-    metadata = table.schema.metadata or {}
-    if table.column(0).num_chunks > 1:
-        table = table.unify_dictionaries().combine_chunks()
+    return table, zone, table.schema.metadata or {}
+
+
+def _inner(table: Any) -> Any:
+    """A decoded table, or several of one schema below each other, with the columns of INNER."""
+    table = table.unify_dictionaries().combine_chunks()
     columns = dict(zip(table.column_names, table.columns, strict=True))
     for name in TIMES:
         columns[name] = one(columns[name]).view(pa.int64())
-    return pa.Table.from_arrays([columns[name] for name in COLUMNS], schema=INNER), zone, metadata
+    return pa.Table.from_arrays([columns[name] for name in COLUMNS], schema=INNER)
 
 
 def one(column: Any) -> Any:
@@ -149,16 +154,21 @@ def parquet(table: Any) -> Any:
     """A table of published rows as a Parquet file in a buffer."""
     sink = pa.BufferOutputStream()
     with pq.ParquetWriter(
-        sink, table.schema, compression="zstd", compression_level=1, use_dictionary=list(TEXTS)
+        sink, table.schema, compression="snappy", use_dictionary=list(TEXTS)
     ) as writer:
         writer.write_table(table)
     return sink.getvalue()
 
 
 def joined(tables: Sequence[Any]) -> Any:
-    """INNER tables one below the other, each column in one piece with one dictionary."""
-    tables = list(tables) or [INNER.empty_table()]
-    return pa.concat_tables(tables).unify_dictionaries().combine_chunks()
+    """INNER of decoded tables (and INNER ones) one below the other, with one dictionary a column.
+
+    Tables of one schema are joined first and changed afterwards, at once.
+    """
+    parts = [_inner(pa.concat_tables(like)) for _, like in groupby(tables, lambda t: t.schema)]
+    if len(parts) == 1:
+        return parts[0]
+    return pa.concat_tables(parts or [INNER.empty_table()]).unify_dictionaries().combine_chunks()
 
 
 def rows_of(table: Any) -> Rows:

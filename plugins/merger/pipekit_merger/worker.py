@@ -1,7 +1,8 @@
 """The merger's process: read the run files of a request, merge them stream by stream, report.
 
-A unit is a stream. Knows the order of things; what a merge is stands in `merge`, what a run file is
-in `runs`. Request (JSON on standard input):
+A unit is a stream. One instrument's run files are read, merged and let go of before the next one's,
+so that memory does not grow with the number of instruments. Knows the order of things; what a merge
+is stands in `merge`, what a run file is in `runs`. Request (JSON on standard input):
 
     merged      folder of the merged results, from the project's root
     workers     how many threads
@@ -16,86 +17,127 @@ in `runs`. Request (JSON on standard input):
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np  # noqa: TID253  # a worker: no plan imports it
+from attrs import frozen
 
 from pipekit.worker import report, request
 from pipekit_merger import months as folder_of_months
 from pipekit_merger.merge import Fate, StreamMerge
-from pipekit_merger.runs import Reading, read
+from pipekit_merger.runs import Entry, Reading, instrument_of, read
 from pipekit_merger.scope import Group
 from pipekit_merger.table import integers, one, take
+
+# Threads that wait for the disk: several files that are synced at once share its work. Four took a
+# third of one's time, sixteen no less.
+DISK = 4
 
 
 class UnreadableRunError(Exception):
     """A run file that cannot be opened keeps its instrument's later ones waiting."""
 
 
-def main() -> None:
-    """Do what standard input asks for; what came of it is in the report."""
-    wanted = request()
-    with ThreadPoolExecutor(wanted["workers"]) as pool:
-        reading = read(wanted["files"], pool)
+class Done(NamedTuple):
+    """What is remembered of a stream when its rows are let go of."""
+
+    stream: str
+    touched: list[Group]
+    kept: int
+
+
+@frozen
+class Merger:
+    """What the merges of all instruments share. `each` is a `map`, over threads or not."""
+
+    wanted: Mapping[str, Any]
+    present: Sequence[Group]
+    disk: Executor
+    each: Callable[..., Iterable[Any]]
+
+    def merge(self, entries: Sequence[Entry]) -> list[Done]:
+        """Read, merge and publish one instrument's run files, and report what came of them."""
+        reading = read(entries, self.each)
         for path, reason, fingerprint, signature in reading.rejected:
             report.rejected(path, reason, fingerprint, signature)
         for instrument, reason in reading.failed.items():
             with report.unit(instrument):
                 raise UnreadableRunError(reason)
-        present = list(folder_of_months.present(wanted["merged"]))
-        merges = stream_merges(wanted, reading, present)
-        merge_all(merges, pool)
+        merges = self._streams(reading)
+        for merge in self.each(_merge, merges):
+            _report(merge)
+        report_consumed(reading, merges)
+        return [Done(m.stream, [m.group(month) for month in m.months], m.kept) for m in merges]
+
+    def _streams(self, reading: Reading) -> list[StreamMerge]:
+        """A merge for each stream that a run file has rows of, or may remove rows from."""
+        existing = _by_stream(self.present)
+        lost = _by_stream(map(Group.parse, self.wanted["lost"]))
+        column = one(reading.table.column("stream"))
+        streams = {stream: code for code, stream in enumerate(column.dictionary.to_pylist())}
+        codes = integers(column.indices)
+        merges = []
+        for stream in sorted({*streams, *existing, *lost}):
+            layers = [x for x in reading.layers if stream.startswith(x.scope.instrument)]
+            if not layers:
+                continue
+            rows = np.flatnonzero(codes == streams.get(stream, -1))
+            merge = StreamMerge(
+                stream,
+                layers,
+                take(reading.table, rows),
+                reading.numbers[rows],
+                frozenset(existing[stream]),
+                frozenset(lost[stream]),
+                self.wanted["merged"],
+                self.wanted["rebuild"],
+                self.disk,
+            )
+            if merge.months:
+                merges.append(merge)
+        return merges
+
+
+def main() -> None:
+    """Do what standard input asks for; what came of it is in the report."""
+    wanted = request()
+    present = list(folder_of_months.present(wanted["merged"]))
+    parts = instruments(wanted["files"])
+    with ThreadPoolExecutor(wanted["workers"]) as pool, ThreadPoolExecutor(DISK) as disk:
+        # Over the instruments, or where they are too few within each.
+        many = len(parts) >= wanted["workers"]
+        merger = Merger(wanted, present, disk, map if many else pool.map)
+        done = [one for part in (pool.map if many else map)(merger.merge, parts) for one in part]
     if wanted["rebuild"]:
-        warn_of_kept(merges, present)
-    report_consumed(reading, merges)
+        warn_of_kept(done, present)
 
 
-def stream_merges(
-    wanted: Mapping[str, Any], reading: Reading, present: list[Group]
-) -> list[StreamMerge]:
-    """A merge for each stream that a run file has rows of, or may remove rows from."""
-    existing: dict[str, set[int]] = defaultdict(set)
-    lost: dict[str, set[int]] = defaultdict(set)
-    for group in present:
-        existing[group.stream].add(group.month)
-    for group in map(Group.parse, wanted["lost"]):
-        lost[group.stream].add(group.month)
-    column = one(reading.table.column("stream"))
-    streams = {stream: code for code, stream in enumerate(column.dictionary.to_pylist())}
-    codes = integers(column.indices)
-    merges = []
-    for stream in sorted({*streams, *existing, *lost}):
-        rows = np.flatnonzero(codes == streams.get(stream, -1))
-        layers = [layer for layer in reading.layers if stream.startswith(layer.scope.instrument)]
-        merge = StreamMerge(
-            stream,
-            layers,
-            take(reading.table, rows),
-            reading.numbers[rows],
-            frozenset(existing[stream]),
-            frozenset(lost[stream]),
-            wanted["merged"],
-            wanted["rebuild"],
-        )
-        if merge.months:
-            merges.append(merge)
-    return merges
+def instruments(files: Iterable[Mapping[str, Any]]) -> list[list[Entry]]:
+    """The request's files by instrument, numbered in its order.
 
-
-def merge_all(merges: list[StreamMerge], pool: Executor) -> None:
-    """Run the merges, each as a unit, and report what they published.
-
-    Files are reported outside of the units: months that stand count, also in a stream of which
-    another month failed.
+    Two instruments of which one's name begins the other's stay together: a stream may be of either.
     """
-    for merge in pool.map(_merge, merges):
-        for warning in merge.warnings:
-            report.warning(warning, stream=merge.stream)
-        for month in merge.published:
-            say = report.wrote if month.written else report.unchanged
-            say(month.path, month.fingerprint, sources=month.sources, detail=month.detail)
+    found: dict[str, list[Entry]] = {}
+    for number, file in enumerate(files, 1):
+        found.setdefault(instrument_of(file["path"]), []).append(Entry(number, file))
+    parts: list[list[Entry]] = []
+    first = None
+    for name in sorted(found):
+        if first is not None and name.startswith(first):
+            parts[-1] = sorted([*parts[-1], *found[name]], key=lambda entry: entry.number)
+        else:
+            first = name
+            parts.append(found[name])
+    return parts
+
+
+def _by_stream(groups: Iterable[Group]) -> dict[str, set[int]]:
+    found: dict[str, set[int]] = defaultdict(set)
+    for group in groups:
+        found[group.stream].add(group.month)
+    return found
 
 
 def _merge(merge: StreamMerge) -> StreamMerge:
@@ -108,9 +150,20 @@ def _merge(merge: StreamMerge) -> StreamMerge:
     return merge
 
 
-def warn_of_kept(merges: list[StreamMerge], present: list[Group]) -> None:
+def _report(merge: StreamMerge) -> None:
+    """Report a stream's files, outside of its unit: they count, also where a month failed."""
+    for warning in merge.warnings:
+        report.warning(warning, stream=merge.stream)
+    for month in merge.published:
+        say = report.wrote if month.written else report.unchanged
+        say(month.path, month.fingerprint, sources=month.sources, detail=month.detail)
+
+
+def warn_of_kept(done: Iterable[Done], present: Iterable[Group]) -> None:
     """Say what a rebuild found in no run file and therefore left as it was."""
-    for merge in merges:
+    touched = set()
+    for merge in done:
+        touched.update(merge.touched)
         if merge.kept:
             report.warning(
                 f"{merge.stream}: {merge.kept} rows are in no run file that is still there; they "
@@ -118,7 +171,6 @@ def warn_of_kept(merges: list[StreamMerge], present: list[Group]) -> None:
                 stream=merge.stream,
                 rows=merge.kept,
             )
-    touched = {merge.group(month) for merge in merges for month in merge.months}
     left = sorted(map(str, set(present) - touched))
     if left:
         report.warning(
@@ -128,7 +180,7 @@ def warn_of_kept(merges: list[StreamMerge], present: list[Group]) -> None:
         )
 
 
-def report_consumed(reading: Reading, merges: list[StreamMerge]) -> None:
+def report_consumed(reading: Reading, merges: Iterable[StreamMerge]) -> None:
     """Report the run files as taken, older ones first, with the groups that are left of them.
 
     The order counts: were the process killed between two reports, the newer file is taken again,
