@@ -31,6 +31,7 @@ CONTRACT = {"tick": "0.05", "target": "0.60", "decimals": 2, "usd_per_point": 10
 SESSIONS = {"S1": (time(2), (time(7, 30), time(9))), "S2": (time(8), (time(9, 30), time(11)))}
 SLOTS = tuple(Slot(name, at, start, "") for name, (start, ats) in SESSIONS.items() for at in ats)
 
+LIMITS = (451, 541, 571, 661, 961)  # minutes of a day, past its slots and its latest entry
 # Weeks around both clock changes of 2013, and one without
 STARTS = (date(2013, 3, 6), date(2013, 10, 30), date(2013, 10, 9))
 
@@ -71,7 +72,7 @@ def history(rng: random.Random) -> list[Bar]:
         if day.weekday() == 5 or rng.random() < 0.12:
             continue
         opens = 17 * 60 if day.weekday() == 6 else 0
-        ends = rng.choice([24 * 60, 24 * 60, 12 * 60, 10 * 60 + 7])
+        ends = rng.choice([24 * 60, 24 * 60, 12 * 60, 10 * 60 + 7, *LIMITS])
         halt = rng.randrange(0, 1440), rng.choice([0, 0, 240])
         minute = opens + (rng.randrange(20) if 1 in steps else 0)
         while minute < ends:
@@ -152,6 +153,7 @@ def one_slot(bars, day, start, slot, variant, data_end, met):
     distance = min(size, variant.max_stop * variant.target)
     path = [bar for bar in after if fill[0] <= bar[0] < expiry]
     met["a bar at the expiry"] += bars[-1][0] == expiry
+    met["data that end at the expiry"] += data_end == expiry
     met["over a weekend"] += path[-1][0].date() - path[0][0].date() > timedelta(days=2)
     met["over a clock change"] += expiry - at not in (timedelta(days=1), timedelta(days=3))
     walked = walk(path, is_long, entry, distance, variant, data_end >= expiry, met)
