@@ -101,6 +101,18 @@ def test_one_new_day_computes_its_windows_and_the_unexpired_ones(project, week):
     assert done.wrote["ES"]["detail"]["rows"] == 14
 
 
+def test_of_a_long_history_one_new_day_reads_the_months_of_its_windows(project, minutes):
+    days = [date(2013, 8, 5), date(2013, 9, 5), date(2013, 10, 10)]
+    project.write("ES", [bar for day in days for bar in minutes(day)])
+    project.run()
+    new = [*days[2:], date(2013, 10, 11)]
+    project.write("ES", [bar for day in new for bar in minutes(day)])
+    done = project.run()
+    metadata = pq.read_metadata(project.root / done.wrote["ES"]["path"]).metadata
+    assert list(json.loads(metadata[b"pipekit.inputs"])) == [month()]
+    assert done.consumed == [month()]
+
+
 def test_a_friday_waits_for_the_first_bars_after_a_long_weekend(project, minutes):
     """Friday's trades end on Monday; where Monday is a holiday, Tuesday's bars close them."""
     friday, tuesday = WEEKDAYS[4], WEEKDAYS[6]
@@ -276,6 +288,13 @@ def test_bars_that_cannot_be_bars_are_refused(project, week, spoil, words):
     assert words in project.run().rejected[month()]
 
 
+def test_a_month_that_begins_before_the_one_before_it_ends_is_refused(project, week, minutes):
+    project.write_month("ES", "2013-10", week(3))
+    project.write_month("ES", "2013-11", [*week(3)[-10:], *minutes(date(2013, 11, 4))])
+    done = project.run()
+    assert done.rejected == {month(of="2013-11"): "it has bars of the months before it"}
+
+
 def test_days_of_another_zone_are_refused_with_the_remedy(project, week):
     file = project.root / project.write("ES", week(2))[0]
     table = pq.read_table(file)
@@ -319,12 +338,13 @@ def test_the_same_bytes_whatever_the_workers_and_the_run(new_project, week):
     assert len(files[0]) == 3
 
 
-def test_the_worker_never_imports_pandas(project, week):
+def test_for_a_few_days_the_worker_imports_neither_pandas_nor_numba(project, week):
     project.write("ES", week(2))
     plan = project.plan()
     code = (
         "import sys; from pipekit_analyzer.worker import main; main([]);"
-        "print([m for m in sys.modules if m.split('.')[0] in ('pandas', 'attr', 'cattrs')])"
+        "unwanted = 'pandas', 'numba', 'attr', 'cattrs';"
+        "print([m for m in sys.modules if m.split('.')[0] in unwanted])"
     )
     done = subprocess.run(
         [sys.executable, "-c", code],
