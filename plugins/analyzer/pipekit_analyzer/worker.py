@@ -5,6 +5,7 @@ Knows what the plan asked for; decides nothing of what is to be done beyond the 
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -295,4 +296,5 @@ def _consume(job: Mapping[str, Any], months: Mapping[str, Month]) -> None:
 
 
 if __name__ == "__main__":
+    gc.disable()  # what a worker makes lives to its end; collecting is a tenth of loading numba
     sys.exit(main(sys.argv[1:]))
