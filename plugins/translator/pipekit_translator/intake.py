@@ -61,7 +61,8 @@ def read_all(
     `cache`: a folder for compiled code, which much input is read by.
     """
     kernel = Kernel(cache) if total >= LARGE else None
-    means = Means(shelf, final_after, _Progress(total), kernel)
+    helper = ThreadPoolExecutor(1) if workers > len(jobs) else None
+    means = Means(shelf, final_after, _Progress(total), kernel, helper)
 
     def attempt(job: Job) -> _Read | Exception:
         try:

@@ -30,7 +30,9 @@ _PARTS = "YmdHMSf"
 _FRACTION = 6  # its place among them
 _DIGITS = 15  # an integer of so many is exact as a double, and so is its quotient by 10 ** 15
 _POWERS = np.array([10.0**places for places in range(_DIGITS + 1)])
+_NEVER = -(1 << 62)
 _NEWLINE, _RETURN, _POINT, _MINUS, _ZERO = 10, 13, 46, 45, 48
+_BILLIONTHS = np.array([10 ** (9 - places) for places in range(10)], np.int64)
 _Codes = NDArray[np.int64]
 
 
@@ -56,7 +58,8 @@ class Layout(NamedTuple):
 class Found(NamedTuple):
     """A chunk that is regular from end to end: local time, prices and volume of each row.
 
-    `lines`: of each row, from 0. `names`: begin, end and first row of each run of one instrument.
+    `lines`: of each row, from 0, and their count, `ends`. `names`: begin, end and first row of each
+    run of one instrument.
     """
 
     local: Ints
@@ -64,6 +67,12 @@ class Found(NamedTuple):
     volume: Ints
     lines: Ints
     names: Ints
+    ends: int
+
+
+def newlines(data: bytes | memoryview) -> int:
+    """How many lines have an end."""
+    return int(np.count_nonzero(np.frombuffer(data, np.uint8) == _NEWLINE))
 
 
 def layout_of(roles: list[str], stamps: list[tuple[str, Stamp]], series: Series) -> Layout:
@@ -96,12 +105,12 @@ class Kernel:
         import numba
         from numba.extending import register_jitable
 
-        for part in (_days, _date, _fields, _stamp, _number, _name, _same, _line_end):
+        for part in PARTS:
             register_jitable(part)
         try:
-            self._scan = numba.njit(nogil=True, cache=True)(_scan)
+            self._scan = numba.njit(nogil=True, error_model="numpy", cache=True)(_scan)
         except RuntimeError:  # nowhere to write: compiled anew in each process
-            self._scan = numba.njit(nogil=True)(_scan)
+            self._scan = numba.njit(nogil=True, error_model="numpy")(_scan)
 
     def read(self, data: bytes | memoryview, separator: int, columns: Layout) -> Found | None:
         """Whole lines; None where any of them is not regular."""
@@ -111,24 +120,25 @@ class Kernel:
 def read(scan: Any, data: bytes | memoryview, separator: int, columns: Layout) -> Found | None:
     """As `Kernel.read`, with the function given: `_scan` itself does the same, slowly."""
     bytes_ = np.frombuffer(data, np.uint8)
-    most = _most_rows(bytes_)
+    most = len(data) // SHORTEST_ROW + 1  # memory that is not written to is not taken
     local, lines = np.empty(most, np.int64), np.empty(most, np.int64)
     count = max(int((columns.kind == _PRICE).sum()), int(columns.which.max()) + 1)
     prices, volume = np.empty((count, most)), np.empty(most, np.int64)
     names = np.empty((3, MOST_NAMES), np.int64)
-    rows, runs = scan(bytes_, separator, *columns, local, prices, volume, lines, names)
+    words = np.ndarray((max(len(data) - 7, 0),), "<u8", data, strides=(1,))
+    rows, runs, count = scan(
+        bytes_, words, separator, *columns, local, prices, volume, lines, names
+    )
     if rows < 0:
         return None
-    return Found(local[:rows], prices[:, :rows], volume[:rows], lines[:rows], names[:, :runs])
+    return Found(
+        local[:rows], prices[:, :rows], volume[:rows], lines[:rows], names[:, :runs], count
+    )
 
 
-def _most_rows(data: Any) -> int:
-    """No fewer than there are rows."""
-    return int(np.count_nonzero(data == _NEWLINE)) + 1
-
-
-def _scan(
+def _scan(  # noqa: PLR0912  # a row's columns in one loop: what numba compiles best
     data: Any,
+    words: Any,
     separator: int,
     kind: Any,
     which: Any,
@@ -142,98 +152,65 @@ def _scan(
     volume: Any,
     lines: Any,
     names: Any,
-) -> tuple[int, int]:
-    """How many rows there are and runs of names; -1 rows at the first that is not regular."""
+) -> tuple[int, int, int]:
+    """How many rows, runs of names and lines there are; -1 rows at the first irregular one."""
     row = runs = line = at = 0
     part = np.zeros(7, np.int64)
     seen = np.full(len(width), -1, np.int64)  # where each part of the last row's stamp began
-    date, midnight = -1, 0
-    size = len(data)
+    date, midnight, size, columns = -1, 0, len(data), len(kind)
+    finest = unit == 1_000_000_000  # a division a row less
     while at < size:
-        end = _line_end(data, at)
-        if end >= 0:  # a blank line
-            at, line = end, line + 1
-            continue
         begin = at
-        at, runs = _fields(
-            data, at, separator, kind, which, stamp, width, clock,
-            part, seen, prices, volume, names, row, runs,
-        )  # fmt: skip
-        if at < 0:
-            return -1, 0
+        if _line_end(data, at) >= 0:  # a blank line
+            at, line = _line_end(data, at), line + 1
+            continue
+        for column in range(columns):
+            what, place = kind[column], which[column]
+            if column:
+                if at >= size or data[at] != separator:
+                    return -1, 0, 0
+                at += 1
+            first = at
+            if what == _PRICE:
+                at, prices[place, row] = _number(data, at)
+            elif what == _STAMP:
+                at = _stamp(data, words, at, stamp, place, width[place], clock[place], seen, part)
+            elif what == _VOLUME:
+                at, value = _number(data, at)
+                volume[row] = np.int64(value)
+                if value < 0 or volume[row] != value:
+                    return -1, 0, 0
+            else:
+                at = _field_end(data, at, separator)
+                runs = _name(data, words, first, at, names, row, runs) if what == _NAME else runs
+            if at < 0 or runs < 0:
+                return -1, 0, 0
         at = _line_end(data, at)
-        if at < begin + SHORTEST_ROW:
-            return -1, 0
+        if at < begin + SHORTEST_ROW or (bars and not _makes_bar(prices, row)):
+            return -1, 0, 0
         key = (part[0] * 16 + part[1]) * 32 + part[2]
         if key != date:
-            date, midnight = key, _date(part[0], part[1], part[2]) * 86_400
-            if midnight == 0 and key != (1970 * 16 + 1) * 32 + 1:
-                return -1, 0
-        if part[3] > 23 or part[4] > 59 or part[5] > 59:
-            return -1, 0
+            date, midnight = key, _midnight(part[0], part[1], part[2])
+        if midnight == _NEVER or part[3] > 23 or part[4] > 59 or part[5] > 59:
+            return -1, 0, 0
         seconds = midnight + part[3] * 3600 + part[4] * 60 + part[5]
-        local[row] = seconds * unit + part[6] // (1_000_000_000 // unit)
-        if volume[row] < 0:
-            return -1, 0
-        if bars:
-            opened, high, low, close = (
-                prices[0, row], prices[1, row], prices[2, row], prices[3, row]
-            )  # fmt: skip
-            if high < max(opened, close) or low > min(opened, close):
-                return -1, 0
+        local[row] = seconds * unit + (part[6] if finest else part[6] // (1_000_000_000 // unit))
         lines[row] = line
-        row += 1
-        line += 1
-    return row, runs
+        row, line = row + 1, line + 1
+    return row, runs, line
 
 
-def _fields(
-    data: Any,
-    at: int,
-    separator: int,
-    kind: Any,
-    which: Any,
-    stamp: Any,
-    width: Any,
-    clock: Any,
-    part: Any,
-    seen: Any,
-    prices: Any,
-    volume: Any,
-    names: Any,
-    row: int,
-    runs: int,
-) -> tuple[int, int]:
-    """Where a row's last field ends, and how many runs of names there are now."""
-    for column in range(len(kind)):
-        what, place = kind[column], which[column]
-        if column:
-            if at >= len(data) or data[at] != separator:
-                return -1, 0
-            at += 1
-        if what == _STAMP:
-            first = at
-            at = _stamp(data, at, stamp[place], width[place], clock[place], seen[place], part)
-            seen[place] = first
-        elif what == _PRICE:
-            at, value = _number(data, at)
-            prices[place, row] = value
-        elif what == _VOLUME:
-            at, value = _number(data, at)
-            volume[row] = np.int64(value)
-            if volume[row] != value:
-                return -1, 0
-        else:
-            first = at
-            while at < len(data) and data[at] != separator and data[at] not in (_NEWLINE, _RETURN):
-                at += 1
-            if what == _NAME:
-                runs = _name(data, first, at, names, row, runs)
-                if runs < 0:
-                    return -1, 0
-        if at < 0:
-            return -1, 0
-    return at, runs
+def _makes_bar(prices: Any, row: int) -> bool:
+    """Whether no price of a row is above its high or below its low."""
+    opened, close = prices[0, row], prices[3, row]
+    valid: bool = prices[1, row] >= max(opened, close) and prices[2, row] <= min(opened, close)
+    return valid
+
+
+def _field_end(data: Any, at: int, separator: int) -> int:
+    while at < len(data) and data[at] != separator and data[at] not in (_NEWLINE, _RETURN):
+        at += 1
+    return at
 
 
 def _line_end(data: Any, at: int) -> int:
@@ -246,38 +223,52 @@ def _line_end(data: Any, at: int) -> int:
     return at + 1 if data[at] == _NEWLINE else -1
 
 
-def _stamp(data: Any, at: int, codes: Any, width: int, clock: int, before: int, part: Any) -> int:
+def _stamp(
+    data: Any,
+    words: Any,
+    at: int,
+    codes: Any,
+    which: int,
+    width: int,
+    clock: int,
+    seen: Any,
+    part: Any,
+) -> int:
     """Read a part of the time stamp into `part`; its end.
 
-    What stands before the fraction is mostly that of the last row, which began at `before`.
+    What stands before the fraction is mostly that of the last row.
     """
     if at + width > len(data):
         return -1
-    position = 0
-    if before >= 0 and _same(data, at, before, clock):
+    position, before = 0, seen[which]
+    seen[which] = at
+    if before >= 0 and _same(data, words, at, before, clock):
         position = clock
-    for place in range(position, width):
-        if codes[place] >= 0:
-            part[codes[place]] = 0
-    scale = 1_000_000_000
-    for place in range(position, width):
-        code, digit = codes[place], np.int64(data[at + place]) - _ZERO
+    while position < width:
+        code, value = codes[which, position], np.int64(0)
         if code < 0:
-            if digit + _ZERO != -code:
+            if data[at + position] != -code:
                 return -1
-        elif digit < 0 or digit > 9:
-            return -1
-        elif code == _FRACTION:
-            scale //= 10
-            part[code] += digit * scale
-        else:
-            part[code] = part[code] * 10 + digit
+            position += 1
+            continue
+        first = position
+        while position < width and codes[which, position] == code:
+            digit = np.int64(data[at + position]) - _ZERO
+            if digit < 0 or digit > 9:
+                return -1
+            value = value * 10 + digit
+            position += 1
+        part[code] = value if code != _FRACTION else value * _BILLIONTHS[position - first]
     return at + width
 
 
-def _same(data: Any, one: int, other: int, length: int) -> bool:
-    """Whether the same bytes stand at two places; looked at from their ends, which differ most."""
-    for place in range(length - 1, -1, -1):  # noqa: SIM110  # what numba compiles into a loop
+def _same(data: Any, words: Any, one: int, other: int, length: int) -> bool:
+    """Whether the same bytes stand at two places that lie a row apart at least."""
+    if 8 <= length <= 16 and one + length <= len(data):
+        last = length - 8
+        same: bool = words[one] == words[other] and words[one + last] == words[other + last]
+        return same
+    for place in range(length):  # noqa: SIM110  # what numba compiles into a loop
         if data[one + place] != data[other + place]:
             return False
     return True
@@ -302,17 +293,17 @@ def _number(data: Any, at: int) -> tuple[int, float]:
     digits = at - first - (point >= 0)
     if digits == 0 or digits > _DIGITS:
         return -1, 0.0
-    value = float(whole)
+    value = np.float64(whole)
     if point >= 0:
         value = value / _POWERS[at - point - 1]
     return at, -value if negative and whole else value
 
 
-def _name(data: Any, first: int, end: int, names: Any, row: int, runs: int) -> int:
+def _name(data: Any, words: Any, first: int, end: int, names: Any, row: int, runs: int) -> int:
     """How many runs of names there are with this one; -1 for too many, and for no name."""
     if runs > 0:
         begin, length = names[0, runs - 1], names[1, runs - 1] - names[0, runs - 1]
-        if length == end - first and _same(data, first, begin, length):
+        if length == end - first and _same(data, words, first, begin, length):
             return runs
     if runs >= names.shape[1] or end == first:
         return -1
@@ -320,16 +311,16 @@ def _name(data: Any, first: int, end: int, names: Any, row: int, runs: int) -> i
     return runs + 1
 
 
-def _date(year: int, month: int, day: int) -> int:
-    """Days since 1970 of a date that exists, else 0."""
+def _midnight(year: int, month: int, day: int) -> int:
+    """Seconds since 1970 of a date that exists."""
     if year < FIRST_YEAR or year > LAST_YEAR or month < 1 or month > 12 or day < 1 or day > 31:
-        return 0
+        return _NEVER
     if day > 28:
         leap = (year % 4 == 0 and year % 100 != 0) or year % 400 == 0
         longest = 31 - (month - 1) % 7 % 2 if month != 2 else 28 + leap
         if day > longest:
-            return 0
-    return _days(year, month, day)
+            return _NEVER
+    return _days(year, month, day) * 86_400
 
 
 def _days(year: int, month: int, day: int) -> int:
@@ -339,3 +330,9 @@ def _days(year: int, month: int, day: int) -> int:
     of_era = marched - era * 400
     of_year = (153 * ((month + 9) % 12) + 2) // 5 + day - 1
     return era * 146_097 + of_era * 365 + of_era // 4 - of_era // 100 + of_year - 719_468
+
+
+PARTS = (
+    _makes_bar, _field_end, _line_end, _stamp, _same, _number, _name,
+    _midnight, _days,
+)  # fmt: skip

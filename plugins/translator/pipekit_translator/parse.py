@@ -58,6 +58,7 @@ class Parser:
         self._instrument = None if by_row else columns.instrument_of(reading, name)
         self._roles: list[str] = []
         self._numbers: list[str] = []
+        self._begun = False  # whether rows of the file have been seen
         self._kernel = kernel
         self._layout: Layout | None = None
         if not reading.header:
@@ -85,6 +86,7 @@ class Parser:
     def feed(self, data: bytes | memoryview, first_line: int, found: Found | None = None) -> Rows:
         """The rows of whole lines, the first of which has the number `first_line`."""
         regular = self._regular(data, first_line, found) if found is not None else None
+        self._begun |= regular is not None
         return regular or self._any(data, first_line)
 
     def _regular(self, data: bytes | memoryview, first_line: int, found: Found) -> Rows | None:
@@ -133,8 +135,9 @@ class Parser:
     def _any(self, data: bytes | memoryview, first_line: int) -> Rows:
         """In vectors, and row by row what is of unusual form."""
         chunk = Chunk(data, first_line, self._separator, len(self._roles))
-        if chunk.total and not len(chunk.rows):
+        if chunk.total and not len(chunk.rows) and not self._begun:
             self._check_separator(chunk)
+        self._begun |= bool(chunk.total)
         local, ok = self._local_times(chunk)
         chunk.note(~ok, f"the time stamp is not {self._reading.timestamp_format}")
         *prices, volume = self._read_numbers(chunk, ok)

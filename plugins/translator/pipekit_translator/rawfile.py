@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import BinaryIO
 
 import attrs
+import numpy as np  # noqa: TID253  # a module of the worker's, never imported by a plan
 
 from pipekit.worker import Signature, hasher, look
 from pipekit_translator.aggregate import MINUTE, Minutes
 from pipekit_translator.columns import RejectedError
 from pipekit_translator.dialects import Reading
-from pipekit_translator.kernel import Kernel
+from pipekit_translator.kernel import Kernel, newlines
 from pipekit_translator.lines import Bad
 from pipekit_translator.parse import Parser
 from pipekit_translator.pieces import Pieces, Shelf
@@ -27,6 +29,8 @@ BLOCK = 4 << 20  # bytes; the parser needs about ten times as much for a moment
 MIN_BAD_ROWS = 10
 SHORTEST_ROW = 20  # bytes: no row of any dialect is shorter, so a file's size bounds its rows
 LONGEST_LINE = 1 << 20
+Bytes = bytes | memoryview
+_NEAR = 1 << 12  # bytes: most lines are shorter
 _BOM = b"\xef\xbb\xbf"
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
@@ -104,6 +108,33 @@ class Means:
     final_after: float
     progress: Callable[[int], None]
     kernel: Kernel | None = None
+    helper: ThreadPoolExecutor | None = None
+
+
+class Digest:
+    """The content hash, worked out a step behind by a helper where there is one."""
+
+    def __init__(self, helper: ThreadPoolExecutor | None) -> None:
+        self._hash = hasher()
+        self._helper = helper
+        self._pending: Future[None] | None = None
+
+    def update(self, data: memoryview) -> None:
+        """Further bytes, which must not change any more."""
+        if self._helper is None:
+            self._hash.update(data)
+            return
+        self._wait()
+        self._pending = self._helper.submit(self._hash.update, data)
+
+    def hexdigest(self) -> str:
+        """Of all bytes so far."""
+        self._wait()
+        return str(self._hash.hexdigest())
+
+    def _wait(self) -> None:
+        if self._pending is not None:
+            self._pending.result()
 
 
 def read(job: Job, reading: Reading, means: Means) -> tuple[Raw, RejectedError | None]:
@@ -139,7 +170,7 @@ class _Reader:
         self._reading = reading
         self._means = means
         self._size = raw.signature[2]
-        self._hash = hasher()
+        self._hash = Digest(means.helper)
         self._headed = not reading.header
         self._minutes: dict[str, Minutes] = {}
 
@@ -157,13 +188,13 @@ class _Reader:
         at = 0
         while raw.resumed and not self._headed and at < len(first):
             at = self._head(parser, first, at)
-        rest = b""
-        for block in self._blocks():
-            rest = self._feed_lines(parser, rest + block if rest else block)
+        rest: Bytes = b""
+        while (block := self._block(self._size, rest)) is not None:
+            rest = self._feed_lines(parser, block)
             if len(rest) > LONGEST_LINE:
                 raise RejectedError(f"line {raw.lines + 1}: no end of line in {LONGEST_LINE} bytes")
         if rest:
-            self._last_line(parser, rest)
+            self._last_line(parser, memoryview(rest))
         for instrument, minutes in self._minutes.items():
             raw.pieces.add(instrument, *minutes.bars())
         raw.fingerprint = self._hash.hexdigest()
@@ -172,9 +203,8 @@ class _Reader:
     def hash_rest(self) -> None:
         """The fingerprint of a rejected file: of its whole content."""
         self._file.seek(0)
-        self._hash = hasher()
-        for block in self._blocks():
-            self._hash.update(block)
+        self._hash = Digest(self._means.helper)
+        self._hash_upto(self._size)
         self.raw.fingerprint = self._hash.hexdigest()
 
     def _first_bytes(self) -> bytes:
@@ -189,46 +219,57 @@ class _Reader:
         job = self.raw.job
         if not job.prefix or job.prefix > self._size:
             return False
-        for block in self._blocks(job.prefix):
-            self._hash.update(block)
+        self._hash_upto(job.prefix)
         if self._hash.hexdigest() == job.known:
             self.raw.prefix, self.raw.lines = job.prefix, job.lines
             return True
-        self._hash = hasher()
+        self._hash = Digest(self._means.helper)
         self._file.seek(0)
         return False
 
-    def _blocks(self, end: int | None = None) -> Iterator[bytes]:
-        """The file up to the size seen at opening: what is appended meanwhile does not count."""
-        end = self._size if end is None else end
-        while (left := end - self._file.tell()) > 0:
-            block = self._file.read(min(BLOCK, left))
-            if not block:
-                raise BusyError("it became shorter while it was read")
-            self._means.progress(len(block))
-            yield block
+    def _hash_upto(self, end: int) -> None:
+        while (block := self._block(end)) is not None:
+            self._hash.update(block)
 
-    def _feed_lines(self, parser: Parser, data: bytes) -> bytes:
+    def _block(self, end: int, before: Bytes = b"") -> memoryview | None:
+        """What comes `before` and the next bytes of the file; None at its end.
+
+        The end is seen at opening: what is appended meanwhile does not count.
+        """
+        left = min(BLOCK, end - self._file.tell())
+        if left <= 0:
+            return None
+        data = memoryview(np.empty(len(before) + left, np.uint8))  # type: ignore[arg-type]  # it is
+        data[: len(before)] = before
+        count = self._file.readinto(data[len(before) :])  # type: ignore[attr-defined]  # unbuffered
+        if not count:
+            raise BusyError("it became shorter while it was read")
+        self._means.progress(count)
+        return data[: len(before) + count]
+
+    def _feed_lines(self, parser: Parser, data: memoryview) -> memoryview:
         """Parse the whole lines, give back the rest."""
-        end = data.rfind(b"\n") + 1
+        end = _last_newline(data) + 1
         if end:
-            self._feed(parser, data[:end] if end < len(data) else data)
+            self._feed(parser, data[:end])
         return data[end:]
 
-    def _feed(self, parser: Parser, data: bytes) -> None:
+    def _feed(self, parser: Parser, data: memoryview) -> None:
         raw = self.raw
         self._hash.update(data)
         at_start, first_line = raw.prefix == 0, raw.lines + 1
         raw.prefix += len(data)
-        raw.lines += data.count(b"\n")
-        skipped = len(_BOM) if at_start and data.startswith(_BOM) else 0
+        skipped = len(_BOM) if at_start and data[: len(_BOM)] == _BOM else 0
         while not self._headed and skipped < len(data):
-            skipped = self._head(parser, data, skipped)
+            skipped = self._head(parser, bytes(data), skipped)
             first_line += 1
+        raw.lines = first_line - 1
         if not self._headed:
             return  # nothing but blank lines so far
-        whole = memoryview(data)[skipped:]
-        rows = parser.feed(whole, first_line, parser.scan(whole))
+        whole = data[skipped:]
+        found = parser.scan(whole)
+        raw.lines += newlines(whole) if found is None else found.ends
+        rows = parser.feed(whole, first_line, found)
         for instrument, (table, lines) in rows.tables.items():
             if table.size:
                 self._keep(instrument, table, lines)
@@ -266,7 +307,7 @@ class _Reader:
             self._headed = True
         return end
 
-    def _last_line(self, parser: Parser, line: bytes) -> None:
+    def _last_line(self, parser: Parser, line: memoryview) -> None:
         """A last line without newline may be half a line: it counts when nobody goes on with it."""
         raw = self.raw
         quiet = time.time() - max(raw.signature[3:]) / 1e9
@@ -307,3 +348,12 @@ def _check_still(file: BinaryIO, job: Job, before: Signature) -> None:
     stat = os.stat(job.path)
     if (stat.st_dev, stat.st_ino) != before[:2]:
         raise BusyError("another file took its place while it was read")
+
+
+def _last_newline(data: memoryview) -> int:
+    """Where the last newline is; -1 for none. It is sought near the end first."""
+    begin = max(len(data) - _NEAR, 0)
+    found = bytes(data[begin:]).rfind(b"\n")
+    if found >= 0 or not begin:
+        return begin + found if found >= 0 else -1
+    return bytes(data).rfind(b"\n")

@@ -30,6 +30,11 @@ DAYS_KEY, LAST_KEY, ZONE_KEY = "pipekit.days", "pipekit.last", "pipekit.timezone
 ROW_GROUP = 1 << 19
 
 
+def spare_memory() -> None:
+    """Give back what pyarrow no longer needs; its other allocators keep tens of megabytes."""
+    pa.set_memory_pool(pa.system_memory_pool())
+
+
 def _schema(series: Series, unit: str, *constant: str) -> Any:
     return pa.schema(
         [
@@ -157,7 +162,7 @@ class Writer:
     def _write(self, count: int) -> None:
         """So many of the waiting rows as a group."""
         rows = joined(self._waiting)
-        self._waiting, self._rows = [rows.at(slice(count, None))], rows.size - count
+        self._waiting, self._rows = [rows.at(slice(count, None)).own()], rows.size - count
         arrow = _arrow(rows.at(slice(0, count)), self._instrument, self._series)
         self._parquet.write_table(arrow, row_group_size=ROW_GROUP)
 
@@ -201,21 +206,34 @@ class _Hashed:
 
 
 def _parquet(sink: Any, series: Series) -> Any:
+    schema = _encoded(SCHEMAS[series.name])
     return ParquetWriter(
         pa.PythonFile(sink, mode="w"),
-        SCHEMAS[series.name],
+        schema,
         version="2.6",
-        use_dictionary=["instrument", "interval"],
+        use_dictionary=["volume", "instrument", "interval"],
         column_encoding={
             "timestamp": "DELTA_BINARY_PACKED",
             **dict.fromkeys(series.prices, "BYTE_STREAM_SPLIT"),
-            "volume": "PLAIN",  # behind zstd smaller than DELTA_BINARY_PACKED, and all can read it
         },
-        compression="zstd",
-        compression_level=1,
+        compression={name: _compression(name, series) for name in schema.names},
+        compression_level={
+            name: 1 for name in schema.names if _compression(name, series) == "zstd"
+        },
         write_statistics=["timestamp"],  # the one column a reader could skip row groups by
         store_schema=False,
     )
+
+
+def _compression(name: str, series: Series) -> str:
+    """On times of ticks zstd spends much time for little."""
+    return "none" if name == "timestamp" and series.grouped else "zstd"
+
+
+def _encoded(schema: Any) -> Any:
+    """With texts as dictionaries, which are written as texts but sooner."""
+    texts = pa.dictionary(pa.int8(), pa.string())
+    return pa.schema([f.with_type(texts) if f.type == pa.string() else f for f in schema])
 
 
 def _arrow(table: Table, instrument: str, series: Series) -> Any:
@@ -224,7 +242,7 @@ def _arrow(table: Table, instrument: str, series: Series) -> Any:
     columns = [_values(schema.field(name), column) for name, column in values]
     constant = {"instrument": instrument, "interval": series.name}
     columns += [_repeated(constant[name], table.size) for name in schema.names[len(columns) :]]
-    return pa.Table.from_arrays(columns, schema=schema)
+    return pa.Table.from_arrays(columns, schema=_encoded(schema))
 
 
 def _values(field: Any, column: Any) -> Any:
@@ -241,8 +259,10 @@ def _values(field: Any, column: Any) -> Any:
 def _repeated(text: str, count: int) -> Any:
     """A column of one text; `pa.repeat` would import pandas."""
     data = text.encode()
-    offsets = np.arange(count + 1, dtype=np.int32) * np.int32(len(data))
-    return pa.StringArray.from_buffers(count, pa.py_buffer(offsets), pa.py_buffer(data * count))
+    offsets = pa.py_buffer(np.array([0, len(data)], np.int32))
+    once = pa.StringArray.from_buffers(1, offsets, pa.py_buffer(data))
+    places = [None, pa.py_buffer(np.zeros(count, np.int8))]
+    return pa.DictionaryArray.from_arrays(pa.Array.from_buffers(pa.int8(), count, places), once)
 
 
 class _Days:

@@ -24,10 +24,11 @@ from pipekit_translator.pieces import Shelf
 from pipekit_translator.publish import Outcome, Publisher, exported, of_days
 from pipekit_translator.quarantine import Quarantine, lines_of
 from pipekit_translator.rawfile import Job, Raw
+from pipekit_translator.store import spare_memory
 from pipekit_translator.zones import Zone
 
 LATE = "late: the processed {part} was taken away by the lifecycle"
-FIXED = 160  # MB that the process takes whatever the input
+FIXED = 220  # MB that the process takes whatever the input
 
 
 class LateBarsError(Exception):
@@ -91,6 +92,7 @@ class Translation:
     """One request (see `plan`) being worked off."""
 
     def __init__(self, request: dict[str, Any]) -> None:
+        spare_memory()
         self._request = request
         self._readings = [Reading.from_record(record) for record in request["readings"]]
         hold = Hold(_room(request.get("memory")), request["processed"])
@@ -306,4 +308,4 @@ def _rank(file: _File) -> tuple[int, float, int, str]:
 
 def _room(memory: float | None) -> int:
     """Bytes of rows that may be held, of so many megabytes for the whole process."""
-    return int(max((memory or FIXED * 2) - FIXED, 16) * 500_000)
+    return int(max((memory or 2 * FIXED) - FIXED, 0) * 500_000)

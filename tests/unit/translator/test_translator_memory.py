@@ -1,0 +1,113 @@
+"""Memory stays bounded, and what a killed worker leaves is old or new, never half."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pipekit_translator.settings import Settings, Source
+from pyarrow.parquet import ParquetFile
+
+SOURCE = Source(glob="data/raw/*.txt", dialect="N", timezone="UTC")
+FILE = "data/raw/ES 03-20.Last.txt"
+DAY = "data/processed/ES/tick/2020/01/ES_tick_2020-01-06.parquet"
+PEAK = (
+    "import resource, runpy, sys; sys.argv[1:] = []; "
+    "from pipekit_translator.worker import main; main([]); "
+    "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)"
+)
+
+
+def lines(count: int, first: int = 0) -> str:
+    """Ticks of one day, 100 a second."""
+    return "".join(
+        f"20200106 {8 + at // 360_000:02}{at // 6000 % 60:02}{at // 100 % 60:02} {at % 100:02}00000"
+        f";{3000 + at % 400 / 4};{2999 + at % 400 / 4};{3001 + at % 400 / 4};{at % 60}\n"
+        for at in range(first, first + count)
+    )
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="memory as Linux counts it")
+def test_a_large_file_takes_no_more_memory_than_it_may(project: Any) -> None:
+    """200 MB of ticks, whose rows would be 170 MB beside what any worker needs (200 MB).
+
+    The slack is what compiling the kernel takes for a moment, since the project is new.
+    """
+    limit, slack = 256, 44
+    small = lines(300_000)
+    rows = small.count("\n")
+    with project.write(FILE, "").open("w") as file:
+        for day in range(14):
+            file.write(small.replace("20200106", f"202001{6 + day:02}"))
+    os.utime(project.root / FILE, (1_700_000_000, 1_700_000_000))
+    (task,) = project.plan(Settings(sources=(SOURCE,), memory=f"{limit}MB")).tasks
+    done = subprocess.run(
+        [sys.executable, "-c", PEAK],
+        cwd=project.root,
+        input=task.command.stdin,
+        capture_output=True,
+        check=True,
+    )
+    assert int(done.stdout) <= limit + slack
+    assert ParquetFile(project.root / DAY).metadata.num_rows == rows
+
+
+def test_a_truncated_last_line_is_one_bad_row(project: Any) -> None:
+    """Even where it stands alone in the last piece that is read."""
+    project.write(FILE, lines(1000) + "202")
+    run = project.run(Settings(sources=(SOURCE,), final_after=0.0))
+    assert run.paths("rejected") == []
+    (bad,) = project.quarantine()
+    assert (bad["line"], bad["text"]) == (1001, "202")
+
+
+KILL = """
+import os, sys
+import pipekit_translator.store as store
+from pipekit_translator.worker import main
+real, left = os.replace, [int(sys.argv[1])]
+def replace(source, target):
+    if not left[0]:
+        os._exit(9)
+    left[0] -= 1
+    real(source, target)
+os.replace = replace
+main([])
+"""
+
+
+@pytest.mark.parametrize("after", [0, 1, 2])
+def test_a_worker_killed_between_days_leaves_each_old_or_new(
+    project: Any, new_project: Any, after: int
+) -> None:
+    """And a rerun ends in the bytes of a run that was not killed."""
+    settings = Settings(sources=(SOURCE,), memory="1MB")
+    old = lines(50) + lines(50).replace("20200106", "20200107")
+    more = lines(100) + "".join(lines(100).replace("20200106", f"2020010{n}") for n in (7, 8))
+    for each in (project, other := new_project()):
+        each.write(FILE, old)
+        each.run(settings)
+    before = project.tree()
+    other.write("data/raw/ES 06-20.Last.txt", more)
+    other.run(settings)
+    project.write("data/raw/ES 06-20.Last.txt", more)
+    (task,) = project.plan(settings, workers=1).tasks
+    done = subprocess.run(
+        [sys.executable, "-c", KILL, str(after)],
+        cwd=project.root,
+        input=task.command.stdin,
+        check=False,
+    )
+    assert done.returncode == 9
+    now = {
+        name: data for name, data in project.tree().items() if not Path(name).name.startswith(".")
+    }
+    for name, data in now.items():
+        assert data in (before.get(name), other.tree()[name])
+    assert project.plan(settings)
+    project.run(settings)
+    assert project.tree() == other.tree()
