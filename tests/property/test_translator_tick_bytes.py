@@ -116,5 +116,5 @@ def test_the_bytes_of_ticks_do_not_depend_on_how_they_come(
             now = {name: cut[name] for name in names[run::runs]}
             if now:
                 workers, block = data.draw(st.integers(1, 3)), data.draw(st.integers(60, 400))
-                translate(Path(other), now, workers, block=block, memory=1, aggregate=aggregate)
+                translate(Path(other), now, workers, block=block, memory=0.001, aggregate=aggregate)
         assert tree(Path(one)) == tree(Path(other))

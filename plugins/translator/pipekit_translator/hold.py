@@ -69,15 +69,15 @@ class Hold:
         return at
 
     def _read(self, at: int, count: int, prices: int) -> Table:
-        data = bytearray((prices + 2) * count * _VALUE)
+        data = np.empty((prices + 2) * count, np.int64)
         with self._lock:
             assert self._file is not None
             self._file.seek(at)
-            rest = memoryview(data)
+            rest = memoryview(data).cast("B")  # type: ignore[arg-type]  # as above
             while rest:
                 rest = rest[self._file.readinto(rest) :]
-        whole = np.frombuffer(data, np.int64).reshape(prices + 2, count)
-        price = np.frombuffer(data, np.float64).reshape(prices + 2, count)
+        whole = data.reshape(prices + 2, count)
+        price = whole.view(np.float64)
         return Table(whole[0], tuple(price[1:-1]), whole[-1])
 
 

@@ -143,7 +143,11 @@ class Writer:
         self._path = path
         self._instrument, self._series = layout.of_key(key)
         self._days = _Days(self._series, zone)
-        self._waiting: list[Table] = []
+        whole, prices = (
+            np.empty((2, ROW_GROUP), np.int64),
+            (np.empty(ROW_GROUP) for _ in self._series.prices),
+        )
+        self._group = Table(whole[0], tuple(prices), whole[1])  # memory is taken as it is filled
         self._rows = 0
         folder = os.path.dirname(path)
         _make_folders(folder)
@@ -154,22 +158,25 @@ class Writer:
     def add(self, table: Table) -> None:
         """Further rows, in order."""
         self._days.add(table)
-        self._waiting.append(table)
-        self._rows += table.size
-        while self._rows >= ROW_GROUP:
-            self._write(ROW_GROUP)
+        while table.size:
+            end = min(self._rows + table.size, ROW_GROUP)
+            count = end - self._rows
+            for group, column in zip(self._group.columns(), table.columns(), strict=True):
+                group[self._rows : end] = column[:count]
+            table, self._rows = table.at(slice(count, None)), end
+            if end == ROW_GROUP:
+                self._write()
 
-    def _write(self, count: int) -> None:
-        """So many of the waiting rows as a group."""
-        rows = joined(self._waiting)
-        self._waiting, self._rows = [rows.at(slice(count, None)).own()], rows.size - count
-        arrow = _arrow(rows.at(slice(0, count)), self._instrument, self._series)
+    def _write(self) -> None:
+        """A row group of what has come."""
+        rows, self._rows = self._group.at(slice(0, self._rows)), 0
+        arrow = _arrow(rows, self._instrument, self._series)
         self._parquet.write_table(arrow, row_group_size=ROW_GROUP)
 
     def publish(self) -> str:
         """Give back the file's fingerprint."""
         if self._rows:
-            self._write(self._rows)
+            self._write()
         self._parquet.add_key_value_metadata(self._days.metadata())
         self._parquet.close()
         self._file.finish()

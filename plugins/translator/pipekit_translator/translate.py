@@ -28,7 +28,7 @@ from pipekit_translator.store import spare_memory
 from pipekit_translator.zones import Zone
 
 LATE = "late: the processed {part} was taken away by the lifecycle"
-FIXED = 220  # MB that the process takes whatever the input
+FIXED = 256  # MB that reading and writing may take on two cores, besides rows that wait
 
 
 class LateBarsError(Exception):
@@ -308,4 +308,5 @@ def _rank(file: _File) -> tuple[int, float, int, str]:
 
 def _room(memory: float | None) -> int:
     """Bytes of rows that may be held, of so many megabytes for the whole process."""
-    return int(max((memory or 2 * FIXED) - FIXED, 0) * 500_000)
+    given = FIXED if memory is None else memory
+    return int(1_000_000 * (given / 50 + max(given - FIXED, 0) / 2))
