@@ -84,8 +84,15 @@ BARS = [
     _times("analyse", 0.33, "duckdb", 1),
     _times("analyse-one", 0.33, "polars", 1),
     _times("analyse-one", 0.33, "duckdb", 1),
+    _times("kernel", 5, "numpy, one max of the columns", 1),
+    _faster("kernel", 15, "numpy", 1),
+    _faster("kernel", 50, "polars", 1),
+    _faster("kernel", 50, "duckdb", 1),
+    *(_times("targets", 4, "pipekit, one", cores, "pipekit, ten") for cores in (1, 2)),
     _seconds("day", 2.0),
     _seconds("idle", 0.3),
+    _beyond("idle", 4, "pipekit", "pipekit --version", "find"),
+    _beyond("idle-many", 4, "pipekit", "pipekit --version", "find"),
     *(_times("merge", 1.25, "polars", cores, ours) for ours in MERGES for cores in (1, 2)),
     *(
         _times("merge-new", 0.4, f"{ours}, all of them", cores, ours)

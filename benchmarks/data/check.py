@@ -43,11 +43,18 @@ RESULTS = {
     **dict.fromkeys(("stop_distance", "target", "range_size", "profit_usd"), pa.float64()),
     "range_bars": pa.int64(),
 }
-WANTED = {"translate": BARS, "ticks": TICKS, "analyse": ROWS, "merge": RESULTS}
+WANTED = {
+    "translate": BARS,
+    "ticks": TICKS,
+    "analyse": ROWS,
+    "kernel": ROWS,
+    "merge": RESULTS,
+}
 ORDER = {  # of the rows of each file
     "translate": ["timestamp"],
     "ticks": ["timestamp"],
     "analyse": ["date"],
+    "kernel": ["date"],
     "merge": ["stream", "variant", "date", "session", "slot", "instrument"],
 }
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import generate
+import kernels
 import merges
 import numpy as np
 from generate import MARKETS
@@ -84,19 +85,28 @@ def _last_day(export: Path) -> tuple[bytes, list[bytes]]:
 
 def idle(at: Place) -> list[Case]:
     """Nothing to do, with so many raw files in place."""
-    many = at.made("many", lambda folder: _many(at, folder))
+    return _idle("idle", at, at.files)
+
+
+def idle_many(at: Place) -> list[Case]:
+    """Nothing to do, with ten times as many."""
+    return _idle("idle-many", at, 10 * at.files)
+
+
+def _idle(work: str, at: Place, files: int) -> list[Case]:
+    many = at.made(f"many-{files}", lambda folder: _many(at, folder, files))
     find = ["find", "data/raw", "-printf", "%s %T@ %p\\n"]
     return [
-        command("idle", "pipekit", many, [at.pipekit.program("pipekit"), "run"]),
-        command("idle", "find", many, find),
-        command("idle", "pipekit --version", many, [at.pipekit.program("pipekit"), "--version"]),
+        command(work, "pipekit", many, [at.pipekit.program("pipekit"), "run"]),
+        command(work, "find", many, find),
+        command(work, "pipekit --version", many, [at.pipekit.program("pipekit"), "--version"]),
     ]
 
 
-def _many(at: Place, folder: Path) -> None:
+def _many(at: Place, folder: Path, files: int) -> None:
     """Small files of a day each (dialect D), taken by a run."""
     project(folder, settings(daily=True), [])
-    for number in range(at.files):
+    for number in range(files):
         market = MARKETS[number % len(MARKETS)]
         date = str(np.datetime64("2019-01-07") + number // len(MARKETS))
         year, month, _ = date.split("-")
@@ -114,8 +124,11 @@ WORKS: dict[str, Callable[[Place], list[Case]]] = {
     "ticks": ticks,
     "analyse": analyse,
     "analyse-one": analyse_one,
+    "kernel": kernels.kernel,
+    "targets": kernels.targets,
     "day": day,
     "idle": idle,
+    "idle-many": idle_many,
     "merge": merges.merge,
     "merge-new": merges.merge_new,
 }

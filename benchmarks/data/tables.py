@@ -14,7 +14,10 @@ TITLES = {
     "analyse": "Breakout analysis (7 instruments, 5 years)",
     "analyse-one": "Breakout analysis (1 instrument, 5 years)",
     "day": "One new day on five years of 7 instruments, all stages",
-    "idle": "Nothing to do, raw files in place",
+    "kernel": "Breakout kernel alone (7 instruments, 5 years in memory; time as the scripts say)",
+    "targets": "Ten targets at once (7 instruments, 5 years)",
+    "idle": "Nothing to do, 10,000 raw files in place",
+    "idle-many": "Nothing to do, 100,000 raw files in place",
     "merge": "Merge of 1,001 run files",
     "merge-new": "Merge of 7 new run files, 1,001 merged already",
 }

@@ -97,10 +97,17 @@ copy (
 """
 
 
-def analyse(database: duckdb.DuckDBPyConnection, source: Path, target: Path, name: str) -> None:
-    rules = breakouts.INSTRUMENTS[name]
+def words(target: Path, name: str) -> dict[str, object]:
+    """What the statements are filled with."""
+    rules = breakouts.INSTRUMENTS[name]._asdict()
+    output = target / f"{name}.parquet"
+    return {**rules, "tick": f"{rules['tick']}::double", "name": name, "target_file": output}
+
+
+def load(database: duckdb.DuckDBPyConnection, source: Path, target: Path, name: str) -> None:
+    """The bars in ticks, and the windows that are asked for."""
     paths = [str(path) for path in files(source, name)]
-    database.execute(BARS.format(tick=f"{rules.tick}::double", files=paths))
+    database.execute(BARS.format(files=paths, **words(target, name)))
     first, last = database.execute("select min(t), max(t) from bars").fetchone()
     columns = "date date, slot text, start bigint, slot_at bigint, latest bigint, expiry bigint"
     database.execute(f"create or replace temp table asked ({columns})")
@@ -108,15 +115,18 @@ def analyse(database: duckdb.DuckDBPyConnection, source: Path, target: Path, nam
         f"('{w[0]}','{w[1]}',{w[2]},{w[3]},{w[4]},{w[5]})" for w in windows(first, last)
     )
     database.execute(f"insert into asked values {asked}")
-    database.execute(WINDOWS)
-    words = {
-        **rules._asdict(),
-        "tick": f"{rules.tick}::double",
-        "name": name,
-        "target_file": target / f"{name}.parquet",
-    }
-    for statement in [*TRADES.split(";")[:-1], RESULT]:
-        database.execute(statement.format(**words))
+
+
+def compute(database: duckdb.DuckDBPyConnection, target: Path, name: str) -> None:
+    """What came of each window."""
+    for statement in [WINDOWS, *TRADES.split(";")[:-1]]:
+        database.execute(statement.format(**words(target, name)))
+
+
+def analyse(database: duckdb.DuckDBPyConnection, source: Path, target: Path, name: str) -> None:
+    load(database, source, target, name)
+    compute(database, target, name)
+    database.execute(RESULT.format(**words(target, name)))
 
 
 if __name__ == "__main__":

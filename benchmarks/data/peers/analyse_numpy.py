@@ -20,7 +20,8 @@ def first(flags: np.ndarray) -> int:
     return position if flags[position] else NEVER
 
 
-def analyse(source: Path, target: Path, name: str) -> None:
+def load(source: Path, name: str) -> tuple[np.ndarray, ...]:
+    """Times, and high, low and close in ticks."""
     rules = breakouts.INSTRUMENTS[name]
     columns = [
         parquet.ParquetFile(file).read(["timestamp", "high", "low", "close"])
@@ -28,11 +29,13 @@ def analyse(source: Path, target: Path, name: str) -> None:
     ]
     table = pa.concat_tables(columns)
     times = np.asarray(table["timestamp"].cast(pa.int64()))
-    bars = [
-        np.rint(np.asarray(table[c]) / rules.tick).astype(np.int64)
-        for c in ("high", "low", "close")
-    ]
-    asked = windows(int(times[0]), int(times[-1]))
+    prices = [np.rint(np.asarray(table[c]) / rules.tick) for c in ("high", "low", "close")]
+    return times, *(column.astype(np.int64) for column in prices)
+
+
+def compute(bars: tuple[np.ndarray, ...], asked: list, rules: Instrument) -> list:
+    """What came of each window that has a range."""
+    times, *prices = bars
     edges = [
         np.searchsorted(times, [window.start for window in asked]),
         np.searchsorted(times, [window.at for window in asked]),
@@ -43,8 +46,15 @@ def analyse(source: Path, target: Path, name: str) -> None:
     for window, start, at, latest, end in zip(asked, *map(np.ndarray.tolist, edges), strict=True):
         if start < at:
             expired = window.expiry <= times[-1]
-            found.append((window, *one(*bars, start, at, latest, end, expired, rules)))
-    write(found, times, rules, name, target)
+            found.append((window, *one(*prices, start, at, latest, end, expired, rules)))
+    return found
+
+
+def analyse(source: Path, target: Path, name: str) -> None:
+    rules = breakouts.INSTRUMENTS[name]
+    bars = load(source, name)
+    asked = windows(int(bars[0][0]), int(bars[0][-1]))
+    write(compute(bars, asked, rules), bars[0], rules, name, target)
 
 
 def one(high, low, close, start, at, latest, end, expired, rules: Instrument):

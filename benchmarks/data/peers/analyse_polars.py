@@ -14,28 +14,45 @@ from breakouts import Instrument, files, windows
 COLUMNS = ["timestamp", "high", "low", "close"]
 
 
-def analyse(source: Path, target: Path, name: str) -> None:
-    rules = breakouts.INSTRUMENTS[name]
-    prices = [
-        (pl.col(c) / rules.tick).round().cast(pl.Int32).alias(c) for c in ("high", "low", "close")
-    ]
-    bars = (
+def load(source: Path, name: str) -> pl.DataFrame:
+    """Times, and high, low and close in ticks."""
+    tick = breakouts.INSTRUMENTS[name].tick
+    prices = [(pl.col(c) / tick).round().cast(pl.Int32).alias(c) for c in ("high", "low", "close")]
+    return (
         pl.scan_parquet(files(source, name))
         .select(pl.col("timestamp").cast(pl.Int64), *prices)
         .collect()
     )
-    ranged = ranges(bars)
+
+
+def compute(bars: pl.DataFrame, asked: list, rules: Instrument) -> tuple[pl.DataFrame, ...]:
+    """The windows with a range, and what came of those with an entry."""
+    ranged = ranges(bars, asked)
+    return ranged, walk(bars, entries(bars, ranged), rules)
+
+
+def asked_of(bars: pl.DataFrame) -> list:
+    """The windows of these bars."""
+    return windows(bars["timestamp"][0], bars["timestamp"][-1])
+
+
+def analyse(source: Path, target: Path, name: str, targets: int = 1) -> None:
+    """`targets`: so many, a tenth of the first apart; what does not depend on them is shared."""
+    rules = breakouts.INSTRUMENTS[name]
+    bars = load(source, name)
+    ranged = ranges(bars, asked_of(bars))
     entered = entries(bars, ranged)
-    walked = walk(bars, entered, rules)
-    rows(bars, ranged, walked, rules, name).write_parquet(target / f"{name}.parquet")
+    made = []
+    for number in range(targets):
+        each = breakouts.scaled(rules, number)
+        made.append(rows(bars, ranged, walk(bars, entered, each), each, name))
+    pl.concat(made).write_parquet(target / f"{name}.parquet")
 
 
-def ranges(bars: pl.DataFrame) -> pl.DataFrame:
+def ranges(bars: pl.DataFrame, asked: list) -> pl.DataFrame:
     """A row a window that has a range; positions of its slot, latest entry and expiry."""
     times = bars["timestamp"]
-    found = pl.DataFrame(
-        windows(times[0], times[-1]), schema=breakouts.Window._fields, orient="row"
-    )
+    found = pl.DataFrame(asked, schema=breakouts.Window._fields, orient="row")
     last = times[-1]
     found = found.with_columns(
         start=times.search_sorted(found["start"]).cast(pl.Int64),
@@ -191,4 +208,4 @@ if __name__ == "__main__":
     target.mkdir(parents=True, exist_ok=True)
     for name in breakouts.INSTRUMENTS:
         if (source / name).exists():
-            analyse(source, target, name)
+            analyse(source, target, name, int((sys.argv[4:] or ["1"])[0]))

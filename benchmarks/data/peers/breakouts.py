@@ -43,6 +43,12 @@ INSTRUMENTS = {
 }
 
 
+def scaled(rules: Instrument, tenths: int) -> Instrument:
+    """With a target so many tenths larger."""
+    target = round(rules.target * (1 + tenths / 10))
+    return rules._replace(target=target, t1=ceil(0.65 * target - 1e-9))
+
+
 class Window(NamedTuple):
     """A date and slot, and its instants: microseconds of UTC."""
 
