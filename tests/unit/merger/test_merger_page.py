@@ -163,11 +163,8 @@ def test_the_page_says_what_it_is_about_and_what_is_missing(project, kit, page):
     project.run_file(trades(kit, 10.0, -1.0), kit.scope(kit.always))
     project.run(here=True)
     text, _ = page("--from", TUESDAY, "--slot", "07:30")
-    assert (
-        "2024-01-09 to 2024-01-09; 1 closed trade (0 open and 0 slots without a trade left out)"
-        in text
-    )
-    assert "slot 07:30" in text
+    said = "2024-01-09 to 2024-01-09; 1 closed trade; left out: 0 open, 0 slots without a trade"
+    assert f"{said}; slot 07:30" in text
     text, _ = page("--from", "2030-01-01")
     assert "No rows." in text
 
