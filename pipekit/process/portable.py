@@ -108,3 +108,15 @@ def group_of(pid: int, started: float) -> int | None:
         return os.getpgid(pid) if psutil.Process(pid).create_time() == started else None
     except (psutil.Error, OSError):
         return None
+
+
+def ended(pid: int) -> bool:
+    """Whether a process has ended, reaped or not."""
+    import psutil
+
+    try:
+        return bool(psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:  # also what psutil calls a zombie in some systems
+        return True
+    except psutil.Error:
+        return False

@@ -169,6 +169,8 @@ class PosixChild(pipes.Pipes):
                 self._lost = True
                 self._tree.forget_leader()
                 return True
+        if self._exit_fd < 0:
+            return portable.ended(self.pid)
         return self.told(self._exit_fd)  # macOS: the kqueue told; the zombie stays
 
     def members(self) -> list[Member]:

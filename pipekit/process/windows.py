@@ -42,6 +42,7 @@ _kernel32.CreateJobObjectW.restype = wintypes.HANDLE
 _kernel32.CreateJobObjectW.argtypes = [ctypes.c_void_p, wintypes.LPCWSTR]
 _kernel32.AssignProcessToJobObject.argtypes = [wintypes.HANDLE, wintypes.HANDLE]
 _kernel32.TerminateJobObject.argtypes = [wintypes.HANDLE, wintypes.UINT]
+_kernel32.GenerateConsoleCtrlEvent.argtypes = [wintypes.DWORD, wintypes.DWORD]
 _kernel32.SetInformationJobObject.argtypes = [
     *(wintypes.HANDLE, ctypes.c_int, ctypes.c_void_p, wintypes.DWORD)
 ]
@@ -85,11 +86,13 @@ def start(command: Command, tree: str, cancel: Cancel | None = None) -> WindowsC
                 creationflags=_CREATE_SUSPENDED | subprocess.CREATE_NEW_PROCESS_GROUP,
             )
             _let_go(popen, job)
-        except (OSError, ValueError) as error:
+        except BaseException as error:
             _winapi.CloseHandle(job)
             for descriptor in ends.values():
                 os.close(descriptor)
-            raise SpawnError(why_not_started(command, env, error)) from error
+            if isinstance(error, (OSError, ValueError)):
+                raise SpawnError(why_not_started(command, env, error)) from error
+            raise
     return WindowsChild(popen, job, ends, cancel)
 
 
@@ -106,12 +109,16 @@ def _job(record: bytes) -> int:
 def _let_go(popen: subprocess.Popen[bytes], job: int) -> None:
     import psutil
 
-    if not _kernel32.AssignProcessToJobObject(job, _handle(popen)):
-        error = ctypes.WinError(ctypes.get_last_error())
+    try:
+        if not _kernel32.AssignProcessToJobObject(job, _handle(popen)):
+            raise ctypes.WinError(ctypes.get_last_error())
+        psutil.Process(popen.pid).resume()
+    except BaseException as error:  # it would be suspended for ever
         popen.kill()
         popen.wait()
-        raise error
-    psutil.Process(popen.pid).resume()
+        if isinstance(error, psutil.Error):
+            raise OSError(0, f"it was not let go: {error}") from error
+        raise
 
 
 def _handle(popen: subprocess.Popen[bytes]) -> int:
@@ -209,8 +216,8 @@ class WindowsChild:
         if force is Force.HARD:
             _kernel32.TerminateJobObject(self._job, 1)
         else:
-            with contextlib.suppress(OSError):  # no console is shared
-                os.kill(self.pid, signal.CTRL_BREAK_EVENT)
+            # fails where no console is shared; `os.kill` would then terminate the leader and raise
+            _kernel32.GenerateConsoleCtrlEvent(signal.CTRL_BREAK_EVENT, self.pid)
         return alive
 
     def reap(self) -> Exit | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import time
 
 import pytest
@@ -188,6 +190,15 @@ def test_tree_without_proc_is_ended_all_the_same(lab, within, monkeypatch):
     assert result.outcome is Outcome.EXITED
     within(started, 2.5)
     assert result.peak_rss > 1e6
+
+
+def test_end_of_a_process_is_seen_where_nothing_tells_of_it():
+    with subprocess.Popen(["sleep", "60"]) as process:
+        assert not posix.portable.ended(process.pid)
+        process.kill()
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        assert posix.portable.ended(process.pid)
+    assert posix.portable.ended(process.pid)
 
 
 def test_ten_commands_at_once_do_not_know_of_each_other(lab):
