@@ -36,6 +36,7 @@ CASES = {
     },
     "output": {
         "10 GB": "test_ten_gigabytes_cost_no_memory",
+        "10 GB through a stage": "test_ten_gigabytes_through_a_stage_cost_the_run_no_memory",
         "one line of 1 GB": "test_line_of_a_gigabyte_costs_no_memory_and_is_told_in_pieces",
         "one long line": "test_endless_line_costs_no_memory_and_is_told_in_pieces",
         "25 M short lines": "test_25_million_short_lines_are_all_told_and_cost_no_memory",

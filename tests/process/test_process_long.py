@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,45 @@ def test_ten_gigabytes_cost_no_memory(lab):
     assert result.stdout.spool.stat().st_size + result.stdout.dropped == result.stdout.size
     result.stdout.spool.unlink()
     assert watch.growth <= GROWTH
+
+
+TORRENT = """
+from pathlib import Path
+from pipekit import Command, StagePlan, StageSpec, Task, hookimpl
+
+def plan(ctx, settings):
+    command = Command(argv=["head", "-c", Path("size").read_text(), "/dev/zero"])
+    return StagePlan(reason="always", tasks=[Task(name="flow", command=command)])
+
+@hookimpl
+def pipekit_stages():
+    yield StageSpec("torrent", plan)
+"""
+
+
+def peak_of_a_run(project, size) -> int:
+    """Bytes of memory that `pipekit run` had at most, with a stage that prints so much."""
+    project.write("size", str(size))
+    peak = 0
+    with project.start("run") as run:
+        while run.poll() is None:
+            status = Path(f"/proc/{run.pid}/status").read_text()
+            found = [line.split()[1] for line in status.splitlines() if line.startswith("VmHWM")]
+            peak = max(peak, *(int(kilobytes) * 1024 for kilobytes in found), 0)
+            time.sleep(0.005)
+    assert run.returncode == 0
+    (spool,) = project.root.glob("logs/runs/*/*/*.out")
+    assert spool.stat().st_size == size
+    spool.unlink()
+    return peak
+
+
+def test_ten_gigabytes_through_a_stage_cost_the_run_no_memory(project):
+    project.plugin("torrent", TORRENT)
+    project.config("[pipeline]\nstages = ['torrent']\n")
+    few, many = peak_of_a_run(project, 100), peak_of_a_run(project, 10 * 1024 * MIB)
+    assert few > 0
+    assert many - few <= GROWTH
 
 
 def test_line_of_a_gigabyte_costs_no_memory_and_is_told_in_pieces(lab):
