@@ -8,16 +8,17 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from typing import BinaryIO
 
 import attrs
 import numpy as np  # noqa: TID253  # a module of the worker's, never imported by a plan
 
-from pipekit.worker import Signature, hasher, look
+from pipekit.worker import Signature, look
 from pipekit_translator.aggregate import MINUTE, Minutes
 from pipekit_translator.columns import RejectedError
 from pipekit_translator.dialects import Reading
+from pipekit_translator.digest import Digest
 from pipekit_translator.kernel import Kernel, newlines
 from pipekit_translator.lines import Bad
 from pipekit_translator.parse import Parser
@@ -109,32 +110,6 @@ class Means:
     progress: Callable[[int], None]
     kernel: Kernel | None = None
     helper: ThreadPoolExecutor | None = None
-
-
-class Digest:
-    """The content hash, worked out a step behind by a helper where there is one."""
-
-    def __init__(self, helper: ThreadPoolExecutor | None) -> None:
-        self._hash = hasher()
-        self._helper = helper
-        self._pending: Future[None] | None = None
-
-    def update(self, data: memoryview) -> None:
-        """Further bytes, which must not change any more."""
-        if self._helper is None:
-            self._hash.update(data)
-            return
-        self._wait()
-        self._pending = self._helper.submit(self._hash.update, data)
-
-    def hexdigest(self) -> str:
-        """Of all bytes so far."""
-        self._wait()
-        return str(self._hash.hexdigest())
-
-    def _wait(self) -> None:
-        if self._pending is not None:
-            self._pending.result()
 
 
 def read(job: Job, reading: Reading, means: Means) -> tuple[Raw, RejectedError | None]:
