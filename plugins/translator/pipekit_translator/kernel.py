@@ -101,10 +101,11 @@ class Kernel:
     """
 
     def __init__(self, cache: str) -> None:
-        os.environ.setdefault("NUMBA_CACHE_DIR", os.path.abspath(cache))
         import numba
         from numba.extending import register_jitable
 
+        config: Any = numba.config  # set by NUMBA_CACHE_DIR, where that is
+        config.CACHE_DIR = config.CACHE_DIR or os.path.abspath(cache)
         for part in PARTS:
             register_jitable(part)
         try:

@@ -16,9 +16,9 @@ from pyarrow.parquet import ParquetFile
 SOURCE = Source(glob="data/raw/*.txt", dialect="N", timezone="UTC")
 FILE = "data/raw/ES 03-20.Last.txt"
 PEAK = (
-    "import resource; "
-    "from pipekit_translator.worker import main; main([]); "
-    "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)"
+    "import re; from pipekit_translator.worker import main; main([]); "
+    # not ru_maxrss, which goes on from what the process was before it became this program
+    "print(int(re.search(r'VmHWM:\\s+(\\d+)', open('/proc/self/status').read())[1]) // 1024)"
 )
 
 
