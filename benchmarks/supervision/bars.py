@@ -1,8 +1,8 @@
-"""The tables of part two, and each promise beside what was measured; measures nothing."""
+"""The tables of part two, and each promise of both beside what was measured; measures nothing."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from cells import Endings, Times
 from figures import Figures, Scale
@@ -72,17 +72,22 @@ def _costs(found: Figures) -> Iterator[str]:
         yield f"| {name} | {cost.first:.1f} ms | {cost.each:.1f} ms |"
 
 
-def promises(found: Figures, endings: Endings, times: Times) -> str:
-    """Each promise, what was measured, and whether it was kept, as Markdown."""
-    rows = [*_of_trees(endings, times), *_of_figures(found), *_of_counts(found)]
+def promises(found: Figures) -> str:
+    """Each promise of part two, what was measured, and whether it was kept, as Markdown."""
+    return _table([*_of_figures(found), *_of_counts(found)])
+
+
+def promises_of_trees(endings: Endings, times: Times) -> str:
+    """The promises of part one, likewise."""
+    return _table(_of_trees(endings, times))
+
+
+def _table(rows: Iterable[str]) -> str:
     return "\n".join(["| promise | measured | kept |", "|---|---|---|", *rows])
 
 
 def _of_trees(endings: Endings, times: Times) -> Iterator[str]:
-    """Of part one, where it was measured, too."""
     ours = {key: cell for key, cell in endings.items() if key[0].startswith("pipekit")}
-    if not ours:
-        return
     starts = [one for cell in ours.values() for one in cell]
     failed = sum(one.hangs or one.survivors > 0 for one in starts)
     yield _row("no survivor and no hang on the trees", f"{failed} of {len(starts)}", failed == 0)

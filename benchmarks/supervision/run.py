@@ -79,13 +79,13 @@ def measured(
         shown = [tree for tree in tables.TREES if any(tree in key for key in endings)]
         order = f"Each cell {rounds} times, in shuffled order; the worst of them is shown."
         head = f"{conditions(contestants)} {order}"
-        texts["trees"] = f"{head}\n\n{tables.trees(endings, contestants, shown)}"
+        promises = bars.promises_of_trees(endings, times)
+        texts["trees"] = f"{head}\n\n{tables.trees(endings, contestants, shown)}\n\n{promises}"
     if options.only != "trees":
         scale = bars.scale(options.quick, options.long, rounds)
         result = figures.measured(found, contestants, scale)
-        promises = bars.promises(result, endings, times)
         head = f"`{command()}`. Times are medians of {rounds}."
-        texts["figures"] = f"{head}\n\n{bars.figures(result)}\n\n{promises}"
+        texts["figures"] = f"{head}\n\n{bars.figures(result)}\n\n{bars.promises(result)}"
     return texts
 
 
