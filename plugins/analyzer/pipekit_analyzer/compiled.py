@@ -6,22 +6,15 @@ A folder that cannot be written, or holds what cannot be read, costs time and no
 from __future__ import annotations
 
 import os
-import pickle
 import threading
 from typing import Any
 
+from pipekit.machinecode import kept
 from pipekit_analyzer import kernel
 from pipekit_analyzer.strategy import MANY, Kernel
 
 # As an interpreter keeps its own: all projects share it, and it goes with the package
 BESIDE = os.path.join(os.path.dirname(__file__), "__pycache__", "numba")
-
-# What numba's cache raises: no folder to write to (RuntimeError), a full disk (OSError), files cut
-# off by a power failure (the rest)
-TROUBLE = (
-    RuntimeError, OSError, EOFError, ValueError, TypeError, LookupError, AttributeError,
-    ImportError, pickle.UnpicklingError,
-)  # fmt: skip
 
 
 class Compiler:
@@ -70,8 +63,6 @@ def _place(*folders: str) -> str:
 
 
 def _compiled(folder: str) -> Kernel:
-    import shutil
-
     import numba
     from numba.extending import register_jitable
 
@@ -79,17 +70,14 @@ def _compiled(folder: str) -> Kernel:
         register_jitable(part)
     config: Any = numba.config
     config.CACHE_DIR = config.CACHE_DIR or folder
-    for cleared in (False, True):
-        try:
-            return _ready(numba.njit(nogil=True, cache=True)(kernel.breakouts))
-        except TROUBLE:
-            if not cleared and folder == config.CACHE_DIR:
-                shutil.rmtree(folder, ignore_errors=True)
-    return _ready(numba.njit(nogil=True)(kernel.breakouts))
+    compiled: Kernel = kept(
+        lambda cache: numba.njit(nogil=True, cache=cache)(kernel.breakouts), _use
+    )
+    return compiled
 
 
-def _ready(function: Any) -> Kernel:
-    """With machine code for the types that `strategy.analyse` gives, shown on no windows."""
+def _use(function: Any) -> None:
+    """With the types that `strategy.analyse` gives, shown on no windows."""
     import numpy as np
 
     ints, flags, table = np.zeros(0, np.int64), np.zeros(0, np.bool_), np.zeros((0, 0), np.int64)
@@ -100,5 +88,3 @@ def _ready(function: Any) -> Kernel:
         kernel.Entries(*(ints for _ in kernel.Entries._fields)),
         kernel.Trades(*(table for _ in kernel.Trades._fields)),
     )
-    compiled: Kernel = function
-    return compiled

@@ -16,9 +16,10 @@ from typing import Any, NamedTuple
 import numpy as np  # noqa: TID253  # a module of the worker's, never imported by a plan
 from numpy.typing import NDArray  # noqa: TID253  # as above
 
+from pipekit.machinecode import kept
 from pipekit_translator.dialects import Stamp
 from pipekit_translator.digits import FIRST_YEAR, LAST_YEAR
-from pipekit_translator.series import Series
+from pipekit_translator.series import BARS, Series
 from pipekit_translator.table import Floats, Ints
 
 LARGE = 16 << 20  # bytes of input from which the 0.4 s of loading numba are won back
@@ -108,14 +109,20 @@ class Kernel:
         config.CACHE_DIR = config.CACHE_DIR or os.path.abspath(cache)
         for part in PARTS:
             register_jitable(part)
-        try:
-            self._scan = numba.njit(nogil=True, error_model="numpy", cache=True)(_scan)
-        except RuntimeError:  # nowhere to write: compiled anew in each process
-            self._scan = numba.njit(nogil=True, error_model="numpy")(_scan)
+        self._scan = kept(
+            lambda cache: numba.njit(nogil=True, error_model="numpy", cache=cache)(_scan), _used
+        )
 
     def read(self, data: bytes | memoryview, separator: int, columns: Layout) -> Found | None:
         """Whole lines; None where any of them is not regular."""
         return read(self._scan, data, separator, columns)
+
+
+def _used(scan: Any) -> None:
+    """With the types that a file's blocks have, shown on lines without rows."""
+    lines = memoryview(np.full(SHORTEST_ROW, _NEWLINE, np.uint8))  # type: ignore[arg-type]  # it is
+    layout = layout_of(["timestamp"], [("timestamp", Stamp.of("%Y%m%d"))], BARS)
+    read(scan, lines, ord(","), layout)
 
 
 def read(scan: Any, data: bytes | memoryview, separator: int, columns: Layout) -> Found | None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import pipekit
-from pipekit import errors, hookspecs, worker
+from pipekit import errors, hookspecs, machinecode, worker
 from pipekit.model.stage import FailureKind, StageStatus
 from pipekit.model.state import PipelineStatus
 from pipekit.storage.schema import connect
@@ -192,6 +192,7 @@ def test_every_function_of_the_worker_has_its_heading_and_parameters(docs):
     assert set(functions) == set(ours)
     methods = [m for n, m in vars(worker.Report).items() if not n.startswith("_")]
     assert listed == [_signature(f) for f in (*functions, *methods)]
+    assert f"`pipekit.machinecode.{_signature(machinecode.kept)}`" in page.text
 
 
 def _signature(function) -> str:
