@@ -1,4 +1,4 @@
-"""The compiled kernel's folder: filled once, mended however it is damaged, done without if need be."""
+"""The compiled kernel's folder: filled once, mended when damaged, done without if need be."""
 
 from __future__ import annotations
 
