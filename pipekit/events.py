@@ -18,6 +18,7 @@ from pipekit.storage.runlog import RunLog
 QUEUE_SIZE = 10_000  # events a sink may lag behind before it is dropped
 FLUSH_SECONDS = 2.0  # that all sinks together get at the end
 _ENDS = frozenset({"success", "partial", "failure", "cancelled", "idle"})  # synced to the disk
+_UNINTERRUPTED = _ENDS | {"start", "dropped"}  # after which no sink is said to be dropped
 _END = None
 _CONTROLS = dict.fromkeys((*range(32), *range(127, 160)), " ")
 """What would break a line, or talk to the terminal; errors and names that others give hold it."""
@@ -30,6 +31,23 @@ def zone_of(name: str) -> dt.tzinfo | None:
     from zoneinfo import ZoneInfo
 
     return ZoneInfo(name)
+
+
+class _Clock:
+    """The time of an event as text; what is the same for a whole second is made once."""
+
+    def __init__(self, zone: dt.tzinfo | None) -> None:
+        self._zone = zone
+        self._second = -1
+        self._before = self._after = ""
+
+    def text(self, moment: int) -> str:
+        """Nanoseconds since 1970 as ISO 8601, with milliseconds and the zone's offset."""
+        second, rest = divmod(moment, 1_000_000_000)
+        if second != self._second:
+            local = dt.datetime.fromtimestamp(second, dt.UTC).astimezone(self._zone).isoformat()
+            self._before, self._after, self._second = local[:19], local[19:], second
+        return f"{self._before}.{rest // 1_000_000:03}{self._after}"
 
 
 class EventLogger:
@@ -46,7 +64,7 @@ class EventLogger:
         self.run_id = run_id
         self.log = log
         self.warnings: list[str] = []
-        self._zone = zone
+        self._clock = _Clock(zone)
         self._journal = journal
         self._seq = first - 1
         self._lock = threading.RLock()
@@ -67,24 +85,26 @@ class EventLogger:
         """Number, journal and hand on one event."""
         with self._lock:
             self._seq += 1
-            record = Event(
-                run_id=self.run_id,
-                seq=self._seq,
-                stage=stage,
-                event=event,
-                timestamp=dt.datetime.now(dt.UTC)
-                .astimezone(self._zone)
-                .isoformat(timespec="milliseconds"),
-                msg=msg if msg.isprintable() else msg.translate(_CONTROLS),
-                data=data,
-            )
-            sync = stage == "pipeline" and event in _ENDS
-            self._journal.append(record.record(), sync=sync)
+            record = {
+                "v": 1,
+                "run_id": self.run_id,
+                "seq": self._seq,
+                "stage": stage,
+                "event": event,
+                "timestamp": self._clock.text(time.time_ns()),
+                "msg": msg if msg.isprintable() else msg.translate(_CONTROLS),
+                "data": data,
+            }
+            self._journal.append(record, sync=stage == "pipeline" and event in _ENDS)
             self.log.event(record)
-            for sink in self._sinks:
-                sink.put(record)
-            if event not in ("dropped", "start", *_ENDS):
-                self._report_dropped()
+            if self._sinks:
+                self._hand_on(Event.of(record))
+
+    def _hand_on(self, event: Event) -> None:
+        for sink in self._sinks:
+            sink.put(event)
+        if event.event not in _UNINTERRUPTED:
+            self._report_dropped()
 
     def close(self) -> None:
         """Give the sinks their time to flush, then close the journal. No event may follow."""

@@ -17,13 +17,15 @@ import tempfile
 from collections import defaultdict
 from pathlib import Path
 
+sys.path.append(str(Path(__file__).resolve().parents[1]))
+
+import markers
 from cases import Case, check, prepare
 from environments import REPOSITORY, Environment, build_all
 from measure import memory, middle, wall
 from tables import Results, render
 
 PAGE = REPOSITORY / "docs/explanation/performance.md"
-BEGIN, END = "<!-- startup: begin -->", "<!-- startup: end -->"
 
 
 def main() -> None:
@@ -37,7 +39,7 @@ def main() -> None:
     text = f"{conditions(environments, options.rounds)}\n\n{render(results)}"
     print(text)
     if options.write:
-        write(text)
+        markers.put(PAGE, "startup", text)
 
 
 def arguments() -> argparse.Namespace:
@@ -86,16 +88,6 @@ def conditions(environments: dict[str, Environment], rounds: int) -> str:
         f"{platform.machine()}; {', '.join(versions)}. Medians of {rounds} starts, in shuffled "
         "order, with the quartiles."
     )
-
-
-def write(text: str) -> None:
-    """Put the tables between the page's markers; at its end, where it has none."""
-    page = PAGE.read_text(encoding="utf-8") if PAGE.exists() else "# Performance\n"
-    if BEGIN not in page:
-        page = f"{page.rstrip()}\n\n## Starting\n\n{BEGIN}\n{END}\n"
-    before, _, rest = page.partition(BEGIN)
-    after = rest.partition(END)[2]
-    PAGE.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ sys.path.append(str(Path(__file__).resolve().parents[1]))
 import bars
 import cells
 import figures
+import markers
 import processes
 import tables
 from tools import Tool, environments, tools
@@ -50,7 +51,7 @@ def main() -> None:
     print("\n\n".join(texts.values()))
     if options.write:
         for part, text in texts.items():
-            write(part, text)
+            markers.put(PAGE, f"supervision-{part}", text)
 
 
 def arguments() -> argparse.Namespace:
@@ -111,16 +112,6 @@ def conditions(contestants: Sequence[Tool]) -> str:
 def command() -> str:
     """What this was started with."""
     return shlex.join(["uv", "run", "python", "benchmarks/supervision/run.py", *sys.argv[1:]])
-
-
-def write(part: str, text: str) -> None:
-    """Put tables between the page's markers for them."""
-    begin, end = (f"<!-- supervision-{part}: {word} -->" for word in ("begin", "end"))
-    page = PAGE.read_text(encoding="utf-8")
-    before, found, rest = page.partition(begin)
-    if not found or end not in rest:
-        raise SystemExit(f"{PAGE.name} has no place for them: {begin} ... {end}")
-    PAGE.write_text(f"{before}{begin}\n{text}\n{end}{rest.partition(end)[2]}", encoding="utf-8")
 
 
 if __name__ == "__main__":

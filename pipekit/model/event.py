@@ -30,6 +30,11 @@ class Event(Record):
     msg: str
     data: Mapping[str, Any] = field(factory=dict)
 
+    @classmethod
+    def of(cls, record: Mapping[str, Any]) -> Event:
+        """An event as it stands in the journal."""
+        return cls(**{name: value for name, value in record.items() if name != "v"})
+
     def record(self) -> dict[str, Any]:
         """The event as it stands in the journal."""
         return {

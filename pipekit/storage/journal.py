@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 _BLOCK = 64 * 1024
+_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode  # `dumps` makes one a call
 
 
 class Journal:
@@ -57,7 +58,7 @@ def _line(record: Mapping[str, Any]) -> bytes:
     knows; what JSON does not know becomes text.
     """
     try:
-        text = json.dumps(record, ensure_ascii=False, allow_nan=False)
+        text = _encode(record)
     except (TypeError, ValueError, RecursionError):
         text = json.dumps(_plain(record), ensure_ascii=False)
     return text.encode("utf-8", "backslashreplace") + b"\n"

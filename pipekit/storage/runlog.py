@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
-
-from pipekit.model.event import Event
+from typing import Any
 
 OUTPUT_LIMIT = 1024 * 1024  # bytes of a stream that are repeated here: half head, half tail
 
@@ -23,10 +23,11 @@ class RunLog:
         except OSError:
             pass  # the journal tells the same, and its own trouble is reported
 
-    def event(self, event: Event) -> None:
-        """One line for one event; progress is left out."""
-        if event.event != "progress":
-            line = f"{event.timestamp} {event.stage:<12} {event.event:<11} {event.msg}\n"
+    def event(self, record: Mapping[str, Any]) -> None:
+        """One line for one event, as it stands in the journal; progress is left out."""
+        stage, event = record["stage"], record["event"]
+        if event != "progress":
+            line = f"{record['timestamp']} {stage:<12} {event:<11} {record['msg']}\n"
             self._write(line.encode("utf-8", "backslashreplace"))
 
     def output(self, task: str, stream: str, spool: Path | None) -> None:

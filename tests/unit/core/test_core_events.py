@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 import threading
 import time
 from contextlib import contextmanager
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -177,6 +179,16 @@ def test_nothing_follows_the_terminal_event_even_when_a_sink_breaks_on_it(logger
     assert any("too late" in warning for warning in logger.warnings)
 
 
+def test_nothing_follows_it_when_a_sink_broke_before(logger, sink):
+    sink("sour", emit=fail)
+    logger.emit("stage", "start")
+    time.sleep(0.1)
+    logger.emit("pipeline", "success")
+    logger.close()
+    assert [r["event"] for r in read_journal(logger.path)] == ["start", "success"]
+    assert any("'sour' was dropped" in warning for warning in logger.warnings)
+
+
 def test_a_message_is_one_line_that_says_nothing_to_the_terminal(logger, sink):
     """Lines are counted, read by grep, and shown: what others say in them cannot break out."""
     seen = sink("watcher")
@@ -184,6 +196,39 @@ def test_a_message_is_one_line_that_says_nothing_to_the_terminal(logger, sink):
     logger.close()
     assert seen[0].msg == "first second [31mred 0m caf\udce9"
     assert seen[0].data == {"text": "a\nb"}
+
+
+@pytest.mark.parametrize("zone", ["America/Chicago", "Asia/Kathmandu", "America/St_Johns"])
+def test_the_time_of_an_event_is_that_of_the_zone_when_it_was_emitted(zone):
+    """Also where the offset changes between two events, and where the clock is set back."""
+    change = 1_604_214_000  # 2020-11-01 07:00 UTC: Chicago's clocks go back
+    clock = events._Clock(ZoneInfo(zone))
+    for ms in (-1000, -1, 0, 250, 999, -7_200_500, -(10**11)):
+        moment = dt.datetime.fromtimestamp(change, dt.UTC) + dt.timedelta(milliseconds=ms)
+        shown = moment.astimezone(ZoneInfo(zone)).isoformat(timespec="milliseconds")
+        assert clock.text((change * 1000 + ms) * 1_000_000 + 999_999) == shown
+
+
+def test_time_stamps_follow_the_clock(logger):
+    before = dt.datetime.now(dt.UTC)
+    for _ in range(3):
+        logger.emit("stage", "metric")
+        time.sleep(0.4)
+    logger.close()
+    stamps = [dt.datetime.fromisoformat(r["timestamp"]) for r in read_journal(logger.path)]
+    assert [round((stamp - before).total_seconds() / 0.4) for stamp in stamps] == [0, 1, 2]
+
+
+def test_only_changes_of_state_wait_for_the_disk(logger, monkeypatch):
+    """The end of a run does; a stage's does not, since the ledger holds it."""
+    synced = []
+    monkeypatch.setattr(os, "fsync", lambda descriptor: synced.append(os.fstat(descriptor).st_size))
+    logger.emit("pipeline", "start")
+    logger.emit("stage", "metric")
+    logger.emit("stage", "success")
+    assert synced == []
+    logger.emit("pipeline", "success")
+    assert synced == [logger.path.stat().st_size]
 
 
 def test_the_log_for_people_has_a_line_for_each_event_but_progress(logger, tmp_path):

@@ -1,0 +1,24 @@
+"""As `pipekit run` tells it: journal and the log for people. FILE COUNT [die]"""
+
+import os
+from pathlib import Path
+
+from telling import RUN, told
+
+from pipekit.events import EventLogger
+from pipekit.storage.journal import Journal
+from pipekit.storage.runlog import RunLog
+
+
+def opened(path: str):
+    log = Path(os.devnull, "none") if os.environ.get("NO_LOG") else Path(path).with_suffix(".log")
+    logger = EventLogger(RUN, Journal(Path(path)), RunLog(log))
+
+    def emit(event):
+        stage, name, msg, data = event
+        logger.emit(stage, name, msg, **data)
+
+    return emit, emit  # the end of a run is a change of state, which it syncs by itself
+
+
+told(opened)
