@@ -48,7 +48,8 @@ def analyse_one(at: Place) -> list[Case]:
     ours = _analysis("analyse-one", at, ("ES",))
     source = ours.folder / "data/processed"
     tools = ("polars", "duckdb", "numpy", "pandas")
-    return [ours, *at.beside("analyse-one", tools, source, "analyse")]
+    peers = at.beside("analyse-one", tools, source, "analyse")
+    return [ours, *peers, *at.with_vectorbt("analyse-one", source, "analyse")]
 
 
 def _analysis(work: str, at: Place, names: tuple[str, ...] = ()) -> Case:

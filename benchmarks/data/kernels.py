@@ -22,7 +22,8 @@ def kernel(at: Place) -> list[Case]:
         argv=lambda cores: [*floor_case.argv(cores), "floor"],
         output=None,
     )
-    return [ours, once, *at.beside("kernel", ("numpy", "polars", "duckdb"), source)]
+    peers = at.beside("kernel", ("numpy", "polars", "duckdb"), source)
+    return [ours, once, *peers, *at.with_vectorbt("kernel", source)]
 
 
 def targets(at: Place) -> list[Case]:

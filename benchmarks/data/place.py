@@ -55,6 +55,13 @@ class Place:
             for tool in tools
         ]
 
+    def with_vectorbt(self, work: str, source: Path, script: str = "") -> list[Case]:
+        """As `beside`, for the peer that has an environment of its own."""
+        if self.vectorbt is None:
+            return []
+        folder = self.folder / f"{work}-vectorbt"
+        return [peer(work, "vectorbt", source, folder, self.vectorbt, script or work)]
+
     def exports(self) -> Path:
         """Years of minutes of all markets, as exports."""
         return self.made("exports", lambda folder: generate.minutes(folder, self.history))

@@ -36,6 +36,13 @@ REQUIREMENTS = [
     "numpy==2.4.6",
     "pytz==2026.1",
 ]
+VECTORBT = [
+    "vectorbt==1.2.0",
+    "pandas==3.1.1",
+    "pyarrow==26.0.1",
+    "numba==0.68.1",
+    "numpy==2.4.6",
+]  # an environment of its own: it needs much, and asks for what it likes
 QUICK = (0.1, 0.2, 20_000_000, 500, 5)  # see `Place`
 FULL = (2.02, 5, 1_200_000_000, 10_000, 143)  # 143 runs of seven instruments: 1,001 files
 
@@ -55,7 +62,7 @@ def measure_all(options: argparse.Namespace) -> None:
         cases = WORKS[name](place)
         check(cases, place.peers)
         results = measured(cases, options.rounds)
-        text = f"{conditions(place, options)}\n\n{render(name, results)}"
+        text = f"{conditions(place, cases, options)}\n\n{render(name, results)}"
         print(f"{text}\n", flush=True)
         if options.write:
             page.write(name, text, list(WORKS))
@@ -67,8 +74,14 @@ def prepared(options: argparse.Namespace) -> Place:
     peers = venvs.peer(options.cache / "peers", REQUIREMENTS)
     sources = [venvs.REPOSITORY, *sorted(venvs.REPOSITORY.glob("plugins/*"))]
     pipekit = venvs.pipekit(options.cache / "pipekit", sources)
+    try:
+        vectorbt = venvs.peer(options.cache / "vectorbt", VECTORBT)
+    except SystemExit as error:
+        print(f"without vectorbt: {error}", file=sys.stderr)
+        vectorbt = None
     sizes = QUICK if options.quick else FULL
-    return Place(options.cache / ("quick" if options.quick else "full"), *sizes, peers, pipekit)
+    folder = options.cache / ("quick" if options.quick else "full")
+    return Place(folder, *sizes, peers, pipekit, vectorbt)
 
 
 def arguments() -> argparse.Namespace:
@@ -119,13 +132,15 @@ def size_of(folder: Path) -> float:
     return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) / 1e6
 
 
-def conditions(at: Place, options: argparse.Namespace) -> str:
+def conditions(at: Place, cases: list[Case], options: argparse.Namespace) -> str:
     """On what this was measured."""
     import platform
 
     versions = [f"pipekit {at.pipekit.versions['pipekit']}"]
     named = ("polars", "duckdb", "pyarrow", "pandas", "numba", "numpy")
     versions += [f"{name} {at.peers.versions[name]}" for name in named]
+    if at.vectorbt and any(case.tool == "vectorbt" for case in cases):
+        versions.append(f"vectorbt {at.vectorbt.versions['vectorbt']}")
     return (
         f"{platform.python_implementation()} {platform.python_version()} on {platform.system()} "
         f"{platform.machine()}; {', '.join(versions)}. Medians of {options.rounds}, in shuffled "
