@@ -10,6 +10,7 @@ import select
 import sys
 import time
 from collections.abc import Sequence
+from typing import Any
 
 from pipekit.model.command import Command, ProcessSnapshot
 from pipekit.process import guardian, pipes, posix, procfs, spawner
@@ -49,10 +50,7 @@ def start(
         try:
             stdio = _stdio(command, ends, given)
             request = (_request(command, env), theirs.fileno(), stdio, held)
-            try:
-                source.ask(*request)
-            except spawner.SpawnerGoneError:
-                spawner.shared().ask(*request)
+            _ask(source, *request)
             theirs.close()
             pids = _started(ours, command, env)
         except BaseException as error:
@@ -64,6 +62,19 @@ def start(
                 raise SpawnError(why_not_started(command, env, error)) from error
             raise
     return GuardedChild(ours, pids, tree, ends, cancel_fd)
+
+
+def _ask(source: spawner.Spawner, *request: Any) -> None:
+    """Of this spawner, or once of a new one."""
+    try:
+        try:
+            source.ask(*request)
+        except spawner.SpawnerGoneError:
+            spawner.shared().ask(*request)
+    except spawner.SpawnerGoneError as error:
+        raise SpawnError(
+            "the process that guards commands ended before it could be asked to start this one"
+        ) from error
 
 
 def _stdio(command: Command, ends: dict[str, int], given: contextlib.ExitStack) -> list[int]:
@@ -103,8 +114,8 @@ def _limits(command: Command) -> str:
 def _here() -> str:
     try:
         return os.getcwd()
-    except FileNotFoundError:  # removed under us
-        return os.curdir
+    except FileNotFoundError:  # removed under us: it has no path, and is ours all the same
+        return f"/proc/{os.getpid()}/cwd"
 
 
 def _started(ours: _socket.socket, command: Command, env: dict[str, str]) -> tuple[int, int]:
@@ -258,7 +269,9 @@ class GuardedChild(pipes.Pipes):
         if force is Force.HARD:
             return ran
         self._listen_for(_ANSWER)
-        return self._answer == b"1"
+        if self._answer is not None:
+            return self._answer == b"1"
+        return ran and not self.lost and self._gone is None  # it may signal yet: not by itself
 
     def reap(self) -> Exit | None:
         """See `Child`. It is the guardian who reaps; this waits until it is gone as well."""

@@ -40,7 +40,8 @@ _LIMITS = {  # of setrlimit, soft and hard beyond the number, which
     b"memory": (0, 0, resource.RLIMIT_DATA),
     b"files": (0, 0, resource.RLIMIT_NOFILE),
 }
-_EINVAL = 22
+_EINVAL, _EMFILE = 22, 24
+_GONE = (2, 3)  # ENOENT, ESRCH: what reading of a process that has ended says
 _PASSES = 20  # of SIGKILL in one go: a process that hops from number to number is met sooner
 _INEXACT = 512  # KiB that such figures of the kernel may be behind
 _AGAIN, _SELDOM = 0.005, 0.5  # seconds between two goes, first and at last
@@ -100,11 +101,12 @@ def _drain(descriptor: int) -> None:
         return
 
 
-def _read(path: str) -> bytes:
+def _read(path: str) -> bytes | None:
+    """The content; nothing of a process that has ended; None when nobody can tell now."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return b""
+    except OSError as error:
+        return b"" if error.errno in _GONE else None
     try:
         content = b""
         while more := os.read(descriptor, 65536):
@@ -116,15 +118,36 @@ def _read(path: str) -> bytes:
         os.close(descriptor)
 
 
+class _OwnChildren:
+    """Our own children, exactly: read from a descriptor that is kept, as no other may be had.
+
+    That no child is left must never be said because nobody could look.
+    """
+
+    def __init__(self) -> None:
+        me = os.getpid()
+        self._list = os.open(f"/proc/{me}/task/{me}/children", os.O_RDONLY | os.O_CLOEXEC)
+
+    def now(self) -> list[int]:
+        """Their numbers, zombies too. Raises OSError rather than to leave one out."""
+        content = b""
+        while more := os.pread(self._list, 65536, len(content)):
+            content += more
+        return [int(word) for word in content.split()]
+
+    def close(self) -> None:
+        """Give the descriptor back."""
+        os.close(self._list)
+
+
 def _children(pid: int) -> list[int]:
-    """The children of a process, exactly for our own: of all its threads."""
-    if pid == os.getpid():
-        return [int(word) for word in _read(f"/proc/{pid}/task/{pid}/children").split()]
+    """The children of another process, those of all its threads, as far as can be seen."""
     try:
         threads = os.listdir(f"/proc/{pid}/task")
     except OSError:
         return []
-    return [int(w) for t in threads for w in _read(f"/proc/{pid}/task/{t}/children").split()]
+    found = (_read(f"/proc/{pid}/task/{thread}/children") for thread in threads)
+    return [int(word) for content in found for word in (content or b"").split()]
 
 
 def _descendants(pids: list[int]) -> list[int]:
@@ -137,8 +160,11 @@ def _descendants(pids: list[int]) -> list[int]:
 
 
 def _alive(pid: int) -> bool:
-    """Whether it still runs; a first thread that has ended is shown as a zombie."""
-    words = _read(f"/proc/{pid}/stat").rpartition(b")")[2].split()
+    """Whether it still runs, or may; a first thread that has ended is shown as a zombie."""
+    content = _read(f"/proc/{pid}/stat")
+    if content is None:
+        return True
+    words = content.rpartition(b")")[2].split()
     return len(words) > 17 and (words[0] not in b"ZX" or int(words[17]) > 1)
 
 
@@ -181,12 +207,15 @@ class Guardian:
     a pidfd of it, or -1 (an end may be kept open by somebody whom the supervisor forked).
     """
 
-    def __init__(self, control: int, supervisor: int, grace: float, held: list[int]) -> None:
-        self._control = _socket.socket(fileno=control)
+    def __init__(
+        self, control: _socket.socket, supervisor: int, grace: float, held: list[int]
+    ) -> None:
+        self._control = control
         self._supervisor = supervisor
         self._grace = grace
         self._held = held
         self._me = os.getpid()
+        self._children = _OwnChildren()
         self._leader = 0
         self._exited = False
         self._code = 0
@@ -196,7 +225,7 @@ class Guardian:
         self._alone = False
         self._wake = _wake_on_exits()
         self._poll = select.poll()
-        for descriptor in (control, supervisor, self._wake):
+        for descriptor in (control.fileno(), supervisor, self._wake):
             if descriptor >= 0:
                 self._poll.register(descriptor, select.POLLIN)
 
@@ -234,7 +263,7 @@ class Guardian:
         """
         while True:
             ended = not self._exited and self._look_at_leader()  # its children are ours from now
-            children = _children(self._me)
+            children = self._children.now()
             reaped = [pid for pid in children if pid != self._leader and self._reap(pid)]
             if self._exited and set(children) <= {self._leader}:
                 return True
@@ -284,13 +313,13 @@ class Guardian:
         Whether the leader has ended by itself before is settled here, in the last moment.
         """
         alive = not self._look_at_leader()
-        _signal_all(_descendants(_children(self._me)), _signal.SIGTERM, _signal.SIGCONT)
+        _signal_all(_descendants(self._children.now()), _signal.SIGTERM, _signal.SIGCONT)
         self._tell(SENT, b"%d" % alive)
 
     def _insist(self) -> None:
         """SIGKILL until nobody is found; and again soon, for who was just being forked."""
         for _ in range(_PASSES):
-            if not _signal_all(_descendants(_children(self._me)), _signal.SIGKILL):
+            if not _signal_all(_descendants(self._children.now()), _signal.SIGKILL):
                 break
             self._empty()
         self._force_at = time.monotonic() + self._pause
@@ -416,6 +445,13 @@ class Start:
         raise first or last or FileNotFoundError(2, "no path")
 
 
+def _say_failed(control: _socket.socket, step: bytes, error: OSError) -> None:
+    try:
+        control.send(FAILED + b" " + _failure(step, error))
+    except OSError:
+        return  # nobody is there to hear it
+
+
 def _failure(step: bytes, error: Exception) -> bytes:
     """What failed, with its errno; EINVAL for a number that the system does not take."""
     code = error.errno if isinstance(error, OSError) else _EINVAL
@@ -434,7 +470,7 @@ class Spawner:
     def __init__(self, become_subreaper: Callable[[], None]) -> None:
         self._become_subreaper = become_subreaper
         self._requests = _socket.socket(fileno=REQUESTS)
-        self._me = os.getpid()
+        self._children = _OwnChildren()
         self._wake = _wake_on_exits()
         self._taken, self._take = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._guardians: set[int] = set()
@@ -453,7 +489,7 @@ class Spawner:
         poll.register(self._taken, select.POLLIN)
         poll.register(REQUESTS, 0)  # its end alone
         wanted = True
-        while wanted or _children(self._me):
+        while wanted or self._children.now():
             if wanted:  # nobody stands by where no process can be had: then we hear requests
                 poll.modify(REQUESTS, 0 if self._standby or not self._fork() else select.POLLIN)
             for descriptor, event in poll.poll(_AGAIN * 1000 if self._orphaned else None):
@@ -486,18 +522,21 @@ class Spawner:
     def _refuse(self, code: int) -> None:
         """No process can be had: say so to who asks."""
         descriptors, _ = self._receive()
-        if len(descriptors) > 1:
-            _socket.socket(fileno=descriptors[1]).send(FAILED + b" fork %d" % code)
-            for descriptor in descriptors[:1] + descriptors[2:]:
+        if descriptors:
+            _say_failed(_socket.socket(fileno=descriptors[0]), b"fork", OSError(code, ""))
+            for descriptor in descriptors[1:]:
                 os.close(descriptor)
 
-    def _receive(self) -> tuple[list[int], bool]:
-        """The descriptors of one request, and whether a pidfd is among them; or its end: none."""
+    def _receive(self) -> tuple[list[int], list[int]]:
+        """The descriptors of one request, how many were sent, and of pidfds; or its end: none.
+
+        Of more than we may have open the system drops the last without a word.
+        """
         room = _socket.CMSG_SPACE(4 * MOST_DESCRIPTORS)
         message, ancillary, _, _ = self._requests.recvmsg(64, room, _MSG_CMSG_CLOEXEC)
         data = b"".join(bytes(entry[2]) for entry in ancillary)
         fds = [int.from_bytes(data[i : i + 4], sys.byteorder) for i in range(0, len(data), 4)]
-        return fds, message == b"pidfd"
+        return fds, [int(number) for number in message.split()]
 
     def _stand_by(self) -> None:
         """In the fork: wait for a request, and be the guardian that it asks for."""
@@ -505,36 +544,44 @@ class Spawner:
         try:
             os.close(_signal.set_wakeup_fd(-1))
             os.close(self._wake)
+            self._children.close()
             os.setsid()
             self._become_subreaper()
-            descriptors, with_pidfd = self._receive()
+            descriptors, counts = self._receive()
             if descriptors:
                 os.write(self._take, b"!")
                 self._requests.close()  # who asks must notice when the spawner dies
-                self._guard(descriptors, with_pidfd=with_pidfd)
+                self._guard(descriptors, *counts)
             code = 0
         finally:
             os._exit(code)
 
-    def _guard(self, descriptors: list[int], *, with_pidfd: bool) -> None:
-        request, control, *rest = descriptors
-        supervisor = rest.pop(0) if with_pidfd else -1
-        start = Start(os.pread(request, os.fstat(request).st_size, 0))
+    def _guard(self, descriptors: list[int], sent: int, pidfds: int) -> None:
+        control = _socket.socket(fileno=descriptors[0])
+        try:
+            if len(descriptors) < sent:
+                raise OSError(_EMFILE, "")
+            request, *rest = descriptors[1:]
+            supervisor = rest.pop(0) if pidfds else -1
+            start = Start(os.pread(request, os.fstat(request).st_size, 0))
+            guardian = Guardian(control, supervisor, start.grace, rest[3:])
+        except OSError as error:
+            _say_failed(control, b"guard", error)
+            return
         os.close(request)
-        Guardian(control, supervisor, start.grace, rest[3:]).guard(start, rest[:3])
+        guardian.guard(start, rest[:3])
 
     def _tidy(self) -> None:
-        """Reap; and where a guardian did not end well, end those that it left behind."""
-        for pid in _children(self._me):
-            done, status = os.waitpid(pid, os.WNOHANG)
+        """Reap; and end whoever is ours and no guardian: its own did not end well."""
+        for pid in self._children.now():
+            done, _ = os.waitpid(pid, os.WNOHANG)
             if done:
-                self._orphaned = self._orphaned or (pid in self._guardians and status != 0)
                 self._guardians.discard(pid)
                 self._standby = 0 if pid == self._standby else self._standby
-        if self._orphaned:
-            left = [pid for pid in _children(self._me) if pid not in self._guardians]
+        left = [pid for pid in self._children.now() if pid not in self._guardians]
+        if left:
             _signal_all(_descendants(left), _signal.SIGKILL)
-            self._orphaned = bool(left)
+        self._orphaned = bool(left)
 
 
 def main() -> None:

@@ -26,6 +26,11 @@ class Ladder:
         return bool(self._sent)
 
     @property
+    def begun_at(self) -> list[float]:
+        """When it was asked first, if it was."""
+        return [self._sent[Force.POLITE][0]] if Force.POLITE in self._sent else []
+
+    @property
     def survivors(self) -> int:
         """How many processes were signalled after their leader was gone."""
         return len(self._leaderless)

@@ -53,6 +53,7 @@ class Listener:
         self._ended = False
         self.returned = 0.0  # monotonic: when a call of the callback was over, or its thread began
         self._unheard = 0
+        self._refused = ""
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
         self.troubles = Troubles("on_lines")
@@ -69,14 +70,26 @@ class Listener:
         if self._size >= _MOST:
             self._unheard += len(lines)
             return
+        if not self._started():
+            self._unheard += len(lines)
+            return
         with self._changed:
             self._waiting.setdefault(stream, []).extend(lines)
             self._size += sum(map(len, lines)) + _OVERHEAD * len(lines)
             self._changed.notify()
+
+    def _started(self) -> bool:
+        """Whether there is a thread to call from; where none can be had it is tried again."""
         if self._thread is None:
+            thread = threading.Thread(target=self._deliver, name="on_lines", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError as error:  # this process, or its user, has too many
+                self._refused = str(error)
+                return False
             self.returned = time.monotonic()
-            self._thread = threading.Thread(target=self._deliver, name="on_lines", daemon=True)
-            self._thread.start()
+            self._thread = thread
+        return True
 
     def finish(self, until: float | None = None) -> None:
         """Wait until all is delivered; not beyond `until` (monotonic), nor for a call that hangs.
@@ -106,7 +119,8 @@ class Listener:
 
     def warnings(self) -> list[str]:
         """What the callback raised, and what it did not hear, in words."""
-        lost = f"on_lines was too slow: lines that were not given to it: {self._unheard}"
+        why = f"had no thread ({self._refused})" if self._refused else "was too slow"
+        lost = f"on_lines {why}: lines that were not given to it: {self._unheard}"
         return self.troubles.warnings() + ([lost] if self._unheard else [])
 
     def _give_up(self) -> None:

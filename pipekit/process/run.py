@@ -244,7 +244,11 @@ class Run:
         self._listener.finish(self._latest())
 
     def _latest(self) -> float | None:
-        """When the call has to return: the monotonic time of deadline, grace and half a second."""
-        if not self._deadline:
+        """When the call has to return: the monotonic time of deadline, grace and half a second.
+
+        A tree that is being stopped has had its deadline, whatever it is stopped for.
+        """
+        deadlines = [*self._deadline, *self.ladder.begun_at]
+        if not deadlines:
             return None
-        return self._start + self._deadline[0] + self._command.grace + INSIST
+        return self._start + min(deadlines) + self._command.grace + INSIST

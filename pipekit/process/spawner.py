@@ -99,10 +99,9 @@ class Spawner:
             while rest:
                 rest = rest[os.write(memory, rest) :]
             known = [self._pidfd] if self._pidfd >= 0 else []
-            fds = [memory, control, *known, *stdio, *held]
+            fds = [control, memory, *known, *stdio, *held]
             rights = b"".join(fd.to_bytes(4, sys.byteorder) for fd in fds)
-            message = b"pidfd" if known else b"plain"
-            self._send(message, rights)
+            self._send(b"%d %d" % (len(fds), len(known)), rights)
         finally:
             os.close(memory)
 

@@ -20,6 +20,15 @@ CASES = {
         "NUL in an argument": "test_what_can_never_be_right_is_refused_when_it_is_defined",
         "out of processes": "test_host_out_of_processes_gets_a_true_result_with_the_remedy",
         "out of descriptors": "test_however_few_descriptors_are_left_the_result_is_true",
+        "guardian out of descriptors": (
+            "test_guardian_that_cannot_hold_all_it_is_given_starts_nothing"
+        ),
+        "guardian cannot be started": (
+            "test_interpreter_that_cannot_guard_is_a_result_and_no_exception"
+        ),
+        "folder of the host removed": (
+            "test_command_of_a_host_whose_folder_was_removed_runs_there_all_the_same"
+        ),
         "exits at once": "test_command_that_ends_at_once_is_a_success",
         "host blocks or ignores SIGTERM": (
             "test_host_that_blocks_or_ignores_sigterm_can_stop_its_command_politely"
@@ -56,6 +65,12 @@ CASES = {
         "slow callback": "test_slow_callback_does_not_slow_the_child",
         "callback raises": "test_callback_that_raises_becomes_a_warning_and_hears_the_rest",
         "callback never returns": "test_callback_that_never_returns_keeps_nobody_waiting",
+        "callback never returns, and a stop": (
+            "test_callback_that_never_returns_keeps_no_stop_waiting"
+        ),
+        "no thread for the callback": (
+            "test_host_that_can_have_no_thread_is_told_so_and_its_command_runs_on"
+        ),
         "disk full while spooling": (
             "test_full_disk_drops_and_counts_and_does_not_fail_the_command"
         ),
@@ -109,6 +124,12 @@ CASES = {
         "SIGTERM, Ctrl-C once": "test_ctrl_c_once_is_polite",
         "Ctrl-C twice": "test_ctrl_c_twice_is_now",
         "guardian killed": "test_command_whose_guardian_is_killed_is_lost_and_ended",
+        "guardian slow to answer": (
+            "test_exit_code_0_that_a_slow_guardian_brought_about_is_no_success"
+        ),
+        "guardian can open nothing": (
+            "test_guardian_that_can_open_nothing_still_knows_who_lives_and_ends_it"
+        ),
         "spawner killed": "test_killed_spawner_is_replaced_and_running_commands_go_on",
         "guardian and spawner killed": (
             "test_command_whose_guardian_and_spawner_are_killed_is_lost_and_ended"

@@ -71,7 +71,7 @@ MUTANTS = [
     _mutant(
         "children of threads overlooked",
         "process_that_a_thread_forked",
-        ("guardian.py", "for t in threads for w", "for t in sorted(threads)[:1] for w"),
+        ("guardian.py", "for thread in threads)", "for thread in sorted(threads)[:1])"),
     ),
     _mutant(
         "a page of children is all of them",
@@ -87,7 +87,7 @@ MUTANTS = [
     _mutant(
         "SIGTERM to the leader's group alone",
         "session_of_its_own_is_asked",
-        ("guardian.py", "_signal_all(_descendants(_children(self._me)), _signal.SIGTERM",
+        ("guardian.py", "_signal_all(_descendants(self._children.now()), _signal.SIGTERM",
          "_signal_all([self._leader], _signal.SIGTERM"),
     ),
     _mutant(
@@ -132,6 +132,11 @@ MUTANTS = [
         "inheritable descriptors of the host handed on",
         "child_gets_no_descriptor_of_ours",
         ("guardian.py", "            _quietly(os.close, int(name))\n", "            pass\n"),
+    ),
+    _mutant(
+        "descriptors that a guardian had no room for are not missed",
+        "cannot_hold_all_it_is_given",
+        ("guardian.py", "if len(descriptors) < sent:", "if False:"),
     ),
     # Our own death
     _mutant(
@@ -206,6 +211,11 @@ MUTANTS = [
         "exit_code_0_after_our_signal",
         ("verdict.py", "    return False\n\n\ndef signal_name",
          "    return code == 0\n\n\ndef signal_name"),
+    ),
+    _mutant(
+        "a guardian that answers late has signalled nobody",
+        "slow_guardian_brought_about",
+        ("guarded.py", "return ran and not self.lost and", "return False and not self.lost and"),
     ),
     _mutant(
         "a killed guardian is an exit with code 0",

@@ -121,6 +121,26 @@ def test_host_out_of_processes_gets_a_true_result_with_the_remedy(lab, host):
         assert line.startswith(("exited True", "spawn_failed False")), line
 
 
+@ROOT
+def test_host_that_can_have_no_thread_is_told_so_and_its_command_runs_on(lab, host):
+    """Its callback is called in a thread: without one its lines are counted, and nothing fails."""
+    user = ["setpriv", "--reuid", "64126", "--regid", "64126", "--clear-groups"]
+    told = host(
+        "for most in range(3, 9):\n"
+        "    resource.setrlimit(resource.RLIMIT_NPROC, (most, 9))\n"
+        "    heard = []\n"
+        "    result = ProcessSupervisor().execute(command, lambda _, lines: heard.extend(lines))\n"
+        "    print(result.outcome, heard, result.stdout.tail.split(), *result.warnings)",
+        *["sh", "-c", "echo a; echo b; exec sleep 0.3"],
+        before=[*user, *RIGHTS],
+    )
+    unheard = "on_lines had no thread (can't start new thread): lines that were not given to it: 2"
+    ways = ["spawn_failed [] []", f"exited [] ['a', 'b'] {unheard}", "exited ['a', 'b'] ['a', 'b']"]
+    lines = told.splitlines()
+    assert set(lines) == set(ways), told
+    assert len(lines) == 6
+
+
 STARVE = """
 import threading
 def starve():

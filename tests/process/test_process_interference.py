@@ -5,6 +5,7 @@ from __future__ import annotations
 import _socket
 import contextlib
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -23,6 +24,13 @@ from .conftest import NOISE, SLACK, processes
 def about(pid: int) -> tuple[str, int]:
     """State and parent of a process."""
     return next((state, parent) for each, state, parent in processes() if each == pid)
+
+
+def only(lab) -> int:
+    """The one process of this lab, as soon as it is there."""
+    while len(alive := lab.alive()) != 1:
+        time.sleep(0.01)
+    return alive[0]
 
 
 @pytest.fixture
@@ -66,6 +74,20 @@ def test_hard_signal_of_ours_is_always_among_those_that_were_sent(lab):
     assert [(sent.name, sent.count) for sent in result.signals] == [("SIGTERM", 1), ("SIGKILL", 1)]
 
 
+def test_exit_code_0_that_a_slow_guardian_brought_about_is_no_success(lab, background):
+    """The guardian signals, and its host hears of it late: that was no exit of its own."""
+    result = background(lab.bad("slow_to_end", 0, done_pattern="never", timeout=0.6, grace=5))
+    leader = only(lab)
+    guarding = about(leader)[1]
+    time.sleep(0.3)
+    os.kill(guarding, signal.SIGSTOP)
+    time.sleep(1.3)
+    os.kill(guarding, signal.SIGCONT)
+    assert (result().outcome, result().returncode) == (Outcome.TIMED_OUT, 0)
+    assert not result().success
+    assert [sent.name for sent in result().signals] == ["SIGTERM"]
+
+
 def test_number_of_the_leader_stays_taken_while_anything_of_it_lives(lab, background, eventually):
     """It is a zombie until the end: no late signal can hit a stranger who got its number."""
     result = background(lab.command("sh", "-c", "sleep 1 & echo $$", linger=10))
@@ -76,6 +98,17 @@ def test_number_of_the_leader_stays_taken_while_anything_of_it_lives(lab, backgr
     siblings = {pid: state for pid, state, parent in processes() if parent == guardian_of_it}
     leader = int(result().stdout.tail)
     assert siblings == {leader: "Z", orphan: "S"}
+
+
+def test_guardian_that_can_open_nothing_still_knows_who_lives_and_ends_it(lab, background):
+    """As on a system whose table of open files is full: nothing found is not nobody there."""
+    script = "setsid sleep 60 & sleep 0.6"
+    result = background(lab.command("sh", "-c", script, linger=0.2, grace=0.2))
+    while len(lab.alive()) != 3:
+        time.sleep(0.01)
+    resource.prlimit(about(min(lab.alive()))[1], resource.RLIMIT_NOFILE, (3, 3))
+    assert (result().outcome, result().success, result().survivors) == (Outcome.EXITED, True, 1)
+    assert not lab.alive()
 
 
 def test_process_that_a_thread_forked_is_asked_politely_too(lab):

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from pipekit.model.command import Outcome
-from pipekit.process import ProcessSupervisor
+from pipekit.process import Cancel, ProcessSupervisor
 
 
 def test_spool_holds_every_byte_and_the_tail_the_last(lab):
@@ -162,6 +162,26 @@ def test_callback_that_never_returns_keeps_nobody_waiting(lab, within):
     within(started, 0.7)
     go.set()
     assert result.outcome is Outcome.TIMED_OUT
+    assert "on_lines raised TimeoutError: it did not return" in result.warnings[0]
+    while threading.active_count() > 1:
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize("how", ["cancel", "hang", "done"])
+def test_callback_that_never_returns_keeps_no_stop_waiting(lab, within, how):
+    """Whatever the command is stopped for: from then on it has the grace and half a second."""
+    go, lines = threading.Event(), "echo hello; exec sleep 60"
+    options = {"hang": {"hang_timeout": 0.4}, "done": {"done_pattern": "hello", "linger": 0.4}}
+    command = lab.command("sh", "-c", lines, grace=0.3, **options.get(how, {}))
+    started = time.monotonic()
+    with Cancel() as cancel:
+        timer = threading.Timer(0.4 if how == "cancel" else 60, cancel.set)
+        timer.start()
+        result = lab.execute(command, lambda *_: go.wait(), cancel)
+        timer.cancel()
+        timer.join()
+    within(started, 0.7)
+    go.set()
     assert "on_lines raised TimeoutError: it did not return" in result.warnings[0]
     while threading.active_count() > 1:
         time.sleep(0.01)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import resource
+import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -112,6 +114,51 @@ def test_however_few_descriptors_are_left_the_result_is_true(lab, spare):
         (Outcome.EXITED, 3),
     ]
     assert not lab.alive()
+
+
+def test_guardian_that_cannot_hold_all_it_is_given_starts_nothing(lab):
+    """The system drops descriptors without a word: the last would be stderr, or a run's lock."""
+    lowest = os.open(os.devnull, os.O_RDONLY)
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (lowest + 16, limits[1]))
+    try:
+        lab.supervisor = ProcessSupervisor(hold_fds=[lowest] * 40)
+        result = lab.execute(lab.bad("both"))
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+        os.close(lowest)
+    assert "ulimit -n" in failed(result)
+
+
+def _slow_after_start(_frame, event, what):
+    if event == "c_return" and what.__name__ == "posix_spawn":
+        time.sleep(0.1)
+
+
+def test_interpreter_that_cannot_guard_is_a_result_and_no_exception(lab, monkeypatch):
+    """It ends at once, each time, before it could be asked for anything."""
+    monkeypatch.setattr(sys, "executable", shutil.which("true"))
+    sys.setprofile(_slow_after_start)
+    try:
+        result = lab.execute(lab.command("true"))
+    finally:
+        sys.setprofile(None)
+    assert "ended before it could be asked" in failed(result)
+
+
+def test_command_of_a_host_whose_folder_was_removed_runs_there_all_the_same(lab, tmp_path):
+    """And not where the host was when it started its first command."""
+    before = os.getcwd()
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    assert lab.run("exit", 0)
+    os.chdir(gone)
+    gone.rmdir()
+    try:
+        told = lab.execute(lab.command("readlink", "/proc/self/cwd")).stdout.tail
+    finally:
+        os.chdir(before)
+    assert told == f"{gone} (deleted)\n"
 
 
 @pytest.mark.parametrize(
