@@ -104,6 +104,9 @@ def check(cases: list[Case], peers: venvs.Environment) -> None:
         script = str(Path(__file__).with_name("check.py"))
         kind = cases[0].work.partition("-")[0]
         subprocess.run([peers.program("python"), script, kind, *outputs], check=True)
+        if kind in ("translate", "ticks"):
+            readers = str(Path(__file__).with_name("readers.py"))
+            subprocess.run([peers.program("python"), readers, outputs[0]], check=True)
 
 
 def once(case: Case, cores: int) -> Sample:

@@ -113,6 +113,18 @@ def test_a_newer_exports_group_of_a_time_stamp_stands_whole(project: Any) -> Non
     assert (found["duplicates"], found["conflicts"]) == (3, 1)
 
 
+def test_a_group_of_other_values_is_a_conflict_and_one_of_the_same_is_none(project: Any) -> None:
+    """Each time stamp is one, however many ticks of it differ; also where a quote is absent."""
+    early, later = "data/raw/ES 20200107_000000.Last.txt", "data/raw/ES 20200108_000000.Last.txt"
+    clocks = [f"153000 000000{n}" for n in range(3)]
+    absent = f"20200106 {clocks[2]};3;;3.25;1"
+    project.write(early, text(*[tick(at, 1) for at in clocks[:2] * 2], absent))
+    project.write(later, text(*[tick(clocks[0], price) for price in (2, 3)],
+                              *[tick(clocks[1], 1)] * 2, absent))  # fmt: skip
+    found = project.run(TICKS).metrics("ES/tick")
+    assert (found["duplicates"], found["conflicts"]) == (5, 1)
+
+
 def test_a_later_runs_group_wins_over_the_published_one(project: Any) -> None:
     same, other = "153000 0000001", "153000 0000002"
     project.write(FILE, text(tick(same, 1), tick(same, 2), tick(other, 3)))
@@ -125,7 +137,9 @@ def test_a_later_runs_group_wins_over_the_published_one(project: Any) -> None:
 
 
 def test_a_day_without_a_change_in_value_is_not_rewritten(project: Any) -> None:
+    """Nor one where a quote is absent, as it was."""
     lines = [tick("153000 0000001", 1), tick("153000 0000001", 2), tick("180000 0000000", 3)]
+    lines.append("20200106 180000 0000001;3;;3.25;1")
     project.write(FILE, text(*lines))
     project.run(TICKS)
     before = project.day("ES", DATE).stat()
@@ -271,6 +285,8 @@ def test_a_corrected_zone_leaves_no_tick_where_it_was_wrongly_put(project: Any) 
     chicago = Source(glob="data/raw/*.Last.txt", dialect="N", timezone="America/Chicago")
     run = project.run(Settings(sources=(chicago, other)))
     assert run.failed == {}
+    found = run.metrics("ES/tick")
+    assert [found[f"ticks_{what}"] for what in ("added", "changed", "removed")] == [2, 0, 2]
     assert project.ticks("ES", "2020-01-05") == []
     assert [row[:2] for row in project.ticks("ES", DATE)] == [
         ("2020-01-06T11:30:00.000000000", 1),
