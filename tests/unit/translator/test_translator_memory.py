@@ -9,8 +9,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from pipekit_translator.settings import Settings, Source
+from pipekit_translator.table import Table
 from pyarrow.parquet import ParquetFile
 
 SOURCE = Source(glob="data/raw/*.txt", dialect="N", timezone="UTC")
@@ -62,6 +64,17 @@ def test_a_large_file_takes_no_more_memory_than_it_may(project: Any) -> None:
     assert peaks[1] <= limit + slack, peaks
     day = project.day("ES", "2020-02-19")
     assert ParquetFile(day).metadata.num_rows == small.count("\n")
+
+
+def test_rows_that_wait_keep_nothing_alive_that_is_much_larger() -> None:
+    """A day of one instrument must not hold the whole block that it was read in."""
+    block = np.arange(1000)
+    whole = Table(block, (block.astype(np.float64),), block.copy())
+    few = whole.at(slice(0, 10)).own()
+    assert few.same(whole.at(slice(0, 10)))
+    assert all(column.base is None for column in few.columns())
+    most = whole.at(slice(0, 950))
+    assert most.own() is most
 
 
 def test_a_truncated_last_line_is_one_bad_row(project: Any) -> None:

@@ -34,6 +34,19 @@ def test_of_two_exports_with_the_same_bar_the_one_with_the_later_stamp_wins(
     assert "two exports state differently" in run.warnings
 
 
+def test_of_three_exports_each_bar_is_that_of_the_last_one_that_has_it(
+    project: Any, export: Any
+) -> None:
+    last = "data/raw/DataExport_ES_20200109_000500_UTC.csv"
+    rows = minutes(4)
+    project.write(EARLY, export(*rows), age=1000)
+    project.write(LATER, export(*(row.replace(",12,", ",13,") for row in rows[:3])), age=9000)
+    project.write(last, export(rows[0].replace(",12,", ",14,"), rows[1]), age=5000)
+    run = project.run()
+    assert [row[2] for row in project.rows("ES", "2020-01")] == [14.0, 12.0, 13.0, 12.0]
+    assert (run.metrics("ES")["duplicates"], run.metrics("ES")["conflicts"]) == (5, 4)
+
+
 def test_without_a_stamp_the_modification_time_decides_then_the_name(
     project: Any, new_project: Any, export: Any
 ) -> None:
