@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 import numpy as np  # noqa: TID253  # a worker's module: no plan imports it
 
+from pipekit_merger.rows import Ints, Rows
 from pipekit_merger.scope import Group, Part, Scope, days_of
-from pipekit_merger.table import Ints, Rows
 
 BASE = 0  # the owner of what is published already
 _OTHER = "\0"  # a variant or slot that nobody has named

@@ -1,13 +1,14 @@
 """Merge run files into the months of one stream: what lives on, what changed, what is published.
 
-Knows how to do it for one stream at a time; which run files there are is told, and nothing is
-reported from here.
+Knows how to do it for one stream, a few months at a time; which run files there are is told, and
+nothing is reported from here.
 """
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, Future
 from enum import IntEnum
 from typing import Any, NamedTuple
@@ -19,22 +20,14 @@ from numpy.typing import NDArray  # noqa: TID253  # as above
 from pipekit.worker import hasher
 from pipekit_merger import months as folder_of_months
 from pipekit_merger.cells import BASE, Cells, Layer, irreplaceable, paint
+from pipekit_merger.pile import Pile
+from pipekit_merger.rows import Ints, Rows, empty, months_of, ordered, sort_key
 from pipekit_merger.scope import Group, day_text
-from pipekit_merger.table import (
-    Ints,
-    Rows,
-    decode,
-    encode,
-    integers,
-    joined,
-    months_of,
-    one,
-    rows_of,
-    sort_key,
-    take,
-)
+from pipekit_merger.table import decode, outer, parquet
 
-MONTHS = 12 * 10_000  # more than there are until the year 9999
+# Rows that are merged at once, as nearly as months allow; each takes about 800 bytes meanwhile.
+WINDOW = 131_072
+SIZE = 16  # bytes of a published row, about: so many rows a month has that is not yet read
 
 
 class MergeError(Exception):
@@ -54,7 +47,7 @@ class Fate(IntEnum):
 class Base(NamedTuple):
     """A month as it is published now; without `data` there is none."""
 
-    table: Any = None
+    values: Ints | None = None
     zone: str = ""
     data: bytes | None = None
     damaged: bool = False
@@ -77,9 +70,9 @@ class Month(NamedTuple):
 class StreamMerge:
     """The merge of one stream, and afterwards what came of it.
 
-    `layers`: the run files of its instrument, in order; `table`: their rows of this stream, with
-    the number of each row's layer in `numbers`. `existing`: months with a file; `lost`: months
-    published once whose file is gone. `disk`: threads that wait for it.
+    `layers`: the run files of its instrument, in order; their rows are in the `pile`. `existing`:
+    months with a file; `lost`: months published once whose file is gone. `disk`: threads that wait
+    for it.
 
     `months`: those to be merged, `touching`: the layers whose scopes meet a month, in order.
     `done`: those that were merged. `kept`: how many rows a rebuild found in no run file.
@@ -87,8 +80,8 @@ class StreamMerge:
 
     stream: str
     layers: Sequence[Layer]
-    table: Any
-    numbers: Ints
+    pile: Pile
+    number: int | None
     existing: frozenset[int]
     lost: frozenset[int]
     folder: str
@@ -102,16 +95,16 @@ class StreamMerge:
     counts: Ints = field(factory=lambda: np.zeros(len(Fate), np.int64))
     warnings: list[str] = field(factory=list)
     kept: int = 0
+    _waiting: dict[int, int] = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        days = integers(one(self.table.column("date")))
-        pairs = [
-            divmod(code, MONTHS)
-            for code in np.unique(self.numbers * MONTHS + months_of(days)).tolist()
-        ]
+        waiting = {} if self.number is None else self.pile.counts(self.number)
+        self._waiting = {month: sum(counts.values()) for month, counts in waiting.items()}
         taking = {layer.number: layer for layer in self.layers}
         there = self.existing | self.lost
-        there |= {m for number, m in pairs if taking[number].takes(self.group(m))}
+        for month, numbers in waiting.items():
+            if any(taking[number].takes(self.group(month)) for number in numbers):
+                there |= {month}
         self.touching = defaultdict(list)
         for layer in self.layers:
             for month in layer.scope.months(there):
@@ -127,43 +120,59 @@ class StreamMerge:
 
     def run(self) -> None:
         """Merge and publish every month that can be. Raises MergeError when some could not."""
-        bases = {month: self._base(month) for month in sorted(self.months)}
-        good = {month: base for month, base in bases.items() if base is not None}
-        tables = [base.table for base in good.values() if base.table is not None]
-        table = joined([*tables, self.table])
-        owner = np.full(table.num_rows, BASE, np.int64)
-        owner[len(owner) - len(self.numbers) :] = self.numbers
-        rows = rows_of(table)
-        cells = Cells(rows)
-        paint(cells, self.layers, self.stream)
-        alive = cells.owners() == owner
-        self._publish(good, table, rows, owner, alive)
+        for window in self._windows():
+            self._merge(window)
         written = [month.path for month in self.published if month.written]
         folder_of_months.sync_folders(written, self.folder, self.disk)
         if self.failed:
             raise MergeError("; ".join(self.failed[month] for month in sorted(self.failed)))
 
+    def _windows(self) -> Iterator[list[int]]:
+        """The months to be merged, in order, as many together as their rows allow."""
+        window: list[int] = []
+        room = WINDOW
+        for month in sorted(self.months):
+            rows = self._waiting.get(month, 0)
+            if month in self.existing:
+                rows += os.stat(self._path(month)).st_size // SIZE
+            if window and rows > room:
+                yield window
+                window, room = [], WINDOW
+            window.append(month)
+            room -= rows
+        if window:
+            yield window
+
+    def _merge(self, window: list[int]) -> None:
+        bases = {month: self._base(month) for month in window}
+        good = {month: base for month, base in bases.items() if base is not None}
+        values, numbers = empty(), np.zeros(0, np.int64)
+        if self.number is not None:
+            values, numbers = self.pile.of(self.number, window)
+        published = [base.values for base in good.values() if base.values is not None]
+        rows = ordered(np.concatenate([*published, values], axis=1), self.pile.words)
+        owner = np.full(len(rows), BASE, np.int64)
+        owner[len(owner) - len(numbers) :] = numbers
+        cells = Cells(rows)
+        paint(cells, self.layers, self.stream)
+        self._publish(good, rows, owner, cells.owners() == owner)
+
     def _publish(
-        self,
-        bases: dict[int, Base],
-        table: Any,
-        rows: Rows,
-        owner: Ints,
-        alive: NDArray[np.bool_],
+        self, bases: dict[int, Base], rows: Rows, owner: Ints, alive: NDArray[np.bool_]
     ) -> None:
         month, key = months_of(rows["date"]), sort_key(rows)
-        fate, kept = fates(rows, owner, alive), alive & (owner == BASE)
+        fate, kept = fates(rows, key, owner, alive), alive & (owner == BASE)
         living = np.flatnonzero(alive)
         living = living[np.lexsort((key[living], month[living]))]
         starts = np.searchsorted(month[living], sorted(bases))
         ends = np.searchsorted(month[living], sorted(bases), side="right")
-        ordered = take(table, living)
+        made = _Made(rows.take(living))
         begun = []
         for number, start, end in zip(sorted(bases), starts.tolist(), ends.tolist(), strict=True):
             inside = month == number
             counts = np.bincount(fate[inside], minlength=len(Fate))
-            made = self._month(number, bases[number], ordered[start:end], counts)
-            begun.append((number, *made, counts, int(kept[inside].sum())))
+            month_made = self._month(number, bases[number], made, slice(start, end), counts)
+            begun.append((number, *month_made, counts, int(kept[inside].sum())))
         for number, made_month, publishing, counts, rows_kept in begun:
             try:
                 publishing.result()
@@ -177,22 +186,19 @@ class StreamMerge:
                 self.kept += rows_kept
 
     def _month(
-        self, month: int, base: Base, table: Any, counts: Ints
+        self, month: int, base: Base, made: _Made, which: slice, counts: Ints
     ) -> tuple[Month, Future[None]]:
         """A month as it will be, and its publishing, which has begun."""
         zone, sources = self._origin(month, base)
         changes = counts[[Fate.NEW, Fate.UPDATED, Fate.REMOVED]].any()
         data: Any = base.data
         if self.rebuild or changes or zone != base.zone:
-            data = encode(table, zone)
+            data = made.file(which, zone)
         written = base.data is None or data != base.data
-        detail = {"series": self.stream, "rows": table.num_rows}
-        if table.num_rows:
-            days = integers(one(table.column("date")))
-            detail |= {"first": day_text(int(days.min())), "last": day_text(int(days.max()))}
+        detail = {"series": self.stream, **made.span(which)}
         path = self._path(month)
-        made = Month(path, hasher(data).hexdigest(), written, sources, detail)
-        return made, self.disk.submit(self._publish_month, path, base, data if written else None)
+        result = Month(path, hasher(data).hexdigest(), written, sources, detail)
+        return result, self.disk.submit(self._publish_month, path, base, data if written else None)
 
     def _publish_month(self, path: str, base: Base, data: Any) -> None:
         if data is None:
@@ -243,18 +249,41 @@ class StreamMerge:
     def _read(self, path: str, month: int) -> Base:
         with open(path, "rb") as file:
             data = file.read()
-        raw, zone, _ = decode(data)
-        table = joined([raw])
-        streams = one(table.column("stream")).dictionary.to_pylist()
-        found = months_of(integers(one(table.column("date"))))
-        if set(streams) - {self.stream} or (found != month).any():
+        values, zone = decode(data, self.pile.words)
+        rows = Rows(values, self.pile.words.listed())
+        streams = {rows.words["stream"][number] for number in np.unique(rows["stream"])}
+        if streams - {self.stream} or (months_of(rows["date"]) != month).any():
             raise ValueError("it holds rows that are not of its stream and month")
-        return Base(table, zone, data)
+        return Base(values, zone, data)
 
 
-def fates(rows: Rows, owner: Ints, alive: NDArray[np.bool_]) -> NDArray[np.int8]:
+class _Made:
+    """The rows of some months as they will be, made into files.
+
+    They become a table at once, and only when a month of them is written.
+    """
+
+    def __init__(self, rows: Rows) -> None:
+        self._rows = rows
+        self._tables: dict[str, Any] = {}
+
+    def file(self, which: slice, zone: str) -> Any:
+        """A month's file as a buffer."""
+        if zone not in self._tables:
+            self._tables[zone] = outer(self._rows, zone)
+        return parquet(self._tables[zone].slice(which.start, which.stop - which.start))
+
+    def span(self, which: slice) -> dict[str, Any]:
+        """A month's number of rows, first and last date."""
+        days = self._rows["date"][which]
+        if not len(days):
+            return {"rows": 0}
+        first, last = day_text(int(days.min())), day_text(int(days.max()))
+        return {"rows": len(days), "first": first, "last": last}
+
+
+def fates(rows: Rows, key: Ints, owner: Ints, alive: NDArray[np.bool_]) -> NDArray[np.int8]:
     """What becomes of each row, given which layer each row is of and which rows live on."""
-    key = sort_key(rows)
     base = np.flatnonzero(owner == BASE)
     fresh = np.flatnonzero(alive & (owner != BASE))
     fate = np.full(len(owner), Fate.REPLACED, np.int8)

@@ -1,10 +1,14 @@
-"""Reads run files and refuses those that contradict themselves; knows nothing of merged months."""
+"""Reads run files and refuses those that contradict themselves; knows nothing of merged months.
+
+Small files are read whole and changed into integers together; a larger one is read in batches.
+"""
 
 from __future__ import annotations
 
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import chain
 from typing import Any, NamedTuple
 
 import numpy as np  # noqa: TID253  # a worker's module: no plan imports it
@@ -13,9 +17,12 @@ from attrs import define, field
 from pipekit.worker import Signature, hasher, look
 from pipekit_merger import scope as scopes
 from pipekit_merger.cells import Cells, Layer
+from pipekit_merger.pile import Pile
+from pipekit_merger.rows import Ints, Rows
 from pipekit_merger.scope import Group
-from pipekit_merger.table import Ints, Rows, decode, joined, rows_of, sort_key, take
+from pipekit_merger.table import BATCH, File, matrix
 
+TOGETHER = 64  # run files that are opened at once
 _STREAM = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
 
@@ -27,13 +34,26 @@ class Entry(NamedTuple):
 
 
 class RunFile(NamedTuple):
-    """A run file as read: its content's identity, its scope as stated, its rows (INNER table)."""
+    """A run file that was opened: its content's identity, its scope as stated, its rows.
+
+    `tables`: all of its rows, or the way to them where they are many.
+    """
 
     layer: Layer
     signature: Signature
     fingerprint: str
     stated: Mapping[str, Any]
-    table: Any
+    tables: Iterable[Any]
+    rows: int
+
+
+class Taken(NamedTuple):
+    """A run file whose rows are in the pile."""
+
+    layer: Layer
+    signature: Signature
+    fingerprint: str
+    stated: Mapping[str, Any]
 
 
 @define
@@ -41,17 +61,41 @@ class Reading:
     """What came of reading a plan's run files.
 
     `layers`: all that can be used or are merged already, in order. `files`: those to be merged
-    now, `table`: their rows one below the other, with the number of each row's file in `numbers`.
-    `rejected`: (path, reason, fingerprint, signature) of those that never can be. `failed`:
-    instrument → why its files have to wait.
+    now; their rows are in the `pile`. `rejected`: (path, reason, fingerprint, signature) of those
+    that never can be. `failed`: instrument → why its files have to wait.
     """
 
+    pile: Pile
     layers: list[Layer] = field(factory=list)
-    files: list[RunFile] = field(factory=list)
+    files: list[Taken] = field(factory=list)
     rejected: list[tuple[str, str, str, Signature]] = field(factory=list)
     failed: dict[str, str] = field(factory=dict)
-    table: Any = None
-    numbers: Ints = field(factory=lambda: np.zeros(0, np.int64))
+    _small: list[RunFile] = field(factory=list)
+    _rows: int = 0  # of the small ones
+
+    def take(self, file: RunFile) -> None:
+        """Take in a file, those before it first. Raises OSError."""
+        if self._rows + file.rows > BATCH:
+            self.take_small()
+        if file.rows > BATCH:
+            _take_large(self, file)
+        else:
+            self._small.append(file)
+            self._rows += file.rows
+
+    def take_small(self) -> None:
+        """Take in the small files that have been waiting to be taken in together."""
+        files, self._small, self._rows = self._small, [], 0
+        _take_small(self, files)
+
+    def refuse(self, file: RunFile, reason: str) -> None:
+        """Reject a file of which some rows may be in the pile already."""
+        self.pile.dropped.add(file.layer.number)
+        self.rejected.append((file.layer.path, reason, file.fingerprint, file.signature))
+
+    def accept(self, file: RunFile) -> None:
+        """Take a file all of whose rows are in the pile."""
+        self.files.append(Taken(*file[:4]))
 
 
 class _Refused(NamedTuple):
@@ -60,14 +104,18 @@ class _Refused(NamedTuple):
     signature: Signature
 
 
-def read(entries: Sequence[Entry], each: Callable[..., Iterable[Any]] = map) -> Reading:
+def read(
+    entries: Sequence[Entry], folder: str, each: Callable[..., Iterable[Any]] = map
+) -> Reading:
     """The run files of an instrument, in the order of the request.
 
     A file that cannot be opened stops its instrument: what came later must not be merged before
-    it. One that can be read and is wrong is refused by itself.
+    it. One that can be read and is wrong is refused by itself. `folder`: for rows that wait.
     """
-    reading = Reading()
-    for entry, answer in zip(entries, each(_attempt, entries), strict=True):
+    reading = Reading(Pile(folder))
+    some = [entries[start : start + TOGETHER] for start in range(0, len(entries), TOGETHER)]
+    answers = chain.from_iterable(each(_attempt, part) for part in some)
+    for entry, answer in zip(entries, answers, strict=True):
         path = entry.file["path"]
         if isinstance(answer, OSError):
             reading.failed.setdefault(instrument_of(path), _cannot_read(path, answer))
@@ -76,9 +124,11 @@ def read(entries: Sequence[Entry], each: Callable[..., Iterable[Any]] = map) -> 
         elif isinstance(answer, Layer):
             reading.layers.append(answer)
         else:
-            reading.files.append(answer)
+            reading.take(answer)
+    reading.take_small()
+    waiting = [f for f in reading.files if f.layer.scope.instrument in reading.failed]
+    reading.pile.dropped.update(file.layer.number for file in waiting)
     reading.files = [f for f in reading.files if f.layer.scope.instrument not in reading.failed]
-    _refuse_contradictions(reading)
     reading.layers += _merged_before(entries, reading.rejected)
     reading.layers += [file.layer for file in reading.files]
     reading.layers.sort(key=lambda layer: layer.number)
@@ -118,57 +168,87 @@ def _attempt(entry: Entry) -> RunFile | Layer | _Refused | OSError:
         return error
     fingerprint = hasher(data).hexdigest()
     try:
-        table, zone, metadata = decode(data)
-        stated = json.loads(metadata.get(scopes.METADATA, b"null"))
+        opened = File(data)
+        stated = json.loads(opened.metadata.get(scopes.METADATA, b"null"))
         if stated is None:
             raise ValueError("it states no scope (metadata pipekit.scope)")
         scope = scopes.parse(stated)
         if scope.instrument != instrument_of(path):
             raise ValueError(f"its scope is that of another instrument, {scope.instrument}")
+        tables: Iterable[Any] = opened.tables()
+        if opened.rows <= BATCH:
+            tables = list(tables)
     except ValueError as error:
         return _Refused(str(error), fingerprint, signature)
     left = entry.file.get("left")
     groups = None if left is None else frozenset(map(Group.parse, left))
-    layer = Layer(entry.number, path, scope, zone, groups)
-    return RunFile(layer, signature, fingerprint, stated, table)
+    layer = Layer(entry.number, path, scope, opened.zone, groups)
+    return RunFile(layer, signature, fingerprint, stated, tables, opened.rows)
 
 
-def _refuse_contradictions(reading: Reading) -> None:
-    """Move files whose rows cannot be theirs to the rejected, and join the others."""
-    files, reading.files = reading.files, []
-    table = joined([file.table for file in files])
-    rows = rows_of(table)
-    cells, order = Cells(rows), sort_key(rows)
-    numbers = np.repeat(
-        np.array([file.layer.number for file in files], np.int64),
-        np.array([file.table.num_rows for file in files], np.int64),
-    )
-    end = 0
-    for number, file in enumerate(files, 1):
-        lines = slice(end, end + file.table.num_rows)
-        end = lines.stop
-        cells.paint(file.layer.scope, number)
-        inside = bool((cells.owners(lines) == number).all())
-        reason = _contradiction(file, rows, lines, inside, order[lines])
-        if reason is None:
-            reading.files.append(file)
-        else:
-            refused = (file.layer.path, reason, file.fingerprint, file.signature)
-            reading.rejected.append(refused)
-            numbers[lines] = 0
-    if len(reading.files) < len(files):
-        table, numbers = take(table, np.flatnonzero(numbers)), numbers[numbers > 0]
-    reading.table, reading.numbers = table, numbers
+class _Check:
+    """Whether a file's rows contradict it or each other; is shown them a part after the other."""
+
+    def __init__(self, file: RunFile) -> None:
+        self._number, self._scope = file.layer.number, file.layer.scope
+        self._lines: dict[tuple[str, ...], int] = {}
+        self._places: list[Ints] = []
+
+    def part(self, cells: Cells, rows: Rows, which: slice) -> str | None:
+        """What is wrong with some rows, seen by themselves."""
+        for number in np.unique(rows["stream"][which]):
+            stream = rows.words["stream"][number]
+            if not (_STREAM.fullmatch(stream) and stream.startswith(self._scope.instrument)):
+                instrument = self._scope.instrument
+                return f"it has rows of a stream {stream!r}, which cannot be one of {instrument}"
+        cells.paint(self._scope, self._number)
+        if (cells.owners(which) != self._number).any():
+            return "it has rows outside of the scope it states"
+        lines, inverse = np.unique(cells.line[which], return_inverse=True)
+        known = [self._lines.setdefault(cells.lines[at], len(self._lines)) for at in lines]
+        self._places.append((np.array(known, np.int64)[inverse] << 32) + rows["date"][which])
+        return None
+
+    def whole(self) -> str | None:
+        """What is wrong with all of them together."""
+        places = np.sort(np.concatenate([np.empty(0, np.int64), *self._places]))
+        if (places[1:] == places[:-1]).any():
+            return "it has several rows of one variant, date, session and slot"
+        return None
 
 
-def _contradiction(file: RunFile, rows: Rows, lines: slice, inside: bool, keys: Ints) -> str | None:
-    instrument = file.layer.scope.instrument
-    for rank in np.unique(rows["stream"][lines]):
-        stream = rows.words["stream"][rank]
-        if not (_STREAM.fullmatch(stream) and stream.startswith(instrument)):
-            return f"it has rows of a stream {stream!r}, which cannot be one of {instrument}"
-    if not inside:
-        return "it has rows outside of the scope it states"
-    if len(np.unique(keys)) != len(keys):
-        return "it has several rows of one variant, date, session and slot"
-    return None
+def _take_small(reading: Reading, files: Sequence[RunFile]) -> None:
+    """Put the rows of files into the pile, all at once, and refuse those that contradict."""
+    if not files:
+        return
+    pile = reading.pile
+    values = matrix([table for file in files for table in file.tables], pile.words)
+    counts = [file.rows for file in files]
+    pile.add(values, np.repeat([file.layer.number for file in files], counts))
+    rows = Rows(values, pile.words.listed())
+    cells, end = Cells(rows), 0
+    for file in files:
+        start, end = end, end + file.rows
+        check = _Check(file)
+        reason = check.part(cells, rows, slice(start, end)) or check.whole()
+        reading.refuse(file, reason) if reason else reading.accept(file)
+
+
+def _take_large(reading: Reading, file: RunFile) -> None:
+    """The same for one file, a batch after the other."""
+    pile, check = reading.pile, _Check(file)
+    try:
+        for table in file.tables:
+            values = matrix([table], pile.words)
+            rows = Rows(values, pile.words.listed())
+            reason = check.part(Cells(rows), rows, slice(None))
+            if reason:
+                raise ValueError(reason)
+            pile.add(values, np.full(len(rows), file.layer.number, np.int64))
+        reason = check.whole()
+        if reason:
+            raise ValueError(reason)
+    except ValueError as error:
+        reading.refuse(file, str(error))
+    else:
+        reading.accept(file)

@@ -1,8 +1,9 @@
 """The merger's process: read the run files of a request, merge them stream by stream, report.
 
 A unit is a stream. One instrument's run files are read, merged and let go of before the next one's,
-so that memory does not grow with the number of instruments. Knows the order of things; what a merge
-is stands in `merge`, what a run file is in `runs`. Request (JSON on standard input):
+and a few months at a time: memory grows neither with instruments nor with the years of history.
+Knows the order of things; what a merge is stands in `merge`, what a run file is in `runs`. Request
+(JSON on standard input):
 
     merged      folder of the merged results, from the project's root
     workers     how many threads
@@ -21,7 +22,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import Any, NamedTuple
 
-import numpy as np  # noqa: TID253  # a worker: no plan imports it
 from attrs import frozen
 
 from pipekit.worker import report, request
@@ -29,7 +29,6 @@ from pipekit_merger import months as folder_of_months
 from pipekit_merger.merge import Fate, StreamMerge
 from pipekit_merger.runs import Entry, Reading, instrument_of, read
 from pipekit_merger.scope import Group
-from pipekit_merger.table import integers, one, take
 
 # Threads that wait for the disk: several files that are synced at once share its work. Four took a
 # third of one's time, sixteen no less.
@@ -59,7 +58,13 @@ class Merger:
 
     def merge(self, entries: Sequence[Entry]) -> list[Done]:
         """Read, merge and publish one instrument's run files, and report what came of them."""
-        reading = read(entries, self.each)
+        try:
+            reading = read(entries, self.wanted["merged"], self.each)
+        except OSError:  # of the file of waiting rows
+            for name in sorted({instrument_of(entry.file["path"]) for entry in entries}):
+                with report.unit(name):
+                    raise
+            return []
         for path, reason, fingerprint, signature in reading.rejected:
             report.rejected(path, reason, fingerprint, signature)
         for instrument, reason in reading.failed.items():
@@ -69,26 +74,24 @@ class Merger:
         for merge in self.each(_merge, merges):
             _report(merge)
         report_consumed(reading, merges)
+        reading.pile.close()
         return [Done(m.stream, [m.group(month) for month in m.months], m.kept) for m in merges]
 
     def _streams(self, reading: Reading) -> list[StreamMerge]:
         """A merge for each stream that a run file has rows of, or may remove rows from."""
         existing = _by_stream(self.present)
         lost = _by_stream(map(Group.parse, self.wanted["lost"]))
-        column = one(reading.table.column("stream"))
-        streams = {stream: code for code, stream in enumerate(column.dictionary.to_pylist())}
-        codes = integers(column.indices)
+        numbers = reading.pile.streams()
         merges = []
-        for stream in sorted({*streams, *existing, *lost}):
+        for stream in sorted({*numbers, *existing, *lost}):
             layers = [x for x in reading.layers if stream.startswith(x.scope.instrument)]
             if not layers:
                 continue
-            rows = np.flatnonzero(codes == streams.get(stream, -1))
             merge = StreamMerge(
                 stream,
                 layers,
-                take(reading.table, rows),
-                reading.numbers[rows],
+                reading.pile,
+                numbers.get(stream),
                 frozenset(existing[stream]),
                 frozenset(lost[stream]),
                 self.wanted["merged"],

@@ -10,7 +10,8 @@ import pyarrow as pa
 import pytest
 from pipekit_analyzer import instruments, kernel, rows
 from pipekit_analyzer.settings import Settings as AnalyzerSettings
-from pipekit_merger import scope, summary, table
+from pipekit_merger import rows as merged_rows
+from pipekit_merger import scope, summary
 from pipekit_translator import store
 from pipekit_translator.dialects import PRESETS
 
@@ -56,7 +57,7 @@ def test_the_columns_of_results(page):
     section = page.section("Results").partition("### ")[0]
     found = columns(section.replace("zone of the exchange", "America/Chicago"))
     assert list(found.items()) == list(kinds(rows.schema("America/Chicago")).items())
-    assert tuple(found) == table.COLUMNS
+    assert tuple(found) == merged_rows.COLUMNS
 
 
 def test_the_columns_of_the_summary(page):

@@ -89,9 +89,7 @@ class Sums:
 
 def rows(answer: Answer) -> Rows:
     """The rows of an answer."""
-    from pipekit_merger.table import outer
-
-    return Rows(answer, outer(answer.table, answer.zone))
+    return Rows(answer, answer.table)
 
 
 def sums(answer: Answer) -> Sums:
@@ -100,9 +98,7 @@ def sums(answer: Answer) -> Sums:
 
     if not answer.table.num_rows:
         return Sums(answer, nothing(), nothing().drop(columns="slot"))
-    from pipekit_merger.table import outer
-
-    frame = outer(answer.table, answer.zone).select(COLUMNS).to_pandas()
+    frame = answer.table.select(COLUMNS).to_pandas()
     return Sums(answer, summarise(frame), summarise(frame, TOTALS))
 
 

@@ -146,9 +146,7 @@ def closed(rows: Any) -> Any:
 
 def _frame(answer: Answer) -> Any:
     """The rows in date order, with what the pictures are made of."""
-    from pipekit_merger.table import outer
-
-    frame = outer(answer.table, answer.zone).select([*_COLUMNS, *_NUMBERS]).to_pandas()
+    frame = answer.table.select([*_COLUMNS, *_NUMBERS]).to_pandas()
     frame = frame.sort_values(["variant", "date", "session", "slot", "instrument"], kind="stable")
     frame["weekday"] = [date.weekday() for date in frame["date"]]
     return frame

@@ -65,14 +65,13 @@ class Unreadable(NamedTuple):
 
 @attrs.frozen(eq=False)
 class Answer:
-    """The rows found: an INNER table in the order of its key, the zone of its times.
+    """The rows found: a table in the order of its key, with the columns and types of the months.
 
     `months`: how many files there are at all; `streams`: of these, by name. `unreadable`: those of
     the question that could not be used. `absent`: column → (asked for and in no row, those there).
     """
 
     table: Any
-    zone: str
     months: int
     streams: tuple[str, ...]
     unreadable: tuple[Unreadable, ...]
@@ -81,40 +80,36 @@ class Answer:
 
 def ask(root: Path, merged: str, question: Question) -> Answer:
     """The rows of the project's merged months that a question is about."""
-    from pipekit_merger.table import joined
+    import numpy as np
+
+    from pipekit_merger.rows import Words, empty, ordered
+    from pipekit_merger.table import decode, outer
 
     groups = list(present(f"{root}/{merged}"))
-    tables, unreadable, zone = [], [], "UTC"
+    words, parts, unreadable, zone = Words(), [empty()], [], "UTC"
     for group in filter(question.wants, groups):
         path = f"{merged}/{group.path}"
         try:
-            table, zone = _read(root / path)
+            values, zone = decode((root / path).read_bytes(), words)
         except OSError as error:
             unreadable.append(Unreadable(path, error.strerror or str(error)))
         except ValueError as error:
             unreadable.append(Unreadable(path, str(error)))
         else:
-            tables.append(table)
-    table, absent = _filtered(joined(tables), question)
-    streams = sorted({group.stream for group in groups})
-    return Answer(table, zone, len(groups), tuple(streams), tuple(unreadable), absent)
+            parts.append(values)
+    rows, absent = _filtered(ordered(np.concatenate(parts, axis=1), words), question)
+    streams = tuple(sorted({group.stream for group in groups}))
+    table = outer(rows, zone)
+    return Answer(table, len(groups), streams, tuple(unreadable), absent)
 
 
-def _read(path: Path) -> tuple[Any, str]:
-    from pipekit_merger.table import decode
-
-    table, zone, _ = decode(path.read_bytes())
-    return table, zone
-
-
-def _filtered(table: Any, question: Question) -> tuple[Any, dict[str, tuple[list[str], list[str]]]]:
-    """The wanted rows of a joined table in order, and what was asked for in vain."""
+def _filtered(rows: Any, question: Question) -> tuple[Any, dict[str, tuple[list[str], list[str]]]]:
+    """The wanted ones of some rows in order, and what was asked for in vain."""
     import numpy as np
 
-    from pipekit_merger.table import rows_of, sort_key, take
+    from pipekit_merger.rows import sort_key
 
-    rows = rows_of(table)
-    wanted = np.ones(table.num_rows, np.bool_)
+    wanted = np.ones(len(rows), np.bool_)
     if question.first:
         wanted &= rows["date"] >= _day(question.first)
     if question.last:
@@ -130,7 +125,7 @@ def _filtered(table: Any, question: Question) -> tuple[Any, dict[str, tuple[list
             if missing:
                 absent[column] = missing, there
     at = np.flatnonzero(wanted)
-    return take(table, at[np.argsort(sort_key(rows)[at], kind="stable")]), absent
+    return rows.take(at[np.argsort(sort_key(rows)[at], kind="stable")]), absent
 
 
 def _day(date: dt.date) -> int:

@@ -1,0 +1,121 @@
+"""Rows of results as integers, so that equal cells are equal numbers; knows no file and no Arrow.
+
+A matrix has a line for each of COLUMNS. Texts are numbers of words, floats their bits, times
+microseconds of UTC, dates days since 1970-01-01; NULL is null.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+
+import numpy as np  # noqa: TID253  # a worker's module: no plan imports it
+from attrs import frozen
+from numpy.typing import NDArray  # noqa: TID253  # as above
+
+Ints = NDArray[np.int64]
+
+TEXTS = ("variant", "session", "slot", "stream", "instrument", "direction", "result")
+TIMES = ("entry_time", "exit_time")
+COLUMNS = (
+    *("variant", "date", "session", "slot", "stream", "instrument", "direction", "result"),
+    *("entry_time", "exit_time", "entry_price", "exit_price", "stop_distance", "target", "peak"),
+    *("range_high", "range_low", "range_size", "range_bars", "profit", "profit_usd"),
+)
+LINES = {name: line for line, name in enumerate(COLUMNS)}
+KEY = ("variant", "date", "session", "slot", "instrument")
+NULLABLE = ("direction", *TIMES, "entry_price", "exit_price", "peak")
+# What stands for null among integers: the bits of a NaN that no arithmetic makes.
+NULL = 0x7FF0_0000_0000_0001
+
+
+class Words:
+    """The words of each column of texts, numbered as they come; for matrices that are put together.
+
+    It only grows, so a number once given stays. Several threads may use it.
+    """
+
+    def __init__(self) -> None:
+        self._numbers: dict[str, dict[str, int]] = {name: {} for name in TEXTS}
+        self._turn = threading.Lock()
+
+    def numbers(self, column: str, words: Sequence[str]) -> Ints:
+        """The number of each word."""
+        known = self._numbers[column]
+        with self._turn:
+            return np.array([known.setdefault(word, len(known)) for word in words], np.int64)
+
+    def listed(self) -> dict[str, list[str]]:
+        """The words of each column by their number."""
+        with self._turn:
+            return {name: list(known) for name, known in self._numbers.items()}
+
+
+@frozen(eq=False)
+class Rows:
+    """A matrix and what the numbers of its texts mean."""
+
+    values: Ints
+    words: dict[str, list[str]]
+
+    def __getitem__(self, column: str) -> Ints:
+        values: Ints = self.values[LINES[column]]
+        return values
+
+    def __len__(self) -> int:
+        return int(self.values.shape[1])
+
+    def take(self, which: NDArray[np.intp] | slice) -> Rows:
+        """Those of its rows, in this order."""
+        return Rows(self.values[:, which], self.words)
+
+
+def ordered(values: Ints, words: Words) -> Rows:
+    """The rows of a matrix, whose numbers of words are then in the order of the words.
+
+    The matrix itself is changed.
+    """
+    listed = words.listed()
+    for name, found in listed.items():
+        order = sorted(range(len(found)), key=found.__getitem__)
+        ranks = np.empty(len(found) + 1, np.int64)
+        ranks[order] = np.arange(len(found))
+        ranks[-1] = NULL
+        line = values[LINES[name]]
+        values[LINES[name]] = ranks[np.where(line == NULL, len(found), line)]
+        listed[name] = [found[number] for number in order]
+    return Rows(values, listed)
+
+
+def empty(count: int = 0) -> Ints:
+    """A matrix of so many rows, to be filled."""
+    return np.empty((len(COLUMNS), count), np.int64)
+
+
+def sort_key(rows: Rows) -> Ints:
+    """A number for each row that orders rows by KEY and is equal for equal keys.
+
+    Null parts count as greatest. Keys of the same Rows only can be compared, and they have an order
+    where those of its words have one (see `ordered`).
+    """
+    result = np.zeros(len(rows), np.int64)
+    for name in KEY:
+        ranks = _dense(rows[name])
+        result = result * (int(ranks.max(initial=0)) + 1) + ranks
+    return result
+
+
+def _dense(values: Ints) -> Ints:
+    """Values as small numbers from 0 on, in their order."""
+    if not len(values):
+        return values
+    known = values[values != NULL]
+    low = int(known.min(initial=NULL)) if len(known) else 0
+    high = int(known.max(initial=low)) if len(known) else low
+    return np.where(values == NULL, high - low + 1, values - low)
+
+
+def months_of(days: Ints) -> Ints:
+    """The month (counted from year 0) of each day since 1970-01-01."""
+    months: Ints = days.astype("M8[D]").astype("M8[M]").astype(np.int64) + 1970 * 12
+    return months
