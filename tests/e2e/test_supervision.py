@@ -15,7 +15,7 @@ if sys.platform != "linux":
 
 GRACE = 0.5  # seconds, of the stage
 SLACK = 0.5  # seconds: what the supervisor promises to need beyond deadline and grace
-NOISE = 2.0  # seconds: what a busy machine may add
+ATTEMPTS = 3
 
 STAGE = '''
     import sys
@@ -111,32 +111,73 @@ def parent(pid: int) -> int:
 
 def started(project, eventually, count=3):
     """A run whose stage has its processes up: itself, and daemons that ignore SIGTERM."""
+    for file in ("pids", "quiet"):
+        (project.root / file).unlink(missing_ok=True)
     run = project.start("run")
     eventually(lambda: len(living(project)) == count)
     return run
 
 
-def test_a_stage_that_takes_too_long_is_ended_with_its_daemons(nest):
-    began = time.monotonic()
-    done = nest.pipekit("run", "--set", "stages.nest.timeout=1.5s")
-    assert done.code == 2, done
-    assert len(pids(nest)) == 3
-    assert not living(nest)
-    assert time.monotonic() - began < 1.5 + GRACE + SLACK + NOISE
-    (task,) = nest.report()["stages"][0]["tasks"]
-    assert task["kind"] == "timeout"
-    assert any("sleep" in seen["state"] for seen in task["process"]["snapshot"])
+def in_time(attempt) -> None:
+    """Nothing lives `SLACK` after the grace; `attempt` says how much later that was, seen by us.
+
+    No noise is allowed for: a busy machine can make any single attempt late, but none early. So one
+    of three in time proves that it is done by then; all else that is asserted holds in each.
+    """
+    late = []
+    while not late or late[-1] > SLACK:
+        assert len(late) < ATTEMPTS, f"seconds after the grace, each time: {late}"
+        late.append(attempt())
+
+
+def born(pid: int) -> float:
+    """When a process was started, as the kernel says, by the monotonic clock."""
+    words = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    age = time.clock_gettime(time.CLOCK_BOOTTIME) - int(words[19]) / os.sysconf("SC_CLK_TCK")
+    return time.monotonic() - age
+
+
+def gone(project, since: float) -> float:
+    """Seconds after `since` (monotonic) at which nothing lived any more."""
+    while living(project):
+        assert time.monotonic() - since < 20, "it does not end"
+        time.sleep(0.005)
+    return time.monotonic() - since
+
+
+def test_a_stage_that_takes_too_long_is_ended_with_its_daemons(nest, eventually):
+    timeout = 1.5
+
+    def attempt() -> float:
+        (nest.root / "pids").unlink(missing_ok=True)
+        run = nest.start("run", "--set", f"stages.nest.timeout={timeout}s")
+        eventually(lambda: len(living(nest)) == 3)
+        late = gone(nest, min(map(born, pids(nest)))) - timeout - GRACE
+        run.communicate(timeout=30)
+        assert run.returncode == 2
+        assert len(pids(nest)) == 3
+        assert not living(nest)
+        (task,) = nest.report()["stages"][0]["tasks"]
+        assert task["kind"] == "timeout"
+        assert any("sleep" in seen["state"] for seen in task["process"]["snapshot"])
+        return late
+
+    in_time(attempt)
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_stopped_run_leaves_no_daemon(nest, eventually, number, code):
-    run = started(nest, eventually)
-    asked = time.monotonic()
-    run.send_signal(number)
-    run.communicate(timeout=30)
-    assert run.returncode == code
-    assert time.monotonic() - asked < GRACE + SLACK + NOISE
-    assert not living(nest)
+    def attempt() -> float:
+        run = started(nest, eventually)
+        asked = time.monotonic()
+        run.send_signal(number)
+        late = gone(nest, asked) - GRACE
+        run.communicate(timeout=30)
+        assert run.returncode == code
+        assert not living(nest)
+        return late
+
+    in_time(attempt)
 
 
 def test_a_killed_run_leaves_no_daemon_and_the_next_one_waits_for_that(nest, eventually):
@@ -144,25 +185,42 @@ def test_a_killed_run_leaves_no_daemon_and_the_next_one_waits_for_that(nest, eve
     grace = 2.0  # a second run has to start within it, on a busy machine, too
     settings = (nest.root / "pipekit.toml").read_text()
     nest.config(settings.replace(f'"{GRACE}s"', f'"{grace}s"') + "timeout = '1h'\n")
-    run = started(nest, eventually)
-    (nest.root / "quiet").touch()
-    run_id = nest.events()[0]["run_id"]
-    killed = time.monotonic()
-    run.kill()
-    refused = nest.pipekit("run")
-    if living(nest):
-        assert refused.code == 75
-    while (after := nest.pipekit("run")).code == 75:
+
+    def attempt() -> float:
+        run = started(nest, eventually)
+        (nest.root / "quiet").touch()
+        run_id = nest.events()[0]["run_id"]
+        killed = time.monotonic()
+        run.kill()
+        refused = nest.start("run")
+        ended = gone(nest, killed)
+        _, err = refused.communicate(timeout=30)
+        assert refused.returncode == 75
+        assert f"ending what run {run_id} left" in err
+        run.communicate(timeout=30)
+        starts = next_run(nest, run_id, killed)
+        closed_as_lost(nest, run_id)
+        return max(ended, starts) - grace
+
+    in_time(attempt)
+
+
+def next_run(project, run_id: str, killed: float) -> float:
+    """Start runs until one is not refused; seconds after `killed` when the last was that was."""
+    refused_at = 0.0
+    while True:
+        at = time.monotonic() - killed
+        after = project.pipekit("run")
+        if after.code != 75:
+            assert after.code == 0, after
+            return refused_at
         assert f"ending what run {run_id} left" in after.err
-        assert time.monotonic() - killed < grace + SLACK + NOISE
-    assert not living(nest)
-    run.communicate(timeout=30)
-    assert refused.code == 75
-    assert f"ending what run {run_id} left" in refused.err
-    assert after.code == 0, after
-    (closed,) = [
-        state for state in nest.pipekit("history", "--json").json if state["run_id"] == run_id
-    ]
+        refused_at = at
+
+
+def closed_as_lost(project, run_id: str) -> None:
+    history = project.pipekit("history", "--json").json
+    (closed,) = [state for state in history if state["run_id"] == run_id]
     assert closed["status"] == "failure"
     assert closed["stages"]["nest"]["kind"] == "lost"
 

@@ -133,11 +133,6 @@ MUTANTS = [
         "child_gets_no_descriptor_of_ours",
         ("guardian.py", "            _quietly(os.close, int(name))\n", "            pass\n"),
     ),
-    _mutant(
-        "descriptors that a guardian had no room for are not missed",
-        "cannot_hold_all_it_is_given",
-        ("guardian.py", "if len(descriptors) < sent:", "if False:"),
-    ),
     # Our own death
     _mutant(
         "lock not handed to the guardian",

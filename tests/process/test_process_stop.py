@@ -169,7 +169,7 @@ def test_exception_out_of_a_signal_handler_leaves_no_process(lab):
 
 
 AT_EVERY_CALL = """
-import os, pathlib, subprocess
+import gc, os, pathlib, subprocess, time
 from pipekit.process import posix
 class Interrupted(Exception): pass
 command = Command(argv=["sh", "-c", "sleep 60 & exit 0"], grace=0, linger=0.01,
@@ -187,11 +187,12 @@ def interrupt_at(number):
 def execute(number):
     sys.setprofile(interrupt_at(number))
     try:
-        ProcessSupervisor().execute(command)
+        result = ProcessSupervisor().execute(command)
     except Interrupted as error:
         return str(error)
     finally:
         sys.setprofile(None)
+    return repr(result)
 def left():
     for pid in filter(str.isdigit, os.listdir("/proc")):
         try:
@@ -206,10 +207,19 @@ total = calls
 for number in [*range(1, total, 1 + total // 150)]:
     where = execute(number)
     for pid in left():
-        print("left", where, flush=True)
+        words = pathlib.Path(f"/proc/{pid}/cmdline").read_text().split("\\0")
+        print("left", number, where, words, open(f"/proc/{pid}/stat").read(), flush=True)
         os.kill(pid, 9)
-children = pathlib.Path(f"/proc/self/task/{own}/children").read_text().split()
-print(total > 300, len(children) <= 2)
+def children():
+    return pathlib.Path(f"/proc/self/task/{own}/children").read_text().split()
+def zombies():
+    stats = [pathlib.Path(f"/proc/{pid}/stat").read_text() for pid in children()]
+    return [stat for stat in stats if stat.rpartition(")")[2].split()[0] == "Z"]
+gc.collect()  # an interrupted supervisor is in a cycle with its traceback, and its spawner with it
+deadline = time.monotonic() + 5
+while len(children()) > len(zombies()) and time.monotonic() < deadline:
+    time.sleep(0.01)
+print(total > 300, len(children()) - len(zombies()), len(zombies()) <= 1)
 """
 
 
@@ -217,12 +227,14 @@ print(total > 300, len(children) <= 2)
 def test_exception_at_any_call_leaves_no_process():
     """Interrupted at 150 places spread over all that one command takes, from start to end.
 
-    An exception at the very return of the call that started the spawner loses its number: that one
-    ends by itself, and is a zombie until its host ends. Nothing can be done, so two are allowed.
+    None of ours lives on. But an exception at the very return of the call that starts the spawner
+    loses its number: it ends by itself, since nobody holds the other end of its socket, and is a
+    zombie until its host ends. That return is within the distance of two of the places (36 calls,
+    and it takes six), so it can be met once: one zombie is allowed, and nobody else.
     """
     argv = [sys.executable, "-c", HOST + AT_EVERY_CALL, uuid.uuid4().hex, "0", "true"]
     done = subprocess.run(argv, capture_output=True, text=True, check=True)
-    assert done.stdout == "True True\n"
+    assert done.stdout == "True 0 True\n"
 
 
 def test_cancel_may_be_closed_twice_and_set_after():
