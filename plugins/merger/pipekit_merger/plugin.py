@@ -127,7 +127,7 @@ def _warnings(merged: str, lost: list[Group]) -> list[str]:
 
 def check(_settings: Settings) -> Command:
     """Import all that the workers need, and end."""
-    words = "import pandas, pipekit_merger.summary, pipekit_merger.worker"
+    words = "import pipekit_merger.summary, pipekit_merger.worker"
     return Command(argv=(sys.executable, "-c", words))
 
 

@@ -53,13 +53,14 @@ class Words:
 
 @frozen(eq=False)
 class Rows:
-    """A matrix and what the numbers of its texts mean."""
+    """A matrix and what the numbers of its texts mean; `columns`: what its lines are."""
 
     values: Ints
     words: dict[str, list[str]]
+    columns: Sequence[str] = COLUMNS
 
     def __getitem__(self, column: str) -> Ints:
-        values: Ints = self.values[LINES[column]]
+        values: Ints = self.values[self.columns.index(column)]
         return values
 
     def __len__(self) -> int:
@@ -67,24 +68,24 @@ class Rows:
 
     def take(self, which: NDArray[np.intp] | slice) -> Rows:
         """Those of its rows, in this order."""
-        return Rows(self.values[:, which], self.words)
+        return Rows(self.values[:, which], self.words, self.columns)
 
 
-def ordered(values: Ints, words: Words) -> Rows:
+def ordered(values: Ints, words: Words, columns: Sequence[str] = COLUMNS) -> Rows:
     """The rows of a matrix, whose numbers of words are then in the order of the words.
 
     The matrix itself is changed.
     """
     listed = words.listed()
-    for name, found in listed.items():
+    for name in set(listed).intersection(columns):
+        found, line = listed[name], columns.index(name)
         order = sorted(range(len(found)), key=found.__getitem__)
         ranks = np.empty(len(found) + 1, np.int64)
         ranks[order] = np.arange(len(found))
         ranks[-1] = NULL
-        line = values[LINES[name]]
-        values[LINES[name]] = ranks[np.where(line == NULL, len(found), line)]
+        values[line] = ranks[np.where(values[line] == NULL, len(found), values[line])]
         listed[name] = [found[number] for number in order]
-    return Rows(values, listed)
+    return Rows(values, listed, columns)
 
 
 def empty(count: int = 0) -> Ints:

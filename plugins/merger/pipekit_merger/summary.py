@@ -1,6 +1,6 @@
 """The summary's process: what each variant, stream and slot earned, over all merged months.
 
-Knows nothing of run files. pandas is imported only when there is something to compute. Request
+Knows nothing of run files. pandas stays out: importing it takes longer than all of this. Request
 (JSON on standard input): `merged`, the folder of the merged results; `known`, the digest of the
 months by what the ledger knows, to be remembered with the summary.
 """
@@ -9,12 +9,18 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
+
+import numpy as np  # noqa: TID253  # a worker's module: no plan imports it
+import pyarrow as pa  # noqa: TID253  # as above
+import pyarrow.parquet as pq  # noqa: TID253  # as above
 
 from pipekit.worker import hasher, report, request
 from pipekit_merger.months import present, publish, sync_folders
+from pipekit_merger.rows import Ints, Rows, Words, ordered
 from pipekit_merger.stale import SUMMARY_TABLE, SUMMARY_TEXT, digest
+from pipekit_merger.table import matrix, texts
 
 GROUPS = ["variant", "stream", "slot"]
 CLOSED = {"Win": "wins", "BE": "break_evens", "Loss": "losses", "Time": "times"}
@@ -94,116 +100,126 @@ def _current(table: str, text: str, wanted: str) -> dict[str, str] | None:
 
 
 def _write(table: str, text: str, months: Sources) -> dict[str, str]:
-    frame = summarise(_frame(months.data)) if months.data else nothing()
-    frame = frame.astype(dict.fromkeys(GROUPS, str))
-    data = parquet(frame)
+    lines = summarise(_rows(months.data)) if months.data else []
+    data = parquet(lines)
     fingerprint = hasher(data).hexdigest()
-    stated = {"months": months.digest, "table": fingerprint, "rows": records(frame)}
-    content = (json.dumps(stated, indent=1, ensure_ascii=False) + "\n").encode()
+    stated = {"months": months.digest, "table": fingerprint, "rows": lines}
+    content = (_text(stated) + "\n").encode()
     publish(table, data)
     publish(text, content)
     sync_folders([table], os.path.dirname(table))
     return {"table": fingerprint, "text": hasher(content).hexdigest()}
 
 
-def _frame(months: Mapping[str, bytes]) -> Any:
-    """The columns of all months that the summary is made of, as one data frame.
+def _text(stated: Mapping[str, Any]) -> str:
+    """JSON with a line for each of the rows; indented, it would take ten times as long."""
+    rows = ",\n".join(json.dumps(row, ensure_ascii=False) for row in stated["rows"])
+    head = json.dumps({**stated, "rows": []}, ensure_ascii=False)
+    return f"{head.removesuffix(']}')}\n{rows}\n]}}"
 
-    Texts are categories in their order: numbers are sorted and grouped in a tenth of the time.
-    """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
 
-    tables = []
+def _rows(months: Mapping[str, bytes]) -> Rows:
+    """The columns of all months that the summary is made of."""
+    words, tables = Words(), []
     for path, data in months.items():
         try:
             file = pq.ParquetFile(pa.BufferReader(data), read_dictionary=TEXTS, pre_buffer=False)
             tables.append(file.read(columns=COLUMNS, use_threads=False).select(COLUMNS))
         except (pa.ArrowException, OSError, KeyError, ValueError) as error:
             raise _unusable(path, error) from error
-    frame = pa.concat_tables(tables).unify_dictionaries().combine_chunks().to_pandas()
-    for name in TEXTS:
-        frame[name] = frame[name].cat.reorder_categories(sorted(frame[name].cat.categories))
-    return frame
+    return ordered(matrix(tables, words, COLUMNS), words, COLUMNS)
 
 
-def nothing() -> Any:
-    """The summary before the first merged month: the same columns, no line."""
-    import pandas as pd
-    import pyarrow as pa
+def summarise(rows: Rows, by: Sequence[str] = GROUPS) -> list[dict[str, Any]]:
+    """A line per variant, stream and slot (or per group of the columns `by`), sorted by them.
 
-    return pd.DataFrame({name: [] for name in _schema(pa).names})
-
-
-def summarise(rows: Any, by: Sequence[str] = GROUPS) -> Any:
-    """One line per variant, stream and slot (or per group of the columns `by`), sorted by them.
-
-    `rows`: a data frame of merged rows. Open trades and days without a trade are counted, and left
-    out of everything else. `win_rate` is Win / (Win + BE + Loss + Time), `average` the points a
-    trade; both are null without a trade. `max_drawdown` (points, positive): the deepest fall of
-    the points cumulated in date order from 0.
+    Open trades and days without a trade are counted, and left out of everything else. `win_rate` is
+    Win / (Win + BE + Loss + Time), `average` the points a trade; both are None without a trade.
+    `max_drawdown` (points): the deepest fall of the points cumulated in date order from 0.
     """
-    import pandas as pd
+    code = np.zeros(len(rows), np.int64)
+    for name in by:
+        code = code * len(rows.words[name]) + rows[name]
+    _, first, group = np.unique(code, return_index=True, return_inverse=True)
+    counts = _counts(rows, group, len(first))
+    closed = np.isin(rows["result"], _ranks(rows, CLOSED))
+    trades = rows.take(np.flatnonzero(closed))
+    order = np.lexsort([*(trades[name] for name in reversed(_ORDER)), group[closed]])
+    trades, of = trades.take(order), group[closed][order]
+    points, dollars = (trades[name].view(np.float64) for name in ("profit", "profit_usd"))
+    sums = [np.bincount(of, values, len(first)) for values in (points, dollars)]
+    ends = np.searchsorted(of, np.arange(len(first) + 1)).tolist()
+    lines = []
+    for number, row in enumerate(first.tolist()):
+        line = {name: rows.words[name][int(rows[name][row])] for name in by}
+        fall = drawdown(points[ends[number] : ends[number + 1]])
+        profit, usd = (round(float(values[number]), DECIMALS) + 0.0 for values in sums)
+        lines.append(line | _line(counts[number].tolist(), profit, usd, fall))
+    return lines
 
-    by = list(by)
-    rows = rows.sort_values(list(dict.fromkeys([*by, *_ORDER])), kind="stable")
-    grouped = rows.groupby(by, sort=True, observed=True)
-    counts = pd.crosstab([rows[name] for name in by], rows["result"])
-    counts = counts.reindex(columns=[*CLOSED, *OTHERS], fill_value=0).astype("int64")
-    counts = counts.rename(columns=CLOSED | OTHERS)
-    trades = rows[rows["result"].isin(list(CLOSED))].groupby(by, sort=True, observed=True)
-    frame = pd.DataFrame(index=grouped.size().index)
-    frame["trades"] = counts[list(CLOSED.values())].sum(axis=1)
-    frame[counts.columns] = counts
-    traded = frame["trades"].where(frame["trades"] > 0)
-    frame["win_rate"] = frame["wins"] / traded
-    frame["profit"] = _sum(trades, "profit", frame)
-    frame["average"] = frame["profit"] / traded
-    frame["profit_usd"] = _sum(trades, "profit_usd", frame)
-    falls = trades["profit"].apply(lambda points: drawdown(points.to_numpy()))
-    frame["max_drawdown"] = falls.reindex(frame.index, fill_value=0.0).astype("float64")
-    return frame.reset_index()
+
+def _counts(rows: Rows, group: Ints, groups: int) -> Ints:
+    """How many rows of each group have each result, in the order of CLOSED and OTHERS."""
+    kinds = [*CLOSED, *OTHERS]
+    counts = np.zeros((groups, len(kinds)), np.int64)
+    for column, kind in enumerate(kinds):
+        found = group[np.isin(rows["result"], _ranks(rows, [kind]))]
+        counts[:, column] = np.bincount(found, minlength=groups)
+    return counts
 
 
-def _sum(trades: Any, column: str, frame: Any) -> Any:
-    return trades[column].sum().reindex(frame.index, fill_value=0.0).round(DECIMALS) + 0.0
+def _ranks(rows: Rows, words: Iterable[str]) -> list[int]:
+    there = rows.words["result"]
+    return [there.index(word) for word in words if word in there]
+
+
+def _line(counts: list[int], profit: float, usd: float, fall: float) -> dict[str, Any]:
+    trades = sum(counts[: len(CLOSED)])
+    named = dict(zip([*CLOSED.values(), *OTHERS.values()], counts, strict=True))
+    return {
+        "trades": trades,
+        **named,
+        "win_rate": named["wins"] / trades if trades else None,
+        "profit": profit,
+        "average": profit / trades if trades else None,
+        "profit_usd": usd,
+        "max_drawdown": fall,
+    }
 
 
 def drawdown(points: Any) -> float:
     """The deepest fall of cumulated points below their highest standing, which is at first 0."""
-    import numpy as np
-
     standing = np.cumsum(points)
     highest = np.maximum(np.maximum.accumulate(standing), 0.0)
     return round(float((highest - standing).max(initial=0.0)), DECIMALS)
 
 
-def records(frame: Any) -> list[dict[str, Any]]:
-    """The lines of a summary as JSON values."""
-    records = frame.to_dict("records")
-    return [{k: None if v != v else v for k, v in row.items()} for row in records]  # noqa: PLR0124  # a NaN
-
-
-def parquet(frame: Any) -> Any:
+def parquet(lines: Sequence[Mapping[str, Any]]) -> Any:
     """A summary as a Parquet file in a buffer."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    table = pa.Table.from_pandas(frame, schema=_schema(pa), preserve_index=False)
+    arrays = [_array(field.type, [line[field.name] for line in lines]) for field in SCHEMA]
     sink = pa.BufferOutputStream()
-    with pq.ParquetWriter(sink, _schema(pa), compression="zstd") as writer:
-        writer.write_table(table.replace_schema_metadata(None))
+    with pq.ParquetWriter(sink, SCHEMA, compression="zstd") as writer:
+        writer.write_table(pa.Table.from_arrays(arrays, schema=SCHEMA))
     return sink.getvalue()
 
 
-def _schema(pa: Any) -> Any:
-    numbers = ["trades", *CLOSED.values(), *OTHERS.values()]
-    fractions = ["win_rate", "profit", "average", "profit_usd", "max_drawdown"]
-    return pa.schema(
-        [(name, pa.string()) for name in GROUPS]
-        + [(name, pa.int64()) for name in numbers]
-        + [(name, pa.float64()) for name in fractions]
-    )
+def _array(kind: Any, values: Sequence[Any]) -> Any:
+    """Built of buffers: `pa.array` imports pandas where it is installed."""
+    if kind == pa.string():
+        return texts(values)
+    there = np.array([value is not None for value in values], np.bool_)
+    plain = np.array([value or 0 for value in values], kind.to_pandas_dtype())
+    valid = None if there.all() else pa.py_buffer(np.packbits(there, bitorder="little"))
+    return pa.Array.from_buffers(kind, len(values), [valid, pa.py_buffer(plain)])
+
+
+_NUMBERS = ("trades", *CLOSED.values(), *OTHERS.values())
+_FRACTIONS = ("win_rate", "profit", "average", "profit_usd", "max_drawdown")
+SCHEMA = pa.schema(
+    [(name, pa.string()) for name in GROUPS]
+    + [(name, pa.int64()) for name in _NUMBERS]
+    + [(name, pa.float64()) for name in _FRACTIONS]
+)
 
 
 if __name__ == "__main__":

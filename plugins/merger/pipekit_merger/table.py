@@ -23,7 +23,6 @@ from pipekit_merger.rows import (
     Ints,
     Rows,
     Words,
-    empty,
 )
 
 BATCH = 65_536  # rows that are read at once of a larger file
@@ -123,18 +122,18 @@ def outer_schema(zone: str) -> Any:
     return pa.schema(list((_PLAIN | texts | times).items()))
 
 
-def matrix(tables: Sequence[Any], words: Words) -> Ints:
-    """The rows of a file's tables, or of several files', below each other.
+def matrix(tables: Sequence[Any], words: Words, names: Sequence[str] = COLUMNS) -> Ints:
+    """The rows of a file's tables, or of several files', below each other; a line for each name.
 
     Tables of one schema are joined first and changed afterwards, at once.
     """
-    values = empty(sum(table.num_rows for table in tables))
+    values = np.empty((len(names), sum(table.num_rows for table in tables)), np.int64)
     end = 0
     for _, like in groupby(tables, lambda table: table.schema):
         table = pa.concat_tables(like).unify_dictionaries().combine_chunks()
         start, end = end, end + table.num_rows
         columns = dict(zip(table.column_names, table.columns, strict=True))
-        for line, name in enumerate(COLUMNS):
+        for line, name in enumerate(names):
             array = one(columns[name])
             values[line, start:end] = (
                 _numbers(name, array, words) if name in TEXTS else integers(array)
@@ -184,14 +183,15 @@ def _array(rows: Rows, name: str, kind: Any) -> Any:
         codes = pa.py_buffer(np.where(null, 0, values).astype(np.int32))
         indices = pa.Array.from_buffers(pa.int32(), len(rows), [valid, codes])
         # A column of nulls alone has no word, and a dictionary must have one to point at.
-        texts = pa.DictionaryArray.from_arrays(indices, _texts(rows.words[name] or [""]))
-        return texts.dictionary_decode()
+        coded = pa.DictionaryArray.from_arrays(indices, texts(rows.words[name] or [""]))
+        return coded.dictionary_decode()
     if name == "date":
         values = values.astype(np.int32)
     return pa.Array.from_buffers(kind, len(rows), [valid, pa.py_buffer(values)])
 
 
-def _texts(words: Sequence[str]) -> Any:
+def texts(words: Sequence[str]) -> Any:
+    """An array of these words."""
     encoded = [word.encode() for word in words]
     ends = np.cumsum([0, *map(len, encoded)]).astype(np.int32)
     buffers = [None, pa.py_buffer(ends), pa.py_buffer(b"".join(encoded))]

@@ -145,6 +145,58 @@ def test_a_month_that_cannot_be_read_is_named_and_the_others_are_shown(merged, p
     assert merged("--csv", "--from", "2024-02-01").code == 0  # a month that was not asked for
 
 
+def test_a_damaged_month_of_another_instrument_is_not_asked_for(merged, project, kit):
+    """A stream ESX1 may be of ES by its name; a month of it that can be read tells that it is not.
+
+    Where none can be read nobody knows, and it is named.
+    """
+    rows = [kit.row(day, instrument="ESX") for day in DAYS]
+    project.run_file(rows, kit.scope(kit.always, instrument="ESX"))
+    project.run(here=True)
+    january, february = (f"{kit.merged}/ESX1/2024/ESX1_2024_0{n}.parquet" for n in (1, 2))
+    (project.root / january).write_bytes(b"not parquet")
+    for words in (["--instrument", "ES"], ["--instrument", "ES", "--to", "2024-01-31"]):
+        shown = merged("--csv", *words)
+        assert (shown.code, "ESX" in shown.err) == (0, False)
+    assert merged("--csv", "--instrument", "ESX").code == 1
+    (project.root / february).write_bytes(b"not parquet")
+    shown = merged("--csv", "--instrument", "ES")
+    assert shown.code == 1
+    assert january in shown.err
+
+
+def test_results_can_be_asked_for_while_a_run_writes(merged, project, kit):
+    """Every answer is of whole months, the old ones or the new, whatever moment it is."""
+    asked = subprocess.Popen(
+        [sys.executable, "-c", ASKING, str(project.root)], stdout=subprocess.PIPE, text=True
+    )
+    with asked:
+        for number in range(60):
+            rows = [kit.row(day, "07:30", float(number)) for day in DAYS]
+            project.run_file(rows, kit.scope(kit.always))
+            project.run(here=True)
+            if asked.poll() is not None:
+                break
+        answers = json.loads(asked.communicate()[0])
+    assert len({profit for profits in answers for profit in profits}) > 2
+    for code, unreadable, count in ((a[0], a[1], len(a) - 2) for a in answers):
+        assert (code, unreadable, count) == (0, 0, len(DAYS))
+
+
+ASKING = """
+import json, subprocess, sys
+answers = []
+for _ in range(6):
+    words = ["-C", sys.argv[1], "results", "--rows", "--json", "--variant", "default"]
+    words += ["--stream", "ES1", "--slot", "07:30"]
+    done = subprocess.run([sys.executable, "-m", "pipekit", *words], capture_output=True)
+    stated = json.loads(done.stdout)
+    rows = [row["profit"] for row in stated["rows"]]
+    answers.append([done.returncode, len(stated["unreadable"]), *rows])
+print(json.dumps(answers))
+"""
+
+
 def test_before_the_first_run_there_is_a_sentence(results):
     shown = results()
     assert (shown.code, shown.out) == (0, "")

@@ -46,16 +46,17 @@ class Rows:
 
 @attrs.frozen(eq=False)
 class Sums:
-    """A line per variant, stream and slot, and the totals of each stream; pandas frames."""
+    """A line per variant, stream and slot, and the totals of each stream."""
 
     answer: Answer
-    slots: Any
-    streams: Any
+    slots: list[dict[str, Any]]
+    streams: list[dict[str, Any]]
 
     def csv(self) -> bytes:
         """The slots alone, so that nobody adds up totals."""
-        lines = self._records(self.slots)
-        return csv_bytes(list(self.slots.columns), [list(line.values()) for line in lines])
+        from pipekit_merger.summary import SCHEMA
+
+        return csv_bytes(SCHEMA.names, [list(line.values()) for line in self.slots])
 
     def parquet(self) -> bytes:
         """The slots alone, with the columns and types of the summary."""
@@ -66,25 +67,18 @@ class Sums:
     def json(self) -> str:
         """An object with `rows` (slots), `totals` (streams), `unreadable`, `first` and `last`."""
         first, last = self.span
-        slots, streams = self._records(self.slots), self._records(self.streams)
-        stated = {"first": first, "last": last, "rows": slots, "totals": streams}
+        stated = {"first": first, "last": last, "rows": self.slots, "totals": self.streams}
         return json_text(self.answer, stated)
 
     def print(self) -> None:
         """A table on stdout."""
-        print_sums(self._records(self.slots), self._records(self.streams), self.span)
+        print_sums(self.slots, self.streams, self.span)
 
     @property
     def span(self) -> tuple[dt.date | None, dt.date | None]:
         """The first and the last date that has a row."""
         dates = self.answer.table.column("date").to_pylist()
         return (min(dates), max(dates)) if dates else (None, None)
-
-    @staticmethod
-    def _records(frame: Any) -> list[dict[str, Any]]:
-        from pipekit_merger.summary import records
-
-        return records(frame)
 
 
 def rows(answer: Answer) -> Rows:
@@ -94,12 +88,9 @@ def rows(answer: Answer) -> Rows:
 
 def sums(answer: Answer) -> Sums:
     """What the rows of an answer sum up to."""
-    from pipekit_merger.summary import COLUMNS, nothing, summarise
+    from pipekit_merger.summary import summarise
 
-    if not answer.table.num_rows:
-        return Sums(answer, nothing(), nothing().drop(columns="slot"))
-    frame = answer.table.select(COLUMNS).to_pandas()
-    return Sums(answer, summarise(frame), summarise(frame, TOTALS))
+    return Sums(answer, summarise(answer.rows), summarise(answer.rows, TOTALS))
 
 
 def csv_bytes(head: Sequence[str], lines: Any) -> bytes:

@@ -97,12 +97,12 @@ class Page:
         yield '<section id="overview"><h2>All streams</h2>'
         yield self._figure(figure, "Profit and drawdown, USD", dates)
         if len(self._variants) > 1:
-            lines = _lines(self._rows, "variant")
+            lines = self._lines(self._rows, "variant")
             summed = table("variant", lines, points=False, sortable=True)
             yield f'<div class="scroll">{summed}</div>'
         yield "</section>"
         yield "<section><h2>Streams</h2>"
-        for variant, lines in _by_variant(_lines(self._rows, "variant", "stream")):
+        for variant, lines in _by_variant(self._lines(self._rows, "variant", "stream")):
             yield self._of(variant, table("stream", lines, sortable=True, linked=True))
         yield "</section>"
 
@@ -117,9 +117,21 @@ class Page:
             rates = self._figure(pictures.win_rates(of), "Win rate by slot and weekday")
             peaks = self._figure(pictures.peaks(of), "Trades by their best move, in targets")
             parts += [self._of(variant, rates, "part"), self._of(variant, peaks, "part")]
-        for variant, lines in _by_variant(_lines(rows, "variant", "stream", "slot")):
+        for variant, lines in _by_variant(self._lines(rows, "variant", "stream", "slot")):
             parts.append(self._of(variant, table("slot", lines)))
         return "\n".join([*parts, "</section>"])
+
+    def _lines(self, rows: Any, *by: str) -> list[dict[str, Any]]:
+        """What some of the rows sum up to, with the deepest fall in dollars where streams mix."""
+        from pipekit_merger.summary import drawdown, summarise
+
+        lines = summarise(self._answer.rows.take(rows.index.to_numpy()), by)
+        if "stream" not in by:
+            trades = closed(rows).groupby(by[0])[_USD]
+            falls = {name: drawdown(usd.to_numpy()) for name, usd in trades}
+            for line in lines:
+                line["max_drawdown"] = falls.get(line[by[0]], 0.0)
+        return lines
 
     def _figure(self, figure: Any, caption: str, dates: list[str] | None = None) -> str:
         number = len(self._figures)
@@ -150,19 +162,6 @@ def _frame(answer: Answer) -> Any:
     frame = frame.sort_values(["variant", "date", "session", "slot", "instrument"], kind="stable")
     frame["weekday"] = [date.weekday() for date in frame["date"]]
     return frame
-
-
-def _lines(rows: Any, *by: str) -> list[dict[str, Any]]:
-    """What the rows sum up to, with the deepest fall in dollars where streams are mixed."""
-    from pipekit_merger.summary import drawdown, records, summarise
-
-    lines = records(summarise(rows, by))
-    if "stream" not in by:
-        trades = closed(rows).groupby(by[0])[_USD]
-        falls = {name: drawdown(usd.to_numpy()) for name, usd in trades}
-        for line in lines:
-            line["max_drawdown"] = falls.get(line[by[0]], 0.0)
-    return lines
 
 
 def _by_variant(lines: list[dict[str, Any]]) -> Iterator[tuple[str, list[dict[str, Any]]]]:

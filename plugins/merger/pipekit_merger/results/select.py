@@ -5,6 +5,7 @@ It works while a run writes: a month's file is whole at any moment, the old one 
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 from collections.abc import Iterable
 from pathlib import Path
@@ -65,12 +66,13 @@ class Unreadable(NamedTuple):
 
 @attrs.frozen(eq=False)
 class Answer:
-    """The rows found: a table in the order of its key, with the columns and types of the months.
+    """The rows found, in the order of their key; `table`: with the columns and types of the months.
 
     `months`: how many files there are at all; `streams`: of these, by name. `unreadable`: those of
     the question that could not be used. `absent`: column → (asked for and in no row, those there).
     """
 
+    rows: Any
     table: Any
     months: int
     streams: tuple[str, ...]
@@ -87,20 +89,45 @@ def ask(root: Path, merged: str, question: Question) -> Answer:
 
     groups = list(present(f"{root}/{merged}"))
     words, parts, unreadable, zone = Words(), [empty()], [], "UTC"
+
+    def unusable(group: Group, reason: str) -> None:
+        if _concerns(question, f"{root}/{merged}", group, groups):
+            unreadable.append(Unreadable(f"{merged}/{group.path}", reason))
+
     for group in filter(question.wants, groups):
         path = f"{merged}/{group.path}"
         try:
             values, zone = decode((root / path).read_bytes(), words)
         except OSError as error:
-            unreadable.append(Unreadable(path, error.strerror or str(error)))
+            unusable(group, error.strerror or str(error))
         except ValueError as error:
-            unreadable.append(Unreadable(path, str(error)))
+            unusable(group, str(error))
         else:
             parts.append(values)
     rows, absent = _filtered(ordered(np.concatenate(parts, axis=1), words), question)
     streams = tuple(sorted({group.stream for group in groups}))
     table = outer(rows, zone)
-    return Answer(table, len(groups), streams, tuple(unreadable), absent)
+    return Answer(rows, table, len(groups), streams, tuple(unreadable), absent)
+
+
+def _concerns(question: Question, folder: str, group: Group, groups: list[Group]) -> bool:
+    """Whether a month that cannot be read may hold rows of the instruments asked for.
+
+    The name of a stream does not tell: ESX1 may be a stream of ES, or of ESX. A month of the same
+    stream does; where none can be read, it may.
+    """
+    from pipekit_merger.rows import Words
+    from pipekit_merger.table import decode
+
+    for other in groups if question.instruments else ():
+        words = Words()
+        if other.stream == group.stream and other != group:
+            with contextlib.suppress(OSError, ValueError):
+                decode(Path(folder, other.path).read_bytes(), words)
+        found = words.listed()["instrument"]
+        if found:
+            return not set(found).isdisjoint(question.instruments)
+    return True
 
 
 def _filtered(rows: Any, question: Question) -> tuple[Any, dict[str, tuple[list[str], list[str]]]]:
