@@ -122,6 +122,8 @@ def supervise(
     It is stopped with every process it has started: when it takes too long, when it hangs, when
     this is interrupted, and also when this is killed. Its output is passed on line by line.
     """
+    if json_file and not Path(json_file).absolute().parent.is_dir():
+        raise click.BadParameter(f"there is no folder for {json_file!r}", param_hint="--json")
     secrets = [os.environ[name] for name in redact_env if os.environ.get(name)]
     command = Command(
         argv=words,

@@ -81,6 +81,11 @@ def test_output_is_passed_on_stream_by_stream(run):
         (["--cwd", "nowhere", "true"], 125, "its working folder does not exist"),
         (["--timeout", "1x", "true"], 125, "no duration; write it like 90s"),
         (["--max-memory", "big", "true"], 125, "no size; write it like 500MB"),
+        (
+            ["--json", "nowhere/r.json", "echo", "run"],
+            125,
+            "there is no folder for 'nowhere/r.json'",
+        ),
         (["--done-pattern", "(", "true"], 125, "no regular expression"),
         ([], 125, "Missing argument"),
         (["sh", "-c", "kill -9 $$"], 137, "ended by SIGKILL, not sent by pipekit"),
