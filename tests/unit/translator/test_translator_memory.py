@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pipekit_translator.hold import Hold
 from pipekit_translator.settings import Settings, Source
 from pipekit_translator.table import Table
 from pyarrow.parquet import ParquetFile
@@ -68,13 +69,31 @@ def test_a_large_file_takes_no_more_memory_than_it_may(project: Any) -> None:
 
 def test_rows_that_wait_keep_nothing_alive_that_is_much_larger() -> None:
     """A day of one instrument must not hold the whole block that it was read in."""
-    block = np.arange(1000)
-    whole = Table(block, (block.astype(np.float64),), block.copy())
+    whole = _rows(1000)
     few = whole.at(slice(0, 10)).own()
     assert few.same(whole.at(slice(0, 10)))
     assert all(column.base is None for column in few.columns())
     most = whole.at(slice(0, 950))
     assert most.own() is most
+
+
+def test_rows_wait_in_memory_as_far_as_they_may_and_then_in_a_file(tmp_path: Path) -> None:
+    """All of them come back as they were, in whatever order."""
+    tables = [_rows(10, at) for at in range(4)]
+    hold = Hold(2 * 10 * 4 * 8, str(tmp_path / "made when it is needed"))
+    chunks = [hold.keep(table) for table in tables[:2]]
+    assert not list(tmp_path.iterdir())
+    chunks += [hold.keep(table) for table in tables[2:]]
+    assert list(tmp_path.iterdir())
+    for chunk, table in reversed(list(zip(chunks, tables, strict=True))):
+        assert (chunk.first, chunk.last) == (table.time[0], table.time[-1])
+        assert chunk.load().same(table)
+    hold._file.close()  # which else goes with the process
+
+
+def _rows(count: int, first: int = 0) -> Table:
+    time = np.arange(first, first + count)
+    return Table(time, (time * 1.5, time * 2.5), time * 7)
 
 
 def test_a_truncated_last_line_is_one_bad_row(project: Any) -> None:

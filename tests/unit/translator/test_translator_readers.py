@@ -80,6 +80,10 @@ def test_the_values_are_those_of_the_text(published: Any) -> None:
     assert bars["high"].tolist() == [12, 2345.678]
     assert bars["volume"].tolist() == [5, 123456789012]
     assert ticks["price"].tolist() == [3250.25, 3250.5, -37.63]
+    assert ticks["bid"].isna().tolist() == [False, True, False]
+    assert ticks["ask"].isna().tolist() == [False, False, True]
+    assert set(bars["instrument"]) == set(ticks["instrument"]) == {"ES"}
+    assert set(bars["interval"]) == {"1m"}
     assert ticks["timestamp"].map(lambda at: at.value % 10**9).tolist() == [
         123000100, 123000200, 123000200,
     ]  # fmt: skip
