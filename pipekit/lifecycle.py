@@ -46,7 +46,7 @@ class LedgerLifecycleView:
         self._files = files
         self._ledger = ledger
         self._now = now
-        self._known: dict[str, dict[str, Known]] = {}
+        self._known: dict[str, dict[str, str]] = {}
         self._covered: dict[str, tuple[str, float]] | None = None
         self._newest: dict[str, float] = {}
 
@@ -90,7 +90,8 @@ class LedgerLifecycleView:
     def _why_not(self, stage: str, path: str, signature: str) -> str | None:
         if stage not in self._known:
             self._known[stage] = self._ledger.known(stage)
-        known = self._known[stage].get(path)
+        text = self._known[stage].get(path)
+        known = None if text is None else Known.of(text)
         if known is None or known.signature != signature:
             return f"{stage} has not consumed {path} as it is"
         if known.state != ContentState.CONSUMED:

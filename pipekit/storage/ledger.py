@@ -17,12 +17,19 @@ from pipekit.storage.history import RunHistory
 
 
 class Known(NamedTuple):
-    """What `pending` compares a file with: signature text, settings digest, state, version."""
+    """What the ledger says of a file without its details: state, settings digest, signature text.
 
-    signature: str
-    settings: str
+    Read and compared as one text, since nearly all of 100,000 are as they were.
+    """
+
     state: str
-    version: str
+    settings: str
+    signature: str
+
+    @classmethod
+    def of(cls, text: str) -> Known:
+        """Of the text that `Ledger.known` gives."""
+        return cls(*text.split(" ", 2))
 
 
 def signature_text(signature: Iterable[int] | None) -> str:
@@ -33,13 +40,15 @@ def signature_text(signature: Iterable[int] | None) -> str:
 class Ledger(RunHistory):
     """The whole ledger: the runs, and what content their stages have taken and published."""
 
-    def known(self, stage: str) -> dict[str, Known]:
-        """What the stage has taken or refused, by path: just enough to tell what is pending."""
-        rows = self._read(
-            "SELECT path, signature, settings, state, version FROM content WHERE stage = ?",
-            (stage,),
+    def known(self, stage: str) -> dict[str, str]:
+        """What the stage has taken or refused, by path: each the text of a `Known`."""
+        return dict(
+            self._read(
+                "SELECT path, state || ' ' || settings || ' ' || signature FROM content "
+                "WHERE stage = ?",
+                (stage,),
+            )
         )
-        return {path: tuple.__new__(Known, known) for path, *known in rows}
 
     def consumption(self, stage: str, path: str) -> Consumption | None:
         """What the stage did with a file, whole."""
@@ -52,7 +61,7 @@ class Ledger(RunHistory):
             f"{_CONSUMPTIONS} WHERE stage = ? AND instr(detail, ?)",
             (stage, f"{json.dumps(noted)}:" if noted else "{"),
         )
-        details = json.loads(f"[{','.join([row[6] for row in rows])}]")  # a third of one by one
+        details = _details([row[6] for row in rows])
         return {
             row[0]: _consumption(row, detail)
             for row, detail in zip(rows, details, strict=True)
@@ -66,6 +75,7 @@ class Ledger(RunHistory):
             "LEFT JOIN runs ON runs.number = published.run WHERE stage = ? ORDER BY run, path",
             (stage,),
         )
+        details = _details([row[5] for row in rows])
         return tuple(
             Published(
                 path=path,
@@ -73,9 +83,11 @@ class Ledger(RunHistory):
                 run=run,
                 run_id=run_id or "",
                 present=bool(present),
-                detail=json.loads(detail),
+                detail=detail,
             )
-            for path, fingerprint, run, run_id, present, detail in rows
+            for (path, fingerprint, run, run_id, present, _), detail in zip(
+                rows, details, strict=True
+            )
         )
 
     def published_signatures(self, stage: str) -> dict[str, str]:
@@ -124,6 +136,12 @@ _STATES = {state.value: state for state in ContentState}
 _CONSUMPTIONS = (
     "SELECT path, state, fingerprint, settings, version, run, detail, reason FROM content"
 )
+
+
+def _details(texts: list[str]) -> list[dict[str, Any]]:
+    """JSON texts, read at once: a third of the time of one by one."""
+    details: list[dict[str, Any]] = json.loads(f"[{','.join(texts)}]")
+    return details
 
 
 def _consumption(row: tuple[Any, ...], detail: dict[str, Any]) -> Consumption:

@@ -40,7 +40,7 @@ class LedgerStageView:
         self._version = version
         self._settings = settings
         self._digest = digest
-        self._known: dict[str, Known] | None = None
+        self._known: dict[str, str] | None = None
         self._walks: Walks = {}  # one look at each folder: a plan's own views agree
 
     def files(self, patterns: tuple[str, ...]) -> list[FileStat]:
@@ -54,14 +54,14 @@ class LedgerStageView:
         digest = self._settings if settings is None else self._digest(settings)
         every = self._every()
         inputs, waiting, rejected, unchanged = [], [], [], 0
-        same = (digest, ContentState.CONSUMED.value)
+        same = f"{ContentState.CONSUMED} {digest}"
         for file in files:
-            known = every.get(file[0])
-            if known is not None and not force and known[1:3] == same:  # as nearly all are
-                _, device, inode, size, modified, changed = file
-                if known[0] == f"{device} {inode} {size} {modified} {changed}":
-                    unchanged += 1
-                    continue
+            path, device, inode, size, modified, changed = file
+            text = every.get(path)
+            if text == f"{same} {device} {inode} {size} {modified} {changed}" and not force:
+                unchanged += 1  # as nearly all are
+                continue
+            known = None if text is None else Known.of(text)
             why = Why.NEW if known is None else self._why(file, known, digest)
             if why is None and not force:
                 if known and known.state == ContentState.REJECTED:
@@ -92,7 +92,7 @@ class LedgerStageView:
         """See RunContext.published."""
         return self._ledger.published(stage) if self._ledger else ()
 
-    def _every(self) -> dict[str, Known]:
+    def _every(self) -> dict[str, str]:
         if self._known is None:
             self._known = self._ledger.known(self._stage) if self._ledger else {}
         return self._known
@@ -102,8 +102,9 @@ class LedgerStageView:
             return Why.CHANGED
         if known.settings != digest:
             return Why.SETTINGS
-        if known.state == ContentState.REJECTED and known.version != self._version:
-            return Why.CHANGED
+        if known.state == ContentState.REJECTED:
+            rejected = self._consumption(file.path)
+            return Why.CHANGED if rejected and rejected.version != self._version else None
         return Why.PART if known.state == ContentState.PART else None
 
     def _consumption(self, path: str) -> Consumption | None:

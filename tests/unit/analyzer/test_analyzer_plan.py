@@ -63,6 +63,22 @@ def test_other_files_in_the_folder_are_no_bars(project, minutes):
     assert not project.plan()
 
 
+def test_ticks_beside_the_bars_are_not_looked_at(history):
+    """Neither of instruments with bars nor of others, whatever the files' names."""
+    processed = history.root / "data/processed"
+    bars = (history.root / path("ES", "2013-08")).read_bytes()
+    for name in ("ES", "CL"):
+        folder = processed / name / "tick/2013"
+        folder.mkdir(parents=True)
+        (folder / f"{name}_tick_2013-08-28.parquet").write_bytes(bars)
+        (folder / f"{name}_1m_2013-08.parquet").write_bytes(bars)
+    plan = history.plan()
+    assert (plan.reason, plan.inputs) == ("nothing new in data/processed", ())
+    again = history.plan(force=True)
+    assert sorted(jobs(again)) == ["ES", "NQ"]
+    assert not any("/tick/" in used for used in [*again.holds, *again.tasks[0].inputs])
+
+
 def test_new_files_make_one_unit_an_instrument(project, minutes):
     project.write("ES", minutes(MONTHS[0]))
     project.write("NQ", minutes(MONTHS[0]))
