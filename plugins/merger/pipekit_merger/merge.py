@@ -211,8 +211,8 @@ class StreamMerge:
     def _origin(self, month: int, base: Base) -> tuple[str, tuple[str, ...]]:
         """The zone that a month's times are shown in (its last run file's), and its run files."""
         taken, last = self._taken(month), self.touching[month][-1]
-        zone = last.zone if last is taken[-1] or not base.zone else base.zone
-        return zone or taken[-1].zone, tuple(layer.path for layer in taken)
+        zone = last.zone or base.zone or taken[-1].zone
+        return zone, tuple(layer.path for layer in taken)
 
     def _path(self, month: int) -> str:
         return f"{self.folder}/{self.group(month).path}"

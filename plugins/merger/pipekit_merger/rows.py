@@ -96,24 +96,14 @@ def empty(count: int = 0) -> Ints:
 def sort_key(rows: Rows) -> Ints:
     """A number for each row that orders rows by KEY and is equal for equal keys.
 
-    Null parts count as greatest. Keys of the same Rows only can be compared, and they have an order
-    where those of its words have one (see `ordered`).
+    Keys of the same Rows only can be compared, and they have an order where those of its words have
+    one (see `ordered`).
     """
     result = np.zeros(len(rows), np.int64)
-    for name in KEY:
-        ranks = _dense(rows[name])
-        result = result * (int(ranks.max(initial=0)) + 1) + ranks
+    for name in KEY if len(rows) else ():
+        values = rows[name] - rows[name].min()
+        result = result * (int(values.max()) + 1) + values
     return result
-
-
-def _dense(values: Ints) -> Ints:
-    """Values as small numbers from 0 on, in their order."""
-    if not len(values):
-        return values
-    known = values[values != NULL]
-    low = int(known.min(initial=NULL)) if len(known) else 0
-    high = int(known.max(initial=low)) if len(known) else low
-    return np.where(values == NULL, high - low + 1, values - low)
 
 
 def months_of(days: Ints) -> Ints:

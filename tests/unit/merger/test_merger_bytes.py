@@ -103,6 +103,39 @@ def test_parts_of_a_later_run_replace_those_of_an_earlier(project, kit, little):
     assert not [p.name for p in (project.root / kit.merged).iterdir() if p.is_file()]
 
 
+def test_files_are_reported_older_ones_first_whatever_their_size(project, kit, little):
+    """Were the process killed between two reports, the newer one would be taken again."""
+    made = [[kit.row("2020-01-06")], rows(kit), [kit.row("2020-01-07")], rows(kit)]
+    paths = [project.run_file(some, kit.scope([DAYS[0], DAYS[-1]])) for some in made]
+    assert project.run(here=True).paths("consumed") == paths
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks Linux which file a descriptor is")
+def test_a_month_is_on_the_disk_before_it_has_its_name_and_its_folders_after(
+    project, kit, monkeypatch
+):
+    """So that after a loss of power a month is either the old file or the new."""
+    calls = []
+    sync, replace = os.fsync, os.replace
+
+    def noted_sync(descriptor):
+        calls.append(("sync", os.path.basename(os.readlink(f"/proc/self/fd/{descriptor}"))))
+        sync(descriptor)
+
+    def noted_replace(source, target):
+        calls.append(("name", os.path.basename(target)))
+        replace(source, target)
+
+    project.run_file([kit.row("2020-01-06")], kit.scope(kit.always))
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", noted_sync)
+        patch.setattr(os, "replace", noted_replace)
+        project.run(here=True, commit=False)
+    folders = [("sync", name) for name in ("2020", "ES1", "merged")]
+    assert calls[:2] == [("sync", ".ES1_2020_01.parquet.tmp"), ("name", "ES1_2020_01.parquet")]
+    assert sorted(calls[2:]) == sorted(folders)
+
+
 @pytest.mark.parametrize(
     ("more", "reason"),
     [

@@ -58,6 +58,18 @@ def test_a_rebuild_loses_no_row_whose_run_file_is_gone(project, kit):
     assert any("1 merged months are in no run file" in w for w in outcome.facts.warnings)
 
 
+def test_rows_that_a_rebuild_kept_are_counted_over_all_months(project, kit):
+    """Of each month that other run files touch."""
+    days = ["2020-01-06", "2020-02-03", "2020-02-04"]
+    first = project.run_file([kit.row(day) for day in days], kit.scope(kit.always))
+    more = [kit.row("2020-01-07"), kit.row("2020-02-05")]
+    project.run_file(more, kit.scope("2020-01-07", "2020-02-05"))
+    project.run()
+    (project.root / first).unlink()
+    outcome = project.run(rebuild=True)
+    assert any("ES1: 3 rows are in no run file" in warning for warning in outcome.facts.warnings)
+
+
 def test_a_rebuild_keeps_what_a_newer_run_file_said_that_is_gone(project, kit):
     """The ledger knows the scope of the file that is gone; the older one does not win back."""
     _, second = two_runs(project, kit)

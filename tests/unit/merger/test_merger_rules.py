@@ -203,6 +203,16 @@ def test_an_unreadable_month_is_kept_and_its_run_files_wait(project, kit):
     assert not project.plan().inputs
 
 
+def test_a_month_of_another_stream_is_not_gone_on_from(project, kit):
+    """Nor is one that holds rows of another stream beside its own."""
+    project.run_file([kit.row("2020-01-06")], kit.scope(kit.always))
+    project.run()
+    wrong = [kit.row("2020-01-06"), kit.row("2020-01-06", session="S2")]
+    kit.write(project.root / kit.merged / JANUARY, wrong)
+    project.run_file([kit.row("2020-01-07")], kit.scope("2020-01-07"))
+    assert "not of its stream and month" in project.run().failures()["ES1"]
+
+
 def test_a_month_under_another_months_name_is_not_gone_on_from(project, kit):
     """A file that holds rows of another month is as good as unreadable."""
     project.run_file([kit.row("2020-01-06"), kit.row("2020-02-03")], kit.scope(kit.always))
@@ -309,6 +319,7 @@ def test_a_run_file_that_vanishes_stops_its_instrument_only(project, kit):
     outcome = project.run()
     assert path in outcome.failures()["ES"]
     assert outcome.paths("rejected") == []
+    assert [taken.rpartition("/")[2] for taken in outcome.paths("consumed")] == ["NQ.parquet"]
     assert list(project.months()) == ["NQ1/2020/NQ1_2020_01.parquet"]
 
 
