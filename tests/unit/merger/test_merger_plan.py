@@ -76,8 +76,9 @@ def test_a_file_taken_in_part_is_only_for_the_groups_that_are_left(tmp_path):
     before = consumed(path, ContentState.PART, left=["ES1/2020-01"])
     request = merge_request(plan(SPEC, tmp_path, consumed={path: before}))
     assert request["files"][0]["left"] == ["ES1/2020-01"]
-    request = merge_request(plan(SPEC, tmp_path, consumed={path: before}, rebuild=True))
-    assert "left" not in request["files"][0]
+    for flag in ("rebuild", "force"):
+        request = merge_request(plan(SPEC, tmp_path, consumed={path: before}, **{flag: True}))
+        assert "left" not in request["files"][0]
 
 
 def test_a_newer_file_merged_before_is_named_with_its_scope(tmp_path):

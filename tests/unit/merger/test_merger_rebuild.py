@@ -37,6 +37,17 @@ def test_a_rebuild_replaces_a_damaged_month_and_keeps_it(project, kit):
     assert any("could not be read" in warning for warning in outcome.facts.warnings)
 
 
+def test_a_month_that_is_damaged_twice_is_kept_twice(project, kit):
+    """The second damaged file does not take the first one's place."""
+    two_runs(project, kit)
+    target = project.root / kit.merged / JANUARY
+    for content in (b"first", b"second"):
+        target.write_bytes(content)
+        project.run(rebuild=True)
+    kept = sorted(target.parent.glob("*.unreadable*"))
+    assert [path.read_bytes() for path in kept] == [b"first", b"second"]
+
+
 def test_a_rebuild_mends_values_that_somebody_changed(project, kit):
     """A readable month with values of another origin is made anew."""
     two_runs(project, kit)
