@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import os
 import time
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from pipekit_translator.hold import Hold
+from pipekit_translator.pieces import Pieces, Shelf
+from pipekit_translator.series import BARS
 from pipekit_translator.settings import Settings, Source
+from pipekit_translator.table import Table
 
 from pipekit.worker import fingerprint
 
@@ -112,6 +118,16 @@ def test_unsorted_rows_and_repeated_lines_come_out_sorted_and_once(
     run = project.run()
     assert project.times("ES", "2020-01") == ["2020-01-06T08:00", "2020-01-06T08:01"]
     assert (run.metrics("ES")["duplicates"], run.metrics("ES")["conflicts"]) == (1, 0)
+
+
+def test_repeated_rows_of_all_pieces_of_a_file_are_counted(tmp_path: Path) -> None:
+    """Each piece has a bar twice; that of the second piece with other values."""
+    pieces = Pieces(BARS, Shelf(Hold(1 << 20, str(tmp_path)), "UTC", "processed", frozenset()))
+    for number, other in enumerate((0.0, 1.0, 0.0)):
+        time = np.full(2, number * 60_000_000)
+        price = np.array([1.0, 1.0 + other])
+        pieces.add("ES", Table(time, (price,) * 4, np.ones(2, np.int64)), np.arange(2))
+    assert pieces.repeated == {"ES": (3, 1)}
 
 
 def test_one_file_can_hold_several_instruments(project: Any, export: Any) -> None:

@@ -46,6 +46,9 @@ def test_of_three_exports_the_last_ones_ticks_stand(project: Any) -> None:
     assert prices(project) == [2.0, 0.9, 1.9, 2.9]
     found = run.metrics("NG/tick")
     assert (found["duplicates"], found["conflicts"]) == (5, 2)
+    detail = run.all("wrote")[0]["detail"]
+    assert (detail["first"], detail["last"]) == ("2020-01-06T15:30:00Z", "2020-01-06T15:30:03Z")
+    assert detail["rows"] == 4
 
 
 def test_columns_in_another_order_are_found_by_their_names(project: Any) -> None:
