@@ -4,8 +4,9 @@ It takes what most rows are: the right number of fields, plain decimal numbers o
 a time stamp of the stated layout, a valid row. At the first row that is anything else it gives the
 whole chunk back, for `parse.Parser` to read, which alone says what is valid and why not.
 
-All but `Kernel`, `read` and `layout_of` is plain Python that numba can compile: functions of one
-field each, put together by `_scan`. A place of -1 means: not regular.
+`_scan` and what it calls is plain Python that numba can compile, and what it compiles well: eight
+bytes are read as one number (see `digits`); a number is first tried with the width that its column
+had last; indices are unsigned; and few functions take arrays. A place of -1 means: not regular.
 """
 
 from __future__ import annotations
@@ -95,25 +96,23 @@ def newlines(data: bytes | memoryview) -> int:
     return int(np.count_nonzero(np.frombuffer(data, np.uint8) == _NEWLINE))
 
 
-def layout_of(
-    roles: list[str], stamps: list[tuple[str, Stamp]], series: Series
-) -> Layout | None:
+def layout_of(roles: list[str], stamps: list[tuple[str, Stamp]], series: Series) -> Layout | None:
     """The layout of columns with these roles; `stamps` as in `Parser`. None: only for `parse`."""
     parts = [role for role, _ in stamps]
     places = {role: (_STAMP, at) for at, role in enumerate(parts)}
     places |= {role: (_PRICE, at) for at, role in enumerate(series.prices)}
     places |= {"volume": (_VOLUME, 0), "instrument": (_NAME, 0)}
     kind, which = np.array([places.get(role, (_SKIP, 0)) for role in roles], np.int64).T
-    spans, fields, masks = [], [], []
+    spans: list[tuple[int, ...]] = []
+    fields: list[tuple[int, int, int]] = []
+    masks: list[list[int]] = []
     for _, stamp in stamps:
         numbers = sorted((at[0], len(at), _PARTS.index(code)) for code, at in stamp.digits.items())
         numbers.sort(key=lambda number: number[2] == _FRACTION)
         words = _masks(stamp)
         fraction = len(fields) + len(numbers) - ("f" in stamp.digits)
-        spans.append(
-            (stamp.width, len(fields), fraction, len(fields) + len(numbers))
-            + (len(masks), len(masks) + len(words))
-        )
+        own = len(masks), len(masks) + len(words)
+        spans.append((stamp.width, len(fields), fraction, len(fields) + len(numbers), *own))
         fields += numbers
         masks += words
     if max(span[0] for span in spans) > WIDEST or max(digits for _, digits, _ in fields) > _WORD:
@@ -167,6 +166,7 @@ def _used(scan: Any) -> None:
     """With the types that a file's blocks have, shown on lines without rows."""
     lines = memoryview(np.full(SHORTEST_ROW, _NEWLINE, np.uint8))  # type: ignore[arg-type]  # it is
     layout = layout_of(["timestamp"], [("timestamp", Stamp.of("%Y%m%d"))], BARS)
+    assert layout is not None
     read(scan, lines, ord(","), layout)
 
 
@@ -191,9 +191,7 @@ def read(scan: Any, data: bytes | memoryview, separator: int, columns: Layout) -
     rows, runs, ends = state
     if rows < 0:
         return None
-    return Found(
-        local[:rows], prices[:, :rows], volume[:rows], lines[:rows], names[:, :runs], ends
-    )
+    return Found(local[:rows], prices[:, :rows], volume[:rows], lines[:rows], names[:, :runs], ends)
 
 
 def _cut(data: bytes | memoryview) -> int:
@@ -203,7 +201,7 @@ def _cut(data: bytes | memoryview) -> int:
     return begin + bytes(data[begin:end]).rfind(b"\n") + 1 if end else 0
 
 
-def _scan(
+def _scan(  # noqa: PLR0912, PLR0915  # handing an array to a function costs two atomic operations
     data: Any,
     words: Any,
     stop: int,
@@ -237,7 +235,7 @@ def _scan(
     name = long = length = 0  # where the last name began, how long it was, and if that is a word
     while at < stop:
         begin, fresh = at, row == first_row
-        if data[_U(at)] == _NEWLINE or data[_U(at)] == _RETURN:
+        if data[_U(at)] in (_NEWLINE, _RETURN):
             at += 1
             if data[_U(at - 1)] == _RETURN:
                 if data[_U(at)] != _NEWLINE:
@@ -247,13 +245,13 @@ def _scan(
             continue
         for column in range(columns):
             what, place = kind[column], which[column]
-            if what == _PRICE or what == _VOLUME:
+            if what in (_PRICE, _VOLUME):
                 chars, whole_chars = width[column], point[column]
                 word = words[_U(at)] ^ _ZEROS
                 end = data[_U(at + chars)]
                 number = _usual(word, chars, whole_chars)
                 places = chars - whole_chars - 1
-                if number >= 0 and (end == separator or end == _NEWLINE or end == _RETURN):
+                if number >= 0 and end in (separator, _NEWLINE, _RETURN):
                     at += chars
                 else:
                     negative = data[_U(at)] == _MINUS
@@ -298,15 +296,23 @@ def _scan(
             else:
                 first = at
                 end = data[_U(at + length)]
-                usual = length > 0 and (end == separator or end == _NEWLINE or end == _RETURN)
-                if what == _NAME and usual and _low(length) & (words[_U(at)] ^ words[_U(name)]) == 0:
+                usual = length > 0 and end in (separator, _NEWLINE, _RETURN)
+                if (
+                    what == _NAME
+                    and usual
+                    and _low(length) & (words[_U(at)] ^ words[_U(name)]) == 0
+                ):
                     at += length
                 else:
                     at = _field_end(data, at, separator)
                     if what == _NAME and not _same(data, first, at, name, long):
                         if runs >= names.shape[1] or at == first:
                             return -1, 0, 0
-                        names[0, runs], names[1, runs], names[2, runs] = base + first, base + at, row
+                        names[0, runs], names[1, runs], names[2, runs] = (
+                            base + first,
+                            base + at,
+                            row,
+                        )
                         name, long, runs = first, at - first, runs + 1
                         length = long if long <= _WORD else 0
             if column < columns - 1:
@@ -339,7 +345,7 @@ def _scan(
 
 def _field_end(data: Any, at: int, separator: int) -> int:
     while data[_U(at)] != separator:
-        if data[_U(at)] == _NEWLINE or data[_U(at)] == _RETURN:
+        if data[_U(at)] in (_NEWLINE, _RETURN):
             break
         at += 1
     return at
@@ -355,9 +361,9 @@ def _same(data: Any, begin: int, end: int, other: int, length: int) -> bool:
     return True
 
 
-def _number(data: Any, at: int) -> tuple[int, int, int]:
+def _number(data: Any, at: int) -> tuple[int, Any, Any]:
     """End, digits as a whole number, and places behind the point (-1 without one)."""
-    first, number, point = at, np.int64(0), np.int64(-1)
+    first, number, point = at, np.int64(0), -1
     while True:
         digit = np.int64(data[_U(at)]) - _ZERO
         if 0 <= digit <= 9:
@@ -373,7 +379,7 @@ def _number(data: Any, at: int) -> tuple[int, int, int]:
     return at, number, at - point - 1 if point >= 0 else -1
 
 
-def _usual(word: int, chars: int, whole: int) -> int:
+def _usual(word: Any, chars: int, whole: int) -> Any:
     """The digits of a number of so many characters, so many before its point; -1 if it is none."""
     low = _low(whole)
     inside = _low(chars)
@@ -388,17 +394,17 @@ def _usual(word: int, chars: int, whole: int) -> int:
     return _value(word << _U(64 - 8 * chars))
 
 
-def _low(count: int) -> int:
+def _low(count: int) -> Any:
     """The mask of the first `count` bytes (at least one)."""
     return ~_U(0) >> _U(64 - 8 * count)
 
 
-def _beyond(word: int) -> int:
+def _beyond(word: Any) -> Any:
     """The top bit of each byte up to the first that is above 9, which has it set."""
     return ((word + _BEYOND) | word) & _TOPS
 
 
-def _digits(word: int, count: int) -> int:
+def _digits(word: Any, count: int) -> Any:
     """The number that the first `count` digits (at least one) make; -1 where not all are digits."""
     word = word << _U(64 - 8 * count)
     if _beyond(word):
@@ -406,7 +412,7 @@ def _digits(word: int, count: int) -> int:
     return _value(word)
 
 
-def _value(word: int) -> int:
+def _value(word: Any) -> Any:
     """The number that eight digits (0 to 9, not their characters) make."""
     word = word * _TEN + (word >> _EIGHT)
     pairs = (word & _EVEN) * _FIRST_PAIRS + ((word >> _U(16)) & _EVEN) * _OTHER_PAIRS
