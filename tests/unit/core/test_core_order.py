@@ -128,17 +128,13 @@ def test_times_carry_the_offset_that_held_then_also_in_the_hour_that_comes_twice
 
 
 CLOCK = """
-import sys, ctypes, datetime as dt
+import sys, time, types
 from pathlib import Path
 import pipekit.events as events
 from pipekit.storage.journal import Journal, read_journal
 from pipekit.storage.runlog import RunLog
-class Clock(dt.datetime):
-    @classmethod
-    def now(cls, tz=None):
-        return dt.datetime.fromtimestamp(MOMENT, tz)
-import types
-events.dt = types.SimpleNamespace(datetime=Clock, UTC=dt.UTC)
+clock = {"time_ns": lambda: MOMENT * 1_000_000_000, "monotonic": time.monotonic}
+events.time = types.SimpleNamespace(**clock)
 folder = Path(sys.argv[1])
 logger = events.EventLogger("r", Journal(folder / "j"), RunLog(folder / "l"))
 for MOMENT in (1762063200, 1762066800):
