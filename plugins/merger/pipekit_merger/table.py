@@ -201,7 +201,7 @@ def texts(words: Sequence[str]) -> Any:
 def parquet(table: Any) -> Any:
     """A table of published rows as a Parquet file in a buffer: the same bytes for the same rows.
 
-    Only dates have statistics: nobody looks for a month by its prices, and they cost a sixth.
+    Only dates have statistics: nobody looks for a month by its prices, and they cost a seventh.
     """
     sink = pa.BufferOutputStream()
     with pq.ParquetWriter(
