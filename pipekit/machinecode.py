@@ -18,6 +18,22 @@ _ENDINGS = (".nbi", ".nbc")  # numba's index of a function, and its machine code
 _SUM = ".sum"
 
 
+def place(beside: str, otherwise: str) -> str:
+    """The folder for machine code: the first, if files can be made in it, else the other.
+
+    Beside the module, in `__pycache__`, is the right place, where the interpreter keeps its own:
+    all projects share it, and it goes with the package.
+    """
+    from tempfile import TemporaryFile
+
+    try:
+        os.makedirs(beside, exist_ok=True)
+        with TemporaryFile(dir=beside):
+            return beside
+    except OSError:
+        return os.path.abspath(otherwise)
+
+
 def kept(make: Callable[[bool], Any], use: Callable[[Any], object]) -> Any:
     """A function compiled by numba, which `use` has called once; it keeps its machine code.
 

@@ -160,6 +160,7 @@ def test_regular_rows_really_go_the_quick_way(compiled, dialect):
 def test_folder_that_cannot_be_written_is_no_hindrance(tmp_path, monkeypatch):
     monkeypatch.setattr(numba.config, "CACHE_DIR", "")
     (tmp_path / "file").write_text("")
+    monkeypatch.setattr(kernel, "BESIDE", str(tmp_path / "file" / "beside"))
     found = kernel.Kernel(str(tmp_path / "file" / "cache"))
     data = b"2020-01-06T09:30:00Z,1.25,2,1,1.5,106\n"
     reading = Settings().reading(SOURCES["D"], accepted=True)

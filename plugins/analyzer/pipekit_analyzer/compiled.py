@@ -9,11 +9,10 @@ import os
 import threading
 from typing import Any
 
-from pipekit.machinecode import kept
+from pipekit.machinecode import kept, place
 from pipekit_analyzer import kernel
 from pipekit_analyzer.strategy import MANY, Kernel
 
-# As an interpreter keeps its own: all projects share it, and it goes with the package
 BESIDE = os.path.join(os.path.dirname(__file__), "__pycache__", "numba")
 
 
@@ -44,22 +43,8 @@ class Compiler:
         """The compiled kernel: 0.3 s where it was kept, else 2 s."""
         with self._lock:
             if self._kernel is None:
-                self._kernel = _compiled(_place(BESIDE, self._folder))
+                self._kernel = _compiled(place(BESIDE, self._folder))
             return self._kernel
-
-
-def _place(*folders: str) -> str:
-    """The first of the folders in which files can be made; the last one in any case."""
-    from tempfile import TemporaryFile
-
-    for folder in folders[:-1]:
-        try:
-            os.makedirs(folder, exist_ok=True)
-            with TemporaryFile(dir=folder):
-                return folder
-        except OSError:
-            continue
-    return folders[-1]
 
 
 def _compiled(folder: str) -> Kernel:

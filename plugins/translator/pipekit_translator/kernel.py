@@ -17,12 +17,13 @@ from typing import Any, NamedTuple
 import numpy as np  # noqa: TID253  # a module of the worker's, never imported by a plan
 from numpy.typing import NDArray  # noqa: TID253  # as above
 
-from pipekit.machinecode import kept
+from pipekit.machinecode import kept, place
 from pipekit_translator.dialects import Stamp
 from pipekit_translator.digits import FIRST_YEAR, LAST_YEAR
 from pipekit_translator.series import BARS, Series
 from pipekit_translator.table import Floats, Ints
 
+BESIDE = os.path.join(os.path.dirname(__file__), "__pycache__", "numba")
 LARGE = 16 << 20  # bytes of input from which the 0.4 s of loading numba are won back
 SHORTEST_ROW = 16  # bytes: no row of any dialect is shorter
 MOST_NAMES = 4096  # changes of instrument in a chunk
@@ -142,7 +143,8 @@ def _masks(stamp: Stamp) -> list[list[int]]:
 class Kernel:
     """The compiled function; making one takes a moment, and the first ever some seconds.
 
-    `cache`: a folder for the compiled code; it need not exist, and may not be writable.
+    `cache`: a folder for the compiled code, where none can be had beside this module; it need not
+    exist, and may not be writable.
     """
 
     def __init__(self, cache: str) -> None:
@@ -150,7 +152,7 @@ class Kernel:
         from numba.extending import register_jitable
 
         config: Any = numba.config  # set by NUMBA_CACHE_DIR, where that is
-        config.CACHE_DIR = config.CACHE_DIR or os.path.abspath(cache)
+        config.CACHE_DIR = config.CACHE_DIR or place(BESIDE, cache)
         for part in PARTS:
             register_jitable(forceinline=True)(part)
         self._scan = kept(
@@ -355,8 +357,8 @@ def _same(data: Any, begin: int, end: int, other: int, length: int) -> bool:
     """Whether the same bytes stand at two places."""
     if length == 0 or end - begin != length:
         return False
-    for place in range(length):  # noqa: SIM110  # what numba compiles into a loop
-        if data[_U(begin + place)] != data[_U(other + place)]:
+    for offset in range(length):  # noqa: SIM110  # what numba compiles into a loop
+        if data[_U(begin + offset)] != data[_U(other + offset)]:
             return False
     return True
 

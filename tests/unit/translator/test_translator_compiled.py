@@ -16,11 +16,13 @@ import pytest
 # kinds of arguments there is any
 USE = """
 import sys
+from pipekit_translator import kernel as module
 from pipekit_translator.kernel import Kernel
 from pipekit_translator.parse import Parser
 from pipekit_translator.settings import Settings, Source
 
 source = Source(glob="*", dialect="D")
+module.BESIDE = sys.argv[2] if len(sys.argv) > 2 else sys.argv[1]
 kernel = Kernel(sys.argv[1])
 parser = Parser(Settings().reading(source, accepted=True), "ES_1m.csv", {}, kernel)
 parser.header(b"timestamp_utc,open,high,low,close,volume")
@@ -31,9 +33,9 @@ print(rows, sum(kernel._scan.stats.cache_hits.values()), len(kernel._scan.signat
 MADE, LOADED = "3 0 1", "3 1 1"
 
 
-def use(folder: Path, **env: str) -> str:
+def use(folder: Path, *beside: Path, **env: str) -> str:
     done = subprocess.run(
-        [sys.executable, "-c", USE, str(folder)],
+        [sys.executable, "-c", USE, str(folder), *map(str, beside)],
         env={**os.environ, **env},
         capture_output=True,
         text=True,
@@ -133,4 +135,11 @@ def test_files_of_others_in_a_shared_folder_are_left_alone(kept, tmp_path):
     assert use(tmp_path / "unused", NUMBA_CACHE_DIR=str(folder)) == MADE
     assert theirs.read_bytes() == b"of another program"
     assert sorted(file.name for file in place.iterdir() if "theirs" in file.name) == [theirs.name]
+    assert not (tmp_path / "unused").exists()
+
+
+def test_what_cannot_be_kept_beside_the_module_is_kept_in_the_projects_folder(kept, tmp_path):
+    (tmp_path / "file").touch()  # so that no folder can be made there, whoever asks
+    assert use(kept, tmp_path / "file" / "beside") == LOADED
+    assert use(tmp_path / "unused", kept) == LOADED
     assert not (tmp_path / "unused").exists()
