@@ -24,11 +24,6 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
-try:  # `hashlib` has it from there, but loads OpenSSL beside it: 3 ms of each start
-    from _blake2 import blake2b
-except ImportError:  # another Python
-    from hashlib import blake2b
-
 _CHUNK = 256 * 1024
 REPORT_VARIABLE = "PIPEKIT_REPORT"
 ABSENT = "absent"  # the fingerprint to report for a file that has vanished
@@ -59,8 +54,10 @@ def fingerprint(path: str | os.PathLike[str]) -> str:
 
 
 def hasher(data: bytes = b"") -> Any:
-    """A new hash object of the kind all fingerprints are made with (BLAKE2b, 16 bytes)."""
-    return blake2b(data, digest_size=16)
+    """A new hash object of the kind all fingerprints are made with: SHA-256, as of `sha256sum`."""
+    from hashlib import sha256  # loads OpenSSL: 3 ms, which a run without new files does without
+
+    return sha256(data)
 
 
 def look(path: str | os.PathLike[str] | int) -> Signature:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
@@ -145,5 +146,6 @@ def test_the_fingerprint_is_of_the_content_alone(tmp_path):
     made.update(b"same" * 50_000)
     made.update(b"same" * 50_000)
     assert made.hexdigest() == worker.fingerprint(one)
+    assert made.hexdigest() == hashlib.sha256(one.read_bytes()).hexdigest()
     two.write_bytes(b"same" * 99_999 + b"sane")
     assert worker.fingerprint(one) != worker.fingerprint(two)
