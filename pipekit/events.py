@@ -11,7 +11,7 @@ import threading
 import time
 from typing import Any
 
-from pipekit.model.event import Event, EventSink, SinkContext
+from pipekit.model.event import FORMAT, Event, EventSink, SinkContext
 from pipekit.storage.journal import Journal
 from pipekit.storage.runlog import RunLog
 
@@ -86,7 +86,7 @@ class EventLogger:
         with self._lock:
             self._seq += 1
             record = {
-                "v": 1,
+                "v": FORMAT,
                 "run_id": self.run_id,
                 "seq": self._seq,
                 "stage": stage,

@@ -7,10 +7,12 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-from attrs import field, frozen
+from attrs import field, fields, frozen
 
 from pipekit.model.names import checked_name
 from pipekit.model.record import Record
+
+FORMAT = 1  # `v` of a record
 
 
 @frozen(kw_only=True, eq=False, repr=False)
@@ -37,16 +39,8 @@ class Event(Record):
 
     def record(self) -> dict[str, Any]:
         """The event as it stands in the journal."""
-        return {
-            "v": 1,
-            "run_id": self.run_id,
-            "seq": self.seq,
-            "stage": self.stage,
-            "event": self.event,
-            "timestamp": self.timestamp,
-            "msg": self.msg,
-            "data": dict(self.data),
-        }
+        values = {attribute.name: getattr(self, attribute.name) for attribute in fields(Event)}
+        return {"v": FORMAT, **values, "data": dict(self.data)}
 
 
 Emit = Callable[[Event], None]

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pipekit_translator import kernel
+from pipekit_translator import kernel, scan
 from pipekit_translator.columns import RejectedError
+from pipekit_translator.dialects import InstrumentRule
 from pipekit_translator.parse import Parser
 from pipekit_translator.settings import Settings, Source
 
@@ -21,6 +22,15 @@ SOURCES = {
     "D": Source(glob="*", dialect="D"),
     "T": Source(glob="*", dialect="T", timezone="America/Chicago"),
     "N": Source(glob="*", dialect="N", timezone="America/Chicago"),
+    "nine": Source(
+        glob="*",
+        separator=";",
+        header=False,
+        columns=("timestamp", "price", "bid", "ask", "volume"),
+        timestamp_format="%Y%m%d %H%M%S %9f",
+        instrument=InstrumentRule(constant="ES"),
+        timezone="America/Chicago",
+    ),
 }
 FIRST = dt.datetime(2020, 10, 31, 20)  # the clocks go back, and a month ends
 BORDERS = [FIRST, dt.datetime(2021, 3, 14, 1, 30), dt.datetime(2020, 2, 28, 23)]
@@ -35,7 +45,7 @@ class Interpreted:
     @staticmethod
     def _scan(data, *rest):
         with np.errstate(over="ignore"):
-            return kernel._scan(data.tobytes(), *rest)  # whose items are whole numbers
+            return scan.scan(data.tobytes(), *rest)  # whose items are whole numbers
 
 
 @pytest.fixture(scope="module")
@@ -101,13 +111,14 @@ def lines(draw, dialect):
         "D": f"{at:%Y-%m-%dT%H:%M:%SZ}",
         "T": f"{at:%Y-%m-%d,%H:%M:%S}.{draw(MILLIS):03}",
         "N": f"{at:%Y%m%d %H%M%S} {draw(MILLIS):03}0001",
+        "nine": f"{at:%Y%m%d %H%M%S} {draw(MILLIS):03}00100{draw(MILLIS) % 10}",
     }
-    if dialect == "N":
+    if dialect in ("N", "nine"):
         numbers = numbers[:3]
     fields = [stamp[dialect], *numbers, volume]
     if dialect in "AT":
         fields.append(draw(st.sampled_from(["ES", "ES", "ES", "NQ", '"GC"', " CL"])))
-    return (";" if dialect in "CN" else ",").join(fields)
+    return ("," if dialect in "ADT" else ";").join(fields)
 
 
 @st.composite
@@ -144,6 +155,7 @@ def test_regular_rows_really_go_the_quick_way(compiled, dialect):
         "D": "2020-01-06T09:30:00Z,1.25,2,1,1.5,106\n",
         "T": "2020-01-06,09:30:00.123,1.25,1.25,1.25,1.25,106.0,ES\n",
         "N": "20200106 093000 1230000;1.25;1.00;1.50;106\n",
+        "nine": "20200106 093000 123000009;1.25;1.00;1.50;106\n",
     }
     reading = Settings(instruments=("*",)).reading(SOURCES[dialect], accepted=False)
     parser = Parser(reading, "ES_1m.txt", {}, compiled)

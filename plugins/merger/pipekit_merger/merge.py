@@ -132,9 +132,7 @@ class StreamMerge:
         window: list[int] = []
         room = WINDOW
         for month in sorted(self.months):
-            rows = self._waiting.get(month, 0)
-            if month in self.existing:
-                rows += os.stat(self._path(month)).st_size // SIZE
+            rows = self._waiting.get(month, 0) + self._published(month)
             if window and rows > room:
                 yield window
                 window, room = [], WINDOW
@@ -142,6 +140,15 @@ class StreamMerge:
             room -= rows
         if window:
             yield window
+
+    def _published(self, month: int) -> int:
+        """About how many rows a month has; none where `_base` will say what is wrong with it."""
+        if month not in self.existing:
+            return 0
+        try:
+            return os.stat(self._path(month)).st_size // SIZE
+        except OSError:
+            return 0
 
     def _merge(self, window: list[int]) -> None:
         bases = {month: self._base(month) for month in window}

@@ -203,6 +203,19 @@ def test_an_unreadable_month_is_kept_and_its_run_files_wait(project, kit):
     assert not project.plan().inputs
 
 
+def test_a_month_that_is_no_file_stops_its_neighbours_no_more_than_a_damaged_one(project, kit):
+    """Here a link to nothing; so is one that vanishes after the folder was listed."""
+    project.run_file([kit.row("2020-01-06"), kit.row("2020-02-03")], kit.scope(kit.always))
+    project.run()
+    (project.root / kit.merged / JANUARY).unlink()
+    (project.root / kit.merged / JANUARY).symlink_to("nothing")
+    days = kit.scope("2020-01-07", "2020-02-04")
+    project.run_file([kit.row("2020-01-07"), kit.row("2020-02-04")], days)
+    outcome = project.run()
+    assert len(project.rows(FEBRUARY)) == 2
+    assert f"{kit.merged}/{JANUARY}" in outcome.failures()["ES1"]
+
+
 def test_a_month_of_another_stream_is_not_gone_on_from(project, kit):
     """Nor is one that holds rows of another stream beside its own."""
     project.run_file([kit.row("2020-01-06")], kit.scope(kit.always))

@@ -16,8 +16,12 @@ import attrs
 from pipekit_merger.months import present
 from pipekit_merger.scope import Group
 
-_COLUMNS = {"instruments": "instrument", "streams": "stream", "slots": "slot"}
-_COLUMNS["variants"] = "variant"
+_COLUMNS = {  # by the question's fields
+    "instruments": "instrument",
+    "streams": "stream",
+    "slots": "slot",
+    "variants": "variant",
+}
 
 
 @attrs.frozen
