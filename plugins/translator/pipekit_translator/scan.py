@@ -88,7 +88,7 @@ def scan(  # noqa: PLR0912, PLR0915  # handing an array to a function costs two 
                     if at < 0:
                         return -1, 0, 0
                     chars = at - first
-                    if chars <= WORD and not negative:
+                    if places + 1 < chars <= WORD and not negative:  # a digit before the point
                         width[column], point[column] = chars, chars - places - 1
                     number = -number if negative else number
                 value = np.float64(number)
