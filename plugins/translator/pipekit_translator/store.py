@@ -1,4 +1,4 @@
-"""Processed files: their Arrow schemas, what their metadata hold, atomic publishing.
+"""Processed files: what is read of them, what their metadata hold, atomic publishing.
 
 `pipekit.days`: JSON, for each exchange-local date `{"rows": n, "digest": "..."}`, the digest being
 that of the values of the day's columns (timestamp, prices, volume), each as little endian bytes; a
@@ -16,44 +16,19 @@ from typing import Any, NamedTuple
 
 import numpy as np  # noqa: TID253  # a module of the worker's, never imported by a plan
 import pyarrow as pa  # noqa: TID253  # as above
-from pyarrow.parquet import ParquetFile, ParquetWriter  # noqa: TID253  # as above
+from pyarrow.parquet import ParquetFile  # noqa: TID253  # as above
 
 from pipekit.worker import hasher
-from pipekit_translator import layout
+from pipekit_translator import layout, packing
 from pipekit_translator.hold import Chunk
+from pipekit_translator.packing import SCHEMAS
 from pipekit_translator.pieces import by_day
-from pipekit_translator.series import BARS, TICKS, Series
-from pipekit_translator.table import Table, joined
+from pipekit_translator.series import Series
+from pipekit_translator.table import Table, joined, no_rows
 from pipekit_translator.zones import Zone
 
 DAYS_KEY, LAST_KEY, ZONE_KEY = "pipekit.days", "pipekit.last", "pipekit.timezone"
 ROW_GROUP = 1 << 19
-
-
-def spare_memory() -> None:
-    """Give back what pyarrow no longer needs; its other allocators keep tens of megabytes."""
-    pa.set_memory_pool(pa.system_memory_pool())
-
-
-def _schema(series: Series, unit: str, *constant: str) -> Any:
-    return pa.schema(
-        [
-            pa.field("timestamp", pa.timestamp(unit, "UTC"), nullable=False),
-            *(
-                pa.field(name, pa.float64(), nullable=name in series.optional)
-                for name in series.prices
-            ),
-            pa.field("volume", pa.int64(), nullable=False),
-            *(pa.field(name, pa.string(), nullable=False) for name in constant),
-        ]
-    )
-
-
-SCHEMAS = {
-    BARS.name: _schema(BARS, "us", "instrument", "interval"),
-    TICKS.name: _schema(TICKS, "ns", "instrument"),
-}
-SCHEMA = SCHEMAS[BARS.name]
 
 
 class Published(NamedTuple):
@@ -143,39 +118,38 @@ class Writer:
         self._path = path
         self._instrument, self._series = layout.of_key(key)
         self._days = _Days(self._series, zone)
-        whole, prices = (
-            np.empty((2, ROW_GROUP), np.int64),
-            (np.empty(ROW_GROUP) for _ in self._series.prices),
-        )
-        self._group = Table(whole[0], tuple(prices), whole[1])  # memory is taken as it is filled
+        self._waiting: list[Table] = []  # of the next row group
         self._rows = 0
         folder = os.path.dirname(path)
         _make_folders(folder)
         self._temporary = os.path.join(folder, f".{os.path.basename(path)}.tmp")
         self._file = _Hashed(self._temporary)
-        self._parquet = _parquet(self._file, self._series)
+        self._parquet: Any = None
 
     def add(self, table: Table) -> None:
         """Further rows, in order."""
         self._days.add(table)
         while table.size:
-            end = min(self._rows + table.size, ROW_GROUP)
-            count = end - self._rows
-            for group, column in zip(self._group.columns(), table.columns(), strict=True):
-                group[self._rows : end] = column[:count]
-            table, self._rows = table.at(slice(count, None)), end
-            if end == ROW_GROUP:
+            count = min(table.size, ROW_GROUP - self._rows)
+            self._waiting.append(table.at(slice(0, count)))
+            self._rows += count
+            table = table.at(slice(count, None))
+            if self._rows == ROW_GROUP:
                 self._write()
 
     def _write(self) -> None:
         """A row group of what has come."""
-        rows, self._rows = self._group.at(slice(0, self._rows)), 0
-        arrow = _arrow(rows, self._instrument, self._series)
-        self._parquet.write_table(arrow, row_group_size=ROW_GROUP)
+        rows = joined(self._waiting) if self._waiting else no_rows(self._series)
+        self._waiting, self._rows = [], 0
+        if self._parquet is None:
+            self._parquet = packing.writer(self._file, self._series, rows)
+        if rows.size:
+            arrow = packing.arrow(rows, self._instrument, self._series)
+            self._parquet.write_table(arrow, row_group_size=ROW_GROUP)
 
     def publish(self) -> str:
         """Give back the file's fingerprint."""
-        if self._rows:
+        if self._rows or self._parquet is None:
             self._write()
         self._parquet.add_key_value_metadata(self._days.metadata())
         self._parquet.close()
@@ -210,66 +184,6 @@ class _Hashed:
 
     def fingerprint(self) -> str:
         return str(self._hash.hexdigest())
-
-
-def _parquet(sink: Any, series: Series) -> Any:
-    schema = _encoded(SCHEMAS[series.name])
-    return ParquetWriter(
-        pa.PythonFile(sink, mode="w"),
-        schema,
-        version="2.6",
-        use_dictionary=["volume", "instrument", "interval"],
-        column_encoding={
-            "timestamp": "DELTA_BINARY_PACKED",
-            **dict.fromkeys(series.prices, "BYTE_STREAM_SPLIT"),
-        },
-        compression={name: _compression(name, series) for name in schema.names},
-        compression_level={
-            name: 1 for name in schema.names if _compression(name, series) == "zstd"
-        },
-        write_statistics=["timestamp"],  # the one column a reader could skip row groups by
-        store_schema=False,
-    )
-
-
-def _compression(name: str, series: Series) -> str:
-    """On times of ticks zstd spends much time for little."""
-    return "none" if name == "timestamp" and series.grouped else "zstd"
-
-
-def _encoded(schema: Any) -> Any:
-    """With texts as dictionaries, which are written as texts but sooner."""
-    texts = pa.dictionary(pa.int8(), pa.string())
-    return pa.schema([f.with_type(texts) if f.type == pa.string() else f for f in schema])
-
-
-def _arrow(table: Table, instrument: str, series: Series) -> Any:
-    schema = SCHEMAS[series.name]
-    values = zip(series.columns, table.columns(), strict=True)
-    columns = [_values(schema.field(name), column) for name, column in values]
-    constant = {"instrument": instrument, "interval": series.name}
-    columns += [_repeated(constant[name], table.size) for name in schema.names[len(columns) :]]
-    return pa.Table.from_arrays(columns, schema=_encoded(schema))
-
-
-def _values(field: Any, column: Any) -> Any:
-    """An Arrow array over the same memory; `pa.array` would import pandas."""
-    valid, absent = None, 0
-    if field.nullable:
-        there = ~np.isnan(column)
-        absent = len(column) - int(np.count_nonzero(there))
-        valid = pa.py_buffer(np.packbits(there, bitorder="little")) if absent else None
-    buffers = [valid, pa.py_buffer(np.ascontiguousarray(column))]
-    return pa.Array.from_buffers(field.type, len(column), buffers, absent)
-
-
-def _repeated(text: str, count: int) -> Any:
-    """A column of one text; `pa.repeat` would import pandas."""
-    data = text.encode()
-    offsets = pa.py_buffer(np.array([0, len(data)], np.int32))
-    once = pa.StringArray.from_buffers(1, offsets, pa.py_buffer(data))
-    places = [None, pa.py_buffer(np.zeros(count, np.int8))]
-    return pa.DictionaryArray.from_arrays(pa.Array.from_buffers(pa.int8(), count, places), once)
 
 
 class _Days:

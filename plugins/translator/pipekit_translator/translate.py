@@ -20,11 +20,11 @@ from pipekit_translator.dialects import Reading
 from pipekit_translator.hold import Chunk, Hold
 from pipekit_translator.intake import read_all
 from pipekit_translator.layout import Days
+from pipekit_translator.packing import spare_memory
 from pipekit_translator.pieces import Shelf
 from pipekit_translator.publish import Outcome, Publisher, exported, of_days
 from pipekit_translator.quarantine import Quarantine, lines_of
 from pipekit_translator.rawfile import Job, Raw
-from pipekit_translator.store import spare_memory
 from pipekit_translator.zones import Zone
 
 LATE = "late: the processed {part} was taken away by the lifecycle"

@@ -12,7 +12,7 @@ from pipekit_analyzer import instruments, kernel, rows
 from pipekit_analyzer.settings import Settings as AnalyzerSettings
 from pipekit_merger import rows as merged_rows
 from pipekit_merger import scope, summary
-from pipekit_translator import store
+from pipekit_translator import packing, store
 from pipekit_translator.dialects import PRESETS
 
 
@@ -37,13 +37,13 @@ def kinds(schema: pa.Schema) -> dict[str, str]:
 def test_the_columns_of_processed_bars(page):
     """Name, order and type of each."""
     assert list(columns(page.section("Processed bars")).items()) == list(
-        kinds(store.SCHEMA).items()
+        kinds(packing.SCHEMA).items()
     )
 
 
 def test_the_columns_of_processed_ticks(page):
     """Likewise."""
-    assert columns(page.section("Processed ticks")) == kinds(store.SCHEMAS["tick"])
+    assert columns(page.section("Processed ticks")) == kinds(packing.SCHEMAS["tick"])
 
 
 def test_the_metadata_of_processed_bars(page):

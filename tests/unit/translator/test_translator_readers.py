@@ -18,17 +18,21 @@ TICKS = (
     "20200106 153000 1230002;3250.5;;3250.75;2\n"
     "20200106 153000 1230002;-37.63;-37.64;;1\n"
 )
-PRICE, NAME = ("BYTE_STREAM_SPLIT", "ZSTD"), ("RLE_DICTIONARY", "ZSTD")
+CSV = Source(glob="data/raw/*.csv", dialect="A", timezone="UTC")
+STREAMS, FEW = ("BYTE_STREAM_SPLIT", "ZSTD"), ("RLE_DICTIONARY", "ZSTD")
+STEPS, NAME = ("DELTA_BINARY_PACKED", "UNCOMPRESSED"), ("RLE_DICTIONARY", "UNCOMPRESSED")
 WRITTEN = {
     "1m": {
         "timestamp": ("DELTA_BINARY_PACKED", "ZSTD"),
-        **dict.fromkeys(("open", "high", "low", "close"), PRICE),
-        **dict.fromkeys(("volume", "instrument", "interval"), NAME),
+        **dict.fromkeys(("open", "high", "low", "close"), STREAMS),
+        "volume": STEPS,
+        **dict.fromkeys(("instrument", "interval"), NAME),
     },
     "tick": {
-        "timestamp": ("DELTA_BINARY_PACKED", "UNCOMPRESSED"),
-        **dict.fromkeys(("price", "bid", "ask"), PRICE),
-        **dict.fromkeys(("volume", "instrument"), NAME),
+        "timestamp": STEPS,
+        **dict.fromkeys(("price", "bid", "ask"), STREAMS),
+        "volume": FEW,
+        "instrument": NAME,
     },
 }
 
@@ -37,9 +41,8 @@ WRITTEN = {
 def published(project: Any, export: Any) -> Any:
     project.write("data/raw/x.csv", export(*BARS))
     project.write("data/raw/ES 03-20.Last.txt", TICKS)
-    bars = Source(glob="data/raw/*.csv", dialect="A", timezone="UTC")
     ticks = Source(glob="data/raw/*.txt", dialect="N", timezone="UTC")
-    project.run(Settings(sources=(bars, ticks)))
+    project.run(Settings(sources=(CSV, ticks)))
     return {"1m": project.month("ES", "2020-01"), "tick": project.day("ES", "2020-01-06")}
 
 
@@ -71,6 +74,29 @@ class TestReaders:
             assert encoding in found[name][0], name
             assert found[name][1] == compression, name
         assert list(found) == list(WRITTEN[series])
+
+
+def test_prices_are_packed_by_what_they_are(project: Any, export: Any) -> None:
+    """Halves as streams of bytes, few others with a dictionary, many others as streams again."""
+    rows = range(600)
+    halves, few, many = (
+        [70 + row % 40 / 4 for row in rows],
+        [60 + row % 40 / 100 for row in rows],
+        [round(50 + row / 997, 9) for row in rows],
+    )
+    minutes = [f"2020-01-06 {row // 60:02}:{row % 60:02}" for row in rows]
+    lines = [
+        f"{minute},{few[row]},{halves[row]},{many[row]},{few[row]},5"
+        for row, minute in enumerate(minutes)
+    ]
+    project.write("data/raw/x.csv", export(*lines))
+    project.run(Settings(sources=(CSV,)))
+    file = parquet.ParquetFile(project.month("ES", "2020-01"))
+    columns = [file.metadata.row_group(0).column(at) for at in range(1, 5)]
+    dictionary = ["RLE_DICTIONARY" in column.encodings for column in columns]
+    assert dictionary == [True, False, False, True]
+    found = file.read().to_pydict()
+    assert [found[name] for name in ("open", "high", "low", "close")] == [few, halves, many, few]
 
 
 def test_the_values_are_those_of_the_text(published: Any) -> None:

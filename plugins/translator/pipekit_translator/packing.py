@@ -1,0 +1,127 @@
+"""How rows are written as Parquet: Arrow schemas, and the encoding of each column; knows no files.
+
+What is chosen depends on the values alone, so that the same rows make the same bytes.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np  # noqa: TID253  # a module of the worker's, never imported by a plan
+import pyarrow as pa  # noqa: TID253  # as above
+from pyarrow.parquet import ParquetWriter  # noqa: TID253  # as above
+
+from pipekit_translator.series import BARS, TICKS, Series
+from pipekit_translator.table import Floats, Table
+
+_SAMPLE = 1024  # rows of a column that are looked at
+_FEW = 0.9  # of them different: more would make a dictionary as long as the column
+_LOW = (1 << 32) - 1  # the half of a double in which quarters and halves have no bit
+
+
+def spare_memory() -> None:
+    """Give back what pyarrow no longer needs; its other allocators keep tens of megabytes."""
+    pa.set_memory_pool(pa.system_memory_pool())
+
+
+def _schema(series: Series, unit: str, *constant: str) -> Any:
+    return pa.schema(
+        [
+            pa.field("timestamp", pa.timestamp(unit, "UTC"), nullable=False),
+            *(
+                pa.field(name, pa.float64(), nullable=name in series.optional)
+                for name in series.prices
+            ),
+            pa.field("volume", pa.int64(), nullable=False),
+            *(pa.field(name, pa.string(), nullable=False) for name in constant),
+        ]
+    )
+
+
+SCHEMAS = {
+    BARS.name: _schema(BARS, "us", "instrument", "interval"),
+    TICKS.name: _schema(TICKS, "ns", "instrument"),
+}
+SCHEMA = SCHEMAS[BARS.name]
+
+
+def writer(sink: Any, series: Series, first: Table) -> Any:
+    """Writes a file's row groups, the `first` of which says how all are packed."""
+    schema = _encoded(SCHEMAS[series.name])
+    encodings = _encodings(series, first)
+    zstd = [name for name in schema.names if _pays(name, series)]
+    return ParquetWriter(
+        pa.PythonFile(sink, mode="w"),
+        schema,
+        version="2.6",
+        use_dictionary=[name for name in schema.names if name not in encodings],
+        column_encoding=encodings,
+        compression={name: "zstd" if name in zstd else "none" for name in schema.names},
+        compression_level=dict.fromkeys(zstd, 1),
+        write_statistics=["timestamp"],  # the one column a reader could skip row groups by
+        store_schema=False,
+    )
+
+
+def _encodings(series: Series, first: Table) -> dict[str, str]:
+    """Of the columns that are not written with a dictionary."""
+    found = {"timestamp": "DELTA_BINARY_PACKED"}
+    if not series.grouped:  # a tick's volume is one of few
+        found["volume"] = "DELTA_BINARY_PACKED"
+    for name, column in zip(series.prices, first.prices, strict=True):
+        if not _repeats(column):
+            found[name] = "BYTE_STREAM_SPLIT"
+    return found
+
+
+def _repeats(prices: Floats) -> bool:
+    """Whether a dictionary is the shorter way to write them.
+
+    Eight streams of bytes are, for halves and quarters: six of the streams do not change. Of tenths
+    and hundredths all eight do, though there are few different prices.
+    """
+    sample = prices[:: max(len(prices) // _SAMPLE, 1)].view(np.int64)
+    if not (np.bitwise_or.reduce(sample) & _LOW):
+        return False
+    return len(np.unique(sample)) <= _FEW * len(sample)
+
+
+def _pays(name: str, series: Series) -> bool:
+    """Whether zstd makes so much of a column smaller that its time is well spent."""
+    return name in (*series.prices, "volume" if series.grouped else "timestamp")
+
+
+def _encoded(schema: Any) -> Any:
+    """With texts as dictionaries, which are written as texts but sooner."""
+    texts = pa.dictionary(pa.int8(), pa.string())
+    return pa.schema([f.with_type(texts) if f.type == pa.string() else f for f in schema])
+
+
+def arrow(table: Table, instrument: str, series: Series) -> Any:
+    """The rows as a table of Arrow's, over the same memory."""
+    schema = SCHEMAS[series.name]
+    values = zip(series.columns, table.columns(), strict=True)
+    columns = [_values(schema.field(name), column) for name, column in values]
+    constant = {"instrument": instrument, "interval": series.name}
+    columns += [_repeated(constant[name], table.size) for name in schema.names[len(columns) :]]
+    return pa.Table.from_arrays(columns, schema=_encoded(schema))
+
+
+def _values(field: Any, column: Any) -> Any:
+    """An Arrow array over the same memory; `pa.array` would import pandas."""
+    valid, absent = None, 0
+    if field.nullable:
+        there = ~np.isnan(column)
+        absent = len(column) - int(np.count_nonzero(there))
+        valid = pa.py_buffer(np.packbits(there, bitorder="little")) if absent else None
+    buffers = [valid, pa.py_buffer(np.ascontiguousarray(column))]
+    return pa.Array.from_buffers(field.type, len(column), buffers, absent)
+
+
+def _repeated(text: str, count: int) -> Any:
+    """A column of one text; `pa.repeat` would import pandas."""
+    data = text.encode()
+    offsets = pa.py_buffer(np.array([0, len(data)], np.int32))
+    once = pa.StringArray.from_buffers(1, offsets, pa.py_buffer(data))
+    places = [None, pa.py_buffer(np.zeros(count, np.int8))]
+    return pa.DictionaryArray.from_arrays(pa.Array.from_buffers(pa.int8(), count, places), once)
