@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import math
 import pathlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from pipekit import units
@@ -93,20 +93,34 @@ def moment(cls: Any, expected: str) -> Hook:
     return hook
 
 
-def texts(value: object) -> tuple[str, ...]:
-    """A list of texts: the one container nearly every configuration has, so done without cattrs."""
-    value = literal(value)
-    if not isinstance(value, list):
-        raise UnfitError("a list, such as ['a', 'b']", value)
+def several(hook: Hook, make: Callable[[Iterable[Any]], Any], expected: str = "a list") -> Hook:
+    """A hook for a list whose every item fits `hook`; all items that do not are told at once."""
+
+    def all_of(value: object) -> Any:
+        value = literal(value)
+        if not isinstance(value, list):
+            raise UnfitError(expected, value)
+        return make(_each(enumerate(value), hook).values())
+
+    return all_of
+
+
+def named(hook: Hook) -> Hook:
+    """A hook for a table whose every value fits `hook`."""
+    return lambda value: _each(table(value).items(), hook)
+
+
+def _each(items: Iterable[tuple[Any, Any]], hook: Hook) -> dict[Any, Any]:
+    found: dict[Any, Any] = {}
     problems: list[Problem] = []
-    for index, item in enumerate(value):
+    for place, item in items:
         try:
-            text(item)
-        except UnfitError as error:
-            problems += problems_of(error, (index,))
+            found[place] = hook(item)
+        except ValueError as error:
+            problems += problems_of(error, (place,))
     if problems:
         raise TableError(problems)
-    return tuple(value)
+    return found
 
 
 def choice(options: Mapping[str, Any]) -> Hook:
@@ -147,10 +161,10 @@ LEAVES: dict[Any, Hook] = {
     Any: literal,
     dict: table,
     dict[str, Any]: table,
-    tuple[str, ...]: texts,
+    tuple[str, ...]: several(text, tuple, "a list, such as ['a', 'b']"),
     pathlib.Path: lambda value: pathlib.Path(text(value)),
     dt.date: moment(dt.date, 'a date such as "2024-12-31"'),
     dt.time: moment(dt.time, 'a time such as "07:30"'),
     dt.datetime: moment(dt.datetime, 'a date with time: "2024-12-31T07:30"'),
 }
-"""The types that need neither a class nor cattrs."""
+"""The types that are made of nothing else."""

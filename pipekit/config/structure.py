@@ -1,9 +1,9 @@
 """From raw values to attrs objects, strictly, with all that is wrong at once; knows no files.
 
-cattrs does the structuring of everything made of other things: lists, tuples, sets, tables,
-optional ones, and whatever they nest. What it calls for leaves and classes are the hooks of this
-package: they convert nothing silently, and name every wrong key at once. A table of plain values
-needs no more than these hooks, so cattrs (15 to 20 ms) is imported at the first container.
+The hooks of this package convert nothing silently, and name every wrong key at once. They serve
+what nearly all settings are made of: plain values, classes, and lists and tables of such. cattrs
+structures the rest (sets, tuples of fixed length, choices between lists), with these hooks for what
+lies within; it costs 15 to 20 ms, and is imported when the first such value is met.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ import enum
 import pathlib
 import types
 import typing
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cache
 from typing import Any, TypeVar
 
 import attrs
 
-from pipekit.config.leaves import LEAVES, Hook, choice, literal, table, union
+from pipekit.config.leaves import LEAVES, Hook, choice, literal, named, several, table, union
 from pipekit.config.problems import Problem, TableError, UnfitError, problems_of, unknown_key
 from pipekit.config.schema import MASK, Field, secret_keys, settings_fields
 from pipekit.errors import PluginError
@@ -71,7 +71,7 @@ def convert(value: Any, wanted: Any) -> Any:
 
 
 def hook_for(wanted: Any) -> Hook | None:
-    """The hook for a type that needs no cattrs: a leaf, a choice, a class of settings."""
+    """The hook for a type that needs no cattrs."""
     if wanted in LEAVES:
         return LEAVES[wanted]
     if isinstance(wanted, type) and issubclass(wanted, enum.Enum):
@@ -82,8 +82,26 @@ def hook_for(wanted: Any) -> Hook | None:
     if origin is typing.Literal:
         return choice({str(option): option for option in arguments})
     if origin in (typing.Union, types.UnionType):
-        hooks = [hook_for(member) for member in arguments if member is not types.NoneType]
-        return None if None in hooks else union([hook for hook in hooks if hook])
+        return _hook_for_one_of([one for one in arguments if one is not types.NoneType])
+    return _hook_for_all_of(origin, arguments)
+
+
+def _hook_for_one_of(members: Sequence[Any]) -> Hook | None:
+    """None where one of several is a list or table: its items do not tell which one was meant."""
+    if len(members) > 1 and any(_is_container(m) for m in members if m not in LEAVES):
+        return None
+    hooks = [hook_for(member) for member in members]
+    return None if None in hooks else union([hook for hook in hooks if hook])
+
+
+def _hook_for_all_of(origin: Any, arguments: Sequence[Any]) -> Hook | None:
+    """The hook for a list, a tuple of any length, or a table by name."""
+    if origin is list or (origin is tuple and arguments[1:] == (Ellipsis,)):
+        hook = hook_for(arguments[0])
+        return several(hook, origin) if hook else None
+    if origin is dict and arguments[0] is str:
+        hook = hook_for(arguments[1])
+        return named(hook) if hook else None
     return None
 
 
@@ -136,11 +154,11 @@ def _try(field: Field, problems: list[Problem], check: Callable[..., object], *a
         problems += problems_of(error, (field.key,), secret=field.secret)
 
 
-# --- cattrs, where something is made of other things ----------------------------------------------
+# --- cattrs, for what no hook is there for --------------------------------------------------------
 
 
 def _by_cattrs(value: Any, wanted: Any) -> Any:
-    import cattrs  # 15 to 20 ms, only where a container needs it
+    import cattrs  # 15 to 20 ms, only where something needs it
 
     try:
         return _converter().structure(value, wanted)

@@ -188,10 +188,42 @@ def test_loading_a_configuration_of_plain_values_does_not_import_cattrs(configur
     assert done.stdout.strip() == "[]"
 
 
-def test_a_table_of_statuses_is_structured_by_cattrs_as_all_containers_are(configured):
-    config = configured('[stages.a]\nafter = {b = "any"}')
-    assert "cattrs" in sys.modules
-    assert config.stages["a"].after == {"b": "any"}
+_LISTS = """
+@attrs.frozen
+class Part:
+    name: str = setting("A name.")
+    sizes: dict[str, list[int]] = setting("Some sizes.", factory=dict)
+
+@attrs.frozen
+class Settings:
+    parts: tuple[Part, ...] = setting("Some parts.", default=())
+    tables: dict[str, Part] = setting("More of them.", factory=dict)
+    unique: frozenset[int] = setting("Numbers.", default=frozenset())
+"""
+
+
+@pytest.mark.parametrize(
+    ("written", "imported"),
+    [
+        ('parts = [{name = "a", sizes = {x = [1, 2]}}]\ntables = {b = {name = "b"}}', False),
+        ("unique = [1, 2]", True),
+    ],
+    ids=["lists and tables of classes", "a set"],
+)
+def test_only_what_no_hook_is_there_for_imports_cattrs(configured, tmp_path, written, imported):
+    configured(f"[sinks.s]\n{written}")
+    code = f"""if True:
+        import attrs, os, pathlib, sys
+        from pipekit import setting
+        from pipekit.config import load
+        {_LISTS.strip().replace(chr(10), chr(10) + " " * 8)}
+        print(load(pathlib.Path(sys.argv[1]), environ={{}}).settings_for("sinks", "s", Settings))
+        print("cattrs" in sys.modules)
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", code, tmp_path], check=True, capture_output=True, text=True
+    )
+    assert done.stdout.splitlines()[-1] == str(imported)
 
 
 def test_loading_twice_gives_the_same(configured, tmp_path):
