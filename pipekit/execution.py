@@ -69,16 +69,12 @@ class TaskExecutor:
         self._workers = max(workers, 1)
         self._cancel = cancel
         self._hold_fds = hold_fds
-        self._warm = ProcessSupervisor()
+        self._spare = ProcessSupervisor()  # keeps the spawner from one stage to the next
         self._meanwhile = meanwhile
 
-    def warm(self) -> None:
-        """Start now, beside the first plans, what the first task would have to wait for."""
-        self._warm.warm()
-
     def cool(self) -> None:
-        """No more tasks will come: what `warm` started may end beside all that is left to do."""
-        self._warm.cool()
+        """No more tasks will come: what is kept for them may end beside all that is left to do."""
+        self._spare.cool()
 
     def run(self, tasks: Sequence[Task], orders: StageOrders, emit: Emit) -> tuple[TaskResult, ...]:
         """Run the tasks of one stage; returns their results in the order of the plan."""
@@ -86,6 +82,7 @@ class TaskExecutor:
             orders.spool_dir.mkdir(parents=True, exist_ok=True)  # the reports lie there, too
         except OSError as error:
             return tuple(_not_started(task, orders.spool_dir, error) for task in tasks)
+        self._spare.warm()
         supervisor = ProcessSupervisor(orders.spool_dir, self._hold_fds, cookie=orders.run_id)
         ended: queue.Queue[_Running] = queue.Queue()
         results: dict[str, TaskResult] = {}

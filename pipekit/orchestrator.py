@@ -73,7 +73,6 @@ class PipelineOrchestrator:
                 logger = self._open_events()
                 self._start(logger, stages, ledger, recovered)
                 executor = self._executor(lock)
-                executor.warm()
                 for stage in stages:
                     self._results[stage.name] = self._stage(stage, ledger, logger, executor)
                 executor.cool()

@@ -21,6 +21,7 @@ from pipekit.errors import EXIT_HANGUP, EXIT_INTERRUPTED, EXIT_TERMINATED, Usage
 if TYPE_CHECKING:
     import datetime as dt
 
+    from pipekit.config import Configuration
     from pipekit.model.run import PipelineReport
     from pipekit.orchestrator import PipelineOrchestrator
     from pipekit.planning import RunOptions
@@ -65,33 +66,55 @@ def run_plainly(asked: Asked) -> int:
 
 def run_project(asked: Asked, **selection: Any) -> PipelineReport:
     """Make one run, with Ctrl-C and SIGTERM turned into a polite stop."""
-    from pipekit.process import ProcessSupervisor
+    from pipekit.process import Cancel, ProcessSupervisor
 
+    configuration = _loaded(asked)
     supervisor = ProcessSupervisor()
-    supervisor.warm()  # beside all that is imported now, on another core
+    if not _was_idle(configuration.folders.state / "state.db"):
+        supervisor.warm()  # beside all that is imported now, on another core
     from pipekit.orchestrator import PipelineOrchestrator
-    from pipekit.process import Cancel
 
     options = run_options(**selection)
     with Cancel() as cancel:
-        orchestrator = PipelineOrchestrator(open_selected(asked, options), options, cancel)
+        project = open_selected(asked, options, configuration)
+        orchestrator = PipelineOrchestrator(project, options, cancel)
         with _signals(orchestrator):
             return orchestrator.run()
 
 
-def open_selected(asked: Asked, options: RunOptions) -> Project:
+def _was_idle(ledger: Path) -> bool:
+    """Whether the run before found nothing to do; then this one will hardly find anything."""
+    from pipekit.errors import StorageError
+    from pipekit.storage.history import RunHistory
+
+    if not ledger.exists():
+        return False
+    try:
+        with RunHistory(ledger, read_only=True) as history:
+            return any(run.status == "idle" for run in history.runs(limit=1))
+    except StorageError:  # the run itself will say what is wrong with it
+        return False
+
+
+def open_selected(
+    asked: Asked, options: RunOptions, configuration: Configuration | None = None
+) -> Project:
     """The project. Raises UsageError where the options leave none of its stages."""
-    from pipekit.config import load
     from pipekit.project import open_project, selected
 
-    configuration = load(root_of(asked.project), environ=os.environ, flags=asked.sets)
-    project = open_project(configuration, no_plugins=asked.no_plugins)
+    project = open_project(configuration or _loaded(asked), no_plugins=asked.no_plugins)
     names = [stage.name for stage in project.stages]
     if not selected(project.stages, options.only, options.first, options.last):
         raise UsageError(
             f"--only, --from and --until leave no stage; they run in this order: {', '.join(names)}"
         )
     return project
+
+
+def _loaded(asked: Asked) -> Configuration:
+    from pipekit.config import load
+
+    return load(root_of(asked.project), environ=os.environ, flags=asked.sets)
 
 
 def root_of(given: Path | None) -> Path:
