@@ -51,7 +51,7 @@ class Cancel:
         return self._reader
 
     def close(self) -> None:
-        """Give the descriptors back; no command may be using this any more."""
+        """Give the descriptors back; no command may use this any more, no other thread set it."""
         reader, writer, self._reader, self._writer = self._reader, self._writer, -1, -1
         for descriptor in (reader, writer):
             if descriptor >= 0:

@@ -7,6 +7,7 @@ import contextlib
 import errno
 import os
 import select
+import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -16,13 +17,19 @@ from pipekit.model.command import Command, ProcessSnapshot
 from pipekit.process import guardian, pipes, posix, procfs, spawner
 from pipekit.process.child import Exit, Force
 from pipekit.process.ladder import INSIST
-from pipekit.process.spawn import LostError, SpawnError, child_environment, why_not_started
+from pipekit.process.spawn import (
+    CalledOffError,
+    LostError,
+    SpawnError,
+    child_environment,
+    why_not_started,
+)
 from pipekit.process.tree import Member, Reading
 
 assert sys.platform == "linux"  # for the type checker: pidfds and subreapers are nowhere else
 
 _START = 30.0  # seconds for a guardian to say that it has started the command; it needs two ms
-_ANSWER = 0.5  # seconds for a guardian to say that it has signalled
+_ANSWER = 0.5  # seconds for a guardian to say that it has signalled; then it is continued
 _EXIT = 0.1  # seconds for a guardian to be gone after its last word
 _WORDS = {guardian.POLITE: Force.POLITE, guardian.HARD: Force.HARD}
 
@@ -45,32 +52,33 @@ def start(
         ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
     except OSError as error:
         raise SpawnError(why_not_started(command, env, error)) from error
-    with contextlib.ExitStack() as given:  # what the guardian has copies of
-        given.callback(theirs.close)
-        try:
+    try:
+        with contextlib.ExitStack() as given:  # what the guardian has copies of
+            given.callback(theirs.close)
             stdio = _stdio(command, ends, given)
-            request = (_request(command, env), theirs.fileno(), stdio, held)
-            _ask(source, *request)
+            taker = _ask(source, _request(command, env), theirs.fileno(), stdio, held)
             theirs.close()
-            pids = _started(ours, command, env)
-        except BaseException as error:
-            theirs.close()
-            _abandon(ours)
-            for descriptor in ends.values():
-                os.close(descriptor)
-            if isinstance(error, (OSError, ValueError)):
-                raise SpawnError(why_not_started(command, env, error)) from error
-            raise
-    return GuardedChild(ours, pids, tree, ends, cancel_fd)
+            word = _first_word(ours, taker, _start_patience(command), cancel_fd)
+        return GuardedChild(ours, _pids(word, command, env), tree, ends, cancel_fd)
+    except BaseException as error:  # whatever it is, wherever it comes
+        theirs.close()
+        _abandon(ours)
+        for descriptor in ends.values():
+            os.close(descriptor)
+        if isinstance(error, (OSError, ValueError)):
+            raise SpawnError(why_not_started(command, env, error)) from error
+        raise
 
 
-def _ask(source: spawner.Spawner, *request: Any) -> None:
-    """Of this spawner, or once of a new one."""
+def _ask(source: spawner.Spawner, *request: Any) -> spawner.Spawner:
+    """Of this spawner, or once of a new one; returns which it was."""
     try:
         try:
             source.ask(*request)
         except spawner.SpawnerGoneError:
-            spawner.shared().ask(*request)
+            source = spawner.shared()
+            source.ask(*request)
+        return source
     except spawner.SpawnerGoneError as error:
         raise SpawnError(
             "the process that guards commands ended before it could be asked to start this one"
@@ -118,13 +126,42 @@ def _here() -> str:
         return f"/proc/{os.getpid()}/cwd"
 
 
-def _started(ours: _socket.socket, command: Command, env: dict[str, str]) -> tuple[int, int]:
-    """The guardian's and the leader's process number. Raises SpawnError, or OSError."""
-    ours.settimeout(_START)
-    try:
-        message = guardian.receive(ours)
-    except TimeoutError:
-        raise LostError(f"its guardian did not answer within {_START:g} s") from None
+def _start_patience(command: Command) -> float:
+    """Seconds for its start: a command is over in time also when that takes too long."""
+    if command.timeout is None:
+        return _START
+    return min(_START, max(command.timeout + command.grace, _ANSWER))
+
+
+def _first_word(
+    control: _socket.socket, taker: spawner.Spawner, patience: float, cancel_fd: int
+) -> bytes:
+    """What the guardian says first. Raises LostError, CalledOffError, or OSError.
+
+    A cancel waits a moment for it: what has been started by then is asked politely.
+    """
+    deadline = time.monotonic() + patience
+    called_off = False
+    poll = select.poll()
+    for descriptor in (control.fileno(), *([cancel_fd] if cancel_fd >= 0 else [])):
+        poll.register(descriptor, select.POLLIN)
+    while (rest := deadline - time.monotonic()) > 0:
+        ready = {descriptor for descriptor, _ in poll.poll(min(rest, _ANSWER) * 1000)}
+        if control.fileno() in ready:
+            return guardian.receive(control)
+        if ready:
+            called_off = True
+            poll.unregister(cancel_fd)
+            deadline = min(deadline, time.monotonic() + _ANSWER)
+        elif rest > _ANSWER:  # or it would start what is given up in this moment
+            taker.rouse()
+    if called_off:
+        raise CalledOffError("cancelled before it had started")
+    raise LostError(f"its guardian did not answer within {patience:g} s")
+
+
+def _pids(message: bytes, command: Command, env: dict[str, str]) -> tuple[int, int]:
+    """The guardian's and the leader's process number. Raises SpawnError."""
     word, _, rest = message.partition(b" ")
     if word == guardian.STARTED:
         own, leader = rest.split()
@@ -267,11 +304,19 @@ class GuardedChild(pipes.Pipes):
         with contextlib.suppress(OSError):  # gone meanwhile: the next look tells
             self._control.send(word)
         if force is Force.HARD:
+            self._rouse()
             return ran
         self._listen_for(_ANSWER)
         if self._answer is not None:
             return self._answer == b"1"
+        self._rouse()
         return ran and not self.lost and self._gone is None  # it may signal yet: not by itself
+
+    def _rouse(self) -> None:
+        """Somebody may have stopped the guardian, and then it would end nobody."""
+        if not self.lost and self._gone is None:
+            with contextlib.suppress(OSError):
+                os.kill(self._guardian, signal.SIGCONT)
 
     def reap(self) -> Exit | None:
         """See `Child`. It is the guardian who reaps; this waits until it is gone as well."""

@@ -93,6 +93,13 @@ def _pidfd(pid: int) -> int:
         return -1
 
 
+def _hung_up(control: _socket.socket) -> bool:
+    """Whether the other side has given up: a start that came too late is none."""
+    poll = select.poll()
+    poll.register(control.fileno(), 0)
+    return bool(poll.poll(0))
+
+
 def _drain(descriptor: int) -> None:
     try:
         while os.read(descriptor, 4096):
@@ -569,7 +576,8 @@ class Spawner:
             _say_failed(control, b"guard", error)
             return
         os.close(request)
-        guardian.guard(start, rest[:3])
+        if not _hung_up(control):
+            guardian.guard(start, rest[:3])
 
     def _tidy(self) -> None:
         """Reap; and end whoever is ours and no guardian: its own did not end well."""

@@ -26,6 +26,9 @@ _PAGE = os.sysconf("SC_PAGE_SIZE")
 _SHORT = 2048  # bytes; less in one read was all, more may be a page cut at the end of an entry
 _NEAR = 256  # process numbers that are cheaper to try than to list
 _YOUNG = 1.0  # seconds; so soon the system's process numbers do not come round
+_LOOKS = 10  # at most, at who came meanwhile and at who could not be told
+_LOADS = 0.01  # seconds between two of them for a program that is just being loaded
+_UNTOLD = ":"  # no tree's name
 _VANISHED = (errno.ENOENT, errno.ESRCH, errno.EACCES, errno.EPERM)
 
 
@@ -51,6 +54,7 @@ class _Stat(NamedTuple):
     waited: float
     started: float
     rss: int
+    mapped: int
 
 
 def read(path: str) -> bytes:
@@ -89,6 +93,7 @@ def _stat(pid: int) -> _Stat | None:
         waited=(int(words[13]) + int(words[14])) * _TICK,
         started=int(words[19]) * _TICK,
         rss=int(words[21]) * _PAGE,
+        mapped=int(words[20]),
     )
 
 
@@ -148,17 +153,20 @@ class ProcTree:
         """See `Tree`. Complete also while processes come and go.
 
         Whoever is alive at the end was in the list, or has a number that was given out later, and
-        those are looked at as well.
+        those are looked at as well. Who cannot be told is looked at again for a tenth of a second.
         """
         latest = _latest_pid()
         found: dict[int, _Stat] = {}
-        self._collect(self._candidates(latest), found)
-        for _ in range(10):
+        untold = self._collect(self._candidates(latest), found)
+        for _ in range(_LOOKS):
             newest = _latest_pid()
-            if newest == latest:
+            if newest == latest and not untold:
                 break
-            near = latest < newest <= latest + _NEAR
-            self._collect(_real(latest + 1, newest) if near else _listed(), found)
+            if untold:
+                time.sleep(_LOADS)
+            near = latest <= newest <= latest + _NEAR
+            others = _real(latest + 1, newest) if near else _listed()
+            untold = self._collect({*untold, *others}, found)
             latest = newest
         return [Member(stat.pid, stat.group, stat.started) for stat in found.values()]
 
@@ -181,31 +189,38 @@ class ProcTree:
             return _real(self._first, latest)  # `_collect` passes over a leader
         return _listed()
 
-    def _collect(self, pids: Iterable[int], found: dict[int, _Stat]) -> None:
-        others = []
+    def _collect(self, pids: Iterable[int], found: dict[int, _Stat]) -> list[int]:
+        """Put those that belong to the tree into `found`; returns who cannot be told."""
+        others, untold = [], []
         for pid in pids:
             stat = _stat(pid) if pid != self._leader else None
             if stat is None or not stat.alive:
                 continue
-            if self._belongs(stat, found):
+            if self._is_linked(stat, found) or carries(trees := _trees(stat), self._name):
                 found[pid] = stat
-            else:
-                others.append(stat)
+                continue
+            others.append(stat)
+            if trees == _UNTOLD:
+                untold.append(pid)
         while children := [stat for stat in others if stat.parent in found]:
             found.update((stat.pid, stat) for stat in children)
             others = [stat for stat in others if stat.pid not in found]
+        return [pid for pid in untold if pid not in found]
 
-    def _belongs(self, stat: _Stat, found: dict[int, _Stat]) -> bool:
-        return (
-            self._leader in (stat.session, stat.group, stat.parent)
-            or stat.parent in found
-            or carries(_trees(stat.pid), self._name)
-        )
+    def _is_linked(self, stat: _Stat, found: dict[int, _Stat]) -> bool:
+        return self._leader in (stat.session, stat.group, stat.parent) or stat.parent in found
 
 
-def _trees(pid: int) -> str:
-    """The trees that a process says it belongs to, in what it was started with."""
-    words = read(f"/proc/{pid}/environ").split(b"\0")
+def _trees(stat: _Stat) -> str:
+    """The trees that a process says it belongs to, in what it was started with.
+
+    A program that is just being loaded shows neither environment nor arguments, and its parent may
+    have gone on already; of a thread of the kernel, which never shows any, no memory is mapped.
+    """
+    environment = read(f"/proc/{stat.pid}/environ")
+    if not environment and stat.mapped and not read(f"/proc/{stat.pid}/cmdline"):
+        return _UNTOLD
+    words = environment.split(b"\0")
     return next((w[len(_VARIABLE) :].decode() for w in words if w.startswith(_VARIABLE)), "")
 
 

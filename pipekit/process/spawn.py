@@ -8,7 +8,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from pipekit.model.command import Command
+from pipekit.model.command import Command, Outcome
 
 TREE_VARIABLE = "PIPEKIT_TREE"
 """Names the trees a process belongs to, the outermost first: so those that left are found."""
@@ -37,9 +37,19 @@ _ONE_STRING = 128 * 1024  # bytes: Linux takes no longer argument or variable (M
 class SpawnError(Exception):
     """The command could not be started; the text is one clause for people."""
 
+    outcome = Outcome.SPAWN_FAILED
+
 
 class LostError(SpawnError):
     """Nobody can tell whether the command was started."""
+
+    outcome = Outcome.LOST
+
+
+class CalledOffError(SpawnError):
+    """The command was cancelled while it was being started; perhaps it was."""
+
+    outcome = Outcome.CANCELLED
 
 
 def child_environment(command: Command, tree: str) -> dict[str, str]:

@@ -18,7 +18,7 @@ import weakref
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipekit.process import guardian
+from pipekit.process import guardian, procfs
 from pipekit.process.spawn import SpawnError, out_of
 
 assert sys.platform == "linux"  # for the type checker: pidfds and subreapers are nowhere else
@@ -119,6 +119,15 @@ class Spawner:
         except (ConnectionError, BrokenPipeError) as error:
             self.close()
             raise SpawnerGoneError from error
+
+    def rouse(self) -> None:
+        """Continue it, and its guardians, in case that somebody has stopped them."""
+        if self._socket is None:
+            return
+        with contextlib.suppress(OSError):
+            os.kill(self.pid, signal.SIGCONT)
+            for pid in procfs.read(f"/proc/{self.pid}/task/{self.pid}/children").split():
+                os.kill(int(pid), signal.SIGCONT)
 
     def leave(self) -> None:
         """Let it end; `close` has less to wait for then."""

@@ -30,7 +30,7 @@ from pipekit.process.cancel import Cancel
 from pipekit.process.child import Child
 from pipekit.process.listener import OnLines
 from pipekit.process.run import Run
-from pipekit.process.spawn import LostError, SpawnError
+from pipekit.process.spawn import SpawnError
 from pipekit.process.stream import OutputStream
 
 _numbers = itertools.count(1)
@@ -86,8 +86,7 @@ class ProcessSupervisor:
         try:
             run = self._see_through(command, streams, on_lines, cancel)
         except SpawnError as error:
-            outcome = Outcome.LOST if isinstance(error, LostError) else Outcome.SPAWN_FAILED
-            return _unstarted(outcome, _redacted(str(error), command), started)
+            return _unstarted(error.outcome, _redacted(str(error), command), started)
         result = _result(command, run, streams, oom=_oom_kills() > oom_kills)
         return evolve(result, started=started, duration=run.now())
 
@@ -123,7 +122,7 @@ class ProcessSupervisor:
             run = Run(command, self._start(command, tree, cancel), streams, on_lines, cancel)
             run.supervise()
         except BaseException as error:
-            if run is None and (isinstance(error, LostError) or not isinstance(error, SpawnError)):
+            if run is None and getattr(error, "outcome", None) is not Outcome.SPAWN_FAILED:
                 _end_by_name(tree)
             raise
         finally:

@@ -40,6 +40,12 @@ CASES = {
         "our descriptors do not leak": (
             "test_child_gets_no_descriptor_of_ours_also_not_an_inheritable_one_or_a_held_one"
         ),
+        "cancelled while it starts": (
+            "test_start_that_is_cancelled_is_not_waited_for_and_comes_no_more"
+        ),
+        "start takes too long": (
+            "test_start_that_takes_longer_than_the_command_may_take_is_given_up"
+        ),
         "reads standard input": "test_standard_input_is_at_its_end_by_default",
         "parent of 2 GB": "test_start_from_a_process_of_two_gigabytes_copies_none_of_them",
     },
@@ -127,6 +133,10 @@ CASES = {
         "guardian slow to answer": (
             "test_exit_code_0_that_a_slow_guardian_brought_about_is_no_success"
         ),
+        "guardian stopped": ("test_guardian_that_somebody_stopped_ends_its_command_all_the_same"),
+        "spawner stopped": (
+            "test_spawner_that_somebody_stopped_starts_the_next_command_all_the_same"
+        ),
         "guardian can open nothing": (
             "test_guardian_that_can_open_nothing_still_knows_who_lives_and_ends_it"
         ),
@@ -137,6 +147,13 @@ CASES = {
         "all three killed": "test_what_outlived_even_its_guardian_is_swept_by_the_cookie",
         "host forked before it died": "test_a_child_that_the_host_forked_keeps_no_command_alive",
         "exception in the caller": "test_exception_out_of_a_signal_handler_leaves_no_process",
+        "exception in the caller, anywhere": "test_exception_at_any_call_leaves_no_process",
+        "exception in the caller, at the start": (
+            "test_exception_just_after_the_start_ends_also_who_has_dropped_its_name"
+        ),
+        "swept while it becomes another program": (
+            "test_sweep_waits_for_who_is_just_becoming_another_program"
+        ),
         "second run while the first runs": (
             "test_a_second_run_exits_75_at_once_and_names_the_holder"
         ),

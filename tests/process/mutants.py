@@ -181,6 +181,38 @@ MUTANTS = [
         ("guardian.py", "except ConnectionResetError:\n            continue\n",
          'except ConnectionResetError:\n            return b""\n'),
     ),
+    # What stands still, or is broken off
+    _mutant(
+        "a stopped guardian stays so",
+        "guardian_that_somebody_stopped",
+        ("guarded.py", "                os.kill(self._guardian, signal.SIGCONT)\n",
+         "                pass\n"),
+    ),
+    _mutant(
+        "a stopped spawner stays so",
+        "spawner_that_somebody_stopped",
+        ("guarded.py", "            taker.rouse()\n", "            pass\n"),
+    ),
+    _mutant(
+        "a start that was given up comes late",
+        "and_comes_no_more",
+        ("guardian.py", "        if not _hung_up(control):\n", "        if True:\n"),
+    ),
+    _mutant(
+        "a start hears no cancel",
+        "cancelled_is_not_waited_for",
+        ("guarded.py", "*([cancel_fd] if cancel_fd >= 0 else [])", ""),
+    ),
+    _mutant(
+        "a start that is broken off is not taken back",
+        "exception_just_after_the_start",
+        ("guarded.py", "        _abandon(ours)\n", "        pass\n"),
+    ),
+    _mutant(
+        "who becomes another program is no member",
+        "just_becoming_another_program",
+        ("procfs.py", "            if trees == _UNTOLD:\n", "            if False:\n"),
+    ),
     # Exit, end of output, end of the tree
     _mutant(
         "end of output taken as exit",
