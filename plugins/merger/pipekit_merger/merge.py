@@ -24,6 +24,7 @@ from pipekit_merger.pile import Pile
 from pipekit_merger.rows import Ints, Rows, empty, months_of, ordered, sort_key
 from pipekit_merger.scope import Group, day_text
 from pipekit_merger.table import decode, outer, parquet
+from pipekit_merger.tallies import Tallies, tally_of
 
 # Rows that are merged at once, as nearly as months allow; each takes about 800 bytes meanwhile.
 WINDOW = 131_072
@@ -72,7 +73,7 @@ class StreamMerge:
 
     `layers`: the run files of its instrument, in order; their rows are in the `pile`. `existing`:
     months with a file; `lost`: months published once whose file is gone. `disk`: threads that wait
-    for it.
+    for it. `tallies`: takes in those of the months, where there is to be a summary.
 
     `months`: those to be merged, `touching`: the layers whose scopes meet a month, in order.
     `done`: those that were merged. `kept`: how many rows a rebuild found in no run file.
@@ -87,6 +88,7 @@ class StreamMerge:
     folder: str
     rebuild: bool
     disk: Executor
+    tallies: Tallies | None
     months: frozenset[int] = field(init=False)
     touching: dict[int, list[Layer]] = field(init=False)
     done: set[int] = field(factory=set)
@@ -180,6 +182,8 @@ class StreamMerge:
             counts = np.bincount(fate[inside], minlength=len(Fate))
             month_made = self._month(number, bases[number], made, slice(start, end), counts)
             begun.append((number, *month_made, counts, int(kept[inside].sum())))
+            if self.tallies is not None:
+                self.tallies.add(month_made[0].fingerprint, made.tallies(number))
         for number, made_month, publishing, counts, rows_kept in begun:
             try:
                 publishing.result()
@@ -273,12 +277,19 @@ class _Made:
     def __init__(self, rows: Rows) -> None:
         self._rows = rows
         self._tables: dict[str, Any] = {}
+        self._tallies: Rows | None = None
 
     def file(self, which: slice, zone: str) -> Any:
         """A month's file as a buffer."""
         if zone not in self._tables:
             self._tables[zone] = outer(self._rows, zone)
         return parquet(self._tables[zone].slice(which.start, which.stop - which.start))
+
+    def tallies(self, month: int) -> Rows:
+        """A month's tallies."""
+        if self._tallies is None:
+            self._tallies = tally_of(self._rows)
+        return self._tallies.take(np.flatnonzero(self._tallies["month"] == month))
 
     def span(self, which: slice) -> dict[str, Any]:
         """A month's number of rows, first and last date."""

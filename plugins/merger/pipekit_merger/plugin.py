@@ -73,20 +73,20 @@ def plan(ctx: RunContext, settings: Settings) -> StagePlan:
     stale = summary.pop("stale") and settings.summary
     if not pending and not stale:
         return StagePlan.skip(pending.sentence(settings.runs), pending, **more)
-    tasks = []
+    summary["tallies"] = str(ctx.paths.state / "cache" / "merger" / "tallies.parquet")
     if pending:
         request = merge_request(ctx, merged, pending, known, lost)
+        request["summary"] = summary if settings.summary else None
         command = Command.python("pipekit_merger.worker", request=request)
-        tasks.append(Task(name="merge", command=command, cores=ctx.workers))
-    if settings.summary:
+        task = Task(name="merge", command=command, cores=ctx.workers)
+    else:
         command = Command.python("pipekit_merger.summary", request=summary)
-        after = [task.name for task in tasks]
-        tasks.append(Task(name="summary", command=command, units=["summary"], after=after))
+        task = Task(name="summary", command=command, units=["summary"])
     return StagePlan(
         reason=pending.sentence(settings.runs)
         if pending
         else "the summary is not that of the months",
-        tasks=tasks,
+        tasks=[task],
         inputs=pending.inputs,
         rejected=pending.rejected,
         waiting=pending.waiting,

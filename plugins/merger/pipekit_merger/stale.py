@@ -21,7 +21,7 @@ def digest(months: Iterable[tuple[str, str]]) -> str:
 def summary_request(
     merged: str, months: Sequence[str], present: Iterable[str], published: Iterable[Published]
 ) -> dict[str, Any]:
-    """The request to the summary's worker, with whether there is anything to do for it.
+    """What the ledger says to the summary's worker, with whether there is anything to do for it.
 
     `months` and `present` (the summary's own files): paths that are there. The summary's ledger
     row holds the digests it was made for: that of the months on the disk, and the one computed

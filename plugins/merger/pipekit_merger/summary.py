@@ -1,16 +1,18 @@
-"""The summary's process: what each variant, stream and slot earned, over all merged months.
+"""The summary: what each variant, stream and slot earned, over all merged months.
 
-Knows nothing of run files. pandas stays out: importing it takes longer than all of this. Request
-(JSON on standard input): `merged`, the folder of the merged results; `known`, the digest of the
-months by what the ledger knows, to be remembered with the summary.
+The merge makes it at its end; where there is nothing to merge it has a process of its own. Knows
+nothing of run files. pandas stays out: importing it takes longer than all of this. Request (JSON on
+standard input): `merged`, the folder of the merged results; `known`, the digest of the months by
+what the ledger knows, to be remembered with the summary; `tallies`, where those of the months are
+kept.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np  # noqa: TID253  # a worker's module: no plan imports it
 import pyarrow as pa  # noqa: TID253  # as above
@@ -18,63 +20,63 @@ import pyarrow.parquet as pq  # noqa: TID253  # as above
 
 from pipekit.worker import hasher, report, request
 from pipekit_merger.months import present, publish, sync_folders
-from pipekit_merger.rows import Ints, Rows, Words, ordered
+from pipekit_merger.rows import Rows, Words, ordered
 from pipekit_merger.stale import SUMMARY_TABLE, SUMMARY_TEXT, digest
 from pipekit_merger.table import matrix, texts
+from pipekit_merger.tallies import GROUPS, Tallies, tally_of
+from pipekit_merger.tally import CLOSED, COUNTS, course, tally, total
 
-GROUPS = ["variant", "stream", "slot"]
-CLOSED = {"Win": "wins", "BE": "break_evens", "Loss": "losses", "Time": "times"}
-OTHERS = {"Open": "open", "NoTrade": "no_trade"}
 # Sums of points and dollars are rounded here: prices have at most three decimals, and what comes
 # behind the sixth is the noise of binary fractions.
 DECIMALS = 6
-_ORDER = ["date", "session", "slot", "instrument"]  # in which trades are cumulated
-TEXTS = [*GROUPS, "session", "instrument", "result"]
-COLUMNS = [*GROUPS, "date", "session", "instrument", "result", "profit", "profit_usd"]
+_TEXTS = [*GROUPS, "session", "instrument", "result"]
+_COLUMNS = [*GROUPS, "date", "session", "instrument", "result", "profit", "profit_usd"]
 
 
 class SummaryError(Exception):
     """A merged month that cannot be read: a summary without it would be wrong."""
 
 
-class Sources(NamedTuple):
-    """The months' bytes by path, and the digest of all."""
-
-    data: dict[str, bytes]
-    digest: str
-
-
 def main() -> None:
     """Bring the summary up to date with the months."""
     wanted = request()
+    update(wanted["merged"], wanted["known"], Tallies(wanted["tallies"]))
+
+
+def update(merged: str, known: str, tallies: Tallies) -> None:
+    """Write the summary's two files unless they are those of the months; a unit.
+
+    `tallies`: of months by their fingerprints, as many as are known; those missing are added.
+    """
     with report.unit("summary"):
-        update(wanted["merged"], wanted["known"])
+        prints = _fingerprints(merged, tallies)
+        of = digest((path.removeprefix(f"{merged}/"), print_) for path, print_ in prints.items())
+        table, text = f"{merged}/{SUMMARY_TABLE}", f"{merged}/{SUMMARY_TEXT}"
+        current = _current(table, text, of)
+        say = report.unchanged
+        if current is None:
+            found = lines(tallies.of(prints.values()), GROUPS)
+            say, current = report.wrote, _write(table, text, found, of)
+        tallies.keep(prints.values())
+        detail = {"of": sorted({of, known})}
+        say(table, current["table"], sources=sorted(prints), detail=detail)
+        say(text, current["text"], sources=sorted(prints), detail=detail)
 
 
-def update(merged: str, known: str) -> None:
-    """Write the summary's two files unless they are those of the months. Raises SummaryError."""
-    months = _months(merged)
-    table, text = f"{merged}/{SUMMARY_TABLE}", f"{merged}/{SUMMARY_TEXT}"
-    current = _current(table, text, months.digest)
-    say = report.unchanged
-    if current is None:
-        say, current = report.wrote, _write(table, text, months)
-    detail = {"of": sorted({months.digest, known})}
-    say(table, current["table"], sources=sorted(months.data), detail=detail)
-    say(text, current["text"], sources=sorted(months.data), detail=detail)
-
-
-def _months(merged: str) -> Sources:
-    data = {}
+def _fingerprints(merged: str, tallies: Tallies) -> dict[str, str]:
+    """The fingerprint of each month by its path; each one's tallies are there then."""
+    prints = {}
     for group in present(merged):
         path = f"{merged}/{group.path}"
         try:
             with open(path, "rb") as file:
-                data[path] = file.read()
-        except OSError as error:
+                data = file.read()
+            prints[path] = hasher(data).hexdigest()
+            if prints[path] not in tallies:
+                tallies.add(prints[path], tally_of(_rows(data)))
+        except (pa.ArrowException, OSError, KeyError, ValueError) as error:
             raise _unusable(path, error) from error
-    prints = {path: hasher(content).hexdigest() for path, content in data.items()}
-    return Sources(data, digest((p.removeprefix(f"{merged}/"), f) for p, f in prints.items()))
+    return prints
 
 
 def _unusable(path: str, error: Exception) -> SummaryError:
@@ -99,11 +101,10 @@ def _current(table: str, text: str, wanted: str) -> dict[str, str] | None:
     return {"table": fingerprint, "text": hasher(content).hexdigest()}
 
 
-def _write(table: str, text: str, months: Sources) -> dict[str, str]:
-    lines = summarise(_rows(months.data)) if months.data else []
-    data = parquet(lines)
+def _write(table: str, text: str, rows: Sequence[Mapping[str, Any]], of: str) -> dict[str, str]:
+    data = parquet(rows)
     fingerprint = hasher(data).hexdigest()
-    stated = {"months": months.digest, "table": fingerprint, "rows": lines}
+    stated = {"months": of, "table": fingerprint, "rows": rows}
     content = (_text(stated) + "\n").encode()
     publish(table, data)
     publish(text, content)
@@ -118,64 +119,42 @@ def _text(stated: Mapping[str, Any]) -> str:
     return f"{head.removesuffix(']}')}\n{rows}\n]}}"
 
 
-def _rows(months: Mapping[str, bytes]) -> Rows:
-    """The columns of all months that the summary is made of."""
-    words, tables = Words(), []
-    for path, data in months.items():
-        try:
-            file = pq.ParquetFile(pa.BufferReader(data), read_dictionary=TEXTS, pre_buffer=False)
-            tables.append(file.read(columns=COLUMNS, use_threads=False).select(COLUMNS))
-        except (pa.ArrowException, OSError, KeyError, ValueError) as error:
-            raise _unusable(path, error) from error
-    return ordered(matrix(tables, words, COLUMNS), words, COLUMNS)
+def _rows(data: bytes) -> Rows:
+    """The columns of a month that its tallies are made of."""
+    file = pq.ParquetFile(pa.BufferReader(data), read_dictionary=_TEXTS, pre_buffer=False)
+    table = file.read(columns=_COLUMNS, use_threads=False).select(_COLUMNS)
+    words = Words()
+    return ordered(matrix([table], words, _COLUMNS), words, _COLUMNS)
 
 
 def summarise(rows: Rows, by: Sequence[str] = GROUPS) -> list[dict[str, Any]]:
-    """A line per variant, stream and slot (or per group of the columns `by`), sorted by them.
+    """A line per variant, stream and slot (or per group of the columns `by`), sorted by them."""
+    return lines(tally(rows, by), by)
+
+
+def lines(tallies: Rows, by: Sequence[str]) -> list[dict[str, Any]]:
+    """What tallies of months come to, by group.
 
     Open trades and days without a trade are counted, and left out of everything else. `win_rate` is
     Win / (Win + BE + Loss + Time), `average` the points a trade; both are None without a trade.
     `max_drawdown` (points): the deepest fall of the points cumulated in date order from 0.
     """
-    code = np.zeros(len(rows), np.int64)
-    for name in by:
-        code = code * len(rows.words[name]) + rows[name]
-    _, first, group = np.unique(code, return_index=True, return_inverse=True)
-    counts = _counts(rows, group, len(first))
-    closed = np.isin(rows["result"], _ranks(rows, CLOSED))
-    trades = rows.take(np.flatnonzero(closed))
-    order = np.lexsort([*(trades[name] for name in reversed(_ORDER)), group[closed]])
-    trades, of = trades.take(order), group[closed][order]
-    points, dollars = (trades[name].view(np.float64) for name in ("profit", "profit_usd"))
-    sums = [np.bincount(of, values, len(first)) for values in (points, dollars)]
-    ends = np.searchsorted(of, np.arange(len(first) + 1)).tolist()
-    lines = []
-    for number, row in enumerate(first.tolist()):
-        line = {name: rows.words[name][int(rows[name][row])] for name in by}
-        fall = drawdown(points[ends[number] : ends[number + 1]])
-        profit, usd = (round(float(values[number]), DECIMALS) + 0.0 for values in sums)
-        lines.append(line | _line(counts[number].tolist(), profit, usd, fall))
-    return lines
+    groups = total(tallies, by)
+    words = [[groups.words[name][rank] for rank in groups[name].tolist()] for name in by]
+    counts = [groups[name].tolist() for name in COUNTS]
+    amounts = [groups[name].view(np.float64).tolist() for name in ("points", "dollars", "fall")]
+    return [
+        dict(zip(by, names, strict=True)) | _line(numbers, *map(_rounded, sums))
+        for names, numbers, sums in zip(
+            zip(*words, strict=True), zip(*counts, strict=True), zip(*amounts, strict=True),
+            strict=True,
+        )
+    ]  # fmt: skip
 
 
-def _counts(rows: Rows, group: Ints, groups: int) -> Ints:
-    """How many rows of each group have each result, in the order of CLOSED and OTHERS."""
-    kinds = [*CLOSED, *OTHERS]
-    counts = np.zeros((groups, len(kinds)), np.int64)
-    for column, kind in enumerate(kinds):
-        found = group[np.isin(rows["result"], _ranks(rows, [kind]))]
-        counts[:, column] = np.bincount(found, minlength=groups)
-    return counts
-
-
-def _ranks(rows: Rows, words: Iterable[str]) -> list[int]:
-    there = rows.words["result"]
-    return [there.index(word) for word in words if word in there]
-
-
-def _line(counts: list[int], profit: float, usd: float, fall: float) -> dict[str, Any]:
+def _line(counts: Sequence[int], profit: float, usd: float, fall: float) -> dict[str, Any]:
     trades = sum(counts[: len(CLOSED)])
-    named = dict(zip([*CLOSED.values(), *OTHERS.values()], counts, strict=True))
+    named = dict(zip(COUNTS, counts, strict=True))
     return {
         "trades": trades,
         **named,
@@ -187,11 +166,14 @@ def _line(counts: list[int], profit: float, usd: float, fall: float) -> dict[str
     }
 
 
-def drawdown(points: Any) -> float:
-    """The deepest fall of cumulated points below their highest standing, which is at first 0."""
-    standing = np.cumsum(points)
-    highest = np.maximum(np.maximum.accumulate(standing), 0.0)
-    return round(float((highest - standing).max(initial=0.0)), DECIMALS)
+def _rounded(amount: float) -> float:
+    return round(amount, DECIMALS) + 0.0  # which makes a zero of -0.0
+
+
+def drawdown(amounts: Any) -> float:
+    """The deepest fall of cumulated amounts below their highest standing, which is at first 0."""
+    (fall,) = course(np.append(amounts, 0.0)[None]).fall.tolist()
+    return _rounded(fall)
 
 
 def parquet(lines: Sequence[Mapping[str, Any]]) -> Any:
@@ -213,7 +195,7 @@ def _array(kind: Any, values: Sequence[Any]) -> Any:
     return pa.Array.from_buffers(kind, len(values), [valid, pa.py_buffer(plain)])
 
 
-_NUMBERS = ("trades", *CLOSED.values(), *OTHERS.values())
+_NUMBERS = ("trades", *COUNTS)
 _FRACTIONS = ("win_rate", "profit", "average", "profit_usd", "max_drawdown")
 SCHEMA = pa.schema(
     [(name, pa.string()) for name in GROUPS]

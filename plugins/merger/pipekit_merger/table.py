@@ -171,11 +171,12 @@ def integers(array: Any) -> Ints:
 def outer(rows: Rows, zone: str) -> Any:
     """Rows as they are published: plain texts, times shown in this zone."""
     schema = outer_schema(zone)
-    arrays = [_array(rows, name, schema.field(name).type) for name in COLUMNS]
+    arrays = [array(rows, name, schema.field(name).type) for name in COLUMNS]
     return pa.Table.from_arrays(arrays, schema=schema)
 
 
-def _array(rows: Rows, name: str, kind: Any) -> Any:
+def array(rows: Rows, name: str, kind: Any) -> Any:
+    """A column of rows as an Arrow array."""
     values = np.ascontiguousarray(rows[name])
     null = values == NULL
     valid = pa.py_buffer(np.packbits(~null, bitorder="little")) if null.any() else None

@@ -13,6 +13,7 @@ Knows the order of things; what a merge is stands in `merge`, what a run file is
                 already and only says what it holds; "known": the scope it had when it was merged
                 before, for the case that it can no longer be read
     lost        groups that were published and have no file any more
+    summary     the request of `summary`, which is made when all went well; null: none is wanted
 """
 
 from __future__ import annotations
@@ -22,13 +23,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import Any, NamedTuple
 
-from attrs import frozen
+from attrs import field, frozen
 
 from pipekit.worker import report, request
 from pipekit_merger import months as folder_of_months
+from pipekit_merger import summary
 from pipekit_merger.merge import Fate, StreamMerge
 from pipekit_merger.runs import Entry, Reading, instrument_of, read
 from pipekit_merger.scope import Group
+from pipekit_merger.tallies import Tallies
 
 # Threads that wait for the disk: several files that are synced at once share its work. Four took a
 # third of one's time, sixteen no less.
@@ -49,12 +52,17 @@ class Done(NamedTuple):
 
 @frozen
 class Merger:
-    """What the merges of all instruments share. `each` is a `map`, over threads or not."""
+    """What the merges of all instruments share. `each` is a `map`, over threads or not.
+
+    `failed`: the instruments and streams that failed, so far.
+    """
 
     wanted: Mapping[str, Any]
     present: Sequence[Group]
     disk: Executor
     each: Callable[..., Iterable[Any]]
+    tallies: Tallies | None
+    failed: list[str] = field(factory=list)
 
     def merge(self, entries: Sequence[Entry]) -> list[Done]:
         """Read, merge and publish one instrument's run files, and report what came of them."""
@@ -62,17 +70,20 @@ class Merger:
             reading = read(entries, self.wanted["merged"], self.each)
         except OSError:  # of the file of waiting rows
             for name in sorted({instrument_of(entry.file["path"]) for entry in entries}):
+                self.failed.append(name)
                 with report.unit(name):
                     raise
             return []
         for path, reason, fingerprint, signature in reading.rejected:
             report.rejected(path, reason, fingerprint, signature)
         for instrument, reason in reading.failed.items():
+            self.failed.append(instrument)
             with report.unit(instrument):
                 raise UnreadableRunError(reason)
         merges = self._streams(reading)
         for merge in self.each(_merge, merges):
             _report(merge)
+        self.failed.extend(merge.stream for merge in merges if merge.months - merge.done)
         report_consumed(reading, merges)
         reading.pile.close()
         return [Done(m.stream, [m.group(month) for month in m.months], m.kept) for m in merges]
@@ -97,6 +108,7 @@ class Merger:
                 self.wanted["merged"],
                 self.wanted["rebuild"],
                 self.disk,
+                self.tallies,
             )
             if merge.months:
                 merges.append(merge)
@@ -108,13 +120,17 @@ def main() -> None:
     wanted = request()
     present = list(folder_of_months.present(wanted["merged"]))
     parts = instruments(wanted["files"])
+    asked = wanted["summary"]
+    tallies = Tallies(asked["tallies"]) if asked else None
     with ThreadPoolExecutor(wanted["workers"]) as pool, ThreadPoolExecutor(DISK) as disk:
         # Over the instruments, or where they are too few within each.
         many = len(parts) >= wanted["workers"]
-        merger = Merger(wanted, present, disk, map if many else pool.map)
+        merger = Merger(wanted, present, disk, map if many else pool.map, tallies)
         done = [one for part in (pool.map if many else map)(merger.merge, parts) for one in part]
     if wanted["rebuild"]:
         warn_of_kept(done, present)
+    if tallies is not None and not merger.failed:
+        summary.update(asked["merged"], asked["known"], tallies)
 
 
 def instruments(files: Iterable[Mapping[str, Any]]) -> list[list[Entry]]:

@@ -161,7 +161,7 @@ class Project:
             digest=lambda _settings: "digest",
         )
         root = self.root
-        paths = Paths(root=root, data=root / "data", logs=root / "logs", state=root / "state.db")
+        paths = Paths(root=root, data=root / "data", logs=root / "logs", state=root / ".pipekit")
         fields = {"run_id": "now", "started": 0.0, "workers": 2, **flags}
         context = RunContext(stage="merger", paths=paths, view=view, **fields)
         return SPEC.plan(context, settings or Settings())
@@ -169,9 +169,10 @@ class Project:
     def run(self, *tasks: str, here=False, commit=True, **flags) -> Outcome:
         """Plan, run the tasks with these names (the merge alone), remember the reports.
 
-        Each task is a process of its own; with `here` the merge runs in this one, for speed.
+        The merge makes the summary when both are named. Each task is a process of its own; with
+        `here` the merge runs in this one, for speed.
         """
-        plan = self.plan(**flags)
+        plan = self.plan(Settings(summary="summary" in tasks), **flags)
         outcome = Outcome(plan)
         for task in plan.tasks:
             if task.name not in (tasks or ("merge",)):

@@ -123,16 +123,12 @@ def test_a_missing_summary_is_made_without_a_merge(tmp_path):
     assert made.reason == "the summary is not that of the months"
 
 
-def test_the_summary_follows_the_merge(tmp_path):
-    """It starts when the merge has ended well, and is a unit of its own."""
+def test_the_merge_makes_the_summary(tmp_path):
+    """One process does both; the request for the summary is part of the merge's."""
     run_file(tmp_path, 1)
-    merge, summary = plan(SPEC, tmp_path).tasks
-    assert (merge.name, merge.cores, summary.after, summary.units) == (
-        "merge",
-        2,
-        ("merge",),
-        ("summary",),
-    )
+    made = plan(SPEC, tmp_path)
+    assert [(task.name, task.cores) for task in made.tasks] == [("merge", 2)]
+    assert merge_request(made)["summary"]["merged"] == f"{RUNS}/merged"
 
 
 @pytest.mark.parametrize("folder", ["/data/x", "data/../x", "data\\x", "", "data//x", "c:/x"])

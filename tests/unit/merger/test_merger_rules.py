@@ -328,7 +328,7 @@ def test_a_run_file_that_vanishes_stops_its_instrument_only(project, kit):
     plan_of_before = project.plan()
     (project.root / path).rename(project.root / "elsewhere")
     (project.root / path).mkdir()
-    project.plan = lambda **_flags: plan_of_before
+    project.plan = lambda *_settings, **_flags: plan_of_before
     outcome = project.run()
     assert path in outcome.failures()["ES"]
     assert outcome.paths("rejected") == []
