@@ -19,6 +19,9 @@ CASES = {
         "environment too large": "test_too_large_environment_names_the_variable",
         "NUL in an argument": "test_what_can_never_be_right_is_refused_when_it_is_defined",
         "out of processes": "test_host_out_of_processes_gets_a_true_result_with_the_remedy",
+        "out of processes for the guardian": (
+            "test_start_is_refused_in_words_while_the_spawner_can_have_no_process"
+        ),
         "out of descriptors": "test_however_few_descriptors_are_left_the_result_is_true",
         "guardian out of descriptors": (
             "test_guardian_that_cannot_hold_all_it_is_given_starts_nothing"

@@ -181,6 +181,12 @@ MUTANTS = [
         ("guardian.py", "except ConnectionResetError:\n            continue\n",
          'except ConnectionResetError:\n            return b""\n'),
     ),
+    _mutant(
+        "a start that is refused is not told so",
+        "refused_in_words",
+        ("guardian.py", "                        self._refuse(code)\n",
+         "                        self._receive()\n"),
+    ),
     # What stands still, or is broken off
     _mutant(
         "a stopped guardian stays so",

@@ -176,6 +176,36 @@ def test_hidden_daemon_is_ended_though_its_spawner_can_have_no_process(lab, even
 
 
 @ROOT
+def test_start_is_refused_in_words_while_the_spawner_can_have_no_process(host):
+    """Nobody stands by, and nobody can be forked; then one can, and all is as before."""
+    told = host(
+        "def children(pid):\n"
+        "    return [*map(int, open(f'/proc/{pid}/task/{pid}/children').read().split())]\n"
+        "def tell():\n"
+        "    result = supervisor.execute(command)\n"
+        "    print(result.outcome, result.reason, f'{result.duration:.0f}', flush=True)\n"
+        "tell()\n"
+        "(spawner,) = children(os.getpid())\n"
+        "resource.prlimit(spawner, resource.RLIMIT_NPROC, (1, 100))\n"
+        "for ready in children(spawner): os.kill(ready, signal.SIGKILL)\n"
+        "while children(spawner): time.sleep(0.01)\n"
+        "tell()\n"
+        "tell()\n"
+        "resource.prlimit(spawner, resource.RLIMIT_NPROC, (100, 100))\n"
+        "tell()\n"
+        "print(children(os.getpid()) == [spawner])",
+        "true",
+        before=["setpriv", "--reuid", "64127", "--regid", "64127", "--clear-groups", *RIGHTS],
+    )
+    went = "exited exit code 0 0"
+    refused = (
+        "spawn_failed the system is out of processes or memory "
+        "(Resource temporarily unavailable; see ulimit -u) 0"
+    )
+    assert told.splitlines() == [went, refused, refused, went, "True"]
+
+
+@ROOT
 def test_process_that_may_not_be_killed_is_named_and_not_waited_for(lab):
     """Ours may not signal other users here, and the command becomes another user."""
     code = HOST + (

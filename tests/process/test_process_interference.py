@@ -130,13 +130,15 @@ def test_host_that_reaps_every_child_takes_nothing_from_us(lab):
     thread.start()
     try:
         codes = [lab.run("exit", code).returncode for code in (0, 3, 0, 7)]
-        lab.supervisor = None  # ends the spawner, which is our child
-        lab.supervisor = ProcessSupervisor(lab.spools)
+        for _ in range(5):  # or we may be the quicker every time
+            lab.supervisor = None  # ends the spawner, which is our child
+            lab.supervisor = ProcessSupervisor(lab.spools)
+            codes.append(lab.run("exit", 0).returncode)
         late = lab.run("ignores_term", done_pattern="ready", linger=0, grace=0.1)
     finally:
         ended.set()
         thread.join()
-    assert codes == [0, 3, 0, 7]
+    assert codes == [0, 3, 0, 7, *[0] * 5]
     assert (late.outcome, late.signal) == (Outcome.COMPLETED, "SIGKILL")
 
 
