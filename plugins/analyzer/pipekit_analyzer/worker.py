@@ -13,17 +13,19 @@ from datetime import date
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from pipekit.worker import ABSENT, report, request
-from pipekit_analyzer import bars as reading
-from pipekit_analyzer import quality, rows, scope
-from pipekit_analyzer.bars import Month, RefusedError
-from pipekit_analyzer.compiled import Compiler
-from pipekit_analyzer.instruments import Instrument, InstrumentError, instrument
-from pipekit_analyzer.kernel import Bars
-from pipekit_analyzer.parallel import together
-from pipekit_analyzer.scope import Scope
-from pipekit_analyzer.sessions import Exchange, Slot, exchange, instant_of
-from pipekit_analyzer.strategy import Data, Rules, Windows, analyse
+from pipekit.worker import ABSENT, loading, report, request
+
+with loading():
+    from pipekit_analyzer import bars as reading
+    from pipekit_analyzer import quality, rows, scope
+    from pipekit_analyzer.bars import Month, RefusedError
+    from pipekit_analyzer.compiled import Compiler
+    from pipekit_analyzer.instruments import Instrument, InstrumentError, instrument
+    from pipekit_analyzer.kernel import Bars
+    from pipekit_analyzer.parallel import together
+    from pipekit_analyzer.scope import Scope
+    from pipekit_analyzer.sessions import Exchange, Slot, exchange, instant_of
+    from pipekit_analyzer.strategy import Data, Rules, Windows, analyse
 
 BYTES = 7  # of a file, for a bar: enough to guess how much work it is
 

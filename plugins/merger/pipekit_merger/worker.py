@@ -23,15 +23,17 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import Any, NamedTuple
 
-from attrs import field, frozen
-
-from pipekit.worker import report, request
-from pipekit_merger import months as folder_of_months
-from pipekit_merger import summary
-from pipekit_merger.merge import Fate, StreamMerge
-from pipekit_merger.runs import Entry, Reading, instrument_of, read
+from pipekit.worker import loading, report, request
 from pipekit_merger.scope import Group
-from pipekit_merger.tallies import Tallies
+
+with loading():
+    from attrs import field, frozen
+
+    from pipekit_merger import months as folder_of_months
+    from pipekit_merger import summary
+    from pipekit_merger.merge import Fate, StreamMerge
+    from pipekit_merger.runs import Entry, Reading, instrument_of, read
+    from pipekit_merger.tallies import Tallies
 
 # Threads that wait for the disk: several files that are synced at once share its work. Four took a
 # third of one's time, sixteen no less.

@@ -5,21 +5,15 @@ By hand: `python -m pipekit_translator.worker < request.json`, in the project's 
 
 from __future__ import annotations
 
-import gc
-import os
 import sys
 
-from pipekit.worker import request
+from pipekit.worker import loading, request
 
 
 def main(words: list[str]) -> int:
     """Exit code 0: what went wrong with single files and instruments stands in the report."""
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # its idle threads spin, and none is used
-    gc.disable()  # modules are no garbage: looking for it would take a tenth of their loading
-    from pipekit_translator.translate import Translation
-
-    gc.freeze()
-    gc.enable()
+    with loading():
+        from pipekit_translator.translate import Translation
     if words == ["--check"]:
         import numpy as np
         import pyarrow as pa

@@ -149,3 +149,25 @@ def test_the_fingerprint_is_of_the_content_alone(tmp_path):
     assert made.hexdigest() == hashlib.sha256(one.read_bytes()).hexdigest()
     two.write_bytes(b"same" * 99_999 + b"sane")
     assert worker.fingerprint(one) != worker.fingerprint(two)
+
+
+LOADING = """
+import gc, os
+from pipekit.worker import loading
+{before}
+with loading():
+    print(gc.isenabled(), os.environ["OPENBLAS_NUM_THREADS"])
+print(gc.isenabled(), gc.get_freeze_count() > 0)
+"""
+
+
+@pytest.mark.parametrize(
+    ("before", "env", "said"),
+    [
+        ("", {}, "False 1\nTrue True\n"),
+        ("gc.disable()", {"OPENBLAS_NUM_THREADS": "3"}, "False 3\nFalse True\n"),
+    ],
+)
+def test_imports_are_not_looked_through_for_garbage(tmp_path, before, env, said):
+    """While libraries are loaded none is collected, and afterwards as before; a setting stands."""
+    assert run(tmp_path, LOADING.format(before=before), **env).stdout == said
