@@ -186,7 +186,7 @@ def test_a_hooks_example_is_that_of_its_docstring(docs, hook):
 def test_every_function_of_the_worker_has_its_heading_and_parameters(docs):
     page = docs("reference/worker.md")
     listed = [h.strip("`") for h in page.headings(3)]
-    functions = (worker.request, worker.look, worker.hasher, worker.fingerprint)
+    functions = (worker.request, worker.loading, worker.look, worker.hasher, worker.fingerprint)
     public = {n: f for n, f in vars(worker).items() if not n.startswith("_")}
     ours = [f for f in public.values() if inspect.isfunction(f) and f.__module__ == worker.__name__]
     assert set(functions) == set(ours)

@@ -7,7 +7,7 @@ import random
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pipekit_merger.rows import NULL, TEXTS, Rows
 from pipekit_merger.summary import drawdown, lines, summarise
@@ -72,6 +72,7 @@ def shown(found, by):
 
 
 @pytest.mark.parametrize("by", [BY, ("stream",), ("variant", "instrument")])
+@settings(deadline=None)
 @given(histories)
 def test_months_add_up_to_what_all_trades_come_to(by, history):
     """Counts, sums and the fall across months, for any groups: as a plain walk over all trades."""
@@ -86,6 +87,7 @@ def test_months_add_up_to_what_all_trades_come_to(by, history):
     assert [tuple(line[n] for n in by) for line in found] == sorted(plain(history, by))
 
 
+@settings(deadline=None)
 @given(histories, st.randoms(use_true_random=False))
 def test_a_tally_knows_its_own_rows_alone(history, chance):
     """A month tallied with others is what it is alone, to the bit, in any order of the rows."""
