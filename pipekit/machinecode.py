@@ -1,18 +1,18 @@
-"""Machine code that numba keeps in files, checked before it is loaded; does not know numba itself.
+"""Machine code in files, checked before it is loaded; does not know what it computes.
 
-numba trusts what it finds. Files that a full disk or a power failure cut off make it raise whatever
-unpickling may raise, and a page of zeros within one ends the process. So a sum stands beside each
-file, and one that is not what its sum says is removed before numba looks for it.
+numba, and LLVM below it, trust what they find. Files that a full disk or a power failure cut off
+make numba raise whatever unpickling may raise, and a page of zeros within one ends the process. So
+a sum stands beside each file, and one that is not what its sum says is not loaded.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from pipekit.worker import fingerprint
+from pipekit.worker import fingerprint, hasher
 
 _ENDINGS = (".nbi", ".nbc")  # numba's index of a function, and its machine code
 _SUM = ".sum"
@@ -83,6 +83,88 @@ class _Files:
             for name in os.listdir(self._folder):
                 if name.startswith(self._beginning) and name.endswith(_ENDINGS):
                     yield os.path.join(self._folder, name)
+
+
+def alone(name: str, sources: Iterable[str], folder: str, make: Callable[[], Any]) -> int:
+    """The address of a C function that numba compiled, loaded without numba where it was kept.
+
+    `make()` is `numba.cfunc(...)(function)`, of a function that raises nothing and takes no memory:
+    its arguments are numbers, and pointers to what its arrays hold. It is asked for when `folder`
+    has no code made of these `sources` (files) for this processor. Raises ValueError where the
+    function needs more of numba than its code, and what `make` and llvmlite raise.
+    """
+    import llvmlite
+    from llvmlite import binding as llvm
+
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    processor = llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
+    target = llvm.Target.from_default_triple()
+    machine = target.create_target_machine(*processor, opt=3, jit=True)
+    made_of = hasher(repr((llvmlite.__version__, *processor)).encode())
+    for source in sources:
+        made_of.update(fingerprint(source).encode())
+    path = os.path.join(folder, f"{name}-{made_of.hexdigest()[:16]}.o")
+    with contextlib.suppress(OSError):
+        return _loaded(name, _right(path), machine)
+    code = _object(name, make(), machine)
+    with contextlib.suppress(OSError):
+        _keep(path, code)
+    return _loaded(name, code, machine)
+
+
+def _loaded(name: str, code: bytes, machine: Any) -> int:
+    """The address of a function of an object file, which stays in memory."""
+    from llvmlite import binding as llvm
+
+    engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)
+    engine.add_object_file(llvm.ObjectFileRef.from_data(code))
+    engine.finalize_object()
+    _engines.append(engine)
+    return int(engine.get_function_address(name))
+
+
+_engines: list[Any] = []  # which hold the code that is in use
+_OF_THE_SYSTEM = {"memcpy", "memmove", "memset"}
+
+
+def _object(name: str, function: Any, machine: Any) -> bytes:
+    """An object file with the C function of that name, and nothing that only numba has."""
+    from llvmlite import binding as llvm
+
+    module = llvm.parse_assembly(function.inspect_llvm())
+    for part in module.functions:
+        if part.name == function.native_name:
+            part.name = name
+        elif not part.is_declaration:  # what it calls becomes a part of it
+            part.linkage = "internal"
+            part.add_function_attribute("alwaysinline")
+    options = llvm.create_pipeline_tuning_options(speed_level=3)
+    passes = llvm.create_pass_builder(machine, options)
+    passes.getModulePassManager().run(module, passes)
+    foreign = {part.name for part in module.functions if part.is_declaration} - _OF_THE_SYSTEM
+    if needed := sorted(part for part in foreign if not part.startswith("llvm.")):
+        raise ValueError(f"{name} needs {', '.join(needed)}")
+    return bytes(machine.emit_object(module))
+
+
+def _right(path: str) -> bytes:
+    """What a file holds. Raises OSError, also where that is not what its sum says."""
+    with open(path, "rb") as code, open(path + _SUM, encoding="ascii", errors="replace") as sum:
+        data = code.read()
+        if sum.read() != hasher(data).hexdigest():
+            raise OSError(f"{path} is damaged")
+        return data
+
+
+def _keep(path: str, data: bytes) -> None:
+    """All of it or nothing, for others who read it now. Raises OSError."""
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    written = f"{path}.{os.getpid()}"
+    with open(written, "wb") as file:
+        file.write(data)
+    os.replace(written, path)
+    _write_sum(path)
 
 
 def _is_right(path: str) -> bool:

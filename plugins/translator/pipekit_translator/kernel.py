@@ -15,16 +15,16 @@ from typing import Any, NamedTuple
 import numpy as np  # noqa: TID253  # a module of the worker's, never imported by a plan
 from numpy.typing import NDArray  # noqa: TID253  # as above
 
-from pipekit.machinecode import kept, place
-from pipekit_translator import scan
+from pipekit_translator import machine, scan
 from pipekit_translator.dialects import Stamp
 from pipekit_translator.digits import WORD
-from pipekit_translator.series import BARS, Series
+from pipekit_translator.series import Series
 from pipekit_translator.table import Floats, Ints
 
 BESIDE = os.path.join(os.path.dirname(__file__), "__pycache__", "numba")
 LARGE = 16 << 20  # bytes of input from which the 0.4 s of loading numba are won back
 MOST_NAMES = 4096  # changes of instrument in a chunk
+WORDS = np.dtype([(scan.EIGHT, "<u8")])
 _NEAR = 4096  # bytes: most lines are shorter
 _Codes = NDArray[np.int64]
 _Words = NDArray[np.uint64]
@@ -146,32 +146,16 @@ class Kernel:
     """
 
     def __init__(self, cache: str) -> None:
-        import numba
-        from numba.extending import register_jitable
-
-        config: Any = numba.config  # set by NUMBA_CACHE_DIR, where that is
-        config.CACHE_DIR = config.CACHE_DIR or place(BESIDE, cache)
-        for part in scan.CALLED:
-            register_jitable(forceinline=True)(part)
-        self._scan = kept(
-            lambda cache: numba.njit(nogil=True, error_model="numpy", cache=cache)(scan.scan), _used
-        )
+        self._scan = machine.compiled(BESIDE, cache)
 
     def read(self, data: bytes | memoryview, separator: int, columns: Layout) -> Found | None:
         """Whole lines; None where any of them is not regular."""
         return read(self._scan, data, separator, columns)
 
 
-def _used(compiled: Any) -> None:
-    """With the types that a file's blocks have, shown on lines without rows."""
-    lines = memoryview(np.full(scan.SHORTEST_ROW, scan.NEWLINE, np.uint8))  # type: ignore[arg-type]  # it is
-    layout = layout_of(["timestamp"], [("timestamp", Stamp.of("%Y%m%d"))], BARS)
-    assert layout is not None
-    read(compiled, lines, ord(","), layout)
-
-
 def read(function: Any, data: bytes | memoryview, separator: int, columns: Layout) -> Found | None:
     """As `Kernel.read`, with the function given: `scan` itself does the same, slowly."""
+    scratch = tuple(np.empty((4, max(len(columns.kind), len(columns.spans), 8)), np.int64))
     most = len(data) // scan.SHORTEST_ROW + 1  # memory that is not written to is not taken
     local, lines = np.empty(most, np.int64), np.empty(most, np.int64)
     count = max(int((columns.kind == scan.PRICE).sum()), int(columns.which.max()) + 1)
@@ -185,9 +169,9 @@ def read(function: Any, data: bytes | memoryview, separator: int, columns: Layou
     end = len(data) - cut + (cut < len(data) and data[-1] != scan.NEWLINE)
     state = 0, 0, 0
     for bytes_, stop, base in ((np.frombuffer(data, np.uint8), cut, 0), (rest, end, cut)):
-        words = np.ndarray((max(len(bytes_) - 7, 0),), "<u8", bytes_, strides=(1,))
+        words = np.ndarray((max(len(bytes_) - 7, 0),), WORDS, bytes_, strides=(1,))
         if stop and state[0] >= 0:
-            state = function(bytes_, words, stop, base, separator, columns, state, found)
+            state = function(bytes_, words, stop, base, separator, columns, state, found, scratch)
     rows, runs, ends = state
     if rows < 0:
         return None

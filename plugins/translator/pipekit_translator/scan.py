@@ -25,6 +25,8 @@ _NEVER = -(1 << 62)
 _DIGITS = 15  # an integer of so many is exact as a double, and so is its quotient by 10 ** 15
 _POWERS = np.array([10.0**places for places in range(_DIGITS + 1)])
 
+EIGHT = "eight"  # the field of a word
+
 # Eight bytes as one number: see `digits`
 _U = np.uint64
 _ZEROS = _U(0x3030303030303030)
@@ -44,21 +46,23 @@ def scan(  # noqa: PLR0912, PLR0915  # handing an array to a function costs two 
     layout: Any,
     state: tuple[int, int, int],
     found: Any,
+    scratch: Any,
 ) -> tuple[int, int, int]:
     """How many rows, runs of names and lines there are; -1 rows at the first irregular one.
 
     Reads the whole lines of `data` up to `stop`, behind which MARGIN bytes may be looked at.
-    `words`: the eight bytes from each byte on. `base`: where in the chunk these bytes begin.
+    `words`: the eight bytes from each byte on, as records of one field (so they need not be
+    aligned). `base`: where in the chunk these bytes begin.
     `layout`: see `kernel.Layout`. `state`: what was returned for the bytes before. `found`: arrays
-    for what `kernel.Found` holds, which are filled.
+    for what `kernel.Found` holds, which are filled. `scratch`: arrays for what is known of the last
+    row: the parts of its time stamp, where they began, and the width and the point of its numbers.
     """
     kind, which, spans, fields, masks, unit, bars = layout
     local, prices, volume, lines, names = found
     row, runs, line = state
     at, first_row, columns = 0, row, len(kind)
-    part = np.zeros(8, np.int64)
-    before = np.zeros(len(spans), np.int64)  # where each part of the last row's stamp began
-    width, point = np.ones(columns, np.int64), np.ones(columns, np.int64)  # of its numbers
+    part, before, width, point = scratch
+    part[:], before[:], width[:], point[:] = 0, 0, 1, 1
     date, midnight, seconds, divisor = -1, 0, 0, 1_000_000_000 // unit
     name = long = length = 0  # where the last name began, how long it was, and if that is a word
     while at < stop:
@@ -75,7 +79,7 @@ def scan(  # noqa: PLR0912, PLR0915  # handing an array to a function costs two 
             what, place = kind[column], which[column]
             if what in (PRICE, VOLUME):
                 chars, whole_chars = width[column], point[column]
-                word = words[_U(at)] ^ _ZEROS
+                word = words[_U(at)][EIGHT] ^ _ZEROS
                 end = data[_U(at + chars)]
                 number = _usual(word, chars, whole_chars)
                 places = chars - whole_chars - 1
@@ -104,10 +108,10 @@ def scan(  # noqa: PLR0912, PLR0915  # handing an array to a function costs two 
                 same, offset = row > first_row, 0
                 mask = spans[_U(place), 4]
                 while offset < spans[_U(place), 0]:
-                    word = words[_U(at + offset)]
+                    word = words[_U(at + offset)][EIGHT]
                     if word & masks[_U(mask), 0] != masks[_U(mask), 1]:
                         return -1, 0, 0
-                    other = words[_U(before[_U(place)] + offset)]
+                    other = words[_U(before[_U(place)] + offset)][EIGHT]
                     same &= (word ^ other) & masks[_U(mask), 2] == 0
                     offset, mask = offset + WORD, mask + 1
                 fresh |= not same
@@ -115,7 +119,7 @@ def scan(  # noqa: PLR0912, PLR0915  # handing an array to a function costs two 
                 number = spans[_U(place), 2] if same else spans[_U(place), 1]
                 while number < spans[_U(place), 3]:
                     digits, code = fields[_U(number), 1], fields[_U(number), 2]
-                    word = words[_U(at + fields[_U(number), 0])] ^ _ZEROS
+                    word = words[_U(at + fields[_U(number), 0])][EIGHT] ^ _ZEROS
                     value = _digits(word, digits)
                     if value < 0:
                         return -1, 0, 0
@@ -126,7 +130,8 @@ def scan(  # noqa: PLR0912, PLR0915  # handing an array to a function costs two 
                 first = at
                 end = data[_U(at + length)]
                 usual = length > 0 and end in (separator, NEWLINE, _RETURN)
-                if what == NAME and usual and _low(length) & (words[_U(at)] ^ words[_U(name)]) == 0:
+                word = words[_U(at)][EIGHT] ^ words[_U(name)][EIGHT]
+                if what == NAME and usual and _low(length) & word == 0:
                     at += length
                 else:
                     at = _field_end(data, at, separator)

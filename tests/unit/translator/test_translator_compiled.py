@@ -8,34 +8,47 @@ import random
 import shutil
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-# Prints how many rows were read the quick way, how often machine code was loaded, and for how many
-# kinds of arguments there is any
+# By numba itself. Prints how many rows were read the quick way, how often machine code was loaded,
+# and for how many kinds of arguments there is any
 USE = """
 import sys
-from pipekit_translator import kernel as module
-from pipekit_translator.kernel import Kernel
+from pipekit_translator import kernel, machine
 from pipekit_translator.parse import Parser
 from pipekit_translator.settings import Settings, Source
 
 source = Source(glob="*", dialect="D")
-module.BESIDE = sys.argv[2] if len(sys.argv) > 2 else sys.argv[1]
-kernel = Kernel(sys.argv[1])
-parser = Parser(Settings().reading(source, accepted=True), "ES_1m.csv", {}, kernel)
-parser.header(b"timestamp_utc,open,high,low,close,volume")
-block = memoryview(bytearray(b"2020-01-06T09:30:00Z,1.25,2,1,1.5,106\\n" * 3))
-rows = parser.scan(block).local.size
-print(rows, sum(kernel._scan.stats.cache_hits.values()), len(kernel._scan.signatures))
+def rows(kernel):
+    parser = Parser(Settings().reading(source, accepted=True), "ES_1m.csv", {}, kernel)
+    parser.header(b"timestamp_utc,open,high,low,close,volume")
+    block = memoryview(bytearray(b"2020-01-06T09:30:00Z,1.25,2,1,1.5,106\\n" * 3))
+    return parser.scan(block).local.size
+beside = sys.argv[2] if len(sys.argv) > 2 else sys.argv[1]
+"""
+BY_NUMBA = f"""{USE}
+class ByNumba(kernel.Kernel):
+    def __init__(self):
+        self._scan = machine.by_numba(machine.place(beside, sys.argv[1]))
+kernel = ByNumba()
+print(rows(kernel), sum(kernel._scan.stats.cache_hits.values()), len(kernel._scan.signatures))
 """
 MADE, LOADED = "3 0 1", "3 1 1"
 
+# As it is used. Prints the rows, and whether numba was needed
+ALONE = f"""{USE}
+kernel.BESIDE = beside
+print(rows(kernel.Kernel(sys.argv[1])), "numba" in sys.modules)
+"""
+ANEW, WITHOUT = "3 True", "3 False"
 
-def use(folder: Path, *beside: Path, **env: str) -> str:
+
+def use(folder: Path, *beside: Path, program: str = BY_NUMBA, **env: str) -> str:
     done = subprocess.run(
-        [sys.executable, "-c", USE, str(folder), *map(str, beside)],
+        [sys.executable, "-c", program, str(folder), *map(str, beside)],
         env={**os.environ, **env},
         capture_output=True,
         text=True,
@@ -143,3 +156,66 @@ def test_what_cannot_be_kept_beside_the_module_is_kept_in_the_projects_folder(ke
     assert use(kept, tmp_path / "file" / "beside") == LOADED
     assert use(tmp_path / "unused", kept) == LOADED
     assert not (tmp_path / "unused").exists()
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory):
+    """A folder with machine code in it that needs no numba."""
+    folder = tmp_path_factory.mktemp("alone") / "translator"
+    assert use(folder, program=ALONE) == ANEW
+    return folder
+
+
+def test_what_numba_made_once_is_loaded_without_it(alone):
+    assert use(alone, program=ALONE) == WITHOUT
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_damaged_object_code_is_made_anew(alone, tmp_path, damage):
+    folder = damaged(alone, tmp_path, "o", DAMAGES[damage])
+    assert use(folder, program=ALONE) == ANEW
+    assert use(folder, program=ALONE) == WITHOUT
+
+
+def test_object_code_goes_where_a_variable_says(alone, tmp_path):
+    unused = tmp_path / "unused"
+    assert use(unused, program=ALONE, NUMBA_CACHE_DIR=str(alone)) == WITHOUT
+    assert not unused.exists()
+
+
+def test_without_any_folder_the_code_is_made_each_time(tmp_path):
+    (tmp_path / "file").touch()
+    folder = tmp_path / "file" / "in the way"
+    assert use(folder, program=ALONE) == ANEW
+    assert use(folder, program=ALONE) == ANEW
+
+
+def test_what_cannot_stand_alone_is_left_to_numba(alone, tmp_path):
+    """With its checks of bounds numba needs the interpreter for what they raise."""
+    folder = tmp_path / "translator"
+    checked = {"program": ALONE, "NUMBA_BOUNDSCHECK": "1"}
+    assert use(folder, **checked) == ANEW
+    assert not list(folder.rglob("*.o"))
+    assert list(folder.rglob("*.nbc"))
+
+
+def test_code_of_other_sources_is_not_used(tmp_path):
+    """The name of its file says what it was made of."""
+    import ctypes
+
+    import numba
+
+    from pipekit.machinecode import alone
+
+    def adding(number):
+        def add(one):
+            return one + number
+
+        return numba.cfunc(numba.types.int64(numba.types.int64))(add)
+
+    source = tmp_path / "source.py"
+    call = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64)
+    for text, number, expected in (("1", 1, 41), ("1", 2, 41), ("2", 2, 42)):
+        source.write_text(text)
+        address = alone("add", [str(source)], str(tmp_path), partial(adding, number))
+        assert call(address)(40) == expected
