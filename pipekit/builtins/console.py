@@ -94,8 +94,11 @@ class _Row:
         self.started = time.monotonic()
         self.ended: float | None = None
 
-    def end(self, state: str, text: str) -> None:
+    def end(self, state: str, text: str, seconds: float | None = None) -> None:
+        """It may have begun before its row did: the table is loaded meanwhile."""
         self.state, self.text, self.ended = state, text, time.monotonic()
+        if seconds is not None:
+            self.started = self.ended - seconds
 
     @property
     def seconds(self) -> float:
@@ -112,7 +115,12 @@ class _LiveTable:
         self._stages: dict[str, _Row] = {}
         self._units: dict[str, dict[str, _Row]] = {}
         console = Console(stderr=True)
-        self._live = Live(console=console, refresh_per_second=8, get_renderable=self._table)
+        self._live = Live(
+            console=console,
+            refresh_per_second=8,
+            get_renderable=self._table,
+            transient=sys.stdout.isatty(),  # where the same is said at the end of the run
+        )
 
     def __enter__(self) -> Self:
         self._live.start()
@@ -138,7 +146,8 @@ class _LiveTable:
             self._stages[stage].text = event.msg
         elif event.event in _SHOWN:
             text = event.msg.partition(": ")[2].removeprefix(f"{event.event}, ")
-            self._stages.setdefault(stage, _Row()).end(event.event, text)
+            row = self._stages.setdefault(stage, _Row())
+            row.end(event.event, text, data.get("duration"))
         elif "unit" in data or event.event == "progress":
             self._unit(stage, str(data.get("unit") or data.get("task")), event.event, data)
 
