@@ -19,7 +19,8 @@ from pipekit.storage.history import RunHistory
 class Known(NamedTuple):
     """What the ledger says of a file without its details: state, settings digest, signature text.
 
-    Read and compared as one text, since nearly all of 100,000 are as they were.
+    Read and compared as one text, since nearly all of 100,000 are as they were: for a file consumed
+    with the settings that were asked for its signature alone, which begins with a digit.
     """
 
     state: str
@@ -27,8 +28,10 @@ class Known(NamedTuple):
     signature: str
 
     @classmethod
-    def of(cls, text: str) -> Known:
+    def of(cls, text: str, settings: str = "") -> Known:
         """Of the text that `Ledger.known` gives."""
+        if text[:1].isdecimal():
+            return cls(ContentState.CONSUMED, settings, text)
         return cls(*text.split(" ", 2))
 
 
@@ -40,13 +43,14 @@ def signature_text(signature: Iterable[int] | None) -> str:
 class Ledger(RunHistory):
     """The whole ledger: the runs, and what content their stages have taken and published."""
 
-    def known(self, stage: str) -> dict[str, str]:
+    def known(self, stage: str, settings: str = "") -> dict[str, str]:
         """What the stage has taken or refused, by path: each the text of a `Known`."""
         return dict(
             self._read(
-                "SELECT path, state || ' ' || settings || ' ' || signature FROM content "
-                "WHERE stage = ?",
-                (stage,),
+                "SELECT path, CASE WHEN state = 'consumed' AND settings = ? AND signature > '' "
+                "THEN signature ELSE state || ' ' || settings || ' ' || signature END "
+                "FROM content WHERE stage = ?",
+                (settings, stage),
             )
         )
 

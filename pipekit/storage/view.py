@@ -41,6 +41,7 @@ class LedgerStageView:
         self._settings = settings
         self._digest = digest
         self._known: dict[str, str] | None = None
+        self._first = settings  # the digest that is asked for first, as a rule for all files
         self._walks: Walks = {}  # one look at each folder: a plan's own views agree
 
     def files(self, patterns: tuple[str, ...]) -> list[FileStat]:
@@ -52,16 +53,16 @@ class LedgerStageView:
     ) -> Pending:
         """See RunContext.pending."""
         digest = self._settings if settings is None else self._digest(settings)
-        every = self._every()
+        every = self._every(digest)
         inputs, waiting, rejected, unchanged = [], [], [], 0
-        same = f"{ContentState.CONSUMED} {digest}"
+        same = "" if digest == self._first else f"{ContentState.CONSUMED} {digest} "
         for file in files:
             path, device, inode, size, modified, changed = file
             text = every.get(path)
-            if text == f"{same} {device} {inode} {size} {modified} {changed}" and not force:
+            if text == f"{same}{device} {inode} {size} {modified} {changed}" and not force:
                 unchanged += 1  # as nearly all are
                 continue
-            known = None if text is None else Known.of(text)
+            known = None if text is None else Known.of(text, self._first)
             why = Why.NEW if known is None else self._why(file, known, digest)
             if why is None and not force:
                 if known and known.state == ContentState.REJECTED:
@@ -86,15 +87,16 @@ class LedgerStageView:
             return {}
         if noted:
             return self._ledger.consumptions(self._stage, noted)
-        return _Consumptions(self._ledger, self._stage, self._every())
+        return _Consumptions(self._ledger, self._stage, self._every)
 
     def published(self, stage: str) -> tuple[Published, ...]:
         """See RunContext.published."""
         return self._ledger.published(stage) if self._ledger else ()
 
-    def _every(self) -> dict[str, str]:
+    def _every(self, digest: str = "") -> dict[str, str]:
         if self._known is None:
-            self._known = self._ledger.known(self._stage) if self._ledger else {}
+            self._first = digest or self._settings
+            self._known = self._ledger.known(self._stage, self._first) if self._ledger else {}
         return self._known
 
     def _why(self, file: FileStat, known: Known, digest: str) -> Why | None:
@@ -112,9 +114,12 @@ class LedgerStageView:
 
 
 class _Consumptions(Mapping[str, Consumption]):
-    """All that a stage has taken, read whole when somebody first looks at more than the paths."""
+    """All that a stage has taken, read whole when somebody first looks at more than the paths.
 
-    def __init__(self, ledger: Ledger, stage: str, paths: Collection[str]) -> None:
+    `paths` is not asked before somebody looks at all.
+    """
+
+    def __init__(self, ledger: Ledger, stage: str, paths: Callable[[], Collection[str]]) -> None:
         self._ledger = ledger
         self._stage = stage
         self._paths = paths
@@ -126,10 +131,10 @@ class _Consumptions(Mapping[str, Consumption]):
         return self._rows[path]
 
     def __contains__(self, path: object) -> bool:
-        return path in self._paths
+        return path in self._paths()
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._paths)
+        return iter(self._paths())
 
     def __len__(self) -> int:
-        return len(self._paths)
+        return len(self._paths())

@@ -26,7 +26,7 @@ from pipekit import (
     hookimpl,
 )
 from pipekit_analyzer.settings import Settings, strategy_record
-from pipekit_analyzer.variants import digest, digests
+from pipekit_analyzer.variants import digests
 from pipekit_analyzer.work import Basis, Work, usable
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def _works(ctx: RunContext, settings: Settings) -> Iterator[Work]:
             pending=ctx.pending(here.values(), basis, growing=True),
             parameters=parameters,
             refusal=refusal,
-            rules=digest([strategy, parameters]),
+            strategy=strategy,
             variants=variants,
             history={p: c for p, c in consumed.get(name, {}).items() if usable(c)},
             vanished={p: c for p, c in missing.items() if p not in removed},

@@ -5,7 +5,6 @@ Knows no bars and no dates. What a variant leaves out is as the stage's settings
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
@@ -147,6 +146,8 @@ def digests(records: Iterable[Mapping[str, str]]) -> dict[str, str]:
 
 def digest(value: object) -> str:
     """A short one of a JSON value."""
+    import hashlib  # loads OpenSSL: 3 ms, which a plan without work does without
+
     text = json.dumps(value, sort_keys=True)
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 

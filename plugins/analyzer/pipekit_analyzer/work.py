@@ -11,7 +11,7 @@ from typing import Any
 import attrs
 
 from pipekit import ABSENT, Consumption, ContentState, FileStat, Input, Pending, setting
-from pipekit_analyzer.variants import digests
+from pipekit_analyzer.variants import digest, digests
 
 
 @attrs.frozen
@@ -27,8 +27,8 @@ class Basis:
 class Work:
     """What is known of one instrument: its files by path, what is pending, what went missing.
 
-    `parameters` is None where `refusal` says why. `rules`: digest of what all its variants share.
-    `history`: consumptions with a usable detail.
+    `parameters` is None where `refusal` says why. `strategy`: what all its variants share beside
+    them. `history`: consumptions with a usable detail.
     """
 
     name: str
@@ -36,7 +36,7 @@ class Work:
     pending: Pending
     parameters: dict[str, Any] | None
     refusal: str
-    rules: str
+    strategy: dict[str, Any]
     variants: list[dict[str, str]]
     history: Mapping[str, Consumption]
     vanished: Mapping[str, Consumption]
@@ -48,6 +48,11 @@ class Work:
         if self.parameters is None:
             return bool(self.pending)
         return not self.pending.rejected and bool(self.pending or self.vanished)
+
+    @property
+    def rules(self) -> str:
+        """Digest of what all its variants share."""
+        return digest([self.strategy, self.parameters])
 
     @property
     def full(self) -> bool:
@@ -82,7 +87,8 @@ class Work:
         """The variants of what was computed before; None where all else was not as now."""
         details = [known.detail for path, known in self.history.items() if path in self.files]
         found: dict[str, str] | None = details[0].get("variants") if details else None
-        same = all(d.get("rules") == self.rules and d.get("variants") == found for d in details)
+        rules = self.rules
+        same = all(d.get("rules") == rules and d.get("variants") == found for d in details)
         return found if same else None
 
 

@@ -85,10 +85,12 @@ def _groups(settings: Settings, source: Source, files: list[FileStat]) -> list[G
         return [Group(source, settings.reading(source, accepted=False), tuple(files))]
     known: list[FileStat] = []
     unknown: list[FileStat] = []
-    for file in files:
-        instrument = rule.of_name(file.path.rpartition("/")[2])
-        accepted = instrument is not None and settings.accepts(instrument)
-        (known if accepted else unknown).append(file)
+    places: dict[str | None, list[FileStat]] = {None: unknown}  # of the few instruments
+    instruments = rule.of_names([file[0].rpartition("/")[2] for file in files])
+    for file, instrument in zip(files, instruments, strict=True):
+        if instrument not in places:
+            places[instrument] = known if settings.accepts(str(instrument)) else unknown
+        places[instrument].append(file)
     return [
         Group(source, settings.reading(source, accepted=accepted), tuple(group))
         for accepted, group in ((True, known), (False, unknown))
