@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import atexit
-import contextlib
 import gc
-import os
 import sys
+
+from pipekit.leaving import leave
 
 _GARBAGE = 500_000
 """New objects between two looks for garbage. A start makes 40,000 that stay, a plan some more for
@@ -15,26 +14,8 @@ each file it looks at: among them is no garbage, and each look costs as much as 
 
 
 def entry() -> None:
-    """The script `pipekit`: `main`, and an end that does not take the interpreter apart first.
-
-    That would free object by object what goes with the process anyway: 4 ms. It is only left out
-    where no thread is left that Python would wait for.
-    """
-    code = main()
-    if "threading" in sys.modules and _is_waited_for():
-        sys.exit(code)
-    atexit._run_exitfuncs()
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(OSError, ValueError, AttributeError):  # closed, full, or none
-            stream.flush()
-    os._exit(code)
-
-
-def _is_waited_for() -> bool:
-    import threading
-
-    main_thread = threading.main_thread()
-    return any(not t.daemon for t in threading.enumerate() if t is not main_thread)
+    """The script `pipekit`."""
+    leave(main())
 
 
 def main() -> int:

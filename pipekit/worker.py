@@ -25,6 +25,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
+from pipekit.leaving import leave as leave  # noqa: PLC0414  # a worker's last word
+
 _CHUNK = 256 * 1024
 REPORT_VARIABLE = "PIPEKIT_REPORT"
 ABSENT = "absent"  # the fingerprint to report for a file that has vanished

@@ -13,7 +13,7 @@ from datetime import date
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from pipekit.worker import ABSENT, loading, report, request
+from pipekit.worker import ABSENT, leave, loading, report, request
 
 with loading():
     from pipekit_analyzer import bars as reading
@@ -299,4 +299,4 @@ def _consume(job: Mapping[str, Any], months: Mapping[str, Month]) -> None:
 
 if __name__ == "__main__":
     gc.disable()  # what a worker makes lives to its end; collecting is a tenth of loading numba
-    sys.exit(main(sys.argv[1:]))
+    leave(main(sys.argv[1:]))

@@ -18,7 +18,7 @@ import numpy as np  # noqa: TID253  # a worker's module: no plan imports it
 import pyarrow as pa  # noqa: TID253  # as above
 import pyarrow.parquet as pq  # noqa: TID253  # as above
 
-from pipekit.worker import hasher, report, request
+from pipekit.worker import hasher, leave, report, request
 from pipekit_merger.months import present, publish, sync_folders
 from pipekit_merger.rows import Rows, Words, ordered
 from pipekit_merger.stale import SUMMARY_TABLE, SUMMARY_TEXT, digest
@@ -206,3 +206,4 @@ SCHEMA = pa.schema(
 
 if __name__ == "__main__":
     main()
+    leave()

@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import Any, NamedTuple
 
-from pipekit.worker import loading, report, request
+from pipekit.worker import leave, loading, report, request
 from pipekit_merger.scope import Group
 
 with loading():
@@ -227,3 +227,4 @@ def report_consumed(reading: Reading, merges: Iterable[StreamMerge]) -> None:
 
 if __name__ == "__main__":
     main()
+    leave()

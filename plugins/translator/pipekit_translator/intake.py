@@ -78,6 +78,8 @@ def read_all(
                 intake.again.append(job)
             else:
                 _sort(intake, *result)
+    if helper is not None:
+        helper.shutdown()
     return intake
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 
-from pipekit.worker import loading, request
+from pipekit.worker import leave, loading, request
 
 
 def main(words: list[str]) -> int:
@@ -25,4 +25,4 @@ def main(words: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    leave(main(sys.argv[1:]))

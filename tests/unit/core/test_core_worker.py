@@ -171,3 +171,26 @@ print(gc.isenabled(), gc.get_freeze_count() > 0)
 def test_imports_are_not_looked_through_for_garbage(tmp_path, before, env, said):
     """While libraries are loaded none is collected, and afterwards as before; a setting stands."""
     assert run(tmp_path, LOADING.format(before=before), **env).stdout == said
+
+
+@pytest.mark.parametrize("with_thread", [False, True], ids=["alone", "with a thread"])
+def test_a_process_that_leaves_does_what_is_owed_and_no_more(with_thread):
+    """Its buffers arrive, its exit functions run, its threads end; objects are not freed."""
+    code = f"""if True:
+        import atexit, sys, threading, time
+        from pipekit.worker import leave
+
+        class Freed:
+            def __del__(self): print("freed")
+
+        freed = Freed()
+        atexit.register(print, "exit function")
+        print("buffered")
+        if {with_thread}:
+            threading.Thread(target=lambda: time.sleep(0.2) or print("thread")).start()
+        leave(7)
+    """
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 7
+    said = ["thread", "exit function", "freed"] if with_thread else ["exit function"]
+    assert done.stdout.split("\n") == ["buffered", *said, ""]
