@@ -52,7 +52,7 @@ def judge_task(
     task: Task, process: ProcessResult, facts: Facts, before: Before, files: FileManager
 ) -> TaskResult:
     """What came of one task."""
-    records = [evolve(record, path=files.relative(record.path)) for record in facts.files]
+    records = [_placed(record, files.relative(record.path)) for record in facts.files]
     units = _units(task, facts)
     problems: list[str] = []
     told = [record for record in records if record.unit is None or units[record.unit]]
@@ -84,6 +84,10 @@ def judge_task(
         warnings=(*facts.warnings, *process.warnings),
         process=process,
     )
+
+
+def _placed(record: FileRecord, path: str) -> FileRecord:
+    return record if record.path == path else evolve(record, path=path)
 
 
 def _units(task: Task, facts: Facts) -> dict[str, UnitResult]:

@@ -36,6 +36,7 @@ class FileManager:
         self, root: Path, quiet_seconds: float = 2.0, *, creation_times: bool = os.name == "nt"
     ) -> None:
         self.root = root
+        self._root = os.fspath(root)
         self.quiet_seconds = quiet_seconds
         self._creation_times = creation_times
         self.unnameable: set[str] = set()  # seen, and passed over: no ledger holds such a name
@@ -67,7 +68,7 @@ class FileManager:
     def stat(self, path: str) -> FileStat | None:
         """One file as it is now, or None when it is not there or no regular file."""
         try:
-            status = os.stat(self.root / path)
+            status = os.stat(os.path.join(self._root, path))
         except (OSError, ValueError):  # ValueError: no name of a file at all
             return None
         return _file_stat(path, status) if stat.S_ISREG(status.st_mode) else None
@@ -103,7 +104,9 @@ class FileManager:
 
     def relative(self, path: str) -> str:
         """A path as a worker reports it, relative to the root with `/` where it lies below it."""
-        absolute = os.path.normpath(os.path.join(self.root, path))
+        if os.path.normpath(path) == path and not path.startswith(("..", os.sep)):
+            return path  # as nearly all are
+        absolute = os.path.normpath(os.path.join(self._root, path))
         try:
             return Path(absolute).relative_to(self.root).as_posix()
         except ValueError:
