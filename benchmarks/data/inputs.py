@@ -96,9 +96,11 @@ def idle_many(at: Place) -> list[Case]:
 
 def _idle(work: str, at: Place, files: int) -> list[Case]:
     many = at.made(f"many-{files}", lambda folder: _many(at, folder, files))
+    none = at.made("many-0", lambda folder: _many(at, folder, 0))
     find = ["find", "data/raw", "-printf", "%s %T@ %p\\n"]
     return [
         command(work, "pipekit", many, [at.pipekit.program("pipekit"), "run"]),
+        command(work, "pipekit, no files", none, [at.pipekit.program("pipekit"), "run"]),
         command(work, "find", many, find),
         command(work, "pipekit --version", many, [at.pipekit.program("pipekit"), "--version"]),
     ]
