@@ -103,6 +103,7 @@ class Translation:
         self._rebuild: Days = request["rebuild"]
         self._left: Days = request["left"]
         self._files: list[_File] = []
+        self._feeding: dict[str, dict[str, list[tuple[int, _File]]]] = {}  # by key and part
         self._quality: dict[str, dict[str, float]] = {}
         self._counts = dict.fromkeys(("files", "empty_files", "rows", "bad_rows", "late_rows"), 0)
 
@@ -131,6 +132,10 @@ class Translation:
             for raw in found.raws
         ]
         self._files.sort(key=_rank)
+        for rank, file in enumerate(self._files):
+            for key, parts in file.raw.pieces.chunks.items():
+                for part in parts:
+                    self._feeding.setdefault(key, {}).setdefault(part, []).append((rank, file))
         self._leave_days(found.again, found.rejected)
         for file in self._files:
             for warning in file.raw.warnings:
@@ -154,7 +159,7 @@ class Translation:
             )
 
     def _keys(self) -> list[str]:
-        return sorted({key for file in self._files for key in file.waits_for} | {*self._rebuild})
+        return sorted({*self._feeding, *self._rebuild})
 
     def _publish(self, key: str, threads: ThreadPoolExecutor) -> bool:
         """Whether the unit ended well."""
@@ -184,14 +189,13 @@ class Translation:
         self._report_rows(key, outcomes)
 
     def _parts(self, key: str, rebuild: layout.Months) -> set[str]:
-        fed = {part for file in self._files for part in file.raw.pieces.chunks.get(key, ())}
-        return fed | set(layout.parts_of(key, rebuild))
+        return {*self._feeding.get(key, ()), *layout.parts_of(key, rebuild)}
 
     def _chunks(self, key: str, part: str) -> list[tuple[int, Chunk]]:
         """The chunks of each file that count, with the export's rank, the winning one last."""
         found: list[tuple[int, Chunk]] = []
-        for rank, file in enumerate(self._files):
-            chunks = file.raw.pieces.chunks.get(key, {}).pop(part, [])
+        for rank, file in self._feeding.get(key, {}).get(part, ()):
+            chunks = file.raw.pieces.chunks[key].pop(part)
             found += [(rank, chunk) for chunk in self._wanted(file, key, chunks)]
         return found
 
@@ -206,11 +210,8 @@ class Translation:
         return (of_days(chunk, zone, days, inside=inside) for chunk in chunks)
 
     def _report_part(self, key: str, outcome: Outcome) -> None:
-        sources = [
-            file.raw.path
-            for file in self._files
-            if layout.both(file.fed, {key: layout.days_of(outcome.part)})
-        ]
+        feeding = self._feeding.get(key, {}).get(outcome.part, ())
+        sources = [file.raw.path for _, file in feeding]
         detail = {
             "series": layout.known_as(key),
             "first": outcome.first,

@@ -195,3 +195,13 @@ def test_a_copy_of_the_raw_folder_gives_the_same_bytes_with_any_number_of_worker
     other.run(workers=7)
     assert project.tree() == other.tree()
     assert len(project.tree()) == 4
+
+
+def test_a_month_names_the_files_that_it_came_of(project: Any, export: Any) -> None:
+    """Those with a row in it, by the exchange's date, and no others."""
+    one, two, three = (f"data/raw/DataExport_ES_2020030{n}_000000_UTC.csv" for n in (1, 2, 3))
+    project.write(one, export("2020-01-06 15:30,1,2,1,2,5", "2020-02-01 05:30,1,2,1,2,5"))
+    project.write(two, export("2020-02-03 15:30,1,2,1,2,5"))
+    project.write(three, export("2020-02-03 15:31,1,2,1,2,5", "2020-03-03 15:30,1,2,1,2,5"))
+    found = {line["path"][-15:-8]: line["sources"] for line in project.run().all("wrote")}
+    assert found == {"2020-01": [one], "2020-02": [two, three], "2020-03": [three]}
