@@ -15,7 +15,7 @@ from pipekit.process.stream import OutputStream
 from pipekit.process.tree import Member
 from pipekit.process.vigil import Vigil
 
-NAP = 0.01  # seconds after a small read: 100 wakes a second are enough, 10,000 cost a core
+NAP = 0.02  # seconds after a small read: 50 wakes a second are enough, 10,000 cost a core
 _FIRST_NAP, _SHORTEST_NAP = 0.001, 0.0001
 _LITTLE = 16 * 1024  # bytes of one read: less was all that waited
 _TURN = 4 * 1024 * 1024  # bytes read of a stream before time is looked at again

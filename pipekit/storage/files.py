@@ -104,7 +104,7 @@ class FileManager:
 
     def relative(self, path: str) -> str:
         """A path as a worker reports it, relative to the root with `/` where it lies below it."""
-        if os.path.normpath(path) == path and not path.startswith(("..", os.sep)):
+        if os.path.normpath(path) == path and not (path[:2] == ".." or os.path.isabs(path)):
             return path  # as nearly all are
         absolute = os.path.normpath(os.path.join(self._root, path))
         try:

@@ -146,6 +146,73 @@ def test_compiled_it_says_the_same(compiled, chunk):
     assert parsed(dialect, data, compiled) == parsed(dialect, data, None)
 
 
+def rows_of(*stamps, price="1.25", volume="106", name="ES"):
+    """Rows of dialect A that differ in one thing."""
+    return [f"{stamp},{price},{price},{price},{price},{volume},{name}" for stamp in stamps]
+
+
+USUAL_STAMP = "2020-01-06,09:30:00"
+NEVER = [
+    *("2020-01-06,24:00:00", "2020-01-06,09:60:00", "2020-01-06,09:30:60", "2020-13-06,09:30:00"),
+    *("2020-00-06,09:30:00", "2020-01-00,09:30:00", "2020-01-32,09:30:00", "2020-06-31,09:30:00"),
+    *("2020-09-31,09:30:00", "2020-02-30,09:30:00", "2021-02-29,09:30:00", "2100-02-29,09:30:00"),
+    *("2020/01-06,09:30:00", "2020-01/06,09:30:00", "2020-01-06,09.30:00", "2020-01-06,09:30.00"),
+    *("2020-01-06,9:30:000", "0000-01-06,09:30:00", "20 0-01-06,09:30:00", "2020-01-06;09:30:00"),
+]
+EVER = ["2020-02-29,09:30:00", "2000-02-29,09:30:00", "2020-08-31,23:59:59", "2020-07-31,00:00:00"]
+RARE = {
+    **{f"never: {stamp}": rows_of(USUAL_STAMP, stamp) for stamp in NEVER},
+    **{f"ever: {stamp}": rows_of(USUAL_STAMP, stamp) for stamp in EVER},
+    "the same time of other days": rows_of(*(f"2020-01-{day:02},09:30:00" for day in range(6, 20))),
+    "the same time of another month": rows_of(USUAL_STAMP, "2020-02-06,09:30:00"),
+    "many digits": rows_of(*[USUAL_STAMP] * 3, volume="1234567890"),
+    "eight digits": rows_of(*[USUAL_STAMP] * 3, volume="12345678", price="12345.67"),
+    "nine digits": rows_of(*[USUAL_STAMP] * 3, volume="123456789", price="123456.789"),
+    "too many digits": rows_of(*[USUAL_STAMP] * 3, price="9999999999.9999999"),
+    "digits beyond what a double can count": [
+        row for n in range(1, 40, 2) for row in rows_of(USUAL_STAMP, price=f"90071992547.4{n:05}")
+    ],
+    "more volume than a double can count": rows_of(USUAL_STAMP, volume="9007199254740993"),
+    "no digit before the point": rows_of(*[USUAL_STAMP] * 3, price=".25"),
+    "no digit behind the point": rows_of(*[USUAL_STAMP] * 3, price="25."),
+    "two points": rows_of(USUAL_STAMP) + rows_of(USUAL_STAMP, price="1..5"),
+    "negative prices": rows_of(*[USUAL_STAMP] * 3, price="-37.63"),
+    "a negative volume": rows_of(USUAL_STAMP) + rows_of(USUAL_STAMP, volume="-106"),
+    "half a volume": rows_of(USUAL_STAMP) + rows_of(USUAL_STAMP, volume="10.5"),
+    "no volume": rows_of(USUAL_STAMP) + rows_of(USUAL_STAMP, volume=""),
+    "long names that differ at their end": [
+        row
+        for name in ("INSTRUMENTA", "INSTRUMENTB") * 3
+        for row in rows_of(USUAL_STAMP, name=name)
+    ],
+    "no name after a long one": [
+        *rows_of(USUAL_STAMP, USUAL_STAMP, name="INSTRUMENTA"),
+        *rows_of(USUAL_STAMP, name=""),
+    ],
+    "no name after a short one": rows_of(USUAL_STAMP) + rows_of(USUAL_STAMP, name=""),
+    "names one of which begins like another": [
+        row for name in ("ES", "ESX", "E") * 3 for row in rows_of(USUAL_STAMP, name=name)
+    ],
+    "a column too many": [f"{row},1" for row in rows_of(USUAL_STAMP, USUAL_STAMP)],
+    "a high below the close": [f"{USUAL_STAMP},1.5,1.5,1.0,2.0,1,ES"],
+    "a low above the open": [f"{USUAL_STAMP},1.0,1.5,1.25,1.5,1,ES"],
+    "lines without rows": ["", *rows_of(USUAL_STAMP), "", "", *rows_of(USUAL_STAMP), ""],
+}
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"], ids=["lf", "crlf"])
+@pytest.mark.parametrize("case", RARE)
+def test_all_ways_say_the_same_of_what_is_rare(compiled, case, end):
+    """Each thing that a way could get wrong, between rows that are usual."""
+    usual = rows_of(USUAL_STAMP)
+    data = end.join(
+        [*usual, *RARE[case], *usual * 5, ""]
+    ).encode()  # the last ones go by themselves
+    told = parsed("A", data, None)
+    assert parsed("A", data, Interpreted()) == told
+    assert parsed("A", data, compiled) == told
+
+
 @pytest.mark.parametrize("dialect", sorted(SOURCES))
 def test_regular_rows_really_go_the_quick_way(compiled, dialect):
     """Or the two tests above would compare one way with itself."""

@@ -66,7 +66,7 @@ def scan(  # noqa: PLR0912, PLR0915  # handing an array to a function costs two 
     date, midnight, seconds, divisor = -1, 0, 0, 1_000_000_000 // unit
     name = long = length = 0  # where the last name began, how long it was, and if that is a word
     while at < stop:
-        begin, fresh = at, row == first_row
+        begin, fresh = at, False
         if data[_U(at)] in (NEWLINE, _RETURN):
             at += 1
             if data[_U(at - 1)] == _RETURN:
