@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from threading import Semaphore
 from typing import Any
 
 import attrs
@@ -19,6 +21,7 @@ from pipekit_translator.quality import Seen
 from pipekit_translator.table import Flags, Ints, Ranked, Table, difference, merge
 from pipekit_translator.zones import Zone
 
+_WAITING = 4  # threads that wait for disks
 _BEFORE = -1  # the rank of what is published
 
 Days = dict[str, dict[str, int]]
@@ -68,6 +71,24 @@ def of_days(chunk: Chunk, zone: Zone, months: Months, *, inside: bool) -> Chunk:
     return chunk._replace(load=load)
 
 
+class Disks:
+    """Puts closed files in their places, while the threads that made them go on.
+
+    Each waits for the disk some milliseconds; so few at a time that nobody runs out of files.
+    """
+
+    def __init__(self) -> None:
+        self._threads = ThreadPoolExecutor(_WAITING)
+        self._free = Semaphore(_WAITING * 4)
+
+    def publish(self, writer: store.Writer) -> Future[str]:
+        """The file's fingerprint, once it is in its place."""
+        self._free.acquire()
+        placed = self._threads.submit(writer.publish)
+        placed.add_done_callback(lambda _: self._free.release())
+        return placed
+
+
 class Publisher:
     """Writes the parts of one key below `processed`. `rules`: of the quality report."""
 
@@ -78,16 +99,19 @@ class Publisher:
         self._zone = zone
         self._rules = rules
 
-    def publish(self, part: str, new: list[tuple[int, Chunk]], rebuilt: Months) -> Outcome | None:
+    def prepare(
+        self, part: str, new: list[tuple[int, Chunk]], rebuilt: Months
+    ) -> tuple[Outcome | None, store.Writer | None]:
         """Merge a part's new rows, ranked from 0, into what is published of it.
 
-        A new row wins over a published one. `rebuilt`: days whose published rows do not count.
-        None where there is nothing to publish. Raises OSError, UnusableError.
+        A new row wins over a published one. `rebuilt`: days whose published rows do not count. The
+        closed file is yet to be published; None where there is none to be. No outcome where there
+        is nothing at all. Raises OSError, UnusableError.
         """
         path = layout.path(self._processed, self._key, part)
         published = store.read(path, self._series, self._zone)
         if published is None and not new:
-            return None
+            return None, None
         outcome = Outcome(path=path, part=part, seen=self._seen())
         before = [] if published is None else published.chunks
         chunks = [*((_BEFORE, chunk) for chunk in before), *new]
@@ -96,13 +120,14 @@ class Publisher:
                 pass
             if not (outcome.added or outcome.changed or outcome.removed):
                 outcome.fingerprint = published.fingerprint
-                return outcome
+                return outcome, None
             outcome = Outcome(path=path, part=part, seen=self._seen())
         writer = store.Writer(path, self._key, self._zone)
         for table in self._merged(chunks, rebuilt, outcome):
             writer.add(table)
-        outcome.fingerprint, outcome.written = writer.publish(), True
-        return outcome
+        writer.close()
+        outcome.written = True
+        return outcome, writer
 
     def _seen(self) -> Seen:
         return Seen(self._key, Zone(self._zone.name), self._rules)

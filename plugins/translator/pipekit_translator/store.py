@@ -109,7 +109,7 @@ def _array(column: Any, type: Any, optional: bool = False) -> Any:
 
 
 class Writer:
-    """A file in the making beside its final path; `publish` puts it there, all or nothing.
+    """A file in the making beside its final path; once closed, `publish` puts it there as a whole.
 
     Afterwards the path names all of the new file, or still the old one. Methods raise OSError.
     """
@@ -124,6 +124,7 @@ class Writer:
         _make_folders(folder)
         self._temporary = os.path.join(folder, f".{os.path.basename(path)}.tmp")
         self._file = _Hashed(self._temporary)
+        self._sink = packing.buffered(self._file)
         self._parquet: Any = None
 
     def add(self, table: Table) -> None:
@@ -142,17 +143,21 @@ class Writer:
         rows = joined(self._waiting) if self._waiting else no_rows(self._series)
         self._waiting, self._rows = [], 0
         if self._parquet is None:
-            self._parquet = packing.writer(self._file, self._series, rows)
+            self._parquet = packing.writer(self._sink, self._series, rows)
         if rows.size:
             arrow = packing.arrow(rows, self._instrument, self._series)
             self._parquet.write_table(arrow, row_group_size=ROW_GROUP)
 
-    def publish(self) -> str:
-        """Give back the file's fingerprint."""
+    def close(self) -> None:
+        """All rows have come."""
         if self._rows or self._parquet is None:
             self._write()
         self._parquet.add_key_value_metadata(self._days.metadata())
         self._parquet.close()
+        self._sink.flush()
+
+    def publish(self) -> str:
+        """Put the closed file in its place, and give back its fingerprint. This waits for disks."""
         self._file.finish()
         os.replace(self._temporary, self._path)
         _sync_folder(os.path.dirname(self._path))
@@ -177,6 +182,9 @@ class _Hashed:
 
     def flush(self) -> None:
         """Nothing is kept back."""
+
+    def close(self) -> None:
+        """What writes to it has ended."""
 
     def finish(self) -> None:
         os.fsync(self._file.fileno())

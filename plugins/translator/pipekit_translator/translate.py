@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from typing import Any
 
 import attrs
@@ -22,7 +22,7 @@ from pipekit_translator.intake import read_all
 from pipekit_translator.layout import Days
 from pipekit_translator.packing import spare_memory
 from pipekit_translator.pieces import Shelf
-from pipekit_translator.publish import Outcome, Publisher, exported, of_days
+from pipekit_translator.publish import Disks, Outcome, Publisher, exported, of_days
 from pipekit_translator.quarantine import Quarantine, lines_of
 from pipekit_translator.rawfile import Job, Raw
 from pipekit_translator.zones import Zone
@@ -102,6 +102,7 @@ class Translation:
         self._quarantine = Quarantine(request["quarantine"])
         self._rebuild: Days = request["rebuild"]
         self._left: Days = request["left"]
+        self._disks = Disks()
         self._files: list[_File] = []
         self._feeding: dict[str, dict[str, list[tuple[int, _File]]]] = {}  # by key and part
         self._quality: dict[str, dict[str, float]] = {}
@@ -113,7 +114,7 @@ class Translation:
         for file in self._files:
             self._finish_when_done(file)
         workers = max(self._request["workers"], 1)
-        with ThreadPoolExecutor(workers) as keys, ThreadPoolExecutor(workers) as parts:
+        with ThreadPoolExecutor(workers + 1) as keys, ThreadPoolExecutor(workers) as parts:
             work = {keys.submit(self._publish, key, parts): key for key in self._keys()}
             for done in as_completed(work):
                 self._note_published(work[done], ok=done.result())
@@ -175,14 +176,16 @@ class Translation:
         publisher = Publisher(self._request["processed"], key, zone, rules)
         parts = {part: self._chunks(key, part) for part in self._parts(key, rebuild)}
 
-        def publish(part: str) -> Outcome | None:
+        def publish(part: str) -> tuple[Outcome | None, Future[str] | None]:
             bits = layout.both({key: rebuild}, {key: layout.days_of(part)}).get(key, {})
-            return publisher.publish(part, parts.pop(part), bits)
+            outcome, writer = publisher.prepare(part, parts.pop(part), bits)
+            return outcome, None if writer is None else self._disks.publish(writer)
 
         outcomes = []
         todo = sorted(parts)
-        for index, outcome in enumerate(threads.map(publish, todo)):
+        for index, (outcome, placed) in enumerate(threads.map(publish, todo)):
             if outcome is not None:
+                outcome.fingerprint = placed.result() if placed else outcome.fingerprint
                 outcomes.append(outcome)
                 self._report_part(key, outcome)
             report.progress(index + 1, len(todo))

@@ -11,7 +11,7 @@ from typing import Any
 from pipekit_translator.settings import Settings, Source
 from pyarrow.parquet import ParquetFile
 
-from pipekit.worker import hasher
+from pipekit.worker import fingerprint, hasher
 
 EARLY = "data/raw/DataExport_ES_20200107_000500_UTC.csv"
 LATER = "data/raw/DataExport_ES_20200108_000500_UTC.csv"
@@ -205,3 +205,17 @@ def test_a_month_names_the_files_that_it_came_of(project: Any, export: Any) -> N
     project.write(three, export("2020-02-03 15:31,1,2,1,2,5", "2020-03-03 15:30,1,2,1,2,5"))
     found = {line["path"][-15:-8]: line["sources"] for line in project.run().all("wrote")}
     assert found == {"2020-01": [one], "2020-02": [two, three], "2020-03": [three]}
+
+
+def test_each_of_many_files_is_in_its_place_when_it_is_reported(project: Any, export: Any) -> None:
+    """More than wait for the disk at once."""
+    months = [f"{year}-{month:02}" for year in (2018, 2019) for month in range(1, 13)]
+    rows = [f"{month}-06 15:30,1,2,1,2,5" for month in months]
+    project.write("data/raw/DataExport_ES_20200301_000000_UTC.csv", export(*rows))
+    wrote = project.run().all("wrote")
+    assert [line["path"][-15:-8] for line in wrote] == months
+    for line in wrote:
+        path = project.root / line["path"]
+        assert line["fingerprint"] == fingerprint(path)
+        assert line["signature"][2] == path.stat().st_size
+    assert not list(project.root.rglob("*.tmp"))
