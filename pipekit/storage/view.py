@@ -16,6 +16,8 @@ from pipekit.model.file import (
 from pipekit.storage.files import FileManager, Walks
 from pipekit.storage.ledger import Known, Ledger, signature_text
 
+_FEW = 32  # entries that are read one by one; then it is quicker to read all at once
+
 
 class LedgerStageView:
     """A `StageView` of one stage; without a ledger (a project that never ran) all is pending.
@@ -116,7 +118,7 @@ class LedgerStageView:
 class _Consumptions(Mapping[str, Consumption]):
     """All that a stage has taken, read whole when somebody first looks at more than the paths.
 
-    `paths` is not asked before somebody looks at all.
+    `paths` is not asked before somebody looks at all. A look at a few entries reads these alone.
     """
 
     def __init__(self, ledger: Ledger, stage: str, paths: Callable[[], Collection[str]]) -> None:
@@ -124,8 +126,15 @@ class _Consumptions(Mapping[str, Consumption]):
         self._stage = stage
         self._paths = paths
         self._rows: dict[str, Consumption] | None = None
+        self._looks = 0
 
     def __getitem__(self, path: str) -> Consumption:
+        self._looks += 1
+        if self._rows is None and self._looks <= _FEW:
+            row = self._ledger.consumption(self._stage, path)
+            if row is None:
+                raise KeyError(path)
+            return row
         if self._rows is None:
             self._rows = self._ledger.consumptions(self._stage)
         return self._rows[path]

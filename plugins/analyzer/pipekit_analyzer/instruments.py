@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pipekit_analyzer.strategy import Rules
-
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+    from pipekit_analyzer.strategy import Rules
 
 BUILT_IN = os.path.join(os.path.dirname(__file__), "instruments.toml")
 T1_SHARE = 0.65  # of the target: where the stop moves to the entry
@@ -42,6 +42,8 @@ class Instrument(NamedTuple):
 
     def rules(self, variant: Mapping[str, str]) -> Rules:
         """A variant's rules in ticks, of its record. Raises InstrumentError below one tick."""
+        from pipekit_analyzer.strategy import Rules  # which no plan needs
+
         target = _whole(_decimal(variant["target"]) / self.tick)
         if target < 1:
             raise InstrumentError(

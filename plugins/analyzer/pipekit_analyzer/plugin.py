@@ -67,14 +67,15 @@ def _works(ctx: RunContext, settings: Settings) -> Iterator[Work]:
     files = _by_instrument(
         settings, {f.path: f for f in ctx.files(f"{settings.processed}/*/1m/*/*.parquet")}
     )
-    consumed = _by_instrument(settings, ctx.consumed())
+    known = ctx.consumed()
+    consumed = _by_instrument(settings, dict.fromkeys(known))
     removed = {p.path for p in _latest(ctx) if not p.present}
     if ctx.rebuild:
         ctx = attrs.evolve(ctx, force=True)
     for name in sorted(files.keys() | consumed.keys()):
         here = files.get(name, {})
-        missing = {p: c for p, c in consumed.get(name, {}).items() if p not in here}
-        missing = {p: c for p, c in missing.items() if c.fingerprint != ABSENT}
+        taken = tuple(consumed.get(name, ()))
+        missing = {p: known[p] for p in taken if p not in here and known[p].fingerprint != ABSENT}
         instrument, refusal = _instrument(name, tables)
         parameters = instrument and instrument.record()
         variants = [ruling.record(instrument) for ruling in rulings] if instrument else []
@@ -92,7 +93,8 @@ def _works(ctx: RunContext, settings: Settings) -> Iterator[Work]:
             refusal=refusal,
             strategy=strategy,
             variants=variants,
-            history={p: c for p, c in consumed.get(name, {}).items() if usable(c)},
+            known=known,
+            consumed=taken,
             vanished={p: c for p, c in missing.items() if p not in removed},
             taken=frozenset(_month(p) for p in missing if p in removed),
             again=ctx.force,
@@ -179,9 +181,8 @@ def _held(work: Work) -> list[str]:
     if work.pending.rejected or (work.pending and (work.full or work.anew)):
         return list(work.files)
     months = {near for i in work.pending for near in _around(_month(i.path))}
-    lasts = [known.detail["last"] for known in work.history.values() if known.detail["last"]]
-    if lasts:
-        last = date.fromisoformat(max(lasts)[:10])
+    if work.last is not None:
+        last = date.fromisoformat(work.last[:10])
         months |= {f"{day:%Y-%m}" for day in (last - _NEAR, last)}
     return [path for path in work.files if _month(path) in months]
 
@@ -219,7 +220,6 @@ def _request(ctx: RunContext, settings: Settings, jobs: list[Work], workers: int
 
 def _job(work: Work) -> dict[str, Any]:
     pending = {i.path: i for i in work.pending}
-    lasts = [known.detail["last"] for known in work.history.values() if known.detail["last"]]
     return {
         "name": work.name,
         "parameters": work.parameters,
@@ -243,7 +243,7 @@ def _job(work: Work) -> dict[str, Any]:
             for path, known in work.vanished.items()
         ],
         "taken": sorted(work.taken),
-        "last": max(lasts, default=None),
+        "last": work.last,
     }
 
 

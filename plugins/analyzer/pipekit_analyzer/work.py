@@ -6,6 +6,7 @@ Knows no folders and no strategy; reads no bars.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any
 
 import attrs
@@ -28,7 +29,8 @@ class Work:
     """What is known of one instrument: its files by path, what is pending, what went missing.
 
     `parameters` is None where `refusal` says why. `strategy`: what all its variants share beside
-    them. `history`: consumptions with a usable detail.
+    them. `consumed`: the paths of its files that were taken, the oldest month first, with all that
+    is `known` of them: details are read only where somebody looks.
     """
 
     name: str
@@ -38,7 +40,8 @@ class Work:
     refusal: str
     strategy: dict[str, Any]
     variants: list[dict[str, str]]
-    history: Mapping[str, Consumption]
+    known: Mapping[str, Consumption]
+    consumed: tuple[str, ...]
     vanished: Mapping[str, Consumption]
     taken: frozenset[str]
     again: bool
@@ -48,6 +51,20 @@ class Work:
         if self.parameters is None:
             return bool(self.pending)
         return not self.pending.rejected and bool(self.pending or self.vanished)
+
+    @cached_property
+    def history(self) -> dict[str, Consumption]:
+        """Consumptions with a usable detail."""
+        return {path: row for path in self.consumed if usable(row := self.known[path])}
+
+    @property
+    def last(self) -> str | None:
+        """The last bar of all that was taken: that of the newest month with any."""
+        for path in reversed(self.consumed):
+            row = self.known[path]
+            if usable(row) and row.detail["last"]:
+                return str(row.detail["last"])
+        return None
 
     @property
     def rules(self) -> str:
