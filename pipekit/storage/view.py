@@ -43,6 +43,7 @@ class LedgerStageView:
         self._settings = settings
         self._digest = digest
         self._known: dict[str, str] | None = None
+        self._taken: _Consumptions | None = None
         self._first = settings  # the digest that is asked for first, as a rule for all files
         self._walks: Walks = {}  # one look at each folder: a plan's own views agree
 
@@ -89,7 +90,9 @@ class LedgerStageView:
             return {}
         if noted:
             return self._ledger.consumptions(self._stage, noted)
-        return _Consumptions(self._ledger, self._stage, self._every)
+        if self._taken is None:
+            self._taken = _Consumptions(self._ledger, self._stage, self._every)
+        return self._taken
 
     def published(self, stage: str) -> tuple[Published, ...]:
         """See RunContext.published."""
@@ -112,7 +115,7 @@ class LedgerStageView:
         return Why.PART if known.state == ContentState.PART else None
 
     def _consumption(self, path: str) -> Consumption | None:
-        return self._ledger.consumption(self._stage, path) if self._ledger else None
+        return self.consumed().get(path)
 
 
 class _Consumptions(Mapping[str, Consumption]):

@@ -124,7 +124,7 @@ def _job(reading: int, group: Group, item: Input, role: str) -> dict[str, Any]:
     job |= {name: detail[key] for name, key in kept if detail.get(key)}
     job["known"] = item.previous.fingerprint
     goes_on = item.why is Why.PART or (item.why is Why.CHANGED and group.growing)
-    if goes_on and detail.get("reading") == group.reading.digest():
+    if goes_on and detail.get("reading") == group.digest:
         kept_on = ("prefix", "lines", "folds", "last")
         job |= {name: detail[name] for name in kept_on if detail.get(name)}
     return job

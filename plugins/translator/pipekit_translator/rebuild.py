@@ -68,11 +68,27 @@ def rebuild_for(
     _look_at_published(ctx, settings, found)
     places = {file.path: at for at, group in enumerate(groups) for file in group.files}
     gone = [path for path in known if path not in places]
-    if not (gone or found.lost or found.removed or ctx.consumed("late") or _again_read(pendings)):
-        return found  # and nobody has to look into thousands of details
-    fed = {path: row.detail["days"] for path, row in known.items() if row.detail.get("days")}
-    stale = _stale(ctx, groups, pendings, known, fed)
+    stale = _stale(ctx, groups, pendings)
     waiting = {path for pending in pendings for path in pending.waiting}
+    busy = waiting.union(item.path for pending in pendings for item in pending.inputs)
+    wanted_again: set[str] = set()
+    if stale or found.lost:  # else nobody has to look into thousands of details
+        fed = {path: row.detail["days"] for path, row in known.items() if row.detail.get("days")}
+        _decide_days(found, stale, waiting, gone, fed)
+        spare = fed.keys() & places.keys() - busy
+        wanted_again = {path for path in spare if layout.both(fed[path], found.days)}
+        found.helpers = _again(ctx, groups, wanted_again)
+    _name_outdated(found, settings, known, gone)
+    late = ctx.consumed("late")
+    ready = {path for path in late if path in places and _can_be_taken(late[path], found, ctx)}
+    found.restored = _again(ctx, groups, ready - busy - wanted_again)
+    return found
+
+
+def _decide_days(
+    found: Rebuild, stale: list[str], waiting: set[str], gone: list[str], fed: Mapping[str, Days]
+) -> None:
+    """Which days are made anew, and which are left because of a file that is gone or waits."""
     found.postponed = _postponed(stale, waiting, fed)
     found.stale = set(stale) - found.postponed
     lost = _days_of(found.lost, fed)
@@ -84,19 +100,6 @@ def rebuild_for(
     found.left = layout.union([left, held])
     found.days = layout.without(wanted, found.left)
     _name_left(found, left, [path for path in gone if layout.both(fed[path], wanted)])
-    _name_outdated(found, settings, known, gone)
-    pending = {item.path for each in pendings for item in each.inputs}
-    spare = {path for path in fed if path in places and path not in pending | waiting}
-    wanted_again = {path for path in spare if layout.both(fed[path], found.days)}
-    found.helpers = _again(ctx, groups, wanted_again)
-    late = {path for path in places if path in known and _can_be_taken(known[path], found, ctx)}
-    found.restored = _again(ctx, groups, late - pending - waiting - wanted_again)
-    return found
-
-
-def _again_read(pendings: list[Pending]) -> bool:
-    """Whether a pending file has been taken before."""
-    return any(item.previous is not None for pending in pendings for item in pending.inputs)
 
 
 def _look_at_published(ctx: RunContext, settings: Settings, found: Rebuild) -> None:
@@ -107,20 +110,15 @@ def _look_at_published(ctx: RunContext, settings: Settings, found: Rebuild) -> N
             (found.lost if file.present else found.removed).append(file.path)
 
 
-def _stale(
-    ctx: RunContext,
-    groups: list[Group],
-    pendings: list[Pending],
-    known: Mapping[str, Consumption],
-    fed: Mapping[str, Days],
-) -> list[str]:
+def _stale(ctx: RunContext, groups: list[Group], pendings: list[Pending]) -> list[str]:
     """Pending files that fed days when they were read in another way, or all on `--rebuild`."""
     return [
         item.path
         for group, pending in zip(groups, pendings, strict=True)
         for item in pending.inputs
-        if item.path in fed
-        and (ctx.rebuild or known[item.path].detail.get("reading") != group.reading.digest())
+        if item.previous is not None
+        and item.previous.detail.get("days")
+        and (ctx.rebuild or item.previous.detail.get("reading") != group.digest)
     ]
 
 
@@ -156,6 +154,8 @@ def _name_outdated(
     outdated = []
     for path in gone:
         detail = known[path].detail
+        if not detail.get("days"):
+            continue
         now = digests.get(str(detail.get("source")))
         if now is not None and now != detail.get("reading"):
             outdated.append(path)

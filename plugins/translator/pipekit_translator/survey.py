@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from functools import cached_property
 from typing import NoReturn
 
 import attrs
@@ -27,10 +28,15 @@ class Group:
     reading: Reading
     files: tuple[FileStat, ...]
 
-    @property
+    @cached_property
     def growing(self) -> bool:
         """Whether they may be read while they are written to."""
         return self.source.resolved().growing
+
+    @cached_property
+    def digest(self) -> str:
+        """Of what decides which bars they yield."""
+        return self.reading.digest()
 
 
 def survey(ctx: RunContext, settings: Settings) -> tuple[list[Group], list[str]]:

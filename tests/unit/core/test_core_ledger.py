@@ -281,3 +281,31 @@ def test_one_plan_looks_into_a_folder_once(view, put):
     put("raw/b")
     assert view.files(("raw/**/*", "raw/*")) != before  # another depth is another look
     assert view.files(("raw/a*", "raw/*")) == before
+
+
+@pytest.mark.parametrize("first", ["s1", "s2", "neither"])
+def test_one_plan_may_ask_with_several_settings_in_any_order(view, take, put, told, files, first):
+    for path in ("a", "b", "part", "bad"):
+        put(path)
+    take(told("consumed", "a"), told("consumed", "part", complete=False), told("rejected", "bad"))
+    take(told("consumed", "b"), settings="s2")
+    every = files.files(["**"])
+
+    def asked(settings):
+        return why(view.pending(every, settings, growing=False, force=False))
+
+    asked(first)
+    assert asked("s1") == {"b": Why.SETTINGS, "part": Why.PART}
+    assert asked("s2") == {"a": Why.SETTINGS, "bad": Why.SETTINGS, "part": Why.SETTINGS}
+    assert asked("neither") == dict.fromkeys(("a", "b", "bad", "part"), Why.SETTINGS)
+
+
+def test_what_was_taken_is_the_same_entry_by_entry_and_all_at_once(view, ledger, take, put, told):
+    paths = [put(f"file-{number}") for number in range(40)]
+    take(*(told("consumed", path, detail={"of": path}) for path in paths))
+    taken = view.consumed()
+    with pytest.raises(KeyError):
+        taken["another"]
+    assert [taken[path].detail for path in paths] == [{"of": path} for path in paths]
+    assert dict(taken) == ledger.consumptions("stage")
+    assert taken.get("another") is None
