@@ -13,7 +13,8 @@ def leave(code: int = 0) -> NoReturn:
     """End this process like `sys.exit(code)`, without taking the interpreter apart first.
 
     Exit functions run and the streams are flushed. What is left out would free object by object
-    what goes with the process anyway: 4 ms, and with numpy and pyarrow loaded ten times as much.
+    what goes with the process anyway: 4 ms, and ten times as much with numpy and pyarrow loaded,
+    unless that was done within `pipekit.worker.loading`.
     Where a thread is left that Python would wait for, this is `sys.exit`.
     """
     if "threading" in sys.modules and _is_waited_for():
