@@ -169,19 +169,20 @@ class StreamMerge:
     def _publish(
         self, bases: dict[int, Base], rows: Rows, owner: Ints, alive: NDArray[np.bool_]
     ) -> None:
+        if not bases:
+            return
         month, key = months_of(rows["date"]), sort_key(rows)
-        fate, kept = fates(rows, key, owner, alive), alive & (owner == BASE)
+        fate, months = fates(rows, key, owner, alive), sorted(bases)
         living = np.flatnonzero(alive)
         living = living[np.lexsort((key[living], month[living]))]
-        starts = np.searchsorted(month[living], sorted(bases))
-        ends = np.searchsorted(month[living], sorted(bases), side="right")
-        made = _Made(rows.take(living))
+        kept, made = owner[living] == BASE, _Made(rows.take(living))
+        starts = np.searchsorted(month[living], months).tolist()
+        ends = np.searchsorted(month[living], months, side="right").tolist()
         begun = []
-        for number, start, end in zip(sorted(bases), starts.tolist(), ends.tolist(), strict=True):
-            inside = month == number
-            counts = np.bincount(fate[inside], minlength=len(Fate))
-            month_made = self._month(number, bases[number], made, slice(start, end), counts)
-            begun.append((number, *month_made, counts, int(kept[inside].sum())))
+        slices = map(slice, starts, ends)
+        for number, counts, which in zip(months, counted(fate, month, months), slices, strict=True):
+            month_made = self._month(number, bases[number], made, which, counts)
+            begun.append((number, *month_made, counts, int(kept[which].sum())))
             if self.tallies is not None:
                 self.tallies.add(month_made[0].fingerprint, made.tallies(number))
         for number, made_month, publishing, counts, rows_kept in begun:
@@ -298,6 +299,15 @@ class _Made:
             return {"rows": 0}
         first, last = day_text(int(days.min())), day_text(int(days.max()))
         return {"rows": len(days), "first": first, "last": last}
+
+
+def counted(fate: NDArray[np.int8], month: Ints, months: Sequence[int]) -> Ints:
+    """How many rows of each of these months have each fate: a line for each month."""
+    first, last = int(month.min(initial=min(months))), int(month.max(initial=max(months)))
+    size = (last - first + 1) * len(Fate)
+    counts = np.bincount((month - first) * len(Fate) + fate, minlength=size)
+    chosen: Ints = counts.reshape(-1, len(Fate))[np.array(months) - first]
+    return chosen
 
 
 def fates(rows: Rows, key: Ints, owner: Ints, alive: NDArray[np.bool_]) -> NDArray[np.int8]:

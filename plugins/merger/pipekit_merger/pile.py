@@ -42,7 +42,7 @@ class Pile:
         self.dropped: set[int] = set()
         self._folder = folder
         self._limit = limit
-        self._chunks: list[Ints] = []
+        self._chunks: list[tuple[Ints, Ints]] = []  # rows with their numbers, and their months
         self._rows = 0  # in the chunks
         self._counts: dict[tuple[int, int], dict[int, int]] = defaultdict(dict)
         self._file: Any = None
@@ -52,16 +52,16 @@ class Pile:
 
     def add(self, values: Ints, numbers: Ints) -> None:
         """Take in a matrix (of `words`) and the number of each row's file. Raises OSError."""
-        self._count(values, numbers)
-        self._chunks.append(np.concatenate([values, numbers[None]]))
+        months = months_of(values[LINES["date"]])
+        self._count(values[LINES["stream"]], months, numbers)
+        self._chunks.append((np.concatenate([values, numbers[None]]), months))
         self._rows += values.shape[1]
         if self._rows > self._limit:
             self._put_away()
 
-    def _count(self, values: Ints, numbers: Ints) -> None:
-        month = months_of(values[LINES["date"]])
+    def _count(self, streams: Ints, months: Ints, numbers: Ints) -> None:
         most = int(numbers.max(initial=0)) + 1
-        code = (values[LINES["stream"]] * most + numbers) * MONTHS + month
+        code = (streams * most + numbers) * MONTHS + months
         found, counts = np.unique(code, return_counts=True)
         for code_of, count in zip(found.tolist(), counts.tolist(), strict=True):
             rest, at = divmod(code_of, MONTHS)
@@ -73,8 +73,8 @@ class Pile:
         if self._file is None:
             os.makedirs(self._folder, exist_ok=True)
             self._file = tempfile.TemporaryFile(dir=self._folder, buffering=0)  # noqa: SIM115  # kept
-        for chunk in self._chunks:
-            group = chunk[LINES["stream"]] * MONTHS + months_of(chunk[LINES["date"]])
+        for chunk, months in self._chunks:
+            group = chunk[LINES["stream"]] * MONTHS + months
             order = np.argsort(group, kind="stable")
             found, starts = np.unique(group[order], return_index=True)
             self._file.seek(self._end * _LINES * 8)
@@ -104,19 +104,16 @@ class Pile:
     def of(self, stream: int, months: Iterable[int]) -> tuple[Ints, Ints]:
         """The rows of a stream in some months, as a matrix, and their files' numbers."""
         wanted = sorted(months)
-        parts = [self._chosen(chunk, stream, wanted) for chunk in self._chunks]
+        parts = [
+            chunk[:, np.flatnonzero((chunk[LINES["stream"]] == stream) & np.isin(months, wanted))]
+            for chunk, months in self._chunks
+        ]
         for month in wanted if self._file is not None else ():
             parts += [self._brought(piece) for piece in self._pieces.get((stream, month), ())]
         found = np.concatenate([np.empty((_LINES, 0), np.int64), *parts], axis=1)
         if self.dropped:
             found = found[:, ~np.isin(found[_NUMBER], list(self.dropped))]
         return found[:_NUMBER], found[_NUMBER]
-
-    @staticmethod
-    def _chosen(chunk: Ints, stream: int, months: list[int]) -> Ints:
-        chosen = chunk[LINES["stream"]] == stream
-        chosen &= np.isin(months_of(chunk[LINES["date"]]), months)
-        return chunk[:, chosen]
 
     def _brought(self, piece: _Piece) -> Ints:
         rows = np.empty((piece.rows, _LINES), np.int64)

@@ -93,14 +93,14 @@ def empty(count: int = 0) -> Ints:
     return np.empty((len(COLUMNS), count), np.int64)
 
 
-def sort_key(rows: Rows) -> Ints:
-    """A number for each row that orders rows by KEY and is equal for equal keys.
+def sort_key(rows: Rows, names: Sequence[str] = KEY) -> Ints:
+    """A number for each row that orders rows by some columns and is equal for equal keys.
 
     Keys of the same Rows only can be compared, and they have an order where those of its words have
     one (see `ordered`).
     """
     result = np.zeros(len(rows), np.int64)
-    for name in KEY if len(rows) else ():
+    for name in names if len(rows) else ():
         values = rows[name] - rows[name].min()
         result = result * (int(values.max()) + 1) + values
     return result

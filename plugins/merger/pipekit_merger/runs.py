@@ -186,16 +186,27 @@ def _attempt(entry: Entry) -> RunFile | Layer | _Refused | OSError:
     return RunFile(layer, signature, fingerprint, stated, tables, opened.rows)
 
 
+class _Lines:
+    """A number for each line of the grids of some Cells, the same in all of them."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, ...], int] = {}
+
+    def of(self, cells: Cells) -> Ints:
+        """The number of each row's line."""
+        known = [self._known.setdefault(line, len(self._known)) for line in cells.lines]
+        return np.array(known, np.int64)[cells.line]
+
+
 class _Check:
     """Whether a file's rows contradict it or each other; is shown them a part after the other."""
 
     def __init__(self, file: RunFile) -> None:
         self._number, self._scope = file.layer.number, file.layer.scope
-        self._lines: dict[tuple[str, ...], int] = {}
         self._places: list[Ints] = []
 
-    def part(self, cells: Cells, rows: Rows, which: slice) -> str | None:
-        """What is wrong with some rows, seen by themselves."""
+    def part(self, cells: Cells, lines: Ints, rows: Rows, which: slice) -> str | None:
+        """What is wrong with some rows, seen by themselves. `lines`: the number of each's line."""
         for number in np.unique(rows["stream"][which]):
             stream = rows.words["stream"][number]
             if not (_STREAM.fullmatch(stream) and stream.startswith(self._scope.instrument)):
@@ -204,9 +215,7 @@ class _Check:
         cells.paint(self._scope, self._number)
         if (cells.owners(which) != self._number).any():
             return "it has rows outside of the scope it states"
-        lines, inverse = np.unique(cells.line[which], return_inverse=True)
-        known = [self._lines.setdefault(cells.lines[at], len(self._lines)) for at in lines]
-        self._places.append((np.array(known, np.int64)[inverse] << 32) + rows["date"][which])
+        self._places.append((lines[which] << 32) + rows["date"][which])
         return None
 
     def whole(self) -> str | None:
@@ -227,21 +236,23 @@ def _take_small(reading: Reading, files: Sequence[RunFile]) -> None:
     pile.add(values, np.repeat([file.layer.number for file in files], counts))
     rows = Rows(values, pile.words.listed())
     cells, end = Cells(rows), 0
+    lines = _Lines().of(cells)
     for file in files:
         start, end = end, end + file.rows
         check = _Check(file)
-        reason = check.part(cells, rows, slice(start, end)) or check.whole()
+        reason = check.part(cells, lines, rows, slice(start, end)) or check.whole()
         reading.refuse(file, reason) if reason else reading.accept(file)
 
 
 def _take_large(reading: Reading, file: RunFile) -> None:
     """The same for one file, a batch after the other."""
-    pile, check = reading.pile, _Check(file)
+    pile, check, lines = reading.pile, _Check(file), _Lines()
     try:
         for table in file.tables:
             values = matrix([table], pile.words)
             rows = Rows(values, pile.words.listed())
-            reason = check.part(Cells(rows), rows, slice(None))
+            cells = Cells(rows)
+            reason = check.part(cells, lines.of(cells), rows, slice(None))
             if reason:
                 raise ValueError(reason)
             pile.add(values, np.full(len(rows), file.layer.number, np.int64))

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np  # noqa: TID253  # a worker's module: no plan imports it
 from numpy.typing import NDArray  # noqa: TID253  # as above
 
-from pipekit_merger.rows import Ints, Rows, months_of
+from pipekit_merger.rows import Ints, Rows, months_of, sort_key
 
 CLOSED = {"Win": "wins", "BE": "break_evens", "Loss": "losses", "Time": "times"}
 OTHERS = {"Open": "open", "NoTrade": "no_trade"}
@@ -51,9 +51,9 @@ def tally(rows: Rows, by: Sequence[str]) -> Rows:
         for result in (*CLOSED, *OTHERS)
     ]
     closed = np.flatnonzero(_having(rows, CLOSED))
-    order = np.lexsort([*(rows[name][closed] for name in reversed(_ORDER)), group[closed]])
-    trades, of = rows.take(closed[order]), group[closed[order]]
-    points, dollars = (trades[name].view(np.float64) for name in ("profit", "profit_usd"))
+    trades = closed[np.lexsort([sort_key(rows, _ORDER)[closed], group[closed]])]
+    of = group[trades]
+    points, dollars = (rows[name][trades].view(np.float64) for name in ("profit", "profit_usd"))
     amounts = [*course(_beside(points, of, len(first))), np.bincount(of, dollars, len(first))]
     texts = [rows[name][first] for name in by]
     values = [month[first], *texts, *counts, *(amount.view(np.int64) for amount in amounts)]
