@@ -124,6 +124,12 @@ def project(tmp_path: Path) -> ProjectFolder:
 
 
 @pytest.fixture(scope="session")
+def project_in() -> type[ProjectFolder]:
+    """Makes a further project, in a folder that is there."""
+    return ProjectFolder
+
+
+@pytest.fixture(scope="session")
 def shared_data() -> Path:
     if not SHARED.is_dir():
         pytest.skip("the real market data (shared/data beside the project) is not here")
