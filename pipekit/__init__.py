@@ -38,11 +38,11 @@ if TYPE_CHECKING:
     from pipekit.model.stage import StageResult as StageResult
     from pipekit.model.stage import StageSpec as StageSpec
     from pipekit.model.stage import StageStatus as StageStatus
-    from pipekit.model.stage import Task as Task
-    from pipekit.model.stage import TaskResult as TaskResult
-    from pipekit.model.stage import Watch as Watch
     from pipekit.model.state import PipelineState as PipelineState
     from pipekit.model.state import PipelineStatus as PipelineStatus
+    from pipekit.model.task import Task as Task
+    from pipekit.model.task import TaskResult as TaskResult
+    from pipekit.model.task import Watch as Watch
     from pipekit.settings import Duration as Duration
     from pipekit.settings import Size as Size
     from pipekit.settings import setting as setting
@@ -70,11 +70,9 @@ _HOMES = {
         "StageResult",
         "StageSpec",
         "StageStatus",
-        "Task",
-        "TaskResult",
-        "Watch",
     ),
     "pipekit.model.state": ("PipelineState", "PipelineStatus"),
+    "pipekit.model.task": ("Task", "TaskResult", "Watch"),
     "pipekit.settings": ("Duration", "Size", "setting"),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}

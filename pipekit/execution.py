@@ -15,9 +15,11 @@ from typing import Any, NamedTuple
 
 from attrs import evolve
 
-from pipekit.judgement import Before, judge_task, last_lines, look_before
+from pipekit.facts import last_lines
+from pipekit.judgement import Before, judge_task, look_before
 from pipekit.model.command import Command, Outcome, ProcessResult
-from pipekit.model.stage import FailureKind, StageStatus, Task, TaskResult, Watch, satisfies
+from pipekit.model.stage import FailureKind, StageStatus, satisfies
+from pipekit.model.task import Task, TaskResult, Watch
 from pipekit.process import Cancel, ProcessSupervisor
 from pipekit.reporting import Facts, ReportReader, Watcher
 from pipekit.storage.files import FileManager

@@ -7,21 +7,14 @@ one.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from attrs import evolve
 
 from pipekit.model.command import Outcome, ProcessResult
 from pipekit.model.file import FileStat
-from pipekit.model.stage import (
-    FailureKind,
-    FileRecord,
-    StageResult,
-    StageStatus,
-    Task,
-    TaskResult,
-    UnitResult,
-)
+from pipekit.model.stage import FailureKind, StageResult, StageStatus
+from pipekit.model.task import FileRecord, Task, TaskResult, UnitResult
 from pipekit.reporting import Facts
 from pipekit.storage.files import FileManager
 from pipekit.storage.ledger import signature_text
@@ -228,32 +221,3 @@ def _empty_files(tasks: tuple[TaskResult, ...]) -> int:
     files = [record for task in tasks for record in task.files]
     nothing_else = all(record.verb == "consumed" and record.detail.get("empty") for record in files)
     return len(files) if nothing_else and not any(task.units for task in tasks) else 0
-
-
-def last_lines(process: ProcessResult | None, count: int = 10) -> list[str]:
-    """The last lines of stderr (of stdout where that is silent), for the failure event."""
-    if process is None:
-        return []
-    return (process.stderr.tail or process.stdout.tail).splitlines()[-count:]
-
-
-def facts_of(result: StageResult) -> dict[str, Any]:
-    """What the ledger remembers of a stage's part in a run."""
-    facts = {
-        "status": result.status,
-        "kind": result.kind,
-        "reason": result.reason,
-        "error": result.error,
-        "sentence": str(result),
-        "duration": round(result.duration, 3),
-    }
-    return {key: value for key, value in facts.items() if value not in (None, "")}
-
-
-def end_data(result: StageResult) -> dict[str, Any]:
-    """What the last event of a stage tells beside its sentence."""
-    data = {**facts_of(result), "warnings": len(result.warnings)}
-    if result.status is StageStatus.FAILURE:
-        bad = next((task for task in result.tasks if not task), None)
-        data["last_lines"] = list(result.warnings) if bad is None else last_lines(bad.process)
-    return data

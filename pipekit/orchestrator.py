@@ -15,8 +15,7 @@ import pipekit
 from pipekit.config.digest import output_digest
 from pipekit.errors import EXIT_ERROR, EXIT_INTERRUPTED, PipekitError, StorageError
 from pipekit.events import EventLogger, zone_of
-from pipekit.execution import StageOrders, TaskExecutor
-from pipekit.judgement import end_data, facts_of, judge_stage
+from pipekit.facts import end_data, facts_of
 from pipekit.model.event import SinkContext
 from pipekit.model.ids import new_run_id
 from pipekit.model.policy import ActionKind
@@ -34,6 +33,7 @@ from pipekit.storage.lock import RunLock
 from pipekit.storage.runlog import RunLog
 
 if TYPE_CHECKING:
+    from pipekit.execution import StageOrders, TaskExecutor
     from pipekit.lifecycle import Decision
 
 _SWEEP_ALL = 100  # one run in so many looks through all that old runs left
@@ -51,6 +51,8 @@ class PipelineOrchestrator:
         self.interrupted_exit = EXIT_INTERRUPTED
         self.run_id = new_run_id()
         self._planner = Planner(project, self.options, self.run_id, self.cancel)
+        self._lock = RunLock(project.paths.state, self.run_id)
+        self._executor: TaskExecutor | None = None  # made when a stage has work
         self._results: dict[str, StageResult] = {}
         self._warnings: list[str] = []
         self._at = ""  # the stage whose turn it is
@@ -64,7 +66,7 @@ class PipelineOrchestrator:
         """
         stages = self._selected()
         paths = self.project.paths
-        with RunLock(paths.state, self.run_id) as lock, Ledger(paths.state / "state.db") as ledger:
+        with self._lock, Ledger(paths.state / "state.db") as ledger:
             recovered = close_dead_runs(ledger, paths)
             self._started = time.time()
             self._number = ledger.begin_run(self.run_id, self._started)
@@ -72,10 +74,10 @@ class PipelineOrchestrator:
             try:
                 logger = self._open_events()
                 self._start(logger, stages, ledger, recovered)
-                executor = self._executor(lock)
                 for stage in stages:
-                    self._results[stage.name] = self._stage(stage, ledger, logger, executor)
-                executor.cool()
+                    self._results[stage.name] = self._stage(stage, ledger, logger)
+                if self._executor is not None:
+                    self._executor.cool()
                 decisions = self._lifecycle(ledger, logger)
                 report = self._finish(ledger, logger, decisions)
                 return self._swept(report, ledger)
@@ -118,12 +120,14 @@ class PipelineOrchestrator:
             logger.open_sink(sink, settings, context)
         return logger
 
-    def _executor(self, lock: RunLock) -> TaskExecutor:
+    def _new_executor(self) -> TaskExecutor:
+        from pipekit.execution import TaskExecutor  # with all that supervises processes
+
         return TaskExecutor(
             self.project.files,
             workers=self.project.configuration.pipeline.cores,
             cancel=self.cancel,
-            hold_fds=(lock.descriptor,),
+            hold_fds=(self._lock.descriptor,),
             meanwhile=lambda: self._provenance,
         )
 
@@ -149,9 +153,7 @@ class PipelineOrchestrator:
         for warning in self._warnings[len(self.project.plugins.broken) :]:
             logger.emit("pipeline", "warning", warning)
 
-    def _stage(
-        self, stage: Stage, ledger: Ledger, logger: EventLogger, executor: TaskExecutor
-    ) -> StageResult:
+    def _stage(self, stage: Stage, ledger: Ledger, logger: EventLogger) -> StageResult:
         """Plan, execute, verify, remember and tell: one stage, whatever comes."""
         started = time.time()
         self._at = stage.name
@@ -161,7 +163,7 @@ class PipelineOrchestrator:
             for warning in (*result.plan.warnings, *_waiting(result.plan)):
                 logger.emit(stage.name, "warning", warning)
         if result.plan:
-            result = self._execute(stage, result, ledger, logger, executor)
+            result = self._execute(stage, result, ledger, logger)
         result = evolve(result, duration=time.time() - started)
         ledger.note_stage(self.run_id, stage.name, facts_of(result))
         logger.emit(stage.name, result.status, str(result), **end_data(result))
@@ -169,17 +171,15 @@ class PipelineOrchestrator:
         return result
 
     def _execute(
-        self,
-        stage: Stage,
-        result: StageResult,
-        ledger: Ledger,
-        logger: EventLogger,
-        executor: TaskExecutor,
+        self, stage: Stage, result: StageResult, ledger: Ledger, logger: EventLogger
     ) -> StageResult:
+        from pipekit.judgement import judge_stage
+
         assert result.plan is not None
         plan = result.plan
         logger.emit(stage.name, "start", plan.reason, tasks=[task.name for task in plan.tasks])
-        tasks = executor.run(
+        self._executor = self._executor or self._new_executor()
+        tasks = self._executor.run(
             plan.tasks,
             self._orders(stage, ledger),
             lambda event, msg, /, **data: logger.emit(stage.name, event, msg, **data),
@@ -200,6 +200,8 @@ class PipelineOrchestrator:
         return result
 
     def _orders(self, stage: Stage, ledger: Ledger) -> StageOrders:
+        from pipekit.execution import StageOrders
+
         configured = self.project.configuration.stages[stage.name]
         assert stage.spec is not None
         return StageOrders(

@@ -10,7 +10,6 @@ from pipekit.events import EventLogger
 from pipekit.model.run import PipelineReport
 from pipekit.model.stage import FailureKind, StageResult, StageStatus
 from pipekit.model.state import Paths, PipelineState, PipelineStatus
-from pipekit.process import sweep
 from pipekit.storage.audit import AuditReporter, stamp
 from pipekit.storage.journal import Journal, read_journal
 from pipekit.storage.ledger import Ledger
@@ -43,6 +42,8 @@ def close_dead_runs(ledger: Ledger, paths: Paths) -> list[str]:
 
 
 def _swept(run_id: str) -> str:
+    from pipekit.process import sweep  # what supervises processes, only where some may be left
+
     found, left = sweep(run_id)
     if left:
         return f"; {left} of its processes could not be ended and still run"

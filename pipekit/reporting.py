@@ -9,7 +9,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from pipekit.model.stage import FileRecord, StageStatus, UnitResult, Watch
+from pipekit.model.stage import StageStatus
+from pipekit.model.task import FileRecord, UnitResult, Watch
 
 MAX_REPORT_BYTES = 256 * 1024 * 1024  # a worker that writes more is out of its mind
 _CHUNK = 1024 * 1024

@@ -66,11 +66,13 @@ def run_plainly(asked: Asked) -> int:
 
 def run_project(asked: Asked, **selection: Any) -> PipelineReport:
     """Make one run, with Ctrl-C and SIGTERM turned into a polite stop."""
-    from pipekit.process import Cancel, ProcessSupervisor
+    from pipekit.process import Cancel
 
     configuration = _loaded(asked)
-    supervisor = ProcessSupervisor()
     if not _was_idle(configuration.folders.state / "state.db"):
+        from pipekit.process import ProcessSupervisor
+
+        supervisor = ProcessSupervisor()
         supervisor.warm()  # beside all that is imported now, on another core
     from pipekit.orchestrator import PipelineOrchestrator
 

@@ -14,7 +14,8 @@ from pipekit.model.state import Paths
 if TYPE_CHECKING:
     from pipekit.model.command import ProcessResult
     from pipekit.model.run import PipelineReport
-    from pipekit.model.stage import FileRecord, StageResult, TaskResult
+    from pipekit.model.stage import StageResult
+    from pipekit.model.task import FileRecord, TaskResult
 
 SECRET = "***"  # noqa: S105  # what stands in the place of a secret
 _TAIL = 2000  # characters of a task's last output that the report repeats

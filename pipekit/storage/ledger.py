@@ -9,11 +9,13 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pipekit.model.file import ABSENT, Consumption, ContentState, Published
-from pipekit.model.stage import FileRecord
 from pipekit.storage.history import RunHistory
+
+if TYPE_CHECKING:
+    from pipekit.model.task import FileRecord
 
 
 class Known(NamedTuple):

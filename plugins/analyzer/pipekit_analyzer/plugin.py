@@ -13,16 +13,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import attrs
 
+import pipekit  # Command and Task are loaded where there is work
 from pipekit import (
     ABSENT,
-    Command,
     ConfigError,
     Consumption,
     Pending,
     RunContext,
     StagePlan,
     StageSpec,
-    Task,
     hookimpl,
 )
 from pipekit_analyzer.settings import Settings, strategy_record
@@ -192,14 +191,14 @@ def _around(month: str) -> set[str]:
     return {f"{day:%Y-%m}" for day in (first - _NEAR, first, first + timedelta(days=31) + _NEAR)}
 
 
-def _tasks(ctx: RunContext, settings: Settings, jobs: list[Work]) -> Iterator[Task]:
+def _tasks(ctx: RunContext, settings: Settings, jobs: list[Work]) -> Iterator[pipekit.Task]:
     count = min(settings.processes, len(jobs))
     for number in range(count):
         share = jobs[number::count]
         workers = max(1, ctx.workers // count)  # with threads over files where units are few
-        yield Task(
+        yield pipekit.Task(
             name="analyze" if count == 1 else f"analyze-{number + 1}",
-            command=Command.python(WORKER, request=_request(ctx, settings, share, workers)),
+            command=pipekit.Command.python(WORKER, request=_request(ctx, settings, share, workers)),
             units=[work.name for work in share],
             inputs=[i.path for work in share for i in work.pending],
             cores=workers,
@@ -262,5 +261,5 @@ def pipekit_stages() -> Iterator[StageSpec]:
         plan,
         settings=Settings,
         after={"translator": "partial"},
-        check=lambda _settings: Command.python(WORKER, "--check"),
+        check=lambda _settings: pipekit.Command.python(WORKER, "--check"),
     )

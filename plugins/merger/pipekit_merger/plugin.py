@@ -11,17 +11,8 @@ from typing import Any
 
 import attrs
 
-from pipekit import (
-    Command,
-    Pending,
-    Published,
-    RunContext,
-    StagePlan,
-    StageSpec,
-    Task,
-    hookimpl,
-    setting,
-)
+import pipekit  # Command and Task are loaded where there is work
+from pipekit import Pending, Published, RunContext, StagePlan, StageSpec, hookimpl, setting
 from pipekit_merger.history import merge_request
 from pipekit_merger.scope import Group
 from pipekit_merger.stale import summary_request
@@ -77,11 +68,11 @@ def plan(ctx: RunContext, settings: Settings) -> StagePlan:
     if pending:
         request = merge_request(ctx, merged, pending, known, lost)
         request["summary"] = summary if settings.summary else None
-        command = Command.python("pipekit_merger.worker", request=request)
-        task = Task(name="merge", command=command, cores=ctx.workers)
+        command = pipekit.Command.python("pipekit_merger.worker", request=request)
+        task = pipekit.Task(name="merge", command=command, cores=ctx.workers)
     else:
-        command = Command.python("pipekit_merger.summary", request=summary)
-        task = Task(name="summary", command=command, units=["summary"])
+        command = pipekit.Command.python("pipekit_merger.summary", request=summary)
+        task = pipekit.Task(name="summary", command=command, units=["summary"])
     return StagePlan(
         reason=pending.sentence(settings.runs)
         if pending
@@ -125,10 +116,10 @@ def _warnings(merged: str, lost: list[Group]) -> list[str]:
     return [sentence]
 
 
-def check(_settings: Settings) -> Command:
+def check(_settings: Settings) -> pipekit.Command:
     """Import all that the workers need, and end."""
     words = "import pipekit_merger.summary, pipekit_merger.worker"
-    return Command(argv=(sys.executable, "-c", words))
+    return pipekit.Command(argv=(sys.executable, "-c", words))
 
 
 @hookimpl

@@ -11,7 +11,8 @@ from typing import Any
 
 import attrs
 
-from pipekit import Command, ContentState, Input, Pending, RunContext, StagePlan, Task, Why
+import pipekit  # Command and Task are loaded where there is work
+from pipekit import ContentState, Input, Pending, RunContext, StagePlan, Why
 from pipekit_translator.rebuild import Rebuild, rebuild_for
 from pipekit_translator.settings import Quality, Settings, megabytes, span
 from pipekit_translator.survey import Group, pending_of, survey
@@ -73,7 +74,7 @@ def _task(
     groups: list[Group],
     inputs: list[tuple[int, Input]],
     rebuild: Rebuild,
-) -> Task:
+) -> pipekit.Task:
     helpers = {item.path for _, item in rebuild.helpers}
     files = [_job(at, groups[at], item, _role(item.path, rebuild, helpers)) for at, item in inputs]
     request = {
@@ -93,9 +94,9 @@ def _task(
         "removed": rebuild.removed,
         "quality": _rules(settings.quality),
     }
-    return Task(
+    return pipekit.Task(
         name="translate",
-        command=Command.python(WORKER, request=request),
+        command=pipekit.Command.python(WORKER, request=request),
         inputs=[item.path for _, item in inputs],
         cores=ctx.workers,
     )

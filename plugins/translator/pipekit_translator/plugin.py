@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pipekit import Command, StageSpec, hookimpl
+import pipekit  # Command is loaded where it is asked for
+from pipekit import StageSpec, hookimpl
 from pipekit_translator.plan import WORKER, plan
 from pipekit_translator.settings import Settings
 
 PIPEKIT_API = "1"
 
 
-def check(_settings: Settings) -> Command:
+def check(_settings: Settings) -> pipekit.Command:
     """Whether the worker can start here: its libraries are there and load."""
-    return Command.python(WORKER, "--check")
+    return pipekit.Command.python(WORKER, "--check")
 
 
 @hookimpl

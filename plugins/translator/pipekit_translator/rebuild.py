@@ -148,6 +148,8 @@ def _name_outdated(
     found: Rebuild, settings: Settings, known: Mapping[str, Consumption], gone: list[str]
 ) -> None:
     """Files that are gone and were read in another way than their source says now."""
+    if not gone:
+        return
     digests = {
         source.glob: settings.reading(source, accepted=True).digest() for source in settings.sources
     }

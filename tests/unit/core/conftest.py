@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pipekit.model.stage import FileRecord
+from pipekit.model.task import FileRecord
 from pipekit.storage.files import FileManager
 from pipekit.storage.ledger import Ledger
 

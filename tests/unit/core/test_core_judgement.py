@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from pipekit.judgement import Before, judge_stage, judge_task, last_lines, look_before
+from pipekit.facts import last_lines
+from pipekit.judgement import Before, judge_stage, judge_task, look_before
 from pipekit.model.command import Command, Outcome, ProcessResult, StreamResult
-from pipekit.model.stage import FailureKind, StageResult, StageStatus, Task, TaskResult
+from pipekit.model.stage import FailureKind, StageResult, StageStatus
+from pipekit.model.task import Task, TaskResult
 from pipekit.reporting import Facts
 from pipekit.storage.ledger import signature_text
 

@@ -9,7 +9,7 @@ import pytest
 from pipekit.errors import StorageError
 from pipekit.model.file import ABSENT, ContentState, Why
 from pipekit.model.run import PipelineStatus
-from pipekit.model.stage import FileRecord
+from pipekit.model.task import FileRecord
 from pipekit.storage.ledger import Ledger
 from pipekit.storage.view import LedgerStageView
 

@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from pipekit.errors import DefinitionError
-from pipekit.model.stage import Watch
+from pipekit.model.task import Watch
 from pipekit.reporting import Facts, ReportReader, Watcher
 
 

@@ -58,11 +58,16 @@ def project(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def imported(project: Path, *words: str) -> set[str]:
-    """The modules that a command has imported when it ends; those of a bare start left out."""
+def imported(project: Path, *words: str, stages: bool = False) -> set[str]:
+    """The modules that a command has imported when it ends; those of a bare start left out.
+
+    `stages`: with those that come with pipekit.
+    """
     target = project / "modules.txt"
     environment = {**os.environ, "PYTHONPATH": str(project / "site"), "NO_COLOR": "1"}
-    environment["PIPEKIT_DISABLE_PLUGINS"] = "pipekit-analyzer,pipekit-merger,pipekit-translator"
+    if not stages:
+        off = "pipekit-analyzer,pipekit-merger,pipekit-translator"
+        environment["PIPEKIT_DISABLE_PLUGINS"] = off
     started = [sys.executable, "-c", _START, str(target), *words]
     done = subprocess.run(
         started, cwd=project, env=environment, capture_output=True, text=True, check=False
@@ -113,6 +118,23 @@ def test_run_imports_nothing_heavy(project: Path) -> None:
         found = imported(project, *words)
         assert "pipekit_tiny" in found
         assert sorted(found & (NEVER | UNWATCHED)) == []
+
+
+FOR_WORK = {
+    *("pipekit.execution", "pipekit.judgement", "pipekit.model.command", "pipekit.model.task"),
+    "pipekit.process.supervisor",
+}
+"""What supervises processes and judges what came of them: a tenth of the time of an idle run."""
+
+
+def test_an_idle_run_imports_nothing_that_runs_or_judges(tmp_path: Path) -> None:
+    """A run after an idle one, in which the stages find nothing to do."""
+    stages = '["translator", "analyzer", "merger"]'
+    (tmp_path / "pipekit.toml").write_text(f"[pipeline]\nstages = {stages}\n")
+    imported(tmp_path, "run", stages=True)
+    found = imported(tmp_path, "run", stages=True)
+    assert "pipekit_merger.plugin" in found
+    assert sorted(found & (FOR_WORK | NEVER | UNWATCHED)) == []
 
 
 def test_an_unwatched_run_says_what_click_would_say(project: Path) -> None:

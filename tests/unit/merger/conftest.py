@@ -16,7 +16,7 @@ from pipekit_merger import worker
 from pipekit_merger.plugin import Settings, pipekit_stages
 
 from pipekit.model.run import Paths, RunContext
-from pipekit.model.stage import FileRecord
+from pipekit.model.task import FileRecord
 from pipekit.reporting import Facts, ReportReader
 from pipekit.storage.files import FileManager
 from pipekit.storage.ledger import Ledger
