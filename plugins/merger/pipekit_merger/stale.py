@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from typing import Any
 
 from pipekit import Published
-from pipekit.worker import hasher
 
 SUMMARY_TABLE = "summary.parquet"
 SUMMARY_TEXT = "summary.json"
@@ -15,7 +16,17 @@ SUMMARY_TEXT = "summary.json"
 def digest(months: Iterable[tuple[str, str]]) -> str:
     """One fingerprint for (path below the folder of results, fingerprint) of all months."""
     lines = sorted(f"{path} {fingerprint}\n" for path, fingerprint in months)
-    return str(hasher("".join(lines).encode()).hexdigest())
+    return str(_sha256("".join(lines).encode()).hexdigest())
+
+
+def _sha256(data: bytes) -> Any:
+    """As `hashlib` has it; without OpenSSL, which takes 2 ms of each plan to load."""
+    for name in ("_sha2", "_sha256"):  # from Python 3.12 on, and before
+        with suppress(ImportError):
+            return importlib.import_module(name).sha256(data)
+    import hashlib
+
+    return hashlib.sha256(data)
 
 
 def summary_request(

@@ -1,10 +1,12 @@
 """The summary: its numbers, when it is made, and that it never tells less than all months."""
 
+import hashlib
 import json
 
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+from pipekit_merger.stale import digest
 from pipekit_merger.summary import drawdown
 
 JANUARY = "ES1/2020/ES1_2020_01.parquet"
@@ -177,3 +179,9 @@ def test_its_bytes_do_not_depend_on_how_the_months_came_about(tmp_path, kit):
         found.append([(folder / f"summary.{end}").read_bytes() for end in ("json", "parquet")])
         project.ledger.__exit__(None, None, None)
     assert found[0] == found[1]
+
+
+def test_the_digest_of_months_is_sha_256():
+    """Whatever computes it: the ledgers of older versions hold it."""
+    months = [("ES1/2020/b", "2"), ("ES1/2020/a", "1")]
+    assert digest(months) == hashlib.sha256(b"ES1/2020/a 1\nES1/2020/b 2\n").hexdigest()
