@@ -28,7 +28,7 @@ from pipekit_translator.table import Table, joined, no_rows
 from pipekit_translator.zones import Zone
 
 DAYS_KEY, LAST_KEY, ZONE_KEY = "pipekit.days", "pipekit.last", "pipekit.timezone"
-ROW_GROUP = 1 << 19
+ROW_GROUP = 1 << 18  # rows: each thread that publishes holds two groups, 40 bytes a row
 
 
 class Published(NamedTuple):
