@@ -44,7 +44,7 @@ VECTORBT = [
     "numpy==2.4.6",
 ]  # an environment of its own: it needs much, and asks for what it likes
 QUICK = (0.1, 0.2, 20_000_000, 500, 5)  # see `Place`
-FULL = (2.02, 5, 1_200_000_000, 10_000, 143)  # 143 runs of seven instruments: 1,001 files
+FULL = (2.02, 5, 2_000_000_000, 10_000, 143)  # 143 runs of seven instruments: 1,001 files
 
 
 def main() -> None:

@@ -10,7 +10,7 @@ from measure import Sample, middle
 
 TITLES = {
     "translate": "Minutes to Parquet (7 exports, 2 years)",
-    "ticks": "Ticks to Parquet (one export)",
+    "ticks": "Ticks to Parquet (one export of 2 GB)",
     "analyse": "Breakout analysis (7 instruments, 5 years)",
     "analyse-one": "Breakout analysis (1 instrument, 5 years)",
     "day": "One new day on five years of 7 instruments, all stages",
