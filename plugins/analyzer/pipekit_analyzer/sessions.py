@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
-from zoneinfo import ZoneInfo
 
 if TYPE_CHECKING:
     from pipekit_analyzer.strategy import Windows
@@ -135,6 +134,8 @@ def exchange(strategy: dict[str, Any]) -> Exchange:
         for session in strategy["sessions"]
         for at in session["slots"]
     )
+    from zoneinfo import ZoneInfo  # which no plan needs
+
     return Exchange(
         ZoneInfo(strategy["timezone"]),
         frozenset(WEEKDAYS.index(name) for name in strategy["days"]),

@@ -43,7 +43,7 @@ def positive(_instance: object, attribute: Any, value: float | Iterable[float] |
             raise ValueError(f"{attribute.name} is above 0, not {number!r}")
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class Variant:
     """One set of rules, or with lists of values a sweep: a variant for each combination."""
 

@@ -15,7 +15,7 @@ from pipekit import ABSENT, Consumption, ContentState, FileStat, Input, Pending,
 from pipekit_analyzer.variants import digest, digests
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class Basis:
     """What one instrument's results depend on besides its bars, as JSON text."""
 
@@ -24,7 +24,7 @@ class Basis:
     variants: str = setting("Each variant's rules for the instrument.")
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(eq=False, repr=False, kw_only=True)
 class Work:
     """What is known of one instrument: its files by path, what is pending, what went missing.
 

@@ -29,7 +29,7 @@ def _folder(_instance: object, attribute: attrs.Attribute[str], value: str) -> N
         )
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class Settings:
     """Where the merger reads and writes."""
 

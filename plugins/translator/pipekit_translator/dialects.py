@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import attrs
 
@@ -31,7 +31,7 @@ _NAMED = ("Date", "Time", "Open", "High", "Low", "Close", "Volume", "Instrument"
 _OHLCV = ("open", "high", "low", "close", "volume")
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class InstrumentRule:
     """Where a file's instrument stands: exactly one of the three."""
 
@@ -72,7 +72,7 @@ def _groups(pattern: str) -> int:
         raise ValueError(f"instrument.pattern {pattern!r}: {error}") from error
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(eq=False, repr=False, kw_only=True)
 class Dialect:
     """The parts of a preset, or of a source that spells them out (spec: data, §1.1).
 
@@ -138,7 +138,7 @@ PRESETS = {
 }
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(eq=False, repr=False, kw_only=True)
 class Reading:
     """Everything that decides what comes of a file: a change makes its source's files pending.
 
@@ -262,8 +262,7 @@ def is_aware(timestamp_format: str) -> bool:
     return timestamp_format.endswith("Z")
 
 
-@attrs.frozen
-class Stamp:
+class Stamp(NamedTuple):
     """A time stamp of fixed width: where its digits stand, and what stands between them."""
 
     width: int

@@ -18,7 +18,7 @@ from pipekit_translator.settings import Settings
 from pipekit_translator.survey import Group, look, names
 
 
-@attrs.define(kw_only=True)
+@attrs.define(eq=False, repr=False, kw_only=True)
 class Rebuild:
     """`days` to make anew, and `left` ones that cannot be: a file that fed them is gone or waits.
 

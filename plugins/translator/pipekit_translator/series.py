@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import attrs
+from typing import NamedTuple
 
 
-@attrs.frozen(kw_only=True)
-class Series:
+class Series(NamedTuple):
     """What tells one kind from another; whatever else the translator does is the same for all.
 
     `name`: in folders and file names; `noun`: for people. `prices`: columns between time and
@@ -17,10 +16,10 @@ class Series:
     name: str
     noun: str
     prices: tuple[str, ...]
-    optional: tuple[str, ...] = ()
     unit: int
     part: str
     grouped: bool
+    optional: tuple[str, ...] = ()
 
     @property
     def columns(self) -> tuple[str, ...]:

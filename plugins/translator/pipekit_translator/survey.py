@@ -20,7 +20,7 @@ from pipekit_translator.settings import Settings, Source
 _NAMED = 3  # files that a message names
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class Group:
     """Files of one source that are read the same way."""
 

@@ -108,7 +108,7 @@ def test_looking_imports_no_plugin_machinery(project: Path, words: tuple[str, ..
     assert not found & {"pipekit_tiny", *FOR_RUNS, *NEVER}
 
 
-UNWATCHED = {"click", "hashlib", "shutil", "textwrap", "uuid"}
+UNWATCHED = {"click", "hashlib", "shutil", "textwrap", "uuid", "zoneinfo"}
 """What a run needs on a terminal alone, or not at all: 20 ms."""
 
 
