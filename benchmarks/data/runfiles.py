@@ -23,10 +23,12 @@ def cut(analysis: Path, folder: Path, runs: int, first: int = 0) -> int:
     """Write the files of `runs` runs from number `first` on. Returns the rows of all."""
     written = 0
     for file in sorted(analysis.glob("*.parquet")):
-        whole = parquet.ParquetFile(file).read()
+        opened = parquet.ParquetFile(file)
+        whole = opened.read().replace_schema_metadata()
         metadata = {
             name.decode().removeprefix("pipekit."): json.loads(value)
-            for name, value in whole.schema.metadata.items()
+            for name, value in opened.metadata.metadata.items()
+            if name.startswith(b"pipekit.")
         }
         metadata["inputs"] = dict(list(metadata["inputs"].items())[:2])
         for number, days in _weeks(whole, runs, first):

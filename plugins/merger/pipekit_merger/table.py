@@ -46,7 +46,7 @@ class File:
         except (pa.ArrowException, OSError, ValueError) as error:
             raise _unreadable(error) from error
         self.zone = _zone(schema)
-        self.metadata: dict[bytes, bytes] = schema.metadata or {}
+        self.metadata: dict[bytes, bytes] = self._file.metadata.metadata or {}
         self.rows: int = self._file.metadata.num_rows
 
     def tables(self) -> Iterator[Any]:

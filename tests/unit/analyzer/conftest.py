@@ -212,7 +212,7 @@ class Project:
     def merge(self, path: str) -> None:
         """Replace everything in the file's scope by its rows, as the merger does."""
         table = pq.read_table(self.root / path)
-        scope = json.loads(table.schema.metadata[b"pipekit.scope"])
+        scope = json.loads(pq.read_metadata(self.root / path).metadata[b"pipekit.scope"])
         rows = table.to_pylist()
         assert all(in_scope(scope, row) for row in rows)
         kept = {key: row for key, row in self.merged.items() if not in_scope(scope, row)}
