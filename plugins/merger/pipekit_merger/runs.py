@@ -22,7 +22,7 @@ from pipekit_merger.rows import Ints, Rows
 from pipekit_merger.scope import Group
 from pipekit_merger.table import BATCH, File, matrix
 
-TOGETHER = 64  # run files that are opened at once
+TOGETHER = 8  # run files that a thread opens one after the other
 _STREAM = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
 
@@ -114,7 +114,7 @@ def read(
     """
     reading = Reading(Pile(folder))
     some = [entries[start : start + TOGETHER] for start in range(0, len(entries), TOGETHER)]
-    answers = chain.from_iterable(each(_attempt, part) for part in some)
+    answers = chain.from_iterable(each(_attempts, some))
     for entry, answer in zip(entries, answers, strict=True):
         path = entry.file["path"]
         if isinstance(answer, OSError):
@@ -154,6 +154,10 @@ def instrument_of(path: str) -> str:
 
 def _cannot_read(path: str, error: OSError) -> str:
     return f"{path} cannot be read ({error.strerror or error}): mend that and run again"
+
+
+def _attempts(entries: Sequence[Entry]) -> list[RunFile | Layer | _Refused | OSError]:
+    return [_attempt(entry) for entry in entries]
 
 
 def _attempt(entry: Entry) -> RunFile | Layer | _Refused | OSError:

@@ -21,6 +21,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
+from functools import partial
 from typing import Any, NamedTuple
 
 from pipekit.worker import leave, loading, report, request
@@ -29,8 +30,8 @@ from pipekit_merger.scope import Group
 with loading():
     from attrs import field, frozen
 
+    from pipekit_merger import helped, summary
     from pipekit_merger import months as folder_of_months
-    from pipekit_merger import summary
     from pipekit_merger.merge import Fate, StreamMerge
     from pipekit_merger.runs import Entry, Reading, instrument_of, read
     from pipekit_merger.tallies import Tallies
@@ -54,7 +55,7 @@ class Done(NamedTuple):
 
 @frozen
 class Merger:
-    """What the merges of all instruments share. `each` is a `map`, over threads or not.
+    """What the merges of all instruments share. `each` is a `map` that other threads help with.
 
     `failed`: the instruments and streams that failed, so far.
     """
@@ -122,13 +123,12 @@ def main() -> None:
     wanted = request()
     present = list(folder_of_months.present(wanted["merged"]))
     parts = instruments(wanted["files"])
-    asked = wanted["summary"]
+    asked, threads = wanted["summary"], wanted["workers"]
     tallies = Tallies(asked["tallies"]) if asked else None
-    with ThreadPoolExecutor(wanted["workers"]) as pool, ThreadPoolExecutor(DISK) as disk:
-        # Over the instruments, or where they are too few within each.
-        many = len(parts) >= wanted["workers"]
-        merger = Merger(wanted, present, disk, map if many else pool.map, tallies)
-        done = [one for part in (pool.map if many else map)(merger.merge, parts) for one in part]
+    with ThreadPoolExecutor(threads) as pool, ThreadPoolExecutor(DISK) as disk:
+        each = partial(helped.each, pool=pool, ahead=threads)
+        merger = Merger(wanted, present, disk, each, tallies)
+        done = [one for part in pool.map(merger.merge, parts) for one in part]
     if wanted["rebuild"]:
         warn_of_kept(done, present)
     if tallies is not None and not merger.failed:
