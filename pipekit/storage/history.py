@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from pipekit.errors import StorageError
 from pipekit.model.state import PipelineState, PipelineStatus, Rejection
 from pipekit.storage.schema import connect, set_aside
+
+_Made = TypeVar("_Made")
 
 
 class RunHistory:
@@ -137,8 +139,14 @@ class RunHistory:
     # --- the connection ---------------------------------------------------------------------
 
     def _read(self, query: str, values: tuple[Any, ...]) -> list[Any]:
+        return self._read_into(list, query, values)
+
+    def _read_into(
+        self, make: Callable[[Iterable[Any]], _Made], query: str, values: tuple[Any, ...]
+    ) -> _Made:
+        """What `make` makes of the rows; it is given one at a time, since there may be 100,000."""
         try:
-            return self._connection.execute(query, values).fetchall()
+            return make(self._connection.execute(query, values))
         except sqlite3.Error as error:
             raise StorageError(f"cannot read the ledger {self.path}: {error}") from error
 

@@ -47,13 +47,12 @@ class Ledger(RunHistory):
 
     def known(self, stage: str, settings: str = "") -> dict[str, str]:
         """What the stage has taken or refused, by path: each the text of a `Known`."""
-        return dict(
-            self._read(
-                "SELECT path, CASE WHEN state = 'consumed' AND settings = ? AND signature > '' "
-                "THEN signature ELSE state || ' ' || settings || ' ' || signature END "
-                "FROM content WHERE stage = ?",
-                (settings, stage),
-            )
+        return self._read_into(
+            dict,
+            "SELECT path, CASE WHEN state = 'consumed' AND settings = ? AND signature > '' "
+            "THEN signature ELSE state || ' ' || settings || ' ' || signature END "
+            "FROM content WHERE stage = ?",
+            (settings, stage),
         )
 
     def consumption(self, stage: str, path: str) -> Consumption | None:

@@ -58,16 +58,19 @@ def rebuild_for(
     ctx: RunContext,
     settings: Settings,
     groups: list[Group],
+    paths: set[str],
     pendings: list[Pending],
     known: Mapping[str, Consumption],
 ) -> Rebuild:
-    """What the pending files and the ledger ask for beyond reading what is new."""
+    """What the pending files and the ledger ask for beyond reading what is new.
+
+    `paths`: those of all files in the groups.
+    """
     if not known:
         return Rebuild()
     found = Rebuild()
     _look_at_published(ctx, settings, found)
-    places = {file.path: at for at, group in enumerate(groups) for file in group.files}
-    gone = [path for path in known if path not in places]
+    gone = [path for path in known if path not in paths]
     stale = _stale(ctx, groups, pendings)
     waiting = {path for pending in pendings for path in pending.waiting}
     busy = waiting.union(item.path for pending in pendings for item in pending.inputs)
@@ -75,12 +78,12 @@ def rebuild_for(
     if stale or found.lost:  # else nobody has to look into thousands of details
         fed = {path: row.detail["days"] for path, row in known.items() if row.detail.get("days")}
         _decide_days(found, stale, waiting, gone, fed)
-        spare = fed.keys() & places.keys() - busy
+        spare = fed.keys() & paths - busy
         wanted_again = {path for path in spare if layout.both(fed[path], found.days)}
         found.helpers = _again(ctx, groups, wanted_again)
     _name_outdated(found, settings, known, gone)
     late = ctx.consumed("late")
-    ready = {path for path in late if path in places and _can_be_taken(late[path], found, ctx)}
+    ready = {path for path in late if path in paths and _can_be_taken(late[path], found, ctx)}
     found.restored = _again(ctx, groups, ready - busy - wanted_again)
     return found
 

@@ -39,8 +39,8 @@ class Group:
         return self.reading.digest()
 
 
-def survey(ctx: RunContext, settings: Settings) -> tuple[list[Group], list[str]]:
-    """All raw files in groups, and a warning for those that no source matches.
+def survey(ctx: RunContext, settings: Settings) -> tuple[list[Group], set[str], list[str]]:
+    """All raw files in groups, their paths, and a warning for those that no source matches.
 
     Raises ConfigError for files that two sources match.
     """
@@ -51,7 +51,7 @@ def survey(ctx: RunContext, settings: Settings) -> tuple[list[Group], list[str]]
         _refuse_double_claims(settings, found)
     strays = [f.path for f in ctx.files(f"{settings.raw}/**/*") if f.path not in matched]
     groups = [group for source, files in found for group in _groups(settings, source, files)]
-    return groups, _stray_warning(settings, strays)
+    return groups, matched, _stray_warning(settings, strays)
 
 
 def _refuse_double_claims(
