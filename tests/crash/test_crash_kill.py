@@ -144,6 +144,10 @@ from pipekit.cli.main import run_command_line
 def die(*_args, **_more):
     os.kill(os.getpid(), signal.SIGKILL)
 
+def die_in(owner, name):
+    assert callable(getattr(owner, name))  # else nothing would be killed
+    setattr(owner, name, die)
+
 {patch}
 sys.exit(run_command_line(["run"]))
 """
@@ -168,12 +172,12 @@ def end_of(project, number):
 @pytest.mark.parametrize(
     "patch",
     [
-        "import pipekit.orchestrator as o; o.PipelineOrchestrator._open_events = die",
-        "import pipekit.orchestrator as o; o.PipelineOrchestrator._executor = die",
-        "import pipekit.orchestrator as o; o.PipelineOrchestrator._orders = die",
-        "import pipekit.storage.ledger as l; l.Ledger.commit = die",
-        "import pipekit.storage.history as h; h.RunHistory.note_stage = die",
-        "import pipekit.storage.history as h; h.RunHistory.end_run = die",
+        "import pipekit.orchestrator as o; die_in(o.PipelineOrchestrator, '_open_events')",
+        "import pipekit.orchestrator as o; die_in(o.PipelineOrchestrator, '_new_executor')",
+        "import pipekit.orchestrator as o; die_in(o.PipelineOrchestrator, '_orders')",
+        "import pipekit.storage.ledger as l; die_in(l.Ledger, 'commit')",
+        "import pipekit.storage.history as h; die_in(h.RunHistory, 'note_stage')",
+        "import pipekit.storage.history as h; die_in(h.RunHistory, 'end_run')",
     ],
 )
 def test_a_run_killed_before_its_commit_is_a_failure(upper, patch):
@@ -188,7 +192,7 @@ def test_a_run_killed_before_its_commit_is_a_failure(upper, patch):
 
 def test_a_stage_that_was_running_is_told_to_be_lost(upper):
     upper.write("data/raw/a", "x")
-    killed(upper, "import pipekit.storage.ledger as l; l.Ledger.commit = die")
+    killed(upper, "import pipekit.storage.ledger as l; die_in(l.Ledger, 'commit')")
     next_run(upper)
     (stage,) = end_of(upper, 1)["stages"]
     assert (stage["status"], stage["kind"]) == ("failure", "lost")
@@ -204,7 +208,7 @@ def test_a_stage_that_was_running_is_told_to_be_lost(upper):
             "o.Ledger.end_run = lambda *a: (end(*a), die())"
         ),
         # between the last event and the report
-        "import pipekit.orchestrator as o; o.AuditReporter.write = die",
+        "import pipekit.orchestrator as o; die_in(o.AuditReporter, 'write')",
     ],
 )
 def test_a_run_killed_after_its_commit_keeps_the_status_it_had(upper, patch):
@@ -219,8 +223,8 @@ def test_a_run_killed_after_its_commit_keeps_the_status_it_had(upper, patch):
 @pytest.mark.parametrize("function", ["_close", "_complete", "_end_journal", "_report"])
 def test_a_run_killed_while_it_closes_another_leaves_that_to_the_next(upper, function):
     upper.write("data/raw/a", "x")
-    killed(upper, "import pipekit.storage.ledger as l; l.Ledger.commit = die")
-    killed(upper, f"import pipekit.recovery as r; r.{function} = die")
+    killed(upper, "import pipekit.storage.ledger as l; die_in(l.Ledger, 'commit')")
+    killed(upper, f"import pipekit.recovery as r; die_in(r, '{function}')")
     next_run(upper)
     check_that_all_is_told(upper)
     assert end_of(upper, 1)["status"] == "failure"
@@ -229,7 +233,7 @@ def test_a_run_killed_while_it_closes_another_leaves_that_to_the_next(upper, fun
 @pytest.mark.parametrize("cut", [1, 17, 200])
 def test_a_last_line_torn_by_the_kill_is_repaired(upper, cut):
     upper.write("data/raw/a", "x")
-    killed(upper, "import pipekit.storage.ledger as l; l.Ledger.commit = die")
+    killed(upper, "import pipekit.storage.ledger as l; die_in(l.Ledger, 'commit')")
     (journal,) = (upper.root / "logs/events").glob("*.jsonl")
     os.truncate(journal, journal.stat().st_size - cut)
     next_run(upper)
@@ -238,7 +242,7 @@ def test_a_last_line_torn_by_the_kill_is_repaired(upper, cut):
 
 def test_a_journal_that_nobody_can_write_any_more_does_not_keep_the_next_run_from_starting(upper):
     upper.write("data/raw/a", "x")
-    killed(upper, "import pipekit.storage.ledger as l; l.Ledger.commit = die")
+    killed(upper, "import pipekit.storage.ledger as l; die_in(l.Ledger, 'commit')")
     (journal,) = (upper.root / "logs/events").glob("*.jsonl")
     journal.unlink()
     journal.mkdir()
@@ -248,7 +252,7 @@ def test_a_journal_that_nobody_can_write_any_more_does_not_keep_the_next_run_fro
 
 def test_rubbish_in_the_journal_of_a_dead_run_does_not_keep_the_next_run_from_starting(upper):
     upper.write("data/raw/a", "x")
-    killed(upper, "import pipekit.storage.ledger as l; l.Ledger.commit = die")
+    killed(upper, "import pipekit.storage.ledger as l; die_in(l.Ledger, 'commit')")
     (journal,) = (upper.root / "logs/events").glob("*.jsonl")
     with open(journal, "ab") as file:
         file.write(b'{"seq": "x"}\n{}\n[1]\nnonsense\n{"stage": "upper"}\n')
