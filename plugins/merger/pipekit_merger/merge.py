@@ -21,7 +21,7 @@ from pipekit.worker import hasher
 from pipekit_merger import months as folder_of_months
 from pipekit_merger.cells import BASE, Cells, Layer, irreplaceable, paint
 from pipekit_merger.pile import Pile
-from pipekit_merger.rows import Ints, Rows, empty, months_of, ordered, sort_key
+from pipekit_merger.rows import Ints, Rows, empty, joined, months_of, ordered, sort_key
 from pipekit_merger.scope import Group, day_text
 from pipekit_merger.table import decode, outer, parquet
 from pipekit_merger.tallies import Tallies, tally_of
@@ -159,7 +159,7 @@ class StreamMerge:
         if self.number is not None:
             values, numbers = self.pile.of(self.number, window)
         published = [base.values for base in good.values() if base.values is not None]
-        rows = ordered(np.concatenate([*published, values], axis=1), self.pile.words)
+        rows = ordered(joined([*published, values]), self.pile.words)
         owner = np.full(len(rows), BASE, np.int64)
         owner[len(owner) - len(numbers) :] = numbers
         cells = Cells(rows)
@@ -263,7 +263,7 @@ class StreamMerge:
             data = file.read()
         values, zone = decode(data, self.pile.words)
         rows = Rows(values, self.pile.words.listed())
-        streams = {rows.words["stream"][number] for number in np.unique(rows["stream"])}
+        streams = {rows.words["stream"][number] for number in set(rows["stream"].tolist())}
         if streams - {self.stream} or (months_of(rows["date"]) != month).any():
             raise ValueError("it holds rows that are not of its stream and month")
         return Base(values, zone, data)

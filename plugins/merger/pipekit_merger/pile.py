@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np  # noqa: TID253  # a worker's module: no plan imports it
 
-from pipekit_merger.rows import COLUMNS, LINES, Ints, Words, months_of
+from pipekit_merger.rows import COLUMNS, LINES, Ints, Words, joined, months_of
 
 IN_MEMORY = 262_144  # rows; each takes 176 bytes
 MONTHS = 12 * 10_000  # more than there are until the year 9999
@@ -105,12 +105,12 @@ class Pile:
         """The rows of a stream in some months, as a matrix, and their files' numbers."""
         wanted = sorted(months)
         parts = [
-            chunk[:, np.flatnonzero((chunk[LINES["stream"]] == stream) & np.isin(months, wanted))]
+            chunk.compress((chunk[LINES["stream"]] == stream) & np.isin(months, wanted), axis=1)
             for chunk, months in self._chunks
         ]
         for month in wanted if self._file is not None else ():
             parts += [self._brought(piece) for piece in self._pieces.get((stream, month), ())]
-        found = np.concatenate([np.empty((_LINES, 0), np.int64), *parts], axis=1)
+        found = joined(parts or [np.empty((_LINES, 0), np.int64)])
         if self.dropped:
             found = found[:, ~np.isin(found[_NUMBER], list(self.dropped))]
         return found[:_NUMBER], found[_NUMBER]

@@ -66,9 +66,9 @@ class Rows:
     def __len__(self) -> int:
         return int(self.values.shape[1])
 
-    def take(self, which: NDArray[np.intp] | slice) -> Rows:
+    def take(self, which: NDArray[np.intp]) -> Rows:
         """Those of its rows, in this order."""
-        return Rows(self.values[:, which], self.words, self.columns)
+        return Rows(self.values.take(which, axis=1), self.words, self.columns)
 
 
 def ordered(values: Ints, words: Words, columns: Sequence[str] = COLUMNS) -> Rows:
@@ -86,6 +86,11 @@ def ordered(values: Ints, words: Words, columns: Sequence[str] = COLUMNS) -> Row
         values[line] = ranks[np.where(values[line] == NULL, len(found), values[line])]
         listed[name] = [found[number] for number in order]
     return Rows(values, listed, columns)
+
+
+def joined(parts: Sequence[Ints]) -> Ints:
+    """The rows of matrices in one, which is the only one itself where there is one."""
+    return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
 
 
 def empty(count: int = 0) -> Ints:

@@ -211,7 +211,7 @@ class _Check:
 
     def part(self, cells: Cells, lines: Ints, rows: Rows, which: slice) -> str | None:
         """What is wrong with some rows, seen by themselves. `lines`: the number of each's line."""
-        for number in np.unique(rows["stream"][which]):
+        for number in sorted(set(rows["stream"][which].tolist())):
             stream = rows.words["stream"][number]
             if not (_STREAM.fullmatch(stream) and stream.startswith(self._scope.instrument)):
                 instrument = self._scope.instrument

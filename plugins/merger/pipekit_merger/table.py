@@ -34,7 +34,8 @@ _PLAIN = {name: _OTHERS.get(name, pa.float64()) for name in COLUMNS}
 class File:
     """An open Parquet file with the columns of results; its times are shown in `zone`.
 
-    Raises ValueError, with a clause in the file's terms, for anything else.
+    A small one has been read. Raises ValueError, with a clause in the file's terms, for anything
+    else.
     """
 
     def __init__(self, data: bytes) -> None:
@@ -42,12 +43,14 @@ class File:
             self._file = pq.ParquetFile(
                 pa.BufferReader(data), read_dictionary=list(TEXTS), pre_buffer=False
             )  # all of it is in memory: there is nothing to fetch ahead
-            schema = self._file.schema_arrow
+            self.rows: int = self._file.metadata.num_rows
+            small = self.rows <= BATCH
+            self._whole = self._file.read(use_threads=False) if small else None
+            schema = self._file.schema_arrow if self._whole is None else self._whole.schema
         except (pa.ArrowException, OSError, ValueError) as error:
             raise _unreadable(error) from error
         self.zone = _zone(schema)
         self.metadata: dict[bytes, bytes] = self._file.metadata.metadata or {}
-        self.rows: int = self._file.metadata.num_rows
 
     def tables(self) -> Iterator[Any]:
         """Its rows, as tables for `matrix` of at most BATCH rows. Raises ValueError."""
@@ -60,10 +63,10 @@ class File:
             yield table
 
     def _tables(self) -> Iterator[Any]:
+        if self._whole is not None:
+            yield self._whole
+            return
         try:
-            if self.rows <= BATCH:
-                yield self._file.read(use_threads=False)
-                return
             for batch in self._file.iter_batches(BATCH, use_threads=False):
                 yield pa.Table.from_batches([batch])
         except (pa.ArrowException, OSError, ValueError) as error:
@@ -161,7 +164,8 @@ def integers(array: Any) -> Ints:
     start, count = array.offset, len(array)
     if data is None or not count:
         return np.full(count, NULL, np.int64)
-    values = np.frombuffer(data, width, count, start * width.itemsize).astype(np.int64)
+    values = np.frombuffer(data, width, count, start * width.itemsize)
+    values = values.astype(np.int64, copy=bool(array.null_count))
     if array.null_count:
         bits = np.unpackbits(np.frombuffer(validity, np.uint8), bitorder="little")
         values[bits[start : start + count] == 0] = NULL
@@ -193,15 +197,12 @@ def texts(words: Sequence[str], which: Ints | None = None, valid: Any = None) ->
 
     Arrow has a function for this, whose module takes 50 ms to import.
     """
-    encoded = [word.encode() for word in words]
+    encoded = np.array([word.encode() for word in words], object)
     lengths = np.array([len(word) for word in encoded], np.int32)
-    width = max(1, int(lengths.max(initial=0)))
-    letters = np.array(encoded, f"S{width}").view(np.uint8).reshape(-1, width)
     if which is not None:
-        letters, lengths = letters[which], lengths[which]
+        encoded, lengths = encoded[which], lengths[which]
     ends = np.append(0, np.cumsum(lengths)).astype(np.int32)
-    data = letters[np.arange(width) < lengths[:, None]]
-    buffers = [valid, pa.py_buffer(ends), pa.py_buffer(data)]
+    buffers = [valid, pa.py_buffer(ends), pa.py_buffer(b"".join(encoded.tolist()))]
     return pa.Array.from_buffers(pa.string(), len(lengths), buffers)
 
 
