@@ -338,6 +338,20 @@ def test_a_file_still_being_written_waits_and_is_named(upper):
     assert plan[0]["action"] == "skipped"
 
 
+def test_a_file_that_grows_while_the_run_waits_for_it_is_left_to_the_next_run(upper):
+    upper.config(CONFIG.replace("quiet_seconds = 0", "quiet_seconds = 1"))
+    file = upper.write("data/in/a.txt", "hello")
+    run = upper.start("run")
+    while run.poll() is None:
+        with file.open("a") as growing:
+            growing.write("!")
+        time.sleep(0.05)
+    run.communicate()
+    said = [event["msg"] for event in upper.events() if event["event"] == "warning"]
+    assert said == ["data/in/a.txt is still being written; it waits for the next run"]
+    assert upper.events()[-1]["event"] == "idle"
+
+
 def test_watch_patterns_turn_output_into_units_and_metrics(project):
     code = shell_stage("old", "echo rows=12; echo done ES; echo failed GC")
     code = code.replace("import Command", "import Watch, Command").replace(

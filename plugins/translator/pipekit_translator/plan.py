@@ -22,10 +22,10 @@ WORKER = "pipekit_translator.worker"
 
 def plan(ctx: RunContext, settings: Settings) -> StagePlan:
     """The files to read and why. Raises ConfigError for a file that two sources match."""
-    groups, paths, warnings = survey(ctx, settings)
+    groups, warnings = survey(ctx, settings)
     known = ctx.consumed()
     pendings = [pending_of(ctx, settings, group, known) for group in groups]
-    rebuild = rebuild_for(ctx, settings, groups, paths, pendings, known)
+    rebuild = rebuild_for(ctx, settings, groups, pendings, known)
     pendings = [_without(pending, rebuild.postponed) for pending in pendings]
     pending = sum(pendings, Pending())
     more: dict[str, Any] = {

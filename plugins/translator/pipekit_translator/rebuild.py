@@ -58,18 +58,19 @@ def rebuild_for(
     ctx: RunContext,
     settings: Settings,
     groups: list[Group],
-    paths: set[str],
     pendings: list[Pending],
     known: Mapping[str, Consumption],
 ) -> Rebuild:
-    """What the pending files and the ledger ask for beyond reading what is new.
-
-    `paths`: those of all files in the groups.
-    """
+    """What the pending files and the ledger ask for beyond reading what is new."""
     if not known:
         return Rebuild()
     found = Rebuild()
     _look_at_published(ctx, settings, found)
+    late = ctx.consumed("late")
+    as_it_was = sum(pending.known + len(pending.rejected) for pending in pendings)
+    if as_it_was == len(known) and not (found.lost or late):
+        return found
+    paths = {file.path for group in groups for file in group.files}
     gone = [path for path in known if path not in paths]
     stale = _stale(ctx, groups, pendings)
     waiting = {path for pending in pendings for path in pending.waiting}
@@ -82,7 +83,6 @@ def rebuild_for(
         wanted_again = {path for path in spare if layout.both(fed[path], found.days)}
         found.helpers = _again(ctx, groups, wanted_again)
     _name_outdated(found, settings, known, gone)
-    late = ctx.consumed("late")
     ready = {path for path in late if path in paths and _can_be_taken(late[path], found, ctx)}
     found.restored = _again(ctx, groups, ready - busy - wanted_again)
     return found

@@ -39,19 +39,22 @@ class Group:
         return self.reading.digest()
 
 
-def survey(ctx: RunContext, settings: Settings) -> tuple[list[Group], set[str], list[str]]:
-    """All raw files in groups, their paths, and a warning for those that no source matches.
+def survey(ctx: RunContext, settings: Settings) -> tuple[list[Group], list[str]]:
+    """All raw files in groups, and a warning for those that no source matches.
 
     Raises ConfigError for files that two sources match.
     """
     found = [(source, ctx.files(settings.glob(source))) for source in settings.sources]
-    paths = [file.path for _, files in found for file in files]
-    matched = set(paths)
-    if len(matched) < len(paths):
-        _refuse_double_claims(settings, found)
-    strays = [f.path for f in ctx.files(f"{settings.raw}/**/*") if f.path not in matched]
+    claimed = [file for _, files in found for file in files]
+    everything = ctx.files(f"{settings.raw}/**/*")
+    strays: list[str] = []
+    if claimed != everything:  # else, as mostly, one source has them all
+        matched = {file.path for file in claimed}
+        if len(matched) < len(claimed):
+            _refuse_double_claims(settings, found)
+        strays = [file.path for file in everything if file.path not in matched]
     groups = [group for source, files in found for group in _groups(settings, source, files)]
-    return groups, matched, _stray_warning(settings, strays)
+    return groups, _stray_warning(settings, strays)
 
 
 def _refuse_double_claims(
