@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Executor, Future
+from concurrent.futures import Executor
 from enum import IntEnum
 from typing import Any, NamedTuple
 
@@ -28,6 +28,7 @@ from pipekit_merger.tallies import Tallies, tally_of
 
 # Rows that are merged at once, as nearly as months allow; each takes about 800 bytes meanwhile.
 WINDOW = 131_072
+TOGETHER = 8  # months that are written together: the disk's log is written once for several
 SIZE = 16  # bytes of a published row, about: so many rows a month has that is not yet read
 
 
@@ -178,18 +179,25 @@ class StreamMerge:
         kept, made = owner[living] == BASE, _Made(rows.take(living))
         starts = np.searchsorted(month[living], months).tolist()
         ends = np.searchsorted(month[living], months, side="right").tolist()
-        begun = []
+        begun, files, writing = [], list[tuple[str, Any]](), []
+        failed: dict[str, OSError] = {}
         slices = map(slice, starts, ends)
         for number, counts, which in zip(months, counted(fate, month, months), slices, strict=True):
-            month_made = self._month(number, bases[number], made, which, counts)
-            begun.append((number, *month_made, counts, int(kept[which].sum())))
+            month_made, data = self._month(number, bases[number], made, which, counts)
+            begun.append((number, month_made, counts, int(kept[which].sum())))
+            if month_made.written and self._clear(month_made.path, bases[number], failed):
+                files.append((month_made.path, data))
+            if len(files) == TOGETHER or number == months[-1]:
+                writing.append(self.disk.submit(folder_of_months.publish_all, files))
+                files = []
             if self.tallies is not None:
-                self.tallies.add(month_made[0].fingerprint, made.tallies(number))
-        for number, made_month, publishing, counts, rows_kept in begun:
-            try:
-                publishing.result()
-            except OSError as error:
-                path = self._path(number)
+                self.tallies.add(month_made.fingerprint, made.tallies(number))
+        for future in writing:
+            failed |= future.result()
+        for number, made_month, counts, rows_kept in begun:
+            error = failed.get(made_month.path)
+            if error is not None:
+                path = made_month.path
                 self.failed[number] = f"{path} cannot be written ({error.strerror or error})"
             else:
                 self.done.add(number)
@@ -199,8 +207,8 @@ class StreamMerge:
 
     def _month(
         self, month: int, base: Base, made: _Made, which: slice, counts: Ints
-    ) -> tuple[Month, Future[None]]:
-        """A month as it will be, and its publishing, which has begun."""
+    ) -> tuple[Month, Any]:
+        """A month as it will be, and its bytes."""
         zone, sources = self._origin(month, base)
         changes = counts[[Fate.NEW, Fate.UPDATED, Fate.REMOVED]].any()
         data: Any = base.data
@@ -209,16 +217,18 @@ class StreamMerge:
         written = base.data is None or data != base.data
         detail = {"series": self.stream, **made.span(which)}
         path = self._path(month)
-        result = Month(path, hasher(data).hexdigest(), written, sources, detail)
-        return result, self.disk.submit(self._publish_month, path, base, data if written else None)
+        return Month(path, hasher(data).hexdigest(), written, sources, detail), data
 
-    def _publish_month(self, path: str, base: Base, data: Any) -> None:
-        if data is None:
-            return
+    def _clear(self, path: str, base: Base, failed: dict[str, OSError]) -> bool:
+        """Set a damaged month aside. False, and noted as failed, when that cannot be done."""
         if base.damaged:
-            aside = folder_of_months.set_aside(path)
+            try:
+                aside = folder_of_months.set_aside(path)
+            except OSError as error:
+                failed[path] = error
+                return False
             self.warnings.append(f"{path} could not be read; it was kept as {aside}")
-        folder_of_months.publish(path, data)
+        return True
 
     def _origin(self, month: int, base: Base) -> tuple[str, tuple[str, ...]]:
         """The zone that a month's times are shown in (its last run file's), and its run files."""

@@ -82,6 +82,7 @@ def little(monkeypatch):
         monkeypatch.setattr(module, "BATCH", 5)
     monkeypatch.setattr(runs, "TOGETHER", 2)
     monkeypatch.setattr(merge, "WINDOW", 1)
+    monkeypatch.setattr(merge, "TOGETHER", 1)
 
 
 @pytest.mark.parametrize("write", [whole, in_pieces])
