@@ -8,24 +8,29 @@ a sum stands beside each file, and one that is not what its sum says is not load
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from pipekit.worker import fingerprint, hasher
 
+_Function = Callable[..., Any]
 _ENDINGS = (".nbi", ".nbc")  # numba's index of a function, and its machine code
 _SUM = ".sum"
 
 
 def place(beside: str, otherwise: str) -> str:
-    """The folder for machine code: the first, if files can be made in it, else the other.
+    """The folder for machine code: what NUMBA_CACHE_DIR says, else the first that can be had.
 
     Beside the module, in `__pycache__`, is the right place, where the interpreter keeps its own:
     all projects share it, and it goes with the package.
     """
     from tempfile import TemporaryFile
 
+    if named := os.environ.get("NUMBA_CACHE_DIR"):
+        return named
     try:
         os.makedirs(beside, exist_ok=True)
         with TemporaryFile(dir=beside):
@@ -34,27 +39,61 @@ def place(beside: str, otherwise: str) -> str:
         return os.path.abspath(otherwise)
 
 
-def kept(make: Callable[[bool], Any], use: Callable[[Any], object]) -> Any:
-    """A function compiled by numba, which `use` has called once; it keeps its machine code.
+def loaded(
+    name: str, folder: str, alone: Callable[[str], Any], by_numba: Callable[[str], Any]
+) -> Any:
+    """A function as `alone` loads it from a folder, or `by_numba`, where that cannot be had.
 
-    `make(cache)` is `numba.njit(cache=cache, ...)(function)`, and `use` calls what that gives with
-    arguments of the types that it is for. Where there is no folder to write to, or what is there
-    cannot be used, that costs time and no result: at last `make(False)` is used. Raises what this
-    raises.
+    Why it cannot goes to standard error, where `pipekit logs` finds it.
     """
+    if sys.platform == "linux":  # where it has been tried
+        try:
+            return alone(folder)
+        except Exception as error:  # those of LLVM and numba have no common base
+            reason = f"{type(error).__name__}: {error}"
+            sys.stderr.write(f"{name} is loaded by numba, which takes 0.3 s more: {reason}\n")
+    return by_numba(folder)
+
+
+def inlining(numba: Any, parts: Iterable[_Function]) -> Any:
+    """numba, to which these functions are known; they become a part of those that call them."""
+    for part in parts:
+        numba.extending.register_jitable(forceinline=True, error_model="numpy")(part)
+    return numba
+
+
+def kept(
+    numba: Any,
+    function: _Function,
+    parts: Iterable[_Function],
+    folder: str,
+    use: Callable[[_Function], object],
+) -> Any:
+    """A function compiled by numba, with the `parts` that it calls, whose machine code is kept.
+
+    `use` calls what it is given with arguments of the types that it is for. Where the folder cannot
+    be written to, or what is there cannot be used, that costs time and no result: at last nothing
+    is kept. Raises what that raises.
+    """
+    inlining(numba, parts)
+    numba.config.CACHE_DIR = folder
     for cleared in (False, True):
         try:
-            function = make(True)
-            files = _Files(function.stats.cache_path, function.py_func)
+            made = _jitted(numba, function, cache=True)
+            files = _Files(made.stats.cache_path, function)
             files.check(nothing=cleared)
-            use(function)
+            use(made)
         except Exception:  # noqa: S112  # unpickling garbage raises anything; the last try counts
             continue
         files.seal()
-        return function
-    function = make(False)
-    use(function)
-    return function
+        return made
+    made = _jitted(numba, function, cache=False)
+    use(made)
+    return made
+
+
+def _jitted(numba: Any, function: _Function, *, cache: bool) -> Any:
+    return numba.njit(nogil=True, error_model="numpy", cache=cache)(function)
 
 
 class _Files:
@@ -85,14 +124,27 @@ class _Files:
                     yield os.path.join(self._folder, name)
 
 
-def alone(name: str, sources: Iterable[str], folder: str, make: Callable[[], Any]) -> int:
-    """The address of a C function that numba compiled, loaded without numba where it was kept.
+def alone(
+    name: str,
+    sources: Iterable[str],
+    folder: str,
+    make: Callable[[], Any],
+    pointers: int,
+    numbers: int,
+) -> _Function:
+    """A C function that numba compiled, loaded without numba where it was kept.
 
-    `make()` is `numba.cfunc(...)(function)`, of a function that raises nothing and takes no memory:
-    its arguments are numbers, and pointers to what its arrays hold. It is asked for when `folder`
-    has no code made of these `sources` (files) for this processor. Raises ValueError where the
-    function needs more of numba than its code, and what `make` and llvmlite raise.
+    `make()` is `numba.cfunc(...)(function)`, of a function that returns and raises nothing and
+    takes no memory. Its arguments are so many pointers, to what its arrays hold, and then so many
+    whole numbers. It is asked for when `folder` has no code made of these `sources` (files) for
+    this processor. Raises ValueError where the function needs more of numba than its code, and what
+    `make` and llvmlite raise.
     """
+    types = [ctypes.c_void_p] * pointers + [ctypes.c_int64] * numbers
+    return ctypes.CFUNCTYPE(None, *types)(_address(name, sources, folder, make))
+
+
+def _address(name: str, sources: Iterable[str], folder: str, make: Callable[[], Any]) -> int:
     import llvmlite
     from llvmlite import binding as llvm
 
@@ -106,14 +158,14 @@ def alone(name: str, sources: Iterable[str], folder: str, make: Callable[[], Any
         made_of.update(fingerprint(source).encode())
     path = os.path.join(folder, f"{name}-{made_of.hexdigest()[:16]}.o")
     with contextlib.suppress(OSError):
-        return _loaded(name, _right(path), machine)
+        return _linked(name, _right(path), machine)
     code = _object(name, make(), machine)
     with contextlib.suppress(OSError):
         _keep(path, code)
-    return _loaded(name, code, machine)
+    return _linked(name, code, machine)
 
 
-def _loaded(name: str, code: bytes, machine: Any) -> int:
+def _linked(name: str, code: bytes, machine: Any) -> int:
     """The address of a function of an object file, which stays in memory."""
     from llvmlite import binding as llvm
 

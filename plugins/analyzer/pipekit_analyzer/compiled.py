@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import threading
 
+from pipekit.machinecode import place
 from pipekit_analyzer.strategy import MANY, Kernel
 
 BESIDE = os.path.join(os.path.dirname(__file__), "__pycache__", "numba")
@@ -42,5 +43,5 @@ class Compiler:
             if self._kernel is None:
                 from pipekit_analyzer import machine
 
-                self._kernel = machine.compiled(BESIDE, self._folder)
+                self._kernel = machine.compiled(place(BESIDE, self._folder))
             return self._kernel

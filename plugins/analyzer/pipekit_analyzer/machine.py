@@ -7,9 +7,6 @@ loaded. Where that cannot be had numba does it all.
 
 from __future__ import annotations
 
-import ctypes
-import os
-import sys
 from typing import Any
 
 import numpy as np  # noqa: TID253  # a module of the worker's, never imported by a plan
@@ -20,134 +17,77 @@ from pipekit_analyzer.kernel import Bars, Entries, Positions, Sweep, Trades
 from pipekit_analyzer.strategy import Kernel
 
 _SOURCES = (__file__, kernel.__file__)
-_GROUPS = (Bars, Positions, Sweep, Entries, Trades)
-_POINTERS = sum(len(group._fields) for group in _GROUPS)
-_FLAGS = {
-    place
-    for place, name in enumerate(name for group in _GROUPS for name in group._fields)
-    if name in ("reached", "expired", "boundary", "tie_to_target")
-}
-_NUMBERS = 3  # how many bars, windows and variants there are
+_POINTERS, _NUMBERS = 8, 3
 
 
-def compiled(beside: str, otherwise: str) -> Kernel:
-    """The kernel compiled. `beside`, `otherwise`: as in `place`."""
-    folder = place(beside, otherwise)
-    if sys.platform == "linux":  # where it has been tried
-        try:
-            return _Alone(machinecode.alone("breakouts", _SOURCES, folder, _made))
-        except Exception:  # noqa: S110  # whatever LLVM or numba has against it: the other way counts
-            pass
-    return by_numba(folder)
+def compiled(folder: str) -> Kernel:
+    """The kernel compiled; its machine code is kept in a folder."""
+    function: Kernel = machinecode.loaded("breakouts", folder, _Alone, by_numba)
+    return function
 
 
-def place(beside: str, otherwise: str) -> str:
-    """The folder for machine code: what NUMBA_CACHE_DIR says, else the first that can be had."""
-    return os.environ.get("NUMBA_CACHE_DIR") or machinecode.place(beside, otherwise)
+def by_numba(folder: str) -> Kernel:
+    """Imported, compiled and kept by numba itself."""
+    import numba
+
+    found: Kernel = machinecode.kept(numba, kernel.breakouts, kernel.PARTS, folder, _use)
+    return found
 
 
 class _Alone:
     """Calls the C function with what the kernel takes."""
 
-    def __init__(self, address: int) -> None:
-        types = [ctypes.c_void_p] * _POINTERS + [ctypes.c_int64] * _NUMBERS
-        self._function = ctypes.CFUNCTYPE(None, *types)(address)
+    def __init__(self, folder: str) -> None:
+        self._function = machinecode.alone(
+            "breakouts", _SOURCES, folder, _made, _POINTERS, _NUMBERS
+        )
 
     def __call__(
         self, bars: Bars, windows: Positions, sweep: Sweep, entries: Entries, trades: Trades
     ) -> None:
-        read = [_in_one_piece(array) for group in (bars, windows, sweep) for array in group]
-        arrays = *read, *entries, *trades  # what is written is `strategy`'s own
+        columns = [np.ascontiguousarray(column, np.int64) for column in bars]
+        read = [np.array(group, np.int64) for group in (windows, sweep)]
+        written = [group[0].base for group in (entries, trades)]  # the tables that `strategy` made
         sizes = len(bars.high), len(windows.slot), len(sweep.target)
+        arrays = *columns, *read, *written
         self._function(*(array.ctypes.data for array in arrays), *sizes)
-
-
-def _in_one_piece(array: Any) -> Any:
-    """The same values as the C function takes them; the same array as a rule."""
-    kind = np.bool_ if array.dtype == np.bool_ else np.int64
-    return np.ascontiguousarray(array, kind)
 
 
 def _made() -> Any:
     """The C function by numba; its parameters are those that `_Alone` gives."""
-    jit, whole = _numba(), _inlined(kernel.breakouts)
-    carray = jit.carray
+    import numba
 
-    def entry(  # type: ignore[no-untyped-def]  # `_kinds` says the types
-        time, high, low, close, start, slot, latest, expiry, reached, expired,
-        target, t1, max_stop, boundary, tie_to_target,
-        range_high, range_low, range_bars, direction, entry_bar, price,
-        result, exit_bar, stop, peak, profit, bars, windows, variants,
+    whole = kernel.breakouts
+    jit = machinecode.inlining(numba, [*kernel.PARTS, whole])
+    carray, number = jit.carray, jit.types.int64
+
+    def entry(  # type: ignore[no-untyped-def]  # `types` says them
+        time, high, low, close, places, rules, found, made, bars, windows, variants
     ):  # fmt: skip
+        p, r = carray(places, (6, windows)), carray(rules, (5, variants))
+        e, t = carray(found, (6, windows)), carray(made, (5, windows, variants))
         whole(
             Bars(
                 carray(time, (bars,)), carray(high, (bars,)),
                 carray(low, (bars,)), carray(close, (bars,)),
             ),
-            Positions(
-                carray(start, (windows,)), carray(slot, (windows,)), carray(latest, (windows,)),
-                carray(expiry, (windows,)), carray(reached, (windows,)),
-                carray(expired, (windows,)),
-            ),
-            Sweep(
-                carray(target, (variants,)), carray(t1, (variants,)),
-                carray(max_stop, (variants,)), carray(boundary, (variants,)),
-                carray(tie_to_target, (variants,)),
-            ),
-            Entries(
-                carray(range_high, (windows,)), carray(range_low, (windows,)),
-                carray(range_bars, (windows,)), carray(direction, (windows,)),
-                carray(entry_bar, (windows,)), carray(price, (windows,)),
-            ),
-            Trades(
-                carray(result, (windows, variants)), carray(exit_bar, (windows, variants)),
-                carray(stop, (windows, variants)), carray(peak, (windows, variants)),
-                carray(profit, (windows, variants)),
-            ),
+            Positions(p[0], p[1], p[2], p[3], p[4], p[5]),
+            Sweep(r[0], r[1], r[2], r[3], r[4]),
+            Entries(e[0], e[1], e[2], e[3], e[4], e[5]),
+            Trades(t[0], t[1], t[2], t[3], t[4]),
         )  # fmt: skip
 
-    return jit.cfunc(jit.types.void(*_kinds(jit)), error_model="numpy")(entry)
-
-
-def _kinds(jit: Any) -> list[Any]:
-    """Numba's types of the C function's parameters: pointers to whole numbers, or to flags."""
-    whole, flag = jit.types.CPointer(jit.types.int64), jit.types.CPointer(jit.types.boolean)
-    pointers = [flag if place in _FLAGS else whole for place in range(_POINTERS)]
-    return [*pointers, *[jit.types.int64] * _NUMBERS]
-
-
-def _numba() -> Any:
-    """numba, to which the functions are known that the kernel calls."""
-    import numba
-
-    for part in kernel.PARTS:
-        _inlined(part)
-    return numba
-
-
-def _inlined(function: Any) -> Any:
-    from numba.extending import register_jitable
-
-    return register_jitable(forceinline=True, error_model="numpy")(function)
-
-
-def by_numba(folder: str) -> Kernel:
-    """Imported, compiled and kept by numba itself."""
-    jit = _numba()
-    jit.config.CACHE_DIR = folder
-    found: Kernel = machinecode.kept(
-        lambda cache: jit.njit(nogil=True, cache=cache)(kernel.breakouts), _use
-    )
-    return found
+    types = [jit.types.CPointer(number)] * _POINTERS + [number] * _NUMBERS
+    return jit.cfunc(jit.types.void(*types), error_model="numpy")(entry)
 
 
 def _use(function: Any) -> None:
     """With the types that `strategy.analyse` gives, shown on no windows."""
-    ints, flags, table = np.zeros(0, np.int64), np.zeros(0, np.bool_), np.zeros((0, 0), np.int64)
+    column, table = np.zeros(0, np.int64), np.zeros((0, 0), np.int64)
     function(
-        Bars(ints, ints, ints, ints),
-        Positions(ints, ints, ints, ints, flags, flags),
-        Sweep(ints, ints, ints, flags, flags),
-        Entries(*(ints for _ in Entries._fields)),
+        Bars(*(column for _ in Bars._fields)),
+        Positions(*(column for _ in Positions._fields)),
+        Sweep(*(column for _ in Sweep._fields)),
+        Entries(*(column for _ in Entries._fields)),
         Trades(*(table for _ in Trades._fields)),
     )

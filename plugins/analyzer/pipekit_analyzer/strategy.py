@@ -80,16 +80,17 @@ def analyse(
 ) -> list[Outcome]:
     """The outcome of every window under each variant's rules, in their order.
 
+    Each group of columns that the kernel writes is one table, whose rows they are.
     `compiled` gives the compiled kernel; it is asked for it only where more than so `many` bars lie
     in the windows, over all variants.
     """
     import numpy as np
 
     places = _positions(bars, windows, data)
-    sweep = Sweep(*(np.array(column) for column in zip(*rules, strict=True)))
+    sweep = Sweep(*np.array(list(zip(*rules, strict=True)), np.int64))
     shape = len(windows.slot), len(rules)
-    entries = Entries(*(np.zeros(shape[0], np.int64) for _ in Entries._fields))
-    trades = Trades(*(np.zeros(shape, np.int64) for _ in Trades._fields))
+    entries = Entries(*np.zeros((len(Entries._fields), shape[0]), np.int64))
+    trades = Trades(*np.zeros((len(Trades._fields), *shape), np.int64))
     entries.entry_bar[:] = trades.exit_bar[:] = -1
     trades.result[:] = NO_ROW
     work = int((places.expiry - places.start).sum()) * len(rules)
@@ -104,7 +105,7 @@ def analyse(
 def _positions(bars: Bars, windows: Windows, data: Data) -> Positions:
     import numpy as np
 
-    return Positions(
+    columns = (
         np.searchsorted(bars.time, windows.start),
         np.searchsorted(bars.time, windows.slot),
         np.searchsorted(bars.time, windows.latest, side="right"),
@@ -112,6 +113,7 @@ def _positions(bars: Bars, windows: Windows, data: Data) -> Positions:
         windows.slot <= data.last_bar,
         windows.expiry <= data.end,
     )
+    return Positions(*np.array(columns, np.int64))
 
 
 def _viewed(group: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np  # noqa: TID253  # a module of the worker's, never imported by a plan
 from numpy.typing import NDArray  # noqa: TID253  # as above
 
+from pipekit.machinecode import place
 from pipekit_translator import machine, scan
 from pipekit_translator.dialects import Stamp
 from pipekit_translator.digits import WORD
@@ -146,7 +147,7 @@ class Kernel:
     """
 
     def __init__(self, cache: str) -> None:
-        self._scan = machine.compiled(BESIDE, cache)
+        self._scan = machine.compiled(place(BESIDE, cache))
 
     def read(self, data: bytes | memoryview, separator: int, columns: Layout) -> Found | None:
         """Whole lines; None where any of them is not regular."""

@@ -7,9 +7,6 @@ Where that cannot be had numba does it all.
 
 from __future__ import annotations
 
-import ctypes
-import os
-import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -20,30 +17,28 @@ from pipekit_translator import digits, scan
 
 Scan = Callable[..., tuple[int, int, int]]
 _SOURCES = (__file__, scan.__file__, digits.__file__)
+_POINTERS, _NUMBERS = 17, 14
 
 
-def compiled(beside: str, otherwise: str) -> Scan:
-    """`scan` compiled. `beside`, `otherwise`: as in `place`."""
-    folder = place(beside, otherwise)
-    if sys.platform == "linux":  # where it has been tried
-        try:
-            return _Alone(machinecode.alone("scan", _SOURCES, folder, _made))
-        except Exception:  # noqa: S110  # whatever LLVM or numba has against it: the other way counts
-            pass
-    return by_numba(folder)
+def compiled(folder: str) -> Scan:
+    """`scan` compiled; its machine code is kept in a folder."""
+    function: Scan = machinecode.loaded("scan", folder, _Alone, by_numba)
+    return function
 
 
-def place(beside: str, otherwise: str) -> str:
-    """The folder for machine code: what NUMBA_CACHE_DIR says, else the first that can be had."""
-    return os.environ.get("NUMBA_CACHE_DIR") or machinecode.place(beside, otherwise)
+def by_numba(folder: str) -> Scan:
+    """Imported, compiled and kept by numba itself."""
+    import numba
+
+    found: Scan = machinecode.kept(numba, scan.scan, scan.CALLED, folder, _use)
+    return found
 
 
 class _Alone:
     """Calls the C function with what `scan` takes."""
 
-    def __init__(self, address: int) -> None:
-        types = [ctypes.c_void_p] * _POINTERS + [ctypes.c_int64] * _NUMBERS
-        self._function = ctypes.CFUNCTYPE(None, *types)(address)
+    def __init__(self, folder: str) -> None:
+        self._function = machinecode.alone("scan", _SOURCES, folder, _made, _POINTERS, _NUMBERS)
 
     def __call__(
         self,
@@ -71,12 +66,12 @@ class _Alone:
         return rows, runs, ends
 
 
-_POINTERS, _NUMBERS = 17, 14
-
-
 def _made() -> Any:
     """The C function by numba; its parameters are those that `_Alone` gives."""
-    jit, whole = _numba(), _inlined(scan.scan, error_model="numpy")
+    import numba
+
+    whole = scan.scan
+    jit = machinecode.inlining(numba, [*scan.CALLED, whole])
     carray, strided = jit.carray, np.lib.stride_tricks.as_strided
 
     def entry(  # type: ignore[no-untyped-def]  # `_kinds` says the types
@@ -117,32 +112,7 @@ def _kinds(jit: Any) -> list[Any]:
     return kinds
 
 
-def _numba() -> Any:
-    """numba, to which the functions are known that `scan` calls."""
-    import numba
-
-    for part in scan.CALLED:
-        _inlined(part)
-    return numba
-
-
-def _inlined(function: Any, **options: Any) -> Any:
-    from numba.extending import register_jitable
-
-    return register_jitable(forceinline=True, **options)(function)
-
-
-def by_numba(folder: str) -> Scan:
-    """Imported, compiled and kept by numba itself."""
-    jit = _numba()
-    jit.config.CACHE_DIR = folder
-    found: Scan = machinecode.kept(
-        lambda cache: jit.njit(nogil=True, error_model="numpy", cache=cache)(scan.scan), _used
-    )
-    return found
-
-
-def _used(function: Any) -> None:
+def _use(function: Any) -> None:
     """With the types that a file's blocks have, shown on lines without rows."""
     from pipekit_translator import kernel
     from pipekit_translator.dialects import Stamp

@@ -14,13 +14,14 @@ import pytest
 USE = """
 import sys
 import numpy as np
+from pipekit import machinecode
 from pipekit_analyzer import compiled, machine
 from pipekit_analyzer.kernel import Bars
 from pipekit_analyzer.strategy import Data, Rules, Windows, analyse
 
 way, *folders = sys.argv[1:]
 if way == "numba":
-    kernel = machine.by_numba(machine.place(*folders))
+    kernel = machine.by_numba(machinecode.place(*folders))
     compiler = lambda: kernel
 else:
     compiled.BESIDE = folders[0]
