@@ -7,25 +7,11 @@ import sys
 
 import pytest
 
-PLUGIN = """
-    from pipekit import Command, StagePlan, StageSpec, Task, hookimpl
-
-    def plan(ctx, settings):
-        tasks = [Task(name=code, command=Command(argv=["sh", "-c", f"exit {code}"]))
-                 for code in ("0", "1")]
-        return StagePlan(reason="always", tasks=tasks)
-
-    @hookimpl
-    def pipekit_stages():
-        yield StageSpec("half", plan)
-"""
-
 
 @pytest.fixture
-def shell(project):
+def shell(project, half):
     """The exit code of `pipekit WORDS` in a shell that does this to its output."""
-    project.config('[pipeline]\nstages = ["half"]\n')
-    project.plugin("half", PLUGIN)
+    half(":")
 
     def run(words: str, output: str) -> tuple[int, str]:
         script = f'"$0" -m pipekit {words} {output}; exit "${{PIPESTATUS[0]}}"'

@@ -15,25 +15,12 @@ import pytest
 fcntl, termios = pytest.importorskip("fcntl"), pytest.importorskip("termios")
 
 ROWS, COLUMNS = 40, 100
-PLUGIN = """
-    from pipekit import Command, StagePlan, StageSpec, Task, hookimpl
-
-    def plan(ctx, settings):
-        tasks = [Task(name=code, command=Command(argv=["sh", "-c", f"sleep 1; exit {code}"]))
-                 for code in ("0", "1")]
-        return StagePlan(reason="always", tasks=tasks)
-
-    @hookimpl
-    def pipekit_stages():
-        yield StageSpec("half", plan)
-"""
 
 
 @pytest.fixture
-def seen(project):
+def seen(project, half):
     """The screens that `pipekit run` drew, one for each time it wrote; `into` takes its stdout."""
-    project.config('[pipeline]\nstages = ["half"]\n')
-    project.plugin("half", PLUGIN)
+    half("sleep 1")
 
     def run(into=None) -> list[list[str]]:
         ours, theirs = pty.openpty()
