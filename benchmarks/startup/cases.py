@@ -8,7 +8,7 @@ import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from environments import Environment
+from venvs import Environment
 
 TASKS = 3
 TRUE = shutil.which("true") or "/bin/true"

@@ -21,18 +21,18 @@ sys.path.append(str(Path(__file__).resolve().parents[1]))
 
 import markers
 from cases import Case, check, prepare
-from environments import REPOSITORY, Environment, build_all
+from environments import build_all
 from measure import memory, middle, wall
 from tables import Results, render
+from venvs import REPOSITORY, Environment, cache
 
 PAGE = REPOSITORY / "docs/explanation/performance.md"
 
 
 def main() -> None:
     options = arguments()
-    cache = options.cache / f"python-{platform.python_version()}"
     print("building environments", file=sys.stderr)
-    environments = build_all(cache, with_pipekit=not options.peers)
+    environments = build_all(options.cache, with_pipekit=not options.peers)
     with tempfile.TemporaryDirectory(prefix="pipekit-startup-") as folder:
         cases = prepare(Path(folder), environments)
         results = measured(cases, options.rounds)
@@ -50,7 +50,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--cache",
         type=Path,
-        default=Path(tempfile.gettempdir()) / "pipekit-startup-benchmark",
+        default=cache("startup"),
         help="where the virtual environments are kept",
     )
     return parser.parse_args()
