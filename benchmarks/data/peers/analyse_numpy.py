@@ -33,20 +33,21 @@ def load(source: Path, name: str) -> tuple[np.ndarray, ...]:
     return times, *(column.astype(np.int64) for column in prices)
 
 
-def compute(bars: tuple[np.ndarray, ...], asked: list, rules: Instrument) -> list:
-    """What came of each window that has a range."""
+def instants(asked: list) -> np.ndarray:
+    """Range starts, slots, latest entries and expiries of the windows: a row of each."""
+    return np.array([window[2:] for window in asked], np.int64).T.copy()
+
+
+def compute(bars: tuple[np.ndarray, ...], asked: list, at: np.ndarray, rules: Instrument) -> list:
+    """What came of each window that has a range; `at`: their instants."""
     times, *prices = bars
-    edges = [
-        np.searchsorted(times, [window.start for window in asked]),
-        np.searchsorted(times, [window.at for window in asked]),
-        np.searchsorted(times, [window.latest for window in asked], side="right"),
-        np.searchsorted(times, [window.expiry for window in asked]),
-    ]
+    sides = "left", "left", "right", "left"
+    edges = [np.searchsorted(times, row, side) for row, side in zip(at, sides, strict=True)]
     found = []
-    for window, start, at, latest, end in zip(asked, *map(np.ndarray.tolist, edges), strict=True):
-        if start < at:
+    for window, start, slot, latest, end in zip(asked, *map(np.ndarray.tolist, edges), strict=True):
+        if start < slot:
             expired = window.expiry <= times[-1]
-            found.append((window, *one(*prices, start, at, latest, end, expired, rules)))
+            found.append((window, *one(*prices, start, slot, latest, end, expired, rules)))
     return found
 
 
@@ -54,7 +55,7 @@ def analyse(source: Path, target: Path, name: str) -> None:
     rules = breakouts.INSTRUMENTS[name]
     bars = load(source, name)
     asked = windows(int(bars[0][0]), int(bars[0][-1]))
-    write(compute(bars, asked, rules), bars[0], rules, name, target)
+    write(compute(bars, asked, instants(asked), rules), bars[0], rules, name, target)
 
 
 def one(high, low, close, start, at, latest, end, expired, rules: Instrument):

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import breakouts
 import numpy as np
-from analyse_numpy import load, write
+from analyse_numpy import instants, load, write
 from breakouts import SLOTS, Instrument, windows
 from numba import njit
 from vectorbt.signals.nb import generate_ex_nb, generate_nb
@@ -102,10 +102,10 @@ def exits(from_i, to_i, col, high, low, close, target, t1, plans, notes):
     return left
 
 
-def compute(bars: tuple[np.ndarray, ...], asked: list, rules: Instrument) -> list:
-    """What came of each window that has a range."""
+def compute(bars: tuple[np.ndarray, ...], asked: list, at: np.ndarray, rules: Instrument) -> list:
+    """What came of each window that has a range; `at`: their instants."""
     times, high, low, close = bars
-    plans, asked = planned(bars, asked)
+    plans, asked = planned(bars, asked, at)
     notes = Notes(*(np.zeros(len(asked), np.int64) for _ in Notes._fields))
     shape = len(times), len(SLOTS)
     entered = generate_nb(shape, False, entries, high, low, plans, notes)
@@ -123,22 +123,22 @@ def compute(bars: tuple[np.ndarray, ...], asked: list, rules: Instrument) -> lis
     return sorted(rows, key=lambda row: row[0][:2])
 
 
-def planned(bars: tuple[np.ndarray, ...], asked: list) -> tuple[Plans, list]:
+def planned(bars: tuple[np.ndarray, ...], asked: list, at: np.ndarray) -> tuple[Plans, list]:
     """The windows that have a range, by column and date."""
     times, high, low, _ = bars
-    edges = np.searchsorted(times, [window[2:] for window in asked])
-    edges[:, 2] = np.searchsorted(times, [window.latest for window in asked], side="right")
+    edges = np.searchsorted(times, at)
+    edges[2] = np.searchsorted(times, at[2], side="right")
     slots = [slot for _, slot in SLOTS]
     column = np.array([slots.index(window.slot) for window in asked])
-    ranged = np.flatnonzero(edges[:, 0] < edges[:, 1])
+    ranged = np.flatnonzero(edges[0] < edges[1])
     ranged = ranged[np.argsort(column[ranged], kind="stable")]
-    begin, at, latest, end = edges[ranged].T
-    bounds = np.column_stack([begin, at]).ravel()
+    begin, slot, latest, end = edges[:, ranged]
+    bounds = np.column_stack([begin, slot]).ravel()
     top, bottom = np.maximum.reduceat(high, bounds)[::2], np.minimum.reduceat(low, bounds)[::2]
-    expired = np.array([asked[row].expiry <= times[-1] for row in ranged])
+    expired = at[3, ranged] <= times[-1]
     first = np.searchsorted(column[ranged], range(len(slots) + 1))
     latest = np.minimum(latest, end)
-    return Plans(at, latest, end, expired, top, bottom, first), [asked[row] for row in ranged]
+    return Plans(slot, latest, end, expired, top, bottom, first), [asked[row] for row in ranged]
 
 
 if __name__ == "__main__":
@@ -148,4 +148,4 @@ if __name__ == "__main__":
         if (source / name).exists():
             bars = load(source, name)
             asked = windows(int(bars[0][0]), int(bars[0][-1]))
-            write(compute(bars, asked, rules), bars[0], rules, name, target)
+            write(compute(bars, asked, instants(asked), rules), bars[0], rules, name, target)

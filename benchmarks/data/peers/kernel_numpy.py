@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import breakouts
-from analyse_numpy import compute, load, write
+from analyse_numpy import compute, instants, load, write
 from breakouts import windows
 
 
@@ -18,11 +18,12 @@ def measured(compute: Callable, *, compiles: bool) -> None:
     for name, rules in breakouts.INSTRUMENTS.items():
         bars = load(source, name)
         asked = windows(int(bars[0][0]), int(bars[0][-1]))
+        at = instants(asked)
         if compiles:
-            compute(bars, asked, rules)
+            compute(bars, asked, at, rules)
             compiles = False
         began = time.perf_counter()
-        found = compute(bars, asked, rules)
+        found = compute(bars, asked, at, rules)
         took += time.perf_counter() - began
         write(found, bars[0], rules, name, target)
     print(f"kernel {took} s")

@@ -9,18 +9,17 @@ from pathlib import Path
 
 import breakouts
 import numpy as np
-from analyse_numpy import load, write
+from analyse_numpy import instants, load, write
 from breakouts import Instrument, windows
 from pipekit_analyzer.compiled import Compiler
-from pipekit_analyzer.kernel import Bars
-from pipekit_analyzer.strategy import Data, Rules, Windows, analyse
+from pipekit_analyzer.kernel import Bars, Data, Windows
+from pipekit_analyzer.strategy import Rules, analyse
 
 
-def compute(bars: tuple, asked: list, rules: Instrument, kernel: object) -> object:
-    times = Windows(*np.array([window[2:] for window in asked], np.int64).T)
+def compute(bars: tuple, at: np.ndarray, rules: Instrument, kernel: object) -> object:
     last = int(bars[0][-1])
     rule = Rules(rules.target, rules.t1, 3 * rules.target)
-    return analyse(Bars(*bars), times, Data(last, last), [rule], lambda: kernel, 0)[0]
+    return analyse(Bars(*bars), Windows(*at), Data(last, last), [rule], lambda: kernel, 0)[0]
 
 
 def found_in(asked: list, o: object) -> list:
@@ -42,11 +41,12 @@ def main() -> None:
     for name, rules in breakouts.INSTRUMENTS.items():
         bars = tuple(map(np.ascontiguousarray, load(source, name)))
         asked = windows(int(bars[0][0]), int(bars[0][-1]))
+        at = instants(asked)
         began = time.perf_counter()
         if floor:
             [column.max() for column in bars]
         else:
-            outcome = compute(bars, asked, rules, kernel)
+            outcome = compute(bars, at, rules, kernel)
         took += time.perf_counter() - began
         if not floor:
             write(found_in(asked, outcome), bars[0], rules, name, target)

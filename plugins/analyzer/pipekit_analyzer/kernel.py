@@ -31,18 +31,20 @@ class Bars(NamedTuple):
     close: Any
 
 
-class Positions(NamedTuple):
-    """One entry a window: the first bars at or after its times (after, for `latest`).
-
-    `reached`: the data reach the slot. `expired`: they reach the expiry.
-    """
+class Windows(NamedTuple):
+    """One entry a (date, slot): range start, slot, latest entry and expiry as instants."""
 
     start: Any
     slot: Any
     latest: Any
     expiry: Any
-    reached: Any
-    expired: Any
+
+
+class Data(NamedTuple):
+    """How far an instrument's data go: its last bar, and the end that is taken for granted."""
+
+    last_bar: int
+    end: int
 
 
 class Sweep(NamedTuple):
@@ -77,13 +79,17 @@ class Trades(NamedTuple):
 
 
 def breakouts(
-    bars: Bars, windows: Positions, sweep: Sweep, entries: Entries, trades: Trades
+    bars: Bars, windows: Windows, data: Data, sweep: Sweep, entries: Entries, trades: Trades
 ) -> None:
     """The outcome of every window under every variant. A window without a row is left as it was."""
+    start = slot = latest = expiry = 0
     begin, end, high, low = -1, 0, 0, 0  # the range so far: the bars from begin to end
     for w in range(len(windows.slot)):
-        start, slot, expiry = windows.start[w], windows.slot[w], windows.expiry[w]
-        if not windows.reached[w] or start >= slot:  # 0; 1: no bar, no row
+        start = bar_at(bars.time, windows.start[w], start)
+        slot = bar_at(bars.time, windows.slot[w], slot)
+        latest = bar_at(bars.time, windows.latest[w] + 1, latest)
+        expiry = bar_at(bars.time, windows.expiry[w], expiry)
+        if windows.slot[w] > data.last_bar or start >= slot:  # 0; 1: no bar, no row
             continue
         if start != begin or slot < end:  # else a session's later slot goes on where it was
             begin, end, high, low = start, start, bars.high[start], bars.low[start]
@@ -91,7 +97,7 @@ def breakouts(
         low = lowest(bars.low[end:slot], low)
         end = slot
         long, short = high + 1, low - 1  # 2
-        first, direction = entered(bars, slot, windows.latest[w], long, short)
+        first, direction = entered(bars, slot, latest, long, short)
         entry = long if direction == LONG else short
         entries.range_high[w], entries.range_low[w] = high, low
         entries.range_bars[w] = slot - start
@@ -106,7 +112,7 @@ def breakouts(
                 continue
             trades.result[w, v], trades.exit_bar[w, v], trades.profit[w, v] = walked(
                 bars, first, expiry, entry, direction, stop, sweep.target[v],
-                sweep.t1[v], sweep.tie_to_target[v], windows.expired[w],
+                sweep.t1[v], sweep.tie_to_target[v], windows.expiry[w] <= data.end,
             )  # fmt: skip
             if stop < least:
                 until, best = first, 0
@@ -114,6 +120,21 @@ def breakouts(
                 until, best = peak(bars, until, expiry, entry, direction, stop, best)
                 least = stop
             trades.peak[w, v] = best
+
+
+def bar_at(time: Ticks, moment: int, near: int) -> int:
+    """The first bar at or after a moment, or their number; `near`: a bar not far before it."""
+    if near > 0 and time[near - 1] >= moment:
+        near = 0
+    step = 1
+    while near + step <= len(time) and time[near + step - 1] < moment:
+        near += step
+        step *= 2
+    while step > 1:
+        step //= 2
+        if near + step <= len(time) and time[near + step - 1] < moment:
+            near += step
+    return near
 
 
 def entered(bars: Bars, slot: int, latest: int, long: int, short: int) -> tuple[int, int]:
@@ -239,6 +260,6 @@ def first_at_most(prices: Ticks, level: int) -> int:
 
 
 PARTS = (
-    entered, walked, moved, touched, peak,
+    bar_at, entered, walked, moved, touched, peak,
     highest, lowest, first_beyond, first_at_least, first_at_most,
 )  # fmt: skip

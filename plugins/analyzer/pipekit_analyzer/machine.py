@@ -13,11 +13,11 @@ import numpy as np  # noqa: TID253  # a module of the worker's, never imported b
 
 from pipekit import machinecode
 from pipekit_analyzer import kernel
-from pipekit_analyzer.kernel import Bars, Entries, Positions, Sweep, Trades
+from pipekit_analyzer.kernel import Bars, Data, Entries, Sweep, Trades, Windows
 from pipekit_analyzer.strategy import Kernel
 
 _SOURCES = (__file__, kernel.__file__)
-_POINTERS, _NUMBERS = 8, 3
+_POINTERS, _NUMBERS = 8, 5
 
 
 def compiled(folder: str) -> Kernel:
@@ -43,14 +43,20 @@ class _Alone:
         )
 
     def __call__(
-        self, bars: Bars, windows: Positions, sweep: Sweep, entries: Entries, trades: Trades
+        self,
+        bars: Bars,
+        windows: Windows,
+        data: Data,
+        sweep: Sweep,
+        entries: Entries,
+        trades: Trades,
     ) -> None:
         columns = [np.ascontiguousarray(column, np.int64) for column in bars]
         read = [np.array(group, np.int64) for group in (windows, sweep)]
         written = [group[0].base for group in (entries, trades)]  # the tables that `strategy` made
         sizes = len(bars.high), len(windows.slot), len(sweep.target)
         arrays = *columns, *read, *written
-        self._function(*(array.ctypes.data for array in arrays), *sizes)
+        self._function(*(array.ctypes.data for array in arrays), *sizes, *data)
 
 
 def _made() -> Any:
@@ -62,16 +68,17 @@ def _made() -> Any:
     carray, number = jit.carray, jit.types.int64
 
     def entry(  # type: ignore[no-untyped-def]  # `types` says them
-        time, high, low, close, places, rules, found, made, bars, windows, variants
+        time, high, low, close, times, rules, found, made, bars, windows, variants, last_bar, end
     ):  # fmt: skip
-        p, r = carray(places, (6, windows)), carray(rules, (5, variants))
+        w, r = carray(times, (4, windows)), carray(rules, (5, variants))
         e, t = carray(found, (6, windows)), carray(made, (5, windows, variants))
         whole(
             Bars(
                 carray(time, (bars,)), carray(high, (bars,)),
                 carray(low, (bars,)), carray(close, (bars,)),
             ),
-            Positions(p[0], p[1], p[2], p[3], p[4], p[5]),
+            Windows(w[0], w[1], w[2], w[3]),
+            Data(last_bar, end),
             Sweep(r[0], r[1], r[2], r[3], r[4]),
             Entries(e[0], e[1], e[2], e[3], e[4], e[5]),
             Trades(t[0], t[1], t[2], t[3], t[4]),
@@ -86,7 +93,8 @@ def _use(function: Any) -> None:
     column, table = np.zeros(0, np.int64), np.zeros((0, 0), np.int64)
     function(
         Bars(*(column for _ in Bars._fields)),
-        Positions(*(column for _ in Positions._fields)),
+        Windows(*(column for _ in Windows._fields)),
+        Data(0, 0),
         Sweep(*(column for _ in Sweep._fields)),
         Entries(*(column for _ in Entries._fields)),
         Trades(*(table for _ in Trades._fields)),

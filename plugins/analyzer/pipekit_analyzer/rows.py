@@ -18,9 +18,9 @@ from pyarrow.parquet import ParquetWriter  # noqa: TID253  # as above
 
 from pipekit.worker import fingerprint
 from pipekit_analyzer.instruments import Instrument
-from pipekit_analyzer.kernel import NO_ROW, NO_TRADE, RESULTS, SHORT, Bars
+from pipekit_analyzer.kernel import NO_ROW, NO_TRADE, RESULTS, SHORT, Bars, Windows
 from pipekit_analyzer.sessions import Slot
-from pipekit_analyzer.strategy import Outcome, Windows
+from pipekit_analyzer.strategy import Outcome
 
 _DIRECTIONS = ("Short", None, "Long")  # from SHORT upwards
 _EPOCH = date(1970, 1, 1).toordinal()

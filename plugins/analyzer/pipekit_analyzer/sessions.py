@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from pipekit_analyzer.strategy import Windows
+    from pipekit_analyzer.kernel import Windows
 
 WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 FRIDAY = 4
@@ -73,7 +73,7 @@ class Exchange(NamedTuple):
         """The windows of dates and slots, as arrays in the order given."""
         import numpy as np
 
-        from pipekit_analyzer.strategy import Windows
+        from pipekit_analyzer.kernel import Windows
 
         at = self.instants()
         edges = [
@@ -85,7 +85,7 @@ class Exchange(NamedTuple):
             )
             for day, slot in wanted
         ]
-        return Windows(*np.array(edges, np.int64).reshape(-1, 4).T)
+        return Windows(*np.ascontiguousarray(np.array(edges, np.int64).reshape(-1, 4).T))
 
 
 class _Clock:

@@ -21,11 +21,11 @@ with loading():
     from pipekit_analyzer.bars import Month, RefusedError
     from pipekit_analyzer.compiled import Compiler
     from pipekit_analyzer.instruments import Instrument, InstrumentError, instrument
-    from pipekit_analyzer.kernel import Bars
+    from pipekit_analyzer.kernel import Bars, Data, Windows
     from pipekit_analyzer.parallel import together
     from pipekit_analyzer.scope import Scope
     from pipekit_analyzer.sessions import Exchange, Slot, exchange, instant_of
-    from pipekit_analyzer.strategy import Data, Rules, Windows, analyse
+    from pipekit_analyzer.strategy import Rules, analyse
 
 BYTES = 7  # of a file, for a bar: enough to guess how much work it is
 

@@ -16,8 +16,8 @@ import sys
 import numpy as np
 from pipekit import machinecode
 from pipekit_analyzer import compiled, machine
-from pipekit_analyzer.kernel import Bars
-from pipekit_analyzer.strategy import Data, Rules, Windows, analyse
+from pipekit_analyzer.kernel import Bars, Data, Windows
+from pipekit_analyzer.strategy import Rules, analyse
 
 way, *folders = sys.argv[1:]
 if way == "numba":
