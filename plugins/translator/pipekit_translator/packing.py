@@ -17,6 +17,7 @@ from pipekit_translator.table import Floats, Table
 _SAMPLE = 1024  # rows of a column that are looked at
 _FEW = 0.9  # of them different: more would make a dictionary as long as the column
 _BUFFER = 1 << 18  # bytes
+_CODEC = {BARS.name: "snappy", TICKS.name: "zstd"}  # a month is too small for zstd's own start
 _LOW = (1 << 32) - 1  # the half of a double in which quarters and halves have no bit
 
 
@@ -55,15 +56,14 @@ def writer(sink: Any, series: Series, first: Table) -> Any:
     """Writes a file's row groups, the `first` of which says how all are packed."""
     schema = _encoded(SCHEMAS[series.name])
     encodings = _encodings(series, first)
-    zstd = [name for name in schema.names if _pays(name, series)]
+    compressed = [name for name in schema.names if _pays(name, series)]
     return ParquetWriter(
         sink,
         schema,
         version="2.6",
         use_dictionary=[name for name in schema.names if name not in encodings],
         column_encoding=encodings,
-        compression={name: "zstd" if name in zstd else "none" for name in schema.names},
-        compression_level=dict.fromkeys(zstd, 1),
+        compression={n: _CODEC[series.name] if n in compressed else "none" for n in schema.names},
         write_statistics=["timestamp"],  # the one column a reader could skip row groups by
         store_schema=False,
     )
@@ -94,7 +94,7 @@ def _repeats(prices: Floats) -> bool:
 
 
 def _pays(name: str, series: Series) -> bool:
-    """Whether zstd makes so much of a column smaller that its time is well spent."""
+    """Whether compression makes so much of a column smaller that its time is well spent."""
     return name in (*series.prices, "volume" if series.grouped else "timestamp")
 
 
