@@ -61,25 +61,22 @@ def read_all(
     `cache`: a folder for compiled code, which much input is read by.
     """
     kernel = Kernel(cache) if total >= LARGE else None
-    helper = ThreadPoolExecutor(1) if workers > len(jobs) else None
-    means = Means(shelf, final_after, _Progress(total), kernel, helper)
-
-    def attempt(job: Job) -> _Read | Exception:
-        try:
-            return read(job, readings[job.reading], means)
-        except Exception as error:  # the isolation boundary between files
-            return error
-
     intake = Intake([], [], [])
     with ThreadPoolExecutor(max(workers, 1)) as threads:
+        means = Means(shelf, final_after, _Progress(total), threads, kernel)
+
+        def attempt(job: Job) -> _Read | Exception:
+            try:
+                return read(job, readings[job.reading], means)
+            except Exception as error:  # the isolation boundary between files
+                return error
+
         for job, result in zip(jobs, threads.map(attempt, jobs), strict=True):
             if isinstance(result, Exception):
                 _not_now(job, result)
                 intake.again.append(job)
             else:
                 _sort(intake, *result)
-    if helper is not None:
-        helper.shutdown()
     return intake
 
 

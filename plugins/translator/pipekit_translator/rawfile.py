@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor
 from typing import BinaryIO
 
 import attrs
@@ -108,8 +108,8 @@ class Means:
     shelf: Shelf
     final_after: float
     progress: Callable[[int], None]
+    threads: Executor
     kernel: Kernel | None = None
-    helper: ThreadPoolExecutor | None = None
 
 
 def read(job: Job, reading: Reading, means: Means) -> tuple[Raw, RejectedError | None]:
@@ -145,7 +145,7 @@ class _Reader:
         self._reading = reading
         self._means = means
         self._size = raw.signature[2]
-        self._hash = Digest(means.helper)
+        self._hash = Digest(means.threads)
         self._headed = not reading.header
         self._minutes: dict[str, Minutes] = {}
 
@@ -178,7 +178,7 @@ class _Reader:
     def hash_rest(self) -> None:
         """The fingerprint of a rejected file: of its whole content."""
         self._file.seek(0)
-        self._hash = Digest(self._means.helper)
+        self._hash = Digest(self._means.threads)
         self._hash_upto(self._size)
         self.raw.fingerprint = self._hash.hexdigest()
 
@@ -198,7 +198,7 @@ class _Reader:
         if self._hash.hexdigest() == job.known:
             self.raw.prefix, self.raw.lines = job.prefix, job.lines
             return True
-        self._hash = Digest(self._means.helper)
+        self._hash = Digest(self._means.threads)
         self._file.seek(0)
         return False
 

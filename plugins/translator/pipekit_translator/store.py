@@ -111,7 +111,8 @@ def _array(column: Any, type: Any, optional: bool = False) -> Any:
 class Writer:
     """A file in the making beside its final path; once closed, `publish` puts it there as a whole.
 
-    Afterwards the path names all of the new file, or still the old one. Methods raise OSError.
+    Afterwards the path names all of the new file, or still the old one, and `sync_folders` makes
+    that last. Methods raise OSError.
     """
 
     def __init__(self, path: str, key: str, zone: Zone) -> None:
@@ -160,7 +161,6 @@ class Writer:
         """Put the closed file in its place, and give back its fingerprint. This waits for disks."""
         self._file.finish()
         os.replace(self._temporary, self._path)
-        _sync_folder(os.path.dirname(self._path))
         return self._file.fingerprint()
 
 
@@ -236,6 +236,12 @@ def _digest(columns: Iterable[Any]) -> str:
         little = column.astype(column.dtype.newbyteorder("<"), copy=False)
         digest.update(np.ascontiguousarray(little))
     return str(digest.hexdigest())
+
+
+def sync_folders(paths: Iterable[str]) -> None:
+    """Make the renames of files last, each folder once. Raises OSError."""
+    for folder in sorted({os.path.dirname(path) for path in paths}):
+        _sync_folder(folder)
 
 
 def _make_folders(folder: str) -> None:

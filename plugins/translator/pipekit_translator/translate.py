@@ -15,7 +15,7 @@ from typing import Any
 import attrs
 
 from pipekit.worker import report
-from pipekit_translator import layout, quality
+from pipekit_translator import layout, quality, store
 from pipekit_translator.dialects import Reading
 from pipekit_translator.hold import Chunk, Hold
 from pipekit_translator.intake import read_all
@@ -183,12 +183,16 @@ class Translation:
 
         outcomes = []
         todo = sorted(parts)
-        for index, (outcome, placed) in enumerate(threads.map(publish, todo)):
-            if outcome is not None:
-                outcome.fingerprint = placed.result() if placed else outcome.fingerprint
-                outcomes.append(outcome)
+        try:
+            for index, (outcome, placed) in enumerate(threads.map(publish, todo)):
+                if outcome is not None:
+                    outcome.fingerprint = placed.result() if placed else outcome.fingerprint
+                    outcomes.append(outcome)
+                report.progress(index + 1, len(todo))
+        finally:  # also where a later part cannot be published
+            store.sync_folders(outcome.path for outcome in outcomes if outcome.written)
+            for outcome in outcomes:
                 self._report_part(key, outcome)
-            report.progress(index + 1, len(todo))
         self._report_rows(key, outcomes)
 
     def _parts(self, key: str, rebuild: layout.Months) -> set[str]:

@@ -40,6 +40,19 @@ def test_a_published_month_that_cannot_be_read_stops_its_instrument_alone(
     assert [item.path for item in project.plan().inputs] == [LATER]
 
 
+def test_what_was_published_before_a_month_that_could_not_be_is_reported(
+    project: Any, export: Any
+) -> None:
+    february = NEXT.replace("2020-01", "2020-02")
+    project.write(EARLY, export(february))
+    project.run()
+    project.month("ES", "2020-02").write_bytes(b"no parquet")
+    project.write(LATER, export(BAR, february.replace("08:01", "08:02")))
+    run = project.run()
+    assert list(run.failed) == ["ES"]
+    assert [line["path"][-15:-8] for line in run.all("wrote")] == ["2020-01"]
+
+
 def test_nothing_half_written_is_left_and_no_lineage_is_in_the_files(
     project: Any, export: Any
 ) -> None:

@@ -19,19 +19,18 @@ TICKS = (
     "20200106 153000 1230002;-37.63;-37.64;;1\n"
 )
 CSV = Source(glob="data/raw/*.csv", dialect="A", timezone="UTC")
-STREAMS, FEW = ("BYTE_STREAM_SPLIT", "ZSTD"), ("RLE_DICTIONARY", "ZSTD")
 STEPS, NAME = ("DELTA_BINARY_PACKED", "UNCOMPRESSED"), ("RLE_DICTIONARY", "UNCOMPRESSED")
 WRITTEN = {
     "1m": {
-        "timestamp": ("DELTA_BINARY_PACKED", "ZSTD"),
-        **dict.fromkeys(("open", "high", "low", "close"), STREAMS),
+        "timestamp": ("DELTA_BINARY_PACKED", "SNAPPY"),
+        **dict.fromkeys(("open", "high", "low", "close"), ("BYTE_STREAM_SPLIT", "SNAPPY")),
         "volume": STEPS,
         **dict.fromkeys(("instrument", "interval"), NAME),
     },
     "tick": {
         "timestamp": STEPS,
-        **dict.fromkeys(("price", "bid", "ask"), STREAMS),
-        "volume": FEW,
+        **dict.fromkeys(("price", "bid", "ask"), ("BYTE_STREAM_SPLIT", "ZSTD")),
+        "volume": ("RLE_DICTIONARY", "ZSTD"),
         "instrument": NAME,
     },
 }
