@@ -173,24 +173,61 @@ def test_imports_are_not_looked_through_for_garbage(tmp_path, before, env, said)
     assert run(tmp_path, LOADING.format(before=before), **env).stdout == said
 
 
-@pytest.mark.parametrize("with_thread", [False, True], ids=["alone", "with a thread"])
-def test_a_process_that_leaves_does_what_is_owed_and_no_more(with_thread):
-    """Its buffers arrive, its exit functions run, its threads end; objects are not freed."""
-    code = f"""if True:
-        import atexit, sys, threading, time
-        from pipekit.worker import leave
-
-        class Freed:
-            def __del__(self): print("freed")
-
-        freed = Freed()
-        atexit.register(print, "exit function")
-        print("buffered")
-        if {with_thread}:
-            threading.Thread(target=lambda: time.sleep(0.2) or print("thread")).start()
-        leave(7)
+def test_after_imports_that_fail_garbage_is_collected_as_before(tmp_path):
+    code = """if True:
+        import gc
+        from pipekit.worker import loading
+        try:
+            with loading():
+                import no_such_module
+        except ImportError:
+            print(gc.isenabled())
     """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert run(tmp_path, code).stdout == "True\n"
+
+
+LEAVING = """
+import atexit, os, sys, threading, time
+from pipekit.worker import leave
+
+class Freed:
+    def __del__(self): print("freed")
+
+def end():
+    time.sleep(0.2)
+    print("thread")
+
+freed = Freed()
+atexit.register(print, "exit function")
+print("buffered")
+{before}
+leave(7)
+"""
+
+
+def left(before):
+    """How a process ends that leaves; no variable says that its output is not buffered."""
+    words = [sys.executable, "-E", "-c", LEAVING.format(before=before)]
+    return subprocess.run(words, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize(
+    ("before", "said"),
+    [
+        ("", ["exit function"]),
+        ("threading.Thread(target=end).start()", ["thread", "exit function", "freed"]),
+        ("threading.Thread(target=time.sleep, args=[9], daemon=True).start()", ["exit function"]),
+    ],
+    ids=["alone", "with a thread", "with a thread nobody waits for"],
+)
+def test_a_process_that_leaves_does_what_is_owed_and_no_more(before, said):
+    """Its buffers arrive, its exit functions run, its threads end; objects are not freed."""
+    done = left(before)
     assert done.returncode == 7
-    said = ["thread", "exit function", "freed"] if with_thread else ["exit function"]
     assert done.stdout.split("\n") == ["buffered", *said, ""]
+
+
+@pytest.mark.parametrize("before", ["os.close(1)", "sys.stdout = None"])
+def test_a_process_whose_output_is_gone_leaves_with_its_own_code(before):
+    done = left(before)
+    assert (done.returncode, done.stderr) == (7, "")
