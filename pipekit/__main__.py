@@ -33,13 +33,13 @@ def _main(words: list[str]) -> int:
 
         sys.stdout.write(f"pipekit {pipekit.__version__}\n")
         return 0
-    if words and words[-1] == "run":
+    if "run" in words:
         from pipekit.cli.ending import ended
         from pipekit.cli.running import plain_run, run_plainly
 
         plain = plain_run(words)
         if plain is not None:
-            return ended(lambda: run_plainly(plain))
+            return ended(lambda: run_plainly(*plain))
     from pipekit.cli.main import run_command_line
 
     return run_command_line(words)

@@ -36,8 +36,8 @@ class Asked(NamedTuple):
     sets: Sequence[str] = ()
 
 
-def plain_run(words: Sequence[str]) -> Asked | None:
-    """The project of `pipekit [-C FOLDER] [--no-plugins] run` that nobody watches.
+def plain_run(words: Sequence[str]) -> tuple[Asked, tuple[str, ...]] | None:
+    """Project and stages of `pipekit [-C FOLDER] [--no-plugins] run [--only STAGE]...`, unwatched.
 
     None for any other words, which click is there for, and where a terminal is.
     """
@@ -53,12 +53,17 @@ def plain_run(words: Sequence[str]) -> Asked | None:
             project = Path(rest.pop(0))
         else:
             return None
-    return Asked(project, no_plugins) if rest == ["run"] else None
+    names = rest[2::2]
+    if rest != ["run", *(word for name in names for word in ("--only", name))]:
+        return None
+    if any(name.startswith("-") for name in names):
+        return None
+    return Asked(project, no_plugins), tuple(names)
 
 
-def run_plainly(asked: Asked) -> int:
+def run_plainly(asked: Asked, only: tuple[str, ...]) -> int:
     """Make that run and print what came of it; its exit code."""
-    report = run_project(asked)
+    report = run_project(asked, only=only)
     with told():
         print_summary(report, asked.project)
     return report.exit_code

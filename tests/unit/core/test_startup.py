@@ -114,7 +114,7 @@ UNWATCHED = {"click", "hashlib", "shutil", "textwrap", "uuid", "zoneinfo"}
 
 def test_run_imports_nothing_heavy(project: Path) -> None:
     """A plain run imports none of what is only needed on a terminal, on failure or elsewhere."""
-    for words in (("run",), ("-C", str(project), "run")):
+    for words in (("run",), ("-C", str(project), "run"), ("run", "--only", "tiny")):
         found = imported(project, *words)
         assert "pipekit_tiny" in found
         assert sorted(found & (NEVER | UNWATCHED)) == []
@@ -144,6 +144,10 @@ def test_an_unwatched_run_says_what_click_would_say(project: Path) -> None:
         (("-C", str(project), "run"), ("-C", str(project), "run", "--until", "tiny")),
         (("-C", str(project / "site"), "run"), ("-C", str(project / "site"), "run", "--force")),
         (("--no-plugins", "run"), ("--no-plugins", "run", "--force")),
+        (("run", "--only", "tiny"), ("run", "--only=tiny")),
+        (("run", "--only", "nobody"), ("run", "--only=nobody")),
+        (("run", "--only", "tiny", "--only", "--x"), ("run", "--only=tiny", "--only", "--x")),
+        (("run", "--only"), ("run", "--only", "tiny", "--only")),
     ):
         one, other = said(project, *plain), said(project, *with_click)
         assert one == other
