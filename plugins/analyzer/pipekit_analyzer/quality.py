@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date, time, timedelta
-from statistics import median_low
 from typing import NamedTuple
 
 import numpy as np  # noqa: TID253  # a module of the worker's, never imported by a plan
@@ -77,7 +76,7 @@ def short_days(days: Sequence[date], bars: Bars, exchange: Exchange) -> set[date
     usual = [distance for distance in closes.values() if distance is not None]
     if not usual:
         return set()
-    limit = median_low(usual) + EARLY
+    limit = sorted(usual)[(len(usual) - 1) // 2] + EARLY
     return {day for day, distance in closes.items() if distance is None or distance > limit}
 
 

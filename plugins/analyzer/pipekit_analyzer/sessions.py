@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from functools import lru_cache
+from itertools import groupby
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
@@ -76,15 +78,13 @@ class Exchange(NamedTuple):
         from pipekit_analyzer.kernel import Windows
 
         at = self.instants()
-        edges = [
-            (
-                at(day, slot.start),
-                at(day, slot.slot),
-                at(day, self.latest_entry),
-                at(expiry_day(day), slot.slot),
+        edges: list[tuple[int, int, int, int]] = []
+        for day, asked in groupby(wanted, itemgetter(0)):
+            latest, end = at(day, self.latest_entry), expiry_day(day)
+            edges += (
+                (at(day, slot.start), at(day, slot.slot), latest, at(end, slot.slot))
+                for _, slot in asked
             )
-            for day, slot in wanted
-        ]
         return Windows(*np.ascontiguousarray(np.array(edges, np.int64).reshape(-1, 4).T))
 
 
