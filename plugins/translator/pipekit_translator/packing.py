@@ -1,4 +1,4 @@
-"""How rows are written as Parquet: Arrow schemas, and the encoding of each column; knows no files.
+"""How rows are written as Parquet: Arrow schemas, and the packing of each column; knows no files.
 
 What is chosen depends on the values alone, so that the same rows make the same bytes.
 """
