@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from pipekit.model.command import Command as Command
     from pipekit.model.command import Outcome as Outcome
     from pipekit.model.command import ProcessResult as ProcessResult
+    from pipekit.model.event import Emit as Emit
     from pipekit.model.event import Event as Event
-    from pipekit.model.event import EventSink as EventSink
     from pipekit.model.event import SinkContext as SinkContext
     from pipekit.model.file import ABSENT as ABSENT
     from pipekit.model.file import Consumption as Consumption
@@ -29,17 +29,18 @@ if TYPE_CHECKING:
     from pipekit.model.file import Why as Why
     from pipekit.model.policy import ActionKind as ActionKind
     from pipekit.model.policy import FileAction as FileAction
-    from pipekit.model.policy import LifecyclePolicy as LifecyclePolicy
     from pipekit.model.policy import LifecycleView as LifecycleView
     from pipekit.model.run import PipelineReport as PipelineReport
+    from pipekit.model.run import PipelineState as PipelineState
     from pipekit.model.run import RunContext as RunContext
-    from pipekit.model.stage import FailureKind as FailureKind
+    from pipekit.model.specs import EventSink as EventSink
+    from pipekit.model.specs import LifecyclePolicy as LifecyclePolicy
+    from pipekit.model.specs import StageSpec as StageSpec
     from pipekit.model.stage import StagePlan as StagePlan
     from pipekit.model.stage import StageResult as StageResult
-    from pipekit.model.stage import StageSpec as StageSpec
-    from pipekit.model.stage import StageStatus as StageStatus
-    from pipekit.model.state import PipelineState as PipelineState
-    from pipekit.model.state import PipelineStatus as PipelineStatus
+    from pipekit.model.status import FailureKind as FailureKind
+    from pipekit.model.status import PipelineStatus as PipelineStatus
+    from pipekit.model.status import StageStatus as StageStatus
     from pipekit.model.task import Task as Task
     from pipekit.model.task import TaskResult as TaskResult
     from pipekit.model.task import Watch as Watch
@@ -51,7 +52,7 @@ _HOMES = {
     "pipekit.errors": ("ConfigError", "DefinitionError", "PipekitError", "PluginError"),
     "pipekit.hookspecs": ("hookimpl",),
     "pipekit.model.command": ("Command", "Outcome", "ProcessResult"),
-    "pipekit.model.event": ("Event", "EventSink", "SinkContext"),
+    "pipekit.model.event": ("Emit", "Event", "SinkContext"),
     "pipekit.model.file": (
         "ABSENT",
         "Consumption",
@@ -62,16 +63,11 @@ _HOMES = {
         "Published",
         "Why",
     ),
-    "pipekit.model.policy": ("ActionKind", "FileAction", "LifecyclePolicy", "LifecycleView"),
-    "pipekit.model.run": ("PipelineReport", "RunContext"),
-    "pipekit.model.stage": (
-        "FailureKind",
-        "StagePlan",
-        "StageResult",
-        "StageSpec",
-        "StageStatus",
-    ),
-    "pipekit.model.state": ("PipelineState", "PipelineStatus"),
+    "pipekit.model.policy": ("ActionKind", "FileAction", "LifecycleView"),
+    "pipekit.model.run": ("PipelineReport", "PipelineState", "RunContext"),
+    "pipekit.model.specs": ("EventSink", "LifecyclePolicy", "StageSpec"),
+    "pipekit.model.stage": ("StagePlan", "StageResult"),
+    "pipekit.model.status": ("FailureKind", "PipelineStatus", "StageStatus"),
     "pipekit.model.task": ("Task", "TaskResult", "Watch"),
     "pipekit.settings": ("Duration", "Size", "setting"),
 }
@@ -80,12 +76,14 @@ _HOME = {name: module for module, names in _HOMES.items() for name in names}
 __all__ = ["__version__", *sorted(_HOME)]  # noqa: PLE0604  # the names stand in _HOMES, once
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module 'pipekit' has no attribute {name!r}")
-    value = getattr(importlib.import_module(_HOME[name]), name)
-    globals()[name] = value
-    return value
+if not TYPE_CHECKING:  # else every misspelt name would pass the type checker
+
+    def __getattr__(name: str) -> Any:
+        if name not in _HOME:
+            raise AttributeError(f"module 'pipekit' has no attribute {name!r}")
+        value = getattr(importlib.import_module(_HOME[name]), name)
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import sys
 
-from pipekit.leaving import leave
+from pipekit.worker._exit import leave
 
 _GARBAGE = 500_000
 """New objects between two looks for garbage. A start makes 40,000 that stay, a plan some more for
@@ -34,7 +34,7 @@ def _main(words: list[str]) -> int:
         sys.stdout.write(f"pipekit {pipekit.__version__}\n")
         return 0
     if "run" in words:
-        from pipekit.cli.ending import ended
+        from pipekit.cli.exits import ended
         from pipekit.cli.running import plain_run, run_plainly
 
         plain = plain_run(words)

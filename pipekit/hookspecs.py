@@ -6,9 +6,7 @@ from collections.abc import Iterable
 
 import pluggy
 
-from pipekit.model.event import EventSink
-from pipekit.model.policy import LifecyclePolicy
-from pipekit.model.stage import StageSpec
+from pipekit.model.specs import EventSink, LifecyclePolicy, StageSpec
 
 API_VERSION = "1"
 GROUP = "pipekit"

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from pipekit import EventSink, LifecyclePolicy, hookimpl
 from pipekit.builtins import console, rules
-from pipekit.hookspecs import hookimpl
-from pipekit.model.event import EventSink
-from pipekit.model.policy import LifecyclePolicy
 
 PIPEKIT_API = "1"
 

@@ -11,9 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from attrs import frozen
 
-from pipekit.model.event import Emit, Event, SinkContext
-from pipekit.model.record import Record
-from pipekit.settings import Duration, setting
+from pipekit import Duration, Emit, Event, SinkContext, setting
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -33,8 +31,8 @@ _COLOURS = {
 }
 
 
-@frozen(eq=False, repr=False)
-class ConsoleSettings(Record):
+@frozen
+class ConsoleSettings:
     """`[sinks.console]`."""
 
     live: bool | None = setting(

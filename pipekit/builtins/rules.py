@@ -7,9 +7,7 @@ from typing import Any
 
 from attrs import frozen
 
-from pipekit.model.policy import ActionKind, FileAction, LifecycleView
-from pipekit.model.record import Record
-from pipekit.settings import Duration, setting
+from pipekit import ActionKind, Duration, FileAction, LifecycleView, setting
 
 
 def _some_stage(instance: Any, _attribute: object, value: tuple[str, ...]) -> None:
@@ -27,8 +25,8 @@ def _not_negative(_instance: object, _attribute: object, value: float) -> None:
         raise ValueError("must be 0 or more")
 
 
-@frozen(eq=False, repr=False)
-class Rule(Record):
+@frozen
+class Rule:
     """`[[lifecycle.rules]]`: one rule."""
 
     files: str = setting("The files it speaks of: a pattern from the project's folder.")
@@ -51,8 +49,8 @@ class Rule(Record):
     enabled: bool = setting("Whether the rule is on.", default=True)
 
 
-@frozen(eq=False, repr=False)
-class Rules(Record):
+@frozen
+class Rules:
     """The rules of a project."""
 
     rules: tuple[Rule, ...] = setting("The rules, in any order.", default=())

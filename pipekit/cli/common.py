@@ -15,9 +15,9 @@ from pipekit.errors import UsageError
 if TYPE_CHECKING:
     from pipekit.config import Configuration
     from pipekit.config.outline import Outline
-    from pipekit.model.state import Paths, PipelineState
-    from pipekit.project import Project
-    from pipekit.storage.history import RunHistory
+    from pipekit.model.run import Paths, PipelineState
+    from pipekit.run.project import Project
+    from pipekit.storage.runs import RunHistory
 
 NO_RUN = "no run has been made here yet: `pipekit run` makes the first"
 
@@ -53,14 +53,14 @@ def outline(ctx: click.Context) -> Outline:
 
 def open_project(ctx: click.Context, sets: Sequence[str] = ()) -> Project:
     """The project with its plugins loaded."""
-    from pipekit import project
+    from pipekit.run import project
 
     return project.open_project(configuration(ctx, sets), no_plugins=ctx.obj["no_plugins"])
 
 
 def open_history(paths: Paths) -> RunHistory | None:
     """The ledger's runs for reading, or None where no run has been yet."""
-    from pipekit.storage.history import RunHistory
+    from pipekit.storage.runs import RunHistory
 
     path = paths.state / "state.db"
     return RunHistory(path, read_only=True) if path.exists() else None

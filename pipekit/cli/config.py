@@ -8,7 +8,7 @@ import click
 
 from pipekit.cli.common import configuration, json_option, set_option
 from pipekit.cli.help import Command, Group
-from pipekit.cli.talk import print_json
+from pipekit.cli.output import print_json
 from pipekit.config import Configuration
 from pipekit.errors import (
     EXIT_ERROR,
@@ -18,7 +18,7 @@ from pipekit.errors import (
     PluginError,
     UsageError,
 )
-from pipekit.plugins import Plugins
+from pipekit.plugins.loader import Plugins
 
 
 @click.group(
@@ -119,7 +119,7 @@ def explain(ctx: click.Context, key: str, sets: tuple[str, ...]) -> int:
 
 
 def _plugins(ctx: click.Context, settings: Configuration) -> Plugins:
-    from pipekit.project import load_plugins
+    from pipekit.run.project import load_plugins
 
     return load_plugins(settings, ctx.obj["no_plugins"])
 

@@ -12,7 +12,7 @@ import click
 
 from pipekit.cli.common import find_run, open_history, outline
 from pipekit.cli.help import A_RUN, Command
-from pipekit.cli.talk import say
+from pipekit.cli.output import say
 from pipekit.errors import UsageError
 
 _ENDS = frozenset({"success", "partial", "failure", "cancelled", "idle"})

@@ -8,8 +8,9 @@ import click
 
 from pipekit.cli.common import NO_RUN, json_option, open_history, outline
 from pipekit.cli.help import Command
-from pipekit.cli.talk import columns, print_json, print_table, when
-from pipekit.model.state import Paths, PipelineState, PipelineStatus
+from pipekit.cli.output import columns, print_json, print_table, when
+from pipekit.model.run import Paths, PipelineState
+from pipekit.model.status import PipelineStatus
 
 _WIDE = 120  # columns from which on the id has room beside the stages
 

@@ -8,7 +8,7 @@ import click
 
 from pipekit.cli.common import json_option, open_project
 from pipekit.cli.help import Command, Group
-from pipekit.cli.talk import print_json, say
+from pipekit.cli.output import print_json, say
 
 
 @click.group(
@@ -36,8 +36,8 @@ def plan(ctx: click.Context, as_json: bool) -> int:
     Touches nothing. It is the same look that a run takes at its end: each proposal with its reason,
     or with the reason why the file has to stay.
     """
-    from pipekit.lifecycle import DataLifecycleManager, LedgerLifecycleView, held_files
-    from pipekit.orchestrator import PipelineOrchestrator
+    from pipekit.run.lifecycle import DataLifecycleManager, LedgerLifecycleView, held_files
+    from pipekit.run.orchestrator import PipelineOrchestrator
     from pipekit.storage.ledger import Ledger
 
     project = open_project(ctx)

@@ -10,13 +10,13 @@ from typing import Any
 import click
 
 from pipekit import __version__
-from pipekit.cli.ending import ended
+from pipekit.cli.exits import ended
 from pipekit.errors import EXIT_ERROR, EXIT_INTERRUPTED, EXIT_USAGE, PipekitError
 
 # name -> (module below pipekit.cli, what `--help` says of it): nothing is imported for the list
 _COMMANDS = {
     "init": ("init", "Write a pipekit.toml to start from."),
-    "demo": ("demo", "Write a project with sample data, run it, show the results."),
+    "demo": ("demo.command", "Write a project with sample data, run it, show the results."),
     "run": ("run", "Run what has work to do."),
     "plan": ("plan", "Say what a run would do now, and why."),
     "status": ("status", "Say how things stand: the last run, what failed, what was rejected."),
@@ -77,7 +77,7 @@ class _Commands(click.Group):
 
 
 def _plugin_commands() -> dict[str, Any]:
-    from pipekit.entrypoints import COMMANDS_GROUP, entry_points
+    from pipekit.plugins.entrypoints import COMMANDS_GROUP, entry_points
 
     return {point.name: point for point in entry_points(COMMANDS_GROUP)}
 

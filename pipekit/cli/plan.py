@@ -9,9 +9,9 @@ import click
 
 from pipekit.cli.common import asked, json_option, set_option
 from pipekit.cli.help import Command
+from pipekit.cli.output import coloured, print_json, say, styled
 from pipekit.cli.run import selection_options
 from pipekit.cli.running import open_selected, run_options
-from pipekit.cli.talk import coloured, print_json, say, styled
 from pipekit.errors import EXIT_ERROR, EXIT_FAILURE
 from pipekit.model.stage import StagePlan, StageResult
 
@@ -41,7 +41,7 @@ def command(
     Nothing is run and nothing is written. A stage that depends on what would change is planned when
     the stages before it have run.
     """
-    from pipekit.orchestrator import PipelineOrchestrator
+    from pipekit.run.orchestrator import PipelineOrchestrator
 
     options = run_options(**selection)
     orchestrator = PipelineOrchestrator(open_selected(asked(ctx, sets), options), options)

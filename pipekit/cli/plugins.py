@@ -8,8 +8,8 @@ import click
 
 from pipekit.cli.common import json_option
 from pipekit.cli.help import Command, Group
-from pipekit.cli.talk import print_json, print_table
-from pipekit.plugins import Plugins
+from pipekit.cli.output import print_json, print_table
+from pipekit.plugins.loader import Plugins
 
 
 @click.group(
@@ -51,9 +51,10 @@ def list_plugins(ctx: click.Context, as_json: bool) -> int:
 
 
 def _load(ctx: click.Context) -> Plugins:
-    from pipekit import plugins, project
     from pipekit.cli.common import configuration
     from pipekit.errors import UsageError
+    from pipekit.plugins import loader as plugins
+    from pipekit.run import project
 
     try:
         settings = configuration(ctx)

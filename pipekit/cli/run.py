@@ -7,10 +7,10 @@ from typing import Any
 import click
 
 from pipekit.cli.common import asked, json_option, set_option
-from pipekit.cli.ending import told
+from pipekit.cli.exits import told
 from pipekit.cli.help import OF_RUNS, Command
+from pipekit.cli.output import print_json
 from pipekit.cli.running import print_summary, run_project, summary
-from pipekit.cli.talk import print_json
 from pipekit.errors import EXIT_ERROR, EXIT_FAILURE, EXIT_PARTIAL, EXIT_SUCCESS
 
 

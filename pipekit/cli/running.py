@@ -14,8 +14,8 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pipekit.cli.ending import told
-from pipekit.cli.talk import coloured, line, say
+from pipekit.cli.exits import told
+from pipekit.cli.output import coloured, line, say
 from pipekit.errors import EXIT_HANGUP, EXIT_INTERRUPTED, EXIT_TERMINATED, UsageError
 
 if TYPE_CHECKING:
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
     from pipekit.config import Configuration
     from pipekit.model.run import PipelineReport
-    from pipekit.orchestrator import PipelineOrchestrator
-    from pipekit.planning import RunOptions
-    from pipekit.project import Project
+    from pipekit.run.orchestrator import PipelineOrchestrator
+    from pipekit.run.planning import RunOptions
+    from pipekit.run.project import Project
 
 
 class Asked(NamedTuple):
@@ -79,7 +79,7 @@ def run_project(asked: Asked, **selection: Any) -> PipelineReport:
 
         supervisor = ProcessSupervisor()
         supervisor.warm()  # beside all that is imported now, on another core
-    from pipekit.orchestrator import PipelineOrchestrator
+    from pipekit.run.orchestrator import PipelineOrchestrator
 
     options = run_options(**selection)
     with Cancel() as cancel:
@@ -92,7 +92,7 @@ def run_project(asked: Asked, **selection: Any) -> PipelineReport:
 def _was_idle(ledger: Path) -> bool:
     """Whether the run before found nothing to do; then this one will hardly find anything."""
     from pipekit.errors import StorageError
-    from pipekit.storage.history import RunHistory
+    from pipekit.storage.runs import RunHistory
 
     if not ledger.exists():
         return False
@@ -107,7 +107,7 @@ def open_selected(
     asked: Asked, options: RunOptions, configuration: Configuration | None = None
 ) -> Project:
     """The project. Raises UsageError where the options leave none of its stages."""
-    from pipekit.project import open_project, selected
+    from pipekit.run.project import open_project, selected
 
     project = open_project(configuration or _loaded(asked), no_plugins=asked.no_plugins)
     names = [stage.name for stage in project.stages]
@@ -152,7 +152,7 @@ def run_options(
     rebuild: bool = False,
 ) -> RunOptions:
     """The options of the command line as the orchestrator takes them. Raises UsageError."""
-    from pipekit.planning import RunOptions
+    from pipekit.run.planning import RunOptions
 
     return RunOptions(
         only=only,

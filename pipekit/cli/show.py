@@ -8,7 +8,7 @@ import click
 
 from pipekit.cli.common import find_run, json_option, open_history, outline
 from pipekit.cli.help import A_RUN, Command
-from pipekit.cli.talk import coloured, print_json, say
+from pipekit.cli.output import coloured, print_json, say
 
 _FILES_SHOWN = 3  # of each kind and task, unless all are asked for
 
@@ -28,7 +28,7 @@ def command(ctx: click.Context, run: str | None, verbose: bool, as_json: bool) -
 
     With --json: the whole audit report of the run, as it lies in the folder of the logs.
     """
-    from pipekit.storage.audit import AuditReporter
+    from pipekit.storage.report import AuditReporter
 
     paths = outline(ctx).folders
     report = AuditReporter(paths).read(find_run(open_history(paths), run).run_id)

@@ -9,8 +9,8 @@ import click
 
 from pipekit.cli.common import NO_RUN, json_option, open_history, outline
 from pipekit.cli.help import Command
-from pipekit.cli.talk import coloured, print_json, say, when
-from pipekit.model.state import PipelineState, Rejection
+from pipekit.cli.output import coloured, print_json, say, when
+from pipekit.model.run import PipelineState, Rejection
 
 
 @click.command(

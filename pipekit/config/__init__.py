@@ -11,25 +11,27 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pipekit.config.configuration import Configuration as Configuration
-    from pipekit.config.configuration import load as load
+    from pipekit.config.load import Configuration as Configuration
+    from pipekit.config.load import load as load
     from pipekit.config.sources import find_project as find_project
 
 _HOME = {
-    "Configuration": "pipekit.config.configuration",
+    "Configuration": "pipekit.config.load",
     "find_project": "pipekit.config.sources",
-    "load": "pipekit.config.configuration",
+    "load": "pipekit.config.load",
 }
 
 __all__ = ["Configuration", "find_project", "load"]
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module 'pipekit.config' has no attribute {name!r}")
-    value = getattr(importlib.import_module(_HOME[name]), name)
-    globals()[name] = value
-    return value
+if not TYPE_CHECKING:  # else every misspelt name would pass the type checker
+
+    def __getattr__(name: str) -> Any:
+        if name not in _HOME:
+            raise AttributeError(f"module 'pipekit.config' has no attribute {name!r}")
+        value = getattr(importlib.import_module(_HOME[name]), name)
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:

@@ -6,10 +6,10 @@ from collections.abc import Collection, Iterator
 
 from attrs import frozen
 
-from pipekit.config.configuration import Configuration, located
+from pipekit.config.load import Configuration, located
 from pipekit.config.problems import Path, Problem, did_you_mean
 from pipekit.config.tables import StageConfig
-from pipekit.units import duration_text
+from pipekit.model.quantity import duration_text
 
 
 @frozen

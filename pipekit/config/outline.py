@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pipekit.config import sources
-from pipekit.model.state import Paths
+from pipekit.model.run import Paths
 
 FOLDERS = {"data": "data", "logs": "logs", "state": ".pipekit"}
 """The defaults of [paths]."""
@@ -56,7 +56,7 @@ def _plain_pipeline(table: Any) -> bool:
 
 def _in_full(root: Path, environ: Mapping[str, str]) -> Outline:
     """What is written in another way, or is wrong: `load` knows how, and the words for it."""
-    from pipekit.config.configuration import load
+    from pipekit.config.load import load
 
     configuration = load(root, environ=environ)
     return Outline(configuration.folders, tuple(configuration.stages))

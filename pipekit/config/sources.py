@@ -40,7 +40,7 @@ class Layer:
 
     @cached_property
     def _lines(self) -> dict[Path, int]:
-        from pipekit.config.lines import key_lines  # only to name a place
+        from pipekit.config.positions import key_lines  # only to name a place
 
         return key_lines(self._text)
 

@@ -18,9 +18,9 @@ from typing import Any, TypeVar
 
 import attrs
 
-from pipekit.config.leaves import LEAVES, Hook, choice, literal, named, several, table, union
+from pipekit.config.describe import MASK, Field, secret_keys, settings_fields
 from pipekit.config.problems import Problem, TableError, UnfitError, problems_of, unknown_key
-from pipekit.config.schema import MASK, Field, secret_keys, settings_fields
+from pipekit.config.values import LEAVES, Hook, choice, literal, named, several, table, union
 from pipekit.errors import PluginError
 
 T = TypeVar("T")

@@ -92,7 +92,7 @@ def _zone(_instance: object, _attribute: object, value: str) -> None:
         raise ValueError(f'no such time zone: "{value}"{hint}') from error
 
 
-@frozen(eq=False, repr=False)
+@frozen
 class PipelineConfig:
     """`[pipeline]`: which stages run, and the clock they run by."""
 
@@ -125,7 +125,7 @@ class PipelineConfig:
         return os.cpu_count() or 1
 
 
-@frozen(eq=False, repr=False)
+@frozen
 class PathsConfig:
     """`[paths]`: the project's folders, relative to the folder of pipekit.toml."""
 
@@ -142,7 +142,7 @@ class PathsConfig:
     )
 
 
-@frozen(eq=False, repr=False)
+@frozen
 class PluginsConfig:
     """`[plugins]`: which of the installed distributions may take part."""
 
@@ -152,7 +152,7 @@ class PluginsConfig:
     deny: tuple[str, ...] = setting("These plugins are never loaded.", default=())
 
 
-@frozen(eq=False, repr=False)
+@frozen
 class StageConfig:
     """`[stages.NAME]`: how a stage is supervised. Its own settings are in `settings`."""
 
@@ -190,7 +190,7 @@ class StageConfig:
     )
 
 
-@frozen(eq=False, repr=False)
+@frozen
 class LifecycleConfig:
     """`[lifecycle]`: what may be done to files, and the bounds of it."""
 
@@ -220,7 +220,7 @@ class LifecycleConfig:
     )
 
 
-@frozen(eq=False, repr=False)
+@frozen
 class RetentionConfig:
     """`[retention]`: how many runs' files are kept, and how long; whichever bound is met first.
 
@@ -279,7 +279,7 @@ class RetentionConfig:
     )
 
 
-@frozen(eq=False, repr=False)
+@frozen
 class ScheduleConfig:
     """`[schedule]`: how often the operating system is to start a run."""
 

@@ -13,7 +13,6 @@ from typing import Any
 from attrs import field, frozen
 
 from pipekit.errors import DefinitionError
-from pipekit.model.record import Record
 
 
 class Outcome(StrEnum):
@@ -52,8 +51,8 @@ def _limit(_instance: object, attribute: object, value: int | None) -> None:
         raise DefinitionError(f"{name} is a whole number above zero, not {value!r}")
 
 
-@frozen(kw_only=True, eq=False, repr=False)
-class Command(Record):
+@frozen(kw_only=True)
+class Command:
     """One program to run under supervision.
 
     `argv`: the words; `cwd`: its folder (default: ours). `env`: added to the allow-list that
@@ -147,8 +146,8 @@ class Command(Record):
             ) from None
 
 
-@frozen(kw_only=True, eq=False, repr=False)
-class StreamResult(Record):
+@frozen(kw_only=True)
+class StreamResult:
     """What one output stream of a command left behind.
 
     `spool`: the file with the bytes (None where none could be kept); `size`: bytes written by the
@@ -165,8 +164,8 @@ class StreamResult(Record):
     last_output: float | None = None
 
 
-@frozen(kw_only=True, eq=False, repr=False)
-class SentSignal(Record):
+@frozen(kw_only=True)
+class SentSignal:
     """A signal of the stop ladder: its name, seconds after the start, how many processes."""
 
     name: str
@@ -174,8 +173,8 @@ class SentSignal(Record):
     count: int
 
 
-@frozen(kw_only=True, eq=False, repr=False)
-class ProcessSnapshot(Record):
+@frozen(kw_only=True)
+class ProcessSnapshot:
     """What one process of a tree was doing in the moment before the tree was stopped.
 
     `state`: one word (running, sleeping, waiting for a disk, stopped, ...); `waits_in`: the kernel
@@ -196,8 +195,8 @@ class ProcessSnapshot(Record):
         return f"{self.pid} {self.state}{where}, {self.cpu:.1f} s of CPU: {self.command}"
 
 
-@frozen(kw_only=True, eq=False, repr=False)
-class ProcessResult(Record):
+@frozen(kw_only=True)
+class ProcessResult:
     """What came of one supervised command; true exactly when it was a success.
 
     `returncode`: the leader's (negative: ended by that signal), None where there is none.

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 from attrs import field, fields, frozen
 
-from pipekit.model.names import checked_name
-from pipekit.model.record import Record
-
 FORMAT = 1  # `v` of a record
 
 
-@frozen(kw_only=True, eq=False, repr=False)
-class Event(Record):
+@frozen(kw_only=True)
+class Event:
     """One line of a run's journal.
 
     `seq` counts from 1 without gaps; `stage` is a stage's name or `pipeline`, `lifecycle`, `sink`,
@@ -46,23 +42,10 @@ class Event(Record):
 Emit = Callable[[Event], None]
 
 
-@frozen(kw_only=True, eq=False, repr=False)
-class SinkContext(Record):
+@frozen(kw_only=True)
+class SinkContext:
     """What a sink gets to know when it is opened, before the first event."""
 
     run_id: str
     root: Path
     logs: Path
-
-
-@frozen(eq=False, repr=False)
-class EventSink(Record):
-    """A receiver of events: `open(ctx, settings)` is a context manager that yields `emit(event)`.
-
-    `emit` is called in a thread of the sink's own, one event at a time, in order. A sink that
-    raises, blocks or is slow is reported and dropped; it never changes a run.
-    """
-
-    name: str = field(validator=checked_name)
-    open: Callable[[SinkContext, Any], AbstractContextManager[Emit]]
-    settings: type | None = None

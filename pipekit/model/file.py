@@ -8,8 +8,6 @@ from typing import Any, NamedTuple
 
 from attrs import field, frozen
 
-from pipekit.model.record import Record
-
 ABSENT = "absent"  # the fingerprint of a file that is no longer there
 
 
@@ -41,8 +39,8 @@ class ContentState(StrEnum):
     REJECTED = "rejected"  # not tried again until content, settings or plugin version change
 
 
-@frozen(kw_only=True, eq=False, repr=False)
-class Consumption(Record):
+@frozen(kw_only=True)
+class Consumption:
     """What the ledger remembers of a stage and a file: the content taken, and with what settings.
 
     `detail` is what the stage's worker chose to remember (JSON), `run` the run's number.
@@ -58,8 +56,8 @@ class Consumption(Record):
     reason: str = ""
 
 
-@frozen(kw_only=True, eq=False, repr=False)
-class Published(Record):
+@frozen(kw_only=True)
+class Published:
     """A file that a stage published: by which run (number and id), and whether it still stands.
 
     `present` is False for a file that the lifecycle has taken away; `detail` as for Consumption.
@@ -83,8 +81,8 @@ class Why(StrEnum):
     FORCED = "forced"
 
 
-@frozen(eq=False, repr=False)
-class Input(Record):
+@frozen
+class Input:
     """A pending file: what it looks like, why it is pending, what was known of it before.
 
     `settings` is the digest under which its consumption will be remembered.
@@ -101,8 +99,8 @@ class Input(Record):
         return self.file.path
 
 
-@frozen(kw_only=True, eq=False, repr=False)
-class Pending(Record):
+@frozen(kw_only=True)
+class Pending:
     """The answer of `ctx.pending(files)`; true when there is something to do.
 
     `inputs`: to consume now. `waiting`: still being written, left for the next run. `rejected`:

@@ -1,8 +1,10 @@
-"""What a stage, policy or sink may be called."""
+"""Names of stages, policies and sinks, and ids of runs."""
 
 from __future__ import annotations
 
+import os
 import re
+import time
 
 from pipekit.errors import DefinitionError
 
@@ -13,9 +15,19 @@ _NAME = re.compile(r"[a-z][a-z0-9_]*")
 def checked_name(_instance: object, _attribute: object, value: str) -> None:
     """An attrs validator: names are `[a-z][a-z0-9_]*` and none of the reserved ones."""
     if not isinstance(value, str) or not _NAME.fullmatch(value):
-        raise DefinitionError(
-            f"{value!r} is no name: use lower-case letters, digits and _, a letter first"
-        )
+        raise DefinitionError(f"invalid name {value!r}: use a-z, 0-9 and _, starting with a letter")
     if value in RESERVED_NAMES:
         reserved = ", ".join(sorted(RESERVED_NAMES))
         raise DefinitionError(f"the name {value!r} is reserved ({reserved})")
+
+
+def new_run_id() -> str:
+    """A new run id: a UUIDv7 (RFC 9562), 48 bits of Unix milliseconds, then randomness.
+
+    Ids sort by the time they were made.
+    """
+    value = int.from_bytes(os.urandom(10), "big") | ((time.time_ns() // 1_000_000) << 80)
+    value = value & ~(0xF << 76) | (0x7 << 76)  # version
+    value = value & ~(0x3 << 62) | (0x2 << 62)  # variant
+    text = f"{value:032x}"
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"

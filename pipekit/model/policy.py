@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Protocol
 
-from attrs import field, frozen
+from attrs import frozen
 
 from pipekit.model.file import FileStat
-from pipekit.model.names import checked_name
-from pipekit.model.record import Record
 
 
 class ActionKind(StrEnum):
@@ -21,8 +19,8 @@ class ActionKind(StrEnum):
     DELETE = "delete"
 
 
-@frozen(kw_only=True, eq=False, repr=False)
-class FileAction(Record):
+@frozen(kw_only=True)
+class FileAction:
     """A proposal for one file: `path` and `target` (archive only) relative to the root."""
 
     kind: ActionKind
@@ -52,15 +50,3 @@ class LifecycleView(Protocol):
 
     def data_age(self, file: FileStat) -> float | None:
         """Seconds that a published file's data lie behind the newest of its series, if known."""
-
-
-@frozen(eq=False, repr=False)
-class LifecyclePolicy(Record):
-    """A policy as a plugin offers it: `propose(view, settings)` yields FileActions.
-
-    It acts only where its table stands in the configuration (`[lifecycle.NAME]`).
-    """
-
-    name: str = field(validator=checked_name)
-    propose: Callable[[LifecycleView, Any], Iterable[FileAction]]
-    settings: type | None = None

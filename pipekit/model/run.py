@@ -5,30 +5,69 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Protocol
+from types import MappingProxyType
+from typing import Any, NamedTuple, Protocol
 
 from attrs import field, frozen
 
 from pipekit.model.file import Consumption, FileStat, Pending, Published
-from pipekit.model.record import Record
-from pipekit.model.stage import RAN, StageResult, StageStatus
-from pipekit.model.state import Paths as Paths  # noqa: PLC0414  # part of a run's nouns, too
-from pipekit.model.state import PipelineStatus as PipelineStatus  # noqa: PLC0414  # the same
+from pipekit.model.stage import StageResult
+from pipekit.model.status import RAN, PipelineStatus
 
 
-def pipeline_status(stages: Iterable[StageStatus]) -> PipelineStatus:
-    """The status of a run whose stages ended so (spec: operation, §1.2)."""
-    statuses = set(stages)
-    if StageStatus.CANCELLED in statuses:
-        return PipelineStatus.CANCELLED
-    counted = statuses & (RAN | {StageStatus.BLOCKED})
-    if not counted:
-        return PipelineStatus.IDLE
-    if counted == {StageStatus.SUCCESS}:
-        return PipelineStatus.SUCCESS
-    if not counted & {StageStatus.SUCCESS, StageStatus.PARTIAL}:
-        return PipelineStatus.FAILURE
-    return PipelineStatus.PARTIAL
+class PipelineState(NamedTuple):
+    """A run as the ledger remembers it; `status` is None while it has not ended.
+
+    Times are Unix times; `stages` has the facts of each stage's part by its name.
+    """
+
+    run_id: str
+    number: int
+    started: float
+    ended: float | None = None
+    status: PipelineStatus | None = None
+    exit_code: int | None = None
+    stages: Mapping[str, Any] = MappingProxyType({})
+
+    def __bool__(self) -> bool:
+        return self.status in (PipelineStatus.SUCCESS, PipelineStatus.IDLE)
+
+
+class Rejection(NamedTuple):
+    """A file that a stage rejected: why, and in which run (its number)."""
+
+    path: str
+    reason: str
+    run: int
+
+
+class Paths(NamedTuple):
+    """Where a project keeps what, as absolute paths."""
+
+    root: Path
+    data: Path
+    logs: Path
+    state: Path
+
+    @property
+    def quarantine(self) -> Path:
+        """Rows and files that were set aside, one folder a run."""
+        return self.data / "quarantine"
+
+    @property
+    def runs(self) -> Path:
+        """Spools and reports of stage processes, one folder a run."""
+        return self.logs / "runs"
+
+    @property
+    def events(self) -> Path:
+        """The journals, one file a run."""
+        return self.logs / "events"
+
+    @property
+    def trash(self) -> Path:
+        """What the lifecycle took away and can still give back."""
+        return self.root / ".pipekit-trash"
 
 
 class StageView(Protocol):
@@ -49,8 +88,8 @@ class StageView(Protocol):
         """See RunContext.published."""
 
 
-@frozen(kw_only=True, eq=False, repr=False)
-class RunContext(Record):
+@frozen(kw_only=True)
+class RunContext:
     """What a stage's plan may look at. Nothing in it can change anything.
 
     `started`: Unix time of the run. `dry_run`: this is `pipekit plan`. `results`: of the stages
@@ -112,8 +151,8 @@ class RunContext(Record):
         return self.view.published(stage)
 
 
-@frozen(kw_only=True, eq=False, repr=False)
-class PipelineReport(Record):
+@frozen(kw_only=True)
+class PipelineReport:
     """What came of a run; true when nothing is wrong (success or idle)."""
 
     run_id: str

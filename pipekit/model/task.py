@@ -1,4 +1,4 @@
-"""A stage's tasks and what came of them; imported where there is work."""
+"""A stage's tasks, and what came of them."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from attrs import field, frozen
 
 from pipekit.errors import DefinitionError
 from pipekit.model.command import Command, ProcessResult
-from pipekit.model.record import Record
-from pipekit.model.stage import FailureKind, StageStatus, as_tuple, is_a, texts
+from pipekit.model.status import FailureKind, StageStatus
+from pipekit.model.validators import as_tuple, is_a, texts
 
 _LONGEST_NAME = 100  # of a task: files are named after it
 
 
-@frozen(kw_only=True, eq=False, repr=False)
-class Task(Record):
+@frozen(kw_only=True)
+class Task:
     """One supervised command of a stage.
 
     `units`: the parts of the work that its process will report on; one that it never finishes is a
@@ -44,8 +44,8 @@ class Task(Record):
             )
 
 
-@frozen(kw_only=True, eq=False, repr=False)
-class Watch(Record):
+@frozen(kw_only=True)
+class Watch:
     """How to read a program that cannot be changed: a pattern, searched in each line of output.
 
     With `metric`, the group `value` of the pattern is that metric's number. Without, the groups
@@ -66,8 +66,8 @@ class Watch(Record):
         raise DefinitionError(f"the pattern {value!r} lacks its group (?P<{group}>...)")
 
 
-@frozen(kw_only=True, eq=False, repr=False)
-class UnitResult(Record):
+@frozen(kw_only=True)
+class UnitResult:
     """What came of one unit of a task; `duration` in seconds."""
 
     name: str
@@ -80,8 +80,8 @@ class UnitResult(Record):
         return self.status is StageStatus.SUCCESS
 
 
-@frozen(kw_only=True, eq=False, repr=False)
-class FileRecord(Record):
+@frozen(kw_only=True)
+class FileRecord:
     """A file as a worker reported it: `verb` is consumed, wrote, unchanged or rejected.
 
     `sources`: the inputs a published file came of; `complete` is False for an input that was taken
@@ -100,8 +100,8 @@ class FileRecord(Record):
     observed: int = 0
 
 
-@frozen(kw_only=True, eq=False, repr=False)
-class TaskResult(Record):
+@frozen(kw_only=True)
+class TaskResult:
     """What came of one task; true exactly when it was a success."""
 
     name: str

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pipekit.process.cancel import Cancel as Cancel
-    from pipekit.process.listener import OnLines as OnLines
+    from pipekit.process.output.listener import OnLines as OnLines
     from pipekit.process.supervisor import ProcessSupervisor as ProcessSupervisor
     from pipekit.process.supervisor import sweep as sweep
 
 _HOME = {
     "Cancel": "pipekit.process.cancel",
-    "OnLines": "pipekit.process.listener",
+    "OnLines": "pipekit.process.output.listener",
     "ProcessSupervisor": "pipekit.process.supervisor",
     "sweep": "pipekit.process.supervisor",
 }
@@ -28,12 +28,14 @@ _HOME = {
 __all__ = ["Cancel", "OnLines", "ProcessSupervisor", "sweep"]
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module 'pipekit.process' has no attribute {name!r}")
-    value = getattr(importlib.import_module(_HOME[name]), name)
-    globals()[name] = value
-    return value
+if not TYPE_CHECKING:  # else every misspelt name would pass the type checker
+
+    def __getattr__(name: str) -> Any:
+        if name not in _HOME:
+            raise AttributeError(f"module 'pipekit.process' has no attribute {name!r}")
+        value = getattr(importlib.import_module(_HOME[name]), name)
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:

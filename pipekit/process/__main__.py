@@ -17,8 +17,8 @@ from typing import IO, Any
 
 import click
 
-from pipekit import units
 from pipekit.errors import DefinitionError
+from pipekit.model import quantity as units
 from pipekit.model.command import Command, Outcome, ProcessResult
 from pipekit.process.cancel import Cancel
 from pipekit.process.supervisor import ProcessSupervisor

@@ -9,7 +9,7 @@ import struct
 from typing import NamedTuple
 
 from pipekit.model.command import Command
-from pipekit.process.spawn import SpawnError
+from pipekit.process.start import SpawnError
 
 _PROCESS_TIME, _PRIORITY_CLASS, _PROCESS_MEMORY = 0x2, 0x20, 0x100  # JOB_OBJECT_LIMIT_*
 _KILL_ON_JOB_CLOSE = 0x2000

@@ -28,10 +28,10 @@ from pipekit.model.command import (
 from pipekit.process import verdict
 from pipekit.process.cancel import Cancel
 from pipekit.process.child import Child
-from pipekit.process.listener import OnLines
-from pipekit.process.run import Run
-from pipekit.process.spawn import SpawnError
-from pipekit.process.stream import OutputStream
+from pipekit.process.loop import Run
+from pipekit.process.output.listener import OnLines
+from pipekit.process.output.stream import OutputStream
+from pipekit.process.start import SpawnError
 
 _numbers = itertools.count(1)
 _WIDTH = 200  # characters of a command line in a snapshot
@@ -97,7 +97,7 @@ class ProcessSupervisor:
         process share it, and it ends with the last of them that used it.
         """
         if sys.platform == "linux":
-            from pipekit.process import spawner
+            from pipekit.process.linux import spawner_client as spawner
 
             with contextlib.suppress(SpawnError):  # the first command will say it
                 self._spawner = spawner.shared()
@@ -133,15 +133,16 @@ class ProcessSupervisor:
     def _start(self, command: Command, tree: str, cancel: Cancel | None) -> Child:
         wake = cancel.fileno() if cancel is not None else -1
         if sys.platform == "linux":
-            from pipekit.process import guarded, spawner
+            from pipekit.process.linux import child as guarded
+            from pipekit.process.linux import spawner_client as spawner
 
             self._spawner = spawner.shared()
             return guarded.start(command, tree, self._spawner, self._hold_fds, wake)
         if sys.platform == "win32":
-            from pipekit.process import windows
+            from pipekit.process.windows import child as windows
 
             return windows.start(command, tree, cancel)
-        from pipekit.process import posix
+        from pipekit.process.macos import child as posix
 
         return posix.start(command, tree, wake)
 
@@ -169,7 +170,7 @@ def _unstarted(outcome: Outcome, reason: str, started: float) -> ProcessResult:
 def _end_by_name(tree: str) -> tuple[int, int]:
     if sys.platform == "win32":
         return 0, 0  # there the job ends with its last handle
-    from pipekit.process import posix
+    from pipekit.process.macos import child as posix
 
     return posix.end_by_name(tree)
 
@@ -254,7 +255,7 @@ def _oom_kills() -> int:
     """How often this system's out-of-memory killer struck so far, in any container."""
     if sys.platform != "linux":
         return 0
-    from pipekit.process import procfs
+    from pipekit.process.linux import procfs
 
     try:
         content = procfs.read("/proc/vmstat")

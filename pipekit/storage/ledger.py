@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pipekit.model.file import ABSENT, Consumption, ContentState, Published
-from pipekit.storage.history import RunHistory
+from pipekit.storage.runs import RunHistory
 
 if TYPE_CHECKING:
     from pipekit.model.task import FileRecord

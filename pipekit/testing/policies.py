@@ -11,7 +11,8 @@ import pytest
 from attrs import frozen
 
 from pipekit.model.file import FileStat
-from pipekit.model.policy import ActionKind, FileAction, LifecyclePolicy
+from pipekit.model.policy import ActionKind, FileAction
+from pipekit.model.specs import LifecyclePolicy
 from pipekit.storage.files import FileManager
 from pipekit.testing.basis import Contract, check_settings, chosen, snapshot
 

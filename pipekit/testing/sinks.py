@@ -8,7 +8,8 @@ from typing import Any, ClassVar
 
 import pytest
 
-from pipekit.model.event import Event, EventSink, SinkContext
+from pipekit.model.event import Event, SinkContext
+from pipekit.model.specs import EventSink
 from pipekit.testing.basis import Contract, check_settings, chosen
 
 _RUN_ID = "01900000-0000-7000-8000-000000000000"

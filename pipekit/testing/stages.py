@@ -24,7 +24,8 @@ from pipekit.model.file import (
     Why,
 )
 from pipekit.model.run import RunContext
-from pipekit.model.stage import StagePlan, StageSpec
+from pipekit.model.specs import StageSpec
+from pipekit.model.stage import StagePlan
 from pipekit.storage.files import FileManager
 from pipekit.testing.basis import Contract, check_settings, chosen, paths_of, snapshot
 

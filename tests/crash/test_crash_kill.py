@@ -172,9 +172,9 @@ def end_of(project, number):
 @pytest.mark.parametrize(
     "patch",
     [
-        "import pipekit.orchestrator as o; die_in(o.PipelineOrchestrator, '_open_events')",
-        "import pipekit.orchestrator as o; die_in(o.PipelineOrchestrator, '_new_executor')",
-        "import pipekit.orchestrator as o; die_in(o.PipelineOrchestrator, '_orders')",
+        "import pipekit.run.orchestrator as o; die_in(o.PipelineOrchestrator, '_open_events')",
+        "import pipekit.run.orchestrator as o; die_in(o.PipelineOrchestrator, '_new_executor')",
+        "import pipekit.run.orchestrator as o; die_in(o.PipelineOrchestrator, '_orders')",
         "import pipekit.storage.ledger as l; die_in(l.Ledger, 'commit')",
         "import pipekit.storage.history as h; die_in(h.RunHistory, 'note_stage')",
         "import pipekit.storage.history as h; die_in(h.RunHistory, 'end_run')",
@@ -204,11 +204,11 @@ def test_a_stage_that_was_running_is_told_to_be_lost(upper):
     [
         # between the commit and the last event
         (
-            "import pipekit.orchestrator as o; end = o.Ledger.end_run;"
+            "import pipekit.run.orchestrator as o; end = o.Ledger.end_run;"
             "o.Ledger.end_run = lambda *a: (end(*a), die())"
         ),
         # between the last event and the report
-        "import pipekit.orchestrator as o; die_in(o.AuditReporter, 'write')",
+        "import pipekit.run.orchestrator as o; die_in(o.AuditReporter, 'write')",
     ],
 )
 def test_a_run_killed_after_its_commit_keeps_the_status_it_had(upper, patch):
@@ -224,7 +224,7 @@ def test_a_run_killed_after_its_commit_keeps_the_status_it_had(upper, patch):
 def test_a_run_killed_while_it_closes_another_leaves_that_to_the_next(upper, function):
     upper.write("data/raw/a", "x")
     killed(upper, "import pipekit.storage.ledger as l; die_in(l.Ledger, 'commit')")
-    killed(upper, f"import pipekit.recovery as r; die_in(r, '{function}')")
+    killed(upper, f"import pipekit.run.recovery as r; die_in(r, '{function}')")
     next_run(upper)
     check_that_all_is_told(upper)
     assert end_of(upper, 1)["status"] == "failure"

@@ -16,7 +16,9 @@ from pathlib import Path
 import pytest
 
 from pipekit.model.command import Outcome
-from pipekit.process import ProcessSupervisor, guardian, spawner
+from pipekit.process import ProcessSupervisor
+from pipekit.process.linux import guardian
+from pipekit.process.linux import spawner_client as spawner
 
 from .conftest import NOISE, SLACK, processes
 

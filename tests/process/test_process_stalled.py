@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 
 from pipekit.model.command import Outcome
-from pipekit.process import Cancel, guarded, sweep
+from pipekit.process import Cancel, sweep
+from pipekit.process.linux import child as guarded
 
 from .conftest import SLACK, processes
 

@@ -9,8 +9,9 @@ import time
 import pytest
 
 from pipekit.model.command import Outcome
-from pipekit.process import ProcessSupervisor, posix
-from pipekit.process.portable import PsutilTree
+from pipekit.process import ProcessSupervisor
+from pipekit.process.macos import child as posix
+from pipekit.process.macos.tree import PsutilTree
 
 
 def names(result):

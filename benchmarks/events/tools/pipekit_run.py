@@ -5,7 +5,7 @@ from pathlib import Path
 
 from telling import RUN, told
 
-from pipekit.events import EventLogger
+from pipekit.run.events import EventLogger
 from pipekit.storage.journal import Journal
 from pipekit.storage.runlog import RunLog
 

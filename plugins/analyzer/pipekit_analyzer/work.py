@@ -24,7 +24,7 @@ class Basis:
     variants: str = setting("Each variant's rules for the instrument.")
 
 
-@attrs.frozen(eq=False, repr=False, kw_only=True)
+@attrs.frozen(kw_only=True)
 class Work:
     """What is known of one instrument: its files by path, what is pending, what went missing.
 

@@ -72,7 +72,7 @@ def _groups(pattern: str) -> int:
         raise ValueError(f"instrument.pattern {pattern!r}: {error}") from error
 
 
-@attrs.frozen(eq=False, repr=False, kw_only=True)
+@attrs.frozen(kw_only=True)
 class Dialect:
     """The parts of a preset, or of a source that spells them out (spec: data, §1.1).
 
@@ -138,7 +138,7 @@ PRESETS = {
 }
 
 
-@attrs.frozen(eq=False, repr=False, kw_only=True)
+@attrs.frozen(kw_only=True)
 class Reading:
     """Everything that decides what comes of a file: a change makes its source's files pending.
 

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from pipekit.cli.sample import FIRST_DAY, Sample, write_sample
+from pipekit.cli.demo.sample import FIRST_DAY, Sample, write_sample
 
 CHICAGO = ZoneInfo("America/Chicago")
 TICK = {"ES": 0.25, "NQ": 0.25, "CL": 0.01, "GC": 0.10}

@@ -10,7 +10,7 @@ from pipekit_merger.plugin import Settings as MergerSettings
 from pipekit_translator.settings import Settings as TranslatorSettings
 
 from pipekit.builtins.rules import Rules
-from pipekit.cli.sample import write_sample
+from pipekit.cli.demo.sample import write_sample
 from pipekit.cli.template import DEMO_TOML, PROJECT_TOML
 from pipekit.config.structure import structured
 from pipekit.config.tables import LifecycleConfig, PipelineConfig, StageConfig

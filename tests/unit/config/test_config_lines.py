@@ -5,7 +5,7 @@ import tomllib
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipekit.config.lines import key_lines
+from pipekit.config.positions import key_lines
 
 TRICKY = '''\
 # a comment with [brackets] = and "quotes

@@ -7,7 +7,7 @@ import attrs
 import pytest
 
 from pipekit import Duration, PluginError, Size, setting
-from pipekit.config.schema import Described, describe, settings_fields
+from pipekit.config.describe import Described, describe, settings_fields
 
 
 @attrs.frozen

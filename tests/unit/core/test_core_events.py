@@ -12,9 +12,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from pipekit import events
-from pipekit.events import EventLogger
-from pipekit.model.event import EventSink, SinkContext
+from pipekit.model.event import SinkContext
+from pipekit.model.specs import EventSink
+from pipekit.run import events
+from pipekit.run.events import EventLogger
 from pipekit.storage.journal import Journal, read_journal
 from pipekit.storage.runlog import RunLog
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from pipekit.facts import last_lines
-from pipekit.judgement import Before, judge_stage, judge_task, look_before
 from pipekit.model.command import Command, Outcome, ProcessResult, StreamResult
-from pipekit.model.stage import FailureKind, StageResult, StageStatus
+from pipekit.model.stage import StageResult
+from pipekit.model.status import FailureKind, StageStatus
 from pipekit.model.task import Task, TaskResult
-from pipekit.reporting import Facts
+from pipekit.run.facts import last_lines
+from pipekit.run.report_file import Facts
+from pipekit.run.verdict import Before, judge_stage, judge_task, look_before
 from pipekit.storage.ledger import signature_text
 
 WELL = ProcessResult(outcome=Outcome.EXITED, returncode=0, success=True)

@@ -8,10 +8,10 @@ import pytest
 
 from pipekit.errors import StorageError
 from pipekit.model.file import ABSENT, ContentState, Why
-from pipekit.model.run import PipelineStatus
+from pipekit.model.status import PipelineStatus
 from pipekit.model.task import FileRecord
 from pipekit.storage.ledger import Ledger
-from pipekit.storage.view import LedgerStageView
+from pipekit.storage.stage_view import LedgerStageView
 
 
 @pytest.fixture

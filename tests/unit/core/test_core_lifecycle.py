@@ -8,8 +8,9 @@ import time
 import pytest
 
 from pipekit.builtins.rules import Rule, Rules, propose
-from pipekit.lifecycle import DataLifecycleManager, LedgerLifecycleView
-from pipekit.model.policy import ActionKind, FileAction, LifecyclePolicy
+from pipekit.model.policy import ActionKind, FileAction
+from pipekit.model.specs import LifecyclePolicy
+from pipekit.run.lifecycle import DataLifecycleManager, LedgerLifecycleView
 
 DAY = 86_400.0
 

@@ -8,9 +8,8 @@ import sys
 import pytest
 
 from pipekit.errors import ConfigError, UsageError
-from pipekit.model.run import PipelineStatus, pipeline_status
-from pipekit.model.stage import StageStatus, satisfies
-from pipekit.project import Stage, in_order, selected
+from pipekit.model.status import PipelineStatus, StageStatus, pipeline_status, satisfies
+from pipekit.run.project import Stage, in_order, selected
 
 EXITS = {"success": 0, "idle": 0, "partial": 1, "failure": 2, "cancelled": 130}
 
@@ -130,7 +129,7 @@ def test_times_carry_the_offset_that_held_then_also_in_the_hour_that_comes_twice
 CLOCK = """
 import sys, time, types
 from pathlib import Path
-import pipekit.events as events
+import pipekit.run.events as events
 from pipekit.storage.journal import Journal, read_journal
 from pipekit.storage.runlog import RunLog
 clock = {"time_ns": lambda: MOMENT * 1_000_000_000, "monotonic": time.monotonic}

@@ -11,7 +11,7 @@ import pytest
 
 from pipekit.errors import DefinitionError
 from pipekit.model.task import Watch
-from pipekit.reporting import Facts, ReportReader, Watcher
+from pipekit.run.report_file import Facts, ReportReader, Watcher
 
 
 def line(**fields):

@@ -8,9 +8,9 @@ import pytest
 from attrs import evolve
 
 from pipekit.config.tables import RetentionConfig
-from pipekit.model.run import PipelineStatus
-from pipekit.model.state import Paths
-from pipekit.retention import sweep
+from pipekit.model.run import Paths
+from pipekit.model.status import PipelineStatus
+from pipekit.storage.retention import sweep
 
 NOW = 1_800_000_000.0
 DAY = 86_400.0

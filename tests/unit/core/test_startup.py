@@ -121,7 +121,12 @@ def test_run_imports_nothing_heavy(project: Path) -> None:
 
 
 FOR_WORK = {
-    *("pipekit.execution", "pipekit.judgement", "pipekit.model.command", "pipekit.model.task"),
+    *(
+        "pipekit.run.execution",
+        "pipekit.run.verdict",
+        "pipekit.model.command",
+        "pipekit.model.task",
+    ),
     "pipekit.process.supervisor",
 }
 """What supervises processes and judges what came of them: a tenth of the time of an idle run."""

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipekit.units import byte_count, duration_text, seconds, size_text
+from pipekit.model.quantity import byte_count, duration_text, seconds, size_text
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,8 @@ import pytest
 
 import pipekit
 from pipekit import errors, hookspecs, machinecode, worker
-from pipekit.model.stage import FailureKind, StageStatus
-from pipekit.model.state import PipelineStatus
+from pipekit.model.status import FailureKind, StageStatus
+from pipekit.model.status import PipelineStatus
 from pipekit.storage.schema import connect
 from pipekit.testing import EXAMPLES
 

@@ -17,10 +17,10 @@ from pipekit_merger.plugin import Settings, pipekit_stages
 
 from pipekit.model.run import Paths, RunContext
 from pipekit.model.task import FileRecord
-from pipekit.reporting import Facts, ReportReader
+from pipekit.run.report_file import Facts, ReportReader
 from pipekit.storage.files import FileManager
 from pipekit.storage.ledger import Ledger
-from pipekit.storage.view import LedgerStageView
+from pipekit.storage.stage_view import LedgerStageView
 from pipekit.worker import fingerprint, look
 
 ZONE = "America/Chicago"

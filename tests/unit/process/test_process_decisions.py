@@ -14,8 +14,8 @@ import pytest
 from pipekit.model.command import Command, Outcome
 from pipekit.process import verdict
 from pipekit.process.cancel import Cancel
-from pipekit.process.run import Run
-from pipekit.process.stream import OutputStream
+from pipekit.process.loop import Run
+from pipekit.process.output.stream import OutputStream
 
 from .fake_child import FakeChild
 

@@ -9,9 +9,10 @@ import sys
 import pytest
 
 from pipekit.model.command import Command, Outcome
-from pipekit.process import ProcessSupervisor, posix
+from pipekit.process import ProcessSupervisor
 from pipekit.process.limits import by_shell, of_job
-from pipekit.process.spawn import SpawnError
+from pipekit.process.macos import child as posix
+from pipekit.process.start import SpawnError
 
 
 def command(*words, **options):

@@ -13,8 +13,8 @@ import pytest
 
 from pipekit.model.command import Command
 from pipekit.process import Cancel
-from pipekit.process.listener import BACKLOG, Listener
-from pipekit.process.spawn import TREE_VARIABLE, child_environment
+from pipekit.process.output.listener import BACKLOG, Listener
+from pipekit.process.start import TREE_VARIABLE, child_environment
 
 
 def test_cancel_wakes_a_waiter_and_stays_set():

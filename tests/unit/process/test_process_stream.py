@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipekit.process.stream import (
+from pipekit.process.output.stream import (
     PIECE,
     TAIL_BYTES,
     Decoder,

@@ -1,0 +1,1 @@
+"""`pipekit demo`: a sample project, generated and run."""

@@ -1,0 +1,272 @@
+"""What a settings class says of its fields: key, type, default, help; knows no values."""
+
+from __future__ import annotations
+
+import datetime as dt
+import enum
+import pathlib
+import types
+import typing
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any, NamedTuple
+
+import attrs
+
+from pipekit.errors import PluginError
+from pipekit.model import quantity as units
+from pipekit.settings import Duration, Size
+
+REQUIRED = attrs.NOTHING
+
+
+class Field(NamedTuple):
+    """A field of a settings class, with its type resolved; `key` is its name in TOML."""
+
+    key: str
+    type: Any
+    attribute: Any
+
+    @property
+    def help(self) -> str:
+        """What it is for, in a sentence."""
+        return str(self.attribute.metadata["help"])
+
+    @property
+    def secret(self) -> bool:
+        """Whether its value must never be shown."""
+        return bool(self.attribute.metadata.get("secret"))
+
+    @property
+    def affects_output(self) -> bool:
+        """Whether a change of it makes known inputs pending again."""
+        return bool(self.attribute.metadata.get("affects_output", True))
+
+    @property
+    def required(self) -> bool:
+        """Whether it has no default."""
+        return self.attribute.default is attrs.NOTHING
+
+    @property
+    def default(self) -> Any:
+        """Its default, made anew; REQUIRED where it has none."""
+        default = self.attribute.default
+        return default.factory() if isinstance(default, attrs.Factory) else default  # type: ignore[arg-type]  # Factory is a class at run time, a function in its stubs
+
+
+_KNOWN: dict[type, Mapping[str, Field]] = {}
+
+
+def settings_fields(cls: type) -> Mapping[str, Field]:
+    """The fields of a settings class by key, those of nested classes checked as well.
+
+    Raises PluginError, with the class and the field, for a class that is not attrs', a field
+    without help, or a type that cannot be found.
+    """
+    if cls not in _KNOWN:
+        fields = _KNOWN[cls] = _checked_fields(cls)  # known at once: a class may hold itself
+        try:
+            for field in fields.values():
+                for nested in nested_classes(field.type):
+                    settings_fields(nested)
+        except PluginError:
+            del _KNOWN[cls]
+            raise
+    return _KNOWN[cls]
+
+
+def _checked_fields(cls: type) -> dict[str, Field]:
+    name = f"{cls.__module__}.{cls.__qualname__}"
+    if not attrs.has(cls):
+        raise PluginError(f"{name} is no settings class: decorate it with @attrs.frozen")
+    attributes = attrs.fields(cls)
+    hints = {attribute.name: attribute.type for attribute in attributes}
+    try:
+        if any(map(_has_text, hints.values())):  # to read them back costs 0.3 ms a class
+            hints = typing.get_type_hints(cls, include_extras=True)
+    except NameError as error:
+        raise PluginError(
+            f"{name}: the type of a field cannot be found ({error}): settings classes, and the "
+            "types they use, stand at the top level of a module"
+        ) from None
+    fields = {}
+    for attribute in attributes:
+        if attribute.init:
+            if not attribute.metadata.get("help"):
+                raise PluginError(
+                    f"{name}.{attribute.name} has no help: make it with "
+                    "pipekit.setting('what it is for', default=...)"
+                )
+            key = attribute.alias or attribute.name
+            fields[key] = Field(key, hints[attribute.name], attribute)
+    return fields
+
+
+def _has_text(wanted: Any) -> bool:
+    """Whether a type, or one within it, stands there as text."""
+    if isinstance(wanted, str | typing.ForwardRef):
+        return True
+    arguments = getattr(wanted, "__args__", ()) if not isinstance(wanted, type) else ()
+    return any(map(_has_text, arguments))
+
+
+def nested_classes(wanted: Any) -> Iterator[type]:
+    """The attrs classes that a type mentions: `Source` of `tuple[Source, ...]`."""
+    if isinstance(wanted, type) and attrs.has(wanted):
+        yield wanted
+    for argument in typing.get_args(wanted):
+        yield from nested_classes(argument)
+
+
+def secret_keys(wanted: Any) -> set[str]:
+    """The keys of all secret fields that a value of this type may hold, at any depth."""
+    found: set[str] = set()
+    waiting, seen = list(nested_classes(wanted)), set[type]()
+    while waiting:
+        cls = waiting.pop()
+        if cls not in seen:
+            seen.add(cls)
+            for key, field in settings_fields(cls).items():
+                found |= {key} if field.secret else set()
+                waiting += nested_classes(field.type)
+    return found
+
+
+class Described(NamedTuple):
+    """A setting for people: `key` dotted, `sources[].glob` for the fields of a list's classes.
+
+    `default` is written as in TOML; empty where there is none.
+    """
+
+    key: str
+    type: str
+    default: str
+    help: str
+    secret: bool
+    affects_output: bool
+
+
+def describe(cls: type, prefix: str = "") -> tuple[Described, ...]:
+    """All settings of a class, those of nested classes below the field that holds them."""
+    return tuple(_described(cls, prefix, ()))
+
+
+def _described(cls: type, prefix: str, above: tuple[type, ...]) -> Iterator[Described]:
+    for key, field in settings_fields(cls).items():
+        missing = field.required or field.default is None
+        yield Described(
+            key=prefix + key,
+            type=type_words(field.type),
+            default="" if missing else toml(masked(field.default, field)),
+            help=field.help,
+            secret=field.secret,
+            affects_output=field.affects_output,
+        )
+        for nested in nested_classes(field.type):
+            if nested not in above:
+                inner = _place(field.type)
+                yield from _described(nested, f"{prefix}{key}{inner}", (*above, cls))
+
+
+def _place(wanted: Any) -> str:
+    """How the key of a nested class's field is joined to the key that holds it."""
+    origins = [typing.get_origin(one) for one in (wanted, *typing.get_args(wanted))]
+    kinds = [origin for origin in origins if isinstance(origin, type)]
+    if any(issubclass(kind, Mapping) for kind in kinds):
+        return ".NAME."
+    return "[]." if any(issubclass(kind, Collection) for kind in kinds) else "."
+
+
+_WORDS: dict[Any, str] = {
+    str: "text",
+    int: "whole number",
+    float: "number",
+    bool: "true or false",
+    Duration: "duration",
+    Size: "size",
+    Any: "any value",
+    pathlib.Path: "path",
+    dt.date: "date",
+    dt.time: "time",
+    dt.datetime: "date with time",
+    dict[str, Any]: "table",
+}
+
+
+def type_words(wanted: Any) -> str:
+    """A type for people: `list of texts`, `duration`, `'report' or 'apply'`."""
+    if wanted in _WORDS:
+        return _WORDS[wanted]
+    if isinstance(wanted, type) and issubclass(wanted, enum.Enum):
+        return " or ".join(repr(str(member.value)) for member in wanted)
+    origin, arguments = typing.get_origin(wanted), typing.get_args(wanted)
+    if origin is typing.Literal:
+        return " or ".join(repr(option) for option in arguments)
+    words = [type_words(one) for one in arguments if one not in (types.NoneType, Ellipsis)]
+    if origin in (typing.Union, types.UnionType):
+        return " or ".join(words)
+    if isinstance(origin, type) and issubclass(origin, Mapping):
+        return f"table of {_plural(words[1])}"
+    if origin is not None:
+        inner = words[0] if len(set(words)) == 1 else f"({', '.join(words)})"
+        return f"list of {_plural(inner)}"
+    return "table" if attrs.has(wanted) else "list"
+
+
+def _plural(words: str) -> str:
+    return words if words.endswith(("'", ")", "false")) else f"{words}s"
+
+
+MASK = "***"
+
+
+def plain(value: Any, wanted: Any = Any) -> Any:
+    """A structured value as JSON knows it, in the configuration's own notation; secrets masked."""
+    members = (wanted, *typing.get_args(wanted))
+    if Duration in members and isinstance(value, float):
+        return units.duration_text(value)
+    if Size in members and isinstance(value, int):
+        return units.size_text(value)
+    if attrs.has(type(value)):
+        fields = settings_fields(type(value))
+        return {
+            key: masked(getattr(value, field.attribute.name), field)
+            for key, field in fields.items()
+        }
+    if isinstance(value, enum.Enum):
+        return value.value
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, set | frozenset):
+        return sorted((plain(item) for item in value), key=repr)
+    if isinstance(value, bool | int | float | str) or value is None:
+        return value
+    if isinstance(value, dt.time) and not (value.second or value.microsecond):
+        return value.strftime("%H:%M")
+    return value.as_posix() if isinstance(value, pathlib.PurePath) else str(value)
+
+
+def masked(value: Any, field: Field) -> Any:
+    """A field's value as `plain` has it; of a secret only whether there is one."""
+    if field.secret:
+        return MASK if value else plain(value)
+    return plain(value, field.type)
+
+
+def toml(value: Any) -> str:
+    """A plain value as it would be written in TOML; `none` for what is not set."""
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str):
+        import json  # a TOML basic string is written as a JSON one
+
+        return json.dumps(value, ensure_ascii=False)
+    if isinstance(value, Mapping):
+        pairs = [f"{key} = {toml(item)}" for key, item in value.items() if item is not None]
+        return f"{{{', '.join(pairs)}}}"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(toml(item) for item in value)}]"
+    return str(value)

@@ -1,0 +1,43 @@
+"""attrs converters and validators that the records share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from pipekit.errors import DefinitionError
+
+
+def as_tuple(values: Iterable[Any]) -> tuple[Any, ...]:
+    """`tuple`, typed for use as an attrs converter; a str is not accepted as a list of str."""
+    if isinstance(values, str | bytes):
+        raise DefinitionError(f"expected a list, got the string {values!r}")
+    return tuple(values)
+
+
+def is_a(kind: type) -> Callable[[object, Any, Any], None]:
+    """A validator: of this type."""
+
+    def check(_instance: object, attribute: Any, value: Any) -> None:
+        if not isinstance(value, kind):
+            raise DefinitionError(f"{attribute.name} is a {kind.__name__}, not {value!r}")
+
+    return check
+
+
+def all_are(kind: type) -> Callable[[object, Any, tuple[object, ...]], None]:
+    """A validator: a tuple of nothing else."""
+
+    def check(_instance: object, attribute: Any, values: tuple[object, ...]) -> None:
+        if set(map(type, values)) <= {kind}:  # as nearly always, and there may be 100,000
+            return
+        for value in values:
+            if not isinstance(value, kind):
+                raise DefinitionError(
+                    f"{attribute.name} holds {kind.__name__} values, not {value!r}"
+                )
+
+    return check
+
+
+texts = all_are(str)

@@ -1,0 +1,1 @@
+"""A command on Linux: started, observed and stopped by a guardian process."""

@@ -1,0 +1,1 @@
+"""A command on macOS and other POSIX systems without a guardian."""

@@ -1,0 +1,1 @@
+"""The output of a command: read, redacted, spooled, cut into lines."""

@@ -1,0 +1,1 @@
+"""A command on Windows, in a Job Object."""

@@ -1,0 +1,170 @@
+"""EventLogger: numbers events, writes the journal first, then fans out to isolated sinks.
+
+No sink can change a run: each has its own thread and a bounded queue.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import queue
+import threading
+import time
+from typing import Any
+
+from pipekit.model.event import FORMAT, Event, SinkContext
+from pipekit.model.specs import EventSink
+from pipekit.storage.journal import Journal
+from pipekit.storage.runlog import RunLog
+
+QUEUE_SIZE = 10_000  # events a sink may lag behind before it is dropped
+FLUSH_SECONDS = 2.0  # that all sinks together get at the end
+_ENDS = frozenset({"success", "partial", "failure", "cancelled", "idle"})  # synced to the disk
+_UNINTERRUPTED = _ENDS | {"start", "dropped"}  # after which no sink is said to be dropped
+_END = None
+_CONTROLS = dict.fromkeys((*range(32), *range(127, 160)), " ")
+"""What would break a line, or talk to the terminal; errors and names that others give hold it."""
+
+
+def zone_of(name: str) -> dt.tzinfo | None:
+    """The zone of the events' times: the configured one, or None for the system's."""
+    if not name:
+        return None
+    from zoneinfo import ZoneInfo
+
+    return ZoneInfo(name)
+
+
+class _Clock:
+    """The time of an event as text; what is the same for a whole second is made once."""
+
+    def __init__(self, zone: dt.tzinfo | None) -> None:
+        self._zone = zone
+        self._second = -1
+        self._before = self._after = ""
+
+    def text(self, moment: int) -> str:
+        """Nanoseconds since 1970 as ISO 8601, with milliseconds and the zone's offset."""
+        second, rest = divmod(moment, 1_000_000_000)
+        if second != self._second:
+            local = dt.datetime.fromtimestamp(second, dt.UTC).astimezone(self._zone).isoformat()
+            self._before, self._after, self._second = local[:19], local[19:], second
+        return f"{self._before}.{rest // 1_000_000:03}{self._after}"
+
+
+class EventLogger:
+    """`emit` from any thread; it never raises. `warnings` collects what went wrong with it."""
+
+    def __init__(
+        self,
+        run_id: str,
+        journal: Journal,
+        log: RunLog,
+        first: int = 1,
+        zone: dt.tzinfo | None = None,
+    ) -> None:
+        self.run_id = run_id
+        self.log = log
+        self.warnings: list[str] = []
+        self._clock = _Clock(zone)
+        self._journal = journal
+        self._seq = first - 1
+        self._lock = threading.RLock()
+        self._sinks: list[_SinkThread] = []
+
+    @property
+    def healthy(self) -> bool:
+        """Whether the journal has taken every event."""
+        return self._journal.healthy
+
+    def open_sink(self, sink: EventSink, settings: Any, context: SinkContext) -> None:
+        """Start a sink in a thread of its own; it sees the events from now on."""
+        thread = _SinkThread(sink, settings, context)
+        self._sinks.append(thread)
+        thread.start()
+
+    def emit(self, stage: str, event: str, msg: str = "", /, **data: Any) -> None:
+        """Number, journal and hand on one event."""
+        with self._lock:
+            self._seq += 1
+            record = {
+                "v": FORMAT,
+                "run_id": self.run_id,
+                "seq": self._seq,
+                "stage": stage,
+                "event": event,
+                "timestamp": self._clock.text(time.time_ns()),
+                "msg": msg if msg.isprintable() else msg.translate(_CONTROLS),
+                "data": data,
+            }
+            self._journal.append(record, sync=stage == "pipeline" and event in _ENDS)
+            self.log.event(record)
+            if self._sinks:
+                self._hand_on(Event.of(record))
+
+    def _hand_on(self, event: Event) -> None:
+        for sink in self._sinks:
+            sink.put(event)
+        if event.event not in _UNINTERRUPTED:
+            self._report_dropped()
+
+    def close(self) -> None:
+        """Give the sinks their time to flush, then close the journal. No event may follow."""
+        deadline = time.monotonic() + FLUSH_SECONDS
+        for sink in self._sinks:
+            sink.end()
+        for sink in self._sinks:
+            sink.join(max(deadline - time.monotonic(), 0.0))
+            problem = sink.problem or ("it did not finish in time" if sink.is_alive() else "")
+            if problem and not sink.reported:
+                self.warnings.append(f"sink {sink.name!r} was dropped: {problem}")
+        if not self._journal.healthy:
+            self.warnings.append(f"the journal is incomplete: {self._journal.problem}")
+        self._journal.close()
+        self.log.close()
+
+    def report_dropped_sinks(self) -> None:
+        """Emit what is known by now of sinks that failed; before the last event."""
+        with self._lock:
+            self._report_dropped()
+
+    def _report_dropped(self) -> None:
+        for sink in self._sinks:
+            if sink.problem and not sink.reported:
+                sink.reported = True
+                self.warnings.append(f"sink {sink.name!r} was dropped: {sink.problem}")
+                self.emit("sink", "dropped", f"{sink.name}: {sink.problem}", sink=sink.name)
+
+
+class _SinkThread(threading.Thread):
+    """One sink: opened, fed and closed in this thread; dropped at its first fault."""
+
+    def __init__(self, sink: EventSink, settings: Any, context: SinkContext) -> None:
+        super().__init__(name=sink.name, daemon=True)  # daemon: a sink that hangs cannot hold us
+        self.problem = ""
+        self.reported = False
+        self._sink = sink
+        self._settings = settings
+        self._context = context
+        self._queue: queue.Queue[Event | None] = queue.Queue(QUEUE_SIZE)
+
+    def put(self, event: Event) -> None:
+        if self.problem:
+            return
+        try:
+            self._queue.put_nowait(event)
+        except queue.Full:
+            self.problem = f"it lags {QUEUE_SIZE} events behind"
+
+    def end(self) -> None:
+        try:
+            self._queue.put_nowait(_END)
+        except queue.Full:
+            self.problem = self.problem or f"it lags {QUEUE_SIZE} events behind"
+
+    def run(self) -> None:
+        try:
+            with self._sink.open(self._context, self._settings) as emit:
+                while (event := self._queue.get()) is not _END:
+                    emit(event)
+        except BaseException as error:  # the isolation boundary of sinks: nobody is above us
+            self.problem = f"{type(error).__name__}: {error}"

@@ -1,0 +1,186 @@
+"""A project as a command finds it: configuration, plugins and folders; runs nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from attrs import field, frozen
+
+from pipekit import config
+from pipekit.errors import ConfigError, UsageError
+from pipekit.model.run import Paths
+from pipekit.model.specs import EventSink, LifecyclePolicy, StageSpec
+from pipekit.plugins import loader as plugins
+from pipekit.storage.files import FileManager
+
+DEFAULT_SINKS = ("console",)  # where no sink is configured at all
+
+
+@frozen(kw_only=True)
+class Stage:
+    """A configured stage: what its plugin offers, its settings, what it must come after."""
+
+    name: str
+    spec: StageSpec | None  # None: its plugin is broken
+    version: str
+    settings: Any
+    after: Mapping[str, str]
+    problem: str = ""
+
+
+@frozen(kw_only=True)
+class Project:
+    """What the commands `run` and `plan` work on; made by `open_project`."""
+
+    configuration: config.Configuration
+    plugins: plugins.Plugins
+    paths: Paths
+    files: FileManager
+    stages: tuple[Stage, ...]
+    policies: tuple[tuple[LifecyclePolicy, Any], ...] = ()
+    sinks: tuple[tuple[EventSink, Any], ...] = ()
+    secrets: tuple[str, ...] = field(default=(), repr=False)
+
+    def versions(self) -> dict[str, str]:
+        """Every usable plugin's distribution and version."""
+        records = [
+            *self.plugins.stages.values(),
+            *self.plugins.policies.values(),
+            *self.plugins.sinks.values(),
+        ]
+        return {record.origin.distribution: record.origin.version for record in records}
+
+
+def load_plugins(configuration: config.Configuration, no_plugins: bool = False) -> plugins.Plugins:
+    """The plugins that the configuration lets in."""
+    return plugins.load(
+        allow=configuration.plugins.allow,
+        deny=configuration.plugins.deny,
+        builtins_only=no_plugins,
+    )
+
+
+def open_project(configuration: config.Configuration, no_plugins: bool = False) -> Project:
+    """Load plugins and check everything that can be checked before a run.
+
+    Raises MissingStageError for a configured stage that nobody offers, ConfigError with all
+    problems of the plugins' settings.
+    """
+    found = load_plugins(configuration, no_plugins)
+    if not configuration.pipeline.stages:
+        raise ConfigError(
+            [f'{configuration.file.name}: pipeline.stages is empty; name some: `stages = ["..."]`']
+        )
+    if configuration.lifecycle.mode == "apply":
+        text = 'lifecycle.mode: "apply" is not available yet, proposals are only reported'
+        raise ConfigError([f'{configuration.file.name}: {text}: write "report"'])
+    found.require_stages(configuration.pipeline.stages)
+    problems: list[str] = []
+    names = configuration.pipeline.stages
+    stages = [_stage(configuration, found, name, problems) for name in names]
+    policies = _chosen(configuration, "lifecycle", found.policies, configuration.policies, problems)
+    sink_names = configuration.sinks or DEFAULT_SINKS
+    sinks = _chosen(configuration, "sinks", found.sinks, sink_names, problems)
+    if problems:
+        raise ConfigError(problems)
+    return Project(
+        configuration=configuration,
+        plugins=found,
+        paths=configuration.folders,
+        files=FileManager(configuration.root, configuration.pipeline.quiet_seconds),
+        stages=tuple(in_order(stages)),
+        policies=tuple(policies),
+        sinks=tuple(sinks),
+        secrets=tuple(configuration.secrets()),
+    )
+
+
+def _stage(
+    configuration: config.Configuration, found: plugins.Plugins, name: str, problems: list[str]
+) -> Stage:
+    broken = found.broken_stage(name)
+    if name not in found.stages:
+        return Stage(name=name, spec=None, version="", settings=None, after={}, problem=str(broken))
+    record = found.stages[name]
+    spec: StageSpec = record.spec
+    configured = configuration.stages[name].after
+    return Stage(
+        name=name,
+        spec=spec,
+        version=record.origin.version,
+        settings=_settings(configuration, "stages", name, spec.settings, problems),
+        after=spec.after if configured is None else configured,
+    )
+
+
+def _chosen(
+    configuration: config.Configuration,
+    kind: str,
+    found: Mapping[str, plugins.Record],
+    names: Iterable[str],
+    problems: list[str],
+) -> list[tuple[Any, Any]]:
+    """The policies or sinks whose table stands in the configuration, with their settings."""
+    chosen = []
+    for name in names:
+        if name in found:
+            spec = found[name].spec
+            settings = _settings(configuration, kind, name, spec.settings, problems)
+            chosen.append((spec, settings))
+        else:
+            import difflib  # only on failure
+
+            close = difflib.get_close_matches(name, found, n=1)
+            hint = f"did you mean [{kind}.{close[0]}]?" if close else "install its plugin"
+            text = f"[{kind}.{name}] is configured, but no plugin offers it; {hint}"
+            problems += configuration.located((kind, name), text)
+    return chosen
+
+
+def _settings(
+    configuration: config.Configuration,
+    kind: str,
+    name: str,
+    cls: type | None,
+    problems: list[str],
+) -> Any:
+    try:
+        return configuration.settings_for(kind, name, cls)
+    except ConfigError as error:
+        problems += error.problems
+        return None
+
+
+def in_order(stages: Sequence[Stage]) -> list[Stage]:
+    """Each stage after those it needs; where that leaves a choice, in the configured order.
+
+    Raises ConfigError when stages need each other in a circle.
+    """
+    names = {stage.name for stage in stages}
+    waiting, ordered = list(stages), list[Stage]()
+    while waiting:
+        done = {stage.name for stage in ordered}
+        ready = next((s for s in waiting if not (set(s.after) & names) - done), None)
+        if ready is None:
+            circle = ", ".join(stage.name for stage in waiting)
+            raise ConfigError([f"these stages need each other in a circle: {circle}"])
+        waiting.remove(ready)
+        ordered.append(ready)
+    return ordered
+
+
+def selected(
+    stages: Sequence[Stage],
+    only: Sequence[str] = (),
+    first: str | None = None,
+    last: str | None = None,
+) -> tuple[Stage, ...]:
+    """The stages that `--only`, `--from` and `--until` leave. Raises UsageError."""
+    names = [stage.name for stage in stages]
+    for name in (*only, *filter(None, (first, last))):
+        if name not in names:
+            raise UsageError(f"no stage {name!r} is configured; there are: {', '.join(names)}")
+    start = names.index(first) if first else 0
+    end = names.index(last) + 1 if last else len(names)
+    return tuple(s for s in stages[start:end] if not only or s.name in only)

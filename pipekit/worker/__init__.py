@@ -1,0 +1,28 @@
+"""What a stage's worker process tells pipekit, and how it publishes files.
+
+    from pipekit.worker import publish, report, request
+
+    for name in request()["instruments"]:
+        with report.unit(name):
+            ...
+            with publish(f"data/out/{name}.parquet") as file:
+                ...
+
+Standard library only, so that importing it costs a worker next to nothing.
+"""
+
+from pipekit.worker._exit import leave as leave
+from pipekit.worker._exit import loading as loading
+from pipekit.worker._publish import Publication as Publication
+from pipekit.worker._publish import publish as publish
+from pipekit.worker._publish import sync_folders as sync_folders
+from pipekit.worker._report import ABSENT as ABSENT
+from pipekit.worker._report import PUBLISH_VARIABLE as PUBLISH_VARIABLE
+from pipekit.worker._report import REPORT_VARIABLE as REPORT_VARIABLE
+from pipekit.worker._report import Report as Report
+from pipekit.worker._report import Signature as Signature
+from pipekit.worker._report import fingerprint as fingerprint
+from pipekit.worker._report import hasher as hasher
+from pipekit.worker._report import look as look
+from pipekit.worker._report import report as report
+from pipekit.worker._report import request as request
