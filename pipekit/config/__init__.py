@@ -11,14 +11,14 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pipekit.config.load import Configuration as Configuration
-    from pipekit.config.load import load as load
+    from pipekit.config.loading import Configuration as Configuration
+    from pipekit.config.loading import load as load
     from pipekit.config.sources import find_project as find_project
 
 _HOME = {
-    "Configuration": "pipekit.config.load",
+    "Configuration": "pipekit.config.loading",
     "find_project": "pipekit.config.sources",
-    "load": "pipekit.config.load",
+    "load": "pipekit.config.loading",
 }
 
 __all__ = ["Configuration", "find_project", "load"]

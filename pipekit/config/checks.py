@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator
 
 from attrs import frozen
 
-from pipekit.config.load import Configuration, located
+from pipekit.config.loading import Configuration, located
 from pipekit.config.problems import Path, Problem, did_you_mean
 from pipekit.config.tables import StageConfig
 from pipekit.model.quantity import duration_text

@@ -24,7 +24,7 @@ from pipekit.config.values import literal
 from pipekit.errors import ConfigError
 
 if TYPE_CHECKING:
-    from pipekit.config.load import Configuration
+    from pipekit.config.loading import Configuration
 
 SHORTEST = 4
 UNKNOWN = "set for a plugin that has not said what it is: not shown"
@@ -88,7 +88,7 @@ def values(configuration: Configuration) -> dict[str, Value]:
 
 
 def _tables_of_plugins(configuration: Configuration) -> Iterator[tuple[Path, Mapping[str, Any]]]:
-    from pipekit.config.load import policy_path
+    from pipekit.config.loading import policy_path
 
     for name, stage in configuration.stages.items():
         yield ("stages", name, "settings"), stage.settings

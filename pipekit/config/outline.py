@@ -56,7 +56,7 @@ def _plain_pipeline(table: Any) -> bool:
 
 def _in_full(root: Path, environ: Mapping[str, str]) -> Outline:
     """What is written in another way, or is wrong: `load` knows how, and the words for it."""
-    from pipekit.config.load import load
+    from pipekit.config.loading import load
 
     configuration = load(root, environ=environ)
     return Outline(configuration.folders, tuple(configuration.stages))

@@ -239,7 +239,7 @@ def test_spawner_ends_with_its_host_though_a_child_that_it_forked_lives_on(host,
 
 FORKED_WHILE_LOCKED = """
 import threading
-from pipekit.process import spawner
+from pipekit.process.linux import spawner_client as spawner
 held, forked = threading.Event(), threading.Event()
 def hold():
     with spawner._lock: held.set(); forked.wait()

@@ -10,7 +10,7 @@ import pytest
 from pipekit.builtins.console import ConsoleSettings
 from pipekit.builtins.rules import Rule, Rules
 from pipekit.config.describe import describe
-from pipekit.config.load import TOP
+from pipekit.config.loading import TOP
 from pipekit.config.tables import TABLES, StageConfig
 
 PAGE = Path(__file__).parents[3] / "docs" / "reference" / "configuration.md"
