@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pipekit.model.command import ProcessResult as ProcessResult
     from pipekit.model.event import Emit as Emit
     from pipekit.model.event import Event as Event
+    from pipekit.model.event import EventKind as EventKind
     from pipekit.model.event import SinkContext as SinkContext
     from pipekit.model.file import ABSENT as ABSENT
     from pipekit.model.file import Consumption as Consumption
@@ -52,7 +53,7 @@ _HOMES = {
     "pipekit.errors": ("ConfigError", "DefinitionError", "PipekitError", "PluginError"),
     "pipekit.hookspecs": ("hookimpl",),
     "pipekit.model.command": ("Command", "Outcome", "ProcessResult"),
-    "pipekit.model.event": ("Emit", "Event", "SinkContext"),
+    "pipekit.model.event": ("Emit", "Event", "EventKind", "SinkContext"),
     "pipekit.model.file": (
         "ABSENT",
         "Consumption",

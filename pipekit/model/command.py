@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import sys
 from collections.abc import Callable, Mapping
@@ -13,6 +12,7 @@ from typing import Any
 from attrs import field, frozen
 
 from pipekit.errors import DefinitionError
+from pipekit.worker._request import request_bytes
 
 
 class Outcome(StrEnum):
@@ -99,9 +99,10 @@ class Command:
     def python(cls, module: str, *words: str, request: object = None, **more: Any) -> Command:
         """A command that runs a Python module of this environment: a stage's worker.
 
-        `request` (any JSON value) is given to it on standard input: `pipekit.worker.request()`.
+        `request`, an attrs object or any JSON value, is given to it on standard input. The worker
+        reads it with `pipekit.worker.request(Request)` or `request()`.
         """
-        stdin = None if request is None else json.dumps(request).encode()
+        stdin = None if request is None else request_bytes(request)
         return cls(argv=(sys.executable, "-m", module, *words), stdin=stdin, **more)
 
     @argv.validator

@@ -3,12 +3,48 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 from attrs import field, fields, frozen
 
 FORMAT = 1  # `v` of a record
+
+
+class EventKind(StrEnum):
+    """The vocabulary of events (docs/reference/events.md)."""
+
+    START = "start"
+    METRIC = "metric"
+    PROGRESS = "progress"
+    TASK_START = "task_start"
+    TASK_END = "task_end"
+    UNIT_START = "unit_start"
+    UNIT_END = "unit_end"
+    WARNING = "warning"
+    SUCCESS = "success"
+    PARTIAL = "partial"
+    FAILURE = "failure"
+    CANCELLED = "cancelled"
+    IDLE = "idle"
+    SKIPPED = "skipped"
+    BLOCKED = "blocked"
+    PROPOSED = "proposed"
+    DROPPED = "dropped"
+    BROKEN = "broken"
+
+
+RUN_ENDS = frozenset(
+    {
+        EventKind.SUCCESS,
+        EventKind.PARTIAL,
+        EventKind.FAILURE,
+        EventKind.CANCELLED,
+        EventKind.IDLE,
+    }
+)
+"""Of the stage `pipeline`: the last event of a run, one of these."""
 
 
 @frozen(kw_only=True)

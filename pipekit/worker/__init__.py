@@ -25,4 +25,4 @@ from pipekit.worker._report import fingerprint as fingerprint
 from pipekit.worker._report import hasher as hasher
 from pipekit.worker._report import look as look
 from pipekit.worker._report import report as report
-from pipekit.worker._report import request as request
+from pipekit.worker._request import request as request

@@ -17,7 +17,6 @@ from __future__ import annotations
 import errno
 import json
 import os
-import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -40,14 +39,6 @@ _COARSE_TICK = 2.0  # seconds, where a file system stores whole seconds (FAT: tw
 
 Signature = tuple[int, int, int, int, int]
 _unit: ContextVar[str | None] = ContextVar("pipekit_unit", default=None)
-
-
-def request() -> Any:
-    """What the stage's plan gave this process: the JSON value on standard input.
-
-    Raises ValueError when standard input holds no JSON value.
-    """
-    return json.load(sys.stdin)
 
 
 def fingerprint(path: str | os.PathLike[str]) -> str:
