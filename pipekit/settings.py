@@ -1,4 +1,15 @@
-"""How a plugin declares its settings: one documented attrs field each."""
+"""How a plugin declares its settings: an attrs class with one `setting` for each key.
+
+    @attrs.frozen
+    class Settings:
+        folder: str = setting("Folder to read from.", default="data/in")
+        patience: Duration = setting("How long to wait for the server.", default=30.0)
+
+Each field is a key in pipekit.toml, can be set by an environment variable or by `--set`, appears in
+`pipekit config show`, and is checked against its type and its validator. A field's type may be
+`str`, `int`, `float`, `bool`, `Duration`, `Size`, `Path`, a date or time, an enum or `Literal`,
+another attrs class of settings, `T | None`, and lists, tuples, sets and `dict[str, T]` of these.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +19,25 @@ from typing import Annotated, Any
 import attrs
 
 Duration = Annotated[float, "duration"]
-"""A field's type: seconds, written as a number or as `"90s"`, `"10m"`, `"1h30m"`, `"2d"`."""
+"""A field's type: seconds, 0 or more. In TOML a number of seconds, or `"90s"`, `"1h30m"`, `"2d"`.
+
+Units: `ms`, `s`, `m`, `h`, `d`, `w`.
+"""
 
 Size = Annotated[int, "size"]
-"""A field's type: bytes, written as a number or as `"500MB"` (powers of 1000), `"64MiB"`."""
+"""A field's type: bytes, 0 or more. In TOML a number of bytes, or `"500MB"`, `"64MiB"`.
+
+Units: `B`; `kB`, `MB`, `GB`, `TB` (powers of 1000); `KiB`, `MiB`, `GiB`, `TiB` (powers of 1024).
+"""
+
+
+class RefusedError(ValueError):
+    """A value that a setting's validator or converter refused; `name` is the field's."""
+
+    def __init__(self, name: str, error: Exception) -> None:
+        self.name = name
+        first = error.args[0] if error.args else ""  # attrs' own validators add objects to `args`
+        super().__init__(first if isinstance(first, str) and first else repr(error))
 
 
 def setting(
@@ -24,15 +50,41 @@ def setting(
     validator: Callable[..., None] | None = None,
     converter: Callable[[Any], Any] | None = None,
 ) -> Any:
-    """A field of an attrs class of settings: TOML key, environment variable, help, validation.
+    """A documented field of a settings class.
 
-    `help`: one sentence for people, required. `secret`: its value is masked wherever settings are
-    shown. `affects_output=False`: a change of it does not make known inputs pending again.
-    `factory` makes a default anew each time; the other arguments are those of `attrs.field`.
+    `help`: one sentence, required; a field without it makes the plugin unusable (PluginError).
+    `default`, or `factory` for a value that is made anew each time; without either, the key must be
+    set. `secret`: the value is masked wherever settings are shown. `affects_output=False`: changing
+    the value does not make inputs that are already processed pending again.
+
+    `validator(instance, attribute, value)` and `converter(value)` are those of `attrs.field`. They
+    raise ValueError or TypeError with a sentence such as "must be greater than 0"; the user sees it
+    behind the file, line and key. A secret's sentence is not shown, as it may hold the value.
     """
-    if factory is not None:
-        default = attrs.Factory(factory)
-    metadata = {"help": help, "secret": secret, "affects_output": affects_output}
     return attrs.field(
-        default=default, validator=validator, converter=converter, metadata=metadata, kw_only=True
+        default=default if factory is None else attrs.Factory(factory),
+        validator=_naming_validator(validator) if validator else None,
+        converter=_naming_converter(converter) if converter else None,
+        metadata={"help": help, "secret": secret, "affects_output": affects_output},
+        kw_only=True,
     )
+
+
+def _naming_validator(validator: Callable[..., None]) -> Callable[..., None]:
+    def check(instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
+        try:
+            validator(instance, attribute, value)
+        except (ValueError, TypeError) as error:
+            raise RefusedError(attribute.name, error) from error
+
+    return check
+
+
+def _naming_converter(converter: Callable[[Any], Any]) -> Any:
+    def convert(value: Any, attribute: attrs.Attribute[Any]) -> Any:
+        try:
+            return converter(value)
+        except (ValueError, TypeError) as error:
+            raise RefusedError(attribute.name, error) from error
+
+    return attrs.Converter(convert, takes_field=True)

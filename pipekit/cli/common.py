@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,6 @@ from pipekit.errors import UsageError
 
 if TYPE_CHECKING:
     from pipekit.config import Configuration
-    from pipekit.config.outline import Outline
     from pipekit.model.run import Paths, PipelineState
     from pipekit.run.project import Project
     from pipekit.storage.runs import RunHistory
@@ -37,18 +36,18 @@ def asked(ctx: click.Context, sets: Sequence[str] = ()) -> Asked:
     return Asked(ctx.obj["project"], ctx.obj["no_plugins"], sets)
 
 
-def configuration(ctx: click.Context, sets: Sequence[str] = ()) -> Configuration:
-    """The configuration of the project."""
+def configuration(
+    ctx: click.Context, sets: Sequence[str] = (), tables: Collection[str] | None = None
+) -> Configuration:
+    """The configuration of the project; `tables`: only these, whatever is wrong in the others."""
     from pipekit.config import load
 
-    return load(project_root(ctx), environ=os.environ, flags=sets)
+    return load(project_root(ctx), environ=os.environ, flags=sets, tables=tables)
 
 
-def outline(ctx: click.Context) -> Outline:
-    """The project's folders and the names of its stages: enough to look at what runs have left."""
-    from pipekit.config.outline import outline
-
-    return outline(project_root(ctx))
+def folders(ctx: click.Context) -> Paths:
+    """The project's folders: enough to look at what runs have left behind."""
+    return configuration(ctx, tables=("paths",)).folders
 
 
 def open_project(ctx: click.Context, sets: Sequence[str] = ()) -> Project:

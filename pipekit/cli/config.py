@@ -10,6 +10,10 @@ from pipekit.cli.common import configuration, json_option, set_option
 from pipekit.cli.help import Command, Group
 from pipekit.cli.output import print_json
 from pipekit.config import Configuration
+from pipekit.config.checks import check as contradictions
+from pipekit.config.explain import explain as explained
+from pipekit.config.explain import provenance, values
+from pipekit.config.schema import json_schema
 from pipekit.errors import (
     EXIT_ERROR,
     EXIT_SUCCESS,
@@ -19,6 +23,7 @@ from pipekit.errors import (
     UsageError,
 )
 from pipekit.plugins.loader import Plugins
+from pipekit.run.project import Stage, in_order, load_plugins
 
 
 @click.group(
@@ -29,8 +34,8 @@ from pipekit.plugins.loader import Plugins
 def command() -> None:
     """Show, check and explain the configuration.
 
-    The values in force come from pipekit.toml, from variables of the environment that begin with
-    PIPEKIT_, and from --set; a later one of these wins.
+    Values come from pipekit.toml, from environment variables that begin with PIPEKIT_, and from
+    --set. The environment overrides the file, and --set overrides both.
     """
 
 
@@ -48,21 +53,21 @@ def show(ctx: click.Context, sets: tuple[str, ...], as_json: bool) -> int:
     Secrets are masked.
     """
     settings = configuration(ctx, sets)
-    _structure(settings, _plugins(ctx, settings))
+    _structure(settings, load_plugins(settings, ctx.obj["no_plugins"]))
     if as_json:
-        print_json(settings.provenance())
-        return 0
-    for value in settings.values().values():
+        print_json(provenance(settings))
+        return EXIT_SUCCESS
+    for value in values(settings).values():
         click.echo(str(value))
-    return 0
+    return EXIT_SUCCESS
 
 
 @command.command(
     "check",
     cls=Command,
     exits={
-        EXIT_SUCCESS: "there is no error; there may be warnings",
-        EXIT_ERROR: "there is an error in the configuration, or in pipekit itself",
+        EXIT_SUCCESS: "no errors; there may be warnings",
+        EXIT_ERROR: "an error in the configuration, or in pipekit itself",
     },
     example=("pipekit config check --set pipeline.workers=2", "would this value do?"),
 )
@@ -70,17 +75,14 @@ def show(ctx: click.Context, sets: tuple[str, ...], as_json: bool) -> int:
 @click.pass_context
 def check(ctx: click.Context, sets: tuple[str, ...]) -> int:
     """Find every mistake and contradiction in the configuration."""
-    from pipekit.config.checks import check as contradictions
-
     settings = configuration(ctx, sets)
-    found = _plugins(ctx, settings)
+    found = load_plugins(settings, ctx.obj["no_plugins"])
     problems = _structure(settings, found)
-    if settings.lifecycle.mode == "apply":
-        problems.append('lifecycle.mode: "apply" is not available yet: write "report"')
     try:
         found.require_stages(settings.pipeline.stages)
     except PluginError as error:
         problems += str(error).splitlines()
+    problems += _circles(settings, found)
     for problem in problems:
         click.echo(f"error: {problem}")
     findings = contradictions(settings, policies=found.policies, sinks=found.sinks)
@@ -90,54 +92,85 @@ def check(ctx: click.Context, sets: tuple[str, ...]) -> int:
         click.echo(f"warning: {broken}")
     if problems or any(finding.error for finding in findings):
         return EXIT_ERROR
-    click.echo(f"{settings.file} is in order")
-    return 0
+    click.echo(f"{settings.file} is valid")
+    return EXIT_SUCCESS
 
 
 @command.command(
     "explain",
     cls=Command,
-    arguments={"KEY": "A setting, or a table: then every setting in it."},
-    exits={EXIT_USAGE: "there is no such key, or the command was used in another wrong way"},
-    example=("pipekit config explain stages.translator.timeout", "who set this time-out"),
+    arguments={"KEY": "A setting, or a table for every setting in it."},
+    exits={EXIT_USAGE: "the key is unknown, or the command was used in another wrong way"},
+    example=("pipekit config explain stages.translator.timeout", "who set this timeout"),
 )
 @click.argument("key")
 @set_option
 @click.pass_context
 def explain(ctx: click.Context, key: str, sets: tuple[str, ...]) -> int:
-    """Say where one setting's value came from, and what it beat."""
+    """Show where a setting's value came from and which values it overrides."""
     settings = configuration(ctx, sets)
-    _structure(settings, _plugins(ctx, settings))
-    below = [value for name, value in settings.values().items() if name.startswith(f"{key}.")]
+    _structure(settings, load_plugins(settings, ctx.obj["no_plugins"]))
+    below = [value for name, value in values(settings).items() if name.startswith(f"{key}.")]
     try:
-        found = below or [settings.explain(key)]
+        found = below or [explained(settings, key)]
     except ConfigError as error:
         raise UsageError(f"{error} (`pipekit config show` prints every key)") from error
     for value in found:
         click.echo(str(value))
-    return 0
+    return EXIT_SUCCESS
 
 
-def _plugins(ctx: click.Context, settings: Configuration) -> Plugins:
-    from pipekit.run.project import load_plugins
+@command.command(
+    "schema",
+    cls=Command,
+    example=("pipekit config schema > pipekit.schema.json", "for completion in an editor"),
+)
+@click.pass_context
+def schema(ctx: click.Context) -> int:
+    """Print a JSON Schema of pipekit.toml, installed plugins' settings included.
 
-    return load_plugins(settings, ctx.obj["no_plugins"])
+    An editor that reads it completes keys, shows their help and marks mistakes.
+    """
+    found = load_plugins(configuration(ctx, tables=("plugins",)), ctx.obj["no_plugins"])
+    print_json(
+        json_schema(
+            stages={name: record.spec.settings for name, record in found.stages.items()},
+            policies={name: record.spec.settings for name, record in found.policies.items()},
+            sinks={name: record.spec.settings for name, record in found.sinks.items()},
+        )
+    )
+    return EXIT_SUCCESS
 
 
 def _structure(settings: Configuration, found: Plugins) -> list[str]:
     """Structure the settings of all configured plugins; returns what is wrong with them."""
     wanted: list[tuple[str, str, Any]] = [
-        ("stages", name, found.stages[name].spec.settings)
-        for name in settings.stages
-        if name in found.stages
+        (kind, name, records[name].spec.settings)
+        for kind, names, records in (
+            ("stages", settings.stages, found.stages),
+            ("lifecycle", settings.policies, found.policies),
+            ("sinks", settings.sinks, found.sinks),
+        )
+        for name in names
+        if name in records
     ]
-    for kind, names, records in (
-        ("lifecycle", settings.policies, found.policies),
-        ("sinks", settings.sinks, found.sinks),
-    ):
-        wanted += [(kind, n, records[n].spec.settings) for n in names if n in records]
     try:
         settings.all_settings(wanted)
+    except ConfigError as error:
+        return list(error.problems)
+    return []
+
+
+def _circles(settings: Configuration, found: Plugins) -> list[str]:
+    """The sentence for stages that depend on each other in a circle, if there are any."""
+    stages = []
+    for name in settings.pipeline.stages:
+        after = settings.stages[name].after
+        if after is None:
+            after = found.stages[name].spec.after if name in found.stages else {}
+        stages.append(Stage(name=name, spec=None, version="", settings=None, after=after))
+    try:
+        in_order(stages)
     except ConfigError as error:
         return list(error.problems)
     return []

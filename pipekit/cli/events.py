@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from pipekit.cli.common import find_run, open_history, outline
+from pipekit.cli.common import find_run, folders, open_history
 from pipekit.cli.help import A_RUN, Command
 from pipekit.cli.output import say
 from pipekit.errors import UsageError
@@ -31,7 +31,7 @@ _POLL_SECONDS = 0.2
 @click.pass_context
 def command(ctx: click.Context, run: str | None, follow: bool, as_json: bool) -> int:
     """Print the events of a run."""
-    paths = outline(ctx).folders
+    paths = folders(ctx)
     state = find_run(open_history(paths), run)
     path = paths.events / f"pipeline_{state.run_id}.jsonl"
     if not path.exists():

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from pipekit.cli.common import NO_RUN, json_option, open_history, outline
+from pipekit.cli.common import NO_RUN, folders, json_option, open_history
 from pipekit.cli.help import Command
 from pipekit.cli.output import columns, print_json, print_table, when
 from pipekit.model.run import Paths, PipelineState
@@ -32,7 +32,7 @@ def command(ctx: click.Context, count: int, with_idle: bool, as_json: bool) -> i
     The newest stands first. Runs that had nothing to do are left out unless asked for: a scheduler
     makes many of them.
     """
-    paths = outline(ctx).folders
+    paths = folders(ctx)
     ledger = open_history(paths)
     runs: list[PipelineState] = []
     if ledger is not None:

@@ -7,7 +7,7 @@ import sys
 
 import click
 
-from pipekit.cli.common import find_run, open_history, outline
+from pipekit.cli.common import find_run, folders, open_history
 from pipekit.cli.help import A_RUN, Command
 from pipekit.errors import UsageError
 
@@ -28,7 +28,7 @@ def command(ctx: click.Context, run: str, stage: str, only: str | None) -> int:
 
     Byte for byte on stdout; the name of each task's file stands before it on stderr.
     """
-    paths = outline(ctx).folders
+    paths = folders(ctx)
     state = find_run(open_history(paths), run)
     if stage not in state.stages:
         there = ", ".join(state.stages) or "none"

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from pipekit.cli.common import find_run, json_option, open_history, outline
+from pipekit.cli.common import find_run, folders, json_option, open_history
 from pipekit.cli.help import A_RUN, Command
 from pipekit.cli.output import coloured, print_json, say
 
@@ -30,7 +30,7 @@ def command(ctx: click.Context, run: str | None, verbose: bool, as_json: bool) -
     """
     from pipekit.storage.report import AuditReporter
 
-    paths = outline(ctx).folders
+    paths = folders(ctx)
     report = AuditReporter(paths).read(find_run(open_history(paths), run).run_id)
     if as_json:
         print_json(report)

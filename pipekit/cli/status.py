@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from pipekit.cli.common import NO_RUN, json_option, open_history, outline
+from pipekit.cli.common import NO_RUN, configuration, json_option, open_history
 from pipekit.cli.help import Command
 from pipekit.cli.output import coloured, print_json, say, when
 from pipekit.model.run import PipelineState, Rejection
@@ -28,7 +28,8 @@ def command(ctx: click.Context, as_json: bool) -> int:
     """
     from pipekit.storage.lock import RunLock
 
-    paths, stages = outline(ctx)
+    config = configuration(ctx, tables=("pipeline", "paths", "stages"))
+    paths, stages = config.folders, tuple(config.stages)
     lock = RunLock(paths.state, "")
     ledger = open_history(paths)
     if ledger is None:

@@ -125,10 +125,8 @@ runs = "data/analyzer_runs"
 merged = "data/analyzer_runs/merged"
 
 # ---- what may become of files -----------------------------------------------------------------
-# "report": what the rules propose is listed in the run's report, and nothing is touched.
-# `pipekit lifecycle plan` shows it at any time, with the reason where a file has to stay.
-[lifecycle]
-mode = "report"
+# Rules only propose: what may go is listed in the run's report, and no file is touched.
+# `pipekit lifecycle plan` shows it at any time, with the reason if a file has to stay.
 
 # A raw file may go once the translator has consumed this very content and published what came of
 # it, and the file has not changed for `min_age`.

@@ -1,4 +1,4 @@
-"""What a person should know of a configuration whose values are each right: contradictions."""
+"""Cross-field checks: settings that are fine one by one but contradict each other."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator
 from attrs import frozen
 
 from pipekit.config.loading import Configuration, located
-from pipekit.config.problems import Path, Problem, did_you_mean
+from pipekit.config.problems import KeyPath, Problem, did_you_mean
 from pipekit.config.tables import StageConfig
 from pipekit.model.quantity import duration_text
 
@@ -23,7 +23,7 @@ class Finding:
         return f"{'error' if self.error else 'warning'}: {self.text}"
 
 
-Found = Iterator[tuple[bool, Path, str]]
+Found = Iterator[tuple[bool, KeyPath, str]]
 
 
 def check(
@@ -35,7 +35,7 @@ def check(
     """The errors first, then the warnings.
 
     `policies` and `sinks`: the names that installed plugins offer; a table of another name is an
-    error. None: not looked at.
+    error. None skips this check.
     """
     found = [*_pipeline(configuration), *_folders(configuration)]
     for name, stage in configuration.stages.items():
@@ -57,26 +57,30 @@ def _pipeline(configuration: Configuration) -> Found:
     for name in configuration.stages:
         if name not in listed:
             hint = did_you_mean(name, listed)
-            yield False, ("stages", name), f"is not listed in pipeline.stages and never runs{hint}"
+            yield False, ("stages", name), f"not listed in pipeline.stages, so it never runs{hint}"
     both = set(configuration.plugins.allow or ()) & set(configuration.plugins.deny)
     for name in sorted(both):
-        yield True, ("plugins", "deny"), f"{name!r} is allowed and denied at once"
+        yield True, ("plugins", "deny"), f"{name!r} is both allowed and denied"
 
 
 def _stage(configuration: Configuration, name: str, stage: StageConfig) -> Found:
     path = ("stages", name)
     timeout, hang, every = stage.timeout, stage.hang_timeout, configuration.schedule.every
     if timeout and hang and hang >= timeout:
-        text = f"{duration_text(hang)} is never reached: timeout is {duration_text(timeout)}"
+        text = f"{duration_text(hang)} is never reached, as timeout is {duration_text(timeout)}"
         yield True, (*path, "hang_timeout"), text
     for key, value in (("timeout", timeout), ("hang_timeout", hang)):
         if value and every and value > every:
             text = f"{duration_text(value)} is longer than schedule.every, {duration_text(every)}"
-            yield False, (*path, key), f"{text}: runs due meanwhile are refused"
+            yield False, (*path, key), f"{text}: runs that fall due meanwhile do not start"
     for other in stage.after or {}:
         if other not in configuration.pipeline.stages:
             hint = did_you_mean(other, configuration.pipeline.stages)
-            yield False, (*path, "after", other), f"no such stage is listed, so it is ignored{hint}"
+            yield (
+                False,
+                (*path, "after", other),
+                f"no such stage in pipeline.stages, so it is ignored{hint}",
+            )
 
 
 def _folders(configuration: Configuration) -> Found:
@@ -85,9 +89,9 @@ def _folders(configuration: Configuration) -> Found:
         own = getattr(configuration.paths, key)
         for root in configuration.lifecycle.roots:
             if _inside(own, root):
-                yield True, ("lifecycle", "roots"), f'"{root}" holds paths.{key} ("{own}")'
+                yield True, ("lifecycle", "roots"), f'"{root}" contains paths.{key} ("{own}")'
     if _inside(configuration.paths.state, configuration.paths.logs):
-        yield True, ("paths", "state"), "must not lie in paths.logs, which is cleared by age"
+        yield True, ("paths", "state"), "must not be inside paths.logs, whose old files are removed"
 
 
 def _inside(path: str, root: str) -> bool:
@@ -101,4 +105,4 @@ def _unoffered(
     for name in configured:
         if offered is not None and name not in offered:
             hint = did_you_mean(name, offered)
-            yield True, (kind, name), f"no installed plugin offers a {word} of this name{hint}"
+            yield True, (kind, name), f"no installed plugin offers a {word} with this name{hint}"

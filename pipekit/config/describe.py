@@ -1,9 +1,10 @@
-"""What a settings class says of its fields: key, type, default, help; knows no values."""
+"""What a settings class says about its fields: key, type, default and help."""
 
 from __future__ import annotations
 
 import datetime as dt
 import enum
+import json
 import pathlib
 import types
 import typing
@@ -28,7 +29,7 @@ class Field(NamedTuple):
 
     @property
     def help(self) -> str:
-        """What it is for, in a sentence."""
+        """What it is for, in one sentence."""
         return str(self.attribute.metadata["help"])
 
     @property
@@ -38,7 +39,7 @@ class Field(NamedTuple):
 
     @property
     def affects_output(self) -> bool:
-        """Whether a change of it makes known inputs pending again."""
+        """Whether changing it makes inputs that are already processed pending again."""
         return bool(self.attribute.metadata.get("affects_output", True))
 
     @property
@@ -77,36 +78,25 @@ def settings_fields(cls: type) -> Mapping[str, Field]:
 def _checked_fields(cls: type) -> dict[str, Field]:
     name = f"{cls.__module__}.{cls.__qualname__}"
     if not attrs.has(cls):
-        raise PluginError(f"{name} is no settings class: decorate it with @attrs.frozen")
-    attributes = attrs.fields(cls)
-    hints = {attribute.name: attribute.type for attribute in attributes}
+        raise PluginError(f"{name} is not a settings class: decorate it with @attrs.frozen")
     try:
-        if any(map(_has_text, hints.values())):  # to read them back costs 0.3 ms a class
-            hints = typing.get_type_hints(cls, include_extras=True)
+        hints = typing.get_type_hints(cls, include_extras=True)
     except NameError as error:
         raise PluginError(
-            f"{name}: the type of a field cannot be found ({error}): settings classes, and the "
-            "types they use, stand at the top level of a module"
+            f"{name}: the type of a field cannot be found ({error}): define settings classes, and "
+            "the types they use, at the top level of a module"
         ) from None
     fields = {}
-    for attribute in attributes:
+    for attribute in attrs.fields(cls):
         if attribute.init:
             if not attribute.metadata.get("help"):
                 raise PluginError(
-                    f"{name}.{attribute.name} has no help: make it with "
+                    f"{name}.{attribute.name} has no help: declare it with "
                     "pipekit.setting('what it is for', default=...)"
                 )
             key = attribute.alias or attribute.name
-            fields[key] = Field(key, hints[attribute.name], attribute)
+            fields[key] = Field(key, hints.get(attribute.name, attribute.type), attribute)
     return fields
-
-
-def _has_text(wanted: Any) -> bool:
-    """Whether a type, or one within it, stands there as text."""
-    if isinstance(wanted, str | typing.ForwardRef):
-        return True
-    arguments = getattr(wanted, "__args__", ()) if not isinstance(wanted, type) else ()
-    return any(map(_has_text, arguments))
 
 
 def nested_classes(wanted: Any) -> Iterator[type]:
@@ -132,7 +122,7 @@ def secret_keys(wanted: Any) -> set[str]:
 
 
 class Described(NamedTuple):
-    """A setting for people: `key` dotted, `sources[].glob` for the fields of a list's classes.
+    """A setting in words; `key` is dotted: `sources[].glob` for a field of the classes in a list.
 
     `default` is written as in TOML; empty where there is none.
     """
@@ -177,8 +167,8 @@ def _place(wanted: Any) -> str:
 
 
 _WORDS: dict[Any, str] = {
-    str: "text",
-    int: "whole number",
+    str: "string",
+    int: "integer",
     float: "number",
     bool: "true or false",
     Duration: "duration",
@@ -193,7 +183,7 @@ _WORDS: dict[Any, str] = {
 
 
 def type_words(wanted: Any) -> str:
-    """A type for people: `list of texts`, `duration`, `'report' or 'apply'`."""
+    """A type in words: `list of strings`, `duration`, `'keep' or 'delete'`."""
     if wanted in _WORDS:
         return _WORDS[wanted]
     if isinstance(wanted, type) and issubclass(wanted, enum.Enum):
@@ -220,7 +210,7 @@ MASK = "***"
 
 
 def plain(value: Any, wanted: Any = Any) -> Any:
-    """A structured value as JSON knows it, in the configuration's own notation; secrets masked."""
+    """A structured value ready for JSON, written as in pipekit.toml; secrets masked."""
     members = (wanted, *typing.get_args(wanted))
     if Duration in members and isinstance(value, float):
         return units.duration_text(value)
@@ -248,22 +238,20 @@ def plain(value: Any, wanted: Any = Any) -> Any:
 
 
 def masked(value: Any, field: Field) -> Any:
-    """A field's value as `plain` has it; of a secret only whether there is one."""
+    """A field's value as `plain` gives it; of a secret only whether it is set."""
     if field.secret:
         return MASK if value else plain(value)
     return plain(value, field.type)
 
 
 def toml(value: Any) -> str:
-    """A plain value as it would be written in TOML; `none` for what is not set."""
+    """A plain value as it would be written in TOML; `unset` for None."""
     if value is None:
-        return "none"
+        return "unset"
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, str):
-        import json  # a TOML basic string is written as a JSON one
-
-        return json.dumps(value, ensure_ascii=False)
+        return json.dumps(value, ensure_ascii=False)  # TOML and JSON write strings alike
     if isinstance(value, Mapping):
         pairs = [f"{key} = {toml(item)}" for key, item in value.items() if item is not None]
         return f"{{{', '.join(pairs)}}}"

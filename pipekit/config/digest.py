@@ -1,18 +1,14 @@
-"""A digest of the settings that affect a stage's output, so that a change of them is noticed."""
+"""A digest of the settings that affect a stage's output, to notice when one of them changes."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from enum import Enum
 from typing import Any
 
 import attrs
-
-try:  # `hashlib` has it from there, but loads OpenSSL beside it: 3 ms of each start
-    from _blake2 import blake2b
-except ImportError:  # another Python
-    from hashlib import blake2b
 
 
 def output_digest(settings: object, *more: str) -> str:
@@ -23,7 +19,7 @@ def output_digest(settings: object, *more: str) -> str:
     values.
     """
     text = json.dumps([_counted(settings), *more], sort_keys=True, ensure_ascii=True)
-    return str(blake2b(text.encode(), digest_size=16).hexdigest())
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
 def _counted(value: Any) -> Any:

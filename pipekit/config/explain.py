@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import attrs
 
@@ -17,17 +17,15 @@ from pipekit.config.describe import (
     toml,
     type_words,
 )
-from pipekit.config.problems import Path, did_you_mean, dotted
+from pipekit.config.loading import Configuration
+from pipekit.config.problems import KeyPath, did_you_mean, dotted
 from pipekit.config.sources import ABSENT, Layer, Source
-from pipekit.config.tables import TABLES
-from pipekit.config.values import literal
+from pipekit.config.structure import literal
+from pipekit.config.tables import TABLES, policy_path
 from pipekit.errors import ConfigError
 
-if TYPE_CHECKING:
-    from pipekit.config.loading import Configuration
-
-SHORTEST = 4
-UNKNOWN = "set for a plugin that has not said what it is: not shown"
+SHORTEST_SECRET = 4
+UNKNOWN = "Its plugin is not loaded, so it may be a secret and is not shown."
 
 
 class Origin(NamedTuple):
@@ -38,15 +36,16 @@ class Origin(NamedTuple):
     value: Any
 
     def __str__(self) -> str:
-        place = "the default" if self.source is Source.DEFAULT else self.where
-        return f"{toml(self.value)} ({place})"
+        if self.source is Source.DEFAULT:
+            return f"(default: {toml(self.value)})"
+        return f"instead of {toml(self.value)} ({self.where})"
 
 
 class Value(NamedTuple):
-    """A key with the value in force (JSON-ready, masked if secret) and where it comes from.
+    """A key with the value in force (ready for JSON, masked if secret) and where it comes from.
 
     `where`: `pipekit.toml:7`, the variable, or the flag; empty for a default. `beaten`: the other
-    values that were given or would apply, the strongest first.
+    values that were given, the strongest first, and last the default.
     """
 
     key: str
@@ -60,13 +59,15 @@ class Value(NamedTuple):
 
     def __str__(self) -> str:
         """For `config explain`: the value, its source, what it beat, what it is for."""
+        unset = self.value is None
+        beaten = [o for o in self.beaten if (o.source, o.value) != (Source.DEFAULT, self.value)]
         lines = [
-            f"{self.key} = {toml(self.value)}",
-            f"  from {self.where}" if self.where else "  the default",
-            *(f"  instead of {origin}" for origin in self.beaten),
-            f"  {self.help}" if self.help else "",
+            f"{self.key} is unset" if unset else f"{self.key} = {toml(self.value)}",
+            f"from {self.where}" if self.where else "" if unset else "the default",
+            *map(str, beaten),
+            self.help,
         ]
-        return "\n".join(line for line in lines if line)
+        return "\n  ".join(line for line in lines if line)
 
 
 def values(configuration: Configuration) -> dict[str, Value]:
@@ -87,9 +88,7 @@ def values(configuration: Configuration) -> dict[str, Value]:
     return {value.key: value for value in found}
 
 
-def _tables_of_plugins(configuration: Configuration) -> Iterator[tuple[Path, Mapping[str, Any]]]:
-    from pipekit.config.loading import policy_path
-
+def _tables_of_plugins(configuration: Configuration) -> Iterator[tuple[KeyPath, Mapping[str, Any]]]:
     for name, stage in configuration.stages.items():
         yield ("stages", name, "settings"), stage.settings
     for name, raw in configuration.policies.items():
@@ -99,7 +98,7 @@ def _tables_of_plugins(configuration: Configuration) -> Iterator[tuple[Path, Map
 
 
 def _of_class(
-    instance: Any, path: Path, layers: Sequence[Layer], leave_out: str = ""
+    instance: Any, path: KeyPath, layers: Sequence[Layer], leave_out: str = ""
 ) -> Iterator[Value]:
     for key, field in settings_fields(type(instance)).items():
         value = getattr(instance, field.attribute.name)
@@ -111,7 +110,7 @@ def _of_class(
             yield _value((*path, key), field, value, layers)
 
 
-def _value(path: Path, field: Field, value: Any, layers: Sequence[Layer]) -> Value:
+def _value(path: KeyPath, field: Field, value: Any, layers: Sequence[Layer]) -> Value:
     origins = [
         Origin(
             layer.source, layer.where(path), MASK if field.secret else _given(layer, path, field)
@@ -134,12 +133,12 @@ def _value(path: Path, field: Field, value: Any, layers: Sequence[Layer]) -> Val
     )
 
 
-def _given(layer: Layer, path: Path, field: Field) -> Any:
-    """What a layer says, as it says it; what its classes keep secret is masked."""
+def _given(layer: Layer, path: KeyPath, field: Field) -> Any:
+    """What a layer says, as it says it; keys that are secret at any depth are masked."""
     secret = secret_keys(field.type)
     value = literal(layer.get(path))
     if secret and isinstance(value, str):
-        return MASK  # a list or table that cannot be read: who knows what is in it
+        return MASK  # an unreadable list or table: it may hold one
     return _hidden(plain(value), secret)
 
 
@@ -151,26 +150,29 @@ def _hidden(value: Any, secret: set[str]) -> Any:
     return value
 
 
-def _unknown(path: Path, layers: Sequence[Layer]) -> Value:
-    """A value whose plugin did not load: it may be a secret, so only its place is told."""
+def _unknown(path: KeyPath, layers: Sequence[Layer]) -> Value:
+    """A value whose plugin is not loaded: it may be a secret, so only its place is given."""
     layer = next(layer for layer in layers if layer.get(path) is not ABSENT)
     where = layer.where(path)
     return Value(dotted(path), MASK, layer.source, where, help=UNKNOWN, secret=True)
 
 
 def explain(configuration: Configuration, key: str) -> Value:
-    """The value of `key`; of a table the names of its keys, as an error."""
+    """The value of `key`. Raises ConfigError, with a suggestion, for an unknown key or a table."""
     known = values(configuration)
     if key in known:
         return known[key]
     inside = [name for name in known if name.startswith(f"{key}.")]
     if inside:
         raise ConfigError([f"{key} is a table; ask for one of its keys: {', '.join(inside)}"])
-    raise ConfigError([f"{key}: no such key{did_you_mean(key, known)}"])
+    raise ConfigError([f"{key}: unknown key{did_you_mean(key, known)}"])
 
 
 def provenance(configuration: Configuration) -> dict[str, Any]:
-    """`{"file": ..., "set": {key: {value, source, where}}, "defaults": {key: value}}`."""
+    """What was set, by whom, and the defaults, for the audit report; secrets are masked.
+
+    `{"file": ..., "set": {key: {value, source, where}}, "defaults": {key: value}}`
+    """
     known = values(configuration).values()
     return {
         "file": configuration.file.name,
@@ -184,16 +186,16 @@ def provenance(configuration: Configuration) -> dict[str, Any]:
 
 
 def secrets(configuration: Configuration) -> tuple[str, ...]:
-    """The texts of all secret settings, also those nested; the longest first.
+    """The texts of all secret settings known so far, to be masked in output; the longest first.
 
-    Those shorter than four characters are left out: to strike every `0` from an output would
-    spoil it and hide nothing.
+    Those shorter than four characters are left out: masking every `0` in an output would spoil it
+    and hide nothing.
     """
     found = {
         text
         for settings in configuration.known_settings().values()
         for text in _secret_texts(settings, secret=False)
-        if len(text) >= SHORTEST
+        if len(text) >= SHORTEST_SECRET
     }
     return tuple(sorted(found, key=lambda text: (-len(text), text)))
 

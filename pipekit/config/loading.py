@@ -1,20 +1,22 @@
-"""The configuration in force, its values structured, and where each came from."""
+"""Loads a project's configuration: reads its sources, structures the core's tables."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path as FilePath
-from typing import TYPE_CHECKING, Any
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 from attrs import define, field
 
 from pipekit.config import sources
 from pipekit.config.describe import settings_fields
-from pipekit.config.problems import Path, Problem, dotted, problems_of, unknown_key
+from pipekit.config.problems import KeyPath, Problem, dotted, problems_of, unknown_key
 from pipekit.config.sources import Layer
-from pipekit.config.structure import structured
+from pipekit.config.structure import literal, structured, table
 from pipekit.config.tables import (
+    RULES,
     TABLES,
+    TOP,
     LifecycleConfig,
     PathsConfig,
     PipelineConfig,
@@ -22,26 +24,14 @@ from pipekit.config.tables import (
     RetentionConfig,
     ScheduleConfig,
     StageConfig,
+    policy_path,
 )
-from pipekit.config.values import literal, table
 from pipekit.errors import ConfigError, PluginError
 from pipekit.model.names import checked_name
-
-if TYPE_CHECKING:
-    from pipekit.config.explain import Value
-    from pipekit.model.run import Paths
-
-TOP = (*TABLES, "stages", "sinks")
-RULES = "rules"
-"""The policy whose settings are not a table but an array of tables: `[[lifecycle.rules]]`."""
+from pipekit.model.run import Paths
 
 
-def policy_path(name: str) -> Path:
-    """Where a policy's table stands; that of `rules` is [lifecycle] itself."""
-    return ("lifecycle",) if name == RULES else ("lifecycle", name)
-
-
-@define(eq=False, repr=False, kw_only=True)
+@define(eq=False, repr=False, kw_only=True)  # no comparison; its repr would show secrets
 class Configuration:
     """All settings of a project; made by `load`.
 
@@ -49,8 +39,8 @@ class Configuration:
     tables of those that are switched on, by name; `settings_for` makes objects of them.
     """
 
-    root: FilePath
-    file: FilePath
+    root: Path
+    file: Path
     pipeline: PipelineConfig
     paths: PathsConfig
     plugins: PluginsConfig
@@ -61,36 +51,33 @@ class Configuration:
     policies: Mapping[str, Mapping[str, Any]]
     sinks: Mapping[str, Mapping[str, Any]]
     layers: Sequence[Layer]
-    _made: dict[Path, tuple[type, Any]] = field(factory=dict, init=False)
+    _settings: dict[KeyPath, tuple[type, Any]] = field(factory=dict, init=False)
 
     @property
     def folders(self) -> Paths:
         """`[paths]` as absolute paths."""
-        from pipekit.model.run import Paths
-
         names = ("data", "logs", "state")
         return Paths(root=self.root, **{n: self.root / getattr(self.paths, n) for n in names})
 
     def settings_for(self, kind: str, name: str, cls: type | None) -> Any:
         """The settings of a plugin's stage, policy or sink as an object of its class.
 
-        `kind`: `stages`, `lifecycle` or `sinks`. None where the plugin takes no settings. Raises
+        `kind`: `stages`, `lifecycle` or `sinks`. None if the plugin takes no settings. Raises
         ConfigError with all problems of its values, PluginError for a class that cannot be used.
         """
         path, raw = self._raw(kind, name)
         if cls is None:
             if raw:
-                places = [(*path, key) for key in raw]
                 text = f"unknown key: {name!r} has no settings"
-                raise ConfigError(located([Problem(place, text) for place in places], self.layers))
+                raise ConfigError(located([Problem((*path, k), text) for k in raw], self.layers))
             return None
-        made = self._made.get(path)
-        if made is None or made[0] is not cls:
+        known = self._settings.get(path)
+        if known is None or known[0] is not cls:
             try:
-                made = self._made[path] = (cls, structured(cls, raw))
+                known = self._settings[path] = (cls, structured(cls, raw))
             except (ValueError, ExceptionGroup) as error:
                 raise ConfigError(located(problems_of(error, path), self.layers)) from None
-        return made[1]
+        return known[1]
 
     def all_settings(
         self, wanted: Iterable[tuple[str, str, type | None]]
@@ -107,7 +94,7 @@ class Configuration:
             raise ConfigError(problems)
         return found
 
-    def _raw(self, kind: str, name: str) -> tuple[Path, Mapping[str, Any]]:
+    def _raw(self, kind: str, name: str) -> tuple[KeyPath, Mapping[str, Any]]:
         """Where a plugin's settings stand, and what stands there."""
         if kind == "stages":
             stage = self.stages.get(name)
@@ -118,75 +105,60 @@ class Configuration:
             raise PluginError(f"a policy cannot be called {name!r}: [lifecycle] has such a key")
         return policy_path(name), self.policies.get(name, {})
 
-    def known_settings(self) -> Mapping[Path, Any]:
+    def known_settings(self) -> Mapping[KeyPath, Any]:
         """The settings objects made so far, by the path of their table."""
-        return {path: made for path, (_, made) in self._made.items()}
+        return {path: made for path, (_, made) in self._settings.items()}
 
-    def located(self, path: Path, text: str) -> list[str]:
-        """A problem as a sentence with the place to mend in front."""
+    def located(self, path: KeyPath, text: str) -> list[str]:
+        """A problem as a sentence that begins with the place to mend."""
         return located([Problem(path, text)], self.layers)
 
-    def values(self) -> dict[str, Value]:
-        """Every known key with its value, where it came from and what it beat; secrets masked."""
-        from pipekit.config.explain import values
 
-        return values(self)
-
-    def explain(self, key: str) -> Value:
-        """One of `values`; raises ConfigError, with a suggestion, for a key that nobody knows."""
-        from pipekit.config.explain import explain
-
-        return explain(self, key)
-
-    def provenance(self) -> dict[str, Any]:
-        """For the audit report: what was set, by whom, and the defaults; secrets masked."""
-        from pipekit.config.explain import provenance
-
-        return provenance(self)
-
-    def secrets(self) -> tuple[str, ...]:
-        """The texts (four characters or more) of all secrets known so far, to be struck out."""
-        from pipekit.config.explain import secrets
-
-        return secrets(self)
-
-
-def load(root: FilePath, *, environ: Mapping[str, str], flags: Sequence[str] = ()) -> Configuration:
+def load(
+    root: Path,
+    *,
+    environ: Mapping[str, str],
+    flags: Sequence[str] = (),
+    tables: Collection[str] | None = None,
+) -> Configuration:
     """The configuration of the project in `root`: flags over environment over file over defaults.
 
+    `tables`: only these are read; the others have their defaults, whatever is wrong in them.
+
     Raises ConfigError with all problems of the core's own tables; those of plugins' settings are
-    found by `settings_for`, when the plugins are there to say what they are.
+    found by `settings_for`, when the plugins are there to describe them.
     """
     file = sources.read_file(root / sources.FILE_NAME)
     variables, wrong_names = sources.environment(environ, TOP)
     switches, wrong_flags = sources.flags(flags)
     layers = [file, *variables, *switches]
     tree = sources.merged(layers)
-    reader = _Reader()
-    made = reader.tables(tree)
-    texts = located(reader.problems, layers) + wrong_names + wrong_flags
+    problems: list[Problem] = []
+    if tables is None:
+        problems += [Problem((key,), unknown_key(key, TOP)) for key in tree if key not in TOP]
+    else:
+        tree, wrong_names = {key: tree[key] for key in tables if key in tree}, []
+    made = _Structurer(problems).tables(tree)
+    texts = located(problems, layers) + wrong_names + wrong_flags
     if texts:
         raise ConfigError(texts)
     return Configuration(root=root, file=root / file.label, layers=layers, **made)
 
 
-class _Reader:
-    """A reading of the merged tree that goes on after a problem."""
+class _Structurer:
+    """Makes objects of the merged tree's tables; notes problems and goes on."""
 
-    def __init__(self) -> None:
-        self.problems: list[Problem] = []
+    def __init__(self, problems: list[Problem]) -> None:
+        self._problems = problems
 
     def tables(self, tree: Mapping[str, Any]) -> dict[str, Any]:
-        for key in tree:
-            if key not in TOP:
-                self.problems.append(Problem((key,), unknown_key(key, TOP)))
         raw = {key: self._table(tree.get(key, {}), (key,)) for key in TOP}
         policies = self._policies(raw["lifecycle"])
-        made = {key: self._made(cls, raw[key], (key,)) for key, cls in TABLES.items()}
+        made = {key: self._object(cls, raw[key], (key,)) for key, cls in TABLES.items()}
         names = dict.fromkeys([*made["pipeline"].stages, *raw["stages"]])
         made["stages"] = {name: self._stage(name, raw["stages"].get(name, {})) for name in names}
         made["sinks"] = {
-            name: self._table(value, ("sinks", name), secret=True)  # for all that is known yet
+            name: self._table(value, ("sinks", name), secret=True)  # as far as is known yet
             for name, value in raw["sinks"].items()
         }
         return {**made, "policies": policies}
@@ -195,12 +167,12 @@ class _Reader:
         try:
             checked_name(None, None, name)
         except ValueError as error:
-            self.problems += problems_of(error, ("stages", name))
-        made: StageConfig = self._made(StageConfig, raw, ("stages", name))
-        if name in (made.after or {}):
+            self._problems += problems_of(error, ("stages", name))
+        stage: StageConfig = self._object(StageConfig, raw, ("stages", name))
+        if name in (stage.after or {}):
             path = ("stages", name, "after", name)
-            self.problems.append(Problem(path, "a stage cannot wait for itself"))
-        return made
+            self._problems.append(Problem(path, "a stage cannot depend on itself"))
+        return stage
 
     def _policies(self, raw: dict[str, Any]) -> dict[str, dict[str, Any]]:
         """The policies' tables, taken out of `raw`; `rules` is wrapped into a table of its own."""
@@ -213,33 +185,34 @@ class _Reader:
                 policies[name] = value
             else:
                 text = unknown_key(name, [*settings_fields(LifecycleConfig), RULES])
-                self.problems.append(Problem(("lifecycle", name), text))
+                self._problems.append(Problem(("lifecycle", name), text))
         return policies
 
-    def _table(self, raw: Any, path: Path, *, secret: bool = False) -> dict[str, Any]:
+    def _table(self, raw: Any, path: KeyPath, *, secret: bool = False) -> dict[str, Any]:
         try:
             return dict(table(raw))
         except ValueError as error:
-            self.problems += problems_of(error, path, secret=secret)
+            self._problems += problems_of(error, path, secret=secret)
             return {}
 
-    def _made(self, cls: type, raw: Any, path: Path) -> Any:
+    def _object(self, cls: type, raw: Any, path: KeyPath) -> Any:
         try:
             return structured(cls, raw)
         except (ValueError, ExceptionGroup) as error:
-            self.problems += problems_of(error, path)
+            self._problems += problems_of(error, path)
             return cls()
 
 
 def located(problems: Iterable[Problem], layers: Sequence[Layer]) -> list[str]:
-    """The problems as sentences, each with the place to mend, in the order of these places."""
+    """The problems as sentences, each beginning with the place to mend, in the order of places."""
     found = []
-    for problem in problems:
-        depths = [layer.depth(problem.path) for layer in layers]
+    for path, text in problems:
+        depths = [layer.depth(path) for layer in layers]
         index = max(range(len(layers)), key=lambda n: (depths[n], n))
         if not depths[index]:
-            index = 0  # nobody set anything near it: the file is where it should stand
-        layer = layers[index]
-        text = f"{layer.where(problem.path)}: {dotted(problem.path)}: {problem.text}"
-        found.append((index, layer.line(problem.path), text))
+            index = 0  # nobody set anything near it: the file is where it belongs
+        layer, key = layers[index], dotted(path)
+        where = layer.where(path)
+        place = where if where.endswith(f" {key}") else f"{where}: {key}"  # a flag says its key
+        found.append((index, layer.line(path), f"{place}: {text}"))
     return [text for _, _, text in sorted(found)]

@@ -1,13 +1,14 @@
-"""On which line of a TOML text each key stands: a lexical look, for texts that tomllib accepts.
+"""The line of each key in a TOML text that tomllib accepts.
 
-tomllib gives values without positions; this gives positions without values.
+tomllib gives values without positions; this second, lexical look gives positions without values.
 """
 
 from __future__ import annotations
 
 import re
+import tomllib
 
-from pipekit.config.problems import Path
+from pipekit.config.problems import KeyPath
 
 _TOKEN = re.compile(
     r"""
@@ -20,17 +21,17 @@ _TOKEN = re.compile(
 )
 
 
-def key_lines(text: str) -> dict[Path, int]:
+def key_lines(text: str) -> dict[KeyPath, int]:
     """The line (from 1) of each table, key, list item and key of an inline table."""
     return _Lines(text).lines
 
 
 class _Lines:
-    """A reading of one text, token by token, with the table that the next key belongs to."""
+    """Reads one text token by token and keeps track of the table that the next key belongs to."""
 
     def __init__(self, text: str) -> None:
-        self.lines: dict[Path, int] = {}
-        self._lists: dict[Path, int] = {}  # arrays of tables: the index of the last one
+        self.lines: dict[KeyPath, int] = {}
+        self._lists: dict[KeyPath, int] = {}  # arrays of tables: the index of the last one
         self._tokens: list[tuple[str, int]] = []
         line = 1
         for match in _TOKEN.finditer(text):
@@ -42,7 +43,7 @@ class _Lines:
         self._read()
 
     def _read(self) -> None:
-        here: Path = ()
+        here: KeyPath = ()
         while self._at < len(self._tokens):
             if self._next() == "\n":
                 self._at += 1
@@ -54,12 +55,12 @@ class _Lines:
     def _next(self) -> str:
         return self._tokens[self._at][0] if self._at < len(self._tokens) else "\n"
 
-    def _header(self) -> Path:
+    def _header(self) -> KeyPath:
         self._at += 1
         many = self._next() == "["
         self._at += many
         line = self._tokens[self._at][1]
-        here: Path = ()
+        here: KeyPath = ()
         keys = self._keys("]")
         for number, key in enumerate(keys, 1):
             here = (*here, key)
@@ -82,14 +83,14 @@ class _Lines:
         self._at += 1
         return keys
 
-    def _pair(self, here: Path) -> None:
+    def _pair(self, here: KeyPath) -> None:
         line = self._tokens[self._at][1]
         for key in self._keys("="):
             here = (*here, key)
             self.lines.setdefault(here, line)
         self._value(here)
 
-    def _value(self, here: Path) -> None:
+    def _value(self, here: KeyPath) -> None:
         opening = self._next()
         if opening not in "[{":
             while self._next() not in (",", "]", "}", "\n"):
@@ -116,6 +117,4 @@ def _unquoted(token: str) -> str:
         return token
     if "\\" not in token:
         return token[1:-1]
-    import tomllib
-
     return str(tomllib.loads(f"key = {token}")["key"])

@@ -1,22 +1,57 @@
-"""Where values come from: file, environment, flags; knows keys and texts, but no settings class."""
+"""Where values come from: the file, environment variables and flags."""
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 from functools import cached_property
-from pathlib import Path as FilePath
+from pathlib import Path
 from typing import Any
 
-from pipekit.config.problems import Path, did_you_mean, dotted
-from pipekit.config.shell import ShellText
+from pipekit.config.positions import key_lines
+from pipekit.config.problems import KeyPath, did_you_mean, dotted
 from pipekit.errors import ConfigError
+from pipekit.model.quantity import byte_count, seconds
 
 FILE_NAME = "pipekit.toml"
 PREFIX = "PIPEKIT_"
 ABSENT: Any = object()
+_LITERALS = {"true": True, "false": False}
+_UNQUOTED = re.compile(r"""\s*([\w.-]+)\s*=\s*([^\s"'\[\]{}#,][^"'\[\]{}#,]*?)\s*(?:#.*)?""")
+
+
+class ShellText(str):
+    """The text of a variable or flag; what type it is meant to be, only its field knows."""
+
+    __slots__ = ()
+
+    def literal(self) -> Any:
+        """The TOML or JSON value that it writes: `5`, `true`, `['a', 'b']`, `{a = 1}`; else itself.
+
+        Python's `True` is understood as well, since people write it.
+        """
+        if self.lower() in _LITERALS:
+            return _LITERALS[self.lower()]
+        try:
+            table = tomllib.loads(f"value = {self}")
+        except tomllib.TOMLDecodeError:
+            return self._json()
+        return table["value"] if len(table) == 1 else str(self)
+
+    def text(self) -> str:
+        """The text as it is, without quotes around it if it has TOML's."""
+        value = self.literal() if self[:1] in ('"', "'") else self
+        return str(value) if isinstance(value, str) else str(self)
+
+    def _json(self) -> Any:
+        try:
+            return json.loads(self) if self[:1] in "{[" else str(self)
+        except ValueError:
+            return str(self)
 
 
 class Source(StrEnum):
@@ -31,7 +66,8 @@ class Source(StrEnum):
 class Layer:
     """The values of one source: the whole file, or one variable, or one flag.
 
-    `label` is what a person has to look at; `text` the file's, to find lines in.
+    `label` says where to look: the file's name, the variable, or the flag. `text` is the file's,
+    to find line numbers in.
     """
 
     def __init__(self, source: Source, label: str, tree: dict[str, Any], text: str = "") -> None:
@@ -39,12 +75,10 @@ class Layer:
         self._text = text
 
     @cached_property
-    def _lines(self) -> dict[Path, int]:
-        from pipekit.config.positions import key_lines  # only to name a place
-
+    def _lines(self) -> dict[KeyPath, int]:
         return key_lines(self._text)
 
-    def get(self, path: Path) -> Any:
+    def get(self, path: KeyPath) -> Any:
         """The value at `path` as it was given, or ABSENT."""
         value: Any = self.tree
         for part in path:
@@ -56,11 +90,11 @@ class Layer:
                 return ABSENT
         return value
 
-    def depth(self, path: Path) -> int:
+    def depth(self, path: KeyPath) -> int:
         """How many parts of `path` this layer sets."""
         return next((n for n in range(len(path), 0, -1) if self.get(path[:n]) is not ABSENT), 0)
 
-    def line(self, path: Path) -> int:
+    def line(self, path: KeyPath) -> int:
         """The line of `path`, or of the nearest table around it; 0 where there is none."""
         if self.source is not Source.FILE:
             return 0
@@ -68,32 +102,30 @@ class Layer:
             (self._lines[path[:n]] for n in range(len(path), 0, -1) if path[:n] in self._lines), 0
         )
 
-    def where(self, path: Path) -> str:
-        """For people: `pipekit.toml:14`, `PIPEKIT_PIPELINE__WORKERS`, `--set pipeline.workers`."""
+    def where(self, path: KeyPath) -> str:
+        """`pipekit.toml:14`, `PIPEKIT_PIPELINE__WORKERS` or `--set pipeline.workers`."""
         line = self.line(path)
         return f"{self.label}:{line}" if line else self.label
 
 
-def find_project(start: FilePath) -> FilePath | None:
+def find_project(start: Path) -> Path | None:
     """The nearest folder at or above `start` in which a pipekit.toml lies."""
-    start = FilePath(os.path.abspath(start))
+    start = Path(os.path.abspath(start))
     for folder in (start, *start.parents):
         if os.path.isfile(folder / FILE_NAME):
             return folder
     return None
 
 
-def read_file(path: FilePath) -> Layer:
-    """The layer of a pipekit.toml; raises ConfigError where it cannot be read as TOML."""
-    import tomllib
-
+def read_file(path: Path) -> Layer:
+    """The layer of a pipekit.toml. Raises ConfigError if it cannot be read as TOML."""
     try:
         raw = path.read_bytes()
     except FileNotFoundError:
-        hint = "`pipekit init` makes one"
-        raise ConfigError([f"{path.name}: there is none in {path.parent}; {hint}"]) from None
+        hint = "create one with `pipekit init`"
+        raise ConfigError([f"there is no {path.name} in {path.parent}; {hint}"]) from None
     except OSError as error:
-        raise ConfigError([f"{path.name}: cannot be read: {error.strerror}"]) from error
+        raise ConfigError([f"{path.name}: cannot read it: {error.strerror}"]) from error
     text = _decoded(raw, path.name)
     try:
         return Layer(Source.FILE, path.name, tomllib.loads(text), text)
@@ -103,31 +135,49 @@ def read_file(path: FilePath) -> Layer:
 
 def _decoded(raw: bytes, name: str) -> str:
     if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise ConfigError([f"{name}: is saved as UTF-16; save it as UTF-8"])
+        raise ConfigError([f"{name}: saved as UTF-16; save it as UTF-8"])
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
         byte = raw[error.start]
         raise ConfigError(
-            [f"{name}:{line}: is not UTF-8 text (byte 0x{byte:02x}); save it as UTF-8"]
+            [f"{name}:{line}: not UTF-8 text (byte 0x{byte:02x}); save it as UTF-8"]
         ) from None
 
 
 def _syntax_error(message: str, text: str, name: str) -> str:
-    """The message of tomllib with the line in front, as every other problem has it."""
+    """The parser's message with its line in front, or the remedy if that is clear."""
     match = re.fullmatch(r"(.*) \(at (?:line (\d+), column (\d+)|end of document)\)", message)
     if not match:
         return f"{name}: not valid TOML: {message}"
-    line = match[2] or str(text.count("\n") + 1)
+    lines = text.split("\n")
+    number = int(match[2] or len(lines))
+    remedy = _quoted(lines[number - 1])
+    if remedy:
+        return f"{name}:{number}: put the value in quotes: {remedy}"
     column = f", at column {match[3]}" if match[3] else ", at the end of the file"
-    return f"{name}:{line}: not valid TOML: {match[1][:1].lower()}{match[1][1:]}{column}"
+    return f"{name}:{number}: not valid TOML: {match[1][:1].lower()}{match[1][1:]}{column}"
+
+
+def _quoted(line: str) -> str:
+    """`timeout = "1h"` for a line `timeout = 1h`; empty for a line with another fault.
+
+    Only a duration or size is repeated: anything else may be a secret.
+    """
+    match = _UNQUOTED.fullmatch(line)
+    try:
+        tomllib.loads(line)
+    except tomllib.TOMLDecodeError:
+        plain = match and (seconds(match[2]) or byte_count(match[2]))
+        return f'{match[1]} = "{match[2] if plain else "..."}"' if match else ""
+    return ""
 
 
 def environment(environ: Mapping[str, str], known: Iterable[str]) -> tuple[list[Layer], list[str]]:
-    """A layer for each `PIPEKIT_TABLE__KEY`, and a problem for each that names no known table.
+    """A layer for each `PIPEKIT_TABLE__KEY`, and a problem for each with an unknown table.
 
-    Variables of pipekit's without a double underscore are not configuration.
+    Other variables of pipekit's have no double underscore and are not configuration.
     """
     known = list(known)
     layers, problems = [], []
@@ -137,14 +187,14 @@ def environment(environ: Mapping[str, str], known: Iterable[str]) -> tuple[list[
         path = tuple(name.removeprefix(PREFIX).lower().split("__"))
         if path[0] not in known or not all(path):
             hint = did_you_mean(path[0], known) or f"; tables are {', '.join(known)}"
-            problems.append(f"{name}: names no table of the configuration{hint}")
+            problems.append(f"{name}: unknown table '{path[0]}'{hint}")
         else:
             layers.append(Layer(Source.ENVIRONMENT, name, _nested(path, environ[name])))
     return layers, problems
 
 
 def flags(words: Sequence[str]) -> tuple[list[Layer], list[str]]:
-    """A layer for each `KEY=VALUE` of `--set`, and a problem for each word that is none."""
+    """A layer for each `KEY=VALUE` of `--set`, and a problem for each word of another form."""
     layers, problems = [], []
     for word in words:
         key, equals, value = word.partition("=")
@@ -164,19 +214,19 @@ def _nested(path: tuple[str, ...], value: str) -> dict[str, Any]:
 
 
 def merged(layers: Iterable[Layer]) -> dict[str, Any]:
-    """One tree of all layers: tables are joined key by key, any other value replaces the weaker."""
+    """One tree of all layers: tables are merged key by key, any other value replaces the weaker."""
     tree: dict[str, Any] = {}
     for layer in layers:
-        tree = _joined(tree, layer.tree)
+        tree = _merged(tree, layer.tree)
     return tree
 
 
-def _joined(weak: dict[str, Any], strong: dict[str, Any]) -> dict[str, Any]:
+def _merged(weak: dict[str, Any], strong: dict[str, Any]) -> dict[str, Any]:
     result = dict(weak)
     for key, value in strong.items():
         below = result.get(key)
         if isinstance(below, ShellText):
             below = below.literal()
         tables = isinstance(value, dict) and isinstance(below, dict)
-        result[key] = _joined(below or {}, value) if tables else value
+        result[key] = _merged(below or {}, value) if tables else value
     return result

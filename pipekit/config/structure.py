@@ -1,122 +1,155 @@
-"""From raw values to attrs objects, strictly, with all that is wrong at once; knows no files.
+"""From raw values to attrs objects: cattrs with strict hooks, and all problems at once.
 
-The hooks of this package convert nothing silently, and name every wrong key at once. They serve
-what nearly all settings are made of: plain values, classes, and lists and tables of such. cattrs
-structures the rest (sets, tuples of fixed length, choices between lists), with these hooks for what
-lies within; it costs 15 to 20 ms, and is imported when the first such value is met.
+Nothing is converted silently: a string in quotes is no number, `1` is not true, and a string is not
+taken apart into a list of letters. Only the text of a variable or flag (`ShellText`) is read as
+what its field asks for.
 """
 
 from __future__ import annotations
 
-import enum
+import datetime as dt
+import math
+import operator
 import pathlib
 import types
 import typing
-from collections.abc import Callable, Collection, Mapping, Sequence
-from functools import cache
+from collections.abc import Callable, Collection, Iterator, Mapping
+from enum import Enum
+from functools import cache, partial
 from typing import Any, TypeVar
 
 import attrs
+import cattrs
+from cattrs.cols import list_structure_factory, mapping_structure_factory
+from cattrs.errors import ClassValidationError, ForbiddenExtraKeysError
+from cattrs.gen import make_dict_structure_fn
 
 from pipekit.config.describe import MASK, Field, secret_keys, settings_fields
-from pipekit.config.problems import Problem, TableError, UnfitError, problems_of, unknown_key
-from pipekit.config.values import LEAVES, Hook, choice, literal, named, several, table, union
+from pipekit.config.problems import (
+    Problem,
+    TableError,
+    UnfitError,
+    did_you_mean,
+    problems_of,
+    unknown_key,
+)
+from pipekit.config.sources import ShellText
 from pipekit.errors import PluginError
+from pipekit.model import quantity
+from pipekit.settings import Duration, RefusedError, Size
 
 T = TypeVar("T")
+Hook = Callable[[Any, Any], Any]
 
 
 def structured(cls: type[T], raw: object) -> T:
-    """An object of the attrs class `cls` from a raw table.
+    """An object of the settings class `cls` from a raw table.
 
     Raises TableError with all that is wrong with the values, PluginError for what is wrong with
     the class.
     """
+    try:
+        return _converter().structure(raw, cls)
+    except cattrs.StructureHandlerNotFoundError as error:
+        raise PluginError(f"a setting has an unsupported type: {error}") from error
+
+
+def literal(value: object) -> Any:
+    """The TOML value that a shell's text writes; any other value as it is."""
+    return value.literal() if isinstance(value, ShellText) else value
+
+
+def table(value: object, *, secret: bool = False) -> dict[str, Any]:
+    """`value` if it is a table; raises UnfitError, which shows no value that may be `secret`."""
+    value = literal(value)
+    if not isinstance(value, dict):
+        raise UnfitError("a table", value, secret=secret)
+    return value
+
+
+@cache
+def _converter() -> cattrs.Converter:
+    """A converter with hooks for all types that a setting may have; the last that matches wins."""
+    converter = cattrs.Converter(detailed_validation=True)
+    for scalar, hook in _SCALARS.items():
+        converter.register_structure_hook(scalar, hook)
+    converter.register_structure_hook_factory(_is_literal, lambda _: _literal_choice)
+    converter.register_structure_hook_factory(_is_choice_of_types, _first_that_fits)
+    converter.register_structure_hook_factory(_is_a(Collection), _list)
+    converter.register_structure_hook_factory(_is_a(Mapping), _mapping)
+    for wanted, hook in _OTHERS:
+        converter.register_structure_hook_func(partial(operator.eq, wanted), hook)
+    converter.register_structure_hook_factory(attrs.has, _settings_class)
+    return converter
+
+
+# --- tables: one attrs class each -----------------------------------------------------------------
+
+
+def _settings_class(cls: type, converter: cattrs.Converter) -> Hook:
+    """A hook that tells all problems of a table at once, validators' included.
+
+    attrs stops at the first value that a validator refuses. So after a failure the table is
+    structured again without the keys that are known to be wrong, until nothing new turns up.
+    """
+    settings_fields(cls)  # raises where the class itself is wrong
+    build: Hook = make_dict_structure_fn(
+        cls, converter, _cattrs_forbid_extra_keys=True, _cattrs_use_alias=True
+    )
+
+    def structure(value: object, _: object) -> Any:
+        left = dict(table(value, secret=bool(secret_keys(cls))))
+        problems: list[Problem] = []
+        while True:
+            try:
+                made = build(left, cls)
+            except ClassValidationError as error:
+                found = [p for inner in error.exceptions for p in _problems(cls, inner, left)]
+                wrong = {p.path[0] for p in found if p.path and p.path[0] in left}
+                first = not problems
+                problems += [p for p in found if first or (p.path and p.path[0] in wrong)]
+                left = {key: item for key, item in left.items() if key not in wrong}
+                if wrong:
+                    continue
+            else:
+                if not problems:
+                    return made
+            raise TableError(problems) from None
+
+    return structure
+
+
+def _problems(cls: type, error: Exception, given: Mapping[str, Any]) -> Iterator[Problem]:
+    """What one error of cattrs or attrs means for the table `given`."""
     fields = settings_fields(cls)
-    given = _given(cls, raw)
-    values: dict[str, Any] = {}
-    problems: list[Problem] = []
-    for key, value in given.items():
-        if key not in fields:
-            problems.append(Problem((key,), unknown_key(key, fields)))
-            continue
-        try:
-            values[key] = convert(value, fields[key].type)
-        except (ValueError, ExceptionGroup) as error:
-            field = fields[key]
-            secret = field.secret or (isinstance(value, str) and bool(secret_keys(field.type)))
-            problems += problems_of(error, (key,), secret=secret)
-    for key, field in fields.items():
-        if field.required and key not in given:
-            problems.append(Problem((key,), f"missing, and it has no default: {field.help}"))
-    if problems:  # what a validator has to say of the others belongs to it
-        told = {problem.path[:1] for problem in problems}
-        problems += [p for p in _culprits(cls, fields, values) if p.path[:1] not in told]
-        raise TableError(problems)
-    return _made(cls, fields, values)
+    if isinstance(error, ForbiddenExtraKeysError):
+        for key in sorted(error.extra_fields):
+            yield Problem((key,), unknown_key(key, fields))
+        return
+    field = _field_of(error, fields)
+    if field is not None and field.key in given:
+        value = given[field.key]
+        secret = field.secret or (isinstance(value, str) and bool(secret_keys(field.type)))
+        yield from problems_of(error, (field.key,), secret=secret)
+    elif isinstance(error, KeyError) and field is not None and field.required:
+        yield Problem((field.key,), f"missing, and it has no default: {field.help}")
+    elif not given:
+        name = f"{cls.__module__}.{cls.__qualname__}"
+        raise PluginError(f"{name} refuses its own defaults: {error}") from error
+    elif field is not None:  # its default does not go with what is given
+        yield from problems_of(error, (field.key,), secret=field.secret)
+    else:
+        secrets = [str(given[key]) for key, f in fields.items() if f.secret and given.get(key)]
+        yield from (Problem(p.path, _without(p.text, secrets)) for p in problems_of(error))
 
 
-def _given(cls: type, raw: object) -> dict[str, Any]:
-    try:
-        return table(raw)
-    except UnfitError as error:
-        error.secret = bool(secret_keys(cls))  # it may have been meant to hold one
-        raise
-
-
-def convert(value: Any, wanted: Any) -> Any:
-    """`value` as a `wanted`; raises ValueError or, from cattrs, a group of them."""
-    hook = hook_for(wanted)
-    return hook(value) if hook else _by_cattrs(value, wanted)
-
-
-def hook_for(wanted: Any) -> Hook | None:
-    """The hook for a type that needs no cattrs."""
-    if wanted in LEAVES:
-        return LEAVES[wanted]
-    if isinstance(wanted, type) and issubclass(wanted, enum.Enum):
-        return choice({str(member.value): member for member in wanted})
-    if isinstance(wanted, type) and attrs.has(wanted):
-        return lambda value: structured(wanted, value)
-    origin, arguments = typing.get_origin(wanted), typing.get_args(wanted)
-    if origin is typing.Literal:
-        return choice({str(option): option for option in arguments})
-    if origin in (typing.Union, types.UnionType):
-        return _hook_for_one_of([one for one in arguments if one is not types.NoneType])
-    return _hook_for_all_of(origin, arguments)
-
-
-def _hook_for_one_of(members: Sequence[Any]) -> Hook | None:
-    """None where one of several is a list or table: its items do not tell which one was meant."""
-    if len(members) > 1 and any(_is_container(m) for m in members if m not in LEAVES):
-        return None
-    hooks = [hook_for(member) for member in members]
-    return None if None in hooks else union([hook for hook in hooks if hook])
-
-
-def _hook_for_all_of(origin: Any, arguments: Sequence[Any]) -> Hook | None:
-    """The hook for a list, a tuple of any length, or a table by name."""
-    if origin is list or (origin is tuple and arguments[1:] == (Ellipsis,)):
-        hook = hook_for(arguments[0])
-        return several(hook, origin) if hook else None
-    if origin is dict and arguments[0] is str:
-        hook = hook_for(arguments[1])
-        return named(hook) if hook else None
-    return None
-
-
-def _made(cls: type[T], fields: Mapping[str, Field], values: dict[str, Any]) -> T:
-    try:
-        return cls(**values)
-    except (ValueError, TypeError) as error:
-        if not values:
-            name = f"{cls.__module__}.{cls.__qualname__}"
-            raise PluginError(f"{name} refuses its own defaults: {error}") from error
-        culprits = _culprits(cls, fields, values)
-        if not culprits:
-            secrets = [str(values[key]) for key in values if fields[key].secret and values[key]]
-            culprits = [Problem(p.path, _without(p.text, secrets)) for p in problems_of(error)]
-        raise TableError(culprits) from None
+def _field_of(error: Exception, fields: Mapping[str, Field]) -> Field | None:
+    """The field whose value was refused; None if it was the class as a whole that objected."""
+    notes = getattr(error, "__notes__", ())
+    names = [note.name for note in notes if hasattr(note, "name")]
+    if isinstance(error, RefusedError):
+        names.append(error.name)
+    return next((f for f in fields.values() if f.attribute.name in names[-1:]), None)
 
 
 def _without(text: str, secrets: list[str]) -> str:
@@ -125,88 +158,196 @@ def _without(text: str, secrets: list[str]) -> str:
     return text
 
 
-def _culprits(cls: type, fields: Mapping[str, Field], values: dict[str, Any]) -> list[Problem]:
-    """Whose converter or validator refuses its value: attrs itself stops at the first."""
-    problems: list[Problem] = []
-    for key, value in values.items():
-        converter = fields[key].attribute.converter
-        if converter is not None and not isinstance(converter, attrs.Converter):
-            _try(fields[key], problems, converter, value)
-    if problems:
-        return problems
-    with attrs.validators.disabled():
-        try:
-            instance = cls(**values)
-        except (ValueError, TypeError):
-            return []  # it is the class as a whole that refuses them
-    for key in values:
-        attribute = fields[key].attribute
-        if attribute.validator is not None:
-            value = getattr(instance, attribute.name)
-            _try(fields[key], problems, attribute.validator, instance, attribute, value)
-    return problems
+# --- lists, tables by name, and choices -----------------------------------------------------------
 
 
-def _try(field: Field, problems: list[Problem], check: Callable[..., object], *args: Any) -> None:
-    try:
-        check(*args)
-    except (ValueError, TypeError) as error:
-        problems += problems_of(error, (field.key,), secret=field.secret)
+def _is_a(base: type) -> Callable[[Any], bool]:
+    """A predicate for types such as `list[str]` of a class such as Collection."""
+
+    def matches(wanted: Any) -> bool:
+        origin = typing.get_origin(wanted) or wanted
+        return isinstance(origin, type) and issubclass(origin, base)
+
+    return matches
 
 
-# --- cattrs, for what no hook is there for --------------------------------------------------------
+def _mapping(wanted: Any, converter: cattrs.Converter) -> Hook:
+    hook = mapping_structure_factory(wanted, converter)
+    return lambda value, of: hook(table(value), of)
 
 
-def _by_cattrs(value: Any, wanted: Any) -> Any:
-    import cattrs  # 15 to 20 ms, only where something needs it
-
-    try:
-        return _converter().structure(value, wanted)
-    except cattrs.StructureHandlerNotFoundError as error:
-        raise PluginError(f"a setting has a type that no value can be made of: {error}") from error
-
-
-@cache
-def _converter() -> Any:
-    """The cattrs converter with our hooks: leaves strict, containers only from containers.
-
-    A BaseConverter: it interprets, where Converter compiles a function for each type (0.5 ms).
-    """
-    import cattrs  # as above
-
-    converter = cattrs.BaseConverter()
-    for leaf in (str, int, float, pathlib.Path):  # cattrs knows these by class, ahead of predicates
-        converter.register_structure_hook(leaf, convert)
-    in_making: set[Any] = set()
-
-    def guarded(wanted: Any) -> Callable[[Any, Any], Any]:
-        in_making.add(wanted)  # the predicate lets cattrs' own hook through to us
-        hook = converter.get_structure_hook(wanted, cache_result=False)
-        in_making.discard(wanted)
-        return lambda value, of: hook(_container(value, of), of)
-
-    converter.register_structure_hook_factory(
-        lambda wanted: _is_container(wanted) and wanted not in in_making, guarded
-    )
-    converter.register_structure_hook_func(lambda wanted: hook_for(wanted) is not None, convert)
-    return converter
+def _list(wanted: Any, converter: cattrs.Converter) -> Hook:
+    """A hook for lists, tuples and sets; all of them are lists in TOML."""
+    origin, items = typing.get_origin(wanted) or wanted, typing.get_args(wanted)
+    if origin is tuple and items and Ellipsis not in items:
+        return _tuple_of(items, converter)
+    item = items[0] if items else Any
+    hook = list_structure_factory(list[item], converter)  # type: ignore[valid-type]  # a value
+    make = next((kind for kind in (tuple, set, frozenset) if issubclass(kind, origin)), list)
+    expected = "a list, such as ['a', 'b']" if item is str else "a list"
+    return lambda value, _: make(hook(_items(value, expected), wanted))
 
 
-def _is_container(wanted: Any) -> bool:
-    origin = typing.get_origin(wanted) or wanted
-    return isinstance(origin, type) and issubclass(origin, Collection)
+def _tuple_of(items: tuple[Any, ...], converter: cattrs.Converter) -> Hook:
+    """A hook for a tuple of fixed length."""
+    hooks = [converter.get_structure_hook(item) for item in items]
+    expected = f"a list of {len(items)} values"
+
+    def structure(value: object, _: object) -> tuple[Any, ...]:
+        given, made, problems = _items(value, expected), [], list[Problem]()
+        if len(given) != len(items):
+            raise UnfitError(expected, given, f" of {len(given)}")
+        for place, (one, hook, item) in enumerate(zip(given, hooks, items, strict=True)):
+            try:
+                made.append(hook(one, item))
+            except (ValueError, ExceptionGroup) as error:
+                problems += problems_of(error, (place,))
+        if problems:
+            raise TableError(problems)
+        return tuple(made)
+
+    return structure
 
 
-def _container(value: Any, wanted: Any) -> Any:
-    """`value` if it is a list or table as `wanted` asks for: cattrs would take texts apart."""
-    origin = typing.get_origin(wanted) or wanted
+def _items(value: object, expected: str) -> list[Any]:
     value = literal(value)
-    if issubclass(origin, Mapping):
-        return table(value)
     if not isinstance(value, list):
-        raise UnfitError("a list", value)
-    if origin is tuple and Ellipsis not in typing.get_args(wanted):
-        length = len(typing.get_args(wanted)) or len(value)
-        if len(value) != length:
-            raise UnfitError(f"a list of {length} values", value, f" of {len(value)}")
+        raise UnfitError(expected, value)
     return value
+
+
+def _is_literal(wanted: Any) -> bool:
+    return typing.get_origin(wanted) is typing.Literal
+
+
+def _is_choice_of_types(wanted: Any) -> bool:
+    """`int | str`, but not `int | None`: TOML has no null, and cattrs knows what that means."""
+    members = [member for member in typing.get_args(wanted) if member is not types.NoneType]
+    return typing.get_origin(wanted) in (typing.Union, types.UnionType) and len(members) > 1
+
+
+def _first_that_fits(wanted: Any, converter: cattrs.Converter) -> Hook:
+    members = [member for member in typing.get_args(wanted) if member is not types.NoneType]
+    hooks = [converter.get_structure_hook(member) for member in members]
+
+    def structure(value: object, _: object) -> Any:
+        expected: list[str] = []
+        inside: Exception | None = None
+        for hook, member in zip(hooks, members, strict=True):
+            try:
+                return hook(value, member)
+            except UnfitError as error:
+                expected.append(error.expected)
+            except (TableError, ExceptionGroup) as error:  # a list or table with wrong items
+                inside = error
+        raise inside or UnfitError(" or ".join(expected), value)
+
+    return structure
+
+
+# --- single values --------------------------------------------------------------------------------
+
+
+def _string(value: object, wanted: Any) -> Any:
+    if issubclass(wanted, Enum):  # a StrEnum is a str, too
+        return _enum(value, wanted)
+    if isinstance(value, ShellText):
+        return value.text()
+    if not isinstance(value, str):
+        raise UnfitError("a string", value, "; strings need quotes")
+    return value
+
+
+def _integer(value: object, wanted: Any) -> Any:
+    if issubclass(wanted, Enum):
+        return _enum(value, wanted)
+    value = literal(value)
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise UnfitError("an integer", value)
+    return value
+
+
+def _number(value: object, _: object) -> float:
+    value = literal(value)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise UnfitError("a number", value)
+    return float(value)
+
+
+def _boolean(value: object, _: object) -> bool:
+    value = literal(value)
+    if not isinstance(value, bool):
+        raise UnfitError("true or false", value)
+    return value
+
+
+def _duration(value: object, _: object) -> float:
+    found = quantity.seconds(literal(value))
+    if found is None:
+        raise UnfitError('a duration such as "90s", "10m", "1h30m" or a number of seconds', value)
+    return found
+
+
+def _size(value: object, _: object) -> int:
+    found = quantity.byte_count(literal(value))
+    if found is None:
+        raise UnfitError('a size such as "500MB", "64MiB" or a number of bytes', value)
+    return found
+
+
+def _path(value: object, _: object) -> pathlib.Path:
+    return pathlib.Path(_string(value, str))
+
+
+def _moment(expected: str) -> Hook:
+    """A hook for dates and times: TOML's own, or ISO text."""
+
+    def structure(value: object, cls: Any) -> Any:
+        value = literal(value)
+        if type(value) is cls:
+            return value
+        try:
+            return cls.fromisoformat(value)
+        except (TypeError, ValueError):
+            raise UnfitError(expected, value) from None
+
+    return structure
+
+
+def _enum(value: object, cls: type[Enum]) -> Any:
+    return _choice(value, {member.value: member for member in cls})
+
+
+def _literal_choice(value: object, wanted: Any) -> Any:
+    return _choice(value, {option: option for option in typing.get_args(wanted)})
+
+
+def _choice(value: object, options: Mapping[Any, Any]) -> Any:
+    """One of several values; `options`: what may be written → what it stands for."""
+    written = value.text() if isinstance(value, ShellText) else value
+    for option, meant in options.items():
+        alike = type(written) is type(option) and written == option
+        if alike or (isinstance(value, ShellText) and written == str(option)):
+            return meant
+    hint = did_you_mean(written, map(str, options)) if isinstance(written, str) else ""
+    raise UnfitError(f"one of {', '.join(map(repr, options))}", written, hint)
+
+
+_SCALARS: dict[Any, Hook] = {
+    str: _string,
+    int: _integer,
+    float: _number,
+    bool: _boolean,
+    Enum: _enum,
+    pathlib.Path: _path,
+    dt.date: _moment('a date such as "2024-12-31"'),
+    dt.time: _moment('a time such as "07:30"'),
+    dt.datetime: _moment('a date with time: "2024-12-31T07:30"'),
+}
+
+_OTHERS: list[tuple[Any, Hook]] = [
+    (Any, lambda value, _: literal(value)),
+    (Duration, _duration),
+    (Size, _size),
+    (dict[str, Any], lambda value, _: table(value)),  # its values stay as they are
+]

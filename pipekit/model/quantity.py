@@ -1,4 +1,4 @@
-"""Durations and sizes between text and number; knows no keys."""
+"""Durations and sizes: read from text, written as text."""
 
 from __future__ import annotations
 
@@ -12,48 +12,46 @@ _BYTES: dict[str, int] = {
     **{f"{letter}iB": 1024**power for power, letter in enumerate("KMGT", 1)},
     "KB": 1000,
 }
-_DURATION = re.compile(r"(\d+(?:\.\d+)?) ?(ms|[smhdw]) ?")
-_SIZE = re.compile(r"(\d+(?:\.\d+)?) ?([kKMGT]?i?B)")
+_NUMBER = r"[0-9]+(?:\.[0-9]+)?"
+_PART = rf"({_NUMBER}) ?(ms|[smhdw])"
+
+DURATION_PATTERN = rf"{_NUMBER}|{_PART}(?: ?{_PART})*"
+"""A duration as text: `90` (seconds), `90s`, `1h30m`, `1h 30m`."""
+
+SIZE_PATTERN = rf"[0-9]+|({_NUMBER}) ?({'|'.join(_BYTES)})"
+"""A size as text: `1000` (bytes), `500MB`, `64MiB`."""
 
 
 def seconds(value: object) -> float | None:
-    """The seconds that `value` says: a number, `"90s"`, `"1h30m"`; None where it says none."""
-    number = _number(value)
-    if number is not None or not isinstance(value, str):
-        return number
-    parts = list(_DURATION.finditer(value))
-    if not parts or "".join(part[0] for part in parts) != value:
+    """Seconds from a number of 0 or more, or from text like `"90s"` or `"1h30m"`; else None."""
+    if isinstance(value, bool):
         return None
-    return float(sum(float(part[1]) * _SECONDS[part[2]] for part in parts))
+    if isinstance(value, int | float):
+        return float(value) if math.isfinite(value) and value >= 0 else None
+    if not isinstance(value, str) or not re.fullmatch(DURATION_PATTERN, value):
+        return None
+    if re.fullmatch(_NUMBER, value):
+        return float(value)
+    return float(sum(float(number) * _SECONDS[unit] for number, unit in re.findall(_PART, value)))
 
 
 def byte_count(value: object) -> int | None:
-    """The bytes that `value` says: a whole number, `"500MB"`, `"64MiB"`; None where none."""
-    if isinstance(value, str):
-        match = _SIZE.fullmatch(value)
-        if not match or match[2] not in _BYTES:
-            return int(value) if value.isdecimal() else None
-        size = _BYTES[match[2]]
-        return int(match[1]) * size if match[1].isdecimal() else round(float(match[1]) * size)
-    if isinstance(value, float):
-        return int(value) if value >= 0 and value.is_integer() else None
-    whole = isinstance(value, int) and not isinstance(value, bool) and value >= 0
-    return value if whole else None  # type: ignore[return-value]  # whole says it is an int
-
-
-def _number(value: object) -> float | None:
-    """A finite number of 0 or more; a text of digits counts, since shells know only texts."""
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
+    """Bytes from a whole number of 0 or more, or from text like `"500MB"`; else None."""
+    if isinstance(value, bool):
         return None
-    try:
-        number = float(value)
-    except ValueError:
+    if isinstance(value, int | float):
+        return int(value) if value >= 0 and value == value // 1 else None
+    match = re.fullmatch(SIZE_PATTERN, value) if isinstance(value, str) else None
+    if match is None:
         return None
-    return number if math.isfinite(number) and number >= 0 else None
+    if match[2] is None:
+        return int(match[0])
+    size = _BYTES[match[2]]
+    return int(match[1]) * size if match[1].isdecimal() else round(float(match[1]) * size)
 
 
 def duration_text(value: float) -> str:
-    """As a person would write it: `1h30m`, `2d`, `0.5s`."""
+    """Seconds as a person would write them: `1h30m`, `2d`, `0.5s`."""
     if value != int(value):
         return f"{value:g}s"
     rest, text = int(value), ""
@@ -64,7 +62,7 @@ def duration_text(value: float) -> str:
 
 
 def size_text(value: int) -> str:
-    """As a person would write it, and exactly: `100GB`, `64MiB`, `1234B`."""
+    """Bytes as a person would write them, and exactly: `100GB`, `64MiB`, `1234B`."""
     fitting = [name for name, size in _BYTES.items() if value and value % size == 0]
     unit = max(fitting, key=lambda name: _BYTES[name], default="B")
     return f"{value // _BYTES[unit]}{unit}"

@@ -13,6 +13,7 @@ from attrs import evolve
 
 import pipekit
 from pipekit.config.digest import output_digest
+from pipekit.config.explain import provenance
 from pipekit.errors import EXIT_ERROR, EXIT_INTERRUPTED, PipekitError, StorageError
 from pipekit.model.event import SinkContext
 from pipekit.model.names import new_run_id
@@ -135,7 +136,7 @@ class PipelineOrchestrator:
     @cached_property
     def _provenance(self) -> dict[str, Any]:
         """For the report: made while the first task runs, since nothing waits for it then."""
-        return self.project.configuration.provenance()
+        return provenance(self.project.configuration)
 
     def _start(
         self, logger: EventLogger, stages: tuple[Stage, ...], ledger: Ledger, recovered: list[str]

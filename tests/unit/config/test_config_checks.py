@@ -26,43 +26,43 @@ def test_a_configuration_without_contradictions_has_no_findings(configured):
     [
         (
             'stages.a.timeout = "10m"\nstages.a.hang_timeout = "1h"\npipeline.stages = ["a"]',
-            "error: pipekit.toml:2: stages.a.hang_timeout: 1h is never reached: timeout is 10m",
+            "error: pipekit.toml:2: stages.a.hang_timeout: 1h is never reached, as timeout is 10m",
         ),
         (
             'stages.a.timeout = "6h"\nschedule.every = "15m"\npipeline.stages = ["a"]',
             (
                 "warning: pipekit.toml:1: stages.a.timeout: 6h is longer than schedule.every, 15m: "
-                "runs due meanwhile are refused"
+                "runs that fall due meanwhile do not start"
             ),
         ),
         (
             'pipeline.stages = ["translator"]\n[stages.translater]\ngrace = 1',
             (
-                "warning: pipekit.toml:2: stages.translater: is not listed in pipeline.stages and "
-                "never runs; did you mean 'translator'?"
+                "warning: pipekit.toml:2: stages.translater: not listed in pipeline.stages, so "
+                "it never runs; did you mean 'translator'?"
             ),
         ),
         (
             'pipeline.stages = ["one", "two"]\nstages.two.after.onne = "any"',
             (
-                "warning: pipekit.toml:2: stages.two.after.onne: no such stage is listed, so it is "
-                "ignored; did you mean 'one'?"
+                "warning: pipekit.toml:2: stages.two.after.onne: no such stage in pipeline.stages, so "
+                "it is ignored; did you mean 'one'?"
             ),
         ),
         ("", "warning: pipekit.toml: pipeline.stages: no stage is listed, so a run does nothing"),
         (
             'pipeline.stages = ["a"]\nplugins = {allow = ["x"], deny = ["x"]}',
-            "error: pipekit.toml:2: plugins.deny: 'x' is allowed and denied at once",
+            "error: pipekit.toml:2: plugins.deny: 'x' is both allowed and denied",
         ),
         (
             'pipeline.stages = ["a"]\npaths.logs = "data/logs"',
-            'error: pipekit.toml: lifecycle.roots: "data" holds paths.logs ("data/logs")',
+            'error: pipekit.toml: lifecycle.roots: "data" contains paths.logs ("data/logs")',
         ),
         (
             'pipeline.stages = ["a"]\npaths.state = "logs/state"',
             (
-                "error: pipekit.toml:2: paths.state: must not lie in paths.logs, which is cleared "
-                "by age"
+                "error: pipekit.toml:2: paths.state: must not be inside paths.logs, whose old "
+                "files are removed"
             ),
         ),
     ],
@@ -83,12 +83,12 @@ def test_tables_of_policies_and_sinks_that_nobody_offers_are_errors(configured):
         (
             True,
             (
-                "lifecycle.scrach: no installed plugin offers a policy of this name; "
+                "lifecycle.scrach: no installed plugin offers a policy with this name; "
                 "did you mean 'scratch'?"
             ),
         ),
         (
             True,
-            "sinks.consol: no installed plugin offers a sink of this name; did you mean 'console'?",
+            "sinks.consol: no installed plugin offers a sink with this name; did you mean 'console'?",
         ),
     ]

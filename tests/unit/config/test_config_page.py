@@ -10,8 +10,8 @@ import pytest
 from pipekit.builtins.console import ConsoleSettings
 from pipekit.builtins.rules import Rule, Rules
 from pipekit.config.describe import describe
-from pipekit.config.loading import TOP
-from pipekit.config.tables import TABLES, StageConfig
+from pipekit.config.explain import explain
+from pipekit.config.tables import TABLES, TOP, StageConfig
 
 PAGE = Path(__file__).parents[3] / "docs" / "reference" / "configuration.md"
 CLASSES = {
@@ -54,4 +54,4 @@ def test_the_explanation_shown_is_what_the_example_gives(configured):
     page = PAGE.read_text(encoding="utf-8")
     (example,) = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
     config = configured(example, {"PIPEKIT_STAGES__TRANSLATOR__TIMEOUT": "2h"})
-    assert f"```text\n{config.explain('stages.translator.timeout')}\n```" in page
+    assert f"```text\n{explain(config, 'stages.translator.timeout')}\n```" in page

@@ -42,14 +42,14 @@ def test_a_class_is_described_field_by_field_in_the_notation_of_the_file():
         ("stages.s.settings.memory", "size", '"64MiB"'),
         ("stages.s.settings.rule", "'a' or 'b'", '"a"'),
         ("stages.s.settings.slots", "list of times", '["07:30"]'),
-        ("stages.s.settings.names", "list of texts", ""),
+        ("stages.s.settings.names", "list of strings", ""),
         ("stages.s.settings.ticks", "table of numbers", "{ES = 0.25}"),
         ("stages.s.settings.anything", "any value", "true"),
         ("stages.s.settings.quality", "table", "{max_bad = 0.01}"),
         ("stages.s.settings.quality.max_bad", "number", "0.01"),
         ("stages.s.settings.sources", "list of tables", "[]"),
-        ("stages.s.settings.sources[].glob", "text", ""),
-        ("stages.s.settings.sources[].token", "text", '"***"'),
+        ("stages.s.settings.sources[].glob", "string", ""),
+        ("stages.s.settings.sources[].token", "string", '"***"'),
         ("stages.s.settings.rules", "list of 'a' or 'b'", "[]"),
         ("stages.s.settings.named", "table of tables", ""),
         ("stages.s.settings.named.NAME.max_bad", "number", "0.01"),
@@ -59,7 +59,7 @@ def test_a_class_is_described_field_by_field_in_the_notation_of_the_file():
 def test_a_description_says_help_secrecy_and_whether_the_output_depends_on_it():
     described = {d.key: d for d in describe(Settings)}
     assert described["sources[].token"] == Described(
-        "sources[].token", "text", '"***"', "The token.", secret=True, affects_output=True
+        "sources[].token", "string", '"***"', "The token.", secret=True, affects_output=True
     )
     assert not described["quality.max_bad"].affects_output
     assert described["wait"].help == "How long."
@@ -92,7 +92,7 @@ def test_a_field_without_help_is_a_plugin_error_that_names_class_and_field(cls, 
 
 
 def test_a_class_that_is_not_attrs_is_a_plugin_error():
-    with pytest.raises(PluginError, match=r"dict is no settings class"):
+    with pytest.raises(PluginError, match=r"dict is not a settings class"):
         settings_fields(dict)
 
 

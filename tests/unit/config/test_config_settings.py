@@ -154,40 +154,37 @@ def test_a_variable_becomes_what_the_field_asks_for(configured, written, key, ex
 @pytest.mark.parametrize(
     ("written", "key", "expected"),
     [
-        ("5", "raw", "expected a text, got the number 5; texts stand in quotes"),
-        ('"5"', "count", 'expected a whole number, got the text "5"'),
-        ("true", "count", "expected a whole number, got true"),
-        ('"abc"', "share", 'expected a number, got the text "abc"'),
-        ("nan", "share", "expected a number, got the number nan"),
-        ("1", "fast", "expected true or false, got the number 1"),
-        ("5", "code", "expected a text, got the number 5; texts stand in quotes"),
+        ("5", "raw", "expected a string, got 5; strings need quotes"),
+        ('"5"', "count", 'expected an integer, got the string "5"'),
+        ("true", "count", "expected an integer, got true"),
+        ('"abc"', "share", 'expected a number, got the string "abc"'),
+        ("nan", "share", "expected a number, got nan"),
+        ("1", "fast", "expected true or false, got 1"),
+        ("5", "code", "expected a string, got 5; strings need quotes"),
         (
             "-1",
             "wait",
-            (
-                'expected a duration such as "90s", "10m", "1h30m" or a number of seconds, '
-                "got the number -1"
-            ),
+            ('expected a duration such as "90s", "10m", "1h30m" or a number of seconds, got -1'),
         ),
         (
             '"targt"',
             "tie",
-            "expected one of 'stop', 'target', got the text \"targt\"; did you mean 'target'?",
+            "expected one of 'stop', 'target', got the string \"targt\"; did you mean 'target'?",
         ),
-        ("3", "rule", "expected one of 'range', 'boundary', got the number 3"),
-        ('"soon"', "day", 'expected a date such as "2024-12-31", got the text "soon"'),
+        ("3", "rule", "expected one of 'range', 'boundary', got 3"),
+        ('"soon"', "day", 'expected a date such as "2024-12-31", got the string "soon"'),
         ("08:00:00", "day", 'expected a date such as "2024-12-31", got a time'),
         (
             "2024-05-06T00:00:00",
             "day",
             'expected a date such as "2024-12-31", got a date with time',
         ),
-        ("1.5", "either", "expected a whole number or a text, got the number 1.5"),
-        ('"abc"', "names", 'expected a list, got the text "abc"'),
-        ("{a = 1}", "names", "expected a list, got a table"),
+        ("1.5", "either", "expected an integer or a string, got 1.5"),
+        ('"abc"', "names", "expected a list, such as ['a', 'b'], got the string \"abc\""),
+        ("{a = 1}", "names", "expected a list, such as ['a', 'b'], got a table"),
         ("[1]", "ties", "expected a table, got a list"),
         ("[3]", "pair", "expected a list of 2 values, got a list of 1"),
-        ("5", "quality", "expected a table, got the number 5"),
+        ("5", "quality", "expected a table, got 5"),
         ("0", "count", "'count' must be >= 1: 0"),
         ('"a/b"', "raw", "must not hold a slash"),
     ],
@@ -202,7 +199,7 @@ def test_a_text_in_a_list_of_lists_is_not_taken_apart_into_letters(refused):
     assert refused('[stages.s.settings]\nwords = [["a"],\n "bc"]') == [
         (
             "pipekit.toml:3: stages.s.settings.words[1]: expected a list, such as ['a', 'b'], "
-            'got the text "bc"'
+            'got the string "bc"'
         )
     ]
 
@@ -229,9 +226,9 @@ weights = {es = [1.0,
         "pipekit.toml:3: stages.s.settings.rawe: unknown key; did you mean 'raw'?",
         (
             'pipekit.toml:4: stages.s.settings.slots[1]: expected a time such as "07:30", '
-            'got the text "noon"'
+            'got the string "noon"'
         ),
-        'pipekit.toml:5: stages.s.settings.quality.max_bad: expected a number, got the text "high"',
+        'pipekit.toml:5: stages.s.settings.quality.max_bad: expected a number, got the string "high"',
         "pipekit.toml:9: stages.s.settings.sources[1].glob: must not hold a slash",
         (
             "pipekit.toml:10: stages.s.settings.sources[1].timezon: unknown key; "
@@ -242,12 +239,12 @@ weights = {es = [1.0,
             "The files, from the project's root."
         ),
         (
-            "pipekit.toml:12: stages.s.settings.sources[2].timezone: expected a text, "
-            "got the number 3; texts stand in quotes"
+            "pipekit.toml:12: stages.s.settings.sources[2].timezone: expected a string, "
+            "got 3; strings need quotes"
         ),
         (
             "pipekit.toml:14: stages.s.settings.sources[2].weights.es[1]: expected a number, "
-            'got the text "x"'
+            'got the string "x"'
         ),
     ]
 
@@ -307,7 +304,7 @@ class Rules:
 
 
 def test_the_policy_called_rules_is_configured_by_an_array_of_tables(configured):
-    text = '[lifecycle]\nmode = "report"\n[[lifecycle.rules]]\nglob = "x"\n[[lifecycle.rules]]\n'
+    text = '[lifecycle]\nmax_files = 9\n[[lifecycle.rules]]\nglob = "x"\n[[lifecycle.rules]]\n'
     config = configured(text + 'glob = "y"')
     assert list(config.policies) == ["rules"]
     rules = config.settings_for("lifecycle", "rules", Rules).rules
@@ -322,8 +319,8 @@ def test_a_policy_of_a_third_party_is_configured_by_a_table_of_its_own(configure
 
 
 def test_a_policy_cannot_have_the_name_of_a_lifecycle_key(configured):
-    with pytest.raises(PluginError, match="'mode'"):
-        configured("").settings_for("lifecycle", "mode", Range)
+    with pytest.raises(PluginError, match="'roots'"):
+        configured("").settings_for("lifecycle", "roots", Range)
 
 
 @attrs.frozen
