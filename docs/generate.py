@@ -1,4 +1,4 @@
-"""Writes the generated pages: docs/reference/commands.md and CHANGELOG.md.
+"""Writes docs/reference/commands.md, the tables of reference/configuration.md and CHANGELOG.md.
 
     python docs/generate.py            # write them
     python docs/generate.py --check    # exit code 1 when one of them is stale
@@ -14,6 +14,7 @@ from pathlib import Path
 import click
 
 import pipekit
+import settings_tables
 from pipekit.cli.main import cli
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -98,8 +99,10 @@ def _released() -> str:
 
 def pages() -> dict[Path, str]:
     """Each generated page and what it should be."""
+    configuration = ROOT / "docs/reference/configuration.md"
     return {
         ROOT / "docs/reference/commands.md": commands_page(),
+        configuration: settings_tables.filled(configuration.read_text("utf-8")),
         ROOT / "CHANGELOG.md": changelog(),
     }
 

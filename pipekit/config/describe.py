@@ -187,19 +187,23 @@ def type_words(wanted: Any) -> str:
     if wanted in _WORDS:
         return _WORDS[wanted]
     if isinstance(wanted, type) and issubclass(wanted, enum.Enum):
-        return " or ".join(repr(str(member.value)) for member in wanted)
+        return _either([repr(str(member.value)) for member in wanted])
     origin, arguments = typing.get_origin(wanted), typing.get_args(wanted)
     if origin is typing.Literal:
-        return " or ".join(repr(option) for option in arguments)
+        return _either([repr(option) for option in arguments])
     words = [type_words(one) for one in arguments if one not in (types.NoneType, Ellipsis)]
     if origin in (typing.Union, types.UnionType):
-        return " or ".join(words)
+        return _either(words)
     if isinstance(origin, type) and issubclass(origin, Mapping):
         return f"table of {_plural(words[1])}"
     if origin is not None:
         inner = words[0] if len(set(words)) == 1 else f"({', '.join(words)})"
         return f"list of {_plural(inner)}"
     return "table" if attrs.has(wanted) else "list"
+
+
+def _either(words: list[str]) -> str:
+    return " or ".join(filter(None, (", ".join(words[:-1]), words[-1])))
 
 
 def _plural(words: str) -> str:
