@@ -1,7 +1,7 @@
 """Writes docs/reference/commands.md, the tables of reference/configuration.md and CHANGELOG.md.
 
-    python docs/generate.py            # write them
-    python docs/generate.py --check    # exit code 1 when one of them is stale
+python docs/generate.py            # write them
+python docs/generate.py --check    # exit code 1 when one of them is stale
 """
 
 from __future__ import annotations
@@ -47,7 +47,9 @@ def commands() -> Iterator[tuple[click.Context, click.Command]]:
     yield from _below(top, cli)
 
 
-def _below(context: click.Context, group: click.Group) -> Iterator[tuple[click.Context, click.Command]]:
+def _below(
+    context: click.Context, group: click.Group
+) -> Iterator[tuple[click.Context, click.Command]]:
     for name in group.list_commands(context):
         command = group.get_command(context, name)
         assert command is not None, name

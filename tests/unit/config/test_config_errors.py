@@ -181,6 +181,21 @@ def test_a_syntax_error_is_told_with_its_line(problems, text, expected):
     assert problems(text) == [expected]
 
 
+@pytest.mark.parametrize(
+    ("line", "remedy"),
+    [
+        ("timeout = 1h", 'timeout = "1h"'),
+        ("  max_memory=500MB  # enough", 'max_memory = "500MB"'),
+        ("token = hunter2", 'token = "..."'),
+        ("token = 4hunter2", 'token = "..."'),
+    ],
+)
+def test_a_value_without_quotes_is_told_to_be_put_into_them(problems, line, remedy):
+    assert problems(f"[stages.a]\n{line}\ngrace = 1\n") == [
+        f"pipekit.toml:2: put the value in quotes: {remedy}"
+    ]
+
+
 def test_a_table_written_twice_is_a_syntax_error_with_its_line(problems):
     (problem,) = problems("[pipeline]\n[paths]\n[pipeline]\n")
     assert problem.startswith("pipekit.toml:3: not valid TOML: cannot declare")

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from pipekit import ConfigError
 from pipekit.config import find_project, load
 from pipekit.config.explain import explain, provenance
 
@@ -163,6 +164,18 @@ def test_a_file_as_windows_editors_save_it_is_read(configured, raw):
     config = configured(raw)
     assert config.pipeline.workers == 2
     assert explain(config, "pipeline.workers").where == "pipekit.toml:2"
+
+
+def test_of_some_tables_only_theirs_is_read_whatever_is_wrong_elsewhere(configured, tmp_path):
+    text = '[pipeline]\nworkers = "x"\n[paths]\nlogs = "l"\n[nonsense]\n'
+    environ = {"PIPEKIT_NONSENSE__A": "1"}
+    with pytest.raises(ConfigError):
+        configured(text)
+    config = load(tmp_path, environ=environ, tables=("paths", "stages"))
+    assert config.folders.logs == tmp_path / "l"
+    assert (config.pipeline.workers, config.stages) == (0, {})
+    with pytest.raises(ConfigError, match=r"^pipekit.toml:2: pipeline.workers: expected an"):
+        load(tmp_path, environ=environ, tables=("pipeline",))
 
 
 def test_loading_twice_gives_the_same(configured, tmp_path):

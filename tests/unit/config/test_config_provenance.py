@@ -67,6 +67,16 @@ def test_explain_names_the_winner_and_all_it_beat(configured):
     )
 
 
+def test_a_value_equal_to_the_default_does_not_repeat_it(configured):
+    value = explain(configured("[pipeline]\nworkers = 0"), "pipeline.workers")
+    assert str(value).splitlines()[:-1] == ["pipeline.workers = 0", "  from pipekit.toml:2"]
+
+
+def test_a_setting_that_is_not_set_is_unset(configured):
+    value = explain(configured(""), "schedule.every")
+    assert str(value).splitlines()[0] == "schedule.every is unset"
+
+
 def test_a_default_says_that_it_is_one(configured):
     value = explain(configured(""), "retention.run_age")
     assert (value.value, value.source, value.where, value.beaten) == ("400d", "default", "", ())

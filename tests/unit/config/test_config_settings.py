@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from enum import StrEnum
+from enum import Enum, StrEnum
 from pathlib import Path
 from typing import Any, Literal
 
@@ -296,6 +296,59 @@ def test_the_problems_of_several_plugins_are_told_at_once(configured):
         config.all_settings([("sinks", name, Range) for name in "abc"])
     assert len(caught.value.problems) == 2
     assert config.all_settings([("sinks", "c", Range)]) == {("sinks", "c"): Range(low=2)}
+
+
+class OldTie(str, Enum):
+    STOP = "stop"
+
+
+def _even(value):
+    if value % 2:
+        raise ValueError("must be even")
+    return value
+
+
+def _known(instance, _attribute, value):
+    if not value and not instance.all:
+        raise ValueError("name some, or set all")
+
+
+@attrs.frozen
+class Odd:
+    tie: OldTie = setting("A choice.", default=OldTie.STOP)
+    pages: int = setting("Pages.", default=2, converter=_even)
+    all: bool = setting("All names.", default=True)
+    names: tuple[str, ...] = setting("Some names.", default=(), validator=_known)
+    _hidden: int = setting("Written without the underscore.", default=0)
+
+
+def test_an_enum_of_strings_of_any_make_is_an_enum(configured):
+    assert configured("[sinks.s]\ntie = 'stop'").settings_for("sinks", "s", Odd).tie is OldTie.STOP
+
+
+def test_a_private_field_is_written_without_its_underscore(configured):
+    assert configured("[sinks.s]\nhidden = 3").settings_for("sinks", "s", Odd)._hidden == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("pages = 3", ["pipekit.toml:2: sinks.s.pages: must be even"]),
+        ("all = false", ["pipekit.toml:1: sinks.s.names: name some, or set all"]),
+        (
+            "pages = 3\ntie = 1\nnames = [5]",
+            [
+                "pipekit.toml:2: sinks.s.pages: must be even",
+                "pipekit.toml:3: sinks.s.tie: expected one of 'stop', got 1",
+                "pipekit.toml:4: sinks.s.names[0]: expected a string, got 5; strings need quotes",
+            ],
+        ),
+    ],
+)
+def test_what_converters_and_validators_refuse_is_told_of_the_key(configured, text, expected):
+    with pytest.raises(ConfigError) as caught:
+        configured(f"[sinks.s]\n{text}").settings_for("sinks", "s", Odd)
+    assert caught.value.problems == expected
 
 
 @attrs.frozen
