@@ -45,8 +45,8 @@ def test_a_configuration_without_contradictions_has_no_findings(configured):
         (
             'pipeline.stages = ["one", "two"]\nstages.two.after.onne = "any"',
             (
-                "warning: pipekit.toml:2: stages.two.after.onne: no such stage in pipeline.stages, so "
-                "it is ignored; did you mean 'one'?"
+                "warning: pipekit.toml:2: stages.two.after.onne: no such stage in "
+                "pipeline.stages, so it is ignored; did you mean 'one'?"
             ),
         ),
         ("", "warning: pipekit.toml: pipeline.stages: no stage is listed, so a run does nothing"),
@@ -89,6 +89,9 @@ def test_tables_of_policies_and_sinks_that_nobody_offers_are_errors(configured):
         ),
         (
             True,
-            "sinks.consol: no installed plugin offers a sink with this name; did you mean 'console'?",
+            (
+                "sinks.consol: no installed plugin offers a sink with this name; "
+                "did you mean 'console'?"
+            ),
         ),
     ]

@@ -108,7 +108,8 @@ data = "/srv/bars"
         (
             "[stages.a]\nafter = {b = 1}",
             (
-                "pipekit.toml:2: stages.a.after.b: expected one of 'success', 'partial', 'any', got 1"
+                "pipekit.toml:2: stages.a.after.b: expected one of 'success', 'partial', 'any', "
+                "got 1"
             ),
         ),
         (

@@ -130,7 +130,7 @@ texts = st.one_of(
     st.sampled_from(["a", "b", "1h30m", "1h 30m", "1e3", "2024-05-06", "٣", "5 "]),
 )
 values = st.recursive(
-    st.one_of(st.booleans(), st.integers(), st.floats(allow_nan=False, allow_infinity=False), texts),
+    st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | texts,
     lambda inner: st.one_of(
         st.lists(inner, max_size=3),
         st.dictionaries(st.sampled_from(["name", "sizes", "x"]), inner, max_size=3),

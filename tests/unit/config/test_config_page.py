@@ -32,7 +32,7 @@ def test_every_key_has_a_row_with_its_type_default_and_help(page, filled):
 
 
 def test_every_table_has_a_section_and_no_section_is_of_an_unknown_table(page):
-    heads = {head for head in re.findall(r"^## `\[+([\w.]+)\]+`$", page, re.MULTILINE)}
+    heads = set(re.findall(r"^## `\[+([\w.]+)\]+`$", page, re.MULTILINE))
     assert {head.split(".")[0] for head in heads} == set(TOP)
     assert {"stages.NAME", "lifecycle.rules", "sinks.NAME", "sinks.console"} <= heads
 

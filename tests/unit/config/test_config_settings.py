@@ -228,7 +228,10 @@ weights = {es = [1.0,
             'pipekit.toml:4: stages.s.settings.slots[1]: expected a time such as "07:30", '
             'got the string "noon"'
         ),
-        'pipekit.toml:5: stages.s.settings.quality.max_bad: expected a number, got the string "high"',
+        (
+            "pipekit.toml:5: stages.s.settings.quality.max_bad: expected a number, "
+            'got the string "high"'
+        ),
         "pipekit.toml:9: stages.s.settings.sources[1].glob: must not hold a slash",
         (
             "pipekit.toml:10: stages.s.settings.sources[1].timezon: unknown key; "
@@ -298,7 +301,7 @@ def test_the_problems_of_several_plugins_are_told_at_once(configured):
     assert config.all_settings([("sinks", "c", Range)]) == {("sinks", "c"): Range(low=2)}
 
 
-class OldTie(str, Enum):
+class OldTie(str, Enum):  # noqa: UP042  # as plugins still write it
     STOP = "stop"
 
 

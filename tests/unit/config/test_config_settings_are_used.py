@@ -16,11 +16,14 @@ from pipekit.config.tables import TABLES, StageConfig
 ROOT = Path(__file__).parents[3]
 PAGE = ROOT / "docs" / "reference" / "configuration.md"
 ROOTS = {
-    "pipekit": [*TABLES.values(), StageConfig, "builtins.rules:Rules", "builtins.console:ConsoleSettings"],
+    "pipekit": [
+        *(*TABLES.values(), StageConfig),
+        *("builtins.rules:Rules", "builtins.console:ConsoleSettings"),
+    ],
     "plugins/translator/pipekit_translator": ["settings:Settings"],
     "plugins/analyzer/pipekit_analyzer": ["settings:Settings"],
     "plugins/merger/pipekit_merger": ["plugin:Settings"],
-}  # fmt: skip
+}
 
 
 def classes(package, root):
@@ -55,16 +58,20 @@ def names_read(package):
         waiting = [ast.parse(file.read_text(encoding="utf-8"))]
         while waiting:
             node = waiting.pop()
-            if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load):
-                found.add(node.attr)
-            if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant):
-                found.add(node.slice.value)
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-                if node.func.attr == "get" and node.args and isinstance(node.args[0], ast.Constant):
-                    found.add(node.args[0].value)
+            found.add(name_read(node))
             if not (isinstance(node, ast.FunctionDef) and node.name == "__attrs_post_init__"):
                 waiting += ast.iter_child_nodes(node)
     return found
+
+
+def name_read(node):
+    match node:
+        case ast.Attribute(attr=name, ctx=ast.Load()):
+            return name
+        case ast.Subscript(slice=ast.Constant(value=name)):
+            return name
+        case ast.Call(func=ast.Attribute(attr="get"), args=[ast.Constant(value=name), *_]):
+            return name
 
 
 @cache
