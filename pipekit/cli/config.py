@@ -123,13 +123,14 @@ def explain(ctx: click.Context, key: str, sets: tuple[str, ...]) -> int:
 @command.command(
     "schema",
     cls=Command,
-    example=("pipekit config schema > pipekit.schema.json", "for completion in an editor"),
+    example=("pipekit config schema", "redirected to a file, for completion in an editor"),
 )
 @click.pass_context
 def schema(ctx: click.Context) -> int:
-    """Print a JSON Schema of pipekit.toml, installed plugins' settings included.
+    """Print a JSON Schema of pipekit.toml, for editors.
 
-    An editor that reads it completes keys, shows their help and marks mistakes.
+    It includes the settings of all installed plugins. An editor that reads it completes keys, shows
+    their help and marks mistakes.
     """
     found = load_plugins(configuration(ctx, tables=("plugins",)), ctx.obj["no_plugins"])
     print_json(
