@@ -83,38 +83,37 @@ def _converter() -> cattrs.Converter:
     return converter
 
 
-# --- tables: one attrs class each -----------------------------------------------------------------
+# --- tables: one attrs class each ---
 
 
 def _settings_class(cls: type, converter: cattrs.Converter) -> Hook:
-    """A hook that tells all problems of a table at once, validators' included.
+    """A hook that reports all problems of a table at once, those of validators included.
 
     attrs stops at the first value that a validator refuses. So after a failure the table is
-    structured again without the keys that are known to be wrong, until nothing new turns up.
+    structured again without the keys known to be wrong, until nothing new turns up.
     """
-    settings_fields(cls)  # raises where the class itself is wrong
+    settings_fields(cls)  # raises if the class itself is wrong
     build: Hook = make_dict_structure_fn(
         cls, converter, _cattrs_forbid_extra_keys=True, _cattrs_use_alias=True
     )
 
+    def attempt(given: dict[str, Any]) -> tuple[Any, list[Problem]]:
+        try:
+            return build(given, cls), []
+        except ClassValidationError as error:
+            return None, [p for inner in error.exceptions for p in _problems(cls, inner, given)]
+
     def structure(value: object, _: object) -> Any:
-        left = dict(table(value, secret=bool(secret_keys(cls))))
-        problems: list[Problem] = []
-        while True:
-            try:
-                made = build(left, cls)
-            except ClassValidationError as error:
-                found = [p for inner in error.exceptions for p in _problems(cls, inner, left)]
-                wrong = {p.path[0] for p in found if p.path and p.path[0] in left}
-                first = not problems
-                problems += [p for p in found if first or (p.path and p.path[0] in wrong)]
-                left = {key: item for key, item in left.items() if key not in wrong}
-                if wrong:
-                    continue
-            else:
-                if not problems:
-                    return made
-            raise TableError(problems) from None
+        given = dict(table(value, secret=bool(secret_keys(cls))))
+        made, problems = attempt(given)
+        new = problems
+        while wrong := {p.path[0] for p in new if p.path and p.path[0] in given}:
+            given = {key: item for key, item in given.items() if key not in wrong}
+            new = [p for p in attempt(given)[1] if p.path and p.path[0] in given]
+            problems = problems + new
+        if problems:
+            raise TableError(problems)
+        return made
 
     return structure
 
@@ -139,8 +138,12 @@ def _problems(cls: type, error: Exception, given: Mapping[str, Any]) -> Iterator
     elif field is not None:  # its default does not go with what is given
         yield from problems_of(error, (field.key,), secret=field.secret)
     else:
-        secrets = [str(given[key]) for key, f in fields.items() if f.secret and given.get(key)]
-        yield from (Problem(p.path, _without(p.text, secrets)) for p in problems_of(error))
+        text = str(error) or repr(error)
+        for secret in (
+            given[key] for key, field in fields.items() if field.secret and key in given
+        ):
+            text = text.replace(str(secret), MASK) if secret else text
+        yield Problem((), text)
 
 
 def _field_of(error: Exception, fields: Mapping[str, Field]) -> Field | None:
@@ -152,13 +155,7 @@ def _field_of(error: Exception, fields: Mapping[str, Field]) -> Field | None:
     return next((f for f in fields.values() if f.attribute.name in names[-1:]), None)
 
 
-def _without(text: str, secrets: list[str]) -> str:
-    for secret in secrets:
-        text = text.replace(secret, MASK)
-    return text
-
-
-# --- lists, tables by name, and choices -----------------------------------------------------------
+# --- lists, tables by name, and choices ---
 
 
 def _is_a(base: type) -> Callable[[Any], bool]:
@@ -245,7 +242,7 @@ def _first_that_fits(wanted: Any, converter: cattrs.Converter) -> Hook:
     return structure
 
 
-# --- single values --------------------------------------------------------------------------------
+# --- single values ---
 
 
 def _string(value: object, wanted: Any) -> Any:
