@@ -102,7 +102,9 @@ class Configuration:
         if kind == "sinks":
             return (kind, name), self.sinks.get(name, {})
         if name in settings_fields(LifecycleConfig):
-            raise PluginError(f"a policy cannot be called {name!r}: [lifecycle] has such a key")
+            raise PluginError(
+                f"a policy cannot be named {name!r}: [lifecycle] has a key of that name"
+            )
         return policy_path(name), self.policies.get(name, {})
 
     def known_settings(self) -> Mapping[KeyPath, Any]:

@@ -208,9 +208,9 @@ def flags(words: Sequence[str]) -> tuple[list[Layer], list[str]]:
 
 def _nested(path: tuple[str, ...], value: str) -> dict[str, Any]:
     tree: Any = ShellText(value)
-    for part in reversed(path):
+    for part in reversed(path[1:]):
         tree = {part: tree}
-    return tree  # type: ignore[no-any-return]  # a path has at least one part
+    return {path[0]: tree}
 
 
 def merged(layers: Iterable[Layer]) -> dict[str, Any]:

@@ -131,7 +131,7 @@ def _problems(cls: type, error: Exception, given: Mapping[str, Any]) -> Iterator
         secret = field.secret or (isinstance(value, str) and bool(secret_keys(field.type)))
         yield from problems_of(error, (field.key,), secret=secret)
     elif isinstance(error, KeyError) and field is not None and field.required:
-        yield Problem((field.key,), f"missing, and it has no default: {field.help}")
+        yield Problem((field.key,), f"this key is required: {field.help}")
     elif not given:
         name = f"{cls.__module__}.{cls.__qualname__}"
         raise PluginError(f"{name} refuses its own defaults: {error}") from error

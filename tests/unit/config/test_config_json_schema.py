@@ -20,6 +20,7 @@ from pipekit_translator.settings import Settings as TranslatorSettings
 from pipekit import ConfigError, Duration, Size, setting
 from pipekit.builtins.console import ConsoleSettings
 from pipekit.builtins.rules import Rules
+from pipekit.cli.main import run_command_line
 from pipekit.cli.template import DEMO_TOML, PROJECT_TOML
 from pipekit.config.problems import TableError
 from pipekit.config.schema import json_schema
@@ -65,26 +66,32 @@ def test_right_files_pass(text):
     assert refusals(text) == []
 
 
-@pytest.mark.parametrize(
-    ("text", "place"),
-    [
-        ("[pipline]", "$"),
-        ('[pipeline]\nworkers = "2"', "$.pipeline.workers"),
-        ("[stages.a]\ntimeot = 1", "$.stages.a"),
-        ('[stages.a]\ntimeout = "1 hour"', "$.stages.a.timeout"),
-        ('[stages.a]\nmax_memory = "5mb"', "$.stages.a.max_memory"),
-        ('[stages.a]\nafter = {b = "fine"}', "$.stages.a.after.b"),
-        ("[stages.translator.settings]\nrawe = 1", "$.stages.translator.settings"),
-        ("[[stages.translator.settings.sources]]", "$.stages.translator.settings.sources[0]"),
-        ("[stages.plain.settings]\nx = 1", "$.stages.plain.settings"),
-        ("[sinks.consol]", "$.sinks"),
-        ("[sinks.console]\nlive = 1", "$.sinks.console.live"),
-        ("[lifecycle.old]", "$.lifecycle"),
-        ('[[lifecycle.rules]]\nfiles = "x"\naction = "burn"', "$.lifecycle.rules[0].action"),
-    ],
-)
+PLAIN = ("[stages.plain.settings]\nx = 1", "$.stages.plain.settings")  # is not installed
+WRONG = [
+    ("[pipline]", "$"),
+    ('[pipeline]\nworkers = "2"', "$.pipeline.workers"),
+    ("[stages.a]\ntimeot = 1", "$.stages.a"),
+    ('[stages.a]\ntimeout = "1 hour"', "$.stages.a.timeout"),
+    ('[stages.a]\nmax_memory = "5mb"', "$.stages.a.max_memory"),
+    ('[stages.a]\nafter = {b = "fine"}', "$.stages.a.after.b"),
+    ("[stages.translator.settings]\nrawe = 1", "$.stages.translator.settings"),
+    ("[[stages.translator.settings.sources]]", "$.stages.translator.settings.sources[0]"),
+    ("[sinks.consol]", "$.sinks"),
+    ("[sinks.console]\nlive = 1", "$.sinks.console.live"),
+    ("[lifecycle.old]", "$.lifecycle"),
+    ('[[lifecycle.rules]]\nfiles = "x"\naction = "burn"', "$.lifecycle.rules[0].action"),
+]
+
+
+@pytest.mark.parametrize(("text", "place"), [*WRONG, PLAIN])
 def test_wrong_files_are_refused_at_the_place(text, place):
     assert refusals(text) == [place]
+
+
+@pytest.mark.parametrize("text", [text for text, _ in WRONG])
+def test_pipekit_refuses_these_files_as_well(text, tmp_path):
+    (tmp_path / "pipekit.toml").write_text(text)
+    assert run_command_line(["-C", str(tmp_path), "config", "check"]) == 3
 
 
 def test_a_key_carries_its_help_and_its_default():

@@ -238,7 +238,7 @@ weights = {es = [1.0,
             "did you mean 'timezone'?"
         ),
         (
-            "pipekit.toml:11: stages.s.settings.sources[2].glob: missing, and it has no default: "
+            "pipekit.toml:11: stages.s.settings.sources[2].glob: this key is required: "
             "The files, from the project's root."
         ),
         (
