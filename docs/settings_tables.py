@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 import re
 
-from pipekit.config.describe import describe
+from pipekit.config.describe import Field, default_text, settings_fields, type_words
 
 _TABLE = re.compile(r"(<!-- settings: (\S+):(\w+) -->\n)(?:\|.*\n)*")
 _LONG = 40
@@ -21,16 +21,16 @@ def filled(page: str) -> str:
 
 def table(module: str, name: str) -> str:
     """A row for each setting of the class: key, type, default, help."""
-    settings = describe(getattr(importlib.import_module(module), name))
+    fields = settings_fields(getattr(importlib.import_module(module), name))
     rows = [
-        f"| `{setting.key}` | {setting.type} | {_default(setting.default)} | {_cell(setting.help)} |"
-        for setting in settings
-        if setting.key.isidentifier()  # those of nested classes have tables of their own
+        f"| `{key}` | {type_words(field.type)} | {_default(field)} | {_cell(field.help)} |"
+        for key, field in fields.items()
     ]
     return "\n".join(["| key | type | default | what it is for |", "|---|---|---|---|", *rows, ""])
 
 
-def _default(text: str) -> str:
+def _default(field: Field) -> str:
+    text = default_text(field)
     if len(text) > _LONG:
         return "see `pipekit config show`"
     return f"`{_cell(text)}`" if text else ""

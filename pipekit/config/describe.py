@@ -8,7 +8,7 @@ import json
 import pathlib
 import types
 import typing
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import attrs
@@ -121,51 +121,6 @@ def secret_keys(wanted: Any) -> set[str]:
     return found
 
 
-class Described(NamedTuple):
-    """A setting in words; `key` is dotted: `sources[].glob` for a field of the classes in a list.
-
-    `default` is written as in TOML; empty where there is none.
-    """
-
-    key: str
-    type: str
-    default: str
-    help: str
-    secret: bool
-    affects_output: bool
-
-
-def describe(cls: type, prefix: str = "") -> tuple[Described, ...]:
-    """All settings of a class, those of nested classes below the field that holds them."""
-    return tuple(_described(cls, prefix, ()))
-
-
-def _described(cls: type, prefix: str, above: tuple[type, ...]) -> Iterator[Described]:
-    for key, field in settings_fields(cls).items():
-        missing = field.required or field.default is None
-        yield Described(
-            key=prefix + key,
-            type=type_words(field.type),
-            default="" if missing else toml(masked(field.default, field)),
-            help=field.help,
-            secret=field.secret,
-            affects_output=field.affects_output,
-        )
-        for nested in nested_classes(field.type):
-            if nested not in above:
-                inner = _place(field.type)
-                yield from _described(nested, f"{prefix}{key}{inner}", (*above, cls))
-
-
-def _place(wanted: Any) -> str:
-    """How the key of a nested class's field is joined to the key that holds it."""
-    origins = [typing.get_origin(one) for one in (wanted, *typing.get_args(wanted))]
-    kinds = [origin for origin in origins if isinstance(origin, type)]
-    if any(issubclass(kind, Mapping) for kind in kinds):
-        return ".NAME."
-    return "[]." if any(issubclass(kind, Collection) for kind in kinds) else "."
-
-
 _WORDS: dict[Any, str] = {
     str: "string",
     int: "integer",
@@ -239,6 +194,12 @@ def plain(value: Any, wanted: Any = Any) -> Any:
     if isinstance(value, dt.time) and not (value.second or value.microsecond):
         return value.strftime("%H:%M")
     return value.as_posix() if isinstance(value, pathlib.PurePath) else str(value)
+
+
+def default_text(field: Field) -> str:
+    """A field's default as it would be written in TOML; empty if there is none."""
+    unset = field.required or field.default is None
+    return "" if unset else toml(masked(field.default, field))
 
 
 def masked(value: Any, field: Field) -> Any:
