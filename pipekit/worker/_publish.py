@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import Any, Self
@@ -82,7 +81,7 @@ class Publication:
         make_folders(folder)
         run = os.environ.get("PIPEKIT_RUN_ID") or "no-run"
         short = os.fsdecode(os.fsencode(name)[:_LONGEST_NAME])
-        unique = f"{os.getpid():x}-{secrets.token_hex(4)}"
+        unique = f"{os.getpid():x}-{os.urandom(4).hex()}"
         temporary = os.path.join(folder, f".{short}.{run}.{unique}{TEMPORARY_SUFFIX}")
         report.temporary(temporary)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0)
