@@ -74,11 +74,6 @@ def run_project(asked: Asked, **selection: Any) -> PipelineReport:
     from pipekit.process import Cancel
 
     configuration = _loaded(asked)
-    if not _was_idle(configuration.folders.state / "state.db"):
-        from pipekit.process import ProcessSupervisor
-
-        supervisor = ProcessSupervisor()
-        supervisor.warm()  # beside all that is imported now, on another core
     from pipekit.run.orchestrator import PipelineOrchestrator
 
     options = run_options(**selection)
@@ -87,20 +82,6 @@ def run_project(asked: Asked, **selection: Any) -> PipelineReport:
         orchestrator = PipelineOrchestrator(project, options, cancel)
         with _signals(orchestrator):
             return orchestrator.run()
-
-
-def _was_idle(ledger: Path) -> bool:
-    """Whether the run before found nothing to do; then this one will hardly find anything."""
-    from pipekit.errors import StorageError
-    from pipekit.storage.runs import RunHistory
-
-    if not ledger.exists():
-        return False
-    try:
-        with RunHistory(ledger, read_only=True) as history:
-            return any(run.status == "idle" for run in history.runs(limit=1))
-    except StorageError:  # the run itself will say what is wrong with it
-        return False
 
 
 def open_selected(

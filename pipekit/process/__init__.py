@@ -1,10 +1,11 @@
-"""One supervisor for every process: a whole tree lives and dies with its command. Usable alone.
+"""Run commands whose whole process tree ends with them. Usable without the rest of pipekit.
 
-    from pipekit.process import Cancel, ProcessSupervisor
+    from pipekit import Command
+    from pipekit.process import ProcessSupervisor
 
     result = ProcessSupervisor(spool_dir=Path("logs")).execute(Command(argv=["make", "all"]))
 
-The public names, imported when they are first used; knows neither stages nor runs.
+The names below are imported when they are first used.
 """
 
 from __future__ import annotations
@@ -16,19 +17,19 @@ if TYPE_CHECKING:
     from pipekit.process.cancel import Cancel as Cancel
     from pipekit.process.output.listener import OnLines as OnLines
     from pipekit.process.supervisor import ProcessSupervisor as ProcessSupervisor
-    from pipekit.process.supervisor import sweep as sweep
+    from pipekit.process.sweep import sweep as sweep
 
 _HOME = {
     "Cancel": "pipekit.process.cancel",
     "OnLines": "pipekit.process.output.listener",
     "ProcessSupervisor": "pipekit.process.supervisor",
-    "sweep": "pipekit.process.supervisor",
+    "sweep": "pipekit.process.sweep",
 }
 
 __all__ = ["Cancel", "OnLines", "ProcessSupervisor", "sweep"]
 
 
-if not TYPE_CHECKING:  # else every misspelt name would pass the type checker
+if not TYPE_CHECKING:  # or the type checker would accept any name
 
     def __getattr__(name: str) -> Any:
         if name not in _HOME:

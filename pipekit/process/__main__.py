@@ -1,6 +1,6 @@
-"""`python -m pipekit.process -- COMMAND...`: the supervisor from a shell, for any command.
+"""`python -m pipekit.process -- COMMAND...`: supervise any command from a shell.
 
-Knows neither stages nor projects. Its exit codes are those of timeout(1) and env(1).
+Its exit codes are those of timeout(1) and env(1).
 """
 
 from __future__ import annotations
@@ -23,20 +23,21 @@ from pipekit.model.command import Command, Outcome, ProcessResult
 from pipekit.process.cancel import Cancel
 from pipekit.process.supervisor import ProcessSupervisor
 
-TOO_LONG, OURS, CANNOT_RUN, NOT_FOUND, BY_SIGNAL = 124, 125, 126, 127, 128
-_SIGPIPE = 13  # which Windows has no name for
+TIMED_OUT, FAILED, NOT_EXECUTABLE, NOT_FOUND, BY_SIGNAL = 124, 125, 126, 127, 128
+_SIGPIPE = 13  # Windows has no name for it
 
 _EPILOG = """\b
 Exit codes:
-  that of COMMAND, when it ended by itself; 0 when it was done (--done-pattern)
-  124     it took too long or hung, and was stopped
-  125     bad usage, or how it ended cannot be known
-  126     COMMAND was found and cannot be run
+  that of COMMAND, if it exited by itself; 0 if it was done (--done-pattern)
+  124     COMMAND timed out or hung, and was stopped
+  125     wrong usage, or the exit status was lost
+  126     COMMAND was found but cannot be executed
   127     COMMAND was not found
-  128+N   it was ended by signal N; 130, 143, 129: we were asked to stop
+  128+N   COMMAND was killed by signal N, or stopped because we got signal N
+          (130: Ctrl-C, 143: SIGTERM, 129: SIGHUP, 141: nobody reads the output)
 
 \b
-Example: stop a backup that is silent and idle for ten minutes, and keep its output:
+Example: stop a backup after ten minutes of silence and idleness; keep its output:
   python -m pipekit.process --hang-timeout 10m --spool-dir logs -- rsync -a /data /backup
 """
 
@@ -52,7 +53,7 @@ class _Quantity(click.ParamType[Any]):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         read = self._read(value)
         if read is None:
-            self.fail(f"{value!r} is no {self.name}; write it like {self._example}", param, ctx)
+            self.fail(f"invalid {self.name} {value!r}: write it like {self._example}", param, ctx)
         return read
 
 
@@ -65,48 +66,54 @@ SIZE = _Quantity("size", units.byte_count, "500MB or 2GiB")
     context_settings={"help_option_names": ["-h", "--help"], "allow_interspersed_args": False},
 )
 @click.argument("words", nargs=-1, required=True, type=click.UNPROCESSED, metavar="COMMAND...")
-@click.option("--timeout", type=DURATION, help="Stop it when it takes longer.")
+@click.option(
+    "--timeout", type=DURATION, help="Stop the command after this time (default: unlimited)."
+)
 @click.option(
     "--hang-timeout",
     type=DURATION,
-    help="Stop it when it is silent and idle for so long, with all it has started.",
+    help="Stop the command when its whole process tree has been silent and idle for this time.",
 )
 @click.option(
-    "--grace", type=DURATION, default="10s", show_default=True, help="From SIGTERM to SIGKILL."
+    "--grace",
+    type=DURATION,
+    default="10s",
+    show_default=True,
+    help="From SIGTERM to SIGKILL.",
 )
 @click.option(
     "--linger",
     type=DURATION,
     default="5s",
     show_default=True,
-    help="What it leaves behind may go on for so long; so may it after --done-pattern.",
+    help="Time for leftover processes to end; also for the command itself after --done-pattern.",
 )
 @click.option(
-    "--done-pattern", metavar="REGEX", help="A line of output that says: the work is done."
+    "--done-pattern", metavar="REGEX", help="The work is done when a line of output matches."
 )
-@click.option("--cwd", type=click.Path(path_type=Path), help="The folder to start it in.")
-@click.option("--max-memory", type=SIZE, help="Private memory of each of its processes.")
-@click.option("--max-cpu", type=DURATION, help="CPU time of each of its processes.")
-@click.option("--max-open-files", type=click.IntRange(1), help="For each of its processes.")
-@click.option("--nice", type=click.IntRange(0, 19), default=0, help="So much lower a priority.")
+@click.option("--cwd", type=click.Path(path_type=Path), help="Working folder of the command.")
+@click.option("--max-memory", type=SIZE, help="Limit of private memory, per process.")
+@click.option("--max-cpu", type=DURATION, help="Limit of CPU time, per process.")
+@click.option("--max-open-files", type=click.IntRange(1), help="Limit of open files, per process.")
+@click.option("--nice", type=click.IntRange(0, 19), default=0, help="Niceness, 0 to 19.")
 @click.option(
     "--redact-env",
     multiple=True,
     metavar="NAME",
-    help="Show *** wherever the value of this environment variable would stand.",
+    help="Replace the value of this environment variable by *** in all output.",
 )
 @click.option(
     "--spool-dir",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Keep the output there, byte for byte: command.out, command.err.",
+    help="Folder to keep the output in, byte for byte: command.out, command.err.",
 )
 @click.option(
     "--json",
     "json_file",
     metavar="FILE",
-    help="Write the result there; '-': to stdout, and do not pass on the output.",
+    help="Write the result to this file; '-': to stdout, without the command's output.",
 )
-@click.option("-q", "--quiet", is_flag=True, help="Say nothing of our own on stderr.")
+@click.option("-q", "--quiet", is_flag=True, help="Print no messages of our own.")
 def supervise(
     words: tuple[str, ...],
     cwd: Path | None,
@@ -117,13 +124,13 @@ def supervise(
     max_cpu: float | None,
     **options: Any,
 ) -> int:
-    """Run COMMAND, and see to it that nothing of it is left when this returns.
+    """Run COMMAND, and return when nothing of it is left.
 
-    It is stopped with every process it has started: when it takes too long, when it hangs, when
-    this is interrupted, and also when this is killed. Its output is passed on line by line.
+    COMMAND is stopped with every process that it has started when it times out, when it hangs, and
+    when this program is interrupted or killed. Its output is passed on line by line.
     """
     if json_file and not Path(json_file).absolute().parent.is_dir():
-        raise click.BadParameter(f"there is no folder for {json_file!r}", param_hint="--json")
+        raise click.BadParameter(f"the folder of {json_file!r} does not exist", param_hint="--json")
     secrets = [os.environ[name] for name in redact_env if os.environ.get(name)]
     command = Command(
         argv=words,
@@ -143,12 +150,12 @@ def supervise(
         _write(json_file, result)
     code = _exit_code(command, result, received, broken=output is not None and output.broken)
     if not quiet:
-        _tell(result)
+        _print_messages(result)
     return code
 
 
 def _stdin() -> int | None:
-    """Ours; but a terminal cannot be read from another session, and would only stop the command."""
+    """Our stdin, but not a terminal: reading it from another session would stop the command."""
     try:
         return None if os.isatty(0) else 0
     except OSError:
@@ -156,7 +163,7 @@ def _stdin() -> int | None:
 
 
 class _Output:
-    """Passes lines on; when nobody reads them any more, the command is stopped."""
+    """Passes lines on; cancels the command once nobody reads them any more."""
 
     def __init__(self, cancel: Cancel) -> None:
         self._cancel = cancel
@@ -176,7 +183,10 @@ class _Output:
 
 @contextmanager
 def _signals(cancel: Cancel) -> Iterator[list[int]]:
-    """The first Ctrl-C, SIGTERM or SIGHUP stops politely, the second at once; which came first."""
+    """Stop politely on the first Ctrl-C, SIGTERM or SIGHUP, at once on the second.
+
+    Yields the list of signals received.
+    """
     received: list[int] = []
 
     def stop(number: int, _frame: FrameType | None) -> None:
@@ -185,7 +195,7 @@ def _signals(cancel: Cancel) -> Iterator[list[int]]:
 
     names = [name for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
     numbers = [signal.Signals[name] for name in names]
-    wanted = [n for n in numbers if signal.getsignal(n) is not signal.SIG_IGN]  # as under nohup
+    wanted = [n for n in numbers if signal.getsignal(n) is not signal.SIG_IGN]  # nohup
     before = {number: signal.signal(number, stop) for number in wanted}
     try:
         yield received
@@ -200,25 +210,25 @@ def _exit_code(
     if result.outcome is Outcome.CANCELLED:
         return BY_SIGNAL + (_SIGPIPE if broken else received[0])
     if result.outcome in (Outcome.TIMED_OUT, Outcome.HUNG):
-        return TOO_LONG
+        return TIMED_OUT
     if result.outcome is Outcome.SPAWN_FAILED:
-        return _unstarted(command)
+        return _start_failure(command)
     if result.outcome is Outcome.COMPLETED and result.success:
         return 0
     if result.returncode is None:
-        return OURS
+        return FAILED
     return result.returncode if result.returncode >= 0 else BY_SIGNAL - result.returncode
 
 
-def _unstarted(command: Command) -> int:
+def _start_failure(command: Command) -> int:
     if command.cwd is not None and not command.cwd.is_dir():
-        return OURS
+        return FAILED
     folder = command.cwd or Path()
     name = command.argv[0]
-    there = os.path.lexists(folder / name) if os.path.dirname(name) else None
-    if there is None:
-        there = shutil.which(name, mode=os.F_OK) is not None
-    return CANNOT_RUN if there else NOT_FOUND
+    exists = os.path.lexists(folder / name) if os.path.dirname(name) else None
+    if exists is None:
+        exists = shutil.which(name, mode=os.F_OK) is not None
+    return NOT_EXECUTABLE if exists else NOT_FOUND
 
 
 def _write(file: str, result: ProcessResult) -> None:
@@ -234,48 +244,48 @@ def _write(file: str, result: ProcessResult) -> None:
         Path(file).write_text(text, encoding="utf-8")
 
 
-def _tell(result: ProcessResult) -> None:
-    """On stderr: what happened, but for an exit of its own."""
+def _print_messages(result: ProcessResult) -> None:
+    """On stderr: the reason, unless the command exited by itself, and the warnings."""
     if result.outcome is not Outcome.EXITED or result.signal:
-        _say(result.reason)
-    for text in [*result.warnings, *(f"then: {seen}" for seen in result.snapshot)]:
-        _say(text)
+        _print_message(result.reason)
+    for text in [*result.warnings, *(f"process {seen}" for seen in result.snapshot)]:
+        _print_message(text)
 
 
 def _plain(_instance: object, _attribute: object, value: object) -> object:
     return os.fspath(value) if isinstance(value, Path) else value
 
 
-def _say(text: str) -> None:
+def _print_message(text: str) -> None:
     sys.stderr.write(f"pipekit: {text}\n")
 
 
-def _open_what_is_closed() -> None:
-    """Give each standard stream that our caller has closed a place: nowhere.
+def _reopen_closed_streams() -> None:
+    """Connect each standard stream that our caller has closed to the null device.
 
-    Its number would be that of the next file or pipe we open, and the command's input or output.
+    The next file that we open would get its number otherwise, and become the command's stream.
     """
     for number, (name, mode) in enumerate([("stdin", "r"), ("stdout", "w"), ("stderr", "w")]):
         if getattr(sys, name) is None:
-            nowhere = os.open(os.devnull, os.O_RDWR)
-            if nowhere != number:
-                os.dup2(nowhere, number)
-                os.close(nowhere)
+            null = os.open(os.devnull, os.O_RDWR)
+            if null != number:
+                os.dup2(null, number)
+                os.close(null)
             setattr(sys, name, os.fdopen(number, mode, closefd=False))
 
 
 def main() -> int:
-    """The exit code. Usage errors are 125: 2 could be the command's own."""
-    _open_what_is_closed()
+    """The exit code. A usage error is 125, because 2 could be the command's own."""
+    _reopen_closed_streams()
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # a TextIOWrapper
     try:
         code: int = supervise.main(prog_name="python -m pipekit.process", standalone_mode=False)
     except click.ClickException as error:
         error.show()
-        return OURS
+        return FAILED
     except (DefinitionError, OSError) as error:
-        _say(str(error))
-        return OURS
+        _print_message(str(error))
+        return FAILED
     return code
 
 

@@ -1,4 +1,4 @@
-"""A wish to stop that wakes whoever waits; knows nothing of what is stopped."""
+"""A cancellation token that wakes blocked waiters."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import Self
 
 
 class Cancel:
-    """A wish to stop commands, made from any thread or from a signal handler.
+    """Cancels commands from any thread or from a signal handler.
 
-    One `Cancel` may be given to any number of commands, in any threads; it wakes all of them, and
-    stays set. `set()` asks politely: SIGTERM, then the command's grace. `set(now=True)` ends the
-    grace at once. A handler for Ctrl-C that is polite once and hard twice is therefore
+    One `Cancel` may be given to any number of commands in any threads; it stops all of them and
+    stays set. `set()` stops politely: SIGTERM, then the command's grace. `set(now=True)` ends the
+    grace at once. So a handler for Ctrl-C that is polite the first time and hard the second is
 
         signal.signal(signal.SIGINT, lambda *_: cancel.set(now=cancel.is_set()))
 
-    It takes no lock, so that a handler may interrupt itself, and holds two descriptors (none on
+    It takes no lock, so a handler may interrupt another call. It holds two descriptors (none on
     Windows, where the supervisor polls) until `close()` or the end of a `with` block.
     """
 
@@ -29,7 +29,7 @@ class Cancel:
             os.set_blocking(self._writer, False)
 
     def set(self, *, now: bool = False) -> None:
-        """Ask to stop; with `now`, without any further grace. Asking again changes nothing."""
+        """Stop; with `now`, without further grace. May be called again."""
         self._now = self._now or now
         if self._set:
             return
@@ -38,20 +38,20 @@ class Cancel:
             os.write(self._writer, b"!")
 
     def is_set(self) -> bool:
-        """Whether anybody asked."""
+        """Whether it was cancelled."""
         return self._set
 
     @property
     def now(self) -> bool:
-        """Whether anybody asked to stop without further grace."""
+        """Whether it was cancelled without further grace."""
         return self._now
 
     def fileno(self) -> int:
-        """A descriptor that is readable for ever once the wish was made; -1 where there is none."""
+        """A descriptor that stays readable once this is set; -1 on Windows."""
         return self._reader
 
     def close(self) -> None:
-        """Give the descriptors back; no command may use this any more, no other thread set it."""
+        """Close the descriptors. No command may use this any more."""
         reader, writer, self._reader, self._writer = self._reader, self._writer, -1, -1
         for descriptor in (reader, writer):
             if descriptor >= 0:

@@ -1,6 +1,6 @@
-"""What the supervisor needs of a started command, whatever the system.
+"""The interface between the supervisor and the back end of an operating system.
 
-Linux: guarded.py; macOS: posix.py; Windows: windows.py.
+Implemented by linux/child.py, macos/child.py and windows/child.py.
 """
 
 from __future__ import annotations
@@ -9,21 +9,29 @@ from enum import Enum
 from typing import NamedTuple, Protocol
 
 from pipekit.model.command import ProcessSnapshot
-from pipekit.process.tree import Member, Reading
+from pipekit.process.usage import ProcessUsage
 
 
 class Force(Enum):
-    """How hard to ask a tree to end."""
+    """How hard to end a tree; the value is the signal's name in results."""
 
     POLITE = "SIGTERM"
     HARD = "SIGKILL"
 
 
-class Exit(NamedTuple):
-    """The leader's end.
+class Member(NamedTuple):
+    """A live process of a tree. `started` tells it from a later process with the same pid."""
 
-    `returncode` is None where it was lost; `cpu` in seconds, with the children it waited for;
-    `peak_rss` in bytes, or None where it cannot be told.
+    pid: int
+    group: int
+    started: float
+
+
+class Exit(NamedTuple):
+    """How the leader ended.
+
+    `returncode`: None if it was lost; `cpu`: seconds, with the children it waited for; `peak_rss`:
+    bytes, or None if unknown.
     """
 
     returncode: int | None
@@ -31,54 +39,54 @@ class Exit(NamedTuple):
     peak_rss: int | None
 
 
+LOST_EXIT = Exit(returncode=None, cpu=None, peak_rss=None)
+
+
 class Child(Protocol):
-    """A running command: a leader, the tree below it, and up to two streams that it writes."""
+    """A running command: a leader, the tree below it, and its output streams."""
 
     pid: int
     capacity: int
-    """Bytes that a stream holds before the child has to wait."""
+    """Bytes that a stream can hold before the child blocks."""
     lost: bool
-    """Whether whoever could have told the leader's status is gone: what is left is to be ended."""
+    """The leader's status can no longer be learned; what is left has to be killed."""
 
     @property
-    def told_empty(self) -> bool | None:
-        """Whether somebody who knows said that the tree is empty; None: it is to be looked at."""
+    def tree_empty(self) -> bool | None:
+        """Whether the tree is known to be empty; None: nobody tells, look at `members`."""
 
     def streams(self) -> list[str]:
         """The streams that have not ended: `stdout`, `stderr`."""
 
     def wait(self, seconds: float | None, *, output: bool = True) -> list[str]:
-        """Wait until there is output, the leader has exited, or a cancel was asked for.
+        """Wait for output, the leader's exit or a cancellation; the streams with output.
 
-        Returns the streams with something to read. Without `output` these wake nobody.
+        With `output=False`, output does not end the wait.
         """
 
     def read(self, stream: str, most: int) -> bytes | bytearray | memoryview | None:
-        """What is there, at most so many bytes; it is valid until the next read.
+        """At most `most` bytes of a stream, valid until the next read.
 
         None when there is nothing now; empty at the end of the stream.
         """
 
     def exited(self) -> bool:
-        """Whether the leader has exited. It is not reaped: its number stays taken."""
+        """Whether the leader has exited. It is not reaped, so its pid stays taken."""
 
     def members(self) -> list[Member]:
-        """The live processes of the tree without the leader. Raises OSError: cannot be told."""
+        """The live processes of the tree without the leader. Raises OSError if it cannot look."""
 
-    def readings(self) -> list[Reading]:
+    def usage(self) -> list[ProcessUsage]:
         """What the leader and its live descendants have used."""
 
     def snapshot(self) -> list[ProcessSnapshot]:
         """What the leader and its live descendants are doing now, the leader first."""
 
     def send(self, force: Force, members: list[Member]) -> bool:
-        """Ask or force the leader and these members to end. One that is gone is no error.
-
-        Returns whether the leader had not exited by then.
-        """
+        """End the leader and these members; returns whether the leader was still running."""
 
     def reap(self) -> Exit | None:
-        """The leader's status, after which its number may be used again; None while it lives."""
+        """The leader's status, after which its pid may be reused; None while it runs."""
 
     def close(self) -> None:
-        """Give all descriptors back."""
+        """Close all descriptors."""

@@ -1,21 +1,23 @@
-"""What a child is started with, and in plain words why it could not be; starts nothing itself."""
+"""What every back end needs to start a command: environment, stdin, and why a start failed."""
 
 from __future__ import annotations
 
 import errno
+import io
 import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import cast
 
 from pipekit.model.command import Command, Outcome
 
 TREE_VARIABLE = "PIPEKIT_TREE"
-"""Names the trees a process belongs to, the outermost first: so those that left are found."""
+"""Environment variable with the trees that a process belongs to, outermost first."""
 
 
-def carries(trees: str, name: str) -> bool:
-    """Whether the value of `TREE_VARIABLE` names this tree, or one below this cookie."""
+def belongs_to(trees: str, name: str) -> bool:
+    """Whether a value of `TREE_VARIABLE` names this tree, or one below this cookie."""
     return any(tree == name or tree.startswith(f"{name}.") for tree in trees.split(":"))
 
 
@@ -31,32 +33,32 @@ _PASSED_ON_WINDOWS = {
     *("PROGRAMFILES", "PROGRAMFILES(X86)", "NUMBER_OF_PROCESSORS", "PROCESSOR_ARCHITECTURE"),
 }
 
-_ONE_STRING = 128 * 1024  # bytes: Linux takes no longer argument or variable (MAX_ARG_STRLEN)
+_MAX_STRING = 128 * 1024  # bytes of one argument or variable on Linux (MAX_ARG_STRLEN)
 
 
 class SpawnError(Exception):
-    """The command could not be started; the text is one clause for people."""
+    """The command could not be started; the message is one clause for people."""
 
     outcome = Outcome.SPAWN_FAILED
 
 
-class LostError(SpawnError):
-    """Nobody can tell whether the command was started."""
+class SpawnLostError(SpawnError):
+    """It is unknown whether the command was started."""
 
     outcome = Outcome.LOST
 
 
-class CalledOffError(SpawnError):
-    """The command was cancelled while it was being started; perhaps it was."""
+class SpawnCancelledError(SpawnError):
+    """The command was cancelled during its start, and may have been started."""
 
     outcome = Outcome.CANCELLED
 
 
 def child_environment(command: Command, tree: str) -> dict[str, str]:
-    """What the child sees: an allow-list of our variables, then the command's own.
+    """The child's environment: an allow-list of our variables, then the command's own.
 
-    `tree` is a name for the new tree. Python children are told to write at once, in the encoding
-    that is read here: buffered output would look like a hang.
+    `tree` names the new tree. Python children are told to write unbuffered, which would otherwise
+    look like a hang, and in the encoding that is read here.
     """
     passed = _PASSED | _PASSED_ON_WINDOWS if sys.platform == "win32" else _PASSED
     outer = os.environ.get(TREE_VARIABLE)
@@ -69,26 +71,42 @@ def child_environment(command: Command, tree: str) -> dict[str, str]:
     }
 
 
-def why_not_started(command: Command, env: Mapping[str, str], error: Exception) -> str:
-    """One clause that says what is wrong and what to do, for an error met while starting."""
-    if not isinstance(error, OSError):  # text that this system's file encoding lacks
-        return f"its arguments or environment cannot be handed to a program: {error}"
+def open_stdin(data: bytes | int | None) -> int:
+    """A descriptor to read `data` from; None: an empty input; a number: a copy of that descriptor.
+
+    The data stands in a file without a name, so that no thread has to write it.
+    """
+    if data is None:
+        return os.open(os.devnull, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+    if isinstance(data, int):
+        return os.dup(data)
+    with _unnamed_file() as file:
+        rest = memoryview(data)
+        while rest:
+            rest = rest[file.write(rest) or 0 :]
+        file.seek(0)
+        return os.dup(file.fileno())
+
+
+def _unnamed_file() -> io.RawIOBase:
+    if sys.platform == "linux":
+        return open(os.memfd_create("stdin"), "r+b", buffering=0)
+    import tempfile
+
+    return cast("io.RawIOBase", tempfile.TemporaryFile(buffering=0))
+
+
+def spawn_failure(command: Command, env: Mapping[str, str], error: Exception) -> str:
+    """One clause that says why the start failed and what to do about it."""
+    if not isinstance(error, OSError):  # text that the file system encoding cannot express
+        return f"its arguments or environment cannot be passed to a program: {error}"
     return (
         _too_large(command, env, error)
-        or out_of(error)
-        or _folder(command.cwd)
+        or resource_shortage(error)
+        or _working_folder(command.cwd)
         or _program(command, env, error)
         or f"it could not be started: {_words(error)}"
     )
-
-
-def must_be_there(command: Command, env: Mapping[str, str]) -> None:
-    """Raise OSError for a program that cannot be started, where a shell would be started first."""
-    path = _find(command, env)
-    if path is None:
-        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), command.argv[0])
-    if os.path.isdir(path) or not os.access(path, os.X_OK):
-        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
 
 
 def _too_large(command: Command, env: Mapping[str, str], error: OSError) -> str | None:
@@ -96,15 +114,14 @@ def _too_large(command: Command, env: Mapping[str, str], error: OSError) -> str 
         return None
     words = [len(os.fsencode(word)) + 1 for word in command.argv]
     variables = {k: len(os.fsencode(k)) + len(os.fsencode(v)) + 2 for k, v in env.items()}
+    largest = max(variables, key=lambda name: variables[name])
     limit = _argument_limit()
-    heaviest = max(variables, key=lambda name: variables[name])
-    sentence = (
+    single = f", {_MAX_STRING} bytes each" if sys.platform == "linux" else ""
+    return (
         f"its arguments ({len(words)} words, {sum(words)} bytes, the longest {max(words)}) and its "
-        f"environment ({sum(variables.values())} bytes, most in {heaviest}) are more than this "
-        f"system can hand over ({limit} bytes in all"
+        f"environment ({sum(variables.values())} bytes, most of it in {largest}) exceed the limit "
+        f"of this system ({limit} bytes in all{single}); pass them in a file or on standard input"
     )
-    single = f", {_ONE_STRING} in one" if sys.platform == "linux" else ""
-    return f"{sentence}{single}); give them in a file or on standard input"
 
 
 def _argument_limit() -> int:
@@ -113,17 +130,17 @@ def _argument_limit() -> int:
     return os.sysconf("SC_ARG_MAX")
 
 
-def out_of(error: OSError) -> str | None:
+def resource_shortage(error: OSError) -> str | None:
     """What the system has run out of, in words, if this error says so."""
     if error.errno in (errno.EMFILE, errno.ENFILE):
-        whose = "this process" if error.errno == errno.EMFILE else "the system"
-        return f"{whose} is out of file descriptors; raise the limit (ulimit -n) or run fewer"
+        owner = "this process" if error.errno == errno.EMFILE else "the system"
+        return f"{owner} is out of file descriptors; raise the limit (ulimit -n) or run fewer"
     if error.errno in (errno.EAGAIN, errno.ENOMEM):
         return f"the system is out of processes or memory ({_words(error)}; see ulimit -u)"
     return None
 
 
-def _folder(cwd: Path | None) -> str | None:
+def _working_folder(cwd: Path | None) -> str | None:
     if cwd is None:
         return None
     if not os.path.exists(cwd):
@@ -137,7 +154,7 @@ def _folder(cwd: Path | None) -> str | None:
 
 def _program(command: Command, env: Mapping[str, str], error: OSError) -> str | None:
     name = command.argv[0]
-    path = _find(command, env)
+    path = find_program(command, env)
     if path is None:
         where = "" if os.path.dirname(name) else f" in PATH ({env.get('PATH', os.defpath)})"
         return f"there is no program {name!r}{where}"
@@ -145,17 +162,17 @@ def _program(command: Command, env: Mapping[str, str], error: OSError) -> str | 
         return f"{path} is a folder, not a program"
     if error.errno in (errno.EACCES, errno.EPERM):
         if os.access(path, os.X_OK):
-            return f"{path} may not be executed here: {_words(error)} (a mount with noexec?)"
-        return f"{path} is not executable; allow it: chmod +x {path}"
+            return f"{path} cannot be executed: {_words(error)} (is it on a noexec mount?)"
+        return f"{path} is not executable; run: chmod +x {path}"
     if error.errno == errno.ENOEXEC:
-        return f"{path} is not a program this system can run; has it a first line '#!...'?"
+        return f"{path} is not a program for this system; is its first line '#!...' missing?"
     if error.errno == errno.ENOENT:
-        return f"{path} exists, but what it needs to run does not: {_interpreter(path)}"
+        return f"{path} exists, but {_missing_part(path)}"
     return None
 
 
-def _find(command: Command, env: Mapping[str, str]) -> str | None:
-    """The file that the system meant to run: what exists, best of all what may be executed."""
+def find_program(command: Command, env: Mapping[str, str]) -> str | None:
+    """The file that would be executed; if none may be, the first of that name; or None."""
     name = command.argv[0]
     here = os.fspath(command.cwd) if command.cwd else os.curdir
     if os.path.dirname(name):
@@ -166,15 +183,16 @@ def _find(command: Command, env: Mapping[str, str]) -> str | None:
     return next((path for path in paths if os.access(path, os.X_OK)), next(iter(paths), None))
 
 
-def _interpreter(path: str) -> str:
+def _missing_part(path: str) -> str:
     try:
         with open(path, "rb") as file:
             first = file.readline(256)
     except OSError:
         first = b""
     if first.startswith(b"#!"):
-        return f"its first line asks for {first[2:].strip().decode(errors='replace')!r}"
-    return "its loader or a library is missing (ldd shows which)"
+        interpreter = first[2:].strip().decode(errors="replace")
+        return f"the interpreter in its first line does not: {interpreter!r}"
+    return "its loader or one of its libraries is missing (ldd shows which)"
 
 
 def _words(error: OSError) -> str:

@@ -1,24 +1,31 @@
-"""How a tree is stopped: ask, wait, insist, give up; knows no reason why."""
+"""How a tree is stopped: ask politely, wait for the grace, kill, give up."""
 
 from __future__ import annotations
 
 from pipekit.model.command import SentSignal
-from pipekit.process.child import Child, Force
-from pipekit.process.tree import Member
+from pipekit.process.child import Child, Force, Member
 
-INSIST = 0.5  # seconds that SIGKILL is repeated for, before what is left is named and left alone
-_REPEAT = 0.01  # seconds between two looks at what is left, and SIGKILL to it
+KILL_TIMEOUT = 0.5  # seconds of repeated SIGKILL before what is left is reported and left alone
+_KILL_INTERVAL = 0.01  # seconds between two looks at what is left, each followed by SIGKILL
 
 
-class Ladder:
-    """The signals sent to one tree. Times are seconds after the start of the command."""
+class Stop:
+    """The stop of one tree: the signals sent so far, and when the next is due.
+
+    Times are seconds after the start of the command.
+    """
 
     def __init__(self, child: Child, grace: float) -> None:
         self._child = child
         self._grace = grace
         self._sent: dict[Force, tuple[float, set[tuple[int, float]]]] = {}
-        self._force_at = float("inf")
-        self._leaderless: set[int] = set()
+        self._survivors: set[int] = set()
+        self.next_kill = float("inf")
+
+    @property
+    def begun_at(self) -> float | None:
+        """When the first signal was sent; None while the tree is not being stopped."""
+        return self._sent[Force.POLITE][0] if Force.POLITE in self._sent else None
 
     @property
     def begun(self) -> bool:
@@ -26,14 +33,9 @@ class Ladder:
         return bool(self._sent)
 
     @property
-    def begun_at(self) -> list[float]:
-        """When it was asked first, if it was."""
-        return [self._sent[Force.POLITE][0]] if Force.POLITE in self._sent else []
-
-    @property
     def survivors(self) -> int:
-        """How many processes were signalled after their leader was gone."""
-        return len(self._leaderless)
+        """How many processes had to be signalled after their leader had exited."""
+        return len(self._survivors)
 
     @property
     def signals(self) -> tuple[SentSignal, ...]:
@@ -44,54 +46,43 @@ class Ladder:
             if who
         )
 
-    @property
-    def forced(self) -> bool:
-        """Whether the hard signal was sent."""
-        return Force.HARD in self._sent
-
     def begin(self, now: float, *, leader: bool) -> bool:
-        """Ask politely, and start the grace.
+        """Ask politely and start the grace; whether the leader was running at that moment.
 
-        With `leader`, only if that still runs. Says whether it ran when it was asked: whether it
-        exited by itself is settled in that moment.
+        With `leader`, does nothing if the leader has exited meanwhile: it then exited by itself.
         """
         members = self._members()
         if leader and self._child.exited():
             return False
-        self._force_at = now + self._grace
+        self.next_kill = now + self._grace
         return self._send(Force.POLITE, now, members)
 
-    def hurry(self, now: float) -> None:
-        """End the grace."""
-        self._force_at = min(self._force_at, now)
+    def end_grace(self, now: float) -> None:
+        """Kill without waiting any longer."""
+        self.next_kill = min(self.next_kill, now)
 
-    def climb(self, now: float) -> None:
-        """Insist once the grace is over, again and again: a fork may just have been missed."""
-        if now >= self._force_at:
+    def kill_if_due(self, now: float) -> None:
+        """Kill once the grace is over, again and again: a fork may just have been missed."""
+        if now >= self.next_kill:
             self._send(Force.HARD, now, self._members())
-            self._force_at = now + _REPEAT
-
-    @property
-    def due(self) -> float:
-        """When `climb` has something to do next."""
-        return self._force_at
+            self.next_kill = now + _KILL_INTERVAL
 
     def given_up(self, now: float) -> bool:
-        """Whether insisting did not help."""
-        return self.forced and now >= self._sent[Force.HARD][0] + INSIST
+        """Whether killing has not helped."""
+        return Force.HARD in self._sent and now >= self._sent[Force.HARD][0] + KILL_TIMEOUT
 
     def _members(self) -> list[Member]:
         try:
             return self._child.members()
-        except OSError:  # nobody can look; the leader's group can be reached all the same
+        except OSError:  # cannot look; the leader's group can be signalled all the same
             return []
 
     def _send(self, force: Force, now: float, members: list[Member]) -> bool:
-        alive = self._child.send(force, members)
+        running = self._child.send(force, members)
         _, who = self._sent.setdefault(force, (now, set()))
         who.update((member.pid, member.started) for member in members)
-        if alive:
+        if running:
             who.add((self._child.pid, 0.0))
         else:
-            self._leaderless.update(member.pid for member in members)
-        return alive
+            self._survivors.update(member.pid for member in members)
+        return running

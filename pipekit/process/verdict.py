@@ -1,4 +1,4 @@
-"""What came of a command, in one frozen record that is never a false success."""
+"""The verdict on a command: outcome, exit status and reason. Never a false success."""
 
 from __future__ import annotations
 
@@ -10,45 +10,43 @@ from attrs import evolve
 
 from pipekit.model.command import Command, Outcome, ProcessResult
 from pipekit.process.child import Exit
-from pipekit.process.tree import Usage
+from pipekit.process.usage import TreeUsage
 
-_OOM_CODES = (-9, 137)  # SIGKILL, and 128 + SIGKILL: how a shell tells that its command got it
-
+_SIGKILL_CODES = (-9, 137)  # 128 + 9: how a shell reports that its command was killed
 
 _LOST = (
-    "its exit status was lost: its guardian was killed (ended by somebody, or out of memory)"
+    "its exit status was lost: its guardian was killed, by somebody or for lack of memory"
     if sys.platform == "linux"
-    else "its exit status was lost: the calling process ignores SIGCHLD, or waits for children "
-    "that are not its own"
+    else "its exit status was lost: this process ignores SIGCHLD, or something in it waits for all "
+    "child processes"
 )
 
 
-class Facts(NamedTuple):
-    """What was seen, as far as the verdict needs it.
+class Observation(NamedTuple):
+    """What was seen of a command that is over.
 
-    `stopped`: signals of ours were sent to the leader; `oom`: the kernel's out-of-memory killer was
-    at work meanwhile.
+    `stopped`: the leader got signals of ours; `oom_kill`: the kernel's out-of-memory killer was at
+    work meanwhile.
     """
 
     outcome: Outcome
     stopped: bool = False
     exit: Exit | None = None
-    oom: bool = False
+    oom_kill: bool = False
 
 
-def judge(command: Command, facts: Facts) -> ProcessResult:
-    """Outcome, status, success and reason; streams and times are filled in by others."""
-    code = facts.exit.returncode if facts.exit else None
-    by_itself = code is not None and not facts.stopped
-    outcome = facts.outcome
+def judge(command: Command, seen: Observation) -> ProcessResult:
+    """The result, without streams, times and usage."""
+    code = seen.exit.returncode if seen.exit else None
+    by_itself = code is not None and not seen.stopped
+    outcome = seen.outcome
     if code is None and outcome in (Outcome.EXITED, Outcome.COMPLETED):
         outcome = Outcome.LOST
-    oom = by_itself and facts.oom and code in _OOM_CODES
     result = ProcessResult(
         outcome=outcome,
         returncode=code,
         signal=signal_name(-code) if code is not None and code < 0 else None,
-        out_of_memory=oom,
+        out_of_memory=by_itself and seen.oom_kill and code in _SIGKILL_CODES,
         success=_success(command, outcome, code, by_itself=by_itself),
     )
     return evolve(result, reason=_reason(command, result, by_itself=by_itself))
@@ -63,7 +61,7 @@ def _success(command: Command, outcome: Outcome, code: int | None, *, by_itself:
 
 
 def signal_name(number: int) -> str:
-    """SIGKILL for 9; `SIG` and the number for one without a name."""
+    """SIGKILL for 9; `SIG` and the number for a signal without a name."""
     try:
         return signal.Signals(number).name
     except ValueError:
@@ -77,7 +75,7 @@ def _reason(command: Command, result: ProcessResult, *, by_itself: bool) -> str:
             return f"stopped: it took longer than its timeout of {command.timeout:g} s"
         case Outcome.HUNG:
             return (
-                f"stopped: no output, no input, no activity and an idle process tree for "
+                f"stopped: it hung, with no output, no activity and an idle process tree for "
                 f"{command.hang_timeout:g} s"
             )
         case Outcome.CANCELLED:
@@ -85,7 +83,7 @@ def _reason(command: Command, result: ProcessResult, *, by_itself: bool) -> str:
         case Outcome.LOST:
             return _LOST
         case Outcome.COMPLETED:
-            return f"said that it was done, then {ending if by_itself else 'was stopped'}"
+            return f"reported that it was done, then {ending if by_itself else 'was stopped'}"
         case _:
             return ending
 
@@ -93,21 +91,21 @@ def _reason(command: Command, result: ProcessResult, *, by_itself: bool) -> str:
 def _ending(command: Command, result: ProcessResult) -> str:
     code = result.returncode
     if result.signal == "SIGXCPU" and command.max_cpu is not None:
-        return f"ended by SIGXCPU: it used more than its max_cpu of {command.max_cpu} s"
+        return f"killed by SIGXCPU: it used more CPU time than its max_cpu of {command.max_cpu} s"
     if result.out_of_memory:
-        return "killed as the system ran out of memory"
+        return "killed because the system ran out of memory"
     if result.signal is not None:
-        return f"ended by {result.signal}, not sent by pipekit"
-    return f"exit code {code}"
+        return f"killed by {result.signal}, which pipekit did not send"
+    return f"exited with code {code}"
 
 
-def usage(tree: Usage, exit: Exit | None) -> tuple[int | None, float | None, str]:
-    """Peak memory and CPU of a tree, and where they come from."""
+def combined_usage(tree: TreeUsage, exit: Exit | None) -> tuple[int | None, float | None, str]:
+    """Peak memory (bytes) and CPU time (seconds) of a tree, and where the figures come from."""
     if exit is None and tree.peak_rss is None:
         return None, None, ""
     waited = exit.cpu if exit else None
     cpu, sources = (tree.cpu, ["cpu: sampled"]) if waited is None else (waited, ["cpu: wait4"])
-    if waited is not None and tree.cpu > waited:  # processes that nobody waited for
+    if waited is not None and tree.cpu > waited:  # some processes were not waited for
         cpu, sources = tree.cpu, ["cpu: sampled"]
     peak = exit.peak_rss if exit else None
     if tree.peak_rss is not None and tree.peak_rss >= (peak or 0):

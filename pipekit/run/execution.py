@@ -71,12 +71,8 @@ class TaskExecutor:
         self._workers = max(workers, 1)
         self._cancel = cancel
         self._hold_fds = hold_fds
-        self._spare = ProcessSupervisor()  # keeps the spawner from one stage to the next
+        self._supervisors: list[ProcessSupervisor] = []  # kept: they share a spawner process
         self._meanwhile = meanwhile
-
-    def cool(self) -> None:
-        """No more tasks will come: what is kept for them may end beside all that is left to do."""
-        self._spare.cool()
 
     def run(self, tasks: Sequence[Task], orders: StageOrders, emit: Emit) -> tuple[TaskResult, ...]:
         """Run the tasks of one stage; returns their results in the order of the plan."""
@@ -84,8 +80,8 @@ class TaskExecutor:
             orders.spool_dir.mkdir(parents=True, exist_ok=True)  # the reports lie there, too
         except OSError as error:
             return tuple(_not_started(task, orders.spool_dir, error) for task in tasks)
-        self._spare.warm()
         supervisor = ProcessSupervisor(orders.spool_dir, self._hold_fds, cookie=orders.run_id)
+        self._supervisors.append(supervisor)
         ended: queue.Queue[_Running] = queue.Queue()
         results: dict[str, TaskResult] = {}
         waiting, running = list(tasks), list[_Running]()

@@ -78,8 +78,6 @@ class PipelineOrchestrator:
                 self._start(logger, stages, ledger, recovered)
                 for stage in stages:
                     self._results[stage.name] = self._stage(stage, ledger, logger)
-                if self._executor is not None:
-                    self._executor.cool()
                 decisions = self._lifecycle(ledger, logger)
                 report = self._finish(ledger, logger, decisions)
                 return self._swept(report, ledger)

@@ -53,189 +53,190 @@ MUTANTS = [
     _mutant(
         "no subreaper",
         "dropped_its_session_and_its_environment",
-        ("guardian.py", "            self._become_subreaper()\n", ""),
+        ("linux/guardian.py", "            self._become_subreaper()\n", ""),
     ),
     _mutant(
         "leader reaped while others live",
         "number_of_the_leader_stays_taken",
-        ("guardian.py", "os.WNOHANG | os.WNOWAIT)", "os.WNOHANG)"),
-        ("guardian.py", "self._alone = False\n",
-         "self._alone, self._used = False, resource.getrusage(resource.RUSAGE_SELF)\n"),
-        ("guardian.py", "_, _, used = os.wait4(self._leader, 0)", "used = self._used"),
+        ("linux/guardian.py", "os.WNOHANG | os.WNOWAIT)", "os.WNOHANG)"),
+        ("linux/guardian.py", "self._abandoned = False\n",
+         "self._abandoned, self._used = False, resource.getrusage(resource.RUSAGE_SELF)\n"),
+        ("linux/guardian.py", "_, _, used = os.wait4(self._leader, 0)", "used = self._used"),
     ),
     _mutant(
         "the spawner may be reaped by nobody else",
         "host_that_reaps_every_child",
-        ("spawner.py", "except ChildProcessError:  # somebody", "except IndexError:  # somebody"),
+        ("linux/spawner_client.py", "except ChildProcessError:  # somebody",
+         "except IndexError:  # somebody"),
     ),
     _mutant(
         "children of threads overlooked",
         "process_that_a_thread_forked",
-        ("guardian.py", "for thread in threads)", "for thread in sorted(threads)[:1])"),
+        ("linux/guardian.py", "for thread in threads)", "for thread in sorted(threads)[:1])"),
     ),
     _mutant(
         "a page of children is all of them",
         "a_thousand_children",
-        ("procfs.py", "if len(content) >= _SHORT", "if len(content) >= 4096"),
+        ("linux/procfs.py", "if len(content) >= _ONE_READ", "if len(content) >= 4096"),
     ),
     # Signals
     _mutant(
         "no SIGCONT",
         "stopped_child_hangs_and_can_be_ended_politely",
-        ("guardian.py", "_signal.SIGTERM, _signal.SIGCONT)", "_signal.SIGTERM)"),
+        ("linux/guardian.py", "_signal.SIGTERM, _signal.SIGCONT)", "_signal.SIGTERM)"),
     ),
     _mutant(
         "SIGTERM to the leader's group alone",
         "session_of_its_own_is_asked",
-        ("guardian.py", "_signal_all(_descendants(self._children.now()), _signal.SIGTERM",
+        ("linux/guardian.py", "_signal_all(_descendants(self._children.pids()), _signal.SIGTERM",
          "_signal_all([self._leader], _signal.SIGTERM"),
     ),
     _mutant(
         "SIGKILL once, and not to what has come since",
         "new_processes_all_the_time",
-        ("guardian.py", "        for _ in range(_PASSES):\n",
-         "        for _ in range(1 if self._pause == _AGAIN else 0):\n"),
+        ("linux/guardian.py", "        for _ in range(_KILL_PASSES):\n",
+         "        for _ in range(1 if self._pause == _FIRST_PAUSE else 0):\n"),
     ),
     _mutant(
         "a SIGKILL that worked at once is not reported",
         "hard_signal_of_ours_is_always",
-        ("guarded.py", "            return ran\n", "            return not self.exited()\n"),
+        ("linux/child.py", "            return running\n", "            return not self.exited()\n"),
     ),
     _mutant(
         "grace skipped",
         "needs_most_of_the_grace",
-        ("ladder.py", "        self._force_at = now + self._grace\n",
-         "        self._force_at = now\n"),
+        ("stop.py", "        self.next_kill = now + self._grace\n",
+         "        self.next_kill = now\n"),
     ),
     _mutant(
         "linger skipped",
         "process_that_ends_within_linger",
-        ("run.py", "return since + self._command.linger", "return since"),
+        ("loop.py", "return since + self._command.linger", "return since"),
     ),
     _mutant(
         "ignored signals handed on",
         "no_blocked_and_no_ignored_signals",
-        ("guardian.py", "setsigdef=_CHANGED", "setsigdef=()"),
+        ("linux/guardian.py", "            for number in _RESET:\n", "            for number in ():\n"),
     ),
     _mutant(
         "the host's signal mask handed on",
         "no_blocked_and_no_ignored_signals",
-        ("guardian.py", "setsigmask=()", "setsigmask=(_signal.SIGUSR1,)"),
+        ("linux/spawner_client.py", "setsigmask=()", "setsigmask=(signal.SIGUSR1,)"),
     ),
     # What a command gets and must not get
     _mutant(
         "the command gets the lock",
         "child_gets_no_descriptor_of_ours",
-        ("guardian.py", "_MSG_CMSG_CLOEXEC = 0x40000000", "_MSG_CMSG_CLOEXEC = 0"),
+        ("linux/guardian.py", "_MSG_CMSG_CLOEXEC = 0x40000000", "_MSG_CMSG_CLOEXEC = 0"),
     ),
     _mutant(
         "inheritable descriptors of the host handed on",
         "child_gets_no_descriptor_of_ours",
-        ("guardian.py", "            _quietly(os.close, int(name))\n", "            pass\n"),
+        ("linux/guardian.py", "            _ignoring_errors(os.close, int(name))\n", "            pass\n"),
     ),
     # Our own death
     _mutant(
         "lock not handed to the guardian",
         "keeps_the_lock_until_then",
-        ("supervisor.py", "self._spawner, self._hold_fds, wake)", "self._spawner, (), wake)"),
+        ("supervisor.py", "self._spawner, self._hold_fds, cancel_fd)", "self._spawner, (), cancel_fd)"),
     ),
     _mutant(
         "lock given back before the tree is gone",
         "keeps_the_lock_until_then",
-        ("guardian.py", "self._alone = True\n",
-         "self._alone = [os.close(held) for held in self._held] != 0; self._held = []\n"),
+        ("linux/guardian.py", "self._abandoned = True\n",
+         "self._abandoned = [os.close(held) for held in self._held] != 0; self._held = []\n"),
     ),
     _mutant(
         "death of the supervisor not noticed",
         "supervisor_killed_at_any_moment",
-        ("guardian.py", "        if not self._alone:\n", "        if False:\n"),
+        ("linux/guardian.py", "        if not self._abandoned:\n", "        if False:\n"),
     ),
     _mutant(
         "death of the supervisor told by the socket alone",
         "a_child_that_the_host_forked_keeps",
-        ("spawner.py", "known = [self._pidfd] if self._pidfd >= 0 else []", "known = []"),
+        ("linux/spawner_client.py", "pidfds = [self._pidfd] if self._pidfd >= 0 else []", "pidfds = []"),
     ),
     _mutant(
         "no grace without the supervisor",
         "command_of_a_killed_supervisor_gets_its_grace",
-        ("guardian.py", "min(self._force_at, time.monotonic() + self._grace)", "0.0"),
+        ("linux/guardian.py", "min(self._kill_at, time.monotonic() + self._grace)", "0.0"),
     ),
     _mutant(
         "the spawner stays for a fork of its host",
         "spawner_ends_with_its_host",
-        ("guardian.py", "            poll.register(host, select.POLLIN)\n", "            pass\n"),
+        ("linux/guardian.py", "            poll.register(host, select.POLLIN)\n", "            pass\n"),
     ),
     _mutant(
         "orphans of a killed guardian live on",
         "hidden_daemon_whose_guardian_is_killed",
-        ("guardian.py", "_signal_all(_descendants(left), _signal.SIGKILL)", "pass"),
+        ("linux/guardian.py", "_signal_all(_descendants(orphans), _signal.SIGKILL)", "pass"),
     ),
     _mutant(
         "the leader forgotten with its guardian",
         "guardian_and_spawner_are_killed",
-        ("procfs.py", "_real(self._first, latest)", "_real(self._first + 1, latest)"),
+        ("linux/procfs.py", "_processes(self._first, latest)", "_processes(self._first + 1, latest)"),
     ),
     _mutant(
         "a packet that was not heard taken as the guardian's death",
         "what_a_guardian_said_is_heard",
-        ("guardian.py", "except ConnectionResetError:\n            continue\n",
+        ("linux/guardian.py", "except ConnectionResetError:\n            continue\n",
          'except ConnectionResetError:\n            return b""\n'),
     ),
     _mutant(
         "a start that is refused is not told so",
         "refused_in_words",
-        ("guardian.py", "                        self._refuse(code)\n",
-         "                        self._receive()\n"),
+        ("linux/guardian.py", "                        self._refuse(code)\n",
+         "                        self._receive_request()\n"),
     ),
     # What stands still, or is broken off
     _mutant(
         "a stopped guardian stays so",
         "guardian_that_somebody_stopped",
-        ("guarded.py", "                os.kill(self._guardian, signal.SIGCONT)\n",
+        ("linux/child.py", "                os.kill(self._guardian, signal.SIGCONT)\n",
          "                pass\n"),
     ),
     _mutant(
         "a stopped spawner stays so",
         "spawner_that_somebody_stopped",
-        ("guarded.py", "            taker.rouse()\n", "            pass\n"),
+        ("linux/child.py", "            spawner.resume()\n", "            pass\n"),
     ),
     _mutant(
         "a start that was given up comes late",
         "and_comes_no_more",
-        ("guardian.py", "        if not _hung_up(control):\n", "        if True:\n"),
+        ("linux/guardian.py", "        if not _hung_up(control):\n", "        if True:\n"),
     ),
     _mutant(
         "a start hears no cancel",
         "cancelled_is_not_waited_for",
-        ("guarded.py", "*([cancel_fd] if cancel_fd >= 0 else [])", ""),
+        ("linux/child.py", "*([cancel_fd] if cancel_fd >= 0 else [])", ""),
     ),
     _mutant(
         "a start that is broken off is not taken back",
         "exception_just_after_the_start",
-        ("guarded.py", "        _abandon(ours)\n", "        pass\n"),
+        ("linux/child.py", "        _abort(ours)\n", "        pass\n"),
     ),
     _mutant(
         "who becomes another program is no member",
         "just_becoming_another_program",
-        ("procfs.py", "            if trees == _UNTOLD:\n", "            if False:\n"),
+        ("linux/procfs.py", "            if trees == _UNKNOWN:\n", "            if False:\n"),
     ),
     # Exit, end of output, end of the tree
     _mutant(
         "end of output taken as exit",
         "early_end_of_output",
-        ("run.py", "if self._child.exited():",
+        ("loop.py", "if self._child.exited():",
          "if self._child.exited() or not self._child.streams():"),
     ),
     _mutant(
         "exit taken as end of output, with some unread",
         "unread_when_the_command_ends",
-        ("run.py", "        if not self._child.streams():\n            return True\n",
+        ("loop.py", "        if not self._child.streams():\n            return True\n",
          "        if self._empty_at is not None:\n            return True\n"),
     ),
     _mutant(
         "exit taken as the end of the tree",
         "daemon_that_left_the_session",
-        ("guarded.py", "self.lost else self._gone is not None",
+        ("linux/child.py", "self.lost else self._exit is not None",
          "self.lost else self._code is not None"),
     ),
     # Verdicts
@@ -248,40 +249,40 @@ MUTANTS = [
     _mutant(
         "a guardian that answers late has signalled nobody",
         "slow_guardian_brought_about",
-        ("guarded.py", "return ran and not self.lost and", "return False and not self.lost and"),
+        ("linux/child.py", "return running and not self._over", "return False and not self._over"),
     ),
     _mutant(
         "a killed guardian is an exit with code 0",
         "guardian_is_killed",
-        ("guarded.py", "return Exit(None, None, None)\n", "return Exit(0, None, None)\n"),
+        ("linux/child.py", "return LOST_EXIT\n", "return Exit(0, None, None)\n"),
     ),
     _mutant(
         "CPU time is no sign of life",
         "sign_of_life_of_any_kind",
-        ("vigil.py", "return self.usage.cpu - before < _IDLE * (now - since)", "return True"),
+        ("hang.py", "return self.usage.cpu - before < _IDLE * (now - since)", "return True"),
     ),
     _mutant(
         "times are those of the wall clock",
         "wall_clock",
-        ("run.py", "self._start = time.monotonic()", "self._start = time.time()"),
-        ("run.py", "return time.monotonic() - self._start", "return time.time() - self._start"),
+        ("loop.py", "self._start = time.monotonic()", "self._start = time.time()"),
+        ("loop.py", "return time.monotonic() - self._start", "return time.time() - self._start"),
     ),
     # Output
     _mutant(
         "a secret cut by two reads is let out",
         "secrets_are_nowhere",
-        ("stream.py", "beginnings = self._beginnings(data)", "beginnings = []"),
+        ("output/stream.py", "beginnings = self._beginnings(data)", "beginnings = []"),
     ),
     _mutant(
         "a short write taken for a whole one",
         "full_disk",
-        ("stream.py", "rest = rest[os.write(self._descriptor, rest) :]",
+        ("output/stream.py", "rest = rest[os.write(self._descriptor, rest) :]",
          "rest = rest[max(os.write(self._descriptor, rest), len(rest)) :]"),
     ),
     _mutant(
         "a pattern is searched in chunks and not in lines",
         "exit_code_after_completion_counts",
-        ("stream.py", '(self._partial + text).split("\\n")\n        self._partial = lines.pop()\n',
+        ("output/stream.py", '(self._partial + text).split("\\n")\n        self._partial = lines.pop()\n',
          '(self._partial + text).split("\\n")\n'),
     ),
 ]  # fmt: skip
@@ -320,7 +321,7 @@ def survives(mutant: Mutant) -> bool:
 
 
 def _copy(folder: Path) -> None:
-    """Without what was compiled: the guardian is run by the path of its compiled code."""
+    """Without compiled code, which could be of the original."""
     ignored = shutil.ignore_patterns("__pycache__")
     for name in _COPIED:
         if (ROOT / name).is_dir():

@@ -79,16 +79,16 @@ def test_output_is_passed_on_stream_by_stream(run):
         (["./nowhere/program"], 127, "there is no program"),
         (["/"], 126, "is a folder, not a program"),
         (["--cwd", "nowhere", "true"], 125, "its working folder does not exist"),
-        (["--timeout", "1x", "true"], 125, "no duration; write it like 90s"),
-        (["--max-memory", "big", "true"], 125, "no size; write it like 500MB"),
+        (["--timeout", "1x", "true"], 125, "invalid duration '1x': write it like 90s"),
+        (["--max-memory", "big", "true"], 125, "invalid size 'big': write it like 500MB"),
         (
             ["--json", "nowhere/r.json", "echo", "run"],
             125,
-            "there is no folder for 'nowhere/r.json'",
+            "the folder of 'nowhere/r.json' does not exist",
         ),
         (["--done-pattern", "(", "true"], 125, "no regular expression"),
         ([], 125, "Missing argument"),
-        (["sh", "-c", "kill -9 $$"], 137, "ended by SIGKILL, not sent by pipekit"),
+        (["sh", "-c", "kill -9 $$"], 137, "killed by SIGKILL, which pipekit did not send"),
     ],
 )
 def test_what_could_not_run_or_ended_otherwise_has_a_code_and_a_sentence(run, words, code, said):

@@ -116,7 +116,7 @@ def test_host_out_of_processes_gets_a_true_result_with_the_remedy(lab, host):
     lines = told.splitlines()
     assert len(lines) == 6
     assert "out of processes or memory" in lines[0]
-    assert lines[-1] == "exited True exit code 0"
+    assert lines[-1] == "exited True exited with code 0"
     for line in lines:
         assert line.startswith(("exited True", "spawn_failed False")), line
 
@@ -134,7 +134,7 @@ def test_host_that_can_have_no_thread_is_told_so_and_its_command_runs_on(lab, ho
         *["sh", "-c", "echo a; echo b; exec sleep 0.3"],
         before=[*user, *RIGHTS],
     )
-    unheard = "on_lines had no thread (can't start new thread): lines that were not given to it: 2"
+    unheard = "on_lines had no thread (can't start new thread); lines not delivered to it: 2"
     ways = ["spawn_failed [] []", f"exited [] ['a', 'b'] {unheard}", "exited ['a', 'b'] ['a', 'b']"]
     lines = told.splitlines()
     assert set(lines) == set(ways), told
@@ -197,7 +197,7 @@ def test_start_is_refused_in_words_while_the_spawner_can_have_no_process(host):
         "true",
         before=["setpriv", "--reuid", "64127", "--regid", "64127", "--clear-groups", *RIGHTS],
     )
-    went = "exited exit code 0 0"
+    went = "exited exited with code 0 0"
     refused = (
         "spawn_failed the system is out of processes or memory "
         "(Resource temporarily unavailable; see ulimit -u) 0"
@@ -224,7 +224,7 @@ def test_process_that_may_not_be_killed_is_named_and_not_waited_for(lab):
     assert (outcome, success) == ("timed_out", False)
     assert escaped == lab.alive()
     assert len(escaped) == 1
-    assert "some of its processes could not be ended: see `escaped`" in warnings
+    assert "some of its processes could not be killed: see `escaped`" in warnings
     assert duration < 0.3 + 0.3 + SLACK + NOISE
     assert time.monotonic() - started < 10
     os.kill(escaped[0], signal.SIGKILL)
@@ -273,7 +273,7 @@ def test_sigkill_while_the_oom_killer_strikes_is_named(lab, small_group):
     script = f"echo $$ > {small_group}/cgroup.procs; exec {' '.join(bad('memory', 400, 0))}"
     result = lab.execute(lab.command("sh", "-c", script))
     assert (result.signal, result.success, result.out_of_memory) == ("SIGKILL", False, True)
-    assert result.reason == "killed as the system ran out of memory"
+    assert result.reason == "killed because the system ran out of memory"
 
 
 def test_nothing_is_decided_by_the_wall_clock(lab, host):
@@ -288,7 +288,7 @@ def test_nothing_is_decided_by_the_wall_clock(lab, host):
         *["sleep", "60"],
     )
     assert told == "timed_out True\nhung True\n"
-    sources = Path(pipekit.process.__file__).parent.glob("*.py")
+    sources = Path(pipekit.process.__file__).parent.rglob("*.py")
     lines = [line.strip() for file in sources for line in file.read_text().splitlines()]
     looks = [line for line in lines if "time.time(" in line]
     assert looks == ["started = time.time()"]

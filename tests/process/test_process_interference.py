@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import _socket
 import contextlib
 import os
 import resource
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -17,8 +17,7 @@ import pytest
 
 from pipekit.model.command import Outcome
 from pipekit.process import ProcessSupervisor
-from pipekit.process.linux import guardian
-from pipekit.process.linux import spawner_client as spawner
+from pipekit.process.linux import guardian, spawner_client
 
 from .conftest import NOISE, SLACK, processes
 
@@ -146,7 +145,7 @@ def test_host_that_reaps_every_child_takes_nothing_from_us(lab):
 
 def test_what_a_guardian_said_is_heard_though_it_did_not_hear_all_of_us():
     """The kernel says first that words of ours were lost, and then gives what was said to us."""
-    ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     ours.send(b"unheard")
     theirs.send(b"exited 3")
     theirs.close()
@@ -239,10 +238,10 @@ def test_spawner_ends_with_its_host_though_a_child_that_it_forked_lives_on(host,
 
 FORKED_WHILE_LOCKED = """
 import threading
-from pipekit.process.linux import spawner_client as spawner
+from pipekit.process.linux import spawner_client
 held, forked = threading.Event(), threading.Event()
 def hold():
-    with spawner._lock: held.set(); forked.wait()
+    with spawner_client._lock: held.set(); forked.wait()
 thread = threading.Thread(target=hold)
 thread.start()
 held.wait()
@@ -266,8 +265,8 @@ def test_process_forked_while_another_thread_started_a_spawner_can_start_its_own
 
 def test_two_threads_may_find_the_same_spawner_ended(monkeypatch):
     """Each looks whether it can be reaped; the kernel says so to one, and the other knows then."""
-    monkeypatch.setattr(spawner, "_unreaped", [1 << 30])
-    other = threading.Thread(target=spawner._reap_late)
+    monkeypatch.setattr(spawner_client, "_unreaped", [1 << 30])
+    other = threading.Thread(target=spawner_client._reap_closed)
 
     def waitpid(pid: int, _options: int) -> tuple[int, int]:
         if other.ident is None:
@@ -277,15 +276,17 @@ def test_two_threads_may_find_the_same_spawner_ended(monkeypatch):
         raise ChildProcessError
 
     monkeypatch.setattr(os, "waitpid", waitpid)
-    spawner._reap_late()
-    assert spawner._unreaped == []
+    spawner_client._reap_closed()
+    assert spawner_client._unreaped == []
 
 
 OLD = """#!{python}
-import os, runpy, sys, time
+import os, sys, time
 os.closerange = lambda low, high: time.sleep(high * 1e-7)
 os.sysconf = lambda name: 1 << 30
-runpy.run_path(sys.argv[-1], run_name="__main__")
+code, folder = sys.argv[-2:]
+sys.argv[1:] = [folder]
+exec(code)
 """
 
 

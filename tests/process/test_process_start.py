@@ -48,7 +48,7 @@ def test_script_without_first_line_is_told(lab, tmp_path):
     script = tmp_path / "script"
     script.write_text("echo hi\n")
     script.chmod(0o755)
-    assert "has it a first line '#!...'?" in failed(lab.execute(lab.command(script)))
+    assert "is its first line '#!...' missing?" in failed(lab.execute(lab.command(script)))
 
 
 def test_bad_interpreter_is_named_and_not_confused_with_a_missing_program(lab, tmp_path):
@@ -78,11 +78,11 @@ def test_too_long_arguments_are_told_with_their_sizes(lab):
 
 def test_too_large_environment_names_the_variable(lab):
     reason = failed(lab.execute(lab.command("echo", env={"HUGE": "x" * 200_000})))
-    assert "most in HUGE" in reason
+    assert "most of it in HUGE" in reason
 
 
 def test_text_that_no_program_can_be_given_is_a_result_and_no_exception(lab):
-    assert "cannot be handed to a program" in failed(lab.execute(lab.command("echo", "\ud800")))
+    assert "cannot be passed to a program" in failed(lab.execute(lab.command("echo", "\ud800")))
 
 
 def test_out_of_descriptors_is_told_with_the_limit_to_raise(lab):
@@ -143,7 +143,7 @@ def test_interpreter_that_cannot_guard_is_a_result_and_no_exception(lab, monkeyp
         result = lab.execute(lab.command("true"))
     finally:
         sys.setprofile(None)
-    assert "ended before it could be asked" in failed(result)
+    assert "exited before it could be asked" in failed(result)
 
 
 def test_command_of_a_host_whose_folder_was_removed_runs_there_all_the_same(lab, tmp_path):
@@ -192,13 +192,21 @@ def test_a_name_that_would_leave_the_spool_folder_is_refused(lab, name):
 def test_command_that_ends_at_once_is_a_success(lab):
     result = lab.execute(lab.command("true"))
     assert result
-    assert (result.outcome, result.returncode, result.reason) == (Outcome.EXITED, 0, "exit code 0")
+    assert (result.outcome, result.returncode, result.reason) == (
+        Outcome.EXITED,
+        0,
+        "exited with code 0",
+    )
 
 
 def test_exit_code_is_kept_and_is_no_success(lab):
     result = lab.run("exit", 3)
     assert not result
-    assert (result.outcome, result.returncode, result.reason) == (Outcome.EXITED, 3, "exit code 3")
+    assert (result.outcome, result.returncode, result.reason) == (
+        Outcome.EXITED,
+        3,
+        "exited with code 3",
+    )
 
 
 def test_standard_input_is_given_whole_and_ends(lab):

@@ -170,7 +170,6 @@ def test_exception_out_of_a_signal_handler_leaves_no_process(lab):
 
 AT_EVERY_CALL = """
 import gc, os, pathlib, subprocess, time
-from pipekit.process import posix
 class Interrupted(Exception): pass
 command = Command(argv=["sh", "-c", "sleep 60 & exit 0"], grace=0, linger=0.01,
                   env={'LAB_MARK': sys.argv[1]})

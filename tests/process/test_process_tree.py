@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 import time
 
 import pytest
 
 from pipekit.model.command import Outcome
-from pipekit.process import ProcessSupervisor
-from pipekit.process.macos import child as posix
-from pipekit.process.macos.tree import PsutilTree
 
 
 def names(result):
@@ -66,7 +61,7 @@ def test_daemon_that_left_the_session_is_ended(lab, within, how):
     assert result.outcome is (Outcome.TIMED_OUT if "stays" in how else Outcome.EXITED)
     assert result.survivors == 1
     assert result.success is ("stays" not in how)
-    assert result.warnings == ("1 process outlived the command and had to be ended",)
+    assert result.warnings == ("1 process outlived the command and had to be killed",)
 
 
 def test_daemon_that_is_a_new_process_every_millisecond_is_caught(lab, within):
@@ -110,7 +105,7 @@ def test_daemon_that_dropped_its_session_and_its_environment_is_ended(lab, withi
     assert result.success
     assert result.survivors == 1
     assert result.stdout.size == 10_000
-    assert result.warnings == ("1 process outlived the command and had to be ended",)
+    assert result.warnings == ("1 process outlived the command and had to be killed",)
 
 
 @pytest.mark.parametrize(
@@ -148,7 +143,7 @@ def test_zombies_of_the_command_are_no_survivors(lab):
 def test_death_by_a_signal_is_named(lab, name):
     result = lab.run("signal", name)
     assert (result.outcome, result.signal, result.success) == (Outcome.EXITED, name, False)
-    assert f"ended by {name}, not sent by pipekit" in result.reason
+    assert f"killed by {name}, which pipekit did not send" in result.reason
     assert not result.out_of_memory
 
 
@@ -171,35 +166,6 @@ def test_memory_of_a_short_command_is_not_that_of_its_parent(lab):
     ballast[::4096] = b"x" * len(ballast[::4096])
     result = lab.execute(lab.command("true"))
     assert result.peak_rss is None or result.peak_rss < 50e6
-
-
-def _without_guardian(_supervisor, command, tree, cancel):
-    return posix.start(command, tree, cancel.fileno() if cancel is not None else -1)
-
-
-@pytest.mark.slow
-def test_tree_without_proc_is_ended_all_the_same(lab, within, monkeypatch):
-    """The way of systems without /proc and without guardians, on this one."""
-    monkeypatch.setattr(ProcessSupervisor, "_start", _without_guardian)
-    monkeypatch.setattr(posix.procfs, "ProcTree", PsutilTree)
-    monkeypatch.setattr(posix.procfs, "group_of", posix.portable.group_of)
-    started = time.monotonic()
-    for how in ("holds", "stays silent"):
-        result = lab.run("daemon", *how.split(), timeout=0.5, linger=0.3, grace=0.3)
-        assert result.survivors == 1
-    result = lab.run("busy", 0.6, hang_timeout=0.3)
-    assert result.outcome is Outcome.EXITED
-    within(started, 2.5)
-    assert result.peak_rss > 1e6
-
-
-def test_end_of_a_process_is_seen_where_nothing_tells_of_it():
-    with subprocess.Popen(["sleep", "60"]) as process:
-        assert not posix.portable.ended(process.pid)
-        process.kill()
-        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
-        assert posix.portable.ended(process.pid)
-    assert posix.portable.ended(process.pid)
 
 
 def test_ten_commands_at_once_do_not_know_of_each_other(lab):

@@ -1,1 +1,1 @@
-"""A command on Linux: started, observed and stopped by a guardian process."""
+"""Commands on Linux, each started, observed and stopped by a guardian process."""

@@ -1,110 +1,108 @@
-"""A command below a guardian of its own: how it is started on Linux, heard and stopped."""
+"""A command below a guardian: started, observed and stopped on Linux."""
 
 from __future__ import annotations
 
-import _socket  # `socket` without its enums: 14 ms less at each start
 import contextlib
 import errno
 import os
 import select
 import signal
+import socket
 import sys
 import time
 from collections.abc import Sequence
-from typing import Any
 
 from pipekit.model.command import Command, ProcessSnapshot
-from pipekit.process.child import Exit, Force
-from pipekit.process.linux import guardian, procfs
-from pipekit.process.linux import spawner_client as spawner
-from pipekit.process.macos import child as posix
+from pipekit.process import signals
+from pipekit.process.child import LOST_EXIT, Exit, Force, Member
+from pipekit.process.linux import guardian, procfs, spawner_client
 from pipekit.process.output import pipes
 from pipekit.process.start import (
-    CalledOffError,
-    LostError,
+    SpawnCancelledError,
     SpawnError,
+    SpawnLostError,
     child_environment,
-    why_not_started,
+    open_stdin,
+    spawn_failure,
 )
-from pipekit.process.stop import INSIST
-from pipekit.process.tree import Member, Reading
+from pipekit.process.stop import KILL_TIMEOUT
+from pipekit.process.usage import ProcessUsage
 
-assert sys.platform == "linux"  # for the type checker: pidfds and subreapers are nowhere else
+assert sys.platform == "linux"  # tells the type checker that pidfds and subreapers exist
 
-_START = 30.0  # seconds for a guardian to say that it has started the command; it needs two ms
-_ANSWER = 0.5  # seconds for a guardian to say that it has signalled; then it is continued
-_EXIT = 0.1  # seconds for a guardian to be gone after its last word
-_WORDS = {guardian.POLITE: Force.POLITE, guardian.HARD: Force.HARD}
+_START_TIMEOUT = 30.0  # seconds for a guardian to start the command; usually 2 ms
+_ANSWER_TIMEOUT = 0.5  # seconds for a guardian to answer; then it gets SIGCONT
+_EXIT_TIMEOUT = 0.1  # seconds for a guardian to exit after its last message
+_MESSAGES = {Force.POLITE: guardian.POLITE, Force.HARD: guardian.HARD}
 
 
 def start(
     command: Command,
     tree: str,
-    source: spawner.Spawner,
-    held: Sequence[int] = (),
+    spawner: spawner_client.SpawnerClient,
+    hold_fds: Sequence[int] = (),
     cancel_fd: int = -1,
 ) -> GuardedChild:
     """Start a command below a guardian. Raises SpawnError.
 
-    `tree` is a name for its tree; `held`: descriptors that the guardian keeps open as long as
-    anything of it lives; `cancel_fd` wakes `wait` when it becomes readable.
+    `tree`: a name for its tree; `hold_fds`: kept open by the guardian as long as the tree lives;
+    `cancel_fd`: becomes readable when the command is cancelled.
     """
     env = child_environment(command, tree)
-    ends: dict[str, int] = {}
+    outputs: dict[str, int] = {}
     try:
-        ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     except OSError as error:
-        raise SpawnError(why_not_started(command, env, error)) from error
+        raise SpawnError(spawn_failure(command, env, error)) from error
     try:
-        with contextlib.ExitStack() as given:  # what the guardian has copies of
-            given.callback(theirs.close)
-            stdio = _stdio(command, ends, given)
-            taker = _ask(source, _request(command, env), theirs.fileno(), stdio, held)
-            theirs.close()
-            word = _first_word(ours, taker, _start_patience(command), cancel_fd)
-        return GuardedChild(ours, _pids(word, command, env), tree, ends, cancel_fd)
-    except BaseException as error:  # whatever it is, wherever it comes
-        theirs.close()
-        _abandon(ours)
-        for descriptor in ends.values():
+        with theirs, contextlib.ExitStack() as sent:  # the guardian gets copies of these
+            stdio = _stdio(command, outputs, sent)
+            request = _request(command, env)
+            try:
+                spawner.send_request(request, theirs.fileno(), stdio, hold_fds)
+            except spawner_client.SpawnerGoneError:
+                spawner = spawner_client.shared_spawner()
+                spawner.send_request(request, theirs.fileno(), stdio, hold_fds)
+        message = _first_message(ours, spawner, _start_timeout(command), cancel_fd)
+        return GuardedChild(ours, _pids(message, command, env), tree, outputs, cancel_fd)
+    except BaseException as error:  # an interrupt must not leave a command behind either
+        _abort(ours)
+        for descriptor in outputs.values():
             os.close(descriptor)
+        if isinstance(error, spawner_client.SpawnerGoneError):
+            raise SpawnError(
+                "the spawner of the guardians exited before it could be asked to start it"
+            ) from error
         if isinstance(error, (OSError, ValueError)):
-            raise SpawnError(why_not_started(command, env, error)) from error
+            raise SpawnError(spawn_failure(command, env, error)) from error
         raise
 
 
-def _ask(source: spawner.Spawner, *request: Any) -> spawner.Spawner:
-    """Of this spawner, or once of a new one; returns which it was."""
-    try:
-        try:
-            source.ask(*request)
-        except spawner.SpawnerGoneError:
-            source = spawner.shared()
-            source.ask(*request)
-        return source
-    except spawner.SpawnerGoneError as error:
-        raise SpawnError(
-            "the process that guards commands ended before it could be asked to start this one"
-        ) from error
-
-
-def _stdio(command: Command, ends: dict[str, int], given: contextlib.ExitStack) -> list[int]:
-    """The descriptors that become the command's 0, 1, 2; `ends` gets where we read."""
-    writers = [posix.stdin(command.stdin)]
-    given.callback(os.close, writers[0])
+def _stdio(command: Command, outputs: dict[str, int], sent: contextlib.ExitStack) -> list[int]:
+    """The command's descriptors 0, 1 and 2; `outputs` gets the ends that we read."""
+    stdio = [open_stdin(command.stdin)]
+    sent.callback(os.close, stdio[0])
     for stream in ("stdout",) if command.merge_stderr else ("stdout", "stderr"):
-        ends[stream], writer = os.pipe()
-        given.callback(os.close, writer)
-        writers.append(writer)
-    return [*writers, writers[1]][:3]
+        outputs[stream], writer = os.pipe()
+        sent.callback(os.close, writer)
+        stdio.append(writer)
+    return [*stdio, stdio[1]][:3]
 
 
 def _request(command: Command, env: dict[str, str]) -> bytes:
-    """What `guardian.Start` reads. Raises ValueError for text that the file encoding lacks."""
+    """A request, see guardian.py. Raises ValueError for text that cannot be encoded."""
     program = command.argv[0]
     folders = [""] if os.path.dirname(program) else os.get_exec_path(env)
+    limits = {
+        "memory": command.max_memory,
+        "cpu": command.max_cpu,
+        "files": command.max_open_files,
+        "nice": command.nice,
+    }
     words = [
-        *(str(command.grace), os.path.join(_here(), command.cwd or ""), _limits(command)),
+        str(command.grace),
+        os.path.join(_current_folder(), command.cwd or ""),
+        ",".join(f"{name}={number}" for name, number in limits.items() if number),
         *(str(len(folders)), *(os.path.join(folder, program) for folder in folders)),
         *(str(len(command.argv)), *command.argv),
         *(f"{name}={value}" for name, value in env.items()),
@@ -112,95 +110,86 @@ def _request(command: Command, env: dict[str, str]) -> bytes:
     return b"\0".join(map(os.fsencode, words))
 
 
-def _limits(command: Command) -> str:
-    limits = {
-        "memory": command.max_memory,
-        "cpu": command.max_cpu,
-        "files": command.max_open_files,
-        "nice": command.nice,
-    }
-    return ",".join(f"{name}={number}" for name, number in limits.items() if number)
-
-
-def _here() -> str:
+def _current_folder() -> str:
     try:
         return os.getcwd()
-    except FileNotFoundError:  # removed under us: it has no path, and is ours all the same
+    except FileNotFoundError:  # removed: it has no path any more, but can still be entered
         return f"/proc/{os.getpid()}/cwd"
 
 
-def _start_patience(command: Command) -> float:
-    """Seconds for its start: a command is over in time also when that takes too long."""
+def _start_timeout(command: Command) -> float:
+    """Seconds for the start, so that the command is over in time even if the start hangs."""
     if command.timeout is None:
-        return _START
-    return min(_START, max(command.timeout + command.grace, _ANSWER))
+        return _START_TIMEOUT
+    return min(_START_TIMEOUT, max(command.timeout + command.grace, _ANSWER_TIMEOUT))
 
 
-def _first_word(
-    control: _socket.socket, taker: spawner.Spawner, patience: float, cancel_fd: int
+def _first_message(
+    control: socket.socket, spawner: spawner_client.SpawnerClient, timeout: float, cancel_fd: int
 ) -> bytes:
-    """What the guardian says first. Raises LostError, CalledOffError, or OSError.
+    """The guardian's first message. Raises SpawnLostError, SpawnCancelledError or OSError.
 
-    A cancel waits a moment for it: what has been started by then is asked politely.
+    After a cancellation it waits a moment longer: a command that was just started is then stopped
+    politely.
     """
-    deadline = time.monotonic() + patience
-    called_off = False
+    deadline = time.monotonic() + timeout
+    cancelled = False
     poll = select.poll()
     for descriptor in (control.fileno(), *([cancel_fd] if cancel_fd >= 0 else [])):
         poll.register(descriptor, select.POLLIN)
     while (rest := deadline - time.monotonic()) > 0:
-        ready = {descriptor for descriptor, _ in poll.poll(min(rest, _ANSWER) * 1000)}
+        ready = {descriptor for descriptor, _ in poll.poll(min(rest, _ANSWER_TIMEOUT) * 1000)}
         if control.fileno() in ready:
             return guardian.receive(control)
         if ready:
-            called_off = True
+            cancelled = True
             poll.unregister(cancel_fd)
-            deadline = min(deadline, time.monotonic() + _ANSWER)
-        elif rest > _ANSWER:  # or it would start what is given up in this moment
-            taker.rouse()
-    if called_off:
-        raise CalledOffError("cancelled before it had started")
-    raise LostError(f"its guardian did not answer within {patience:g} s")
+            deadline = min(deadline, time.monotonic() + _ANSWER_TIMEOUT)
+        elif rest > _ANSWER_TIMEOUT:  # not at the end: it would start what we now give up
+            spawner.resume()
+    if cancelled:
+        raise SpawnCancelledError("cancelled before it had started")
+    raise SpawnLostError(f"its guardian did not answer within {timeout:g} s")
 
 
 def _pids(message: bytes, command: Command, env: dict[str, str]) -> tuple[int, int]:
-    """The guardian's and the leader's process number. Raises SpawnError."""
-    word, _, rest = message.partition(b" ")
-    if word == guardian.STARTED:
-        own, leader = rest.split()
+    """The pids of guardian and leader. Raises SpawnError for any message but `started`."""
+    kind, _, details = message.partition(b" ")
+    if kind == guardian.STARTED:
+        own, leader = details.split()
         return int(own), int(leader)
-    if word != guardian.FAILED:
-        raise LostError("its guardian was killed before it could say that it had started it")
-    step, code = rest.split()
+    if kind != guardian.FAILED:
+        raise SpawnLostError("its guardian was killed before it could report the start")
+    step, code = details.split()
     error = OSError(int(code), os.strerror(int(code)))
     if step == b"limit":
-        beyond = "one is beyond what this process may set (ulimit -H)"
-        words = beyond if error.errno == errno.EINVAL else error.strerror
-        raise SpawnError(f"its limits could not be set: {words}")
-    raise SpawnError(why_not_started(command, env, error))
+        too_high = "one exceeds what this process may set (see ulimit -H)"
+        why = too_high if error.errno == errno.EINVAL else error.strerror
+        raise SpawnError(f"its limits could not be set: {why}")
+    raise SpawnError(spawn_failure(command, env, error))
 
 
-def _abandon(control: _socket.socket) -> None:
-    """End at once what may have been started, and wait for it."""
+def _abort(control: socket.socket) -> None:
+    """Kill what may have been started, and wait until it is gone."""
     with contextlib.suppress(OSError):
-        control.settimeout(INSIST)
+        control.settimeout(KILL_TIMEOUT)
         control.send(guardian.HARD)
-        deadline = time.monotonic() + INSIST
+        deadline = time.monotonic() + KILL_TIMEOUT
         while control.recv(256) and time.monotonic() < deadline:
             pass
     control.close()
 
 
 class GuardedChild(pipes.Pipes):
-    """See `Child`."""
+    """A `Child` below a guardian. Without its guardian it goes by /proc and the tree's name."""
 
     def __init__(
         self,
-        control: _socket.socket,
+        control: socket.socket,
         pids: tuple[int, int],
         tree: str,
-        ends: dict[str, int],
-        cancel: int,
+        outputs: dict[str, int],
+        cancel_fd: int,
     ) -> None:
         self._guardian, self.pid = pids
         self._control = control
@@ -208,143 +197,134 @@ class GuardedChild(pipes.Pipes):
         self.lost = False
         self._code: int | None = None
         self._answer: bytes | None = None
-        self._gone: Exit | None = None
-        self._tree = procfs.ProcTree(self.pid, tree)  # for the time after its guardian
-        self._exit_fd = _pidfd(self.pid)
+        self._exit: Exit | None = None
+        self._orphans = procfs.ProcTree(self.pid, tree)
+        self._exit_fd = guardian.open_pidfd(self.pid)
         self._exit_poll = select.poll()
         if self._exit_fd >= 0:
             self._exit_poll.register(self._exit_fd, select.POLLIN)
-        super().__init__(ends, (self._exit_fd, cancel), (control.fileno(),))
+        super().__init__(outputs, once=(self._exit_fd, cancel_fd), always=(control.fileno(),))
 
-    # --- hearing the guardian -----------------------------------------------------------------
+    # --- messages of the guardian -------------------------------------------------------------
 
     def wait(self, seconds: float | None, *, output: bool = True) -> list[str]:
         """See `Child`."""
         ready = super().wait(seconds, output=output)
-        self._listen()
+        self._receive()
         return ready
 
-    def _listen(self) -> None:
-        while not self.lost and self._gone is None:
+    @property
+    def _over(self) -> bool:
+        """Whether the guardian will send nothing more."""
+        return self.lost or self._exit is not None
+
+    def _receive(self) -> None:
+        while not self._over:
             try:
                 message = guardian.receive(self._control)
             except BlockingIOError:
                 return
-            self._take(*message.partition(b" ")[::2])
+            self._handle(*message.partition(b" ")[::2])
 
-    def _take(self, word: bytes, rest: bytes) -> None:
-        if word == guardian.EXITED:
-            self._code = int(rest)
-        elif word == guardian.SENT:
-            self._answer = rest
-        elif word == guardian.GONE:
-            code, cpu, peak, floor = rest.split()
+    def _handle(self, kind: bytes, details: bytes) -> None:
+        if kind == guardian.EXITED:
+            self._code = int(details)
+        elif kind == guardian.SIGNALLED:
+            self._answer = details
+        elif kind == guardian.GONE:
+            code, cpu, peak, floor = details.split()
             self._code = int(code)
-            self._gone = Exit(
+            self._exit = Exit(
                 returncode=int(code),
                 cpu=float(cpu),
                 peak_rss=int(peak) * 1024 if int(peak) > int(floor) else None,
             )
-        elif not word:  # killed; whatever is left has the spawner for its parent, or nobody
+        elif not kind:  # killed; the spawner adopts the tree, or nobody does
             self.lost = True
-            self._tree.forget_leader()
-        if self.lost or self._gone is not None:
-            self.forget(self._control.fileno())
+            self._orphans.forget_leader()
+        if self._over:
+            self.unregister(self._control.fileno())
 
-    def _listen_for(self, seconds: float) -> None:
-        """Wait for an answer of the guardian."""
+    def _wait_for_answer(self, seconds: float) -> None:
         deadline = time.monotonic() + seconds
         poll = select.poll()
         poll.register(self._control.fileno(), select.POLLIN)
-        while self._answer is None and not self.lost and self._gone is None:
+        while self._answer is None and not self._over:
             rest = deadline - time.monotonic()
             if rest <= 0 or not poll.poll(rest * 1000):
                 return
-            self._listen()
+            self._receive()
 
     # --- the tree -----------------------------------------------------------------------------
 
     def exited(self) -> bool:
         """See `Child`."""
-        self._listen()
+        self._receive()
         if self.lost or self._code is not None:
             return True
         return bool(self._exit_poll.poll(0))
 
     @property
-    def told_empty(self) -> bool | None:
+    def tree_empty(self) -> bool | None:
         """See `Child`."""
-        return None if self.lost else self._gone is not None
+        return None if self.lost else self._exit is not None
 
     def members(self) -> list[Member]:
         """See `Child`."""
-        if self._gone is not None:
+        if self._exit is not None:
             return []
         if self.lost:
-            return self._tree.members()
+            return self._orphans.members()
         return procfs.members(self._guardian, (self._guardian, self.pid))
 
-    def readings(self) -> list[Reading]:
+    def usage(self) -> list[ProcessUsage]:
         """See `Child`."""
-        if self.lost or self._gone is not None:
-            return []
-        return procfs.readings(self._guardian, (self._guardian,))
+        return [] if self._over else procfs.usage(self._guardian, (self._guardian,))
 
     def snapshot(self) -> list[ProcessSnapshot]:
         """See `Child`."""
-        if self.lost or self._gone is not None:
-            return []
-        return procfs.snapshot(self._guardian, (self._guardian,))
+        return [] if self._over else procfs.snapshot(self._guardian, (self._guardian,))
 
     def send(self, force: Force, members: list[Member]) -> bool:
-        """See `Child`. The guardian knows best who there is; without it, it is by name."""
+        """See `Child`. The guardian knows the tree best; without it, signal these members."""
         if self.lost:
-            posix.signal_groups(force, members, procfs.group_of)
+            signals.signal_members(force, members, procfs.group_of)
             return False
-        word = next(word for word, meaning in _WORDS.items() if meaning is force)
         self._answer = None
-        ran = not self.exited()  # looked at before: a guardian can be quicker than our next look
-        with contextlib.suppress(OSError):  # gone meanwhile: the next look tells
-            self._control.send(word)
+        running = not self.exited()  # first: the guardian may be quicker than our next look
+        with contextlib.suppress(OSError):  # it has just exited: the next look tells
+            self._control.send(_MESSAGES[force])
         if force is Force.HARD:
-            self._rouse()
-            return ran
-        self._listen_for(_ANSWER)
+            self._resume_guardian()
+            return running
+        self._wait_for_answer(_ANSWER_TIMEOUT)
         if self._answer is not None:
             return self._answer == b"1"
-        self._rouse()
-        return ran and not self.lost and self._gone is None  # it may signal yet: not by itself
+        self._resume_guardian()
+        return running and not self._over  # it may still signal: not an exit by itself
 
-    def _rouse(self) -> None:
-        """Somebody may have stopped the guardian, and then it would end nobody."""
-        if not self.lost and self._gone is None:
+    def _resume_guardian(self) -> None:
+        """Continue the guardian (SIGCONT), in case somebody stopped it."""
+        if not self._over:
             with contextlib.suppress(OSError):
                 os.kill(self._guardian, signal.SIGCONT)
 
     def reap(self) -> Exit | None:
-        """See `Child`. It is the guardian who reaps; this waits until it is gone as well."""
-        self._listen()
+        """See `Child`. The guardian has reaped the leader; wait until it has exited as well."""
+        self._receive()
         if self.lost:
-            return Exit(None, None, None)
-        if self._gone is None:
+            return LOST_EXIT
+        if self._exit is None:
             return None if self._code is None else Exit(self._code, None, None)
-        self._control.settimeout(_EXIT)
+        self._control.settimeout(_EXIT_TIMEOUT)
         with contextlib.suppress(OSError):
             self._control.recv(1)
-        return self._gone
+        return self._exit
 
     def close(self) -> None:
-        """See `Child`. A guardian that has not done its work goes on alone."""
+        """See `Child`. A guardian that still has work to do carries on alone."""
         super().close()
         self._control.close()
         if self._exit_fd >= 0:
             os.close(self._exit_fd)
             self._exit_fd = -1
-
-
-def _pidfd(pid: int) -> int:
-    """Readable when the leader has exited; -1 where that cannot be had: the guardian tells, too."""
-    try:
-        return os.pidfd_open(pid)
-    except OSError:  # gone already, no descriptor left, or a sandbox
-        return -1

@@ -1,71 +1,96 @@
-"""Guards commands so that nothing of them survives; a program of its own, run by its path.
+"""The guardian of a command: a program of its own that lets nothing of the command survive.
 
-Two lives of one program, both single-threaded. The *spawner* waits for requests on descriptor 3 and
-forks a guardian for each: so a start costs a fork of something small and not a new interpreter. A
-*guardian* starts one command, adopts whatever loses its parent there (it is a child subreaper, see
-prctl(2)), reaps it, and ends all of it when it is told to, or when the supervisor dies. Whoever
-loses its guardian is adopted by the spawner, and ended.
+One file and two roles, both single-threaded. The *spawner* (`SpawnerServer`) runs once per calling
+process and forks a guardian for each command, so that a start costs the fork of something small
+instead of a new interpreter. A *guardian* starts one command, adopts every descendant that loses
+its parent (it is a child subreaper, see prctl(2)), reaps it, and ends the whole tree when it is
+told to or when the supervisor dies. If a guardian dies, the spawner adopts its tree and kills it.
 
-Standard library only, and of that what starts fast: `_socket` and `_signal` are `socket` and
-`signal` without their enums (20 ms of 30). Knows neither pipekit nor what a command is for.
+Wire protocol. Both sockets are AF_UNIX SOCK_SEQPACKET: one packet is one message.
+
+1. Request socket: supervisor -> spawner, descriptor 3 of the spawner. One packet per command:
+   `DESCRIPTORS PIDFDS` (how many descriptors are attached, and whether one is a pidfd of the
+   supervisor, 0 or 1), with these descriptors attached (SCM_RIGHTS), in this order:
+   the guardian's end of a control socket; a memfd with the request; the pidfd, if any; the
+   command's stdin, stdout and stderr; the descriptors to hold. The standby guardian receives it.
+   The supervisor closes its own copies once the packet is sent. When it closes the request socket
+   (or dies), the spawner takes no more requests and exits after the last guardian.
+2. Request: words separated by NUL: grace in seconds; working folder; limits (`name=number`, joined
+   by commas); number of candidate paths; these paths; number of arguments; these arguments;
+   then `NAME=value` for each environment variable.
+3. Control socket, guardian -> supervisor:
+   `started GUARDIAN LEADER` (process ids), or `failed STEP ERRNO` with STEP one of fork, guard,
+   folder, limit, program. Then:
+   `signalled RUNNING` answers `polite`: whether the leader was still running, 0 or 1;
+   `exited CODE` when the leader has exited and others still run (negative: ended by that signal);
+   `gone CODE CPU MAXRSS FLOOR` when nothing is left: CPU seconds of the tree, the leader's peak
+   memory in KiB, and the value up to which that peak may be the guardian's own.
+4. Control socket, supervisor -> guardian: `polite` (SIGTERM and SIGCONT) and `hard` (SIGKILL).
+
+The guardian closes the held descriptors just before `gone`, and exits after it: the supervisor sees
+the end of the control socket. An end without `gone` means that the guardian was killed. If the
+supervisor closes its end or its pidfd becomes readable, the guardian ends the tree by itself:
+`polite`, then `hard` after the grace.
+
+Standard library only: it runs isolated (`python -I -S -E`), where no package can be imported. The
+private `_socket` and `_signal` stand in for `socket` and `signal`, whose enums would cost 8 ms at
+the first command of every run.
 """
 
 from __future__ import annotations
 
-import _signal  # type: ignore[import-not-found]  # see above; typeshed knows `signal` alone
+import _signal  # type: ignore[import-not-found]  # typeshed knows only `signal`
 import _socket
 import os
-import resource  # before a fork: each guardian needs it, for wait4
+import resource
 import select
 import sys
 import time
 
-TYPE_CHECKING = False  # `typing` costs 3 ms at each start
+TYPE_CHECKING = False  # importing `typing` costs 3 ms
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-assert sys.platform == "linux"  # for the type checker: pidfds and subreapers are nowhere else
+assert sys.platform == "linux"  # tells the type checker that pidfds and subreapers exist
 
-REQUESTS = 3  # the descriptor on which the spawner gets its requests
-MOST_DESCRIPTORS = 64  # in one request
-STARTED, FAILED, SENT, EXITED, GONE = b"started", b"failed", b"sent", b"exited", b"gone"
+REQUEST_FD = 3
+MAX_DESCRIPTORS = 64  # in one request
+STARTED, FAILED, SIGNALLED, EXITED, GONE = b"started", b"failed", b"signalled", b"exited", b"gone"
 POLITE, HARD = b"polite", b"hard"
 
 _PR_SET_CHILD_SUBREAPER = 36
 _MSG_CMSG_CLOEXEC = 0x40000000
-_IGNORED = (_signal.SIGINT, _signal.SIGTERM, _signal.SIGHUP)  # what ends us is the lifeline
-_CHANGED = (*_IGNORED, _signal.SIGCHLD, _signal.SIGPIPE, _signal.SIGXFSZ)
-_LIMITS = {  # of setrlimit, soft and hard beyond the number, which
-    b"cpu": (0, 1, resource.RLIMIT_CPU),  # SIGXCPU first, which says what it was
+_IGNORED = (_signal.SIGINT, _signal.SIGTERM, _signal.SIGHUP)  # we end with the sockets instead
+_RESET = (*_IGNORED, _signal.SIGCHLD, _signal.SIGPIPE, _signal.SIGXFSZ)  # what a command gets back
+_LIMITS = {  # name: (added to the soft limit, added to the hard limit, resource)
+    b"cpu": (0, 1, resource.RLIMIT_CPU),  # SIGXCPU first: it names the cause
     b"memory": (0, 0, resource.RLIMIT_DATA),
     b"files": (0, 0, resource.RLIMIT_NOFILE),
 }
-_EINVAL, _EMFILE = 22, 24
-_GONE = (2, 3)  # ENOENT, ESRCH: what reading of a process that has ended says
-_PASSES = 20  # of SIGKILL in one go: a process that hops from number to number is met sooner
-_INEXACT = 512  # KiB that such figures of the kernel may be behind
-_AGAIN, _SELDOM = 0.005, 0.5  # seconds between two goes, first and at last
+_ENOENT, _ESRCH, _EINVAL, _EMFILE = 2, 3, 22, 24
+_KILL_PASSES = 20  # SIGKILL in a row: a process that keeps forking is caught sooner
+_MAXRSS_ERROR = 512  # KiB by which the kernel's figures may lag
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.005, 0.5  # seconds between two attempts to kill
 
 
-# --- what both lives need -----------------------------------------------------------------------
+# --- shared by both roles -----------------------------------------------------------------------
 
 
-def _subreaper() -> Callable[[], None]:
-    """Make whoever calls this the parent of all orphans among its descendants: prctl(2)."""
-    import ctypes  # here and not above: others import this module for its words
+def _load_subreaper() -> Callable[[], None]:
+    """A function that makes its caller adopt orphaned descendants: prctl(2)."""
+    import ctypes  # not at the top: the supervisor imports this module for its constants
 
     prctl = ctypes.CDLL(None).prctl
 
-    def become() -> None:
+    def become_subreaper() -> None:
         if prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0):
             raise OSError(0, "prctl")
 
-    become()
-    return become
+    return become_subreaper
 
 
-def _wake_on_exits() -> int:
-    """A descriptor that becomes readable when a child has ended."""
+def _exit_notifications() -> int:
+    """A descriptor that becomes readable when a child has exited."""
     reader, writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
     _signal.signal(_signal.SIGCHLD, lambda *_: None)
     _signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
@@ -73,10 +98,10 @@ def _wake_on_exits() -> int:
 
 
 def receive(control: _socket.socket) -> bytes:
-    """The next word; empty at the end. Raises what `recv` raises.
+    """The next message; empty at the end. Raises what `recv` raises.
 
-    When the other side has closed without hearing all of us, the kernel says so before it gives out
-    what was said to us until then; but it says it once.
+    When the peer closed with messages of ours unread, the kernel reports ECONNRESET once before it
+    hands out the messages that the peer had sent.
     """
     while True:
         try:
@@ -85,8 +110,11 @@ def receive(control: _socket.socket) -> bytes:
             continue
 
 
-def _pidfd(pid: int) -> int:
-    """Readable at its end; -1 in a sandbox that lacks them: its end is then known by a socket."""
+def open_pidfd(pid: int) -> int:
+    """A descriptor that becomes readable when the process exits; -1 where there is none.
+
+    A sandbox may forbid it, or no descriptor is left: each user has another way to notice the exit.
+    """
     try:
         return os.pidfd_open(pid)
     except OSError:
@@ -94,7 +122,7 @@ def _pidfd(pid: int) -> int:
 
 
 def _hung_up(control: _socket.socket) -> bool:
-    """Whether the other side has given up: a start that came too late is none."""
+    """Whether the supervisor has given this start up."""
     poll = select.poll()
     poll.register(control.fileno(), 0)
     return bool(poll.poll(0))
@@ -109,46 +137,46 @@ def _drain(descriptor: int) -> None:
 
 
 def _read(path: str) -> bytes | None:
-    """The content; nothing of a process that has ended; None when nobody can tell now."""
+    """A file of /proc: empty if its process is gone, None if it cannot be read now."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError as error:
-        return b"" if error.errno in _GONE else None
+        return b"" if error.errno in (_ENOENT, _ESRCH) else None
     try:
         content = b""
         while more := os.read(descriptor, 65536):
             content += more
         return content
-    except OSError:  # it ended while we looked
+    except OSError:  # it exited while we read
         return b""
     finally:
         os.close(descriptor)
 
 
 class _OwnChildren:
-    """Our own children, exactly: read from a descriptor that is kept, as no other may be had.
+    """The exact list of our own children, read from a descriptor that stays open.
 
-    That no child is left must never be said because nobody could look.
+    Opening it each time could fail, and "cannot look" must never be taken for "no child left".
     """
 
     def __init__(self) -> None:
         me = os.getpid()
         self._list = os.open(f"/proc/{me}/task/{me}/children", os.O_RDONLY | os.O_CLOEXEC)
 
-    def now(self) -> list[int]:
-        """Their numbers, zombies too. Raises OSError rather than to leave one out."""
+    def pids(self) -> list[int]:
+        """Their process ids, zombies included. Raises OSError rather than omit one."""
         content = b""
         while more := os.pread(self._list, 65536, len(content)):
             content += more
         return [int(word) for word in content.split()]
 
     def close(self) -> None:
-        """Give the descriptor back."""
+        """Close the descriptor."""
         os.close(self._list)
 
 
 def _children(pid: int) -> list[int]:
-    """The children of another process, those of all its threads, as far as can be seen."""
+    """The children of all threads of another process, as far as they can be read."""
     try:
         threads = os.listdir(f"/proc/{pid}/task")
     except OSError:
@@ -158,7 +186,7 @@ def _children(pid: int) -> list[int]:
 
 
 def _descendants(pids: list[int]) -> list[int]:
-    """These and all below them, zombies too."""
+    """These processes and all below them, zombies included."""
     found, waiting = [], list(pids)
     while waiting:
         found += waiting
@@ -167,7 +195,7 @@ def _descendants(pids: list[int]) -> list[int]:
 
 
 def _alive(pid: int) -> bool:
-    """Whether it still runs, or may; a first thread that has ended is shown as a zombie."""
+    """Whether a process runs, or may run. With its main thread gone it looks like a zombie."""
     content = _read(f"/proc/{pid}/stat")
     if content is None:
         return True
@@ -175,11 +203,11 @@ def _alive(pid: int) -> bool:
     return len(words) > 17 and (words[0] not in b"ZX" or int(words[17]) > 1)
 
 
-def _signal_all(pids: list[int], *numbers: int) -> int:
-    """Send the signals to the groups of those that live; returns how many live.
+def _signal_all(pids: list[int], *signals: int) -> int:
+    """Send signals to the groups of all live processes; returns how many are alive.
 
-    To groups, since no group can fork away from a signal. A group that has a live process of ours
-    is ours: nobody can join it who is not of its session, and no session outside is in our tree.
+    To groups, because a group cannot fork away from a signal. A group with a live process of the
+    tree belongs to the tree: only members of its session can join it, and sessions do not mix.
     """
     alive = [pid for pid in pids if _alive(pid)]
     groups = set()
@@ -188,99 +216,97 @@ def _signal_all(pids: list[int], *numbers: int) -> int:
             groups.add(os.getpgid(pid))
         except OSError:
             continue
-    for number in numbers:
+    for number in signals:
         for group in groups - {os.getpgrp()}:
-            _quietly(os.killpg, group, number)
+            _ignoring_errors(os.killpg, group, number)
         if number == _signal.SIGKILL:
             for pid in alive:
-                _quietly(os.kill, pid, number)
+                _ignoring_errors(os.kill, pid, number)
     return len(alive)
 
 
-def _quietly(do: Callable[..., None], *arguments: int) -> None:
+def _ignoring_errors(call: Callable[..., None], *arguments: int) -> None:
     try:
-        do(*arguments)
+        call(*arguments)
     except OSError:
-        return  # gone meanwhile, or not ours to signal
+        return  # it has exited, or we may not signal it
 
 
-# --- a guardian ---------------------------------------------------------------------------------
+# --- the guardian -------------------------------------------------------------------------------
 
 
 class Guardian:
-    """One command from its start until nothing of it is left.
+    """Guards one command from its start until nothing of it is left.
 
-    `control`: a packet socket to the supervisor, whose end is the supervisor's end; `supervisor`:
-    a pidfd of it, or -1 (an end may be kept open by somebody whom the supervisor forked).
+    `control`: the control socket; `supervisor`: a pidfd of the supervisor, or -1. The pidfd is
+    needed because a process forked by the supervisor may keep the other end of `control` open.
     """
 
     def __init__(
         self, control: _socket.socket, supervisor: int, grace: float, held: list[int]
     ) -> None:
         self._control = control
-        self._supervisor = supervisor
         self._grace = grace
         self._held = held
-        self._me = os.getpid()
         self._children = _OwnChildren()
         self._leader = 0
         self._exited = False
         self._code = 0
-        self._force_at = float("inf")
-        self._pause = _AGAIN
+        self._kill_at = float("inf")
+        self._pause = _FIRST_PAUSE
         self._cpu = 0.0
-        self._alone = False
-        self._wake = _wake_on_exits()
+        self._abandoned = False
+        self._exits = _exit_notifications()
         self._poll = select.poll()
-        for descriptor in (control.fileno(), supervisor, self._wake):
+        for descriptor in (control.fileno(), supervisor, self._exits):
             if descriptor >= 0:
                 self._poll.register(descriptor, select.POLLIN)
 
     def guard(self, start: Start, stdio: list[int]) -> None:
-        """Start the command, see that all of it ends, and say so."""
+        """Start the command, and return when its whole tree has ended."""
         self._leader, failure = start.run(stdio)
         for descriptor in stdio:
             os.close(descriptor)  # or its output would never end
         if failure:
-            self._tell(FAILED, failure)
+            _send(self._control, FAILED, failure)
             return
-        self._tell(STARTED, b"%d %d" % (self._me, self._leader))
-        while not self._empty():
+        _send(self._control, STARTED, b"%d %d" % (os.getpid(), self._leader))
+        while not self._reap_all():
             self._wait()
-            if time.monotonic() >= self._force_at:
-                self._insist()
-        self._end()
+            if time.monotonic() >= self._kill_at:
+                self._kill()
+        self._finish()
 
     def _wait(self) -> None:
-        rest = self._force_at - time.monotonic()
+        rest = self._kill_at - time.monotonic()
         ready = self._poll.poll(None if rest == float("inf") else max(rest * 1000, 0))
         for descriptor, _ in ready:
-            if descriptor == self._wake:
+            if descriptor == self._exits:
                 _drain(descriptor)
             elif descriptor == self._control.fileno():
-                self._obey()
+                self._handle_message()
             else:
-                self._left_alone(descriptor)
+                self._supervisor_gone(descriptor)
 
-    def _empty(self) -> bool:
-        """Reap whoever has ended but the leader, and say whether it alone is left, as a zombie.
+    def _reap_all(self) -> bool:
+        """Reap every exited child but the leader; whether nothing but its zombie is left.
 
-        The list of our own children is exact: only we reap them, and who loses its parent is in it
-        before that parent's end can be seen.
+        The list of our own children is exact: only we reap them, and an orphan is in the list
+        before its parent's exit can be seen.
         """
         while True:
-            ended = not self._exited and self._look_at_leader()  # its children are ours from now
-            children = self._children.now()
+            just_exited = not self._exited and self._check_leader()
+            children = self._children.pids()
             reaped = [pid for pid in children if pid != self._leader and self._reap(pid)]
             if self._exited and set(children) <= {self._leader}:
                 return True
-            if ended:
-                self._tell(EXITED, b"%d" % self._code)
+            if just_exited:
+                _send(self._control, EXITED, b"%d" % self._code)
             if not reaped:
                 return False
 
-    def _look_at_leader(self) -> bool:
-        """Whether it has ended. Its zombie stays until all is over, so that its number is taken."""
+    def _check_leader(self) -> bool:
+        """Whether the leader has exited. It stays a zombie to the end, so its pid stays taken."""
         info = os.waitid(os.P_PID, self._leader, os.WEXITED | os.WNOHANG | os.WNOWAIT)
         if info is not None:
             self._exited = True
@@ -297,63 +323,60 @@ class Guardian:
             self._cpu += used.ru_utime + used.ru_stime
         return done != 0
 
-    def _obey(self) -> None:
+    def _handle_message(self) -> None:
         message = receive(self._control)
         if message == POLITE:
             self._ask()
         elif message == HARD:
-            self._insist()
+            self._kill()
         else:
-            self._left_alone(self._control.fileno())
+            self._supervisor_gone(self._control.fileno())
 
-    def _left_alone(self, descriptor: int) -> None:
-        """The supervisor is gone, or has given up: end what is left by ourselves."""
+    def _supervisor_gone(self, descriptor: int) -> None:
+        """The supervisor died or gave up: end the tree without it."""
         self._poll.unregister(descriptor)
-        if not self._alone:
-            self._alone = True
+        if not self._abandoned:
+            self._abandoned = True
             self._ask()
-            self._force_at = min(self._force_at, time.monotonic() + self._grace)
+            self._kill_at = min(self._kill_at, time.monotonic() + self._grace)
 
     def _ask(self) -> None:
-        """SIGTERM, and SIGCONT, since a stopped process heeds nothing else.
+        """SIGTERM, then SIGCONT, because a stopped process cannot react to SIGTERM.
 
-        Whether the leader has ended by itself before is settled here, in the last moment.
+        Whether the leader exited by itself is decided here, at the last moment before the signal.
         """
-        alive = not self._look_at_leader()
-        _signal_all(_descendants(self._children.now()), _signal.SIGTERM, _signal.SIGCONT)
-        self._tell(SENT, b"%d" % alive)
+        running = not self._check_leader()
+        _signal_all(_descendants(self._children.pids()), _signal.SIGTERM, _signal.SIGCONT)
+        _send(self._control, SIGNALLED, b"%d" % running)
 
-    def _insist(self) -> None:
-        """SIGKILL until nobody is found; and again soon, for who was just being forked."""
-        for _ in range(_PASSES):
-            if not _signal_all(_descendants(self._children.now()), _signal.SIGKILL):
+    def _kill(self) -> None:
+        """SIGKILL until nobody is found, and again soon: a fork may have been missed."""
+        for _ in range(_KILL_PASSES):
+            if not _signal_all(_descendants(self._children.pids()), _signal.SIGKILL):
                 break
-            self._empty()
-        self._force_at = time.monotonic() + self._pause
-        self._pause = min(self._pause * 1.5, _SELDOM)
+            self._reap_all()
+        self._kill_at = time.monotonic() + self._pause
+        self._pause = min(self._pause * 1.5, _LONGEST_PAUSE)
 
-    def _end(self) -> None:
+    def _finish(self) -> None:
         _, _, used = os.wait4(self._leader, 0)
         cpu = self._cpu + used.ru_utime + used.ru_stime
         for descriptor in self._held:
-            os.close(descriptor)  # before the word: who hears it may take the lock
-        # a command starts as large as we are, in what wait4 tells of it
-        floor = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss + _INEXACT
-        self._tell(GONE, b"%d %f %d %d" % (self._code, cpu, used.ru_maxrss, floor))
+            os.close(descriptor)  # before the message: its reader may take the lock at once
+        # wait4 counts the memory a command had before its exec: ours
+        floor = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss + _MAXRSS_ERROR
+        _send(self._control, GONE, b"%d %f %d %d" % (self._code, cpu, used.ru_maxrss, floor))
 
-    def _tell(self, what: bytes, more: bytes) -> None:
-        try:
-            self._control.send(what + b" " + more)
-        except OSError:
-            return  # nobody is there to hear it
+
+def _send(control: _socket.socket, message: bytes, details: bytes) -> None:
+    try:
+        control.send(message + b" " + details)
+    except OSError:
+        return  # the supervisor is gone
 
 
 class Start:
-    """How a command is to be started: what came in a request, word by word.
-
-    Grace in seconds, working folder, limits (`name=number` with commas between),
-    how many paths to try, these, how many arguments, these, then `NAME=value` of its environment.
-    """
+    """How to start a command: the words of a request (see the top of this file)."""
 
     def __init__(self, request: bytes) -> None:
         words = request.split(b"\0")
@@ -367,55 +390,44 @@ class Start:
         self._environment = dict(word.split(b"=", 1) for word in words[end:] if word)
 
     def run(self, stdio: list[int]) -> tuple[int, bytes]:
-        """The number of the started process; or 0 and what failed, with its errno.
-
-        We move into its folder ourselves: a spawn, which copies no memory, passes that on and
-        cannot set it. It cannot set limits either, and these must not be ours.
-        """
-        step = b"folder"
-        try:
-            os.chdir(self._folder)
-            step = b"program"
-            if self._limits:
-                return self._fork(stdio)
-            actions = [(os.POSIX_SPAWN_DUP2, fd, to) for to, fd in enumerate(stdio)]
-            return self._first(lambda path: self._spawn(path, actions)), b""
-        except OSError as error:
-            return 0, _failure(step, error)
-
-    def _fork(self, stdio: list[int]) -> tuple[int, bytes]:
-        """The same from a copy of us, which takes the limits first and says what fails."""
+        """Fork and exec: the process id, or 0 with the step that failed and its errno."""
         reader, writer = os.pipe2(os.O_CLOEXEC)
-        pid = os.fork()
+        try:
+            pid = os.fork()
+        except OSError as error:
+            os.close(writer)
+            os.close(reader)
+            return 0, _failure(b"program", error)
         if pid == 0:
-            self._become(stdio, writer)
+            self._become_command(stdio, writer)
         os.close(writer)
-        failure = os.read(reader, 256)  # or the end: a program has taken its place
+        failure = os.read(reader, 256)  # empty: exec has closed the other end
         os.close(reader)
         if failure:
             os.waitpid(pid, 0)
             return 0, failure
         return pid, b""
 
-    def _become(self, stdio: list[int], writer: int) -> None:
-        """In the copy: be the command. Never returns."""
-        step = b"program"
+    def _become_command(self, stdio: list[int], writer: int) -> None:
+        """In the fork. Never returns."""
+        step = b"folder"
         try:
             os.setsid()
-            for number in _CHANGED:
+            for number in _RESET:
                 _signal.signal(number, _signal.SIG_DFL)
             for to, descriptor in enumerate(stdio):
                 os.dup2(descriptor, to)
+            os.chdir(self._folder)
             step = b"limit"
-            self._limit()
+            self._set_limits()
             step = b"program"
-            self._first(self._exec)
-        except Exception as error:  # whatever it is, it did not become the command
+            self._exec()
+        except Exception as error:  # reported: the fork must not return into the guardian
             os.write(writer, _failure(step, error))
         finally:
             os._exit(127)
 
-    def _limit(self) -> None:
+    def _set_limits(self) -> None:
         for name, value in self._limits:
             number = int(value)
             if name == b"nice":
@@ -424,43 +436,25 @@ class Start:
                 soft, hard, which = _LIMITS[name]
                 resource.setrlimit(which, (number + soft, number + hard))
 
-    def _spawn(self, path: bytes, actions: list[tuple[int, int, int]]) -> int:
-        return os.posix_spawn(
-            path,
-            self._argv,
-            self._environment,
-            file_actions=actions,
-            setsid=True,
-            setsigmask=(),
-            setsigdef=_CHANGED,
-        )
+    def _exec(self) -> None:
+        """Execute the first path that can be executed, as a shell does.
 
-    def _exec(self, path: bytes) -> int:
-        os.execve(path, self._argv, self._environment)  # noqa: S606  # a program, not a shell's text
-
-    def _first(self, start: Callable[[bytes], int]) -> int:
-        """Like a shell, the first that can be executed; the error of one that is there counts."""
-        first: OSError | None = None
-        last: OSError | None = None
+        Otherwise raises the error of the first path that exists, or else of the last one tried.
+        """
+        exists: OSError | None = None
+        missing = OSError(_ENOENT, "no path")
         for path in self._paths:
             try:
-                return start(path)
+                os.execve(path, self._argv, self._environment)  # noqa: S606  # no shell is wanted
             except (FileNotFoundError, NotADirectoryError) as error:
-                last = error
+                missing = error
             except OSError as error:
-                first = first or error
-        raise first or last or FileNotFoundError(2, "no path")
-
-
-def _say_failed(control: _socket.socket, step: bytes, error: OSError) -> None:
-    try:
-        control.send(FAILED + b" " + _failure(step, error))
-    except OSError:
-        return  # nobody is there to hear it
+                exists = exists or error
+        raise exists or missing
 
 
 def _failure(step: bytes, error: Exception) -> bytes:
-    """What failed, with its errno; EINVAL for a number that the system does not take."""
+    """The step that failed and its errno; EINVAL for a number out of range."""
     code = error.errno if isinstance(error, OSError) else _EINVAL
     return b"%s %d" % (step, code or 0)
 
@@ -468,54 +462,56 @@ def _failure(step: bytes, error: Exception) -> bytes:
 # --- the spawner --------------------------------------------------------------------------------
 
 
-class Spawner:
-    """Keeps a guardian ready for the next request, and ends whoever outlives its guardian.
+class SpawnerServer:
+    """Keeps a guardian ready for the next request, and ends the tree of a guardian that died.
 
-    The one that stands by takes the request itself, so that nobody waits for a fork.
+    The standby guardian receives the request itself, so that no command waits for a fork.
     """
 
     def __init__(self, become_subreaper: Callable[[], None]) -> None:
         self._become_subreaper = become_subreaper
-        self._requests = _socket.socket(fileno=REQUESTS)
+        self._requests = _socket.socket(fileno=REQUEST_FD)
         self._children = _OwnChildren()
-        self._wake = _wake_on_exits()
+        self._exits = _exit_notifications()
         self._taken, self._take = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._guardians: set[int] = set()
         self._standby = 0
-        self._orphaned = False
+        self._orphans_left = False
 
     def serve(self) -> None:
-        """Until nobody can ask any more, and all guardians have ended.
+        """Return when nobody can send requests any more and all guardians have exited.
 
-        Who asks is our parent; somebody whom it forked may keep the other end of `REQUESTS` open.
+        The host is our parent. Its pidfd is watched as well, since a process that it forked may
+        keep the other end of the request socket open.
         """
         poll = select.poll()
-        if (host := _pidfd(os.getppid())) >= 0:
+        if (host := open_pidfd(os.getppid())) >= 0:
             poll.register(host, select.POLLIN)
-        poll.register(self._wake, select.POLLIN)
+        poll.register(self._exits, select.POLLIN)
         poll.register(self._taken, select.POLLIN)
-        poll.register(REQUESTS, 0)  # its end alone
+        poll.register(REQUEST_FD, 0)  # only its hang-up
         wanted = True
-        while wanted or self._children.now():
-            if wanted:  # nobody stands by where no process can be had: then we hear requests
-                poll.modify(REQUESTS, 0 if self._standby or not self._fork() else select.POLLIN)
-            for descriptor, event in poll.poll(_AGAIN * 1000 if self._orphaned else None):
-                if descriptor == self._wake:
+        while wanted or self._children.pids():
+            if wanted:  # without a standby (fork failed) we read the requests ourselves
+                has_standby = self._standby or not self._fork_standby()
+                poll.modify(REQUEST_FD, 0 if has_standby else select.POLLIN)
+            for descriptor, event in poll.poll(_FIRST_PAUSE * 1000 if self._orphans_left else None):
+                if descriptor == self._exits:
                     _drain(descriptor)
                 elif descriptor == self._taken:
                     _drain(descriptor)
                     self._standby = 0
-                elif descriptor == REQUESTS and event == select.POLLIN:
-                    if code := self._fork():
+                elif descriptor == REQUEST_FD and event == select.POLLIN:
+                    if code := self._fork_standby():
                         self._refuse(code)
                 else:
                     poll.unregister(descriptor)
-                    self._requests.shutdown(_socket.SHUT_RDWR)  # for the one that stands by, too
+                    self._requests.shutdown(_socket.SHUT_RDWR)  # also ends the standby
                     wanted = False
-            self._tidy()
+            self._reap_and_kill_orphans()
 
-    def _fork(self) -> int:
-        """Have somebody stand by; or the errno of why that cannot be."""
+    def _fork_standby(self) -> int:
+        """Fork a standby guardian; 0, or the errno of the failure."""
         try:
             pid = os.fork()
         except OSError as error:
@@ -527,37 +523,38 @@ class Spawner:
         return 0
 
     def _refuse(self, code: int) -> None:
-        """No process can be had: say so to who asks."""
-        descriptors, _ = self._receive()
+        """Answer a request that no guardian can be forked for."""
+        descriptors, _ = self._receive_request()
         if descriptors:
-            _say_failed(_socket.socket(fileno=descriptors[0]), b"fork", OSError(code, ""))
+            failure = _failure(b"fork", OSError(code, ""))
+            _send(_socket.socket(fileno=descriptors[0]), FAILED, failure)
             for descriptor in descriptors[1:]:
                 os.close(descriptor)
 
-    def _receive(self) -> tuple[list[int], list[int]]:
-        """The descriptors of one request, how many were sent, and of pidfds; or its end: none.
+    def _receive_request(self) -> tuple[list[int], list[int]]:
+        """The descriptors of a request, and its two counts; both empty at the end.
 
-        Of more than we may have open the system drops the last without a word.
+        The kernel silently drops descriptors beyond our limit: hence the count.
         """
-        room = _socket.CMSG_SPACE(4 * MOST_DESCRIPTORS)
+        room = _socket.CMSG_SPACE(4 * MAX_DESCRIPTORS)
         message, ancillary, _, _ = self._requests.recvmsg(64, room, _MSG_CMSG_CLOEXEC)
         data = b"".join(bytes(entry[2]) for entry in ancillary)
         fds = [int.from_bytes(data[i : i + 4], sys.byteorder) for i in range(0, len(data), 4)]
         return fds, [int(number) for number in message.split()]
 
     def _stand_by(self) -> None:
-        """In the fork: wait for a request, and be the guardian that it asks for."""
+        """In the fork: wait for a request and serve it as a guardian. Never returns."""
         code = 1
         try:
             os.close(_signal.set_wakeup_fd(-1))
-            os.close(self._wake)
+            os.close(self._exits)
             self._children.close()
             os.setsid()
             self._become_subreaper()
-            descriptors, counts = self._receive()
+            descriptors, counts = self._receive_request()
             if descriptors:
                 os.write(self._take, b"!")
-                self._requests.close()  # who asks must notice when the spawner dies
+                self._requests.close()  # or the supervisor would not notice the spawner's death
                 self._guard(descriptors, *counts)
             code = 0
         finally:
@@ -573,35 +570,37 @@ class Spawner:
             start = Start(os.pread(request, os.fstat(request).st_size, 0))
             guardian = Guardian(control, supervisor, start.grace, rest[3:])
         except OSError as error:
-            _say_failed(control, b"guard", error)
+            _send(control, FAILED, _failure(b"guard", error))
             return
         os.close(request)
         if not _hung_up(control):
             guardian.guard(start, rest[:3])
 
-    def _tidy(self) -> None:
-        """Reap; and end whoever is ours and no guardian: its own did not end well."""
-        for pid in self._children.now():
+    def _reap_and_kill_orphans(self) -> None:
+        """Reap, and kill the adopted trees: their guardian has died."""
+        for pid in self._children.pids():
             done, _ = os.waitpid(pid, os.WNOHANG)
             if done:
                 self._guardians.discard(pid)
                 self._standby = 0 if pid == self._standby else self._standby
-        left = [pid for pid in self._children.now() if pid not in self._guardians]
-        if left:
-            _signal_all(_descendants(left), _signal.SIGKILL)
-        self._orphaned = bool(left)
+        orphans = [pid for pid in self._children.pids() if pid not in self._guardians]
+        if orphans:
+            _signal_all(_descendants(orphans), _signal.SIGKILL)
+        self._orphans_left = bool(orphans)
 
 
 def main() -> None:
-    """Be a spawner until nobody needs one."""
-    for name in os.listdir("/proc/self/fd"):  # not all that could be: that may be a billion
-        if int(name) > REQUESTS:
-            _quietly(os.close, int(name))
-    os.set_inheritable(REQUESTS, False)
+    """Serve as the spawner until the host needs none any more."""
+    for name in os.listdir("/proc/self/fd"):  # only those open: a billion may be allowed
+        if int(name) > REQUEST_FD:
+            _ignoring_errors(os.close, int(name))
+    os.set_inheritable(REQUEST_FD, False)
     for number in _IGNORED:
         _signal.signal(number, _signal.SIG_IGN)
-    Spawner(_subreaper()).serve()
-    os._exit(0)  # nothing is left to tidy; the interpreter would take 4 ms for it
+    become_subreaper = _load_subreaper()
+    become_subreaper()
+    SpawnerServer(become_subreaper).serve()
+    os._exit(0)  # nothing is left to clean up
 
 
 if __name__ == "__main__":

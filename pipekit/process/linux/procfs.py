@@ -1,7 +1,8 @@
-"""A process tree as Linux shows it in /proc; sends no signal.
+"""A process tree as Linux shows it in /proc. Sends no signal.
 
-The tree of a leader that was started in its own session: its descendants, whoever is in its session
-or group, and whoever carries the tree's name in the environment (a daemon that left the session).
+The tree of a leader that was started in its own session: its descendants, every process in its
+session or group, and every process with the tree's name in its environment (a daemon that left the
+session).
 """
 
 from __future__ import annotations
@@ -15,22 +16,22 @@ from collections.abc import Collection, Iterable, Iterator
 from typing import NamedTuple
 
 from pipekit.model.command import ProcessSnapshot
-from pipekit.process.start import TREE_VARIABLE, carries
-from pipekit.process.tree import Member, Reading
+from pipekit.process.child import Member
+from pipekit.process.start import TREE_VARIABLE, belongs_to
+from pipekit.process.usage import ProcessUsage
 
-assert sys.platform != "win32"  # for the type checker: half of this is not there
+assert sys.platform != "win32"  # tells the type checker that sysconf exists
 
 _VARIABLE = f"{TREE_VARIABLE}=".encode()
 _TICK = 1.0 / os.sysconf("SC_CLK_TCK")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
-_SHORT = 2048  # bytes; less in one read was all, more may be a page cut at the end of an entry
-_NEAR = 256  # process numbers that are cheaper to try than to list
-_YOUNG = 1.0  # seconds; so soon the system's process numbers do not come round
-_LOOKS = 10  # at most, at who came meanwhile and at who could not be told
-_LOADS = 0.01  # seconds between two of them for a program that is just being loaded
-_UNTOLD = ":"  # no tree's name
-_VANISHED = (errno.ENOENT, errno.ESRCH, errno.EACCES, errno.EPERM)
-
+_ONE_READ = 2048  # bytes; a shorter read was complete, a longer one may end within an entry
+_NEARBY = 256  # pids that are cheaper to try than to list all of /proc
+_YOUNG = 1.0  # seconds; pids do not wrap around so soon
+_ROUNDS = 10  # at most, to look at processes that came meanwhile or could not be told
+_EXEC_PAUSE = 0.01  # seconds between two rounds for a process that is within exec
+_UNKNOWN = ":"  # never a tree's name
+_NOT_READABLE = (errno.ENOENT, errno.ESRCH, errno.EACCES, errno.EPERM)
 
 _STATES = {
     "R": "running",
@@ -58,24 +59,24 @@ class _Stat(NamedTuple):
 
 
 def read(path: str) -> bytes:
-    """The content of a file of /proc; nothing when its process is gone or is not ours to see.
+    """A file of /proc; empty if its process is gone or may not be looked at.
 
-    Raises OSError when it cannot be told (no descriptor left).
+    Raises OSError if it cannot be read for another reason (no descriptor left).
     """
     try:
-        with io.FileIO(path) as file:  # and not a number, which an interrupt could leave open
+        with io.FileIO(path) as file:  # an object: an interrupt cannot leave it open
             content = file.read(65536)
-            while more := file.read(65536) if len(content) >= _SHORT else b"":
+            while more := file.read(65536) if len(content) >= _ONE_READ else b"":
                 content += more
     except OSError as error:
-        if error.errno in _VANISHED:
+        if error.errno in _NOT_READABLE:
             return b""
         raise
     return content
 
 
 def _stat(pid: int) -> _Stat | None:
-    """From proc(5), /proc/pid/stat; the name in brackets may hold anything, brackets too."""
+    """/proc/PID/stat, see proc(5). The name in brackets may itself contain brackets."""
     content = read(f"/proc/{pid}/stat")
     words = content[content.rfind(b")") + 2 :].split()
     if len(words) < 22:
@@ -85,7 +86,7 @@ def _stat(pid: int) -> _Stat | None:
         pid=pid,
         name=content[content.find(b"(") + 1 : content.rfind(b")")].decode(errors="replace"),
         state=words[0].decode(),
-        alive=words[0] not in b"ZX" or threads > 1,  # a first thread that ended is shown as zombie
+        alive=words[0] not in b"ZX" or threads > 1,  # main thread gone: looks like a zombie
         parent=int(words[1]),
         group=int(words[2]),
         session=int(words[3]),
@@ -104,24 +105,24 @@ def group_of(pid: int, started: float) -> int | None:
 
 
 def members(root: int, without: Collection[int]) -> list[Member]:
-    """The live processes below `root`, but for `without`."""
+    """The live processes below `root`, except `without`."""
     stats = (_stat(pid) for pid in _descendants(root) if pid not in without)
-    return [Member(stat.pid, stat.group, stat.started) for stat in stats if stat and stat.alive]
+    return [_member(stat) for stat in stats if stat and stat.alive]
 
 
-def readings(root: int, without: Collection[int] = ()) -> list[Reading]:
-    """What `root` and those below it use, but for `without`: 0.25 ms for 20 on any host."""
+def usage(root: int, without: Collection[int] = ()) -> list[ProcessUsage]:
+    """What `root` and its descendants use, except `without`: 0.25 ms for 20 on any host."""
     pids = (pid for pid in _descendants(root) if pid not in without)
-    return [reading for pid in pids if (reading := _reading(pid))]
+    return [used for pid in pids if (used := _usage(pid))]
 
 
 def snapshot(root: int, without: Collection[int] = ()) -> list[ProcessSnapshot]:
-    """What `root` and those below it are doing, but for `without`, parents first."""
+    """What `root` and its descendants are doing, except `without`, ordered by pid."""
     pids = sorted(pid for pid in _descendants(root) if pid not in without)
-    return [seen for pid in pids if (seen := _seen(pid))]
+    return [seen for pid in pids if (seen := _snapshot(pid))]
 
 
-def _seen(pid: int) -> ProcessSnapshot | None:
+def _snapshot(pid: int) -> ProcessSnapshot | None:
     stat = _stat(pid)
     if stat is None or not stat.alive:
         return None
@@ -139,103 +140,99 @@ def _seen(pid: int) -> ProcessSnapshot | None:
 
 
 class ProcTree:
-    """The tree below `leader`, which must not be reaped while this is asked (its number is used).
+    """The tree of `leader`, whose pid must stay taken meanwhile; or all processes of a name.
 
-    `name`: of the tree, or the cookie of a supervisor, as each process has it in its environment.
+    `name`: the tree, or the cookie of a supervisor, as each process has it in its environment.
     """
 
     def __init__(self, leader: int, name: str) -> None:
         self._leader = self._first = leader
         self._name = name
-        self._born = time.monotonic()
+        self._created = time.monotonic()
+
+    def forget_leader(self) -> None:
+        """Go by the tree's name alone: the leader was reaped, its pid may be a stranger's."""
+        self._leader = -1
 
     def members(self) -> list[Member]:
-        """See `Tree`. Complete also while processes come and go.
+        """The live processes without the leader, complete even while processes come and go.
 
-        Whoever is alive at the end was in the list, or has a number that was given out later, and
-        those are looked at as well. Who cannot be told is looked at again for a tenth of a second.
+        Every process alive at the end was in the first list or has a pid given out later; those
+        pids are looked at in further rounds. So is a process within exec, which shows no name.
         """
         latest = _latest_pid()
         found: dict[int, _Stat] = {}
-        untold = self._collect(self._candidates(latest), found)
-        for _ in range(_LOOKS):
+        unknown = self._collect(self._candidates(latest), found)
+        for _ in range(_ROUNDS):
             newest = _latest_pid()
-            if newest == latest and not untold:
+            if newest == latest and not unknown:
                 break
-            if untold:
-                time.sleep(_LOADS)
-            near = latest <= newest <= latest + _NEAR
-            others = _real(latest + 1, newest) if near else _listed()
-            untold = self._collect({*untold, *others}, found)
+            if unknown:
+                time.sleep(_EXEC_PAUSE)
+            nearby = latest <= newest <= latest + _NEARBY
+            others = _processes(latest + 1, newest) if nearby else _all_pids()
+            unknown = self._collect({*unknown, *others}, found)
             latest = newest
-        return [Member(stat.pid, stat.group, stat.started) for stat in found.values()]
-
-    def forget_leader(self) -> None:
-        """See `Tree`."""
-        self._leader = -1
-
-    def readings(self) -> list[Reading]:
-        """See `Tree`. Walks down from the leader."""
-        return readings(self._leader)
-
-    def snapshot(self) -> list[ProcessSnapshot]:
-        """See `Tree`."""
-        return snapshot(self._leader)
+        return [_member(stat) for stat in found.values()]
 
     def _candidates(self, latest: int) -> Iterable[int]:
-        """Numbers that a member can have. None was given out before the leader's."""
-        young = time.monotonic() - self._born < _YOUNG
-        if young and self._first <= latest <= self._first + _NEAR:
-            return _real(self._first, latest)  # `_collect` passes over a leader
-        return _listed()
+        """The pids that a member can have. Members are younger than the leader."""
+        young = time.monotonic() - self._created < _YOUNG
+        if young and self._first <= latest <= self._first + _NEARBY:
+            return _processes(self._first, latest)  # `_collect` skips the leader
+        return _all_pids()
 
     def _collect(self, pids: Iterable[int], found: dict[int, _Stat]) -> list[int]:
-        """Put those that belong to the tree into `found`; returns who cannot be told."""
-        others, untold = [], []
+        """Add the members among these pids to `found`; returns those that cannot be told yet."""
+        others, unknown = [], []
         for pid in pids:
             stat = _stat(pid) if pid != self._leader else None
             if stat is None or not stat.alive:
                 continue
-            if self._is_linked(stat, found) or carries(trees := _trees(stat), self._name):
+            if self._is_related(stat, found) or belongs_to(trees := _trees(stat), self._name):
                 found[pid] = stat
                 continue
             others.append(stat)
-            if trees == _UNTOLD:
-                untold.append(pid)
+            if trees == _UNKNOWN:
+                unknown.append(pid)
         while children := [stat for stat in others if stat.parent in found]:
             found.update((stat.pid, stat) for stat in children)
             others = [stat for stat in others if stat.pid not in found]
-        return [pid for pid in untold if pid not in found]
+        return [pid for pid in unknown if pid not in found]
 
-    def _is_linked(self, stat: _Stat, found: dict[int, _Stat]) -> bool:
+    def _is_related(self, stat: _Stat, found: dict[int, _Stat]) -> bool:
         return self._leader in (stat.session, stat.group, stat.parent) or stat.parent in found
 
 
-def _trees(stat: _Stat) -> str:
-    """The trees that a process says it belongs to, in what it was started with.
+def _member(stat: _Stat) -> Member:
+    return Member(stat.pid, stat.group, stat.started)
 
-    A program that is just being loaded shows neither environment nor arguments, and its parent may
-    have gone on already; of a thread of the kernel, which never shows any, no memory is mapped.
+
+def _trees(stat: _Stat) -> str:
+    """The trees in the environment that a process was started with.
+
+    A process within exec shows neither environment nor arguments for a moment; a kernel thread
+    never does, but has no memory mapped.
     """
     environment = read(f"/proc/{stat.pid}/environ")
     if not environment and stat.mapped and not read(f"/proc/{stat.pid}/cmdline"):
-        return _UNTOLD
+        return _UNKNOWN
     words = environment.split(b"\0")
     return next((w[len(_VARIABLE) :].decode() for w in words if w.startswith(_VARIABLE)), "")
 
 
 def _latest_pid() -> int:
-    """The process number given out last, from /proc/loadavg."""
+    """The pid given out last, from /proc/loadavg."""
     words = read("/proc/loadavg").split()
     return int(words[4]) if len(words) > 4 else 0
 
 
-def _listed() -> Iterator[int]:
+def _all_pids() -> Iterator[int]:
     return (int(name) for name in os.listdir("/proc") if name.isdigit())
 
 
-def _real(first: int, last: int) -> Iterator[int]:
-    """Processes in a range of numbers; threads are found under theirs too, and are left out."""
+def _processes(first: int, last: int) -> Iterator[int]:
+    """The processes in a range of pids; threads have directories there too, and are skipped."""
     for pid in range(first, last + 1):
         status = read(f"/proc/{pid}/status")
         if status and f"\nTgid:\t{pid}\n".encode() in status:
@@ -243,7 +240,7 @@ def _real(first: int, last: int) -> Iterator[int]:
 
 
 def _descendants(leader: int) -> Iterator[int]:
-    """The leader and all below it that are still linked to it by live parents."""
+    """The leader and all below it that are linked to it by live parents."""
     waiting = [leader]
     while waiting:
         pid = waiting.pop()
@@ -256,15 +253,15 @@ def _descendants(leader: int) -> Iterator[int]:
             waiting += map(int, read(f"/proc/{pid}/task/{task}/children").split())
 
 
-def _reading(pid: int) -> Reading | None:
+def _usage(pid: int) -> ProcessUsage | None:
     stat = _stat(pid)
     if stat is None or not stat.alive:
         return None
-    moved = read(f"/proc/{pid}/io").split()  # rchar: n wchar: n ..., then what reached the disk
+    moved = read(f"/proc/{pid}/io").split()  # rchar: N wchar: N ..., then disk bytes
     status = read(f"/proc/{pid}/status")
     found = status.find(b"\nVmHWM:")
     peak = int(status[found + 7 : status.find(b"kB", found)]) * 1024 if found >= 0 else 0
-    return Reading(
+    return ProcessUsage(
         pid=pid,
         started=stat.started,
         cpu=stat.cpu,

@@ -1,16 +1,16 @@
-"""The spawner process as its user sees it: started once, it forks a guardian for each command.
+"""The host's end of the spawner: start it once, send it a request for each command.
 
-It lives as long as somebody keeps the `Spawner`, and ends by itself with the process it serves.
+The spawner lives as long as a supervisor keeps a `SpawnerClient`, and never longer than its host.
 """
 
 from __future__ import annotations
 
-import _socket  # `socket` without its enums: 14 ms less at each start
 import contextlib
 import fcntl
 import os
 import select
 import signal
+import socket
 import sys
 import threading
 import time
@@ -19,109 +19,111 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipekit.process.linux import guardian, procfs
-from pipekit.process.start import SpawnError, out_of
+from pipekit.process.start import SpawnError, resource_shortage
 
-assert sys.platform == "linux"  # for the type checker: pidfds and subreapers are nowhere else
+assert sys.platform == "linux"  # tells the type checker that pidfds and subreapers exist
 
-_PATIENCE = 5.0  # seconds for a request to be taken; one takes a millisecond
-_GOODBYE = 0.2  # seconds for the spawner to end; with nobody left to guard it needs one millisecond
-_HEADER = 16  # bytes of a .pyc before the code: magic number, flags, time and size of the source
+_SEND_TIMEOUT = 5.0  # seconds for a request to be taken; usually a millisecond
+_EXIT_TIMEOUT = 0.2  # seconds for the spawner to exit; an idle one needs a millisecond
+_LOCK_TIMEOUT = 1.0  # seconds, then start another one: two spawners do no harm
 
-# Seconds; a start takes 13 ms. Who is interrupted just before giving the lock back keeps it for
-# ever: its own thread does not wait then, others not for long, since two spawners do no harm.
-_MOST_WAIT = 1.0
+# Imported instead of run as a script, so that Python caches its compiled code as it always does.
+_PROGRAM = "import sys; sys.path.append(sys.argv[1]); import guardian; guardian.main()"
+
+_shared: weakref.WeakSet[SpawnerClient] = weakref.WeakSet()
+_unreaped: list[int] = []  # spawners that had not exited when they were closed
 _lock = threading.RLock()
-_forget = getattr(_lock, "_at_fork_reinit")  # noqa: B009  # what `threading` itself does
-os.register_at_fork(after_in_child=_forget)  # its holder is no thread of a forked process
-_shared: weakref.WeakSet[Spawner] = weakref.WeakSet()
-_unreaped: list[int] = []  # spawners that still guard what cannot be ended
+
+
+def _renew_lock() -> None:
+    """In a forked child: the thread that held the lock does not exist there."""
+    global _lock  # noqa: PLW0603  # a lock cannot be released by another thread
+    _lock = threading.RLock()
+
+
+os.register_at_fork(after_in_child=_renew_lock)
 
 
 class SpawnerGoneError(Exception):
-    """The spawner was killed, or does not answer; a new one can be had."""
+    """The spawner was killed or does not answer; start another one."""
 
 
-def shared() -> Spawner:
-    """The spawner of this process, started if nobody keeps one. Raises SpawnError."""
-    taken = _lock.acquire(timeout=_MOST_WAIT)  # one for all supervisors
+def shared_spawner() -> SpawnerClient:
+    """The spawner of this process, started if no supervisor keeps one. Raises SpawnError."""
+    locked = _lock.acquire(timeout=_LOCK_TIMEOUT)
     try:
-        spawner = next((each for each in list(_shared) if each.usable()), None)
-        if spawner is None:
-            spawner = Spawner()
-            _shared.add(spawner)
-        return spawner
+        client = next((each for each in list(_shared) if each.usable()), None)
+        if client is None:
+            client = SpawnerClient()
+            _shared.add(client)
+        return client
     finally:
-        if taken:
+        if locked:
             _lock.release()
 
 
-class Spawner:
-    """A running spawner. Raises SpawnError when it cannot be started."""
+class SpawnerClient:
+    """A running spawner. Raises SpawnError if it cannot be started."""
 
     def __init__(self) -> None:
         self.pid = self._pidfd = -1
-        self._socket: _socket.socket | None = None
+        self._socket: socket.socket | None = None
         self._owner = _identity()
-        _reap_late()
+        _reap_closed()
         try:
-            self._socket, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
-            with contextlib.closing(theirs):
+            self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            with theirs:
                 self.pid = _start(theirs)
         except (OSError, ValueError) as error:
-            raise SpawnError(
-                f"the process that guards commands cannot start: {_why(error)}"
-            ) from error
-        self._socket.settimeout(_PATIENCE)
-        self._pidfd = _own_pidfd()
+            shortage = resource_shortage(error) if isinstance(error, OSError) else None
+            raise SpawnError(f"the guardian cannot be started: {shortage or error}") from error
+        self._socket.settimeout(_SEND_TIMEOUT)
+        self._pidfd = guardian.open_pidfd(os.getpid())
 
     def usable(self) -> bool:
-        """Whether it serves this very process, with its present rights, and is still there."""
+        """Whether it is alive and serves this process with its present rights."""
         if self._socket is None or self._owner != _identity():
             return False
-        events = select.poll()
-        events.register(self._socket.fileno(), 0)
-        return not events.poll(0)  # a hang-up is always told
+        poll = select.poll()
+        poll.register(self._socket.fileno(), 0)
+        return not poll.poll(0)  # a hang-up is always reported
 
-    def ask(self, request: bytes, control: int, stdio: Sequence[int], held: Sequence[int]) -> None:
-        """Have a guardian forked, which gets copies of these descriptors.
+    def send_request(
+        self, request: bytes, control: int, stdio: Sequence[int], held: Sequence[int]
+    ) -> None:
+        """Request a guardian, which gets copies of these descriptors.
 
-        Raises SpawnerGoneError; or OSError, when this process is out of descriptors.
-
-        `request`: what `guardian.Start` reads; `control`: the guardian's end of a packet socket;
-        `held`: what it keeps open as long as anything of the command lives.
+        `request` and the order of the descriptors: see the wire protocol in guardian.py. `control`
+        is the guardian's end; `held` stay open in the guardian as long as the command's tree lives.
+        Raises SpawnerGoneError, SpawnError, or OSError when this process is out of descriptors.
         """
-        most = guardian.MOST_DESCRIPTORS - 6
+        most = guardian.MAX_DESCRIPTORS - 6
         if len(held) > most:
-            raise SpawnError(f"a guardian can hold {most} descriptors, not {len(held)}")
-        memory = os.memfd_create("request")
-        try:
+            raise SpawnError(f"hold_fds: at most {most} descriptors can be held, got {len(held)}")
+        with open(os.memfd_create("request"), "wb", buffering=0) as memory:
             rest = memoryview(request)
             while rest:
-                rest = rest[os.write(memory, rest) :]
-            known = [self._pidfd] if self._pidfd >= 0 else []
-            fds = [control, memory, *known, *stdio, *held]
-            rights = b"".join(fd.to_bytes(4, sys.byteorder) for fd in fds)
-            self._send(b"%d %d" % (len(fds), len(known)), rights)
-        finally:
-            os.close(memory)
+                rest = rest[memory.write(rest) or 0 :]
+            pidfds = [self._pidfd] if self._pidfd >= 0 else []
+            fds = [control, memory.fileno(), *pidfds, *stdio, *held]
+            self._send(b"%d %d" % (len(fds), len(pidfds)), fds)
 
-    def _send(self, message: bytes, rights: bytes) -> None:
-        ours = self._socket
+    def _send(self, message: bytes, fds: list[int]) -> None:
         try:
-            if ours is None:
+            if self._socket is None:
                 raise BrokenPipeError
-            ours.sendmsg([message], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, rights)])
+            socket.send_fds(self._socket, [message], fds)
         except TimeoutError as error:
             with contextlib.suppress(OSError):
-                os.kill(self.pid, signal.SIGKILL)  # stopped, perhaps; its guardians go on
+                os.kill(self.pid, signal.SIGKILL)  # perhaps stopped; its guardians live on
             self.close()
             raise SpawnerGoneError from error
-        except (ConnectionError, BrokenPipeError) as error:
+        except ConnectionError as error:
             self.close()
             raise SpawnerGoneError from error
 
-    def rouse(self) -> None:
-        """Continue it, and its guardians, in case that somebody has stopped them."""
+    def resume(self) -> None:
+        """Continue the spawner and its guardians (SIGCONT), in case somebody stopped them."""
         if self._socket is None:
             return
         with contextlib.suppress(OSError):
@@ -129,63 +131,54 @@ class Spawner:
             for pid in procfs.read(f"/proc/{self.pid}/task/{self.pid}/children").split():
                 os.kill(int(pid), signal.SIGCONT)
 
-    def leave(self) -> None:
-        """Let it end; `close` has less to wait for then."""
-        if self._socket is not None and self._owner[0] == os.getpid():
-            with contextlib.suppress(OSError):
-                self._socket.shutdown(_socket.SHUT_RDWR)
-
     def close(self) -> None:
-        """Let it end, and reap it."""
+        """Let the spawner exit, and reap it."""
         if self._socket is None:
             return
-        owned = self.pid >= 0 and self._owner[0] == os.getpid()
+        owned = self.pid >= 0 and self._owner[0] == os.getpid()  # or it is a copy made by a fork
         if owned and self.pid not in _unreaped:
-            _unreaped.append(self.pid)  # first: whoever interrupts what follows leaves no zombie
+            _unreaped.append(self.pid)  # first, so that an interrupt below leaves no zombie
         ours, self._socket = self._socket, None
-        if owned:  # for those as well who have it from a fork
+        if owned:  # a forked copy of the socket must not keep the spawner alive
             with contextlib.suppress(OSError):
-                ours.shutdown(_socket.SHUT_RDWR)
+                ours.shutdown(socket.SHUT_RDWR)
         ours.close()
         if self._pidfd >= 0:
             os.close(self._pidfd)
-        if not owned:
-            return  # a copy, in a process that was forked: it is not ours to end
-        deadline = time.monotonic() + _GOODBYE
-        while self.pid in _unreaped and time.monotonic() < deadline:
-            _reap_late()
+        deadline = time.monotonic() + _EXIT_TIMEOUT
+        while owned and self.pid in _unreaped and time.monotonic() < deadline:
+            _reap_closed()
             time.sleep(0.0005)
 
     def __del__(self) -> None:
         try:
             self.close()
-        except Exception:  # the interpreter may be in pieces already, `contextlib` too
+        except Exception:  # at interpreter shutdown the modules used above may be gone
             return
 
 
-def _why(error: Exception) -> str:
-    return out_of(error) or str(error) if isinstance(error, OSError) else str(error)
-
-
 def _identity() -> tuple[int, int, int]:
-    """Whoever differs in this must not use our spawner: a forked process, one with fewer rights."""
+    """A process that differs in this needs its own spawner: a fork, or one with other rights."""
     return os.getpid(), os.geteuid(), os.getegid()
 
 
-def _start(theirs: _socket.socket) -> int:
+def _start(theirs: socket.socket) -> int:
     if not sys.executable:
-        raise ValueError("the path of the Python interpreter is not known (sys.executable)")
-    high = fcntl.fcntl(theirs.fileno(), fcntl.F_DUPFD_CLOEXEC, guardian.REQUESTS + 1)
+        raise ValueError("the path of the Python interpreter is unknown (sys.executable is empty)")
+    flags = ["-I", "-S", "-E", *(["-B"] if sys.dont_write_bytecode else [])]
+    if sys.pycache_prefix:
+        flags += ["-X", f"pycache_prefix={sys.pycache_prefix}"]
+    high = fcntl.fcntl(theirs.fileno(), fcntl.F_DUPFD_CLOEXEC, guardian.REQUEST_FD + 1)
     try:
         return os.posix_spawn(
             sys.executable,
-            [sys.executable, "-I", "-S", "-E", _program()],
+            [sys.executable, *flags, "-c", _PROGRAM, str(Path(__file__).parent)],
             os.environ,
             file_actions=[
                 (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDWR, 0),
                 (os.POSIX_SPAWN_DUP2, 0, 1),
                 (os.POSIX_SPAWN_DUP2, 0, 2),
-                (os.POSIX_SPAWN_DUP2, high, guardian.REQUESTS),
+                (os.POSIX_SPAWN_DUP2, high, guardian.REQUEST_FD),
             ],
             setsid=True,
             setsigmask=(),
@@ -195,42 +188,11 @@ def _start(theirs: _socket.socket) -> int:
         os.close(high)
 
 
-def _program() -> str:
-    """The guardian's compiled code where it is up to date: compiling costs 8 ms at each start."""
-    source = Path(__file__).with_name("guardian.py")
-    cached = source.parent / "__pycache__" / f"guardian.{sys.implementation.cache_tag}.pyc"
-    if not _up_to_date(cached, source) and not sys.dont_write_bytecode:
-        import py_compile  # once for each installation
-
-        with contextlib.suppress(OSError, py_compile.PyCompileError):
-            py_compile.compile(str(source), cfile=str(cached))
-    return str(cached if _up_to_date(cached, source) else source)
-
-
-def _up_to_date(cached: Path, source: Path) -> bool:
-    try:
-        with open(cached, "rb") as file:
-            header = file.read(_HEADER)
-        stat = os.stat(source)
-    except OSError:
-        return False
-    numbers = [int.from_bytes(header[i : i + 4], "little") for i in range(4, _HEADER, 4)]
-    mask = 0xFFFFFFFF
-    return numbers == [0, int(stat.st_mtime) & mask, stat.st_size & mask]
-
-
-def _own_pidfd() -> int:
-    try:
-        return os.pidfd_open(os.getpid())
-    except OSError:  # a sandbox: the guardian then knows of our end by its socket alone
-        return -1
-
-
-def _reap_late() -> None:
+def _reap_closed() -> None:
     for pid in _unreaped[:]:
         try:
             done = os.waitpid(pid, os.WNOHANG)[0] == pid
-        except ChildProcessError:  # somebody else took it, or this process ignores SIGCHLD
+        except ChildProcessError:  # somebody else reaped it, or this process ignores SIGCHLD
             done = True
         if done:
             with contextlib.suppress(ValueError):  # another thread was quicker

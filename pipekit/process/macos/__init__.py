@@ -1,1 +1,1 @@
-"""A command on macOS and other POSIX systems without a guardian."""
+"""Commands on macOS and other POSIX systems but Linux, without a guardian. Never run on macOS."""

@@ -1,205 +1,154 @@
-"""Commands on POSIX without a guardian: a session, signals to whole groups; decides nothing.
+"""Commands on macOS and other POSIX systems: a session, signals to groups, psutil for the tree.
 
-The way of macOS, with kqueue for the exit and psutil for the tree. On Linux it is exercised by the
-tests alone, with what Linux has in their place; there commands have a guardian (guarded.py).
+NOT EXERCISED on macOS: written from the documentation, type-checked, and run on Linux by the tests,
+where polling takes the place of kqueue. There is no guardian: what is left when this process is
+killed runs on until the next run sweeps it.
 """
 
 from __future__ import annotations
 
 import contextlib
-import io
+import errno
 import os
 import select
-import signal
 import sys
-import time
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from pipekit.model.command import Command, ProcessSnapshot
-from pipekit.process import limits
-from pipekit.process.child import Exit, Force
-from pipekit.process.linux import procfs
-from pipekit.process.macos import tree as portable
+from pipekit.process import psutil_tree, signals
+from pipekit.process.child import LOST_EXIT, Exit, Force, Member
+from pipekit.process.macos import tree as process_tree
+from pipekit.process.macos.limits import with_limits
 from pipekit.process.output import pipes
-from pipekit.process.start import SpawnError, child_environment, must_be_there, why_not_started
-from pipekit.process.stop import INSIST
-from pipekit.process.tree import Member, Reading, Tree
+from pipekit.process.start import (
+    SpawnError,
+    child_environment,
+    find_program,
+    open_stdin,
+    spawn_failure,
+)
+from pipekit.process.usage import ProcessUsage
 
 if TYPE_CHECKING:
     from subprocess import Popen
 
-assert sys.platform != "win32"  # for the type checker: half of this is not there
+assert sys.platform != "win32"  # tells the type checker that sessions and groups exist
 
-# a stopped process heeds SIGTERM only after SIGCONT
-_SIGNALS = {Force.POLITE: (signal.SIGTERM, signal.SIGCONT), Force.HARD: (signal.SIGKILL,)}
-_NO_EVENT = 0.01  # seconds between two looks where the system cannot tell of an exit
-_LINUX = sys.platform == "linux"
+_POLL_INTERVAL = 0.01  # seconds, where no kqueue reports the exit
+_MAXRSS_UNIT = 1 if sys.platform == "darwin" else 1024  # bytes
 
-_unreaped: list[Popen[bytes]] = []  # leaders that SIGKILL did not end in time: reaped when they do
+_unreaped: list[Popen[bytes]] = []  # leaders that outlived SIGKILL, to be reaped later
 
 
 def start(command: Command, tree: str, cancel_fd: int = -1) -> PosixChild:
     """Start a command in a session of its own. Raises SpawnError.
 
-    `tree` is a name for its tree; `cancel_fd` wakes `wait` when it becomes readable.
+    `tree`: a name for its tree; `cancel_fd`: becomes readable when the command is cancelled.
     """
-    from subprocess import STDOUT
-
     _reap_late()
     env = child_environment(command, tree)
-    ends: dict[str, int] = {}
-    with contextlib.ExitStack() as given:  # what the child gets and we close after the start
-        try:
-            given_in = stdin(command.stdin)
-            given.callback(os.close, given_in)
+    outputs: dict[str, int] = {}
+    try:
+        with contextlib.ExitStack() as given:  # the child gets copies of these
+            stdin = open_stdin(command.stdin)
+            given.callback(os.close, stdin)
             writers = {}
             for stream in ("stdout",) if command.merge_stderr else ("stdout", "stderr"):
-                ends[stream], writers[stream] = os.pipe()
+                outputs[stream], writers[stream] = os.pipe()
                 given.callback(os.close, writers[stream])
-            errors = writers.get("stderr", STDOUT)
-            popen = _popen(command, env, given_in, writers["stdout"], errors)
-        except BaseException as error:
-            for descriptor in ends.values():
-                os.close(descriptor)
-            if isinstance(error, (OSError, ValueError)):
-                raise SpawnError(why_not_started(command, env, error)) from error
-            raise
-    return PosixChild(popen, tree, ends, cancel_fd)
-
-
-def end_by_name(tree: str, seconds: float = INSIST) -> tuple[int, int]:
-    """End all that carries the tree's name: how many there were, and how many are left."""
-    everything = (procfs.ProcTree if _LINUX else portable.PsutilTree)(-1, tree)
-    deadline = time.monotonic() + seconds
-    met: set[tuple[int, float]] = set()
-    while members := [member for member in everything.members() if member.pid != os.getpid()]:
-        for member in members:
-            _signal_group(member.group, (signal.SIGKILL,))
-            met.add((member.pid, member.started))
-        if time.monotonic() >= deadline:
-            break
-        time.sleep(0.005)
-        for pid, _ in met:
-            _reaped(pid)  # where it is a child of ours
-    return len(met), len(members)
+            popen = _popen(command, env, stdin, writers)
+    except BaseException as error:
+        for descriptor in outputs.values():
+            os.close(descriptor)
+        if isinstance(error, (OSError, ValueError)):
+            raise SpawnError(spawn_failure(command, env, error)) from error
+        raise
+    return PosixChild(popen, tree, outputs, cancel_fd)
 
 
 def _popen(
-    command: Command, env: dict[str, str], stdin: int, stdout: int, stderr: int
+    command: Command, env: dict[str, str], stdin: int, writers: dict[str, int]
 ) -> Popen[bytes]:
-    """Start it by `subprocess` and not by `posix_spawn`, which costs the same.
+    from subprocess import STDOUT, Popen
 
-    Only the first changes the folder, closes what others opened without close-on-exec, and tells a
-    failed exec from a program that exits with 127.
-    """
-    from subprocess import Popen
-
-    argv = limits.by_shell(command, memory=_LINUX)
-    if argv != command.argv:
-        must_be_there(command, env)
+    argv = with_limits(command)
+    if argv != command.argv:  # the shell would start, and then fail to find the program
+        program = find_program(command, env)
+        if program is None:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), command.argv[0])
+        if os.path.isdir(program) or not os.access(program, os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), program)
     return Popen(
         argv,
         cwd=command.cwd,
         env=env,
         stdin=stdin,
-        stdout=stdout,
-        stderr=stderr,
+        stdout=writers["stdout"],
+        stderr=writers.get("stderr", STDOUT),
         start_new_session=True,
     )
 
 
-def stdin(data: bytes | int | None) -> int:
-    """A descriptor at the start of `data`, kept in a file without a name; or the end of file.
-
-    A number is a descriptor of ours, of which a copy is made.
-    """
-    if data is None:
-        return os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
-    if isinstance(data, int):
-        return os.dup(data)
-    with _nameless_file() as file:
-        rest = memoryview(data)
-        while rest:
-            rest = rest[file.write(rest) or 0 :]
-        file.seek(0)
-        return os.dup(file.fileno())
-
-
-def _nameless_file() -> io.RawIOBase:
-    if sys.platform == "linux":
-        return open(os.memfd_create("stdin"), "r+b", buffering=0)
-    import tempfile
-
-    return cast("io.RawIOBase", tempfile.TemporaryFile(buffering=0))
-
-
 class PosixChild(pipes.Pipes):
-    """See `Child`."""
+    """A `Child` in a session of its own."""
 
     lost = False
-    told_empty = None
+    tree_empty = None
 
-    def __init__(self, popen: Popen[bytes], tree: str, ends: dict[str, int], cancel: int) -> None:
+    def __init__(
+        self, popen: Popen[bytes], tree: str, outputs: dict[str, int], cancel_fd: int
+    ) -> None:
         self.pid = popen.pid
         self._popen = popen
-        self._lost = self._reaped = False
-        self._tree: Tree = (procfs.ProcTree if _LINUX else portable.PsutilTree)(self.pid, tree)
-        self._group_of = procfs.group_of if _LINUX else portable.group_of
-        self._exit_fd = _exit_descriptor(self.pid)
-        super().__init__(ends, (self._exit_fd, cancel))
+        self._reaped = False
+        self._tree = process_tree.PsutilTree(self.pid, tree)
+        self._exit_fd = _exit_queue(self.pid)
+        super().__init__(outputs, once=(self._exit_fd, cancel_fd))
 
     def wait(self, seconds: float | None, *, output: bool = True) -> list[str]:
         """See `Child`."""
         if self._exit_fd < 0:
-            seconds = min(_NO_EVENT, seconds if seconds is not None else _NO_EVENT)
+            seconds = _POLL_INTERVAL if seconds is None else min(_POLL_INTERVAL, seconds)
         return super().wait(seconds, output=output)
 
     def exited(self) -> bool:
-        """See `Child`. A status that somebody else took counts as an exit, and is lost."""
-        if self._lost or self._reaped:
+        """See `Child`."""
+        if self._reaped:
             return True
-        if sys.platform == "linux":
-            try:
-                options = os.WEXITED | os.WNOWAIT | os.WNOHANG
-                return os.waitid(os.P_PID, self.pid, options) is not None
-            except ChildProcessError:
-                self._lost = True
-                self._tree.forget_leader()
-                return True
-        if self._exit_fd < 0:
-            return portable.ended(self.pid)
-        return self.told(self._exit_fd)  # macOS: the kqueue told; the zombie stays
+        return (
+            process_tree.has_exited(self.pid)
+            if self._exit_fd < 0
+            else self.has_woken(self._exit_fd)
+        )
 
     def members(self) -> list[Member]:
         """See `Child`."""
         return self._tree.members()
 
-    def readings(self) -> list[Reading]:
+    def usage(self) -> list[ProcessUsage]:
         """See `Child`."""
-        return self._tree.readings()
+        return psutil_tree.usage(self._tree.pids())
 
     def snapshot(self) -> list[ProcessSnapshot]:
         """See `Child`."""
-        return self._tree.snapshot()
+        return psutil_tree.snapshot(self._tree.pids())
 
     def send(self, force: Force, members: list[Member]) -> bool:
         """See `Child`. The leader, or its zombie, keeps the number of its group taken."""
-        alive = not self.exited()
-        if not self._lost:
-            _signal_group(self.pid, _SIGNALS[force])
+        running = not self.exited()
+        signals.signal_group(force, self.pid)
         others = [member for member in members if member.group != self.pid]
-        signal_groups(force, members if self._lost else others, self._group_of)
-        return alive
+        signals.signal_members(force, others, process_tree.group_of)
+        return running
 
     def reap(self) -> Exit | None:
         """See `Child`."""
         self._reaped = True
-        self._popen.returncode = -1  # it is ours to reap: Popen must neither wait nor warn
+        self._popen.returncode = -1  # we reap: Popen must neither wait nor warn
         try:
             pid, status, used = os.wait4(self.pid, os.WNOHANG)
-        except ChildProcessError:
-            return Exit(None, None, None)
+        except ChildProcessError:  # somebody else has reaped it
+            return LOST_EXIT
         if pid == 0:
             _unreaped.append(self._popen)
             return None
@@ -217,62 +166,37 @@ class PosixChild(pipes.Pipes):
             self._exit_fd = -1
 
 
-def signal_groups(
-    force: Force, members: Iterable[Member], group_of: Callable[[int, float], int | None]
-) -> None:
-    """Ask or force members to end: their groups, since a group cannot fork away from a signal."""
-    for member in {member.group: member for member in members}.values():
-        with contextlib.suppress(OSError):  # nobody can look: the number could be another's
-            group = group_of(member.pid, member.started)
-            if group is not None:
-                _signal_group(group, _SIGNALS[force])
-
-
-def _signal_group(group: int, signals: tuple[int, ...]) -> None:
-    """Never our own group; PermissionError means that nobody there is ours to signal."""
-    if group <= 1 or group == os.getpgrp():
-        return
-    for number in signals:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(group, number)
-
-
-def _exit_descriptor(pid: int) -> int:
-    """Becomes readable when the process exits; -1 where that cannot be had."""
+def _exit_queue(pid: int) -> int:
+    """A descriptor that becomes readable when the process exits; -1 where there is no kqueue."""
+    if sys.platform == "linux":
+        return -1
     try:
-        if sys.platform == "linux":
-            return os.pidfd_open(pid)
-        queue = select.kqueue()  # not exercised
+        queue = select.kqueue()
         event = select.kevent(
             pid, select.KQ_FILTER_PROC, select.KQ_EV_ADD | select.KQ_EV_ENABLE, select.KQ_NOTE_EXIT
         )
         queue.control([event], 0)
         descriptor = os.dup(queue.fileno())
         queue.close()
-    except OSError:  # gone already and reaped by somebody else, no descriptor left, or a sandbox
+    except OSError:  # it has exited and was reaped by somebody else, or no descriptor is left
         return -1
     return descriptor
 
 
 def _own_peak(maxrss: int) -> int | None:
-    """The peak that wait4 tells, unless it may be ours: a child starts with its parent's."""
+    """The peak that wait4 reports, in bytes, unless it may be ours: a child starts with that."""
     import resource
 
     ours = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    unit = 1024 if _LINUX else 1
-    return maxrss * unit if maxrss > ours else None
+    return maxrss * _MAXRSS_UNIT if maxrss > ours else None
 
 
 def _reap_late() -> None:
     for popen in _unreaped[:]:
-        if _reaped(popen.pid):
+        try:
+            done = os.waitpid(popen.pid, os.WNOHANG)[0] == popen.pid
+        except ChildProcessError:
+            done = True
+        if done:
             with contextlib.suppress(ValueError):  # another thread was quicker
                 _unreaped.remove(popen)
-
-
-def _reaped(pid: int) -> bool:
-    """Whether this is no child of ours, or was one that has ended."""
-    try:
-        return os.waitpid(pid, os.WNOHANG)[0] == pid
-    except ChildProcessError:
-        return True

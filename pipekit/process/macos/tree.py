@@ -1,26 +1,28 @@
-"""A process tree as psutil sees it, for POSIX systems without a /proc like Linux's.
+"""The tree of a command as psutil sees it, for POSIX systems without Linux's /proc.
 
-Slower than procfs.py (it looks at every process of the host each time) and not exact while
-processes come and go. Run on Linux by the tests; not exercised on macOS.
+It looks at every process of the host each time, and is not exact while processes come and go.
+NOT EXERCISED on macOS: the tests run it on Linux.
 """
 
 from __future__ import annotations
 
 import os
 import sys
+from typing import TYPE_CHECKING
 
-from pipekit.model.command import ProcessSnapshot
-from pipekit.process.sight import snapshot
-from pipekit.process.start import TREE_VARIABLE, carries
-from pipekit.process.tree import Member, Reading
+from pipekit.process.child import Member
+from pipekit.process.start import TREE_VARIABLE, belongs_to
 
-assert sys.platform != "win32"  # for the type checker: half of this is not there
+if TYPE_CHECKING:
+    import psutil
+
+assert sys.platform != "win32"  # tells the type checker that sessions and groups exist
 
 
 class PsutilTree:
-    """The tree below `leader`, which must not be reaped while this is asked (its number is used).
+    """The tree of `leader`, whose pid must stay taken meanwhile; or all processes of a name.
 
-    `name`: what every process of the tree carries in its environment.
+    `name`: the tree, or the cookie of a supervisor, as each process has it in its environment.
     """
 
     def __init__(self, leader: int, name: str) -> None:
@@ -28,13 +30,13 @@ class PsutilTree:
         self._name = name
 
     def members(self) -> list[Member]:
-        """See `Tree`."""
+        """The live processes of the tree without the leader."""
         import psutil
 
         found: dict[int, Member] = {}
         for process in psutil.process_iter():
             pid = process.pid
-            if pid in (0, self._leader) or pid == os.getpid():
+            if pid in (0, self._leader, os.getpid()):
                 continue
             try:
                 parent = process.ppid()
@@ -46,62 +48,30 @@ class PsutilTree:
                 continue
         return list(found.values())
 
-    def forget_leader(self) -> None:
-        """See `Tree`."""
-        self._leader = -1
-
-    def readings(self) -> list[Reading]:
-        """See `Tree`. Bytes read and written are known where the system tells them (not macOS)."""
+    def pids(self) -> list[int]:
+        """The leader and its descendants; none when it has exited."""
         import psutil
 
         try:
-            leader = psutil.Process(self._leader)
-            processes = [leader, *leader.children(recursive=True)]
+            children = psutil.Process(self._leader).children(recursive=True)
         except psutil.Error:
             return []
-        return [reading for process in processes if (reading := self._reading(process))]
+        return [self._leader, *(child.pid for child in children)]
 
-    def snapshot(self) -> list[ProcessSnapshot]:
-        """See `Tree`."""
-        return snapshot(self._leader)
-
-    def _belongs(self, process: object) -> bool:
+    def _belongs(self, process: psutil.Process) -> bool:
         import psutil
 
-        assert isinstance(process, psutil.Process)
         pid = process.pid
         if self._leader in (os.getsid(pid), os.getpgid(pid), process.ppid()):
             return True
         try:
-            return carries(process.environ().get(TREE_VARIABLE, ""), self._name)
-        except (psutil.Error, OSError):  # not ours to see
+            return belongs_to(process.environ().get(TREE_VARIABLE, ""), self._name)
+        except (psutil.Error, OSError):  # its environment may not be read
             return False
-
-    @staticmethod
-    def _reading(process: object) -> Reading | None:
-        import psutil
-
-        assert isinstance(process, psutil.Process)
-        try:
-            with process.oneshot():
-                times, memory = process.cpu_times(), process.memory_info()
-                waited = getattr(times, "children_user", 0) + getattr(times, "children_system", 0)
-                moved = process.io_counters() if hasattr(process, "io_counters") else ()
-                return Reading(
-                    pid=process.pid,
-                    started=process.create_time(),
-                    cpu=times.user + times.system,
-                    waited=waited,
-                    io=sum(moved),
-                    rss=memory.rss,
-                    peak_rss=memory.rss,
-                )
-        except psutil.Error:
-            return None
 
 
 def group_of(pid: int, started: float) -> int | None:
-    """The process group of a live process, or None when that process is gone."""
+    """The process group of a live process, or None when that process has exited."""
     import psutil
 
     try:
@@ -110,13 +80,13 @@ def group_of(pid: int, started: float) -> int | None:
         return None
 
 
-def ended(pid: int) -> bool:
-    """Whether a process has ended, reaped or not."""
+def has_exited(pid: int) -> bool:
+    """Whether a process has exited, reaped or not."""
     import psutil
 
     try:
         return bool(psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
-    except psutil.NoSuchProcess:  # also what psutil calls a zombie in some systems
+    except psutil.NoSuchProcess:  # on some systems psutil's word for a zombie
         return True
     except psutil.Error:
         return False

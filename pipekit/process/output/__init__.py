@@ -1,1 +1,1 @@
-"""The output of a command: read, redacted, spooled, cut into lines."""
+"""The output of a command: read, redacted, spooled, split into lines, delivered to a callback."""

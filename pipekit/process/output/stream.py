@@ -1,7 +1,7 @@
-"""One output stream of a command: redacted, spooled, decoded, cut into lines; reads nothing itself.
+"""One output stream of a command: redacted, spooled, decoded and split into lines.
 
-Bytes go in as they were read, in pieces of any size; what comes out never depends on how they were
-cut. Memory is bounded whatever the child writes.
+Bytes go in as they were read, in pieces of any size; the result does not depend on how they were
+split. Memory stays bounded whatever the child writes.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from pathlib import Path
 
 from pipekit.model.command import StreamResult
 
-TAIL_BYTES = 64 * 1024  # kept in memory of each stream, for failure messages
-PIECE = 64 * 1024  # characters; a longer line is handed on in pieces, so that it needs no memory
-_MUCH = 1024 * 1024  # bytes to take at once
-_SMALL = 4 * 1024  # bytes; pieces of the tail that are put together
+TAIL_BYTES = 64 * 1024  # of each stream, kept in memory for failure messages
+PIECE = 64 * 1024  # characters; a longer line is delivered in pieces, to bound memory
+_LARGE_READ = 1024 * 1024  # bytes
+_SMALL_PIECE = 4 * 1024  # bytes; smaller pieces of the tail are joined
 MASK = b"***"
 _CONTINUATION = bytes(range(0x80, 0xC0))  # of UTF-8: never the first byte of a character
 
 Bytes = bytes | bytearray | memoryview
 
-_counting = threading.local()  # decode errors of the decode call that this thread is in
+_counting = threading.local()  # decode errors of this thread's current call
 
 
 def _count_and_replace(error: UnicodeError) -> tuple[str, int]:
@@ -39,7 +39,7 @@ codecs.register_error("pipekit.count", _count_and_replace)
 
 
 class Redactor:
-    """Replaces secrets by `***` in a stream of bytes, also where two reads cut one in half."""
+    """Replaces secrets by `***` in a stream of bytes, even if a secret is split by two reads."""
 
     def __init__(self, secrets: Iterable[bytes]) -> None:
         self._secrets = sorted({s for s in secrets if s}, key=len, reverse=True)
@@ -47,35 +47,35 @@ class Redactor:
         self._held = b""
 
     def __bool__(self) -> bool:
-        """Whether there are any."""
+        """Whether there are secrets to replace."""
         return bool(self._secrets)
 
     def feed(self, data: bytes) -> bytes:
-        """What can be let out now; what may be the beginning of a secret is held back."""
+        """The redacted bytes, without an end that may be the beginning of a secret."""
         if not self._secrets:
             return data
         data = self._held + data
         beginnings = self._beginnings(data)
-        present = any(secret in data for secret in self._secrets)  # 20 times as fast as a pattern
+        present = any(secret in data for secret in self._secrets)  # 20 times as fast as the pattern
         out = []
         position = 0
         while True:
-            hold = next((start for start in beginnings if start >= position), len(data))
+            end = next((start for start in beginnings if start >= position), len(data))
             found = self._pattern.search(data, position) if present else None
-            if found is None or found.start() >= hold:
-                out.append(data[position:hold])
-                self._held = data[hold:]
+            if found is None or found.start() >= end:
+                out.append(data[position:end])
+                self._held = data[end:]
                 return b"".join(out)
             out += (data[position : found.start()], MASK)
             position = found.end()
 
     def finish(self) -> bytes:
-        """What was held back, when nothing more can come."""
+        """The bytes held back, once nothing more can come."""
         held, self._held = self._held, b""
         return self._pattern.sub(MASK, held) if self._secrets else held
 
     def _beginnings(self, data: bytes) -> list[int]:
-        """Where the end of `data` may be the beginning of a secret, in order."""
+        """The positions from which the rest of `data` may be the beginning of a secret."""
         reach = min(len(data), len(self._secrets[0]) - 1)
         ends = (data[-size:] for size in range(reach, 0, -1))
         return [
@@ -86,10 +86,10 @@ class Redactor:
 
 
 class Spool:
-    """A file that output is kept in, made when there is some. It never fails: it drops and counts.
+    """The file for the output, created with the first byte. Errors are kept, not raised.
 
-    After the first error (disk full, folder not writable) nothing more is written, so that what is
-    in the file is the beginning of the output, without a hole.
+    After the first error (disk full, folder not writable) bytes are dropped and counted, so that
+    the file holds the beginning of the output without a gap.
     """
 
     def __init__(self, path: Path | None) -> None:
@@ -99,7 +99,7 @@ class Spool:
         self._made = False
         self._descriptor = -1
         if path is not None:
-            with contextlib.suppress(OSError):  # what an earlier command of this name left
+            with contextlib.suppress(OSError):  # left by an earlier command of this name
                 os.unlink(path)
 
     @property
@@ -108,7 +108,7 @@ class Spool:
         return self._made
 
     def write(self, data: Bytes) -> None:
-        """Append all of `data`, or count what could not be."""
+        """Append all of `data`; count what could not be written."""
         if self.path is None or not data:
             return
         rest = memoryview(data)
@@ -123,12 +123,12 @@ class Spool:
         self.dropped += len(rest)
 
     def close(self) -> None:
-        """Close the file, which stays."""
+        """Close the file."""
         descriptor, self._descriptor = self._descriptor, -1
         if descriptor >= 0:
             try:
                 os.close(descriptor)
-            except OSError as error:  # a network file system may say only now that it is full
+            except OSError as error:  # a network file system may report a full disk only now
                 self.error = self.error or error
 
     @staticmethod
@@ -142,28 +142,28 @@ class Spool:
 
 
 class Tail:
-    """The last `TAIL_BYTES` of a stream, in the pieces they came in: copying would cost most."""
+    """The last `TAIL_BYTES` of a stream, kept in the pieces they came in to avoid copying."""
 
     def __init__(self) -> None:
         self._pieces: deque[bytes] = deque()
         self._size = 0
 
     def add(self, data: bytes) -> None:
-        """Append, and let go of what is too far back."""
+        """Append, and drop what is no longer within the tail."""
         self._size += len(data)
-        if self._pieces and len(self._pieces[-1]) + len(data) < _SMALL:
+        if self._pieces and len(self._pieces[-1]) + len(data) < _SMALL_PIECE:
             data = self._pieces.pop() + data
         self._pieces.append(data)
         while self._size - len(self._pieces[0]) >= TAIL_BYTES:
             self._size -= len(self._pieces.popleft())
 
     def content(self) -> bytes:
-        """What is kept."""
+        """The tail as bytes."""
         return b"".join(self._pieces)[-TAIL_BYTES:]
 
 
 class Decoder:
-    """Bytes to text, piece by piece; what is no text becomes U+FFFD and is counted."""
+    """Decodes bytes piece by piece; undecodable ones become U+FFFD and are counted."""
 
     def __init__(self, encoding: str) -> None:
         self._decoder = codecs.getincrementaldecoder(encoding)("pipekit.count")
@@ -172,17 +172,17 @@ class Decoder:
         self.errors = 0
 
     def skip(self, data: bytes | bytearray) -> bool:
-        """Whether `data` is text that need not be decoded to know that it is free of errors."""
+        """Whether `data` is plain ASCII after complete characters, so has no errors to count."""
         return self._plain and self._clean and data.isascii()
 
     def decode(self, data: bytes, *, final: bool = False) -> str:
-        """The text of `data`; the beginning of a character waits for its end."""
+        """The text of `data`; an incomplete character waits for its other bytes."""
         if self.skip(data):
             return data.decode("ascii")
         _counting.errors = 0
         try:
             text = self._decoder.decode(data, final)
-        except UnicodeError:  # a codec that cannot go on, such as utf-16 without its mark
+        except UnicodeError:  # a codec that cannot continue: utf-16 without its mark
             _counting.errors = len(data)
             text = data.decode("ascii", "replace")
         self.errors += _counting.errors
@@ -191,15 +191,15 @@ class Decoder:
         return text
 
 
-class LineCutter:
-    """Text to lines, ended by LF, CR LF, or CR alone: so a progress bar is seen as it moves."""
+class LineSplitter:
+    """Splits text into lines ended by LF, CR LF or CR alone, so that progress bars are seen."""
 
     def __init__(self) -> None:
         self._partial = ""
         self._after_return = False
 
     def feed(self, text: str) -> list[str]:
-        """The lines that `text` completes, and pieces of one that is longer than `PIECE`."""
+        """The lines completed by `text`, and pieces of a line longer than `PIECE`."""
         if not text:
             return []
         if self._after_return and text[0] == "\n":
@@ -215,42 +215,47 @@ class LineCutter:
         return lines
 
     def finish(self) -> list[str]:
-        """The last line, if it was never ended."""
+        """The last line, if it has no end."""
         partial, self._partial = self._partial, ""
         return [partial] if partial else []
 
 
 class OutputStream:
-    """All that is kept and told of one stream.
+    """Everything kept of one stream.
 
-    `feed` the bytes, `finish` at the end; both return the new lines (none unless `cut`).
+    `feed` it bytes and `finish` it; both return the new lines (none unless `lines`).
     """
 
     def __init__(
-        self, spool: Path | None, encoding: str, redact: tuple[str, ...] = (), *, cut: bool = False
+        self,
+        spool: Path | None,
+        encoding: str,
+        redact: tuple[str, ...] = (),
+        *,
+        lines: bool = False,
     ) -> None:
         self._redactor = Redactor(_encoded(redact, encoding))
         self.spool = Spool(spool)
         self._decoder = Decoder(encoding)
         self._encoding = encoding
-        self._cutter = LineCutter() if cut else None
-        self.bite = PIECE if cut else _MUCH  # lines in memory are many times as large
+        self._splitter = LineSplitter() if lines else None
+        self.read_size = PIECE if lines else _LARGE_READ  # lines in memory are many times larger
         self._tail = Tail()
         self._size = 0
         self._lines = 0
         self.last_output: float | None = None
 
     def feed(self, data: Bytes, at: float) -> list[str]:
-        """Take what was read `at` seconds after the start; nothing of `data` itself is kept.
+        """Take what was read `at` seconds after the start; `data` may be reused afterwards.
 
-        The file gets it whole: one large write costs a file system half of what small ones do.
+        The file gets it in one write: small writes would cost twice as much.
         """
         self._size += len(data)
         self.last_output = at
         if not self._redactor:
             self.spool.write(data)
-            if self._cutter is None and isinstance(data, bytearray) and self._decoder.skip(data):
-                self._note(data)
+            if self._splitter is None and isinstance(data, bytearray) and self._decoder.skip(data):
+                self._count(data)
                 return []
         lines = []
         for start in range(0, len(data), PIECE):
@@ -261,18 +266,18 @@ class OutputStream:
         return lines
 
     def finish(self) -> list[str]:
-        """Nothing more will come: let out what waited for it, and close the spool."""
+        """Nothing more will come: flush what was held back, and close the spool."""
         held = self._redactor.finish()
         self.spool.write(held)
         lines = self._keep(held)
         rest = self._decoder.decode(b"", final=True)
-        if self._cutter is not None:
-            lines += [*self._cutter.feed(rest), *self._cutter.finish()]
+        if self._splitter is not None:
+            lines += [*self._splitter.feed(rest), *self._splitter.finish()]
         self.spool.close()
         return lines
 
     def result(self) -> StreamResult:
-        """What is left of the stream."""
+        """The result for this stream."""
         return StreamResult(
             spool=self.spool.path if self.spool.kept else None,
             size=self._size,
@@ -286,22 +291,21 @@ class OutputStream:
     def _keep(self, data: bytes) -> list[str]:
         if not data:
             return []
-        self._note(data)
-        if self._cutter is None:
+        self._count(data)
+        if self._splitter is None:
             if not self._decoder.skip(data):
                 self._decoder.decode(data)
             return []
-        return self._cutter.feed(self._decoder.decode(data))
+        return self._splitter.feed(self._decoder.decode(data))
 
-    def _note(self, data: bytes | bytearray) -> None:
+    def _count(self, data: bytes | bytearray) -> None:
         self._lines += data.count(b"\n")
         self._tail.add(bytes(data[-TAIL_BYTES:]))
 
     def _tail_text(self) -> str:
         tail = self._tail.content()
         if len(tail) == TAIL_BYTES and codecs.lookup(self._encoding).name == "utf-8":
-            cut = tail[:3].lstrip(_CONTINUATION)  # the end of a character that was cut in two
-            tail = cut + tail[3:]
+            tail = tail[:3].lstrip(_CONTINUATION) + tail[3:]  # the rest of a character cut in two
         try:
             return tail.decode(self._encoding, "replace")
         except UnicodeError:
@@ -309,9 +313,9 @@ class OutputStream:
 
 
 def _encoded(texts: Iterable[str], encoding: str) -> Iterator[bytes]:
-    """Each text as the child would write it; one that the encoding lacks cannot occur."""
+    """Each text as the child would write it; one that cannot be encoded cannot occur."""
     for text in texts:
         encoder = codecs.getincrementalencoder(encoding)("surrogateescape")
         with contextlib.suppress(UnicodeEncodeError):
-            encoder.encode("x")  # what a byte order mark goes before
+            encoder.encode("x")  # takes the byte order mark, if there is one
             yield encoder.encode(text)

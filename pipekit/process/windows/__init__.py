@@ -1,1 +1,1 @@
-"""A command on Windows, in a Job Object."""
+"""Commands on Windows, each in a Job Object. Type-checked, never run on Windows."""

@@ -1,9 +1,9 @@
-"""Commands on Windows: a Job Object that ends with us, pipes that are polled; decides nothing.
+"""Commands on Windows: a Job Object that ends with our last handle, and polled pipes.
 
-NOT EXERCISED: written from the documentation and type-checked, never run. What differs by design:
-pipes cannot be waited for without threads, so they are looked at every 10 ms; the polite signal is
-Ctrl-Break and reaches only a child that shares a console with us; the job is inherited by every
-descendant and kills all of them when its last handle is closed, also by our own death.
+NOT EXERCISED: written from the documentation and type-checked, never run. It differs by design:
+pipes cannot be waited for without threads, so they are polled every 10 ms; the polite signal is
+Ctrl-Break, which reaches only a child that shares a console with us; every descendant inherits the
+job, which kills all of them when its last handle is closed, so also when we die.
 """
 
 from __future__ import annotations
@@ -16,26 +16,25 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from ctypes import wintypes
 
 from pipekit.model.command import Command, ProcessSnapshot
-from pipekit.process import limits
+from pipekit.process import psutil_tree
 from pipekit.process.cancel import Cancel
-from pipekit.process.child import Exit, Force
-from pipekit.process.sight import snapshot
-from pipekit.process.start import SpawnError, child_environment, why_not_started
-from pipekit.process.tree import Member, Reading
+from pipekit.process.child import Exit, Force, Member
+from pipekit.process.start import SpawnError, child_environment, open_stdin, spawn_failure
+from pipekit.process.usage import ProcessUsage
+from pipekit.process.windows.limits import ExtendedLimits, job_limits
 
-assert sys.platform == "win32"  # for the type checker: nothing below exists elsewhere
+assert sys.platform == "win32"  # tells the type checker to look at this file only there
 
-CHUNK = 64 * 1024
-_SLICE = 0.01  # seconds between two looks at the pipes
+_PIPE_SIZE = 64 * 1024  # bytes
+_POLL_INTERVAL = 0.01  # seconds
 _CREATE_SUSPENDED = 0x4
 _EXTENDED_LIMITS = 9  # JobObjectExtendedLimitInformation
 _PROCESS_IDS = 3  # JobObjectBasicProcessIdList
-_MOST = 4096  # processes of one job that are listed
+_MAX_LISTED = 4096  # processes of one job
 
 _kernel32 = ctypes.WinDLL("kernel32", use_last_error=True)
 _kernel32.CreateJobObjectW.restype = wintypes.HANDLE
@@ -57,67 +56,68 @@ class _ProcessIds(ctypes.Structure):
     _fields_ = (
         ("assigned", wintypes.DWORD),
         ("listed", wintypes.DWORD),
-        ("pids", ctypes.c_size_t * _MOST),
+        ("pids", ctypes.c_size_t * _MAX_LISTED),
     )
 
 
 def start(command: Command, tree: str, cancel: Cancel | None = None) -> WindowsChild:
-    """Start a command suspended, put it into a job of its own, let it go. Raises SpawnError."""
+    """Start a command suspended, put it into a job of its own, resume it. Raises SpawnError."""
     env = child_environment(command, tree)
-    job = _job(limits.of_job(command, ctypes.sizeof(ctypes.c_void_p)))
-    ends: dict[str, int] = {}
-    with contextlib.ExitStack() as given:  # what the child gets and we close after the start
-        try:
+    job = _create_job(job_limits(command))
+    outputs: dict[str, int] = {}
+    try:
+        with contextlib.ExitStack() as given:  # the child gets copies of these
+            stdin = open_stdin(command.stdin)
+            given.callback(os.close, stdin)
             writers = {}
             for stream in ("stdout",) if command.merge_stderr else ("stdout", "stderr"):
-                ends[stream], writers[stream] = os.pipe()
+                outputs[stream], writers[stream] = os.pipe()
                 given.callback(os.close, writers[stream])
-            stdin = given.enter_context(tempfile.TemporaryFile())
-            if isinstance(command.stdin, bytes):
-                stdin.write(command.stdin)
-            stdin.seek(0)
             popen = subprocess.Popen(
                 command.argv,
                 cwd=command.cwd,
                 env=env,
-                stdin=command.stdin if isinstance(command.stdin, int) else stdin,
+                stdin=stdin,
                 stdout=writers["stdout"],
                 stderr=writers.get("stderr", subprocess.STDOUT),
                 creationflags=_CREATE_SUSPENDED | subprocess.CREATE_NEW_PROCESS_GROUP,
             )
-            _let_go(popen, job)
-        except BaseException as error:
-            _winapi.CloseHandle(job)
-            for descriptor in ends.values():
-                os.close(descriptor)
-            if isinstance(error, (OSError, ValueError)):
-                raise SpawnError(why_not_started(command, env, error)) from error
-            raise
-    return WindowsChild(popen, job, ends, cancel)
+            _resume_in_job(popen, job)
+    except BaseException as error:
+        _winapi.CloseHandle(job)
+        for descriptor in outputs.values():
+            os.close(descriptor)
+        if isinstance(error, (OSError, ValueError)):
+            raise SpawnError(spawn_failure(command, env, error)) from error
+        raise
+    return WindowsChild(popen, job, outputs, cancel)
 
 
-def _job(record: bytes) -> int:
+def _create_job(limits: ExtendedLimits) -> int:
     job = _kernel32.CreateJobObjectW(None, None)
-    if not job or not _kernel32.SetInformationJobObject(job, _EXTENDED_LIMITS, record, len(record)):
+    size = ctypes.sizeof(limits)
+    if not job or not _kernel32.SetInformationJobObject(
+        job, _EXTENDED_LIMITS, ctypes.byref(limits), size
+    ):
         error = ctypes.WinError(ctypes.get_last_error())
         if job:
             _winapi.CloseHandle(job)
-        raise SpawnError(f"no job object could be made: {error}")
+        raise SpawnError(f"no job object could be created for it: {error}")
     return int(job)
 
 
-def _let_go(popen: subprocess.Popen[bytes], job: int) -> None:
+def _resume_in_job(popen: subprocess.Popen[bytes], job: int) -> None:
     import psutil
 
     try:
         if not _kernel32.AssignProcessToJobObject(job, _handle(popen)):
             raise ctypes.WinError(ctypes.get_last_error())
         psutil.Process(popen.pid).resume()
-    except BaseException as error:  # it would be suspended for ever
+    except BaseException as error:
         popen.kill()
         popen.wait()
         if isinstance(error, psutil.Error):
-            raise OSError(0, f"it was not let go: {error}") from error
+            raise OSError(0, f"it could not be resumed: {error}") from error
         raise
 
 
@@ -126,36 +126,40 @@ def _handle(popen: subprocess.Popen[bytes]) -> int:
 
 
 class WindowsChild:
-    """See `Child`."""
+    """A `Child` in a job."""
 
     lost = False
-    told_empty = None
+    tree_empty = None
 
     def __init__(
-        self, popen: subprocess.Popen[bytes], job: int, ends: dict[str, int], cancel: Cancel | None
+        self,
+        popen: subprocess.Popen[bytes],
+        job: int,
+        outputs: dict[str, int],
+        cancel: Cancel | None,
     ) -> None:
         self.pid = popen.pid
-        self.capacity = CHUNK
+        self.capacity = _PIPE_SIZE
         self._popen = popen
         self._job = job
-        self._ends = ends
+        self._outputs = outputs
         self._cancel = cancel
         self._cancel_seen = False
 
     def streams(self) -> list[str]:
         """See `Child`."""
-        return list(self._ends)
+        return list(self._outputs)
 
     def wait(self, seconds: float | None, *, output: bool = True) -> list[str]:
         """See `Child`."""
         deadline = time.monotonic() + (seconds if seconds is not None else float("inf"))
         was_alive = not self.exited()
         while True:
-            ready = [stream for stream in self._ends if self._ready(stream)] if output else []
+            ready = [stream for stream in self._outputs if self._ready(stream)] if output else []
             rest = deadline - time.monotonic()
             if ready or rest <= 0 or self._cancelled() or (was_alive and self.exited()):
                 return ready
-            pause = min(_SLICE, rest)
+            pause = min(_POLL_INTERVAL, rest)
             if was_alive:
                 _winapi.WaitForSingleObject(_handle(self._popen), max(int(pause * 1000), 1))
             else:
@@ -163,14 +167,14 @@ class WindowsChild:
 
     def read(self, stream: str, most: int) -> bytes | None:
         """See `Child`."""
-        descriptor = self._ends[stream]
+        descriptor = self._outputs[stream]
         try:
             waiting = _winapi.PeekNamedPipe(msvcrt.get_osfhandle(descriptor), 0)[0]
             if not waiting:
                 return None
             return os.read(descriptor, min(int(waiting), most))
         except OSError:  # the last writer has closed it
-            del self._ends[stream]
+            del self._outputs[stream]
             os.close(descriptor)
             return b""
 
@@ -188,37 +192,26 @@ class WindowsChild:
             raise ctypes.WinError(ctypes.get_last_error())
         return [Member(pid, 0, 0.0) for pid in ids.pids[: ids.listed] if pid != self.pid]
 
-    def readings(self) -> list[Reading]:
+    def usage(self) -> list[ProcessUsage]:
         """See `Child`."""
-        import psutil
-
-        readings = []
-        for pid in [self.pid, *(member.pid for member in self.members())]:
-            try:
-                process = psutil.Process(pid)
-                times, memory = process.cpu_times(), process.memory_info()
-                moved = process.io_counters()
-                started = process.create_time()
-            except psutil.Error:
-                continue
-            cpu = times.user + times.system
-            io = moved.read_bytes + moved.write_bytes
-            readings.append(Reading(pid, started, cpu, 0.0, io, memory.rss, memory.peak_wset))
-        return readings
+        return psutil_tree.usage(self._pids())
 
     def snapshot(self) -> list[ProcessSnapshot]:
         """See `Child`."""
-        return snapshot(self.pid)
+        return psutil_tree.snapshot(self._pids())
 
-    def send(self, force: Force, members: list[Member]) -> bool:  # noqa: ARG002  # the job has all
+    def _pids(self) -> list[int]:
+        return [self.pid, *(member.pid for member in self.members())]
+
+    def send(self, force: Force, members: list[Member]) -> bool:  # noqa: ARG002  # the job has them
         """See `Child`."""
-        alive = not self.exited()
+        running = not self.exited()
         if force is Force.HARD:
             _kernel32.TerminateJobObject(self._job, 1)
         else:
-            # fails where no console is shared; `os.kill` would then terminate the leader and raise
+            # fails without a shared console; `os.kill` would then terminate the leader and raise
             _kernel32.GenerateConsoleCtrlEvent(signal.CTRL_BREAK_EVENT, self.pid)
-        return alive
+        return running
 
     def reap(self) -> Exit | None:
         """See `Child`."""
@@ -227,17 +220,17 @@ class WindowsChild:
 
     def close(self) -> None:
         """See `Child`."""
-        for descriptor in self._ends.values():
+        for descriptor in self._outputs.values():
             os.close(descriptor)
-        self._ends.clear()
+        self._outputs.clear()
         _winapi.CloseHandle(self._job)
 
     def _ready(self, stream: str) -> bool:
         try:
-            handle = msvcrt.get_osfhandle(self._ends[stream])
+            handle = msvcrt.get_osfhandle(self._outputs[stream])
             return bool(_winapi.PeekNamedPipe(handle, 0)[0])
         except OSError:
-            return True  # its end is to be read
+            return True  # it has ended, which `read` reports
 
     def _cancelled(self) -> bool:
         seen, self._cancel_seen = self._cancel_seen, bool(self._cancel and self._cancel.is_set())

@@ -14,9 +14,7 @@ import sys
 from pipekit import Command
 from pipekit.process import ProcessSupervisor
 supervisor = ProcessSupervisor()
-supervisor.warm()
 result = supervisor.execute(Command(argv=(sys.executable, "-c", {LARGE!r})))
-supervisor.cool()
 assert result, result
 """
 

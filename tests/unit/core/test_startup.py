@@ -192,37 +192,3 @@ def test_the_quick_end_cuts_nothing_off(project: Path, left: str) -> None:
     code, stdout, _ = said(project, "run")
     assert code == 0
     assert "the last word" in stdout.splitlines()
-
-
-_COUNTING = """
-import os
-
-from pipekit import Command, StagePlan, StageSpec, Task, hookimpl
-
-
-def plan(ctx, settings):
-    with open("/proc/thread-self/children") as file:
-        seen = len(file.read().split())
-    with open(ctx.root / "seen.txt", "a") as file:
-        file.write(f"{seen}")
-    if not (ctx.root / "work").exists():
-        return StagePlan.skip("no work")
-    return StagePlan(reason="work", tasks=[Task(name="one", command=Command(argv=["true"]))])
-
-
-@hookimpl
-def pipekit_stages():
-    yield StageSpec("tiny", plan)
-"""
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="a spawner is kept on Linux alone")
-def test_after_an_idle_run_a_run_starts_no_process_before_there_is_work(project: Path) -> None:
-    """What the first command would wait for is started ahead only where one is to be expected."""
-    (project / "site/pipekit_tiny.py").write_text(_COUNTING)
-    assert [said(project, "run")[1].split()[0] for _ in range(3)] == ["skipped"] * 3
-    (project / "work").touch()
-    assert [said(project, "run")[1].split()[0] for _ in range(2)] == ["success"] * 2
-    (project / "work").unlink()
-    assert [said(project, "run")[1].split()[0] for _ in range(2)] == ["skipped"] * 2
-    assert (project / "seen.txt").read_text() == "1000110"

@@ -2,28 +2,43 @@
 
 from __future__ import annotations
 
-import time
-
-from pipekit.process.child import Exit
-from pipekit.process.tree import Member, Reading
+from pipekit.process.child import LOST_EXIT, Exit, Member
+from pipekit.process.usage import ProcessUsage
 
 OTHER = Member(pid=200, group=200, started=1.0)
+TICK = 0.0005  # seconds that any wait takes, at least
+
+
+class Clock:
+    """Stands for the module `time`: only a wait of the child lets time pass."""
+
+    def __init__(self):
+        self._now = 1000.0
+
+    def monotonic(self):
+        return self._now
+
+    def pass_(self, seconds):
+        self._now += max(seconds, TICK)
 
 
 class FakeChild:
-    """See `Child`. `script`: pairs of seconds after the start and a change, by name:
+    """See `Child`. `script`: pairs of seconds after the start and a step:
 
-    `exit N`, `out TEXT`, `eof`, `join` (another process), `leave`, `empty` (it is told), `blind`,
-    `sees`, `busy`, `lost`. `dies_of`: the signal that ends all, after so many seconds.
+    `exit N`, `out TEXT`, `eof`, `join` (another process), `leave`, `gone` (the tree is empty),
+    `blind` (nobody can look), `work` (it uses CPU), `lose` (its guardian is killed), or a
+    function. `known`: whether somebody tells when the tree is empty (False), or not (None).
+    `dies_of`: the signal that ends all, `after` so many seconds, unless it does not obey.
     """
 
-    def __init__(self, *script, told=None, dies_of="SIGTERM", after=0.0, obeys=True):
+    def __init__(self, *script, known=None, dies_of="SIGTERM", after=0.0, obeys=True):
+        self.clock = Clock()
         self.pid = 100
         self.capacity = 65536
         self.lost = False
-        self._start = time.monotonic()
+        self._start = self.clock.monotonic()
         self._script = sorted(script, key=lambda step: step[0])
-        self._told = told
+        self._known = known
         self._dies_of = dies_of
         self._after = after
         self._obeys = obeys
@@ -36,63 +51,70 @@ class FakeChild:
         self._cpu = 0.0
         self._busy = False
         self.sent = []
-        self.looked = 0
-        self.closed = self.reaped = False
+        self.closed = False
+
+    def at(self, seconds, step):
+        """Add a step to the script."""
+        self._script = sorted([*self._script, (seconds, step)], key=lambda step: step[0])
+
+    def _now(self):
+        return self.clock.monotonic() - self._start
 
     def _play(self):
-        now = time.monotonic() - self._start
-        while self._script and self._script[0][0] <= now:
+        while self._script and self._script[0][0] <= self._now():
             _, step = self._script.pop(0)
+            if callable(step):
+                step()
+                continue
             word, _, rest = step.partition(" ")
-            getattr(self, f"_{word}")(rest)
+            getattr(self, f"_step_{word}")(rest)
         if self._busy:
-            self._cpu = now
+            self._cpu = self._now()
 
-    def _exit(self, code):
+    def _step_exit(self, code):
         self._code = int(code)
 
-    def _out(self, text):
+    def _step_out(self, text):
         self._streams["stdout"] += text.encode()
 
-    def _eof(self, _):
+    def _step_eof(self, _):
         self._ended = set(self._streams)
 
-    def _join(self, _):
+    def _step_join(self, _):
         self._others = True
 
-    def _leave(self, _):
+    def _step_leave(self, _):
         self._others = False
 
-    def _gone(self, _):
+    def _step_gone(self, _):
         self._empty = True
 
-    def _blinds(self, _):
+    def _step_blind(self, _):
         self._blind = True
 
-    def _sees(self, _):
-        self._blind = False
-
-    def _works(self, _):
+    def _step_work(self, _):
         self._busy = True
 
-    def _rests(self, _):
-        self._busy = False
-
-    def _loses(self, _):
+    def _step_lose(self, _):
         self.lost = True
 
     @property
-    def told_empty(self):
-        return self._told if self._told is None else self._empty
+    def tree_empty(self):
+        return self._known if self._known is None else self._empty
 
     def streams(self):
         return list(self._streams)
 
     def wait(self, seconds, *, output=True):
         self._play()
-        rest = self._script[0][0] - (time.monotonic() - self._start) if self._script else 60.0
-        time.sleep(max(min(rest, 60.0 if seconds is None else seconds, 0.02), 0))
-        self._play()
+        ready = self._ready() if output else []
+        if not ready:
+            rest = self._script[0][0] - self._now() if self._script else 60.0
+            self.clock.pass_(min(rest, 60.0 if seconds is None else seconds))
+            self._play()
+        return self._ready()
+
+    def _ready(self):
         return [s for s, data in self._streams.items() if data or s in self._ended]
 
     def read(self, stream, most):
@@ -108,37 +130,31 @@ class FakeChild:
 
     def members(self):
         self._play()
-        self.looked += 1
         if self._blind:
             raise OSError(24, "Too many open files")
         return [OTHER] if self._others else []
 
-    def readings(self):
+    def usage(self):
         self._play()
-        return [Reading(self.pid, 1.0, self._cpu, 0.0, 0, 1000, 1000)]
+        return [ProcessUsage(self.pid, 1.0, self._cpu, 0.0, 0, 1000, 1000)]
 
     def snapshot(self):
         return []
 
     def send(self, force, members):
         alive = not self.exited()
-        self.sent.append((force.value, round(time.monotonic() - self._start, 2), len(members)))
+        self.sent.append((force.value, round(self._now(), 2), len(members)))
         if self._obeys and force.value in (self._dies_of, "SIGKILL"):
-            at = time.monotonic() - self._start + self._after
+            at = self._now() + self._after
             number = -15 if force.value == "SIGTERM" else -9
             ends = [] if self._code is not None else [(at, f"exit {number}")]
             self._script = [*ends, (at, "leave"), (at, "gone"), (at, "eof"), *self._script]
         return alive
 
     def reap(self):
-        self.reaped = True
-        return (
-            Exit(None, None, None)
-            if self.lost
-            else Exit(self._code, 0.0, None)
-            if self._code is not None
-            else None
-        )
+        if self.lost:
+            return LOST_EXIT
+        return None if self._code is None else Exit(self._code, 0.0, None)
 
     def close(self):
         self.closed = True

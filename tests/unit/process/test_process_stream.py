@@ -15,7 +15,7 @@ from pipekit.process.output.stream import (
     PIECE,
     TAIL_BYTES,
     Decoder,
-    LineCutter,
+    LineSplitter,
     OutputStream,
     Redactor,
     Spool,
@@ -66,7 +66,7 @@ def test_decoding_of_pieces_is_that_of_the_whole(data, at, encoding):
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-32", "utf-7", "iso2022_jp", "utf-8-sig"])
 @given(st.binary(max_size=40), cuts)
 def test_no_bytes_in_no_encoding_raise(encoding, data, at):
-    stream = OutputStream(None, encoding, cut=True)
+    stream = OutputStream(None, encoding, lines=True)
     for piece in cut(data, at):
         stream.feed(piece, 0.0)
     stream.finish()
@@ -79,16 +79,16 @@ def test_lines_of_pieces_are_those_of_the_whole(data, at):
     expected = re.split("\r\n|\r|\n", text)
     if expected[-1] == "":
         expected.pop()
-    cutter = LineCutter()
+    splitter = LineSplitter()
     decode = codecs.getincrementaldecoder("utf-8")("replace").decode
-    got = [line for piece in cut(data, at) for line in cutter.feed(decode(piece))]
-    assert [*got, *cutter.feed(decode(b"", True)), *cutter.finish()] == expected
+    got = [line for piece in cut(data, at) for line in splitter.feed(decode(piece))]
+    assert [*got, *splitter.feed(decode(b"", True)), *splitter.finish()] == expected
 
 
 @given(awkward, cuts)
 def test_a_stream_that_nobody_listens_to_counts_the_same(data, at):
     """In whatever kind of memory it comes: a full buffer, a part of one, or bytes of its own."""
-    silent, heard = OutputStream(None, "utf-8"), OutputStream(None, "utf-8", cut=True)
+    silent, heard = OutputStream(None, "utf-8"), OutputStream(None, "utf-8", lines=True)
     for stream, kind in ((silent, bytearray), (heard, memoryview)):
         for piece in cut(data, at):
             stream.feed(kind(piece), 1.0)
@@ -97,7 +97,7 @@ def test_a_stream_that_nobody_listens_to_counts_the_same(data, at):
     assert silent.result().lines == data.count(b"\n")
 
 
-@pytest.mark.parametrize("more", [{}, {"cut": True}, {"redact": ("\x00secret",)}])
+@pytest.mark.parametrize("more", [{}, {"lines": True}, {"redact": ("\x00secret",)}])
 @pytest.mark.parametrize(
     "letters", ["x" * 99 + "\n", "\u20ac" * 33 + "\n"], ids=["plain", "accented"]
 )
@@ -111,7 +111,7 @@ def test_large_pieces_in_memory_that_is_used_again_are_kept_as_they_were(tmp_pat
     lines += stream.finish()
     whole = once + once[1:10_000]
     assert (tmp_path / "spool").read_bytes() == whole
-    assert len(lines) == ("cut" in more) * 7100
+    assert len(lines) == ("lines" in more) * 7100
     result = stream.result()
     assert (result.size, result.lines) == (len(whole), 7100)
     assert result.decode_errors == (letters[0] != "x") * 2
@@ -145,9 +145,9 @@ def test_tail_begins_with_a_whole_character():
 
 
 def test_line_without_end_is_handed_on_in_pieces():
-    cutter = LineCutter()
-    lines = [line for _ in range(100) for line in cutter.feed("x" * 10_000)]
-    lines += cutter.finish()
+    splitter = LineSplitter()
+    lines = [line for _ in range(100) for line in splitter.feed("x" * 10_000)]
+    lines += splitter.finish()
     assert "".join(lines) == "x" * 1_000_000
     assert max(map(len, lines)) < PIECE + 10_000
 

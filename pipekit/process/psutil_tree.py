@@ -1,0 +1,65 @@
+"""What processes use and do, by psutil: for the systems without Linux's /proc."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, TypeVar
+
+from pipekit.model.command import ProcessSnapshot
+from pipekit.process.usage import ProcessUsage
+
+if TYPE_CHECKING:
+    import psutil
+
+_T = TypeVar("_T")
+
+
+def usage(pids: Iterable[int]) -> list[ProcessUsage]:
+    """What these processes use. Bytes read and written count where the system tells them."""
+    return _each(pids, _usage)
+
+
+def snapshot(pids: Iterable[int]) -> list[ProcessSnapshot]:
+    """What these processes are doing, as far as the system tells."""
+    return _each(pids, _snapshot)
+
+
+def _each(pids: Iterable[int], look: Callable[[psutil.Process], _T]) -> list[_T]:
+    import psutil
+
+    found = []
+    for pid in pids:
+        try:
+            process = psutil.Process(pid)
+            with process.oneshot():
+                found.append(look(process))
+        except psutil.Error:  # it has exited, or may not be looked at
+            continue
+    return found
+
+
+def _usage(process: psutil.Process) -> ProcessUsage:
+    times, memory = process.cpu_times(), process.memory_info()
+    waited = getattr(times, "children_user", 0.0) + getattr(times, "children_system", 0.0)
+    io = process.io_counters() if hasattr(process, "io_counters") else None  # macOS has none
+    return ProcessUsage(
+        pid=process.pid,
+        started=process.create_time(),
+        cpu=times.user + times.system,
+        waited=waited,
+        io=sum(io[:4]) if io else 0,  # reads, writes, and the bytes of both
+        rss=memory.rss,
+        peak_rss=getattr(memory, "peak_wset", memory.rss),  # Windows tells the peak
+    )
+
+
+def _snapshot(process: psutil.Process) -> ProcessSnapshot:
+    times = process.cpu_times()
+    return ProcessSnapshot(
+        pid=process.pid,
+        parent=process.ppid(),
+        state=process.status(),
+        cpu=times.user + times.system,
+        rss=process.memory_info().rss,
+        command=" ".join(process.cmdline()) or process.name(),
+    )

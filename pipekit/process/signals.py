@@ -1,0 +1,41 @@
+"""Sending signals to the process groups of a tree, never to our own (POSIX)."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterable
+
+from pipekit.process.child import Force, Member
+
+assert sys.platform != "win32"  # tells the type checker that process groups exist
+
+# a stopped process reacts to SIGTERM only after SIGCONT
+SIGNALS = {Force.POLITE: (signal.SIGTERM, signal.SIGCONT), Force.HARD: (signal.SIGKILL,)}
+
+GroupOf = Callable[[int, float], int | None]
+"""`group_of(pid, started)`: the group of that live process, or None when it has exited."""
+
+
+def signal_members(force: Force, members: Iterable[Member], group_of: GroupOf) -> None:
+    """Signal the groups of these processes: a group cannot fork away from a signal.
+
+    A member that has exited meanwhile is skipped, since its group may be a stranger's by now.
+    """
+    for member in {member.group: member for member in members}.values():
+        with contextlib.suppress(OSError):  # cannot be looked up: rather signal nobody
+            group = group_of(member.pid, member.started)
+            if group is not None:
+                signal_group(force, group)
+
+
+def signal_group(force: Force, group: int) -> None:
+    """Signal one process group, unless it is ours."""
+    if group <= 1 or group == os.getpgrp():
+        return
+    for number in SIGNALS[force]:
+        # PermissionError: nobody in the group may be signalled by us
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(group, number)
