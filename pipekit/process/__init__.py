@@ -15,15 +15,15 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pipekit.process.cancel import Cancel as Cancel
+    from pipekit.process.leftovers import sweep as sweep
     from pipekit.process.output.listener import OnLines as OnLines
     from pipekit.process.supervisor import ProcessSupervisor as ProcessSupervisor
-    from pipekit.process.sweep import sweep as sweep
 
 _HOME = {
     "Cancel": "pipekit.process.cancel",
     "OnLines": "pipekit.process.output.listener",
     "ProcessSupervisor": "pipekit.process.supervisor",
-    "sweep": "pipekit.process.sweep",
+    "sweep": "pipekit.process.leftovers",
 }
 
 __all__ = ["Cancel", "OnLines", "ProcessSupervisor", "sweep"]

@@ -27,11 +27,11 @@ from pipekit.model.command import (
 from pipekit.process import verdict
 from pipekit.process.cancel import Cancel
 from pipekit.process.child import Child
+from pipekit.process.leftovers import kill_by_name
 from pipekit.process.loop import Supervision
 from pipekit.process.output.listener import OnLines
 from pipekit.process.output.stream import OutputStream
 from pipekit.process.start import SpawnError
-from pipekit.process.sweep import kill_by_name
 
 _numbers = itertools.count(1)
 _MAX_COMMAND_LINE = 200  # characters of a command line in a snapshot

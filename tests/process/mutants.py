@@ -100,7 +100,8 @@ MUTANTS = [
     _mutant(
         "a SIGKILL that worked at once is not reported",
         "hard_signal_of_ours_is_always",
-        ("linux/child.py", "            return running\n", "            return not self.exited()\n"),
+        ("linux/child.py", "            return running\n",
+         "            return not self.exited()\n"),
     ),
     _mutant(
         "grace skipped",
@@ -116,7 +117,8 @@ MUTANTS = [
     _mutant(
         "ignored signals handed on",
         "no_blocked_and_no_ignored_signals",
-        ("linux/guardian.py", "            for number in _RESET:\n", "            for number in ():\n"),
+        ("linux/guardian.py", "            for number in _RESET:\n",
+         "            for number in ():\n"),
     ),
     _mutant(
         "the host's signal mask handed on",
@@ -132,13 +134,15 @@ MUTANTS = [
     _mutant(
         "inheritable descriptors of the host handed on",
         "child_gets_no_descriptor_of_ours",
-        ("linux/guardian.py", "            _ignoring_errors(os.close, int(name))\n", "            pass\n"),
+        ("linux/guardian.py", "            _ignoring_errors(os.close, int(name))\n",
+         "            pass\n"),
     ),
     # Our own death
     _mutant(
         "lock not handed to the guardian",
         "keeps_the_lock_until_then",
-        ("supervisor.py", "self._spawner, self._hold_fds, cancel_fd)", "self._spawner, (), cancel_fd)"),
+        ("supervisor.py", "self._spawner, self._hold_fds, cancel_fd)",
+         "self._spawner, (), cancel_fd)"),
     ),
     _mutant(
         "lock given back before the tree is gone",
@@ -154,7 +158,8 @@ MUTANTS = [
     _mutant(
         "death of the supervisor told by the socket alone",
         "a_child_that_the_host_forked_keeps",
-        ("linux/spawner_client.py", "pidfds = [self._pidfd] if self._pidfd >= 0 else []", "pidfds = []"),
+        ("linux/spawner_client.py", "pidfds = [self._pidfd] if self._pidfd >= 0 else []",
+         "pidfds = []"),
     ),
     _mutant(
         "no grace without the supervisor",
@@ -164,7 +169,8 @@ MUTANTS = [
     _mutant(
         "the spawner stays for a fork of its host",
         "spawner_ends_with_its_host",
-        ("linux/guardian.py", "            poll.register(host, select.POLLIN)\n", "            pass\n"),
+        ("linux/guardian.py", "            poll.register(host, select.POLLIN)\n",
+         "            pass\n"),
     ),
     _mutant(
         "orphans of a killed guardian live on",
@@ -174,7 +180,8 @@ MUTANTS = [
     _mutant(
         "the leader forgotten with its guardian",
         "guardian_and_spawner_are_killed",
-        ("linux/procfs.py", "_processes(self._first, latest)", "_processes(self._first + 1, latest)"),
+        ("linux/child.py", "return procfs.members_by_name(self._tree)",
+         "return [m for m in procfs.members_by_name(self._tree) if m.pid != self.pid]"),
     ),
     _mutant(
         "a packet that was not heard taken as the guardian's death",
@@ -218,7 +225,7 @@ MUTANTS = [
     _mutant(
         "who becomes another program is no member",
         "just_becoming_another_program",
-        ("linux/procfs.py", "            if trees == _UNKNOWN:\n", "            if False:\n"),
+        ("linux/procfs.py", "        if trees == _UNKNOWN:\n", "        if False:\n"),
     ),
     # Exit, end of output, end of the tree
     _mutant(
@@ -282,7 +289,8 @@ MUTANTS = [
     _mutant(
         "a pattern is searched in chunks and not in lines",
         "exit_code_after_completion_counts",
-        ("output/stream.py", '(self._partial + text).split("\\n")\n        self._partial = lines.pop()\n',
+        ("output/stream.py",
+         '(self._partial + text).split("\\n")\n        self._partial = lines.pop()\n',
          '(self._partial + text).split("\\n")\n'),
     ),
 ]  # fmt: skip

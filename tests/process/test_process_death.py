@@ -104,7 +104,7 @@ def test_supervisor_killed_at_500_moments(lab, host, tmp_path):
 def running(lab):
     """A command in a thread; its leader's number, and a function that gives the result."""
     results = []
-    command = lab.bad("daemon", "stays", grace=0.2)
+    command = lab.bad("daemon", "stays", grace=0.2, linger=0.3)
     thread = threading.Thread(target=lambda: results.append(lab.supervisor.execute(command)))
     thread.start()
     deadline = time.monotonic() + 10

@@ -239,9 +239,10 @@ def test_spawner_ends_with_its_host_though_a_child_that_it_forked_lives_on(host,
 FORKED_WHILE_LOCKED = """
 import threading
 from pipekit.process.linux import spawner_client
+supervisor.execute(command)
 held, forked = threading.Event(), threading.Event()
 def hold():
-    with spawner_client._lock: held.set(); forked.wait()
+    with spawner_client._locks[os.getpid()]: held.set(); forked.wait()
 thread = threading.Thread(target=hold)
 thread.start()
 held.wait()

@@ -198,7 +198,7 @@ class GuardedChild(pipes.Pipes):
         self._code: int | None = None
         self._answer: bytes | None = None
         self._exit: Exit | None = None
-        self._orphans = procfs.ProcTree(self.pid, tree)
+        self._tree = tree
         self._exit_fd = guardian.open_pidfd(self.pid)
         self._exit_poll = select.poll()
         if self._exit_fd >= 0:
@@ -241,7 +241,6 @@ class GuardedChild(pipes.Pipes):
             )
         elif not kind:  # killed; the spawner adopts the tree, or nobody does
             self.lost = True
-            self._orphans.forget_leader()
         if self._over:
             self.unregister(self._control.fileno())
 
@@ -274,7 +273,7 @@ class GuardedChild(pipes.Pipes):
         if self._exit is not None:
             return []
         if self.lost:
-            return self._orphans.members()
+            return procfs.members_by_name(self._tree)
         return procfs.members(self._guardian, (self._guardian, self.pid))
 
     def usage(self) -> list[ProcessUsage]:

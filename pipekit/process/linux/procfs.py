@@ -1,9 +1,4 @@
-"""A process tree as Linux shows it in /proc. Sends no signal.
-
-The tree of a leader that was started in its own session: its descendants, every process in its
-session or group, and every process with the tree's name in its environment (a daemon that left the
-session).
-"""
+"""Process trees as Linux shows them in /proc: by descent, or by the name in their environment."""
 
 from __future__ import annotations
 
@@ -12,7 +7,7 @@ import io
 import os
 import sys
 import time
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
 from pipekit.model.command import ProcessSnapshot
@@ -26,9 +21,7 @@ _VARIABLE = f"{TREE_VARIABLE}=".encode()
 _TICK = 1.0 / os.sysconf("SC_CLK_TCK")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _ONE_READ = 2048  # bytes; a shorter read was complete, a longer one may end within an entry
-_NEARBY = 256  # pids that are cheaper to try than to list all of /proc
-_YOUNG = 1.0  # seconds; pids do not wrap around so soon
-_ROUNDS = 10  # at most, to look at processes that came meanwhile or could not be told
+_ROUNDS = 10
 _EXEC_PAUSE = 0.01  # seconds between two rounds for a process that is within exec
 _UNKNOWN = ":"  # never a tree's name
 _NOT_READABLE = (errno.ENOENT, errno.ESRCH, errno.EACCES, errno.EPERM)
@@ -139,69 +132,45 @@ def _snapshot(pid: int) -> ProcessSnapshot | None:
     )
 
 
-class ProcTree:
-    """The tree of `leader`, whose pid must stay taken meanwhile; or all processes of a name.
+def members_by_name(name: str) -> list[Member]:
+    """The live processes with this name in their environment, and their children.
 
-    `name`: the tree, or the cookie of a supervisor, as each process has it in its environment.
+    `name`: a tree, or the cookie of a supervisor. Complete even while processes come and go: it
+    looks again as long as pids are given out, and waits for a process within exec, which shows no
+    name for a moment; ten rounds at most.
     """
+    found: dict[int, _Stat] = {}
+    unknown = False
+    latest = -1
+    for _ in range(_ROUNDS):
+        newest = _latest_pid()
+        if newest == latest and not unknown:
+            break
+        if unknown:
+            time.sleep(_EXEC_PAUSE)
+        unknown = _collect(name, found)
+        latest = newest
+    return [_member(stat) for stat in found.values()]
 
-    def __init__(self, leader: int, name: str) -> None:
-        self._leader = self._first = leader
-        self._name = name
-        self._created = time.monotonic()
 
-    def forget_leader(self) -> None:
-        """Go by the tree's name alone: the leader was reaped, its pid may be a stranger's."""
-        self._leader = -1
-
-    def members(self) -> list[Member]:
-        """The live processes without the leader, complete even while processes come and go.
-
-        Every process alive at the end was in the first list or has a pid given out later; those
-        pids are looked at in further rounds. So is a process within exec, which shows no name.
-        """
-        latest = _latest_pid()
-        found: dict[int, _Stat] = {}
-        unknown = self._collect(self._candidates(latest), found)
-        for _ in range(_ROUNDS):
-            newest = _latest_pid()
-            if newest == latest and not unknown:
-                break
-            if unknown:
-                time.sleep(_EXEC_PAUSE)
-            nearby = latest <= newest <= latest + _NEARBY
-            others = _processes(latest + 1, newest) if nearby else _all_pids()
-            unknown = self._collect({*unknown, *others}, found)
-            latest = newest
-        return [_member(stat) for stat in found.values()]
-
-    def _candidates(self, latest: int) -> Iterable[int]:
-        """The pids that a member can have. Members are younger than the leader."""
-        young = time.monotonic() - self._created < _YOUNG
-        if young and self._first <= latest <= self._first + _NEARBY:
-            return _processes(self._first, latest)  # `_collect` skips the leader
-        return _all_pids()
-
-    def _collect(self, pids: Iterable[int], found: dict[int, _Stat]) -> list[int]:
-        """Add the members among these pids to `found`; returns those that cannot be told yet."""
-        others, unknown = [], []
-        for pid in pids:
-            stat = _stat(pid) if pid != self._leader else None
-            if stat is None or not stat.alive:
-                continue
-            if self._is_related(stat, found) or belongs_to(trees := _trees(stat), self._name):
-                found[pid] = stat
-                continue
-            others.append(stat)
-            if trees == _UNKNOWN:
-                unknown.append(pid)
-        while children := [stat for stat in others if stat.parent in found]:
-            found.update((stat.pid, stat) for stat in children)
-            others = [stat for stat in others if stat.pid not in found]
-        return [pid for pid in unknown if pid not in found]
-
-    def _is_related(self, stat: _Stat, found: dict[int, _Stat]) -> bool:
-        return self._leader in (stat.session, stat.group, stat.parent) or stat.parent in found
+def _collect(name: str, found: dict[int, _Stat]) -> bool:
+    """Add all processes with this name to `found`; whether there are some that cannot be told."""
+    others, unknown = [], set()
+    for pid in map(int, filter(str.isdigit, os.listdir("/proc"))):
+        stat = _stat(pid)
+        if stat is None or not stat.alive:
+            continue
+        trees = _trees(stat)
+        if belongs_to(trees, name):
+            found[pid] = stat
+            continue
+        others.append(stat)
+        if trees == _UNKNOWN:
+            unknown.add(pid)
+    while children := [stat for stat in others if stat.parent in found]:
+        found.update((stat.pid, stat) for stat in children)
+        others = [stat for stat in others if stat.pid not in found]
+    return not unknown <= found.keys()
 
 
 def _member(stat: _Stat) -> Member:
@@ -225,18 +194,6 @@ def _latest_pid() -> int:
     """The pid given out last, from /proc/loadavg."""
     words = read("/proc/loadavg").split()
     return int(words[4]) if len(words) > 4 else 0
-
-
-def _all_pids() -> Iterator[int]:
-    return (int(name) for name in os.listdir("/proc") if name.isdigit())
-
-
-def _processes(first: int, last: int) -> Iterator[int]:
-    """The processes in a range of pids; threads have directories there too, and are skipped."""
-    for pid in range(first, last + 1):
-        status = read(f"/proc/{pid}/status")
-        if status and f"\nTgid:\t{pid}\n".encode() in status:
-            yield pid
 
 
 def _descendants(leader: int) -> Iterator[int]:

@@ -32,16 +32,7 @@ _PROGRAM = "import sys; sys.path.append(sys.argv[1]); import guardian; guardian.
 
 _shared: weakref.WeakSet[SpawnerClient] = weakref.WeakSet()
 _unreaped: list[int] = []  # spawners that had not exited when they were closed
-_lock = threading.RLock()
-
-
-def _renew_lock() -> None:
-    """In a forked child: the thread that held the lock does not exist there."""
-    global _lock  # noqa: PLW0603  # a lock cannot be released by another thread
-    _lock = threading.RLock()
-
-
-os.register_at_fork(after_in_child=_renew_lock)
+_locks: dict[int, threading.RLock] = {}  # by process: a fork copies locks, but not their holders
 
 
 class SpawnerGoneError(Exception):
@@ -50,7 +41,8 @@ class SpawnerGoneError(Exception):
 
 def shared_spawner() -> SpawnerClient:
     """The spawner of this process, started if no supervisor keeps one. Raises SpawnError."""
-    locked = _lock.acquire(timeout=_LOCK_TIMEOUT)
+    lock = _locks.setdefault(os.getpid(), threading.RLock())
+    locked = lock.acquire(timeout=_LOCK_TIMEOUT)
     try:
         client = next((each for each in list(_shared) if each.usable()), None)
         if client is None:
@@ -59,7 +51,7 @@ def shared_spawner() -> SpawnerClient:
         return client
     finally:
         if locked:
-            _lock.release()
+            lock.release()
 
 
 class SpawnerClient:

@@ -20,9 +20,9 @@ assert sys.platform != "win32"  # tells the type checker that sessions and group
 
 
 class PsutilTree:
-    """The tree of `leader`, whose pid must stay taken meanwhile; or all processes of a name.
+    """The tree of `leader`, whose pid must stay taken meanwhile.
 
-    `name`: the tree, or the cookie of a supervisor, as each process has it in its environment.
+    `name`: of the tree, as each process has it in its environment.
     """
 
     def __init__(self, leader: int, name: str) -> None:
@@ -68,6 +68,14 @@ class PsutilTree:
             return belongs_to(process.environ().get(TREE_VARIABLE, ""), self._name)
         except (psutil.Error, OSError):  # its environment may not be read
             return False
+
+
+def members_by_name(name: str) -> list[Member]:
+    """The live processes with this name in their environment, and their children.
+
+    `name`: a tree, or the cookie of a supervisor.
+    """
+    return PsutilTree(-1, name).members()
 
 
 def group_of(pid: int, started: float) -> int | None:

@@ -1,4 +1,4 @@
-"""Kill by name: every process that carries a tree's name, or a supervisor's cookie."""
+"""Kill leftovers by name: every process that carries a tree, or a supervisor's cookie."""
 
 from __future__ import annotations
 
@@ -39,16 +39,13 @@ else:
         from pipekit.process import signals
 
         if sys.platform == "linux":
-            from pipekit.process.linux import procfs
-
-            tree = procfs.ProcTree(-1, name)
+            from pipekit.process.linux.procfs import members_by_name
         else:
-            from pipekit.process.macos import tree as macos
+            from pipekit.process.macos.tree import members_by_name
 
-            tree = macos.PsutilTree(-1, name)
         deadline = time.monotonic() + KILL_TIMEOUT
         found: set[tuple[int, float]] = set()
-        while members := [member for member in tree.members() if member.pid != os.getpid()]:
+        while members := [member for member in members_by_name(name) if member.pid != os.getpid()]:
             for member in members:
                 signals.signal_group(Force.HARD, member.group)
                 found.add((member.pid, member.started))
