@@ -38,7 +38,7 @@ def pipekit_stages():
 """
 
 NEVER = {
-    *("asyncio", "logging", "importlib.metadata", "psutil", "rich", "socket"),
+    *("asyncio", "logging", "importlib.metadata", "psutil", "rich"),
     *("configparser", "traceback", "numpy", "pandas", "pyarrow"),
 }
 """What no plain command needs, each 2 to 400 ms."""
