@@ -18,7 +18,7 @@ from typing import IO, Any
 import click
 
 from pipekit.errors import DefinitionError
-from pipekit.model import quantity as units
+from pipekit.model import quantity
 from pipekit.model.command import Command, Outcome, ProcessResult
 from pipekit.process.cancel import Cancel
 from pipekit.process.supervisor import ProcessSupervisor
@@ -57,8 +57,8 @@ class _Quantity(click.ParamType[Any]):
         return read
 
 
-DURATION = _Quantity("duration", units.seconds, "90s, 15m or 2h")
-SIZE = _Quantity("size", units.byte_count, "500MB or 2GiB")
+DURATION = _Quantity("duration", quantity.seconds, "90s, 15m or 2h")
+SIZE = _Quantity("size", quantity.byte_count, "500MB or 2GiB")
 
 
 @click.command(
@@ -75,11 +75,7 @@ SIZE = _Quantity("size", units.byte_count, "500MB or 2GiB")
     help="Stop the command when its whole process tree has been silent and idle for this time.",
 )
 @click.option(
-    "--grace",
-    type=DURATION,
-    default="10s",
-    show_default=True,
-    help="From SIGTERM to SIGKILL.",
+    "--grace", type=DURATION, default="10s", show_default=True, help="From SIGTERM to SIGKILL."
 )
 @click.option(
     "--linger",
@@ -236,8 +232,7 @@ def _write(file: str, result: ProcessResult) -> None:
 
     import attrs
 
-    record = attrs.asdict(result, value_serializer=_plain)
-    text = json.dumps(record, indent=2) + "\n"
+    text = json.dumps(attrs.asdict(result), indent=2, default=str) + "\n"
     if file == "-":
         sys.stdout.write(text)
     else:
@@ -250,10 +245,6 @@ def _print_messages(result: ProcessResult) -> None:
         _print_message(result.reason)
     for text in [*result.warnings, *(f"process {seen}" for seen in result.snapshot)]:
         _print_message(text)
-
-
-def _plain(_instance: object, _attribute: object, value: object) -> object:
-    return os.fspath(value) if isinstance(value, Path) else value
 
 
 def _print_message(text: str) -> None:

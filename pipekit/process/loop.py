@@ -35,6 +35,7 @@ class Supervision:
         command: Command,
         child: Child,
         streams: Mapping[str, OutputStream],
+        *,
         on_lines: OnLines | None,
         cancel: Cancel | None,
     ) -> None:

@@ -7,6 +7,7 @@ import io
 import os
 import sys
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import cast
 
@@ -71,7 +72,21 @@ def child_environment(command: Command, tree: str) -> dict[str, str]:
     }
 
 
-def open_stdin(data: bytes | int | None) -> int:
+def open_stdio(command: Command, outputs: dict[str, int], given: ExitStack) -> list[int]:
+    """The command's descriptors 0, 1 and 2, which `given` closes after the start.
+
+    `outputs` gets the ends of the output pipes that we read, by name of the stream.
+    """
+    stdio = [_open_stdin(command.stdin)]
+    given.callback(os.close, stdio[0])
+    for stream in ("stdout",) if command.merge_stderr else ("stdout", "stderr"):
+        outputs[stream], writer = os.pipe()
+        given.callback(os.close, writer)
+        stdio.append(writer)
+    return [*stdio, stdio[1]][:3]
+
+
+def _open_stdin(data: bytes | int | None) -> int:
     """A descriptor to read `data` from; None: an empty input; a number: a copy of that descriptor.
 
     The data stands in a file without a name, so that no thread has to write it.

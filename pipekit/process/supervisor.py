@@ -102,11 +102,10 @@ class ProcessSupervisor:
     ) -> Supervision:
         """The finished supervision. Raises SpawnError; after an interrupt the tree is killed."""
         tree = f"{self._cookie}.{next(_numbers)}"
-        supervision = None
+        child = supervision = None
         try:
-            supervision = Supervision(
-                command, self._start(command, tree, cancel), streams, on_lines, cancel
-            )
+            child = self._start(command, tree, cancel)
+            supervision = Supervision(command, child, streams, on_lines=on_lines, cancel=cancel)
             supervision.run()
         except BaseException as error:
             if supervision is None and getattr(error, "outcome", None) is not Outcome.SPAWN_FAILED:
@@ -115,6 +114,8 @@ class ProcessSupervisor:
         finally:
             if supervision is not None:
                 supervision.close()
+            elif child is not None:
+                child.close()
         return supervision
 
     def _start(self, command: Command, tree: str, cancel: Cancel | None) -> Child:

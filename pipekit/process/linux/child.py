@@ -22,7 +22,7 @@ from pipekit.process.start import (
     SpawnError,
     SpawnLostError,
     child_environment,
-    open_stdin,
+    open_stdio,
     spawn_failure,
 )
 from pipekit.process.stop import KILL_TIMEOUT
@@ -55,8 +55,8 @@ def start(
     except OSError as error:
         raise SpawnError(spawn_failure(command, env, error)) from error
     try:
-        with theirs, contextlib.ExitStack() as sent:  # the guardian gets copies of these
-            stdio = _stdio(command, outputs, sent)
+        with theirs, contextlib.ExitStack() as given:  # the guardian gets copies
+            stdio = open_stdio(command, outputs, given)
             request = _request(command, env)
             try:
                 spawner.send_request(request, theirs.fileno(), stdio, hold_fds)
@@ -64,7 +64,8 @@ def start(
                 spawner = spawner_client.shared_spawner()
                 spawner.send_request(request, theirs.fileno(), stdio, hold_fds)
         message = _first_message(ours, spawner, _start_timeout(command), cancel_fd)
-        return GuardedChild(ours, _pids(message, command, env), tree, outputs, cancel_fd)
+        pids = _pids(message, command, env)
+        return GuardedChild(ours, pids, tree=tree, outputs=outputs, cancel_fd=cancel_fd)
     except BaseException as error:  # an interrupt must not leave a command behind either
         _abort(ours)
         for descriptor in outputs.values():
@@ -76,17 +77,6 @@ def start(
         if isinstance(error, (OSError, ValueError)):
             raise SpawnError(spawn_failure(command, env, error)) from error
         raise
-
-
-def _stdio(command: Command, outputs: dict[str, int], sent: contextlib.ExitStack) -> list[int]:
-    """The command's descriptors 0, 1 and 2; `outputs` gets the ends that we read."""
-    stdio = [open_stdin(command.stdin)]
-    sent.callback(os.close, stdio[0])
-    for stream in ("stdout",) if command.merge_stderr else ("stdout", "stderr"):
-        outputs[stream], writer = os.pipe()
-        sent.callback(os.close, writer)
-        stdio.append(writer)
-    return [*stdio, stdio[1]][:3]
 
 
 def _request(command: Command, env: dict[str, str]) -> bytes:
@@ -187,6 +177,7 @@ class GuardedChild(pipes.Pipes):
         self,
         control: socket.socket,
         pids: tuple[int, int],
+        *,
         tree: str,
         outputs: dict[str, int],
         cancel_fd: int,

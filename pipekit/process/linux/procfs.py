@@ -154,7 +154,7 @@ def members_by_name(name: str) -> list[Member]:
 
 
 def _collect(name: str, found: dict[int, _Stat]) -> bool:
-    """Add all processes with this name to `found`; whether there are some that cannot be told."""
+    """Add all processes with this name to `found`; whether some do not show theirs yet."""
     others, unknown = [], set()
     for pid in map(int, filter(str.isdigit, os.listdir("/proc"))):
         stat = _stat(pid)

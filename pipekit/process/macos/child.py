@@ -24,7 +24,7 @@ from pipekit.process.start import (
     SpawnError,
     child_environment,
     find_program,
-    open_stdin,
+    open_stdio,
     spawn_failure,
 )
 from pipekit.process.usage import ProcessUsage
@@ -49,14 +49,8 @@ def start(command: Command, tree: str, cancel_fd: int = -1) -> PosixChild:
     env = child_environment(command, tree)
     outputs: dict[str, int] = {}
     try:
-        with contextlib.ExitStack() as given:  # the child gets copies of these
-            stdin = open_stdin(command.stdin)
-            given.callback(os.close, stdin)
-            writers = {}
-            for stream in ("stdout",) if command.merge_stderr else ("stdout", "stderr"):
-                outputs[stream], writers[stream] = os.pipe()
-                given.callback(os.close, writers[stream])
-            popen = _popen(command, env, stdin, writers)
+        with contextlib.ExitStack() as given:  # the child gets copies
+            popen = _popen(command, env, open_stdio(command, outputs, given))
     except BaseException as error:
         for descriptor in outputs.values():
             os.close(descriptor)
@@ -66,10 +60,8 @@ def start(command: Command, tree: str, cancel_fd: int = -1) -> PosixChild:
     return PosixChild(popen, tree, outputs, cancel_fd)
 
 
-def _popen(
-    command: Command, env: dict[str, str], stdin: int, writers: dict[str, int]
-) -> Popen[bytes]:
-    from subprocess import STDOUT, Popen
+def _popen(command: Command, env: dict[str, str], stdio: list[int]) -> Popen[bytes]:
+    from subprocess import Popen
 
     argv = with_limits(command)
     if argv != command.argv:  # the shell would start, and then fail to find the program
@@ -82,9 +74,9 @@ def _popen(
         argv,
         cwd=command.cwd,
         env=env,
-        stdin=stdin,
-        stdout=writers["stdout"],
-        stderr=writers.get("stderr", STDOUT),
+        stdin=stdio[0],
+        stdout=stdio[1],
+        stderr=stdio[2],
         start_new_session=True,
     )
 

@@ -23,7 +23,7 @@ from pipekit.model.command import Command, ProcessSnapshot
 from pipekit.process import psutil_tree
 from pipekit.process.cancel import Cancel
 from pipekit.process.child import Exit, Force, Member
-from pipekit.process.start import SpawnError, child_environment, open_stdin, spawn_failure
+from pipekit.process.start import SpawnError, child_environment, open_stdio, spawn_failure
 from pipekit.process.usage import ProcessUsage
 from pipekit.process.windows.limits import ExtendedLimits, job_limits
 
@@ -66,20 +66,15 @@ def start(command: Command, tree: str, cancel: Cancel | None = None) -> WindowsC
     job = _create_job(job_limits(command))
     outputs: dict[str, int] = {}
     try:
-        with contextlib.ExitStack() as given:  # the child gets copies of these
-            stdin = open_stdin(command.stdin)
-            given.callback(os.close, stdin)
-            writers = {}
-            for stream in ("stdout",) if command.merge_stderr else ("stdout", "stderr"):
-                outputs[stream], writers[stream] = os.pipe()
-                given.callback(os.close, writers[stream])
+        with contextlib.ExitStack() as given:  # the child gets copies
+            stdin, stdout, stderr = open_stdio(command, outputs, given)
             popen = subprocess.Popen(
                 command.argv,
                 cwd=command.cwd,
                 env=env,
                 stdin=stdin,
-                stdout=writers["stdout"],
-                stderr=writers.get("stderr", subprocess.STDOUT),
+                stdout=stdout,
+                stderr=stderr,
                 creationflags=_CREATE_SUSPENDED | subprocess.CREATE_NEW_PROCESS_GROUP,
             )
             _resume_in_job(popen, job)

@@ -29,7 +29,7 @@ def see(monkeypatch):
         command = Command(argv=["x"], **{"linger": 0.1, "grace": 0.2, **options})
         lines = "done_pattern" in options
         streams = {s: OutputStream(None, "utf-8", lines=lines) for s in ("stdout", "stderr")}
-        supervision = loop.Supervision(command, child, streams, None, cancel)
+        supervision = loop.Supervision(command, child, streams, on_lines=None, cancel=cancel)
         try:
             supervision.run()
         finally:
