@@ -42,8 +42,8 @@ class CallbackErrors:
 class Listener:
     """Calls the callback with batches of lines, in a thread of its own.
 
-    At `BACKLOG` waiting bytes it is `full`: its user then stops reading, to bound memory. Lines
-    that are added all the same (the command is being stopped) are dropped and counted in the end.
+    At `BACKLOG` waiting bytes it is `full`: its user then stops reading, to bound memory. While the
+    command is being stopped reading goes on; beyond `_MAX_BACKLOG` lines are dropped and counted.
     """
 
     def __init__(self, on_lines: OnLines | None) -> None:
