@@ -1,13 +1,13 @@
-"""The error tree of pipekit, each error with the exit code of the command that meets it.
+"""The errors of pipekit, each with the exit code of a command that ends with it.
 
-PipekitError               3   something pipekit has to say itself
-  UsageError              64   a command used in a way it cannot work
-  DefinitionError          3   a record (command, task, stage, ...) that cannot be right
+PipekitError               3   any error that pipekit explains in its own words
+  UsageError              64   wrong arguments or options, or no project
+  DefinitionError          3   invalid values in a command, task, stage, ...
   ConfigError              3   pipekit.toml, environment or flags; holds every problem found
-  PluginError              3   a plugin that cannot be used
-    MissingStageError      3   a configured stage that no installed plugin offers
+  PluginError              3   a plugin cannot be used
+    MissingStageError      3   no installed plugin offers a configured stage
   StorageError             3   the ledger, the journal or the lock cannot be used
-    LockHeldError         75   another run holds the lock
+    LockHeldError         75   another run is going on
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ EXIT_TERMINATED = 143
 
 
 class PipekitError(Exception):
-    """An error that pipekit states in its own words, with what to do next."""
+    """An error that says what is wrong and what to do next."""
 
     exit_code = EXIT_ERROR
 
 
 class UsageError(PipekitError):
-    """A command was used in a way it cannot work."""
+    """Wrong arguments or options, or a command outside of a project."""
 
     exit_code = EXIT_USAGE
 
 
 class DefinitionError(PipekitError, ValueError):
-    """A record was defined with values that cannot be right."""
+    """A command, task, stage or other definition with invalid values."""
 
 
 class ConfigError(PipekitError):
@@ -48,11 +48,11 @@ class ConfigError(PipekitError):
 
 
 class PluginError(PipekitError):
-    """A plugin cannot be used; the text names distribution, version and reason."""
+    """A plugin cannot be used; the message says which and why."""
 
 
 class MissingStageError(PluginError):
-    """A configured stage is offered by no installed plugin; nothing was run."""
+    """No installed plugin offers a configured stage; nothing was run."""
 
 
 class StorageError(PipekitError):
@@ -60,6 +60,6 @@ class StorageError(PipekitError):
 
 
 class LockHeldError(StorageError):
-    """Another run holds the lock; the text names the holder."""
+    """Another run is going on; the message says which."""
 
     exit_code = EXIT_LOCKED

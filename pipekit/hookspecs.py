@@ -1,4 +1,4 @@
-"""What a plugin can add to pipekit: stages, lifecycle policies and event sinks."""
+"""The hooks of a plugin: stages, lifecycle policies and event sinks."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ hookimpl = pluggy.HookimplMarker(GROUP)
 
 
 @hookspec
-def pipekit_stages() -> Iterable[StageSpec]:  # type: ignore[empty-body]  # a specification
-    """The stages this plugin offers.
+def pipekit_stages() -> Iterable[StageSpec]:  # type: ignore[empty-body]  # only the signature counts
+    """The stages of this plugin.
 
     ```python
     from pipekit import Command, StagePlan, StageSpec, Task, hookimpl
@@ -37,8 +37,8 @@ def pipekit_stages() -> Iterable[StageSpec]:  # type: ignore[empty-body]  # a sp
 
 
 @hookspec
-def pipekit_lifecycle_policies() -> Iterable[LifecyclePolicy]:  # type: ignore[empty-body]  # a specification
-    """The lifecycle policies this plugin offers.
+def pipekit_lifecycle_policies() -> Iterable[LifecyclePolicy]:  # type: ignore[empty-body]  # only the signature counts
+    """The lifecycle policies of this plugin.
 
     ```python
     from pipekit import ActionKind, FileAction, LifecyclePolicy, hookimpl
@@ -56,8 +56,8 @@ def pipekit_lifecycle_policies() -> Iterable[LifecyclePolicy]:  # type: ignore[e
 
 
 @hookspec
-def pipekit_event_sinks() -> Iterable[EventSink]:  # type: ignore[empty-body]  # a specification
-    """The event sinks this plugin offers.
+def pipekit_event_sinks() -> Iterable[EventSink]:  # type: ignore[empty-body]  # only the signature counts
+    """The event sinks of this plugin.
 
     ```python
     from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""A command to supervise and what came of it; knows neither stages nor runs."""
+"""A command to supervise, and the result of supervising it."""
 
 from __future__ import annotations
 
@@ -18,61 +18,61 @@ from pipekit.worker._request import request_bytes
 class Outcome(StrEnum):
     """How the supervision of one command ended."""
 
-    EXITED = "exited"  # by itself, whatever the code, or by a signal that was not ours
+    EXITED = "exited"  # on its own, with any exit code, or by a signal that we did not send
     TIMED_OUT = "timed_out"
     HUNG = "hung"
-    COMPLETED = "completed"  # the done pattern or predicate was met
+    COMPLETED = "completed"  # `done_pattern` or `done` matched
     CANCELLED = "cancelled"
     SPAWN_FAILED = "spawn_failed"
-    LOST = "lost"  # its status cannot be known; never a success
+    LOST = "lost"  # its exit status is unknown; never a success
 
 
 def _argv(value: object) -> tuple[str, ...]:
     if isinstance(value, str | bytes):
-        raise DefinitionError(f"argv is a sequence of words, not one string: {value!r}")
+        raise DefinitionError(f"argv must be a list of words, not the string {value!r}")
     return tuple(str(word) for word in value)  # type: ignore[attr-defined]  # any iterable
 
 
 def _texts(value: object) -> tuple[str, ...]:
     if isinstance(value, str | bytes):
-        raise DefinitionError("redact is a sequence of texts, not one string")
+        raise DefinitionError("redact must be a list of strings, not one string")
     return tuple(str(text) for text in value)  # type: ignore[attr-defined]  # any iterable
 
 
 def _seconds(_instance: object, attribute: object, value: float | None) -> None:
     if value is not None and not value >= 0:
         name = getattr(attribute, "name", "value")
-        raise DefinitionError(f"{name} is a number of seconds, 0 or more, not {value!r}")
+        raise DefinitionError(f"{name} must be a number of seconds (0 or more), not {value!r}")
 
 
 def _limit(_instance: object, attribute: object, value: int | None) -> None:
     if value is not None and (not isinstance(value, int) or value <= 0):
         name = getattr(attribute, "name", "value")
-        raise DefinitionError(f"{name} is a whole number above zero, not {value!r}")
+        raise DefinitionError(f"{name} must be a whole number greater than 0, not {value!r}")
 
 
 @frozen(kw_only=True)
 class Command:
     """One program to run under supervision.
 
-    `argv`: the words; `cwd`: its folder (default: ours). `env`: added to the allow-list that
-    every child gets. `stdin`: bytes given to it as a file, or a descriptor of ours that it gets (a
-    number); nothing (end of file) by default.
+    `argv`: the program and its arguments. `cwd`: its working directory (default: the caller's).
+    `env`: variables added to the few that every child inherits. `stdin`: bytes to read, or a file
+    descriptor to inherit; empty by default.
 
-    Times are in seconds. `timeout`: at most so long in all. `hang_timeout`: at most so long
-    without output, without growth of the `activity` file and with an idle process tree. `grace`:
-    between the polite and the hard signal. `linger`: to exit by itself after it is done.
+    Times are in seconds. `timeout`: the maximum duration. `hang_timeout`: the maximum time without
+    output, without growth of the `activity` file and with an idle process tree. `grace`: the time
+    between SIGTERM and SIGKILL. `linger`: the time to exit after the work is done.
 
-    `done_pattern` (a regular expression, searched in each whole line of output) or `done` (a
-    predicate on such a line) declare the work complete before the exit; `completed_ok` says that
-    this counts as success. `redact`: texts replaced by `***` in everything that is kept.
+    `done_pattern` (a regular expression, searched in each line of output) or `done` (a predicate
+    on a line) declare the work done before the program exits; with `completed_ok` that counts as
+    success. `redact`: strings replaced by `***` in all stored output and messages.
 
-    Limits, each for every process of the command by itself, and kept by the system: `max_memory`
-    (bytes of private memory; beyond, an allocation fails), `max_cpu` (seconds; then SIGXCPU),
-    `max_open_files`. `nice`: so much lower is its priority, 0 to 19.
+    Limits, enforced by the system on each process of the command: `max_memory` (bytes of private
+    memory; further allocations fail), `max_cpu` (seconds; then SIGXCPU), `max_open_files`. `nice`:
+    how much to lower the priority, 0 to 19.
 
-    Raises DefinitionError for an empty argv, a NUL character, a negative time, a limit that is no
-    whole number above zero, a pattern that is no regular expression, or an unknown encoding.
+    Raises DefinitionError for an empty argv, a NUL character, a negative time, a limit that is not
+    a positive whole number, an invalid regular expression, or an unknown encoding.
     """
 
     argv: tuple[str, ...] = field(converter=_argv)
@@ -97,10 +97,10 @@ class Command:
 
     @classmethod
     def python(cls, module: str, *words: str, request: object = None, **more: Any) -> Command:
-        """A command that runs a Python module of this environment: a stage's worker.
+        """Run a Python module of this environment: `python -m module words...`.
 
-        `request`, an attrs object or any JSON value, is given to it on standard input. The worker
-        reads it with `pipekit.worker.request(Request)` or `request()`.
+        `request`, an attrs object or any JSON value, is passed on standard input. The worker reads
+        it with `pipekit.worker.request(Request)` or `request()`.
         """
         stdin = None if request is None else request_bytes(request)
         return cls(argv=(sys.executable, "-m", module, *words), stdin=stdin, **more)
@@ -110,23 +110,23 @@ class Command:
         if not value or not value[0]:
             raise DefinitionError("argv is empty: name the program to run")
         if any("\0" in word for word in value):
-            raise DefinitionError("argv holds a NUL character, which no program can be given")
+            raise DefinitionError("argv contains a NUL character, which cannot be passed to a program")
 
     @env.validator
     def _check_env(self, _attribute: object, value: Mapping[str, str]) -> None:
         for name, text in value.items():
             if not name or "=" in name or "\0" in name or "\0" in text:
-                raise DefinitionError(f"env: {name!r} cannot be an environment variable")
+                raise DefinitionError(f"env: {name!r} is not a valid environment variable")
 
     @cwd.validator
     def _check_cwd(self, _attribute: object, value: Path | None) -> None:
         if value is not None and "\0" in str(value):
-            raise DefinitionError("cwd holds a NUL character, which no folder's name can")
+            raise DefinitionError("cwd contains a NUL character, which is not allowed in a path")
 
     @nice.validator
     def _check_nice(self, _attribute: object, value: int) -> None:
         if value not in range(20):
-            raise DefinitionError(f"nice is a whole number from 0 to 19, not {value!r}")
+            raise DefinitionError(f"nice must be a whole number from 0 to 19, not {value!r}")
 
     @done_pattern.validator
     def _check_pattern(self, _attribute: object, value: str | None) -> None:
@@ -134,7 +134,7 @@ class Command:
             re.compile(value or "")
         except re.error as error:
             raise DefinitionError(
-                f"done_pattern {value!r} is no regular expression: {error}"
+                f"done_pattern {value!r} is not a valid regular expression: {error}"
             ) from None
 
     @encoding.validator
@@ -143,17 +143,17 @@ class Command:
             " ".encode(value)
         except (LookupError, UnicodeError):
             raise DefinitionError(
-                f"encoding {value!r} is not known; for example utf-8 or cp1252"
+                f"unknown encoding {value!r}; use for example utf-8 or cp1252"
             ) from None
 
 
 @frozen(kw_only=True)
 class StreamResult:
-    """What one output stream of a command left behind.
+    """What a command wrote to stdout or stderr.
 
-    `spool`: the file with the bytes (None where none could be kept); `size`: bytes written by the
-    child; `lines`: line ends seen; `tail`: the last 64 KiB as text; `dropped`: bytes not in the
-    spool; `decode_errors`: bytes that were no text; `last_output`: seconds after the start.
+    `spool`: the file that holds it (None if there is none). `size`: bytes written. `lines`: line
+    ends. `tail`: the last 64 KiB as text. `dropped`: bytes missing from the spool. `decode_errors`:
+    bytes that are not valid in the encoding. `last_output`: seconds since the start.
     """
 
     spool: Path | None = None
@@ -167,7 +167,7 @@ class StreamResult:
 
 @frozen(kw_only=True)
 class SentSignal:
-    """A signal of the stop ladder: its name, seconds after the start, how many processes."""
+    """A signal sent to stop a command: its name, when (seconds since the start), to how many."""
 
     name: str
     at: float
@@ -176,11 +176,11 @@ class SentSignal:
 
 @frozen(kw_only=True)
 class ProcessSnapshot:
-    """What one process of a tree was doing in the moment before the tree was stopped.
+    """What one process of a command was doing just before it was stopped.
 
-    `state`: one word (running, sleeping, waiting for a disk, stopped, ...); `waits_in`: the kernel
-    function that it sleeps in, or empty where that cannot be told; `cpu`: seconds used; `rss`:
-    bytes; `command`: its words, at most 200 characters, secrets masked.
+    `state`: one word (running, sleeping, waiting for a disk, stopped, ...). `waits_in`: the kernel
+    function that it sleeps in, empty if unknown. `cpu`: seconds. `rss`: bytes. `command`: its
+    command line, at most 200 characters, with secrets masked.
     """
 
     pid: int
@@ -198,14 +198,15 @@ class ProcessSnapshot:
 
 @frozen(kw_only=True)
 class ProcessResult:
-    """What came of one supervised command; true exactly when it was a success.
+    """The result of one supervised command; true exactly when it succeeded.
 
-    `returncode`: the leader's (negative: ended by that signal), None where there is none.
-    `started`: Unix time; `duration`: seconds. `peak_rss` (bytes) and `cpu_seconds` of the tree,
-    with `usage_source` naming where they come from. `survivors`: processes that outlived their
-    leader and were killed; `escaped`: those that could not be ended. `out_of_memory`: the leader
-    was killed while the kernel's out-of-memory killer was at work. `snapshot`: of a command that
-    hung or took too long, each of its processes before it was stopped. `reason`: one clause.
+    `returncode`: of the command itself (negative: the signal that ended it), None if unknown.
+    `started`: Unix time. `duration`: seconds. `peak_rss` (bytes) and `cpu_seconds`: of the whole
+    process tree; `usage_source` says how they were measured. `survivors`: descendants that were
+    still running when the command exited, and were killed. `escaped`: process ids that could not
+    be killed. `out_of_memory`: it was killed while the kernel's out-of-memory killer was active.
+    `snapshot`: the processes of a command that hung or timed out, just before it was stopped.
+    `reason`: one clause that says how it ended.
     """
 
     outcome: Outcome

@@ -9,7 +9,7 @@ from typing import Any
 
 from attrs import field, fields, frozen
 
-FORMAT = 1  # `v` of a record
+FORMAT = 1  # the field `v` of a record
 
 
 class EventKind(StrEnum):
@@ -44,16 +44,16 @@ RUN_ENDS = frozenset(
         EventKind.IDLE,
     }
 )
-"""Of the stage `pipeline`: the last event of a run, one of these."""
+"""The last event of a run is one of these, with the stage `pipeline`."""
 
 
 @frozen(kw_only=True)
 class Event:
     """One line of a run's journal.
 
-    `seq` counts from 1 without gaps; `stage` is a stage's name or `pipeline`, `lifecycle`, `sink`,
-    `plugin`; `event` a word of the vocabulary (docs/reference/events.md); `timestamp` ISO 8601
-    with the zone's offset; `data` only JSON values.
+    `seq` counts from 1 without gaps. `stage`: a stage's name, or `pipeline`, `lifecycle`, `sink`,
+    `plugin`. `event`: an EventKind (a later version may have more). `timestamp`: ISO 8601 with the
+    offset of its zone. `data`: JSON values only.
     """
 
     run_id: str
@@ -66,11 +66,11 @@ class Event:
 
     @classmethod
     def of(cls, record: Mapping[str, Any]) -> Event:
-        """An event as it stands in the journal."""
+        """The event for a record of the journal."""
         return cls(**{name: value for name, value in record.items() if name != "v"})
 
     def record(self) -> dict[str, Any]:
-        """The event as it stands in the journal."""
+        """The record of the journal for this event."""
         values = {attribute.name: getattr(self, attribute.name) for attribute in fields(Event)}
         return {"v": FORMAT, **values, "data": dict(self.data)}
 
@@ -80,7 +80,7 @@ Emit = Callable[[Event], None]
 
 @frozen(kw_only=True)
 class SinkContext:
-    """What a sink gets to know when it is opened, before the first event."""
+    """What a sink is told when it is opened: the run, the project's folder and its logs folder."""
 
     run_id: str
     root: Path

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from typing import Any, NamedTuple
 
 from attrs import field, frozen
 
-ABSENT = "absent"  # the fingerprint of a file that is no longer there
+from pipekit.worker._report import ABSENT as ABSENT
 
 
 class FileStat(NamedTuple):
-    """A regular file as one look at the directory saw it.
+    """A regular file as found in a folder.
 
-    `path` is relative to the project's root, with `/`; times are nanoseconds of Unix time. All but
-    the path make up the file's *signature*, which stands for its content until it changes.
+    `path`: relative to the project's root, with `/`. `size`: bytes. Times: Unix time in
+    nanoseconds. Everything but the path is the file's *signature*: while it stays the same, the
+    content is taken to be the same.
     """
 
     path: str
@@ -32,18 +34,19 @@ class FileStat(NamedTuple):
 
 
 class ContentState(StrEnum):
-    """What a stage did with a content."""
+    """What a stage did with a file's content."""
 
     CONSUMED = "consumed"
-    PART = "part"  # taken in part: still pending, `detail` says what is done
-    REJECTED = "rejected"  # not tried again until content, settings or plugin version change
+    PART = "part"  # consumed in part: still pending, `detail` says how far
+    REJECTED = "rejected"  # not retried until content, settings or plugin version change
 
 
 @frozen(kw_only=True)
 class Consumption:
-    """What the ledger remembers of a stage and a file: the content taken, and with what settings.
+    """What the ledger knows of a file that a stage consumed or rejected.
 
-    `detail` is what the stage's worker chose to remember (JSON), `run` the run's number.
+    `settings`: digest of the settings it was consumed with. `version`: of the plugin. `run`: the
+    run's number. `detail`: whatever the stage's worker chose to remember (JSON).
     """
 
     path: str
@@ -58,9 +61,10 @@ class Consumption:
 
 @frozen(kw_only=True)
 class Published:
-    """A file that a stage published: by which run (number and id), and whether it still stands.
+    """A file that a stage published, and the run that wrote it (number and id).
 
-    `present` is False for a file that the lifecycle has taken away; `detail` as for Consumption.
+    `present` is False for a file that the lifecycle has removed. `detail`: whatever the stage's
+    worker chose to remember (JSON).
     """
 
     path: str
@@ -76,16 +80,24 @@ class Why(StrEnum):
 
     NEW = "new"
     CHANGED = "changed"
-    SETTINGS = "changed in settings"
+    SETTINGS = "setting changed"
     PART = "unfinished"
     FORCED = "forced"
 
 
+_FRESH = (Why.NEW, Why.CHANGED, Why.PART)
+_AGAIN = {Why.SETTINGS: "because a setting changed", Why.FORCED: "(--force)"}
+
+
+def _files(count: int, word: str = "") -> str:
+    return f"{count} {f'{word} ' if word else ''}file{'' if count == 1 else 's'}"
+
+
 @frozen
 class Input:
-    """A pending file: what it looks like, why it is pending, what was known of it before.
+    """A pending file, why it is pending, and what was known of it before.
 
-    `settings` is the digest under which its consumption will be remembered.
+    `settings`: the digest of the settings under which it will be recorded as consumed.
     """
 
     file: FileStat
@@ -103,8 +115,9 @@ class Input:
 class Pending:
     """The answer of `ctx.pending(files)`; true when there is something to do.
 
-    `inputs`: to consume now. `waiting`: still being written, left for the next run. `rejected`:
-    known to be bad as they stand. `known`: how many were consumed before and have not changed.
+    `inputs`: files to consume now. `waiting`: paths of files that are still being written; they are
+    left for the next run. `rejected`: files that were rejected before and have not changed.
+    `known`: how many were consumed before and have not changed.
     """
 
     inputs: tuple[Input, ...] = ()
@@ -122,12 +135,22 @@ class Pending:
         return iter(self.inputs)
 
     def sentence(self, where: str) -> str:
-        """For example `3 new and 1 changed files in data/raw`, or `nothing new in data/raw`."""
-        counts = [(sum(i.why is why for i in self.inputs), why.value) for why in Why]
-        parts = [f"{count} {word}" for count, word in counts if count]
-        if not parts:
+        """For example `3 new files and 1 changed in data/raw`, or `nothing new in data/raw`."""
+        counts = Counter(item.why for item in self.inputs)
+        fresh = [(counts[why], str(why)) for why in _FRESH if counts[why]]
+        again = [(counts[why], reason) for why, reason in _AGAIN.items() if counts[why]]
+        if fresh:
+            (count, word), *others = fresh
+            first = [_files(count, word), *(f"{n} {other}" for n, other in others)]
+            parts = [f"{' and '.join(first)} in {where}"]
+        elif again:
+            (count, reason), *again = again
+            parts = [f"{_files(count)} in {where} again {reason}"]
+        elif self.waiting:
+            return f"{_files(len(self.waiting))} in {where} still being written"
+        else:
             return f"nothing new in {where}"
-        return f"{' and '.join(parts)} file{'s' if len(self.inputs) != 1 else ''} in {where}"
+        return ", ".join([*parts, *(f"{n} again {reason}" for n, reason in again)])
 
     def __add__(self, other: Pending) -> Pending:
         return Pending(

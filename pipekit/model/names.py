@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import time
+from collections.abc import Iterable
 
 from pipekit.errors import DefinitionError
 
@@ -13,16 +14,23 @@ _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 
 def checked_name(_instance: object, _attribute: object, value: str) -> None:
-    """An attrs validator: names are `[a-z][a-z0-9_]*` and none of the reserved ones."""
+    """An attrs validator: names match `[a-z][a-z0-9_]*` and are not reserved."""
     if not isinstance(value, str) or not _NAME.fullmatch(value):
         raise DefinitionError(f"invalid name {value!r}: use a-z, 0-9 and _, starting with a letter")
     if value in RESERVED_NAMES:
         reserved = ", ".join(sorted(RESERVED_NAMES))
-        raise DefinitionError(f"the name {value!r} is reserved ({reserved})")
+        raise DefinitionError(f"the name {value!r} is reserved (as are all of: {reserved})")
+
+
+def closest(name: str, names: Iterable[str]) -> str:
+    """The name that a misspelt one was probably meant to be; empty if none is close."""
+    import difflib  # only on errors
+
+    return next(iter(difflib.get_close_matches(name, list(names), n=1)), "")
 
 
 def new_run_id() -> str:
-    """A new run id: a UUIDv7 (RFC 9562), 48 bits of Unix milliseconds, then randomness.
+    """A UUIDv7 (RFC 9562): 48 bits of Unix milliseconds, then randomness.
 
     Ids sort by the time they were made.
     """

@@ -1,4 +1,4 @@
-"""Lifecycle policies: they propose what may happen to a file; they never do it."""
+"""What lifecycle policies see, and what they may propose for a file."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pipekit.model.file import FileStat
 
 
 class ActionKind(StrEnum):
-    """What may happen to a file; keep beats archive beats delete."""
+    """What to do with a file. Where policies disagree, keep beats archive beats delete."""
 
     KEEP = "keep"
     ARCHIVE = "archive"
@@ -21,7 +21,7 @@ class ActionKind(StrEnum):
 
 @frozen(kw_only=True)
 class FileAction:
-    """A proposal for one file: `path` and `target` (archive only) relative to the root."""
+    """A proposal for one file. `target`: where to archive it. Paths are relative to the root."""
 
     kind: ActionKind
     path: str
@@ -30,23 +30,24 @@ class FileAction:
 
 
 class LifecycleView(Protocol):
-    """The ledger and the files as a policy may see them: read-only."""
+    """Read-only access of a policy to the ledger and the project's files."""
 
     @property
     def now(self) -> float:
         """Unix time of the run's start."""
 
     def files(self, *patterns: str) -> Sequence[FileStat]:
-        """Regular files below the root that match; `**` never enters dot folders."""
+        """Regular files that match any of the patterns; see RunContext.files."""
 
     def why_not_consumed(self, file: FileStat, chain: Sequence[str]) -> str | None:
-        """None when the chain of stages has consumed this very content and all that came of it.
+        """Why the content of a file is not fully consumed yet, as a clause; None if it is.
 
-        Otherwise the reason why not, as a clause.
+        The first stage of `chain` must have consumed the file as it is now, and each next stage all
+        files that the one before published from it.
         """
 
     def age(self, file: FileStat) -> float:
         """Seconds since the file last changed."""
 
     def data_age(self, file: FileStat) -> float | None:
-        """Seconds that a published file's data lie behind the newest of its series, if known."""
+        """Seconds between the end of a published file's data and that of its series, if known."""

@@ -1,4 +1,4 @@
-"""A run: what a plan may look at, and what is said of a run when it is over."""
+"""A run: what a plan may see, where a project keeps its files, and how a run ended."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from pipekit.model.status import RAN, PipelineStatus
 
 
 class PipelineState(NamedTuple):
-    """A run as the ledger remembers it; `status` is None while it has not ended.
+    """A run in the ledger; `status` is None while it has not ended.
 
-    Times are Unix times; `stages` has the facts of each stage's part by its name.
+    Times are Unix times. `stages`: how each stage of the run ended, by name.
     """
 
     run_id: str
@@ -34,7 +34,7 @@ class PipelineState(NamedTuple):
 
 
 class Rejection(NamedTuple):
-    """A file that a stage rejected: why, and in which run (its number)."""
+    """A file that a stage rejected, why, and the number of the run that did."""
 
     path: str
     reason: str
@@ -42,7 +42,7 @@ class Rejection(NamedTuple):
 
 
 class Paths(NamedTuple):
-    """Where a project keeps what, as absolute paths."""
+    """The folders of a project, as absolute paths."""
 
     root: Path
     data: Path
@@ -51,27 +51,22 @@ class Paths(NamedTuple):
 
     @property
     def quarantine(self) -> Path:
-        """Rows and files that were set aside, one folder a run."""
+        """Rows and files that were set aside, one folder per run."""
         return self.data / "quarantine"
 
     @property
     def runs(self) -> Path:
-        """Spools and reports of stage processes, one folder a run."""
+        """Output and reports of stage processes, one folder per run."""
         return self.logs / "runs"
 
     @property
     def events(self) -> Path:
-        """The journals, one file a run."""
+        """The journals, one file per run."""
         return self.logs / "events"
-
-    @property
-    def trash(self) -> Path:
-        """What the lifecycle took away and can still give back."""
-        return self.root / ".pipekit-trash"
 
 
 class StageView(Protocol):
-    """The ledger and the files as one stage may see them: read-only (RunContext hands it on)."""
+    """Read-only access of one stage to the ledger and the files; used through RunContext."""
 
     def files(self, patterns: tuple[str, ...]) -> list[FileStat]:
         """See RunContext.files."""
@@ -90,11 +85,11 @@ class StageView(Protocol):
 
 @frozen(kw_only=True)
 class RunContext:
-    """What a stage's plan may look at. Nothing in it can change anything.
+    """What a stage's plan may see of a run; all of it is read-only.
 
-    `started`: Unix time of the run. `dry_run`: this is `pipekit plan`. `results`: of the stages
-    before. `workers`: the run's core budget. `force`: what is known counts as pending.
-    `rebuild`: outputs are to be made anew. `dates`: first and last day asked for, or None.
+    `started`: Unix time. `dry_run`: whether this is `pipekit plan`. `results`: of the stages before
+    it. `workers`: the number of cores a run may use. `force`: treat consumed files as pending.
+    `rebuild`: write all outputs again. `dates`: the first and last day asked for, or None.
     """
 
     run_id: str
@@ -111,12 +106,12 @@ class RunContext:
 
     @property
     def root(self) -> Path:
-        """The project's folder: where pipekit.toml lies, and stage processes start."""
+        """The project's folder, with pipekit.toml; the working directory of stage processes."""
         return self.paths.root
 
     @property
     def run_dir(self) -> Path:
-        """The run's folder for spools and reports; it need not exist yet."""
+        """The folder for output and reports of the run's processes; it may not exist yet."""
         return self.paths.runs / self.run_id
 
     def files(self, *patterns: str) -> list[FileStat]:
@@ -132,17 +127,17 @@ class RunContext:
     ) -> Pending:
         """Those of `files` whose content this stage has not consumed with these settings.
 
-        `settings` (an attrs object, default: the stage's own) narrows down which settings count
-        for these files; only fields that affect the output do. `growing`: files still being
-        written are taken too, instead of waiting until they are settled.
+        `settings`: an attrs object with the settings that matter for these files (default: all of
+        the stage's); only fields that affect the output count. `growing`: include files that are
+        still being written, instead of leaving them for the next run.
         """
         return self.view.pending(files, settings, growing=growing, force=self.force)
 
     def consumed(self, noted: str = "") -> Mapping[str, Consumption]:
-        """All that this stage has consumed or rejected, by path; also of files now gone.
+        """The files that this stage has consumed or rejected, by path; also those now deleted.
 
-        `noted`: only what has an entry of this name in its `detail`. The paths alone are cheap;
-        looking at many entries reads them all.
+        `noted`: only files whose `detail` has a key of this name. Looking at the paths is cheap;
+        looking at many values reads all of them.
         """
         return self.view.consumed(noted)
 
@@ -153,7 +148,7 @@ class RunContext:
 
 @frozen(kw_only=True)
 class PipelineReport:
-    """What came of a run; true when nothing is wrong (success or idle)."""
+    """How a run ended; true for success and idle."""
 
     run_id: str
     number: int

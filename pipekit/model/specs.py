@@ -21,12 +21,13 @@ from pipekit.model.validators import as_tuple
 
 @frozen
 class StageSpec:
-    """A stage as a plugin offers it.
+    """A stage offered by a plugin.
 
-    `plan(ctx, settings)` is a pure function from files and settings to commands. `settings`: an
-    attrs class, one field a setting (`pipekit.setting`). `after`: name of a stage → least status
-    (`success`, `partial`, `any`); names that are not configured are ignored. `watch`: patterns for
-    its output. `check(settings)`: a quick command that shows that its worker can start.
+    `plan(ctx, settings)`: a pure function from files and settings to the commands to run.
+    `settings`: an attrs class with one `pipekit.setting` per field. `after`: the stages to wait
+    for, each with the status it needs (`success`, `partial` or `any`); stages that are not
+    configured are ignored. `watch`: patterns to find in the output of its processes.
+    `check(settings)`: a quick command that shows that the worker can start.
     """
 
     name: str = field(validator=checked_name)
@@ -41,16 +42,16 @@ class StageSpec:
         for stage, least in value.items():
             if least not in ("success", "partial", "any"):
                 raise DefinitionError(
-                    f"stage {self.name!r}: after {stage!r} must ask for 'success', 'partial' or "
-                    f"'any', not {least!r}"
+                    f"stage {self.name!r}: after {stage!r} must be 'success', 'partial' or 'any', "
+                    f"not {least!r}"
                 )
 
 
 @frozen
 class LifecyclePolicy:
-    """A policy as a plugin offers it: `propose(view, settings)` yields FileActions.
+    """A lifecycle policy offered by a plugin: `propose(view, settings)` yields FileActions.
 
-    It acts only where its table stands in the configuration (`[lifecycle.NAME]`).
+    It is used only if the configuration has its table, `[lifecycle.NAME]`.
     """
 
     name: str = field(validator=checked_name)
@@ -62,8 +63,8 @@ class LifecyclePolicy:
 class EventSink:
     """A receiver of events: `open(ctx, settings)` is a context manager that yields `emit(event)`.
 
-    `emit` is called in a thread of the sink's own, one event at a time, in order. A sink that
-    raises, blocks or is slow is reported and dropped; it never changes a run.
+    Each sink has its own thread, in which `emit` is called with one event at a time, in order. A
+    sink that raises, blocks or is too slow is dropped with a warning; it never changes a run.
     """
 
     name: str = field(validator=checked_name)

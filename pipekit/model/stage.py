@@ -1,7 +1,8 @@
-"""What a stage plans, and what came of it."""
+"""A stage's plan and its result."""
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 from attrs import Factory, field, frozen
@@ -15,11 +16,11 @@ from pipekit.model.validators import all_are, as_tuple, is_a, texts
 
 @frozen(kw_only=True)
 class StagePlan:
-    """What a stage would do now, and why: a value; making it changes nothing.
+    """What a stage would do now, and why.
 
-    No tasks means there is nothing to do. `inputs`: the pending files the plan is about. `holds`:
-    files that the stage will read again, which the lifecycle must not take. `waiting`: files still
-    being written. `rejected`: files known to be bad. `warnings`: what else a reader should know.
+    Without tasks there is nothing to do. `inputs`: the pending files. `holds`: files that the stage
+    will read again, which the lifecycle must keep. `waiting`: files still being written.
+    `rejected`: files that were rejected before. `warnings`: sentences for people.
     """
 
     reason: str = field(validator=is_a(str))
@@ -35,7 +36,8 @@ class StagePlan:
         all_are(Task)(self, attribute, value)
         names = {task.name for task in value}
         if len(names) < len(value):
-            raise DefinitionError("two tasks of the plan have the same name")
+            twice = next(n for n, count in Counter(task.name for task in value).items() if count > 1)
+            raise DefinitionError(f"two tasks of the plan are named {twice!r}")
         waiting = {task.name: set(task.after) for task in value if task.after}
         while ready := {name for name in waiting if not waiting[name] & waiting.keys()}:
             for name in ready:
@@ -49,7 +51,7 @@ class StagePlan:
 
     @classmethod
     def skip(cls, reason: str, pending: Pending | None = None, **more: Any) -> StagePlan:
-        """Nothing to do, with the reason; `pending` hands on what waits and what is rejected."""
+        """A plan without tasks; `pending` supplies the files that wait or were rejected."""
         if pending is not None:
             more = {"waiting": pending.waiting, "rejected": pending.rejected, **more}
         return cls(reason=reason, **more)
@@ -60,9 +62,10 @@ class StagePlan:
 
 @frozen(kw_only=True)
 class StageResult:
-    """What came of a stage in one run; true when nothing is wrong (success or skipped).
+    """How a stage of a run ended; true for success and skipped.
 
-    `reason`: why it ran or did not. `started`: Unix time; `duration`: seconds.
+    `reason`: why it ran or did not. `error`: what went wrong. `started`: Unix time. `duration`:
+    seconds.
     """
 
     stage: str
@@ -81,7 +84,7 @@ class StageResult:
 
     @property
     def files(self) -> tuple[FileRecord, ...]:
-        """What its tasks reported of files."""
+        """What its tasks reported about files."""
         return tuple(record for task in self.tasks for record in task.files)
 
     def count(self, verb: str) -> int:
@@ -90,7 +93,9 @@ class StageResult:
 
     def __str__(self) -> str:
         """For example `translator: 3 files, 1 rejected, 2.1 s`."""
-        if self.status in (StageStatus.SKIPPED, StageStatus.BLOCKED):
+        if self.status is StageStatus.BLOCKED:
+            return f"{self.stage}: not run: {self.reason}"
+        if self.status is StageStatus.SKIPPED:
             return f"{self.stage}: {self.status}, {self.reason}"
         units = [unit for task in self.tasks for unit in task.units]
         facts = [
@@ -101,5 +106,5 @@ class StageResult:
         ]
         parts = [f"{n} {one if n == 1 else many}" for n, one, many in facts if n]
         if self.status is not StageStatus.SUCCESS:
-            parts.insert(0, f"{self.status}{f' ({self.kind})' if self.kind else ''}")
+            parts.insert(0, str(self.status))
         return f"{self.stage}: {', '.join([*parts, f'{self.duration:.1f} s'])}"

@@ -1,4 +1,4 @@
-"""How runs, stages, tasks and units end, and why they fail."""
+"""How runs, stages, tasks and units end, and why they fail (docs/reference/statuses.md)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pipekit import errors
 
 
 class StageStatus(StrEnum):
-    """How a stage of a run ended; also used for tasks and units (spec: operation, §1.2)."""
+    """How a stage of a run ended; also used for tasks and units."""
 
     SUCCESS = "success"
     PARTIAL = "partial"
@@ -28,7 +28,7 @@ class FailureKind(StrEnum):
     TIMEOUT = "timeout"
     HANG = "hang"
     SPAWN = "spawn"
-    CONTRACT = "contract"  # an output missing, a unit never finished
+    CONTRACT = "contract"  # an output is missing, or a unit did not finish
     PLUGIN = "plugin"  # the plugin's own code raised
     LOST = "lost"
 
@@ -38,9 +38,9 @@ _RANK = {StageStatus.SUCCESS: 2, StageStatus.SKIPPED: 2, StageStatus.PARTIAL: 1}
 
 
 def satisfies(status: StageStatus, least: str) -> bool:
-    """Whether a stage that ended with `status` is good enough for one that asks for `least`.
+    """Whether a stage that ended with `status` meets the requirement `least` of a later stage.
 
-    `least` is `success`, `partial` or `any`; a skipped stage satisfies all of them.
+    `least` is `success`, `partial` or `any`; a skipped stage meets them all.
     """
     return least == "any" or _RANK.get(status, 0) >= _RANK[StageStatus(least)]
 
@@ -56,7 +56,7 @@ class PipelineStatus(StrEnum):
 
     @property
     def exit_code(self) -> int:
-        """Of the command that made the run (an interrupted one has its own: 130 or 143)."""
+        """Of `pipekit run`; an interrupted run exits with 129, 130 or 143 instead."""
         return _EXIT_CODES[self]
 
 
@@ -70,7 +70,7 @@ _EXIT_CODES = {
 
 
 def pipeline_status(stages: Iterable[StageStatus]) -> PipelineStatus:
-    """The status of a run whose stages ended so (spec: operation, §1.2)."""
+    """The status of a run from those of its stages."""
     statuses = set(stages)
     if StageStatus.CANCELLED in statuses:
         return PipelineStatus.CANCELLED

@@ -1,4 +1,4 @@
-"""A stage's tasks, and what came of them."""
+"""A stage's tasks and their results."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _LONGEST_NAME = 100  # of a task: files are named after it
 class Task:
     """One supervised command of a stage.
 
-    `units`: the parts of the work that its process will report on; one that it never finishes is a
-    failure. `inputs` and `outputs`: paths relative to the root; a declared output must be there
-    afterwards and differ from before (or be reported unchanged). `after`: tasks of the same plan
-    that must have ended well. `cores`: its share of the run's core budget.
+    `units`: the parts of the work that the process will report on; a unit that it does not finish
+    has failed. `inputs` and `outputs`: paths relative to the root; afterwards each output must be a
+    new file, or be reported as unchanged. `after`: tasks of the same plan that must have succeeded,
+    at least in part. `cores`: how many of the run's cores it uses.
     """
 
     name: str = field()
@@ -39,17 +39,17 @@ class Task:
         letters = isinstance(value, str) and all(c.isalnum() or c in "_-." for c in value)
         if not letters or not 0 < len(value) <= _LONGEST_NAME or value[0] == ".":
             raise DefinitionError(
-                f"{value!r} cannot name a task: up to {_LONGEST_NAME} letters, digits, '-', '_' "
-                "and '.'"
+                f"invalid task name {value!r}: use up to {_LONGEST_NAME} letters, digits, '-', "
+                "'_' and '.', not starting with '.'"
             )
 
 
 @frozen(kw_only=True)
 class Watch:
-    """How to read a program that cannot be changed: a pattern, searched in each line of output.
+    """A pattern to find in the output of a program that cannot use `pipekit.worker`.
 
-    With `metric`, the group `value` of the pattern is that metric's number. Without, the groups
-    `unit` and, where there is one, `status` (`success` by default) report on a unit.
+    With `metric`, the pattern's group `value` is the value of that metric. Without, the group
+    `unit` names a finished unit, and the optional group `status` its status (default `success`).
     """
 
     pattern: str = field()
@@ -62,13 +62,13 @@ class Watch:
             if group in re.compile(value).groupindex:
                 return
         except re.error as error:
-            raise DefinitionError(f"{value!r} is no regular expression: {error}") from None
-        raise DefinitionError(f"the pattern {value!r} lacks its group (?P<{group}>...)")
+            raise DefinitionError(f"{value!r} is not a valid regular expression: {error}") from None
+        raise DefinitionError(f"the pattern {value!r} needs a group (?P<{group}>...)")
 
 
 @frozen(kw_only=True)
 class UnitResult:
-    """What came of one unit of a task; `duration` in seconds."""
+    """How one unit of a task ended; `duration` in seconds."""
 
     name: str
     status: StageStatus
@@ -82,10 +82,10 @@ class UnitResult:
 
 @frozen(kw_only=True)
 class FileRecord:
-    """A file as a worker reported it: `verb` is consumed, wrote, unchanged or rejected.
+    """A worker's report about a file: `verb` is consumed, wrote, unchanged or rejected.
 
-    `sources`: the inputs a published file came of; `complete` is False for an input that was taken
-    in part; `observed`: Unix time (ns) of the worker's look at it.
+    `sources`: the inputs that a published file was made from. `complete`: False for an input that
+    was consumed in part.
     """
 
     verb: str
@@ -97,12 +97,11 @@ class FileRecord:
     detail: Mapping[str, Any] = field(factory=dict)
     sources: tuple[str, ...] | None = None
     complete: bool = True
-    observed: int = 0
 
 
 @frozen(kw_only=True)
 class TaskResult:
-    """What came of one task; true exactly when it was a success."""
+    """How one task ended; true exactly when it succeeded."""
 
     name: str
     status: StageStatus

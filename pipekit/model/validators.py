@@ -1,4 +1,4 @@
-"""attrs converters and validators that the records share."""
+"""attrs converters and validators shared by the public classes."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ def as_tuple(values: Iterable[Any]) -> tuple[Any, ...]:
 
 
 def is_a(kind: type) -> Callable[[object, Any, Any], None]:
-    """A validator: of this type."""
+    """A validator: the value is of this type."""
 
     def check(_instance: object, attribute: Any, value: Any) -> None:
         if not isinstance(value, kind):
-            raise DefinitionError(f"{attribute.name} is a {kind.__name__}, not {value!r}")
+            raise DefinitionError(f"{attribute.name} must be a {kind.__name__}, not {value!r}")
 
     return check
 
 
 def all_are(kind: type) -> Callable[[object, Any, tuple[object, ...]], None]:
-    """A validator: a tuple of nothing else."""
+    """A validator: all values are of this type."""
 
     def check(_instance: object, attribute: Any, values: tuple[object, ...]) -> None:
-        if set(map(type, values)) <= {kind}:  # as nearly always, and there may be 100,000
+        if set(map(type, values)) <= {kind}:  # quick: there may be 100,000 values
             return
         for value in values:
             if not isinstance(value, kind):
                 raise DefinitionError(
-                    f"{attribute.name} holds {kind.__name__} values, not {value!r}"
+                    f"{attribute.name} must contain only {kind.__name__} values, not {value!r}"
                 )
 
     return check

@@ -1,4 +1,4 @@
-"""Loads plugins one by one, and keeps what is broken from breaking the rest; knows none by name."""
+"""Loads plugins one by one, so that a broken plugin does not affect the others."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from attrs import field, frozen
 
 from pipekit import hookspecs
 from pipekit.errors import DefinitionError, MissingStageError, PluginError
+from pipekit.model.names import closest
 from pipekit.model.specs import EventSink, LifecyclePolicy, StageSpec
 from pipekit.plugins.entrypoints import BUILTINS, EntryPoint, entry_points
 
@@ -24,8 +25,8 @@ _HOOKS: dict[str, tuple[type, str]] = {
 }
 
 
-class Record(NamedTuple):
-    """A stage, policy or sink, and the entry point it came by."""
+class Installed(NamedTuple):
+    """A stage, policy or sink, and the entry point of the plugin that offers it."""
 
     kind: str
     spec: Any
@@ -38,35 +39,35 @@ class Record(NamedTuple):
 
 
 class BrokenPlugin(NamedTuple):
-    """A plugin that cannot be used: which, and why in one sentence."""
+    """A plugin that cannot be loaded, and why."""
 
     origin: EntryPoint
     problem: str
 
     def __str__(self) -> str:
-        return f"{self.origin} is broken: {self.problem}"
+        return f"plugin {self.origin} cannot be loaded: {self.problem}"
 
 
 @frozen(kw_only=True)
 class Plugins:
-    """What was found: usable records by name, and what is broken, disabled or in conflict."""
+    """All plugins: what they offer by name, and which are broken, disabled or in conflict."""
 
-    stages: dict[str, Record] = field(factory=dict)
-    policies: dict[str, Record] = field(factory=dict)
-    sinks: dict[str, Record] = field(factory=dict)
+    stages: dict[str, Installed] = field(factory=dict)
+    policies: dict[str, Installed] = field(factory=dict)
+    sinks: dict[str, Installed] = field(factory=dict)
     broken: tuple[BrokenPlugin, ...] = ()
     disabled: tuple[EntryPoint, ...] = ()
     conflicts: dict[str, str] = field(factory=dict)
 
     def require_stages(self, names: Iterable[str]) -> None:
-        """Raise MissingStageError, with the remedy, unless every stage is there or broken."""
+        """Raise MissingStageError unless each stage is offered, or its plugin is broken."""
         absent = [self._missing(name) for name in names if name not in self.stages]
         problems = [problem for problem in absent if problem]
         if problems:
             raise MissingStageError("\n".join(problems))
 
     def broken_stage(self, name: str) -> BrokenPlugin | None:
-        """The broken plugin whose entry point has the name of this stage."""
+        """The broken plugin whose entry point is named like the stage, if any."""
         return next((broken for broken in self.broken if broken.origin.name == name), None)
 
     def _missing(self, name: str) -> str | None:
@@ -77,17 +78,14 @@ class Plugins:
         for origin in self.disabled:
             if origin.name == name:
                 return f"stage {name!r} is configured, but its plugin {origin} is disabled"
-        close = _near(name, self.stages)
+        text = f"stage {name!r} is configured, but no installed plugin offers it"
+        close = closest(name, self.stages)
+        if self.broken:  # one of them may well be the plugin of this stage
+            hint = f"; or did you mean {close!r}?" if close else ""
+            return f"{text}. Plugins with errors: {'; '.join(map(str, self.broken))}{hint}"
         if close:
-            hint = f"did you mean {close[0]!r}?"
-            return f"stage {name!r} is configured, but no plugin offers it; {hint}"
-        text = (
-            f"stage {name!r} is configured, but no installed plugin offers it: install it (for "
-            f"example `pip install pipekit-{name.replace('_', '-')}`) or take it out of `stages`"
-        )
-        if self.broken:
-            text += f"; these plugins are broken: {'; '.join(map(str, self.broken))}"
-        return text
+            return f"{text}; did you mean {close!r}?"
+        return f"{text}: install its plugin, or remove it from `stages`"
 
 
 def load(
@@ -97,11 +95,12 @@ def load(
     builtins_only: bool = False,
     path: Sequence[str] | None = None,
 ) -> Plugins:
-    """Import every plugin that is not switched off, each in isolation, and collect what it offers.
+    """Import every plugin that is not disabled, each in isolation, and collect what it offers.
 
-    `allow` and `deny` name distributions or entry points. Never raises for what a plugin does.
+    `allow` and `deny` name distributions or entry points. An error in a plugin is not raised: see
+    `Plugins.broken`.
     """
-    usable: list[Record] = []
+    usable: list[Installed] = []
     broken: list[BrokenPlugin] = []
     disabled: list[EntryPoint] = []
     for origin in entry_points(hookspecs.GROUP, path):
@@ -109,14 +108,14 @@ def load(
             disabled.append(origin)
             continue
         try:
-            usable += _offered(origin)
+            usable += _load_one(origin)
         except (Exception, SystemExit) as error:  # the isolation boundary of plugin loading
             broken.append(BrokenPlugin(origin, _sentence(error)))
     conflicts = _conflicts(usable)
-    by_kind: dict[str, dict[str, Record]] = {"stage": {}, "policy": {}, "sink": {}}
-    for record in usable:
-        if f"{record.kind} {record.name}" not in conflicts:
-            by_kind[record.kind][record.name] = record
+    by_kind: dict[str, dict[str, Installed]] = {"stage": {}, "policy": {}, "sink": {}}
+    for installed in usable:
+        if f"{installed.kind} {installed.name}" not in conflicts:
+            by_kind[installed.kind][installed.name] = installed
     return Plugins(
         stages=by_kind["stage"],
         policies=by_kind["policy"],
@@ -139,67 +138,60 @@ def _wanted(
     return (allow is None or bool(names & set(allow))) and not names & {*deny, *off}
 
 
-def _offered(origin: EntryPoint) -> list[Record]:
-    """What one plugin offers, each hook called in its own right. Raises when it is broken."""
+def _load_one(origin: EntryPoint) -> list[Installed]:
+    """Import one plugin and call its hooks. Raises if it is broken."""
     module = origin.load()
-    _check_fence(module)
+    _check_api(module)
     manager = pluggy.PluginManager(hookspecs.GROUP)
     manager.add_hookspecs(hookspecs)
     _check_hooks(manager, module)
     manager.register(module, origin.name)
-    records = []
+    offered = []
     for hook, (kind, name) in _HOOKS.items():
         for implementation in getattr(manager.hook, hook).get_hookimpls():
-            specs = _called(hook, implementation.function, kind)
-            records += [Record(name, spec, origin) for spec in specs]
-    return records
+            specs = _call(hook, implementation.function, kind)
+            offered += [Installed(name, spec, origin) for spec in specs]
+    return offered
 
 
-def _called(hook: str, function: Callable[[], Iterable[Any]], kind: type) -> list[Any]:
+def _call(hook: str, function: Callable[[], Iterable[Any]], kind: type) -> list[Any]:
     specs = list(function() or ())
     for spec in specs:
         if not isinstance(spec, kind):
-            raise PluginError(f"{hook} must return {kind.__name__} records, not {spec!r}")
+            raise PluginError(f"{hook} must return {kind.__name__} objects, not {spec!r}")
     return specs
 
 
-def _check_fence(module: ModuleType) -> None:
+def _check_api(module: ModuleType) -> None:
     wanted = str(getattr(module, "PIPEKIT_API", hookspecs.API_VERSION))
     if wanted != hookspecs.API_VERSION:
         raise PluginError(
-            f"it needs plugin API {wanted}, this pipekit offers {hookspecs.API_VERSION}: "
-            "install versions that go together"
+            f"it needs plugin API {wanted}, this pipekit offers {hookspecs.API_VERSION}; install "
+            "versions of both that match"
         )
 
 
 def _check_hooks(manager: pluggy.PluginManager, module: ModuleType) -> None:
-    """Refuse hooks that do not exist, and hooks that were not marked and would be ignored."""
+    """Refuse unknown hooks, and hooks without a marker, which pluggy would ignore."""
     for name in vars(module):
         marked = manager.parse_hookimpl_opts(module, name) is not None
         if marked and name not in _HOOKS:
-            close = _near(name, _HOOKS)
-            hint = f"; did you mean {close[0]}?" if close else f"; there are {', '.join(_HOOKS)}"
-            raise PluginError(f"it implements the unknown hook {name}{hint}")
+            close = closest(name, _HOOKS)
+            hint = f"did you mean {close}?" if close else f"the hooks are {', '.join(_HOOKS)}"
+            raise PluginError(f"it implements the unknown hook {name}; {hint}")
         if not marked and name in _HOOKS and callable(getattr(module, name)):
-            raise PluginError(f"{name} lacks its @hookimpl marker and would be ignored")
+            raise PluginError(f"{name} needs the decorator @hookimpl; without it the hook is ignored")
 
 
-def _near(name: str, known: Iterable[str]) -> list[str]:
-    """The known name that may have been meant, if any."""
-    import difflib  # only on failure
-
-    return difflib.get_close_matches(name, list(known), n=1)
-
-
-def _conflicts(records: list[Record]) -> dict[str, str]:
+def _conflicts(offered: list[Installed]) -> dict[str, str]:
     """`kind name` → a sentence, for every name that more than one plugin offers."""
-    by_name: dict[str, list[Record]] = {}
-    for record in records:
-        by_name.setdefault(f"{record.kind} {record.name}", []).append(record)
+    by_name: dict[str, list[Installed]] = {}
+    for installed in offered:
+        by_name.setdefault(f"{installed.kind} {installed.name}", []).append(installed)
     return {
-        key: f"{key.replace(' ', ' ' + chr(39))}' is offered by "
-        + " and by ".join(str(record.origin) for record in group)
-        + ": uninstall or deny one of them (`[plugins] deny = [...]`)"
+        key: f"{group[0].kind} {group[0].name!r} is offered by "
+        + " and by ".join(str(installed.origin) for installed in group)
+        + ": uninstall one of them, or disable it with `[plugins] deny = [...]`"
         for key, group in by_name.items()
         if len(group) > 1
     }

@@ -1,1 +1,1 @@
-"""What lasts between runs: files, the lock, the ledger, the journal and the audit report."""
+"""What lasts between runs: the ledger, the lock, the journals, the reports; and finding files."""

@@ -1,4 +1,4 @@
-"""The journal: one JSON object a line, appended with one write each; knows nothing of sinks."""
+"""The files that a run writes its events to: the journal (JSON lines) and the log (text)."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+OUTPUT_LIMIT = 1024 * 1024  # bytes of a program's output that the log repeats, half of it from the end
 _BLOCK = 64 * 1024
-_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode  # `dumps` makes one a call
+_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode  # `dumps` would make a new one for each call
 
 
 class Journal:
-    """Appends records to a JSONL file whose tail is repaired when it is opened.
+    """Appends records to a JSONL file, each with one `write`.
 
-    `append` never raises: `healthy` turns False, with the reason in `problem`, when a record could
-    not be written. Opening raises OSError.
+    Opening removes an incomplete last line; it raises OSError. `append` never raises: if a record
+    cannot be written, `healthy` becomes False and `problem` says why.
     """
 
     def __init__(self, path: Path) -> None:
@@ -30,17 +31,17 @@ class Journal:
 
     @property
     def healthy(self) -> bool:
-        """Whether every record so far was written whole."""
+        """Whether all records so far were written completely."""
         return not self.problem
 
     def append(self, record: Mapping[str, Any], *, sync: bool = False) -> None:
-        """Write one record; with `sync` it is on the disk when this returns."""
+        """Write one record; with `sync`, also wait until it is on disk."""
         line = _line(record)
         try:
             written = os.write(self._descriptor, line)
             if written != len(line):
                 os.ftruncate(self._descriptor, os.fstat(self._descriptor).st_size - written)
-                raise OSError("the disk is full")  # a short write on a file means just that
+                raise OSError("the disk is full")  # the only reason for a short write to a file
             if sync:
                 os.fsync(self._descriptor)
         except OSError as error:
@@ -52,10 +53,10 @@ class Journal:
 
 
 def _line(record: Mapping[str, Any]) -> bytes:
-    r"""A record as strict JSON, whatever stands in it.
+    r"""A record as strict JSON, whatever it contains.
 
-    What no text encoding holds (file names that are no text) becomes a `\udcXX` escape, which JSON
-    knows; what JSON does not know becomes text.
+    File names that are not valid UTF-8 become `\udcXX` escapes; values that JSON does not have
+    become strings.
     """
     try:
         text = _encode(record)
@@ -65,7 +66,7 @@ def _line(record: Mapping[str, Any]) -> bytes:
 
 
 def _plain(value: Any, depth: int = 20) -> Any:
-    """The nearest JSON value; numbers that are none become null."""
+    """The nearest JSON value; NaN and infinity become null."""
     if isinstance(value, float):
         return float(value) if math.isfinite(value) else None
     if value is None or isinstance(value, bool | int | str):
@@ -80,12 +81,12 @@ def _plain(value: Any, depth: int = 20) -> Any:
 def _text(value: object) -> str:
     try:
         return str(value)
-    except Exception:  # the isolation boundary of what others give events as data
+    except Exception:  # the isolation boundary of data in events
         return f"<{type(value).__name__}>"
 
 
 def _drop_torn_line(descriptor: int) -> None:
-    """Cut off what a killed writer left after the last newline."""
+    """Remove an incomplete last line, left by a writer that was killed."""
     end = size = os.fstat(descriptor).st_size
     while end > 0:
         start = max(end - _BLOCK, 0)
@@ -100,7 +101,7 @@ def _drop_torn_line(descriptor: int) -> None:
 
 
 def read_journal(path: Path) -> Iterator[dict[str, Any]]:
-    """The records of a journal; a torn last line is passed over. Raises OSError."""
+    """The records of a journal, without an incomplete last line. Raises OSError."""
     with open(path, "rb") as file:
         for line in file:
             if not line.endswith(b"\n"):
@@ -111,3 +112,62 @@ def read_journal(path: Path) -> Iterator[dict[str, Any]]:
                 continue
             if isinstance(record, dict):
                 yield record
+
+
+class RunLog:
+    """The log of a run for people: its events and the output of its programs, as plain text.
+
+    Named `pipeline_{YYYYMMDD_HHMMSS}_{run_id}.log`. Never raises; after an error it stays silent.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._descriptor: int | None = None
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_CLOEXEC", 0)
+            self._descriptor = os.open(path, flags, 0o644)
+        except OSError:
+            pass  # the journal has the same events, and its errors are reported
+
+    def event(self, record: Mapping[str, Any]) -> None:
+        """Write one line for an event of the journal, unless it is progress."""
+        stage, event = record["stage"], record["event"]
+        if event != "progress":
+            line = f"{record['timestamp']} {stage:<12} {event:<11} {record['msg']}\n"
+            self._write(line.encode("utf-8", "backslashreplace"))
+
+    def output(self, task: str, stream: str, spool: Path | None) -> None:
+        """Write the output of a task: all of it, or its start, its end and where to find the rest."""
+        if spool is None:
+            return
+        try:
+            with open(spool, "rb") as file:
+                size = os.fstat(file.fileno()).st_size
+                if not size:
+                    return
+                self._write(f"--- {task} {stream} ({size} bytes) ---\n".encode())
+                if size <= OUTPUT_LIMIT:
+                    self._write(file.read())
+                else:
+                    self._write(file.read(OUTPUT_LIMIT // 2))
+                    self._write(f"\n... the rest is in {spool} ...\n".encode())
+                    file.seek(-OUTPUT_LIMIT // 2, os.SEEK_END)
+                    self._write(file.read())
+                self._write(b"\n--- end ---\n")
+        except OSError:
+            return
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    def _write(self, data: bytes) -> None:
+        if self._descriptor is None:
+            return
+        try:
+            os.write(self._descriptor, data)
+        except OSError:
+            self.close()

@@ -1,7 +1,6 @@
-"""The ledger (SQLite): what content was consumed and published by which run, and the runs.
+"""The ledger (SQLite): which run of which stage consumed or published which content.
 
-It knows content by fingerprint and signature; what a fingerprint means is the workers' business.
-Losing it costs time, never data: everything becomes pending, nothing becomes deletable.
+Losing it costs time, not data: all files become pending, and none may be deleted.
 """
 
 from __future__ import annotations
@@ -18,50 +17,43 @@ if TYPE_CHECKING:
     from pipekit.model.task import FileRecord
 
 
-class Known(NamedTuple):
-    """What the ledger says of a file without its details: state, settings digest, signature text.
+class Entry(NamedTuple):
+    """The part of a Consumption that tells whether a file is pending.
 
-    Read and compared as one text, since nearly all of 100,000 are as they were: for a file consumed
-    with the settings that were asked for its signature alone, which begins with a digit.
+    A plan looks at this of every file, up to 100,000, and nearly all have not changed. So it is
+    read without the details, and compared with plain tuples. `settings`: digest of the settings.
+    `signature`: see `signature_text`.
     """
 
     state: str
     settings: str
     signature: str
 
-    @classmethod
-    def of(cls, text: str, settings: str = "") -> Known:
-        """Of the text that `Ledger.known` gives."""
-        if text[:1].isdecimal():
-            return cls(ContentState.CONSUMED, settings, text)
-        return cls(*text.split(" ", 2))
-
 
 def signature_text(signature: Iterable[int] | None) -> str:
-    """A signature as the ledger stores it; empty where there is none."""
+    """A file's signature as the ledger stores it; empty if there is none."""
     return "" if signature is None else " ".join(map(str, signature))
 
 
 class Ledger(RunHistory):
-    """The whole ledger: the runs, and what content their stages have taken and published."""
+    """The whole ledger: the runs, and the content that stages consumed and published."""
 
-    def known(self, stage: str, settings: str = "") -> dict[str, str]:
-        """What the stage has taken or refused, by path: each the text of a `Known`."""
-        return self._read_into(
-            dict,
-            "SELECT path, CASE WHEN state = 'consumed' AND settings = ? AND signature > '' "
-            "THEN signature ELSE state || ' ' || settings || ' ' || signature END "
-            "FROM content WHERE stage = ?",
-            (settings, stage),
+    def entries(self, stage: str) -> dict[str, Entry]:
+        """The files that the stage has consumed or rejected, by path, without details."""
+        rows = self._read(
+            "SELECT path, state, settings, signature FROM content WHERE stage = ?", (stage,)
         )
+        return {
+            path: Entry(state, settings, signature) for path, state, settings, signature in rows
+        }
 
     def consumption(self, stage: str, path: str) -> Consumption | None:
-        """What the stage did with a file, whole."""
+        """What the stage did with one file."""
         rows = self._read(f"{_CONSUMPTIONS} WHERE stage = ? AND path = ?", (stage, path))
         return _consumption(rows[0], json.loads(rows[0][6])) if rows else None
 
     def consumptions(self, stage: str, noted: str = "") -> dict[str, Consumption]:
-        """All that the stage has taken or refused, by path; or what has `noted` in its detail."""
+        """All that the stage consumed or rejected, by path; or only what has `noted` in `detail`."""
         rows = self._read(
             f"{_CONSUMPTIONS} WHERE stage = ? AND instr(detail, ?)",
             (stage, f"{json.dumps(noted)}:" if noted else "{"),
@@ -74,7 +66,7 @@ class Ledger(RunHistory):
         }
 
     def published(self, stage: str) -> tuple[Published, ...]:
-        """What the stage has published, in the order of the runs that did."""
+        """The files that the stage published, in the order of the runs that did."""
         rows = self._read(
             "SELECT path, fingerprint, run, run_id, present, detail FROM published "
             "LEFT JOIN runs ON runs.number = published.run WHERE stage = ? ORDER BY run, path",
@@ -96,12 +88,12 @@ class Ledger(RunHistory):
         )
 
     def published_signatures(self, stage: str) -> dict[str, str]:
-        """The signatures that the stage's published files had, by path."""
+        """The signature of each file that the stage published, as text, by path."""
         rows = self._read("SELECT path, signature FROM published WHERE stage = ?", (stage,))
         return dict(rows)
 
     def outputs_of(self, stage: str, source: str) -> list[tuple[str, str]]:
-        """Path and signature of each file that the stage made of a source."""
+        """Path and signature of each file that the stage published from a source."""
         return self._read(
             "SELECT path, signature FROM published JOIN lineage USING (stage) "
             "WHERE stage = ? AND source = ? AND output = path",
@@ -117,9 +109,10 @@ class Ledger(RunHistory):
         settings: Mapping[str, str],
         default_settings: str,
     ) -> None:
-        """Remember what the tasks of a stage reported of files, in one transaction.
+        """Record what the tasks of a stage reported about files, in one transaction.
 
-        `settings`: for each path the digest under which it was pending.
+        `run`: its number. `settings`: the digest for each path that was pending with a particular
+        one; `default_settings` for all others.
         """
         with self._writing() as connection:
             for record in records:
@@ -129,13 +122,6 @@ class Ledger(RunHistory):
                 elif record.verb in ("wrote", "unchanged"):
                     _publish(connection, stage, run, record)
 
-    def mark_removed(self, path: str, present: bool = False) -> None:
-        """A published file was taken away by the lifecycle (or given back)."""
-        with self._writing() as connection:
-            connection.execute(
-                "UPDATE published SET present = ? WHERE path = ?", (int(present), path)
-            )
-
 
 _STATES = {state.value: state for state in ContentState}
 _CONSUMPTIONS = (
@@ -144,7 +130,7 @@ _CONSUMPTIONS = (
 
 
 def _details(texts: list[str]) -> list[dict[str, Any]]:
-    """JSON texts, read at once: a third of the time of one by one."""
+    """Parse many JSON texts at once, in a third of the time of one by one."""
     details: list[dict[str, Any]] = json.loads(f"[{','.join(texts)}]")
     return details
 
@@ -195,7 +181,7 @@ def _remember(
 
 
 def _publish(connection: sqlite3.Connection, stage: str, run: int, record: FileRecord) -> None:
-    """A file left unchanged keeps the run that wrote it."""
+    """Record a published file; one that was left unchanged keeps the run that wrote it."""
     keep = record.verb == "unchanged"
     known = connection.execute(
         "SELECT run FROM published WHERE stage = ? AND path = ?", (stage, record.path)

@@ -1,7 +1,7 @@
-"""The run lock: one run at a time in a project; knows nothing of what a run does.
+"""The run lock: only one run at a time in a project.
 
-The lock is the operating system's, on a descriptor of our own. It is released by closing alone: an
-explicit unlock would free it for every process that holds a duplicate of the descriptor.
+It is a lock of the operating system on an open file. It is released only by closing the file: an
+explicit unlock would release it also for the guardians that hold a duplicate of the descriptor.
 """
 
 from __future__ import annotations
@@ -22,25 +22,37 @@ _BETWEEN_TRIES = 0.02  # seconds
 
 
 class Holder(NamedTuple):
-    """Who holds the lock: process id, its start (an opaque number), run id, host name."""
+    """Who took the lock last.
+
+    `start`: see `process_start`. `since`: Unix time. `run`: the run's number, 0 before it has one.
+    """
 
     pid: int
     start: int
     run_id: str
     host: str
+    since: float = 0.0
+    run: int = 0
+
+    @property
+    def local(self) -> bool:
+        """Whether it is a process of this machine."""
+        return self.host == _host()
 
     @property
     def alive(self) -> bool:
-        """Whether that very process still exists; True where that cannot be told from here."""
-        if self.host != _host():
-            return True
-        return self.start == process_start(self.pid) != 0
+        """Whether that process still exists; True if it cannot be told from here."""
+        return not self.local or self.start == process_start(self.pid) != 0
+
+    def __str__(self) -> str:
+        run = f"run {self.run}" if self.run else f"run {self.run_id}"
+        return f"{run}, process {self.pid}{'' if self.local else f' on {self.host}'}"
 
 
 class RunLock:
-    """A context manager that holds the project's lock; `descriptor` may be handed to guardians.
+    """A context manager that holds the project's lock; guardians may inherit its `descriptor`.
 
-    Entering raises LockHeldError when another run holds it, StorageError where locks do not work.
+    Entering raises LockHeldError if another run holds it, StorageError if locks do not work.
     """
 
     def __init__(self, folder: Path, run_id: str) -> None:
@@ -51,7 +63,7 @@ class RunLock:
 
     @property
     def descriptor(self) -> int:
-        """The descriptor that holds the lock. Only while it is held."""
+        """The descriptor that holds the lock, while it is held."""
         if self._descriptor is None:
             raise StorageError("the run lock is not held")
         return self._descriptor
@@ -62,13 +74,13 @@ class RunLock:
             descriptor = _open(self.path)
         except OSError as error:
             raise StorageError(
-                f"cannot open the run lock {self.path}: {error.strerror}; check the folder's rights"
+                f"cannot open the run lock {self.path}: {error.strerror}; check the permissions"
             ) from error
         try:
             if not _try_lock_patiently(descriptor):
-                raise LockHeldError(_held_by(self.holder()))
+                raise LockHeldError(_refusal(self.holder()))
             _check_that_locks_hold(self.path)
-            self._write_holder()
+            self.write_holder()
         except BaseException:
             os.close(descriptor)
             raise
@@ -86,7 +98,7 @@ class RunLock:
             self._descriptor = None
 
     def holder(self) -> Holder | None:
-        """Who wrote itself down as the holder last; it may be gone."""
+        """The last process to take the lock; it may be gone."""
         try:
             facts = json.loads(self._holder_path.read_text("utf-8"))
             return Holder(
@@ -94,12 +106,14 @@ class RunLock:
                 start=int(facts["start"]),
                 run_id=str(facts["run_id"]),
                 host=str(facts["host"]),
+                since=float(facts.get("since", 0)),
+                run=int(facts.get("run", 0)),
             )
         except (OSError, ValueError, TypeError, KeyError):
             return None
 
     def held(self) -> bool:
-        """Whether anybody holds the lock now. Takes it for an instant to find out."""
+        """Whether a process holds the lock now. Takes it for an instant to find out."""
         try:
             descriptor = _open(self.path)
         except OSError:
@@ -109,11 +123,12 @@ class RunLock:
         finally:
             os.close(descriptor)
 
-    def _write_holder(self) -> None:
-        pid = os.getpid()
-        holder = Holder(pid=pid, start=process_start(pid), run_id=self._run_id, host=_host())
+    def write_holder(self, run: int = 0) -> None:
+        """Note who holds the lock, for messages of others. `run`: the run's number, if known."""
+        pid, since = os.getpid(), time.time()
+        holder = Holder(pid, process_start(pid), self._run_id, _host(), since, run)
         try:
-            # Over what is there, and cut then: to empty a file first makes some disks wait.
+            # Overwritten, then cut: some file systems wait for the disk when a file is emptied.
             descriptor = _open(self._holder_path)
             try:
                 os.ftruncate(
@@ -125,38 +140,42 @@ class RunLock:
             raise StorageError(f"cannot write {self._holder_path}: {error.strerror}") from error
 
 
-def _held_by(holder: Holder | None) -> str:
+def _refusal(holder: Holder | None) -> str:
     if holder is None:
-        return "another run holds the lock"
+        return "another run is going on: nothing was started"
     if not holder.alive:
-        return f"ending what run {holder.run_id} left (its process {holder.pid} is gone)"
-    return f"run {holder.run_id} holds the lock (process {holder.pid} on {holder.host})"
+        return (
+            f"the programs of a run that died are still being stopped ({holder}): nothing was "
+            "started; try again in a moment"
+        )
+    since = time.strftime(" since %H:%M:%S", time.localtime(holder.since)) if holder.since else ""
+    stop = f", or stop it with `kill {holder.pid}`" if holder.local else ""
+    return (
+        f"another run has been going on{since} ({holder}): nothing was started; wait for it{stop}"
+    )
 
 
 def _host() -> str:
     if sys.platform != "win32":
         return os.uname().nodename
-    import platform  # 2 ms
+    import platform
 
     return platform.node()
 
 
 def process_start(pid: int) -> int:
-    """A number that tells a process from a later one with its id; 0 when there is none.
+    """A number that tells a process from a later one with the same id; 0 if there is none.
 
-    Linux: the start time in clock ticks since boot (proc(5), field 22 of stat).
+    On Linux it is the start time in clock ticks since boot (proc(5), field 22 of stat), elsewhere
+    in milliseconds of Unix time.
     """
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
             fields = file.read().rpartition(b")")[2].split()
         return 0 if fields[0] in (b"Z", b"X") else int(fields[19])
     except (OSError, IndexError, ValueError):
-        return _process_start_elsewhere(pid)
-
-
-def _process_start_elsewhere(pid: int) -> int:
-    if sys.platform == "linux":
-        return 0
+        if sys.platform == "linux":
+            return 0
     import psutil
 
     try:
@@ -166,7 +185,7 @@ def _process_start_elsewhere(pid: int) -> int:
 
 
 def _try_lock_patiently(descriptor: int) -> bool:
-    """Whether the lock could be had: a look at it (`held`) takes it for an instant."""
+    """Take the lock; try again if somebody who only looks (`held`) has it for an instant."""
     for _ in range(_TRIES):
         if _try_lock(descriptor):
             return True
@@ -179,12 +198,12 @@ def _open(path: Path) -> int:
 
 
 def _check_that_locks_hold(path: Path) -> None:
-    """A second descriptor must not get the lock as well (some network file systems let it)."""
+    """Make sure that a second descriptor does not get the lock, as on some network file systems."""
     second = _open(path)
     try:
         if _try_lock(second):
             raise StorageError(
-                f"locks do not hold on the file system of {path}: two runs could overlap; "
+                f"locks have no effect on the file system of {path}, so two runs could overlap; "
                 'move the state folder to a local disk (`[paths] state = "..."`)'
             )
     finally:

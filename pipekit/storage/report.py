@@ -1,4 +1,4 @@
-"""AuditReporter: writes the report of a run, and reads it again; derives it, never decides it."""
+"""AuditReporter: writes and reads the report of a run."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipekit.errors import StorageError
 from pipekit.model.run import Paths
+from pipekit.worker import Publication
 
 if TYPE_CHECKING:
     from pipekit.model.command import ProcessResult
@@ -17,29 +18,29 @@ if TYPE_CHECKING:
     from pipekit.model.stage import StageResult
     from pipekit.model.task import FileRecord, TaskResult
 
-SECRET = "***"  # noqa: S105  # what stands in the place of a secret
-_TAIL = 2000  # characters of a task's last output that the report repeats
+SECRET = "***"  # noqa: S105  # the mask, not a secret
+_TAIL = 2000  # characters of a task's last output in the report
 
 
 class AuditReporter:
-    """Reports are `pipeline_report_{YYYYMMDD_HHMMSS}_{run_id}.json` in the project's logs."""
+    """Reports are `pipeline_report_{YYYYMMDD_HHMMSS}_{run_id}.json` in the logs folder."""
 
     def __init__(self, paths: Paths) -> None:
         self._paths = paths
 
     def path(self, run_id: str, started: float) -> Path:
-        """Where the report of a run lies, local time of its start in the name."""
+        """The path of a run's report; its name has the local time of the start."""
         return self._paths.logs / f"pipeline_report_{stamp(started)}_{run_id}.json"
 
     def find(self, run_id: str) -> Path | None:
-        """The report of a run, or None when it was never written or is gone."""
+        """The path of a run's report; None if there is none."""
         return next(iter(self._paths.logs.glob(f"pipeline_report_*_{run_id}.json")), None)
 
     def read(self, run_id: str) -> dict[str, Any]:
-        """The report of a run. Raises StorageError when there is none to read."""
+        """The report of a run. Raises StorageError if there is none or it cannot be read."""
         path = self.find(run_id)
         if path is None:
-            raise StorageError(f"run {run_id} has no report in {self._paths.logs}")
+            raise StorageError(f"there is no report of run {run_id} in {self._paths.logs}")
         try:
             report: dict[str, Any] = json.loads(path.read_text("utf-8"))
         except (OSError, ValueError) as error:
@@ -49,9 +50,7 @@ class AuditReporter:
     def write(
         self, report: PipelineReport, context: Mapping[str, Any], secrets: Iterable[str] = ()
     ) -> Path:
-        """Write the report: what came of the run, and the context it ran in. Raises OSError."""
-        from pipekit.storage.files import write_atomically  # who only reads needs no files
-
+        """Write the report of a run, and the context it ran in. Raises OSError."""
         hidden = [secret for secret in secrets if secret]
         content = {
             "v": 1,
@@ -68,18 +67,18 @@ class AuditReporter:
         }
         text = json.dumps(_masked(content, hidden), indent=1, ensure_ascii=False, default=str)
         path = self.path(report.run_id, report.started)
-        # Names of files need not be text; JSON has an escape for what is left of them then.
-        write_atomically(path, text.encode("utf-8", "backslashreplace"))
+        with Publication(path, reported=False) as file:
+            file.write(text.encode("utf-8", "backslashreplace"))  # file names may not be UTF-8
         return path
 
 
 def stamp(moment: float) -> str:
-    """Local time for a file's name, `YYYYMMDD_HHMMSS`."""
+    """Local time for file names, `YYYYMMDD_HHMMSS`."""
     return time.strftime("%Y%m%d_%H%M%S", time.localtime(moment))
 
 
 def iso(moment: float) -> str:
-    """Local time with the zone's offset, ISO 8601, milliseconds."""
+    """Local time with offset, ISO 8601 with milliseconds."""
     import datetime as dt
 
     return dt.datetime.fromtimestamp(moment).astimezone().isoformat(timespec="milliseconds")
@@ -144,7 +143,7 @@ def _file(record: FileRecord) -> dict[str, Any]:
 
 
 def _process(result: ProcessResult) -> dict[str, Any]:
-    import attrs  # only to write: who reads a report starts without it
+    import attrs  # not needed to read reports
 
     return {
         "outcome": result.outcome,
@@ -174,7 +173,7 @@ def _process(result: ProcessResult) -> dict[str, Any]:
 
 
 def _masked(value: Any, secrets: list[str]) -> Any:
-    """The same JSON value with every secret in it replaced."""
+    """A copy of a JSON value in which all secrets are masked."""
     if not secrets:
         return value
     if isinstance(value, str):

@@ -1,7 +1,7 @@
-"""Removes what old runs left: logs, journals, reports, spools, quarantine; knows no other file.
+"""Removes the logs, journals, reports, output and quarantine of old runs.
 
-Only what is named after a run that the ledger knows and that has ended is ever touched, and of the
-latest run nothing.
+Only files and folders named after a finished run in the ledger are removed, and none of the latest
+run.
 """
 
 from __future__ import annotations
@@ -22,24 +22,24 @@ _ID = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 _JOURNAL = re.compile(rf"pipeline_({_ID})\.jsonl")
 _LOG = re.compile(rf"pipeline_(?:report_)?[0-9]{{8}}_[0-9]{{6}}_({_ID})\.(?:log|json)")
 _FOLDER = re.compile(f"({_ID})")
-_NEXT_TO_A_BOUND = 200  # runs
+_RECENT = 200  # runs beyond a limit that a quick sweep looks at
 
 
 def sweep(
     paths: Paths, keep: RetentionConfig, history: RunHistory, now: float, *, thorough: bool = True
 ) -> list[str]:
-    """Remove what is beyond the bounds; returns a sentence for each thing that would not go.
+    """Remove what is beyond the limits of [retention]; returns a sentence for each failure.
 
-    Each run adds one, so that a look at the few runs next to a bound is enough, which costs some
-    milliseconds; a `thorough` look at all of them is needed after a bound was changed.
+    Each run adds one run, so usually it is enough to look at the few just beyond a limit. A
+    `thorough` sweep looks at all, as is needed after a limit was lowered.
     """
     problems = _folders(paths.runs, keep.spools, now - keep.spool_age, history)
     problems += _folders(paths.quarantine, keep.quarantine, now - keep.quarantine_age, history)
-    return problems + _logs(paths, keep, history, now, -1 if thorough else _NEXT_TO_A_BOUND)
+    return problems + _logs(paths, keep, history, now, -1 if thorough else _RECENT)
 
 
 def _folders(parent: Path, count: int, oldest: float, history: RunHistory) -> list[str]:
-    """Keep the folders of the newest runs: `count` of them, none from before `oldest`."""
+    """Keep the folders of the newest `count` runs, but none older than `oldest` (Unix time)."""
     names = _found(parent, _FOLDER)
     floor = _first_id(oldest)
     beyond = [name for i, name in enumerate(names) if i and (i >= count or name < floor)]
@@ -50,13 +50,13 @@ def _folders(parent: Path, count: int, oldest: float, history: RunHistory) -> li
 def _logs(
     paths: Paths, keep: RetentionConfig, history: RunHistory, now: float, limit: int
 ) -> list[str]:
-    """Journal, log and report go together; the journal last, since it tells that they are there."""
+    """Remove journal, log and report together; the journal last: it is what is looked for."""
     names = _found(paths.events, _JOURNAL)
     floor = _first_id(now - keep.run_age)
     old = [name for name in names if name < floor]
     beyond = set(history.ended(old)) if old else set()
     beyond.update(history.ended_before(keep.idle_runs, idle=True, limit=limit))
-    if len(names) > keep.runs:  # else there cannot be too many of the others
+    if len(names) > keep.runs:  # otherwise nothing can exceed the limit
         beyond.update(history.ended_before(keep.runs, idle=False, limit=limit))
     going = beyond.intersection(names[1:])
     if not going:
@@ -71,7 +71,7 @@ def _logs(
 
 
 def _found(folder: Path, pattern: re.Pattern[str]) -> list[str]:
-    """The run ids that stand in the names of a folder's entries, newest first."""
+    """The run ids in the names of a folder's entries, newest first."""
     try:
         entries = os.listdir(folder)
     except OSError:
@@ -81,7 +81,7 @@ def _found(folder: Path, pattern: re.Pattern[str]) -> list[str]:
 
 
 def _first_id(moment: float) -> str:
-    """What sorts before all run ids since (RFC 9562: they begin with milliseconds, 48 bits)."""
+    """The start of the first run id of a moment (RFC 9562: it begins with milliseconds)."""
     text = f"{max(int(moment * 1000), 0):012x}"
     return f"{text[:8]}-{text[8:]}"
 
@@ -92,11 +92,11 @@ def _removed(paths: Iterable[Path], remove: Callable[[Path], None]) -> list[str]
         try:
             remove(path)
         except OSError as error:
-            problems.append(f"{path} is to go ([retention]), but cannot: {error.strerror}")
+            problems.append(f"cannot remove {path}, which is due ([retention]): {error.strerror}")
     return problems
 
 
 def _remove_folder(folder: Path) -> None:
-    import shutil  # only where something goes
+    import shutil  # rarely needed
 
-    shutil.rmtree(folder)  # which never follows a link
+    shutil.rmtree(folder)  # does not follow links

@@ -1,31 +1,49 @@
-"""The ledger's runs: who started when and how it ended; knows no content.
+"""The ledger's database: its tables, the connection, and the runs.
 
-All that `status`, `history` and their like need, so that they import no more than this.
+What stages consumed and published is in `ledger`. This is all that commands such as `status` and
+`history` need.
 """
 
 from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterable, Mapping
+import time
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 from pipekit.errors import StorageError
 from pipekit.model.run import PipelineState, Rejection
 from pipekit.model.status import PipelineStatus
-from pipekit.storage.schema import connect, set_aside
 
-_Made = TypeVar("_Made")
+SCHEMA_VERSION = 1
+_SCHEMA = """
+CREATE TABLE runs (
+    number INTEGER PRIMARY KEY AUTOINCREMENT, run_id TEXT NOT NULL UNIQUE,
+    started REAL NOT NULL, ended REAL, status TEXT, exit_code INTEGER,
+    stages TEXT NOT NULL DEFAULT '{}');
+CREATE TABLE content (
+    stage TEXT NOT NULL, path TEXT NOT NULL, state TEXT NOT NULL, fingerprint TEXT NOT NULL,
+    settings TEXT NOT NULL, version TEXT NOT NULL, signature TEXT NOT NULL, run INTEGER NOT NULL,
+    detail TEXT NOT NULL, reason TEXT NOT NULL, PRIMARY KEY (stage, path)) WITHOUT ROWID;
+CREATE TABLE published (
+    stage TEXT NOT NULL, path TEXT NOT NULL, fingerprint TEXT NOT NULL, signature TEXT NOT NULL,
+    run INTEGER NOT NULL, present INTEGER NOT NULL DEFAULT 1, detail TEXT NOT NULL,
+    PRIMARY KEY (stage, path)) WITHOUT ROWID;
+CREATE TABLE lineage (
+    stage TEXT NOT NULL, source TEXT NOT NULL, output TEXT NOT NULL,
+    PRIMARY KEY (stage, source, output)) WITHOUT ROWID;
+"""
 
 
 class RunHistory:
-    """One connection to the project's ledger, for its runs; a context manager.
+    """A connection to the project's ledger, with what it knows of runs; a context manager.
 
-    A file that is no ledger (or is damaged) is set aside, not deleted; `set_aside` then names it.
-    Damage that is met later ends the block, and then the file is set aside as well. Raises
-    StorageError when the ledger cannot be opened, read or written.
+    A damaged ledger is renamed, not deleted: `set_aside` is its new path, and a new ledger is
+    started. If damage is found later, the file is renamed when the block ends. Raises StorageError
+    if the ledger cannot be opened, read or written.
     """
 
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
@@ -53,14 +71,12 @@ class RunHistory:
         if isinstance(error, StorageError) and not self._read_only and _is_damage(error.__cause__):
             self.set_aside = set_aside(self.path)
             raise StorageError(
-                f"{error}; it is now {self.set_aside.name}, and the next run takes everything as "
-                "pending"
+                f"{error}; the file is damaged and was renamed to {self.set_aside.name}. The next "
+                "run starts a new ledger and processes all files again"
             ) from error
 
-    # --- runs -----------------------------------------------------------------------------
-
     def begin_run(self, run_id: str, started: float) -> int:
-        """Remember that a run has started; returns its number."""
+        """Record the start of a run; returns its number."""
         with self._writing() as connection:
             cursor = connection.execute(
                 "INSERT INTO runs (run_id, started) VALUES (?, ?)", (run_id, started)
@@ -68,16 +84,16 @@ class RunHistory:
         assert cursor.lastrowid is not None
         return cursor.lastrowid
 
-    def note_stage(self, run_id: str, stage: str, facts: Mapping[str, Any]) -> None:
-        """Remember how a stage of a run that is still going ended."""
+    def note_stage(self, run_id: str, stage: str, entry: Mapping[str, Any]) -> None:
+        """Record how a stage of an unfinished run ended; `entry` is JSON."""
         with self._writing() as connection:
             connection.execute(
                 "UPDATE runs SET stages = json_set(stages, '$.' || ?, json(?)) WHERE run_id = ?",
-                (stage, json.dumps(facts), run_id),
+                (stage, json.dumps(entry), run_id),
             )
 
     def end_run(self, run_id: str, status: PipelineStatus, exit_code: int, ended: float) -> None:
-        """The run's commit point: report and last event are derived from this row."""
+        """Record the end of a run: its commit point, from which report and last event follow."""
         self._connection.execute("PRAGMA synchronous = FULL")
         with self._writing() as connection:
             connection.execute(
@@ -89,14 +105,14 @@ class RunHistory:
         """The latest runs, newest first."""
         where = "WHERE status IS NULL" if unfinished else ""
         rows = self._read(
-            "SELECT run_id, number, started, ended, status, exit_code, stages FROM runs "  # noqa: S608  # no value of a user's
+            "SELECT run_id, number, started, ended, status, exit_code, stages FROM runs "  # noqa: S608  # `where` is one of two constants
             f"{where} ORDER BY number DESC LIMIT ?",
             (limit,),
         )
         return [_state(row) for row in rows]
 
     def run(self, run_id: str) -> PipelineState | None:
-        """The run with this id, or with an id that starts so when only one does, or number."""
+        """The run with this number, id or unique beginning of an id; None if there is none."""
         rows = self._read(
             "SELECT run_id, number, started, ended, status, exit_code, stages FROM runs "
             "WHERE substr(run_id, 1, ?) = ? OR CAST(number AS TEXT) = ? LIMIT 2",
@@ -105,7 +121,7 @@ class RunHistory:
         return _state(rows[0]) if len(rows) == 1 else None
 
     def ended(self, run_ids: Iterable[str]) -> list[str]:
-        """Those of the runs that the ledger knows and that have ended."""
+        """The runs among these that the ledger knows to have ended."""
         rows = self._read(
             "SELECT run_id FROM runs WHERE status IS NOT NULL "
             "AND run_id IN (SELECT value FROM json_each(?))",
@@ -114,9 +130,9 @@ class RunHistory:
         return [run_id for (run_id,) in rows]
 
     def ended_before(self, count: int, *, idle: bool, limit: int) -> list[str]:
-        """The runs that ended before the last `count` of their kind, newest first, `limit` of them.
+        """Finished runs without the latest `count` of them, newest first, at most `limit`.
 
-        There are two kinds: runs that were idle, and those that did something.
+        `idle`: only runs that had nothing to do, or only those that had.
         """
         rows = self._read(
             "SELECT run_id FROM runs WHERE status IS NOT NULL AND (status = 'idle') = ? "
@@ -125,29 +141,19 @@ class RunHistory:
         )
         return [run_id for (run_id,) in rows]
 
-    # --- what a look at the project needs of content ----------------------------------------
-
     def stages(self) -> list[str]:
-        """The names of all stages that have consumed or published anything."""
+        """The stages that have consumed or published anything."""
         rows = self._read("SELECT stage FROM content UNION SELECT stage FROM published", ())
         return [row[0] for row in rows]
 
     def rejections(self, stage: str) -> list[Rejection]:
-        """The files that the stage has rejected as they stood, by path."""
+        """The files that the stage has rejected, by path."""
         query = "SELECT path, reason, run FROM content WHERE stage = ? AND state = 'rejected'"
         return [Rejection(*row) for row in self._read(query, (stage,))]
 
-    # --- the connection ---------------------------------------------------------------------
-
     def _read(self, query: str, values: tuple[Any, ...]) -> list[Any]:
-        return self._read_into(list, query, values)
-
-    def _read_into(
-        self, make: Callable[[Iterable[Any]], _Made], query: str, values: tuple[Any, ...]
-    ) -> _Made:
-        """What `make` makes of the rows; it is given one at a time, since there may be 100,000."""
         try:
-            return make(self._connection.execute(query, values))
+            return self._connection.execute(query, values).fetchall()
         except sqlite3.Error as error:
             raise StorageError(f"cannot read the ledger {self.path}: {error}") from error
 
@@ -156,7 +162,7 @@ class RunHistory:
 
 
 class Writing:
-    """A transaction that turns SQLite's errors into ours."""
+    """A transaction; SQLite's errors become StorageErrors."""
 
     def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
         self._connection = connection
@@ -184,8 +190,8 @@ class Writing:
 
 
 def _is_damage(error: BaseException | None) -> bool:
-    """Whether SQLite says that the file itself is spoilt, and not that it is locked or full."""
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # above are details of the error
+    """Whether SQLite reports a damaged file, and not one that is locked or on a full disk."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the lower byte is the primary code
     return code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
@@ -200,3 +206,46 @@ def _state(row: tuple[Any, ...]) -> PipelineState:
         exit_code=exit_code,
         stages=json.loads(stages),
     )
+
+
+def connect(path: Path, read_only: bool) -> sqlite3.Connection:
+    """Open the ledger, without implicit transactions; a new file gets its tables.
+
+    Raises sqlite3.Error, or StorageError for a ledger of a newer pipekit.
+    """
+    if read_only:
+        uri = f"{path.resolve().as_uri()}?mode=ro"
+        connection = sqlite3.connect(uri, uri=True, timeout=10, isolation_level=None)
+    else:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        connection = sqlite3.connect(path, timeout=10, isolation_level=None)
+    try:
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        if version > SCHEMA_VERSION:
+            raise StorageError(
+                f"the ledger {path} was written by a newer pipekit (schema {version}, this one "
+                f"reads {SCHEMA_VERSION}): upgrade pipekit"
+            )
+        if not read_only:
+            connection.execute("PRAGMA journal_mode = WAL")
+            # A commit lost to a power failure costs time, not data; a run's last one is synced.
+            connection.execute("PRAGMA synchronous = NORMAL")
+            if version == 0:
+                connection.executescript(
+                    f"BEGIN; {_SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"
+                )
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def set_aside(path: Path) -> Path:
+    """Rename a damaged ledger and SQLite's files beside it; returns the new path."""
+    aside = path.with_name(f"{path.name}.damaged-{int(time.time())}")
+    path.rename(aside)
+    for suffix in ("-wal", "-shm"):
+        companion = path.with_name(path.name + suffix)
+        if companion.exists():
+            companion.rename(aside.with_name(aside.name + suffix))
+    return aside

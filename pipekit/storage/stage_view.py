@@ -1,8 +1,9 @@
-"""What one stage's plan may see of ledger and files; it changes neither."""
+"""What one stage's plan may see of the ledger and the project's files."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cached_property
 
 from pipekit.model.file import (
     Consumption,
@@ -14,16 +15,16 @@ from pipekit.model.file import (
     Why,
 )
 from pipekit.storage.files import FileManager, Walks
-from pipekit.storage.ledger import Known, Ledger, signature_text
+from pipekit.storage.ledger import Entry, Ledger, signature_text
 
-_FEW = 32  # entries that are read one by one; then it is quicker to read all at once
+_SINGLE_READS = 32  # of entries; after that it is quicker to read all of them at once
 
 
 class LedgerStageView:
-    """A `StageView` of one stage; without a ledger (a project that never ran) all is pending.
+    """The StageView of a stage; in a project without a ledger all files are pending.
 
-    `settings`: the digest of the stage's own settings; `digest` makes one of any settings object.
-    `version`: of the plugin, since a newer one may be able to read what an older one rejected.
+    `settings`: the digest of the stage's settings; `digest` computes one for any settings object.
+    `version`: the plugin's; a newer version retries files that an older one rejected.
     """
 
     def __init__(
@@ -42,10 +43,7 @@ class LedgerStageView:
         self._version = version
         self._settings = settings
         self._digest = digest
-        self._known: dict[str, str] | None = None
-        self._taken: _Consumptions | None = None
-        self._first = settings  # the digest that is asked for first, as a rule for all files
-        self._walks: Walks = {}  # one look at each folder: a plan's own views agree
+        self._walks: Walks = {}  # each folder is read once, so that all answers agree
 
     def files(self, patterns: tuple[str, ...]) -> list[FileStat]:
         """See RunContext.files."""
@@ -56,97 +54,92 @@ class LedgerStageView:
     ) -> Pending:
         """See RunContext.pending."""
         digest = self._settings if settings is None else self._digest(settings)
-        every = self._every(digest)
+        entries = self._consumed.entries
         inputs, waiting, rejected, unchanged = [], [], [], 0
-        same = "" if digest == self._first else f"{ContentState.CONSUMED} {digest} "
         for file in files:
             path, device, inode, size, modified, changed = file
-            text = every.get(path)
-            if text == f"{same}{device} {inode} {size} {modified} {changed}" and not force:
-                unchanged += 1  # as nearly all are
+            entry = entries.get(path)
+            signature = f"{device} {inode} {size} {modified} {changed}"
+            if entry == (ContentState.CONSUMED, digest, signature) and not force:
+                unchanged += 1  # the usual case
                 continue
-            known = None if text is None else Known.of(text, self._first)
-            why = Why.NEW if known is None else self._why(file, known, digest)
+            why = Why.NEW if entry is None else self._why(path, entry, signature, digest)
             if why is None and not force:
-                if known and known.state == ContentState.REJECTED:
-                    rejected.append(self._consumption(file.path))
+                if entry and entry.state == ContentState.REJECTED:
+                    rejected.append(self._consumed[path])
                 else:
                     unchanged += 1
             elif not growing and not self._files.settled(file):
-                waiting.append(file.path)
+                waiting.append(path)
             else:
-                before = None if known is None else self._consumption(file.path)
+                before = None if entry is None else self._consumed[path]
                 inputs.append(Input(file, why or Why.FORCED, digest, before))
         return Pending(
             inputs=tuple(inputs),
             waiting=tuple(waiting),
-            rejected=tuple(c for c in rejected if c is not None),
+            rejected=tuple(rejected),
             known=unchanged,
         )
 
     def consumed(self, noted: str = "") -> Mapping[str, Consumption]:
         """See RunContext.consumed."""
-        if self._ledger is None:
-            return {}
-        if noted:
+        if noted and self._ledger is not None:
             return self._ledger.consumptions(self._stage, noted)
-        if self._taken is None:
-            self._taken = _Consumptions(self._ledger, self._stage, self._every)
-        return self._taken
+        return self._consumed
 
     def published(self, stage: str) -> tuple[Published, ...]:
         """See RunContext.published."""
         return self._ledger.published(stage) if self._ledger else ()
 
-    def _every(self, digest: str = "") -> dict[str, str]:
-        if self._known is None:
-            self._first = digest or self._settings
-            self._known = self._ledger.known(self._stage, self._first) if self._ledger else {}
-        return self._known
+    @cached_property
+    def _consumed(self) -> Consumptions:
+        return Consumptions(self._ledger, self._stage)
 
-    def _why(self, file: FileStat, known: Known, digest: str) -> Why | None:
-        if known.signature != signature_text(file.signature):
+    def _why(self, path: str, entry: Entry, signature: str, digest: str) -> Why | None:
+        if entry.signature != signature:
             return Why.CHANGED
-        if known.settings != digest:
+        if entry.settings != digest:
             return Why.SETTINGS
-        if known.state == ContentState.REJECTED:
-            rejected = self._consumption(file.path)
-            return Why.CHANGED if rejected and rejected.version != self._version else None
-        return Why.PART if known.state == ContentState.PART else None
-
-    def _consumption(self, path: str) -> Consumption | None:
-        return self.consumed().get(path)
+        if entry.state == ContentState.REJECTED:
+            return Why.CHANGED if self._consumed[path].version != self._version else None
+        return Why.PART if entry.state == ContentState.PART else None
 
 
-class _Consumptions(Mapping[str, Consumption]):
-    """All that a stage has taken, read whole when somebody first looks at more than the paths.
+class Consumptions(Mapping[str, Consumption]):
+    """All files that a stage has consumed or rejected, by path; read when they are needed.
 
-    `paths` is not asked before somebody looks at all. A look at a few entries reads these alone.
+    The paths come with `entries`. The full values are larger: the first few are read one by one,
+    then all at once.
     """
 
-    def __init__(self, ledger: Ledger, stage: str, paths: Callable[[], Collection[str]]) -> None:
+    def __init__(self, ledger: Ledger | None, stage: str) -> None:
         self._ledger = ledger
         self._stage = stage
-        self._paths = paths
-        self._rows: dict[str, Consumption] | None = None
-        self._looks = 0
+        self._reads = 0
+
+    @cached_property
+    def entries(self) -> dict[str, Entry]:
+        """The files without details."""
+        return self._ledger.entries(self._stage) if self._ledger else {}
+
+    @cached_property
+    def _all(self) -> dict[str, Consumption]:
+        return self._ledger.consumptions(self._stage) if self._ledger else {}
 
     def __getitem__(self, path: str) -> Consumption:
-        self._looks += 1
-        if self._rows is None and self._looks <= _FEW:
-            row = self._ledger.consumption(self._stage, path)
-            if row is None:
-                raise KeyError(path)
-            return row
-        if self._rows is None:
-            self._rows = self._ledger.consumptions(self._stage)
-        return self._rows[path]
+        self._reads += 1
+        if self._reads > _SINGLE_READS or self._ledger is None:
+            return self._all[path]
+        found = self._ledger.consumption(self._stage, path)
+        if found is None:
+            raise KeyError(path)
+        return found
 
     def __contains__(self, path: object) -> bool:
-        return path in self._paths()
+        return path in self.entries
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._paths())
+        return iter(self.entries)
 
     def __len__(self) -> int:
-        return len(self._paths())
+        return len(self.entries)

@@ -1,8 +1,10 @@
-"""Publish files: under its final name a file is complete and on the disk, or not there at all."""
+"""Publish files: under its final name, a file is complete and on disk."""
 
 from __future__ import annotations
 
 import os
+import re
+import secrets
 from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import Any, Self
@@ -29,12 +31,11 @@ def publish(
 
         publish("data/out/ES.txt", b"done")
 
-    In the first form the file is written under a temporary name, which `file` stands for wherever
-    a path is expected. When the block ends, the file is synced to the disk and renamed, and so is
-    the folder. When the block raises, nothing changes. A file with the same content as the one
-    already there is reported as unchanged, and the old one is kept.
+    In the first form, `file` is the path of a temporary file to write. When the block ends, the
+    file is synced to disk and renamed, and the folder is synced. If the block raises, nothing
+    changes. If the content is the same as before, the old file is kept and reported as unchanged.
 
-    `sources` and `detail`: see `report.wrote`. Raises OSError when the disk is full or the folder
+    `sources` and `detail`: see `report.wrote`. Raises OSError if the disk is full or the folder
     cannot be written.
     """
     publication = Publication(path, sources=sources, detail=detail)
@@ -45,12 +46,12 @@ def publish(
 
 
 class Publication:
-    """A file on its way to its final name: `begin`, write, `place`, `sync_folders`, `tell`.
+    """The steps of `publish`: `begin`, write the file, `place`, `sync_folders`, `tell`.
 
-    `publish` does all of that for one file. A worker with many files takes the steps by itself: it
-    can place files in threads that wait for the disk, and sync each folder once. `path`: as
-    reported; `fingerprint`: set before `place` by who hashes while writing, otherwise computed
-    there; `changed`: after `place`, whether the file differs from the one that was there.
+    A worker with many files can take the steps itself: place files in several threads, which wait
+    for the disk, and sync each folder once. `path`: as reported. `fingerprint`: computed by
+    `place`, unless it was set before. `changed`: after `place`, whether the content is new.
+    `reported=False`: nothing is reported, and PIPEKIT_PUBLISH_DIR has no effect.
     """
 
     def __init__(
@@ -59,31 +60,32 @@ class Publication:
         *,
         sources: Paths | None = None,
         detail: Mapping[str, Any] | None = None,
+        reported: bool = True,
     ) -> None:
         self.path = os.fspath(path)
         self.sources = sources
         self.detail = detail
         self.fingerprint = ""
         self.changed = True
-        self.target = target(self.path)
+        self.target = target(self.path) if reported else self.path
+        self._reported = reported
         self._temporary = ""
 
     def __fspath__(self) -> str:
         return self._temporary or self.target
 
     def begin(self) -> Self:
-        """Create the temporary file, and the folder where it is missing.
+        """Create the temporary file, and its folder if it is missing.
 
-        The name is unique to the attempt, and the file is reported first, so that the run can
-        remove it if this process is killed.
+        Its name is unique, and it is reported first, so that the run can remove the file if this
+        process is killed.
         """
         folder, name = os.path.split(self.target)
         make_folders(folder)
         run = os.environ.get("PIPEKIT_RUN_ID") or "no-run"
-        short = os.fsdecode(os.fsencode(name)[:_LONGEST_NAME])
-        unique = f"{os.getpid():x}-{os.urandom(4).hex()}"
-        temporary = os.path.join(folder, f".{short}.{run}.{unique}{TEMPORARY_SUFFIX}")
-        report.temporary(temporary)
+        temporary = os.path.join(folder, temporary_name(name, run))
+        if self._reported:
+            report.temporary(temporary)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0)
         os.close(os.open(temporary, flags, 0o666))
         self._temporary = temporary
@@ -97,16 +99,16 @@ class Publication:
                 rest = rest[file.write(rest) :]
 
     def place(self) -> None:
-        """Sync the file and give it its name; where nothing changed, drop it.
+        """Sync the file to disk and rename it; if the content has not changed, remove it.
 
-        The rename lasts when the folder is synced, too: see `sync_folders`.
+        The rename survives a power failure only after `sync_folders`.
         """
         self.fingerprint = self.fingerprint or fingerprint(self._temporary)
         if self._is_there():
             self.changed = False
             self.discard()
             return
-        descriptor = os.open(self._temporary, os.O_RDWR)  # Windows syncs what is open for writing
+        descriptor = os.open(self._temporary, os.O_RDWR)  # Windows requires it to be writable
         try:
             os.fsync(descriptor)
         finally:
@@ -122,6 +124,8 @@ class Publication:
 
     def tell(self) -> None:
         """Report the file as written or unchanged."""
+        if not self._reported:
+            return
         verb = report.wrote if self.changed else report.unchanged
         verb(self.path, self.fingerprint, sources=self.sources, detail=self.detail)
 
@@ -144,16 +148,28 @@ class Publication:
             self.tell()
 
     def _is_there(self) -> bool:
-        """Whether the published file has this very content already."""
+        """Whether the published file already has this content."""
         try:
             same_size = os.path.getsize(self.path) == os.path.getsize(self._temporary)
             return same_size and fingerprint(self.path) == self.fingerprint
-        except OSError:  # there is none, or it cannot be read
+        except OSError:  # it does not exist, or cannot be read
             return False
 
 
+def temporary_name(name: str, run_id: str) -> str:
+    """A new name, unique to the attempt, for the temporary file of a file in the same folder."""
+    short = os.fsencode(name)[:_LONGEST_NAME].decode(errors="ignore")
+    return f".{short}.{run_id}.{os.getpid():x}-{secrets.token_hex(4)}{TEMPORARY_SUFFIX}"
+
+
+def is_temporary_name(name: str, run_id: str) -> bool:
+    """Whether `temporary_name` can have made this name in this run."""
+    pattern = rf"\..*\.{re.escape(run_id)}\.[0-9a-f]+-[0-9a-f]{{8}}{re.escape(TEMPORARY_SUFFIX)}"
+    return re.fullmatch(pattern, name, re.DOTALL) is not None
+
+
 def make_folders(folder: str) -> None:
-    """Create a folder and its parents so that they outlast a power failure. Raises OSError."""
+    """Create a folder and its parents so that they survive a power failure. Raises OSError."""
     if not folder or os.path.isdir(folder):
         return
     parent = os.path.dirname(folder)
@@ -163,13 +179,13 @@ def make_folders(folder: str) -> None:
 
 
 def sync_folders(paths: Paths) -> None:
-    """Make the renames of these files last; each folder is synced once. Raises OSError."""
+    """Sync the folders of these files to disk, each once. Raises OSError."""
     for folder in sorted({os.path.dirname(os.fspath(path)) for path in paths}):
         _sync_folder(folder)
 
 
 def _sync_folder(folder: str) -> None:
-    if os.name != "posix":  # Windows has no such call, and syncs renames by itself
+    if os.name != "posix":  # Windows syncs renames itself and has no call for it
         return
     descriptor = os.open(folder or os.curdir, os.O_RDONLY)
     try:

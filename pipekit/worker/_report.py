@@ -1,4 +1,4 @@
-"""How a stage's process tells the run what it does: one JSON line for each fact, in a file.
+"""Reports from a stage's process to the run: JSON lines in a file.
 
     from pipekit.worker import report, request
 
@@ -7,14 +7,14 @@
             ...
             report.wrote("data/out/ES.parquet")
 
-The file is named by `PIPEKIT_REPORT`; where that is not set nothing is written and everything else
-works, so a worker can be run by hand. Several processes and threads may report at once. Standard
-library only, so that importing it costs a worker next to nothing.
+`PIPEKIT_REPORT` names the file. If it is not set, nothing is written, so that a worker can be run by
+hand. Several processes and threads may report at the same time.
 """
 
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import os
 import time
@@ -26,23 +26,23 @@ from typing import Any
 _CHUNK = 256 * 1024
 REPORT_VARIABLE = "PIPEKIT_REPORT"
 PUBLISH_VARIABLE = "PIPEKIT_PUBLISH_DIR"
-"""Names a folder that stands for the project's root when files are published.
+"""Names a folder to publish files in, instead of the project's root.
 
-Where it is set, `data/out/ES.parquet` is written to that path below the folder instead. The report
-names the path in the project all the same.
+If it is set, `data/out/ES.parquet` is written to this path below the folder. The report still names
+the path in the project.
 """
-ABSENT = "absent"  # the fingerprint to report for a file that has vanished
+ABSENT = "absent"  # the fingerprint of a file that no longer exists
 
-_PROGRESS_INTERVAL = 0.2  # seconds between two progress lines of a unit: enough for the eye
-_TICK = 0.02  # seconds; file times are coarser than the clock (4 ms on Linux, 16 on Windows)
-_COARSE_TICK = 2.0  # seconds, where a file system stores whole seconds (FAT: two of them)
+_PROGRESS_INTERVAL = 0.2  # seconds between two progress lines of a unit
+_TICK = 0.02  # seconds; the resolution of file times is 4 ms on Linux, 16 ms on Windows
+_COARSE_TICK = 2.0  # seconds, for file systems with whole seconds (FAT: two)
 
 Signature = tuple[int, int, int, int, int]
 _unit: ContextVar[str | None] = ContextVar("pipekit_unit", default=None)
 
 
 def fingerprint(path: str | os.PathLike[str]) -> str:
-    """The content hash of a file, as hexadecimal text. Raises OSError."""
+    """The SHA-256 of a file's content, in hexadecimal. Raises OSError."""
     digest, buffer = hasher(), memoryview(bytearray(_CHUNK))
     with open(path, "rb", buffering=0) as file:
         while size := file.readinto(buffer):
@@ -51,18 +51,15 @@ def fingerprint(path: str | os.PathLike[str]) -> str:
 
 
 def hasher(data: bytes = b"") -> Any:
-    """A new hash object of the kind all fingerprints are made with: SHA-256, as of `sha256sum`."""
-    from hashlib import sha256  # loads OpenSSL: 3 ms, which a run without new files does without
-
-    return sha256(data)
+    """A new hash object for fingerprints: SHA-256, as computed by `sha256sum`."""
+    return hashlib.sha256(data)
 
 
 def look(path: str | os.PathLike[str] | int) -> Signature:
-    """The signature of a file (path or descriptor), to be taken *before* its content is read.
+    """The signature of a file (path or descriptor). Take it *before* reading the content.
 
-    A file that changed within the last tick of its file system's clock could change once more and
-    keep its times, so this waits for that tick to pass (the rule git has for its index). Raises
-    OSError.
+    A file changed within the last tick of the file system's clock could change again and keep its
+    times, so this waits for the tick to pass (as git does for its index). Raises OSError.
     """
     while True:
         stat = os.stat(path)
@@ -80,21 +77,21 @@ def _signature(stat: os.stat_result) -> Signature:
 
 
 def target(path: str | os.PathLike[str]) -> str:
-    """Where a published file is really written: see PUBLISH_VARIABLE."""
+    """Where a published file is written: see PUBLISH_VARIABLE."""
     folder = os.environ.get(PUBLISH_VARIABLE)
     if not folder:
         return os.fspath(path)
     inside = os.path.relpath(path)
     if inside.startswith(os.pardir):
-        raise ValueError(f"{path} lies outside the project, so it cannot be published")
+        raise ValueError(f"cannot publish {path}: it is outside the project")
     return os.path.join(folder, inside)
 
 
 class Report:
-    """Appends what a worker says to the run's report file; silent outside a run.
+    """Appends records to the run's report file; does nothing outside of a run.
 
-    What is reported inside a unit counts when the unit has ended well; what is reported outside
-    counts at once. Report a file as consumed when all that came of it is published.
+    Files reported inside a unit count only if the unit succeeds. Report a file as consumed after
+    everything made from it is published.
     """
 
     def __init__(self) -> None:
@@ -104,10 +101,11 @@ class Report:
 
     @contextmanager
     def unit(self, name: str) -> Iterator[None]:
-        """Do the work of one unit. An exception fails the unit, is recorded, and ends here.
+        """A context manager for one unit's work. An exception fails the unit and is suppressed.
 
-        Other units go on. KeyboardInterrupt and SystemExit pass: they leave the unit unfinished,
-        which the run counts as failed.
+        The exception is reported and its traceback printed; the next unit can go on.
+        KeyboardInterrupt and SystemExit are not suppressed: they leave the unit unfinished, which
+        counts as failed.
         """
         token = _unit.set(name)
         started = time.monotonic()
@@ -124,7 +122,7 @@ class Report:
             _unit.reset(token)
 
     def progress(self, done: float, total: float | None = None) -> None:
-        """How far the current unit (or the task) is, in any measure."""
+        """How far the current unit (or the task) is, in any unit of measure."""
         now = time.monotonic()
         unit = _unit.get()
         finished = total is not None and done >= total
@@ -134,11 +132,11 @@ class Report:
         self._write("progress", done=done, total=total)
 
     def metric(self, name: str, value: float) -> None:
-        """A number worth knowing; the last value of a name counts, per unit."""
+        """A named number. The last value in each unit counts."""
         self._write("metric", name=name, value=value)
 
     def warning(self, message: str, **data: Any) -> None:
-        """Something a person should know; it changes no status."""
+        """A sentence for people. It does not change the status."""
         self._write("warning", msg=message, data=data)
 
     def consumed(
@@ -150,13 +148,13 @@ class Report:
         detail: Mapping[str, Any] | None = None,
         complete: bool = True,
     ) -> None:
-        """This content has been taken, and all that came of it is published.
+        """This file's content has been processed, and everything made from it is published.
 
-        `signature`: from `look` before reading. `detail`: anything (JSON) the stage's next plan
-        wants to know of it; the core itself knows `quarantined` (rows set aside) and `unread`
-        (bytes), which keep the lifecycle away, and `empty` (true: nothing came of it).
-        `complete=False`: taken in part; it stays pending, with its detail. A vanished file is
-        reported with the fingerprint `ABSENT`.
+        `signature`: from `look`, before reading. `detail`: JSON for the stage's next plan; pipekit
+        itself uses the keys `quarantined` (rows set aside) and `unread` (bytes), both of which keep
+        the file from being deleted, `empty` (true if nothing was in it) and `rows`.
+        `complete=False`: processed in part; the file stays pending. Report a file that no longer
+        exists with the fingerprint `ABSENT`.
         """
         if signature is None and fingerprint != ABSENT:
             signature = look(path)
@@ -169,7 +167,7 @@ class Report:
         fingerprint: str = "",
         signature: Signature | None = None,
     ) -> None:
-        """This content cannot be used. The file stays; the stage is at best partial."""
+        """This file cannot be used. It is left where it is; the stage ends as partial at best."""
         if signature is None:
             signature = look(path)
         self._file("rejected", path, fingerprint, signature, reason=reason)
@@ -182,10 +180,10 @@ class Report:
         sources: Iterable[str | os.PathLike[str]] | None = None,
         detail: Mapping[str, Any] | None = None,
     ) -> None:
-        """This file has been published (it stands under its final name).
+        """This file has been published: it is complete under its final name.
 
-        `sources`: the inputs it came of; by default, all that are consumed in the same unit.
-        `detail`: JSON; `series`, `first` and `last` (ISO 8601) tell the lifecycle what it covers.
+        `sources`: the inputs it was made from; by default, all that the unit consumed. `detail`:
+        JSON; the lifecycle uses `series` and `last` (ISO 8601) to tell how old its data is.
         """
         self._published("wrote", path, fingerprint, sources, detail)
 
@@ -197,11 +195,11 @@ class Report:
         sources: Iterable[str | os.PathLike[str]] | None = None,
         detail: Mapping[str, Any] | None = None,
     ) -> None:
-        """This output was already what it should be, and was left as it is."""
+        """This output was already up to date and was left alone."""
         self._published("unchanged", path, fingerprint, sources, detail)
 
     def temporary(self, path: str | os.PathLike[str]) -> None:
-        """A file that `publish` is about to create, for the run to remove if this process dies."""
+        """The temporary file that `publish` creates next; the run removes it if it is left over."""
         self._write("temporary", path=os.path.abspath(path))
 
     def _published(
@@ -213,7 +211,7 @@ class Report:
         detail: Mapping[str, Any] | None,
     ) -> None:
         named = None if sources is None else [os.fspath(source) for source in sources]
-        published = target(path)  # what is unchanged may stand in the project alone
+        published = target(path)  # an unchanged file may be only in the project
         there = published if verb == "wrote" or os.path.exists(published) else path
         signature = _signature(os.stat(there))
         self._file(verb, path, fingerprint, signature, sources=named, detail=detail)
@@ -231,7 +229,7 @@ class Report:
         )
 
     def _write(self, verb: str, **fields: Any) -> None:
-        """One `write` a line on a descriptor that appends, so that writers do not mix."""
+        """One `write` per line to a file opened for appending, so that writers do not mix."""
         path = os.environ.get(REPORT_VARIABLE)
         if not path:
             return
