@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from pipekit.model.event import Event as Event
     from pipekit.model.event import EventKind as EventKind
     from pipekit.model.event import SinkContext as SinkContext
-    from pipekit.model.file import ABSENT as ABSENT
     from pipekit.model.file import Consumption as Consumption
     from pipekit.model.file import ContentState as ContentState
     from pipekit.model.file import FileStat as FileStat
@@ -48,6 +47,7 @@ if TYPE_CHECKING:
     from pipekit.settings import Duration as Duration
     from pipekit.settings import Size as Size
     from pipekit.settings import setting as setting
+    from pipekit.worker import ABSENT as ABSENT
 
 _HOMES = {
     "pipekit.errors": ("ConfigError", "DefinitionError", "PipekitError", "PluginError"),
@@ -55,7 +55,6 @@ _HOMES = {
     "pipekit.model.command": ("Command", "Outcome", "ProcessResult"),
     "pipekit.model.event": ("Emit", "Event", "EventKind", "SinkContext"),
     "pipekit.model.file": (
-        "ABSENT",
         "Consumption",
         "ContentState",
         "FileStat",
@@ -71,6 +70,7 @@ _HOMES = {
     "pipekit.model.status": ("FailureKind", "PipelineStatus", "StageStatus"),
     "pipekit.model.task": ("Task", "TaskResult", "Watch"),
     "pipekit.settings": ("Duration", "Size", "setting"),
+    "pipekit.worker": ("ABSENT",),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 

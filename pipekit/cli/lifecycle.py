@@ -36,7 +36,7 @@ def plan(ctx: click.Context, as_json: bool) -> int:
     Touches nothing. It is the same look that a run takes at its end: each proposal with its reason,
     or with the reason why the file has to stay.
     """
-    from pipekit.run.lifecycle import DataLifecycleManager, LedgerLifecycleView, held_files
+    from pipekit.run.lifecycle import review
     from pipekit.run.orchestrator import PipelineOrchestrator
     from pipekit.storage.ledger import Ledger
 
@@ -47,18 +47,11 @@ def plan(ctx: click.Context, as_json: bool) -> int:
         if as_json:
             print_json([])
         return 0
-    results = {result.stage: result for result in PipelineOrchestrator(project).plan()}
-    limits = project.configuration.lifecycle
-    manager = DataLifecycleManager(project.files, limits.roots, limits.max_files, limits.max_bytes)
-    unplanned = [
-        f"stage {name!r} can only be planned after another has run"
-        for name, result in results.items()
-        if result.plan is None
-    ]
+    plans = {decision.stage: decision.plan for decision in PipelineOrchestrator(project).plan()}
     with Ledger(database, read_only=True) as ledger:
-        view = LedgerLifecycleView(project.files, ledger, time.time())
-        decisions, broken = manager.collect(project.policies, view, held_files(results), unplanned)
-    for problem in broken:
+        found = review(project, ledger, plans, now=time.time())
+    decisions = found.proposals
+    for problem in found.problems:
         click.echo(f"warning: {problem}", err=True)
     if as_json:
         print_json([decision.record() for decision in decisions])

@@ -13,7 +13,8 @@ from pipekit.cli.output import coloured, print_json, say, styled
 from pipekit.cli.run import selection_options
 from pipekit.cli.running import open_selected, run_options
 from pipekit.errors import EXIT_ERROR, EXIT_FAILURE
-from pipekit.model.stage import StagePlan, StageResult
+from pipekit.model.stage import StagePlan
+from pipekit.run.planning import CannotPlan, Decision, Execute
 
 _INDENT = " " * 11  # below a stage's name
 
@@ -56,17 +57,14 @@ def command(
     return _exit_code(results)
 
 
-def _exit_code(results: list[StageResult]) -> int:
-    return EXIT_FAILURE if any(r.status == "failure" for r in results) else 0
+def _exit_code(results: list[Decision]) -> int:
+    return EXIT_FAILURE if any(isinstance(r, CannotPlan) for r in results) else 0
 
 
-def _verb(result: StageResult) -> str:
-    return "run" if result.plan else str(result.status)
-
-
-def _print(result: StageResult, verbose: bool) -> None:
-    word = styled("run".ljust(10), fg="cyan") if result.plan else coloured(result.status, 10)
-    say(f"{result.stage}: {result.error or result.reason}", f"{word} ")
+def _print(result: Decision, verbose: bool) -> None:
+    runs = isinstance(result, Execute)
+    word = styled("run".ljust(10), fg="cyan") if runs else coloured(result.action, 10)
+    say(f"{result.stage}: {result.reason}", f"{word} ")
     if result.plan is None:
         return
     for text in result.plan.warnings:
@@ -82,13 +80,13 @@ def _print(result: StageResult, verbose: bool) -> None:
             say(f"input {item.path} ({item.why})", _INDENT)
 
 
-def _record(result: StageResult) -> dict[str, Any]:
+def _record(result: Decision) -> dict[str, Any]:
     plan = result.plan if result.plan is not None else StagePlan(reason="")
     return {
         "stage": result.stage,
-        "action": _verb(result),
-        "reason": result.reason,
-        "error": result.error,
+        "action": result.action,
+        "reason": "" if isinstance(result, CannotPlan) else result.reason,
+        "error": result.reason if isinstance(result, CannotPlan) else "",
         "tasks": [
             {"task": t.name, "command": list(t.command.argv), "units": list(t.units)}
             for t in plan.tasks

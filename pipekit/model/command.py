@@ -110,7 +110,9 @@ class Command:
         if not value or not value[0]:
             raise DefinitionError("argv is empty: name the program to run")
         if any("\0" in word for word in value):
-            raise DefinitionError("argv contains a NUL character, which cannot be passed to a program")
+            raise DefinitionError(
+                "argv contains a NUL character, which cannot be passed to a program"
+            )
 
     @env.validator
     def _check_env(self, _attribute: object, value: Mapping[str, str]) -> None:

@@ -9,8 +9,6 @@ from typing import Any, NamedTuple
 
 from attrs import field, frozen
 
-from pipekit.worker._report import ABSENT as ABSENT
-
 
 class FileStat(NamedTuple):
     """A regular file as found in a folder.

@@ -36,7 +36,9 @@ class StagePlan:
         all_are(Task)(self, attribute, value)
         names = {task.name for task in value}
         if len(names) < len(value):
-            twice = next(n for n, count in Counter(task.name for task in value).items() if count > 1)
+            twice = next(
+                n for n, count in Counter(task.name for task in value).items() if count > 1
+            )
             raise DefinitionError(f"two tasks of the plan are named {twice!r}")
         waiting = {task.name: set(task.after) for task in value if task.after}
         while ready := {name for name in waiting if not waiting[name] & waiting.keys()}:

@@ -180,7 +180,9 @@ def _check_hooks(manager: pluggy.PluginManager, module: ModuleType) -> None:
             hint = f"did you mean {close}?" if close else f"the hooks are {', '.join(_HOOKS)}"
             raise PluginError(f"it implements the unknown hook {name}; {hint}")
         if not marked and name in _HOOKS and callable(getattr(module, name)):
-            raise PluginError(f"{name} needs the decorator @hookimpl; without it the hook is ignored")
+            raise PluginError(
+                f"{name} needs the decorator @hookimpl; without it the hook is ignored"
+            )
 
 
 def _conflicts(offered: list[Installed]) -> dict[str, str]:

@@ -1,6 +1,6 @@
-"""EventLogger: numbers events, writes the journal first, then fans out to isolated sinks.
+"""EventLogger: numbers events, writes them to the journal, then passes them to the sinks.
 
-No sink can change a run: each has its own thread and a bounded queue.
+Sinks cannot disturb a run: each has its own thread and a bounded queue.
 """
 
 from __future__ import annotations
@@ -11,22 +11,20 @@ import threading
 import time
 from typing import Any
 
-from pipekit.model.event import FORMAT, Event, SinkContext
+from pipekit.model.event import FORMAT, RUN_ENDS, Event, EventKind, SinkContext
 from pipekit.model.specs import EventSink
-from pipekit.storage.journal import Journal
-from pipekit.storage.runlog import RunLog
+from pipekit.storage.journal import Journal, RunLog
 
-QUEUE_SIZE = 10_000  # events a sink may lag behind before it is dropped
-FLUSH_SECONDS = 2.0  # that all sinks together get at the end
-_ENDS = frozenset({"success", "partial", "failure", "cancelled", "idle"})  # synced to the disk
-_UNINTERRUPTED = _ENDS | {"start", "dropped"}  # after which no sink is said to be dropped
+QUEUE_SIZE = 10_000  # events that a sink may be behind before it is dropped
+FLUSH_SECONDS = 2.0  # the time for all sinks together to finish at the end
+_NO_DROP_AFTER = RUN_ENDS | {EventKind.START, EventKind.DROPPED}  # no event about a dropped sink
 _END = None
 _CONTROLS = dict.fromkeys((*range(32), *range(127, 160)), " ")
-"""What would break a line, or talk to the terminal; errors and names that others give hold it."""
+"""Characters that would break a line or control the terminal, as in errors and file names."""
 
 
 def zone_of(name: str) -> dt.tzinfo | None:
-    """The zone of the events' times: the configured one, or None for the system's."""
+    """The time zone of events: the configured one, or None for the system's."""
     if not name:
         return None
     from zoneinfo import ZoneInfo
@@ -35,7 +33,7 @@ def zone_of(name: str) -> dt.tzinfo | None:
 
 
 class _Clock:
-    """The time of an event as text; what is the same for a whole second is made once."""
+    """Formats the time of events; the part that changes once a second is cached."""
 
     def __init__(self, zone: dt.tzinfo | None) -> None:
         self._zone = zone
@@ -43,7 +41,7 @@ class _Clock:
         self._before = self._after = ""
 
     def text(self, moment: int) -> str:
-        """Nanoseconds since 1970 as ISO 8601, with milliseconds and the zone's offset."""
+        """Unix time in nanoseconds as ISO 8601, with milliseconds and the zone's offset."""
         second, rest = divmod(moment, 1_000_000_000)
         if second != self._second:
             local = dt.datetime.fromtimestamp(second, dt.UTC).astimezone(self._zone).isoformat()
@@ -52,7 +50,7 @@ class _Clock:
 
 
 class EventLogger:
-    """`emit` from any thread; it never raises. `warnings` collects what went wrong with it."""
+    """Emits events; may be used from any thread. Errors go to `warnings`, and never raise."""
 
     def __init__(
         self,
@@ -73,17 +71,17 @@ class EventLogger:
 
     @property
     def healthy(self) -> bool:
-        """Whether the journal has taken every event."""
+        """Whether every event so far was written to the journal."""
         return self._journal.healthy
 
     def open_sink(self, sink: EventSink, settings: Any, context: SinkContext) -> None:
-        """Start a sink in a thread of its own; it sees the events from now on."""
+        """Start a sink in its own thread; it receives the events from now on."""
         thread = _SinkThread(sink, settings, context)
         self._sinks.append(thread)
         thread.start()
 
-    def emit(self, stage: str, event: str, msg: str = "", /, **data: Any) -> None:
-        """Number, journal and hand on one event."""
+    def emit(self, stage: str, event: EventKind, msg: str = "", /, **data: Any) -> None:
+        """Number an event, write it to the journal, and pass it to the sinks."""
         with self._lock:
             self._seq += 1
             record = {
@@ -96,19 +94,19 @@ class EventLogger:
                 "msg": msg if msg.isprintable() else msg.translate(_CONTROLS),
                 "data": data,
             }
-            self._journal.append(record, sync=stage == "pipeline" and event in _ENDS)
+            self._journal.append(record, sync=stage == "pipeline" and event in RUN_ENDS)
             self.log.event(record)
             if self._sinks:
-                self._hand_on(Event.of(record))
+                self._pass_on(Event.of(record))
 
-    def _hand_on(self, event: Event) -> None:
+    def _pass_on(self, event: Event) -> None:
         for sink in self._sinks:
             sink.put(event)
-        if event.event not in _UNINTERRUPTED:
+        if event.event not in _NO_DROP_AFTER:
             self._report_dropped()
 
     def close(self) -> None:
-        """Give the sinks their time to flush, then close the journal. No event may follow."""
+        """Wait for the sinks (FLUSH_SECONDS at most), then close the files."""
         deadline = time.monotonic() + FLUSH_SECONDS
         for sink in self._sinks:
             sink.end()
@@ -123,7 +121,7 @@ class EventLogger:
         self.log.close()
 
     def report_dropped_sinks(self) -> None:
-        """Emit what is known by now of sinks that failed; before the last event."""
+        """Emit an event for each sink that has failed by now; call this before the last event."""
         with self._lock:
             self._report_dropped()
 
@@ -132,14 +130,14 @@ class EventLogger:
             if sink.problem and not sink.reported:
                 sink.reported = True
                 self.warnings.append(f"sink {sink.name!r} was dropped: {sink.problem}")
-                self.emit("sink", "dropped", f"{sink.name}: {sink.problem}", sink=sink.name)
+                self.emit("sink", EventKind.DROPPED, f"{sink.name}: {sink.problem}", sink=sink.name)
 
 
 class _SinkThread(threading.Thread):
-    """One sink: opened, fed and closed in this thread; dropped at its first fault."""
+    """The thread of one sink, which opens, feeds and closes it; it ends at the first error."""
 
     def __init__(self, sink: EventSink, settings: Any, context: SinkContext) -> None:
-        super().__init__(name=sink.name, daemon=True)  # daemon: a sink that hangs cannot hold us
+        super().__init__(name=sink.name, daemon=True)  # a sink that hangs must not block the exit
         self.problem = ""
         self.reported = False
         self._sink = sink
@@ -153,18 +151,20 @@ class _SinkThread(threading.Thread):
         try:
             self._queue.put_nowait(event)
         except queue.Full:
-            self.problem = f"it lags {QUEUE_SIZE} events behind"
+            self.problem = f"it is {QUEUE_SIZE} events behind"
 
     def end(self) -> None:
         try:
             self._queue.put_nowait(_END)
         except queue.Full:
-            self.problem = self.problem or f"it lags {QUEUE_SIZE} events behind"
+            self.problem = self.problem or f"it is {QUEUE_SIZE} events behind"
 
     def run(self) -> None:
         try:
             with self._sink.open(self._context, self._settings) as emit:
                 while (event := self._queue.get()) is not _END:
                     emit(event)
-        except BaseException as error:  # the isolation boundary of sinks: nobody is above us
+        except (
+            BaseException
+        ) as error:  # the isolation boundary of sinks; nothing above would catch it
             self.problem = f"{type(error).__name__}: {error}"

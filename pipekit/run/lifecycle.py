@@ -1,35 +1,42 @@
-"""DataLifecycleManager: collects what policies propose and guards every file; acts on none yet.
-
-Policies propose from a read-only view of the ledger; keep beats archive beats delete.
-"""
+"""Lifecycle: collects what policies propose, and refuses what is not safe. It changes no file."""
 
 from __future__ import annotations
 
 import datetime as dt
 import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from types import MappingProxyType
+from typing import Any
+
+from attrs import evolve, field, frozen
 
 from pipekit.model.file import ContentState, FileStat
 from pipekit.model.policy import ActionKind, FileAction
 from pipekit.model.specs import LifecyclePolicy
-from pipekit.model.stage import StageResult
+from pipekit.model.stage import StagePlan, StageResult
+from pipekit.run.project import Project
 from pipekit.storage.files import FileManager
-from pipekit.storage.ledger import Known, Ledger, signature_text
+from pipekit.storage.ledger import Entry, Ledger, signature_text
 
 _PRECEDENCE = {ActionKind.KEEP: 0, ActionKind.ARCHIVE: 1, ActionKind.DELETE: 2}
 
 
-class Decision(NamedTuple):
-    """What the core made of a proposal; `refused` is the reason where it may not be done."""
+@frozen(kw_only=True)
+class Proposal:
+    """What a policy proposes for a file; `refused`: why that may not be done, if so."""
 
     action: FileAction
     policy: str
     refused: str = ""
 
+    @property
+    def acts(self) -> bool:
+        """Whether it proposes a change."""
+        return self.action.kind is not ActionKind.KEEP
+
     def record(self) -> dict[str, Any]:
-        """The decision as the audit report shows it."""
-        facts = {
+        """The proposal as JSON, for the report."""
+        values = {
             "path": self.action.path,
             "action": self.action.kind,
             "target": self.action.target,
@@ -37,18 +44,31 @@ class Decision(NamedTuple):
             "reason": self.action.reason,
             "refused": self.refused,
         }
-        return {key: value for key, value in facts.items() if value}
+        return {key: value for key, value in values.items() if value}
+
+
+@frozen(kw_only=True)
+class Review:
+    """All proposals, sorted by path, and a sentence for each policy that failed."""
+
+    proposals: list[Proposal] = field(factory=list)
+    problems: list[str] = field(factory=list)
+
+    @property
+    def acts(self) -> list[Proposal]:
+        """The proposals that would change something, refused or not."""
+        return [proposal for proposal in self.proposals if proposal.acts]
 
 
 class LedgerLifecycleView:
-    """A `LifecycleView` of ledger and files."""
+    """The LifecycleView of a project."""
 
     def __init__(self, files: FileManager, ledger: Ledger, now: float) -> None:
         self._files = files
         self._ledger = ledger
         self._now = now
-        self._known: dict[str, dict[str, str]] = {}
-        self._covered: dict[str, tuple[str, float]] | None = None
+        self._entries: dict[str, dict[str, Entry]] = {}
+        self._series: dict[str, tuple[str, float]] | None = None  # path: its series and last time
         self._newest: dict[str, float] = {}
 
     @property
@@ -61,11 +81,11 @@ class LedgerLifecycleView:
         return self._files.files(patterns)
 
     def age(self, file: FileStat) -> float:
-        """See LifecycleView: since modification or, where that is later, change of status."""
+        """See LifecycleView; by modification or change time, whichever is later."""
         return self._now - max(file.mtime_ns, file.ctime_ns) / 1e9
 
     def why_not_consumed(self, file: FileStat, chain: Sequence[str]) -> str | None:
-        """See LifecycleView. Each stage must have taken all that the one before made of it."""
+        """See LifecycleView."""
         contents = [(file.path, signature_text(file.signature))]
         for stage in chain:
             for path, signature in contents:
@@ -73,57 +93,57 @@ class LedgerLifecycleView:
                 if reason:
                     return reason
             contents = [
-                made for path, _ in contents for made in self._ledger.outputs_of(stage, path)
+                output for path, _ in contents for output in self._ledger.outputs_of(stage, path)
             ]
         return None
 
     def data_age(self, file: FileStat) -> float | None:
-        """See LifecycleView: from the `series` and `last` that its publisher reported."""
-        if self._covered is None:
-            self._covered = self._coverage()
-            for series, last in self._covered.values():
+        """See LifecycleView; from `series` and `last` in the detail of published files."""
+        if self._series is None:
+            self._series = self._published_series()
+            for series, last in self._series.values():
                 self._newest[series] = max(last, self._newest.get(series, last))
-        if file.path not in self._covered:
+        if file.path not in self._series:
             return None
-        series, last = self._covered[file.path]
+        series, last = self._series[file.path]
         return self._newest[series] - last
 
     def _why_not(self, stage: str, path: str, signature: str) -> str | None:
-        if stage not in self._known:
-            self._known[stage] = self._ledger.known(stage)
-        text = self._known[stage].get(path)
-        known = None if text is None else Known.of(text)
-        if known is None or known.signature != signature:
-            return f"{stage} has not consumed {path} as it is"
-        if known.state != ContentState.CONSUMED:
-            return f"{stage} has {known.state} {path}, not consumed it"
+        if stage not in self._entries:
+            self._entries[stage] = self._ledger.entries(stage)
+        entry = self._entries[stage].get(path)
+        if entry is None or entry.signature != signature:
+            return f"{stage} has not consumed the current content of {path}"
+        if entry.state != ContentState.CONSUMED:
+            what = "rejected it" if entry.state == ContentState.REJECTED else "consumed part of it"
+            return f"{stage} has not consumed {path}, but {what}"
         consumption = self._ledger.consumption(stage, path)
         detail = consumption.detail if consumption else {}
         if detail.get("quarantined"):
-            return f"rows of {path} are in quarantine"
+            return f"rows of {path} were set aside"
         if detail.get("unread"):
-            return f"{path} has an unread tail"
+            return f"the end of {path} has not been read yet"
         return None
 
-    def _coverage(self) -> dict[str, tuple[str, float]]:
-        covered = {}
+    def _published_series(self) -> dict[str, tuple[str, float]]:
+        found = {}
         for stage in self._ledger.stages():
             for file in self._ledger.published(stage):
                 series, last = file.detail.get("series"), file.detail.get("last")
                 if not series or not last:
                     continue
                 try:
-                    covered[file.path] = (str(series), dt.datetime.fromisoformat(last).timestamp())
-                except (TypeError, ValueError, OverflowError):  # no time
+                    found[file.path] = (str(series), dt.datetime.fromisoformat(last).timestamp())
+                except (TypeError, ValueError, OverflowError):  # not a time
                     continue
-        return covered
+        return found
 
 
 class DataLifecycleManager:
-    """Collects proposals and says of each whether it may be done.
+    """Collects proposals, and refuses those that are not safe.
 
-    `roots`: folders outside of which nothing is touched. `max_files`, `max_bytes`: more than that
-    at once is refused whole.
+    `roots`: only files below these folders may be changed. `max_files`, `max_bytes`: if the
+    proposals of one run exceed a limit, all of them are refused.
     """
 
     def __init__(
@@ -140,92 +160,112 @@ class DataLifecycleManager:
         view: LedgerLifecycleView,
         held: Mapping[str, str],
         problems: Collection[str] = (),
-    ) -> tuple[list[Decision], list[str]]:
-        """All decisions, sorted by path, and a sentence for every policy that raised.
-
-        `held`: path → why it must stay (a stage will read it again, or has it pending);
-        `problems`: reasons that forbid any act in this run.
-        """
-        chosen: dict[str, Decision] = {}
+    ) -> Review:
+        """Ask all policies. `held`: path → why it must stay. `problems`: why all files must."""
+        chosen: dict[str, Proposal] = {}
         broken = []
         for policy, settings in policies:
             try:
                 for action in policy.propose(view, settings):
-                    decision = Decision(action=_checked(action), policy=policy.name)
-                    _keep_the_mildest(chosen, decision)
+                    _add(chosen, Proposal(action=_checked(action), policy=policy.name))
             except (Exception, SystemExit) as error:  # the isolation boundary of policies
-                broken.append(f"policy {policy.name!r} failed: {type(error).__name__}: {error}")
-        forbidden = (*problems, *broken)  # a broken policy might have kept any of them
-        decisions = [self._guard(chosen[path], held, forbidden) for path in sorted(chosen)]
-        return self._capped(decisions), broken
+                broken.append(f"policy {policy.name!r} raised {type(error).__name__}: {error}")
+        forbidden = (*problems, *broken)  # a broken policy might have kept any file
+        proposals = [self._guard(chosen[path], held, forbidden) for path in sorted(chosen)]
+        return Review(proposals=self._capped(proposals), problems=broken)
 
     def _guard(
-        self, decision: Decision, held: Mapping[str, str], problems: Collection[str]
-    ) -> Decision:
-        if decision.action.kind is ActionKind.KEEP:
-            return decision
-        refused = "; ".join(problems) or self._refusal(decision.action, held)
-        return Decision(action=decision.action, policy=decision.policy, refused=refused)
+        self, proposal: Proposal, held: Mapping[str, str], problems: Collection[str]
+    ) -> Proposal:
+        if not proposal.acts:
+            return proposal
+        return evolve(proposal, refused="; ".join(problems) or self._refusal(proposal.action, held))
 
     def _refusal(self, action: FileAction, held: Mapping[str, str]) -> str:
         path = action.path
         absolute = os.path.join(self._files.root, path)
         inside = any(path.startswith(f"{root.rstrip('/')}/") for root in self._roots)
         if not inside or ".." in path.split("/"):
-            return f"it lies outside of the folders {', '.join(self._roots)}"
+            return f"it is outside of lifecycle.roots ({', '.join(self._roots)})"
         if action.kind is ActionKind.ARCHIVE and not action.target:
-            return "no target is named to archive it to"
+            return "the policy gives no target to archive it to"
         if os.path.realpath(absolute) != os.path.join(os.path.realpath(self._files.root), path):
-            return "it is a symbolic link, or reached through one"
+            return "it is a symbolic link, or below one"
         file = self._files.stat(path)
         if file is None:
-            return "it is not there"
+            return "it does not exist"
         if path in held:
             return held[path]
-        return "" if self._files.settled(file) else "it has just changed"
+        return "" if self._files.settled(file) else "it has just been changed"
 
-    def _capped(self, decisions: list[Decision]) -> list[Decision]:
-        acts = [d for d in decisions if _acts(d)]
-        stats = [self._files.stat(d.action.path) for d in acts]
+    def _capped(self, proposals: list[Proposal]) -> list[Proposal]:
+        going = [p for p in proposals if p.acts and not p.refused]
+        stats = [self._files.stat(proposal.action.path) for proposal in going]
         size = sum(file.size for file in stats if file)
-        if len(acts) <= self._max_files and size <= self._max_bytes:
-            return decisions
-        reason = f"{len(acts)} files, {size} bytes at once are more than the caps allow"
-        return [d._replace(refused=reason) if _acts(d) else d for d in decisions]
+        if len(going) <= self._max_files and size <= self._max_bytes:
+            return proposals
+        reason = (
+            f"{len(going)} files with {size:,} bytes exceed lifecycle.max_files ({self._max_files})"
+            f" or lifecycle.max_bytes ({self._max_bytes:,})"
+        )
+        return [evolve(p, refused=reason) if p in going else p for p in proposals]
 
 
-def _acts(decision: Decision) -> bool:
-    return not decision.refused and decision.action.kind is not ActionKind.KEEP
+def review(
+    project: Project,
+    ledger: Ledger,
+    plans: Mapping[str, StagePlan | None],
+    *,
+    now: float,
+    results: Mapping[str, StageResult] = MappingProxyType({}),
+    forbidden: Iterable[str] = (),
+) -> Review:
+    """What the project's policies propose for its files.
+
+    `plans`: for each stage, None if it could not be planned: then all files must stay, since that
+    stage may need any of them. `now`: Unix time. `results`: of the stages that have run.
+    `forbidden`: further reasons why all files must stay.
+    """
+    limits = project.configuration.lifecycle
+    manager = DataLifecycleManager(project.files, limits.roots, limits.max_files, limits.max_bytes)
+    unplanned = [f"stage {name!r} was not planned" for name, plan in plans.items() if plan is None]
+    view = LedgerLifecycleView(project.files, ledger, now)
+    held = held_files(plans, results)
+    return manager.collect(project.policies, view, held, [*unplanned, *forbidden])
 
 
 def _checked(action: FileAction) -> FileAction:
-    """The action when it is one, of a path that can be; raises what names the policy's fault."""
+    """Raise an error that names the policy's mistake, if the action is not valid."""
     if not isinstance(action, FileAction) or not isinstance(action.path, str):
-        raise TypeError(f"propose must yield FileActions, not {action!r}")
+        raise TypeError(f"propose must yield FileAction objects, not {action!r}")
     if "\0" in action.path or not action.path:
-        raise ValueError(f"{action.path!r} cannot name a file")
+        raise ValueError(f"{action.path!r} is not a valid path")
     return action
 
 
-def _keep_the_mildest(chosen: dict[str, Decision], decision: Decision) -> None:
-    before = chosen.get(decision.action.path)
-    if before and _PRECEDENCE[before.action.kind] <= _PRECEDENCE[decision.action.kind]:
+def _add(chosen: dict[str, Proposal], proposal: Proposal) -> None:
+    """Keep the proposal that goes before others for the same file: keep, archive, delete."""
+    before = chosen.get(proposal.action.path)
+    if before and _PRECEDENCE[before.action.kind] <= _PRECEDENCE[proposal.action.kind]:
         return
-    chosen[decision.action.path] = decision
+    chosen[proposal.action.path] = proposal
 
 
-def held_files(results: Mapping[str, StageResult]) -> dict[str, str]:
-    """Path → why the lifecycle must leave it alone: held, pending or waiting for some stage."""
+def held_files(
+    plans: Mapping[str, StagePlan | None], results: Mapping[str, StageResult]
+) -> dict[str, str]:
+    """Path → why it must stay: a stage still has to read it, rejected it, or will read it again."""
     held: dict[str, str] = {}
-    for name, result in results.items():
-        if result.plan is None:
+    for name, plan in plans.items():
+        if plan is None:
             continue
-        taken = {r.path for r in result.files if r.verb == "consumed" and r.complete}
-        pending = [i.path for i in result.plan.inputs if i.path not in taken]
-        for path in (*pending, *result.plan.waiting):
-            held[path] = f"it is pending for {name}"
-        for known in result.plan.rejected:
-            held[known.path] = f"{name} has rejected it, and nobody has taken it"
-        for path in result.plan.holds:
+        files = results[name].files if name in results else ()
+        consumed = {r.path for r in files if r.verb == "consumed" and r.complete}
+        pending = [item.path for item in plan.inputs if item.path not in consumed]
+        for path in (*pending, *plan.waiting):
+            held[path] = f"{name} has yet to process it"
+        for rejected in plan.rejected:
+            held[rejected.path] = f"{name} rejected it, so its content is nowhere else"
+        for path in plan.holds:
             held.setdefault(path, f"{name} will read it again")
     return held

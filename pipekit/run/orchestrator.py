@@ -1,48 +1,47 @@
-"""PipelineOrchestrator: run the stages in order and tell the sinks; knows no stage by name."""
+"""PipelineOrchestrator: runs the stages in order, then the lifecycle policies, and reports."""
 
 from __future__ import annotations
 
 import contextlib
-import os
-import sys
 import time
-from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from attrs import evolve
 
-import pipekit
-from pipekit.config.digest import output_digest
-from pipekit.config.explain import provenance
-from pipekit.errors import EXIT_ERROR, EXIT_INTERRUPTED, PipekitError, StorageError
-from pipekit.model.event import SinkContext
+from pipekit.errors import EXIT_INTERRUPTED, StorageError
+from pipekit.model.event import EventKind
 from pipekit.model.names import new_run_id
-from pipekit.model.policy import ActionKind
 from pipekit.model.run import PipelineReport
 from pipekit.model.stage import StagePlan, StageResult
-from pipekit.model.status import FailureKind, PipelineStatus, StageStatus, pipeline_status
+from pipekit.model.status import FailureKind, PipelineStatus, pipeline_status
 from pipekit.process import Cancel
-from pipekit.run.events import EventLogger, zone_of
-from pipekit.run.facts import end_data, facts_of
-from pipekit.run.planning import Planner, RunOptions
+from pipekit.run.current_run import CurrentRun
+from pipekit.run.planning import (
+    Decision,
+    Execute,
+    Planner,
+    RunOptions,
+    Skip,
+    result_without_tasks,
+)
 from pipekit.run.project import Project, Stage, selected
-from pipekit.run.recovery import close_dead_runs
-from pipekit.storage.journal import Journal
+from pipekit.run.recovery import close_vanished_runs
 from pipekit.storage.ledger import Ledger
 from pipekit.storage.lock import RunLock
-from pipekit.storage.report import AuditReporter, stamp
 from pipekit.storage.retention import sweep
-from pipekit.storage.runlog import RunLog
 
 if TYPE_CHECKING:
-    from pipekit.run.execution import StageOrders, TaskExecutor
-    from pipekit.run.lifecycle import Decision
+    from pipekit.run.lifecycle import Proposal
 
-_SWEEP_ALL = 100  # one run in so many looks through all that old runs left
+_THOROUGH_SWEEP = 100  # every so many runs, all old logs are checked against [retention]
 
 
 class PipelineOrchestrator:
-    """One run of a project. `cancel` stops it from anywhere; `interrupted_exit` is its code."""
+    """One run of a project.
+
+    `cancel` stops it, from any thread or signal handler; it then exits with `interrupted_exit`.
+    """
 
     def __init__(
         self, project: Project, options: RunOptions | None = None, cancel: Cancel | None = None
@@ -53,296 +52,136 @@ class PipelineOrchestrator:
         self.interrupted_exit = EXIT_INTERRUPTED
         self.run_id = new_run_id()
         self._planner = Planner(project, self.options, self.run_id, self.cancel)
-        self._lock = RunLock(project.paths.state, self.run_id)
-        self._executor: TaskExecutor | None = None  # made when a stage has work
-        self._results: dict[str, StageResult] = {}
-        self._warnings: list[str] = []
-        self._at = ""  # the stage whose turn it is
-        self._over = False  # the row has the run's status
 
     def run(self) -> PipelineReport:
-        """Take the lock, run what has work to do, and say truthfully what happened.
+        """Take the lock, run the stages that have something to do, and report.
 
-        Raises LockHeldError when another run holds the lock, UsageError for stages that are not
-        configured, StorageError when the ledger or the journal cannot be written.
+        Raises LockHeldError if another run is going on, UsageError for unknown stages, StorageError
+        if the ledger or the journal cannot be written.
         """
         stages = self._selected()
         paths = self.project.paths
-        with self._lock, Ledger(paths.state / "state.db") as ledger:
-            recovered = close_dead_runs(ledger, paths)
-            self._started = time.time()
-            self._number = ledger.begin_run(self.run_id, self._started)
-            logger = None
+        with RunLock(paths.state, self.run_id) as lock, Ledger(paths.state / "state.db") as ledger:
+            recovered = close_vanished_runs(ledger, paths)
+            run = CurrentRun(self.project, self.run_id, ledger)
             try:
-                logger = self._open_events()
-                self._start(logger, stages, ledger, recovered)
-                for stage in stages:
-                    self._results[stage.name] = self._stage(stage, ledger, logger)
-                decisions = self._lifecycle(ledger, logger)
-                report = self._finish(ledger, logger, decisions)
-                return self._swept(report, ledger)
+                lock.write_holder(run.number)
+                run.open_events()
+                self._start(run, stages, recovered)
+                self._run_stages(run, stages, lock)
+                proposals = self._review_files(run)
+                report = self._finish(run, proposals)
+                return self._remove_old_logs(run, report)
             except BaseException as error:
-                self._break_off(ledger, logger, error)
+                run.break_off(error)
                 raise
 
-    def plan(self) -> list[StageResult]:
-        """What a run would do now: a result for each stage, its plan with it. Writes nothing."""
+    def plan(self) -> list[Decision]:
+        """The decision that a run would make now for each stage. Writes nothing."""
+        decisions: dict[str, Decision] = {}
         path = self.project.paths.state / "state.db"
-        ledger = Ledger(path, read_only=True) if path.exists() else None
-        try:
+        opened = Ledger(path, read_only=True) if path.exists() else contextlib.nullcontext()
+        with opened as ledger:
             for stage in self._selected():
-                self._results[stage.name] = self._planner.foresee(stage, ledger, self._results)
-        finally:
-            if ledger:
-                ledger.__exit__(None, None, None)
-        return list(self._results.values())
-
-    # --- a run's steps ------------------------------------------------------------------------
+                decisions[stage.name] = self._planner.foresee(stage, ledger, decisions)
+        return list(decisions.values())
 
     def _selected(self) -> tuple[Stage, ...]:
         options = self.options
         return selected(self.project.stages, options.only, options.first, options.last)
 
-    def _open_events(self) -> EventLogger:
-        paths = self.project.paths
-        try:
-            journal = Journal(paths.events / f"pipeline_{self.run_id}.jsonl")
-        except OSError as error:
-            raise StorageError(
-                f"cannot write a journal in {paths.events}: {error.strerror}"
-            ) from error
-        log = RunLog(paths.logs / f"pipeline_{stamp(self._started)}_{self.run_id}.log")
-        logger = EventLogger(
-            self.run_id, journal, log, zone=zone_of(self.project.configuration.pipeline.timezone)
-        )
-        context = SinkContext(run_id=self.run_id, root=paths.root, logs=paths.logs)
-        for sink, settings in self.project.sinks:
-            logger.open_sink(sink, settings, context)
-        return logger
-
-    def _new_executor(self) -> TaskExecutor:
-        from pipekit.run.execution import TaskExecutor  # with all that supervises processes
-
-        return TaskExecutor(
-            self.project.files,
-            workers=self.project.configuration.pipeline.cores,
-            cancel=self.cancel,
-            hold_fds=(self._lock.descriptor,),
-            meanwhile=lambda: self._provenance,
-        )
-
-    @cached_property
-    def _provenance(self) -> dict[str, Any]:
-        """For the report: made while the first task runs, since nothing waits for it then."""
-        return provenance(self.project.configuration)
-
-    def _start(
-        self, logger: EventLogger, stages: tuple[Stage, ...], ledger: Ledger, recovered: list[str]
-    ) -> None:
+    def _start(self, run: CurrentRun, stages: Iterable[Stage], recovered: Iterable[str]) -> None:
         names = [stage.name for stage in stages]
-        logger.emit("pipeline", "start", f"run {self._number}: {', '.join(names)}", stages=names)
+        msg = f"run {run.number}: {', '.join(names)}"
+        run.events.emit("pipeline", EventKind.START, msg, stages=names)
         for broken in self.project.plugins.broken:
-            logger.emit("plugin", "broken", str(broken), plugin=broken.origin.distribution)
-            self._warn(str(broken))
+            run.warnings.append(str(broken))
+            distribution = broken.origin.distribution
+            run.events.emit("plugin", EventKind.BROKEN, str(broken), plugin=distribution)
         for sentence in recovered:
-            self._warn(sentence)
-        if ledger.set_aside:
-            self._warn(
-                f"the ledger was damaged and is now {ledger.set_aside.name}: everything is pending"
-            )
-        for warning in self._warnings[len(self.project.plugins.broken) :]:
-            logger.emit("pipeline", "warning", warning)
+            run.warn(sentence)
+        if run.ledger.set_aside:
+            name = run.ledger.set_aside.name
+            run.warn(f"the ledger was damaged and renamed to {name}: all files are processed again")
 
-    def _stage(self, stage: Stage, ledger: Ledger, logger: EventLogger) -> StageResult:
-        """Plan, execute, verify, remember and tell: one stage, whatever comes."""
-        started = time.time()
-        self._at = stage.name
-        result = self._planner.decide(stage, ledger, self._results)
-        result = evolve(result, started=started)
-        if result.plan is not None:
-            for warning in (*result.plan.warnings, *_waiting(result.plan)):
-                logger.emit(stage.name, "warning", warning)
-        if result.plan:
-            result = self._execute(stage, result, ledger, logger)
-        result = evolve(result, duration=time.time() - started)
-        ledger.note_stage(self.run_id, stage.name, facts_of(result))
-        logger.emit(stage.name, result.status, str(result), **end_data(result))
-        self._at = ""
-        return result
+    def _run_stages(self, run: CurrentRun, stages: Iterable[Stage], lock: RunLock) -> None:
+        executor = None
+        for stage in stages:
+            run.stage = stage.name
+            started = time.time()
+            decision = self._planner.decide(stage, run.ledger, run.results)
+            if isinstance(decision, Execute | Skip):
+                for warning in _plan_warnings(decision.plan):
+                    run.events.emit(stage.name, EventKind.WARNING, warning)
+            if isinstance(decision, Execute):
+                from pipekit.run.stages import StageExecutor  # an idle run needs no supervision
 
-    def _execute(
-        self, stage: Stage, result: StageResult, ledger: Ledger, logger: EventLogger
-    ) -> StageResult:
-        from pipekit.run.verdict import judge_stage
+                executor = executor or StageExecutor(run, lock, self.cancel)
+                result = executor.execute(stage, decision.plan)
+            else:
+                result = result_without_tasks(decision)
+            duration = time.time() - started
+            run.end_stage(evolve(result, started=started, duration=duration))
 
-        assert result.plan is not None
-        plan = result.plan
-        logger.emit(stage.name, "start", plan.reason, tasks=[task.name for task in plan.tasks])
-        self._executor = self._executor or self._new_executor()
-        tasks = self._executor.run(
-            plan.tasks,
-            self._orders(stage, ledger),
-            lambda event, msg, /, **data: logger.emit(stage.name, event, msg, **data),
-        )
-        for task in tasks:
-            if task.process is not None:
-                logger.log.output(f"{stage.name}/{task.name}", "stdout", task.process.stdout.spool)
-                logger.log.output(f"{stage.name}/{task.name}", "stderr", task.process.stderr.spool)
-        result = judge_stage(result, tasks)
-        ledger.commit(
-            stage.name,
-            stage.version,
-            self._number,
-            result.files,
-            settings={item.path: item.settings for item in plan.inputs},
-            default_settings=output_digest(stage.settings),
-        )
-        return result
-
-    def _orders(self, stage: Stage, ledger: Ledger) -> StageOrders:
-        from pipekit.run.execution import StageOrders
-
-        configured = self.project.configuration.stages[stage.name]
-        assert stage.spec is not None
-        return StageOrders(
-            stage=stage.name,
-            run_id=self.run_id,
-            root=self.project.paths.root,
-            spool_dir=self.project.paths.runs / self.run_id / stage.name,
-            watch=stage.spec.watch,
-            timeout=configured.timeout,
-            hang_timeout=configured.hang_timeout,
-            grace=configured.grace,
-            max_memory=configured.max_memory,
-            nice=configured.nice,
-            redact=self.project.secrets,
-            published=ledger.published_signatures(stage.name),
-        )
-
-    def _lifecycle(self, ledger: Ledger, logger: EventLogger) -> list[Decision]:
+    def _review_files(self, run: CurrentRun) -> list[Proposal]:
         if not self.project.policies:
             return []
-        from pipekit.run.lifecycle import DataLifecycleManager, LedgerLifecycleView, held_files
+        from pipekit.run.lifecycle import review  # only with policies
 
-        limits = self.project.configuration.lifecycle
-        manager = DataLifecycleManager(
-            self.project.files, limits.roots, limits.max_files, limits.max_bytes
+        plans = {stage.name: _plan_of(run, stage) for stage in self.project.stages}
+        found = review(
+            self.project,
+            run.ledger,
+            plans,
+            now=run.started,
+            results=run.results,
+            forbidden=_reasons_to_keep_files(run),
         )
-        view = LedgerLifecycleView(self.project.files, ledger, self._started)
-        decisions, broken = manager.collect(
-            self.project.policies, view, held_files(self._results), self._forbidding(logger)
-        )
-        for problem in broken:
-            self._warn(problem)
-            logger.emit("lifecycle", "warning", problem)
-        proposed = [d for d in decisions if d.action.kind is not ActionKind.KEEP]
-        refused = [d for d in proposed if d.refused]
-        if proposed:
-            text = f"{len(proposed) - len(refused)} files could go, {len(refused)} refused"
-            logger.emit("lifecycle", "proposed", f"{text}; nothing was done (mode report)")
-        return decisions
+        for problem in found.problems:
+            run.warn(problem, "lifecycle")
+        if found.acts:
+            refused = sum(bool(proposal.refused) for proposal in found.acts)
+            msg = f"{len(found.acts) - refused} files could be removed or archived"
+            msg += f", {refused} were refused; nothing was done (lifecycle.mode is report)"
+            run.events.emit("lifecycle", EventKind.PROPOSED, msg)
+        return found.proposals
 
-    def _forbidding(self, logger: EventLogger) -> list[str]:
-        """Why nothing may be touched after this run, if so."""
-        unplanned = [s.name for s in self.project.stages if not self._was_planned(s.name)]
-        reasons = [f"stage {name!r} was not planned in this run" for name in unplanned]
-        if not logger.healthy:
-            reasons.append("the journal is unhealthy")
-        kinds = {task.kind for result in self._results.values() for task in result.tasks}
-        if FailureKind.LOST in kinds:
-            reasons.append("a task of this run was lost")
-        return reasons
+    def _finish(self, run: CurrentRun, proposals: Iterable[Proposal]) -> PipelineReport:
+        status = pipeline_status(result.status for result in run.results.values())
+        code = status.exit_code
+        if self.cancel.is_set():
+            status, code = PipelineStatus.CANCELLED, self.interrupted_exit
+        return run.finish(status, code, [proposal.record() for proposal in proposals])
 
-    def _was_planned(self, name: str) -> bool:
-        result = self._results.get(name)
-        return result is not None and result.plan is not None
-
-    def _finish(
-        self, ledger: Ledger, logger: EventLogger, decisions: list[Decision]
-    ) -> PipelineReport:
-        """The ledger's row is the commit point; the last event and the report follow from it."""
-        cancelled = self.cancel.is_set()
-        status = pipeline_status(r.status for r in self._results.values())
-        if cancelled:
-            status = PipelineStatus.CANCELLED
-        code = self.interrupted_exit if cancelled else status.exit_code
-        ended = time.time()
-        report = self._report(status, code, ended)
-        logger.report_dropped_sinks()
-        ledger.end_run(self.run_id, status, code, ended)
-        self._over = True
-        logger.emit("pipeline", status, str(report), exit_code=code)
-        logger.close()
-        return self._audited(report, logger, decisions)
-
-    def _break_off(self, ledger: Ledger, logger: EventLogger | None, error: BaseException) -> None:
-        """Pipekit itself failed: write that, wherever it can still be written."""
-        if self._over:
-            return
-        text = str(error) if isinstance(error, PipekitError) else f"{type(error).__name__}: {error}"
-        if self._at:
-            lost = StageResult(
-                stage=self._at, status=StageStatus.FAILURE, kind=FailureKind.LOST, error=text
-            )
-            self._results[self._at] = lost
-            with contextlib.suppress(StorageError):
-                ledger.note_stage(self.run_id, self._at, facts_of(lost))
-            if logger is not None:
-                logger.emit(self._at, "failure", str(lost), **end_data(lost))
-        report = self._report(PipelineStatus.FAILURE, EXIT_ERROR, time.time())
-        with contextlib.suppress(StorageError):
-            ledger.end_run(self.run_id, report.status, report.exit_code, time.time())
-        if logger is not None:
-            said = f"{report}: pipekit itself failed: {text}"
-            logger.emit("pipeline", "failure", said, exit_code=report.exit_code, error=text)
-            logger.close()
-            self._audited(report, logger, [])
-
-    def _report(self, status: PipelineStatus, exit_code: int, ended: float) -> PipelineReport:
-        return PipelineReport(
-            run_id=self.run_id,
-            number=self._number,
-            status=status,
-            exit_code=exit_code,
-            stages=tuple(self._results.values()),
-            started=self._started,
-            duration=ended - self._started,
-        )
-
-    def _audited(
-        self, report: PipelineReport, logger: EventLogger, decisions: list[Decision]
-    ) -> PipelineReport:
-        report = evolve(report, warnings=(*self._warnings, *logger.warnings))
-        context = {
-            "pipekit": pipekit.__version__,
-            "python": sys.version.partition(" ")[0],
-            "platform": sys.platform,
-            "pid": os.getpid(),
-            "configuration": self._provenance,
-            "plugins": self.project.versions(),
-            "broken_plugins": [str(broken) for broken in self.project.plugins.broken],
-            "lifecycle": [decision.record() for decision in decisions],
-        }
-        try:
-            path = AuditReporter(self.project.paths).write(report, context, self.project.secrets)
-        except OSError as error:
-            warning = f"the report could not be written: {error}"
-            return evolve(report, warnings=(*report.warnings, warning))
-        return evolve(report, path=path)
-
-    def _swept(self, report: PipelineReport, ledger: Ledger) -> PipelineReport:
-        """Old runs' logs go last: nothing of this run depends on it."""
+    def _remove_old_logs(self, run: CurrentRun, report: PipelineReport) -> PipelineReport:
+        """Apply [retention] to old runs; errors only become warnings."""
         keep = self.project.configuration.retention
+        thorough = run.number % _THOROUGH_SWEEP == 0
         try:
-            thorough = self._number % _SWEEP_ALL == 0
-            problems = sweep(self.project.paths, keep, ledger, report.started, thorough=thorough)
+            paths = self.project.paths
+            problems = sweep(paths, keep, run.ledger, report.started, thorough=thorough)
         except (OSError, StorageError) as error:
-            problems = [f"old logs were not looked at: {error}"]
+            problems = [f"the logs of old runs could not be removed: {error}"]
         return evolve(report, warnings=(*report.warnings, *problems[:1]))
 
-    def _warn(self, text: str) -> None:
-        self._warnings.append(text)
+
+def _plan_warnings(plan: StagePlan) -> list[str]:
+    warnings = list(plan.warnings)
+    if plan.waiting:
+        first, more = plan.waiting[:3], len(plan.waiting) - 3
+        names = f"{', '.join(first)}{f' and {more} more' if more > 0 else ''}"
+        count = "1 file is" if len(plan.waiting) == 1 else f"{len(plan.waiting)} files are"
+        warnings.append(f"{count} still being written, left for the next run: {names}")
+    return warnings
 
 
-def _waiting(plan: StagePlan) -> list[str]:
-    return [f"{path} is still being written; it waits for the next run" for path in plan.waiting]
+def _plan_of(run: CurrentRun, stage: Stage) -> StagePlan | None:
+    result: StageResult | None = run.results.get(stage.name)
+    return None if result is None else result.plan
+
+
+def _reasons_to_keep_files(run: CurrentRun) -> list[str]:
+    """Why no file may be touched after this run, if so."""
+    kinds = {task.kind for result in run.results.values() for task in result.tasks}
+    reasons = [] if run.events.healthy else ["the journal is incomplete"]
+    return reasons + (["a task of this run was lost"] if FailureKind.LOST in kinds else [])

@@ -1,13 +1,13 @@
-"""Asks a stage for its plan and says what is to be done with it; starts nothing, writes nothing."""
+"""Planning: asks a stage for its plan, and decides what to do with the stage."""
 
 from __future__ import annotations
 
 import datetime as dt
 import time
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import ClassVar
 
-from attrs import evolve
+from attrs import evolve, frozen
 
 from pipekit.config.digest import output_digest
 from pipekit.model.run import RunContext
@@ -18,13 +18,12 @@ from pipekit.run.project import Project, Stage
 from pipekit.storage.ledger import Ledger
 from pipekit.storage.stage_view import LedgerStageView
 
-Results = Mapping[str, StageResult]
-
 _NAMED = 3  # file names in a warning
 
 
-class RunOptions(NamedTuple):
-    """What a caller may ask of a run; see `pipekit run --help`."""
+@frozen(kw_only=True)
+class RunOptions:
+    """The options of `pipekit run` that select what to do; see `pipekit run --help`."""
 
     only: tuple[str, ...] = ()
     first: str | None = None
@@ -34,8 +33,81 @@ class RunOptions(NamedTuple):
     rebuild: bool = False
 
 
+@frozen(kw_only=True)
+class Decision:
+    """What to do with a stage, and why: one of the classes below. `action`: a word for people."""
+
+    action: ClassVar[str]
+    stage: str
+    reason: str
+    plan: StagePlan | None = None
+
+
+@frozen(kw_only=True)
+class Execute(Decision):
+    """Run the tasks of its plan."""
+
+    action = "run"
+    plan: StagePlan
+
+
+@frozen(kw_only=True)
+class Skip(Decision):
+    """There is nothing to do."""
+
+    action = "skipped"
+    plan: StagePlan
+
+
+@frozen(kw_only=True)
+class Later(Decision):
+    """Only in `pipekit plan`: it depends on files that a stage before it would change."""
+
+    action = "later"
+
+
+@frozen(kw_only=True)
+class Blocked(Decision):
+    """A stage that it depends on did not end well enough."""
+
+    action = "blocked"
+
+
+@frozen(kw_only=True)
+class Cancelled(Decision):
+    """The run was cancelled before its turn."""
+
+    action = "cancelled"
+
+
+@frozen(kw_only=True)
+class CannotPlan(Decision):
+    """Its plugin cannot be loaded, or its plan raised an error."""
+
+    action = "failure"
+    traceback: str = ""
+
+
+def result_without_tasks(decision: Decision) -> StageResult:
+    """The result of a stage that is not executed."""
+    if isinstance(decision, CannotPlan):
+        return StageResult(
+            stage=decision.stage,
+            status=StageStatus.FAILURE,
+            kind=FailureKind.PLUGIN,
+            error=decision.reason,
+            warnings=(decision.traceback,) if decision.traceback else (),
+        )
+    return StageResult(
+        stage=decision.stage,
+        status=StageStatus(decision.action),
+        reason=decision.reason,
+        plan=decision.plan if isinstance(decision, Skip) else None,
+    )
+
+
 class Planner:
-    """Plans the stages of one run, one by one, each when its turn comes."""
+    """Plans the stages of one run, each when its turn comes."""
 
     def __init__(self, project: Project, options: RunOptions, run_id: str, cancel: Cancel) -> None:
         self._project = project
@@ -45,60 +117,81 @@ class Planner:
         self._started = time.time()
         self._waited = False
 
-    def decide(self, stage: Stage, ledger: Ledger, results: Results) -> StageResult:
-        """A final result, or one whose plan is true: that is to be executed.
+    def decide(self, stage: Stage, ledger: Ledger, results: Mapping[str, StageResult]) -> Decision:
+        """Decide what to do with a stage, after those in `results`.
 
-        Where files are still being written this waits once a run until they are settled.
+        If files are still being written, this waits until they are settled, once in a run.
         """
-        final = self._without_plan(stage, results)
-        return self._planned(stage, ledger, results, wait=True) if final is None else final
+        decision = self._without_plan(stage, results)
+        if decision is not None:
+            return decision
+        decision = self._plan(stage, ledger, results)
+        waiting = decision.plan.waiting if isinstance(decision, Execute | Skip) else ()
+        if waiting and not self._waited:
+            self._waited = True
+            self._wait_for(waiting)
+            decision = self._plan(stage, ledger, results)
+        return decision
 
-    def foresee(self, stage: Stage, ledger: Ledger | None, results: Results) -> StageResult:
-        """The same for `pipekit plan`: what depends on a stage that would run is left open."""
-        before = [name for name in stage.after if name in results and results[name].plan]
-        if before or any(_left_open(results.get(name)) for name in stage.after):
-            names = before or [name for name in stage.after if _left_open(results.get(name))]
-            reason = f"after {' and '.join(names)}: planned when it has run"
-            return StageResult(stage=stage.name, status=StageStatus.SKIPPED, reason=reason)
-        final = self._without_plan(stage, results)
-        return self._planned(stage, ledger, results, wait=False) if final is None else final
+    def foresee(
+        self, stage: Stage, ledger: Ledger | None, before: Mapping[str, Decision]
+    ) -> Decision:
+        """The decision that a run would make now; `before`: those for the stages before."""
+        open_stages = [
+            name for name in stage.after if isinstance(before.get(name), Execute | Later)
+        ]
+        if open_stages:
+            reason = f"depends on what {' and '.join(open_stages)} writes"
+            return Later(stage=stage.name, reason=reason)
+        results = {
+            name: result_without_tasks(decision)
+            for name, decision in before.items()
+            if not isinstance(decision, Execute | Later)
+        }
+        decision = self._without_plan(stage, results)
+        return decision or self._plan(stage, ledger, results, dry_run=True)
 
-    def _without_plan(self, stage: Stage, results: Results) -> StageResult | None:
-        """The result of a stage that is cancelled, blocked, or whose plugin is broken."""
+    def _without_plan(self, stage: Stage, results: Mapping[str, StageResult]) -> Decision | None:
+        """The decision for a stage that cannot even be planned, if it is so."""
         if self._cancel.is_set():
-            return StageResult(stage=stage.name, status=StageStatus.CANCELLED, reason="not started")
+            return Cancelled(stage=stage.name, reason="the run was cancelled before it started")
         for name, least in stage.after.items():
             before = results.get(name)
             if before is not None and not satisfies(before.status, least):
-                reason = f"{name} ended in {before.status}, {least} or better is needed"
-                return StageResult(stage=stage.name, status=StageStatus.BLOCKED, reason=reason)
+                return Blocked(stage=stage.name, reason=_unsatisfied(before, least))
         if stage.spec is None:
-            return _plugin_failure(stage.name, stage.problem)
+            return CannotPlan(stage=stage.name, reason=stage.problem)
         return None
 
-    def _planned(
-        self, stage: Stage, ledger: Ledger | None, results: Results, *, wait: bool
-    ) -> StageResult:
+    def _plan(
+        self,
+        stage: Stage,
+        ledger: Ledger | None,
+        results: Mapping[str, StageResult],
+        *,
+        dry_run: bool = False,
+    ) -> Execute | Skip | CannotPlan:
         try:
-            plan = self._ask(stage, ledger, results, dry_run=not wait)
-            if plan.waiting and wait and not self._waited:
-                self._waited = True
-                self._wait_for(plan)
-                plan = self._ask(stage, ledger, results, dry_run=False)
+            plan = self._ask(stage, ledger, results, dry_run=dry_run)
         except (Exception, SystemExit) as error:  # the isolation boundary of plans
             import traceback  # only on failure
 
-            return _plugin_failure(
-                stage.name,
-                f"its plan failed: {type(error).__name__}: {error}",
-                traceback.format_exc(limit=-5),
+            return CannotPlan(
+                stage=stage.name,
+                reason=f"its plan raised {type(error).__name__}: {error}",
+                traceback=traceback.format_exc(limit=-5),
             )
-        return StageResult(
-            stage=stage.name, status=StageStatus.SKIPPED, reason=plan.reason, plan=plan
-        )
+        if plan:
+            return Execute(stage=stage.name, reason=plan.reason, plan=plan)
+        return Skip(stage=stage.name, reason=plan.reason, plan=plan)
 
     def _ask(
-        self, stage: Stage, ledger: Ledger | None, results: Results, *, dry_run: bool
+        self,
+        stage: Stage,
+        ledger: Ledger | None,
+        results: Mapping[str, StageResult],
+        *,
+        dry_run: bool,
     ) -> StagePlan:
         assert stage.spec is not None
         view = LedgerStageView(
@@ -122,38 +215,36 @@ class Planner:
             dates=self._options.dates,
             view=view,
         )
-        passed_over = self._project.files.unnameable
-        passed_over.clear()
+        skipped = self._project.files.unnameable
+        skipped.clear()
         plan = stage.spec.plan(context, stage.settings)
         if not isinstance(plan, StagePlan):
             raise TypeError(f"plan must return a StagePlan, not {plan!r}")
-        if not passed_over:
+        if not skipped:
             return plan
-        return evolve(plan, warnings=(*plan.warnings, _rename(sorted(passed_over))))
+        return evolve(plan, warnings=(*plan.warnings, _bad_names(sorted(skipped))))
 
-    def _wait_for(self, plan: StagePlan) -> None:
-        """Until the youngest of the waiting files is settled; a wish to stop ends it."""
-        deadline = time.monotonic() + self._project.files.seconds_until_settled(plan.waiting)
+    def _wait_for(self, waiting: tuple[str, ...]) -> None:
+        """Wait until the youngest of the files is settled, or the run is cancelled."""
+        deadline = time.monotonic() + self._project.files.seconds_until_settled(waiting)
         while time.monotonic() < deadline and not self._cancel.is_set():
             time.sleep(min(0.05, max(deadline - time.monotonic(), 0)))
 
 
-def _rename(names: list[str]) -> str:
+def _unsatisfied(before: StageResult, least: str) -> str:
+    """Why the stage after `before` is blocked, as a clause."""
+    match before.status:
+        case StageStatus.FAILURE:
+            return f"{before.stage} failed"
+        case StageStatus.PARTIAL:
+            return f"{before.stage} was only a partial success, but {least} is needed"
+        case StageStatus.BLOCKED:
+            return f"{before.stage} was not run"
+        case _:
+            return f"{before.stage} was {before.status}"
+
+
+def _bad_names(names: list[str]) -> str:
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
     shown = ", ".join(ascii(name) for name in names[:_NAMED])
-    return f"left alone, since their names are no UTF-8 text: {shown}{more}; rename them"
-
-
-def _left_open(result: StageResult | None) -> bool:
-    """Whether a stage was itself left open by `foresee`."""
-    return result is not None and result.plan is None and result.status is StageStatus.SKIPPED
-
-
-def _plugin_failure(stage: str, error: str, *warnings: str) -> StageResult:
-    return StageResult(
-        stage=stage,
-        status=StageStatus.FAILURE,
-        kind=FailureKind.PLUGIN,
-        error=error,
-        warnings=warnings,
-    )
+    return f"skipped files whose names are not valid UTF-8: {shown}{more}; rename them"

@@ -1,4 +1,4 @@
-"""A project as a command finds it: configuration, plugins and folders; runs nothing."""
+"""A project, opened: its configuration, plugins and folders."""
 
 from __future__ import annotations
 
@@ -10,20 +10,21 @@ from attrs import field, frozen
 from pipekit import config
 from pipekit.config.explain import secrets
 from pipekit.errors import ConfigError, UsageError
+from pipekit.model.names import closest
 from pipekit.model.run import Paths
 from pipekit.model.specs import EventSink, LifecyclePolicy, StageSpec
 from pipekit.plugins import loader as plugins
 from pipekit.storage.files import FileManager
 
-DEFAULT_SINKS = ("console",)  # where no sink is configured at all
+DEFAULT_SINKS = ("console",)  # used if no sink is configured
 
 
 @frozen(kw_only=True)
 class Stage:
-    """A configured stage: what its plugin offers, its settings, what it must come after."""
+    """A configured stage. `after`: see StageSpec. `problem`: why there is no `spec`, if so."""
 
     name: str
-    spec: StageSpec | None  # None: its plugin is broken
+    spec: StageSpec | None
     version: str
     settings: Any
     after: Mapping[str, str]
@@ -32,7 +33,7 @@ class Stage:
 
 @frozen(kw_only=True)
 class Project:
-    """What the commands `run` and `plan` work on; made by `open_project`."""
+    """A project that is ready to run; made by `open_project`."""
 
     configuration: config.Configuration
     plugins: plugins.Plugins
@@ -45,16 +46,16 @@ class Project:
 
     def versions(self) -> dict[str, str]:
         """Every usable plugin's distribution and version."""
-        records = [
+        offered = [
             *self.plugins.stages.values(),
             *self.plugins.policies.values(),
             *self.plugins.sinks.values(),
         ]
-        return {record.origin.distribution: record.origin.version for record in records}
+        return {each.origin.distribution: each.origin.version for each in offered}
 
 
 def load_plugins(configuration: config.Configuration, no_plugins: bool = False) -> plugins.Plugins:
-    """The plugins that the configuration lets in."""
+    """Load the plugins that the configuration allows."""
     return plugins.load(
         allow=configuration.plugins.allow,
         deny=configuration.plugins.deny,
@@ -63,15 +64,15 @@ def load_plugins(configuration: config.Configuration, no_plugins: bool = False) 
 
 
 def open_project(configuration: config.Configuration, no_plugins: bool = False) -> Project:
-    """Load plugins and check everything that can be checked before a run.
+    """Load the plugins, and check everything that can be checked before a run.
 
-    Raises MissingStageError for a configured stage that nobody offers, ConfigError with all
-    problems of the plugins' settings.
+    Raises MissingStageError if no plugin offers a configured stage, ConfigError with all problems
+    of the plugins' settings.
     """
     found = load_plugins(configuration, no_plugins)
     if not configuration.pipeline.stages:
         raise ConfigError(
-            [f'{configuration.file.name}: pipeline.stages is empty; name some: `stages = ["..."]`']
+            [f'{configuration.file.name}: pipeline.stages is empty: add `stages = ["..."]`']
         )
     found.require_stages(configuration.pipeline.stages)
     problems: list[str] = []
@@ -100,13 +101,13 @@ def _stage(
     broken = found.broken_stage(name)
     if name not in found.stages:
         return Stage(name=name, spec=None, version="", settings=None, after={}, problem=str(broken))
-    record = found.stages[name]
-    spec: StageSpec = record.spec
+    installed = found.stages[name]
+    spec: StageSpec = installed.spec
     configured = configuration.stages[name].after
     return Stage(
         name=name,
         spec=spec,
-        version=record.origin.version,
+        version=installed.origin.version,
         settings=_settings(configuration, "stages", name, spec.settings, problems),
         after=spec.after if configured is None else configured,
     )
@@ -115,11 +116,11 @@ def _stage(
 def _chosen(
     configuration: config.Configuration,
     kind: str,
-    found: Mapping[str, plugins.Record],
+    found: Mapping[str, plugins.Installed],
     names: Iterable[str],
     problems: list[str],
 ) -> list[tuple[Any, Any]]:
-    """The policies or sinks whose table stands in the configuration, with their settings."""
+    """The policies or sinks that are configured, with their settings."""
     chosen = []
     for name in names:
         if name in found:
@@ -127,10 +128,8 @@ def _chosen(
             settings = _settings(configuration, kind, name, spec.settings, problems)
             chosen.append((spec, settings))
         else:
-            import difflib  # only on failure
-
-            close = difflib.get_close_matches(name, found, n=1)
-            hint = f"did you mean [{kind}.{close[0]}]?" if close else "install its plugin"
+            close = closest(name, found)
+            hint = f"did you mean [{kind}.{close}]?" if close else "install its plugin"
             text = f"[{kind}.{name}] is configured, but no plugin offers it; {hint}"
             problems += configuration.located((kind, name), text)
     return chosen
@@ -151,9 +150,9 @@ def _settings(
 
 
 def in_order(stages: Sequence[Stage]) -> list[Stage]:
-    """Each stage after those it needs; where that leaves a choice, in the configured order.
+    """The stages in the configured order, but each after those it depends on.
 
-    Raises ConfigError when stages need each other in a circle.
+    Raises ConfigError if stages depend on each other in a circle.
     """
     names = {stage.name for stage in stages}
     waiting, ordered = list(stages), list[Stage]()
@@ -162,7 +161,7 @@ def in_order(stages: Sequence[Stage]) -> list[Stage]:
         ready = next((s for s in waiting if not (set(s.after) & names) - done), None)
         if ready is None:
             circle = ", ".join(stage.name for stage in waiting)
-            raise ConfigError([f"these stages need each other in a circle: {circle}"])
+            raise ConfigError([f"these stages depend on each other in a circle: {circle}"])
         waiting.remove(ready)
         ordered.append(ready)
     return ordered
@@ -174,11 +173,11 @@ def selected(
     first: str | None = None,
     last: str | None = None,
 ) -> tuple[Stage, ...]:
-    """The stages that `--only`, `--from` and `--until` leave. Raises UsageError."""
+    """The stages selected by `--only`, `--from` and `--until`. Raises UsageError."""
     names = [stage.name for stage in stages]
     for name in (*only, *filter(None, (first, last))):
         if name not in names:
-            raise UsageError(f"no stage {name!r} is configured; there are: {', '.join(names)}")
+            raise UsageError(f"unknown stage {name!r}; the stages are {', '.join(names)}")
     start = names.index(first) if first else 0
     end = names.index(last) + 1 if last else len(names)
     return tuple(s for s in stages[start:end] if not only or s.name in only)

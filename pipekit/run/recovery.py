@@ -1,60 +1,78 @@
-"""Closes the runs whose process vanished; called with the run lock held, so they are truly dead."""
+"""Recovery: closes runs whose process vanished. Needs the run lock, so none can be alive."""
 
 from __future__ import annotations
 
 import contextlib
+import os
 import time
+from pathlib import Path
 from typing import Any
 
+from pipekit.model.event import RUN_ENDS, EventKind
 from pipekit.model.run import Paths, PipelineReport, PipelineState
 from pipekit.model.stage import StageResult
 from pipekit.model.status import FailureKind, PipelineStatus, StageStatus
 from pipekit.run.events import EventLogger
-from pipekit.storage.journal import Journal, read_journal
+from pipekit.run.temporaries import remove_temporaries_of_run
+from pipekit.run.verdict import ledger_entry
+from pipekit.storage.journal import Journal, RunLog, read_journal
 from pipekit.storage.ledger import Ledger
 from pipekit.storage.report import AuditReporter, stamp
-from pipekit.storage.runlog import RunLog
+from pipekit.worker import PUBLISH_VARIABLE
 
-_LOST = "pipekit's own process vanished (killed, or the machine went down)"
-_SENTENCE = "run {} had vanished without an end; it was closed as a failure"
-_ENDS = frozenset({"success", "partial", "failure", "cancelled", "idle"})
+_LOST = "the pipekit process vanished while this stage was running (killed, or a system crash)"
+_SENTENCE = "run {} vanished (killed, or a system crash) and is now recorded as a failure"
+_STAGE_ENDS = RUN_ENDS | {EventKind.SKIPPED, EventKind.BLOCKED}
 
 
-def close_dead_runs(ledger: Ledger, paths: Paths) -> list[str]:
-    """Give every run without an end its end; returns a sentence for each.
+def close_vanished_runs(ledger: Ledger, paths: Paths) -> list[str]:
+    """Close all unfinished runs; returns a sentence for each.
 
-    First all processes are ended that are left of it: there are some only where their guardians
-    were killed as well, since guardians hold the run lock, which we have.
+    A run without a status is a failure, and the stage that was running is `lost`. Its processes are
+    killed: some can be left if their guardians were killed too (guardians hold the run lock, which
+    we have). Its temporary files are removed.
 
-    A run whose row has a status was over already: its report and last event are derived from the
-    row. One without is a failure, and the stage that was running is `lost`. What cannot be written
-    of it is left: an old run's log never keeps a new run from starting.
+    If the latest run has a status, but its last event or its report is missing, they are written
+    from its row in the ledger. Errors in writing them are ignored: old logs must not keep a new run
+    from starting.
     """
-    dead = ledger.runs(limit=1000, unfinished=True)
+    vanished = ledger.runs(limit=1000, unfinished=True)
     sentences = []
-    for run in dead:
-        sentences.append(_SENTENCE.format(run.run_id) + _swept(run.run_id))
+    for run in vanished:
+        sentences.append(_SENTENCE.format(run.number) + _kill_processes(run.run_id))
+        _remove_temporaries(paths, run.run_id)
         _close(ledger, paths, run)
     for run in ledger.runs(limit=1):
-        if run.run_id not in {state.run_id for state in dead}:
+        if run.run_id not in {state.run_id for state in vanished}:
             _complete(paths, run, _events(paths, run.run_id))
     return sentences
 
 
-def _swept(run_id: str) -> str:
-    from pipekit.process import sweep  # what supervises processes, only where some may be left
+def _kill_processes(run_id: str) -> str:
+    from pipekit.process import sweep  # rarely needed
 
     found, left = sweep(run_id)
     if left:
-        return f"; {left} of its processes could not be ended and still run"
-    return f"; {found} processes that it left were ended" if found else ""
+        return f"; {left} of its processes could not be killed and are still running"
+    return f"; {found} of its processes were still running and were killed" if found else ""
+
+
+def _remove_temporaries(paths: Paths, run_id: str) -> None:
+    publish = os.environ.get(PUBLISH_VARIABLE)
+    folders = [paths.root, *([Path(publish)] if publish else [])]
+    remove_temporaries_of_run(paths.runs / run_id, run_id, folders)
+    for leftover in paths.logs.glob(f".pipeline_report_*_{run_id}.json.*.tmp"):
+        with contextlib.suppress(OSError):
+            leftover.unlink()
 
 
 def _close(ledger: Ledger, paths: Paths, run: PipelineState) -> None:
     events = _events(paths, run.run_id)
     for stage in _unfinished_stages(events):
-        facts = {"status": StageStatus.FAILURE, "kind": FailureKind.LOST, "error": _LOST}
-        ledger.note_stage(run.run_id, stage, facts)
+        lost = StageResult(
+            stage=stage, status=StageStatus.FAILURE, kind=FailureKind.LOST, error=_LOST
+        )
+        ledger.note_stage(run.run_id, stage, ledger_entry(lost))
     status = PipelineStatus.FAILURE
     ledger.end_run(run.run_id, status, status.exit_code, time.time())
     closed = ledger.run(run.run_id)
@@ -72,14 +90,14 @@ def _complete(
 def _write_missing(
     paths: Paths, run: PipelineState, events: list[dict[str, Any]], *, lost: bool
 ) -> None:
-    """Write what is missing of a finished run's last event and report."""
+    """Write the last event and the report of a finished run, if they are missing."""
     assert run.status is not None
-    ended = any(e.get("stage") == "pipeline" and e.get("event") in _ENDS for e in events[-1:])
+    ended = any(e.get("stage") == "pipeline" and e.get("event") in RUN_ENDS for e in events[-1:])
     audit = AuditReporter(paths)
     if ended and audit.find(run.run_id):
         return
     if not events and not run.exit_code:
-        return  # nothing was wrong, and its journal was taken away
+        return  # it was fine, and retention has removed its journal
     report = _report(run)
     if not ended:
         _end_journal(paths, run, report, events, lost=lost)
@@ -102,12 +120,12 @@ def _end_journal(
     unfinished = _unfinished_stages(events)
     for stage in report.stages:
         if stage.stage in unfinished:
-            logger.emit(stage.stage, "failure", stage.error, kind=stage.kind)
+            logger.emit(stage.stage, EventKind.FAILURE, stage.error, kind=stage.kind)
     assert run.status is not None
-    facts: dict[str, Any] = {"exit_code": run.exit_code, "recovered": True}
+    data: dict[str, Any] = {"exit_code": run.exit_code, "recovered": True}
     if lost:
-        facts["kind"] = FailureKind.LOST
-    logger.emit("pipeline", run.status, str(report), **facts)
+        data["kind"] = FailureKind.LOST
+    logger.emit("pipeline", EventKind(run.status), str(report), **data)
     logger.close()
 
 
@@ -119,22 +137,23 @@ def _events(paths: Paths, run_id: str) -> list[dict[str, Any]]:
 
 
 def _unfinished_stages(events: list[dict[str, Any]]) -> list[str]:
-    said = [(str(e.get("stage")), e.get("event")) for e in events]
-    over = {stage for stage, event in said if event in {*_ENDS, "skipped", "blocked"}}
-    return [s for s, event in said if event == "start" and s != "pipeline" and s not in over]
+    kinds = [(str(e.get("stage")), e.get("event")) for e in events]
+    over = {stage for stage, kind in kinds if kind in _STAGE_ENDS}
+    started = [stage for stage, kind in kinds if kind == EventKind.START]
+    return [stage for stage in started if stage != "pipeline" and stage not in over]
 
 
 def _report(run: PipelineState) -> PipelineReport:
     stages = tuple(
         StageResult(
             stage=name,
-            status=StageStatus(facts.get("status", StageStatus.FAILURE)),
-            kind=FailureKind(facts["kind"]) if facts.get("kind") else None,
-            reason=facts.get("reason", ""),
-            error=facts.get("error", ""),
-            duration=facts.get("duration", 0.0),
+            status=StageStatus(entry.get("status", StageStatus.FAILURE)),
+            kind=FailureKind(entry["kind"]) if entry.get("kind") else None,
+            reason=entry.get("reason", ""),
+            error=entry.get("error", ""),
+            duration=entry.get("duration", 0.0),
         )
-        for name, facts in run.stages.items()
+        for name, entry in run.stages.items()
     )
     assert run.status is not None
     assert run.exit_code is not None
@@ -146,5 +165,5 @@ def _report(run: PipelineState) -> PipelineReport:
         stages=stages,
         started=run.started,
         duration=(run.ended or run.started) - run.started,
-        warnings=("written by a later run, since this one could not",),
+        warnings=("this report was written by a later run",),
     )

@@ -1,4 +1,4 @@
-"""Reads what a stage's process reports while it runs; judges nothing."""
+"""Reads the report that a task's processes write through `pipekit.worker`."""
 
 from __future__ import annotations
 
@@ -12,15 +12,16 @@ from typing import Any
 from pipekit.model.status import StageStatus
 from pipekit.model.task import FileRecord, UnitResult, Watch
 
-MAX_REPORT_BYTES = 256 * 1024 * 1024  # a worker that writes more is out of its mind
+MAX_REPORT_BYTES = 256 * 1024 * 1024  # more means a runaway worker
 _CHUNK = 1024 * 1024
 _FILE_VERBS = frozenset({"consumed", "wrote", "unchanged", "rejected"})
 
 
-class Facts:
-    """What a task's process has said so far. A unit without a result has not finished.
+class TaskReport:
+    """The content of a task's report so far. A unit without a result has not finished.
 
-    `damage`: why the report cannot be complete; nothing is consumed then.
+    `temporaries`: absolute paths of temporary files, as reported. `damage`: why the report is
+    incomplete, if it is.
     """
 
     def __init__(self) -> None:
@@ -29,17 +30,15 @@ class Facts:
         self.unit_metrics: dict[str, dict[str, float]] = {}
         self.files: list[FileRecord] = []
         self.warnings: list[str] = []
+        self.temporaries: list[str] = []
         self.damage = ""
 
     def add(self, record: Mapping[str, Any]) -> bool:
-        """Take in one line of the report; what is not of its form is named, not fatal.
-
-        Returns whether it was of its form.
-        """
+        """Add one record; returns whether it is valid. An invalid one becomes a warning."""
         try:
             self._add(record)
         except (KeyError, TypeError, ValueError) as error:
-            self.warnings.append(f"a report line of the wrong form was ignored ({error!r})")
+            self.warnings.append(f"ignored an invalid record in the report ({error!r})")
             return False
         return True
 
@@ -60,6 +59,8 @@ class Facts:
             metrics[_checked_text(record["name"])] = _checked_number(record["value"])
         elif verb == "warning":
             self.warnings.append(_checked_text(record["msg"]))
+        elif verb == "temporary":
+            self.temporaries.append(_checked_path(record["path"]))
         elif verb in _FILE_VERBS:
             self.files.append(_file_record(record))
 
@@ -81,15 +82,15 @@ def _file_record(record: Mapping[str, Any]) -> FileRecord:
 
 def _checked_text(value: object) -> str:
     if not isinstance(value, str):
-        raise TypeError(f"text was expected, not {value!r}")
+        raise TypeError(f"expected a string, got {value!r}")
     return value
 
 
 def _checked_path(value: object) -> str:
-    """A path that the ledger can hold: text in UTF-8, without NUL."""
+    """A path that the ledger can store: UTF-8 text without NUL characters."""
     path = _checked_text(value)
     if not path or "\0" in path:
-        raise ValueError(f"{path!r} cannot name a file")
+        raise ValueError(f"{path!r} is not a valid path")
     path.encode()
     return path
 
@@ -97,7 +98,7 @@ def _checked_path(value: object) -> str:
 def _checked_number(value: Any) -> float:
     number = float(value)
     if not math.isfinite(number):
-        raise ValueError(f"{value!r} is no number")
+        raise ValueError(f"{value!r} is not a finite number")
     return number
 
 
@@ -107,10 +108,10 @@ def _checked_signature(value: Iterable[Any]) -> tuple[int, int, int, int, int]:
 
 
 class ReportReader:
-    """Follows a growing report file; `poll` returns the new records, whole lines only.
+    """Follows a growing report file; `poll` returns the new records, from complete lines only.
 
-    `damage` says why something in it was lost: a line that is no record (a writer was killed within
-    it, or the disk was full), a file beyond all measure, or one that cannot be read.
+    `damage`: why records are missing, if so: an invalid line (its writer was killed, or the disk
+    was full), a file that is too large, or one that cannot be read.
     """
 
     def __init__(self, path: Path, limit: int = MAX_REPORT_BYTES) -> None:
@@ -121,22 +122,22 @@ class ReportReader:
         self._rest = b""
 
     def poll(self) -> list[dict[str, Any]]:
-        """The records that were appended since the last call."""
+        """The records added since the last call."""
         records: list[dict[str, Any]] = []
         try:
             with open(self.path, "rb") as file:
                 file.seek(self._position)
                 while chunk := file.read(_CHUNK):
                     if self._position + len(chunk) > self._limit:
-                        self.damage = f"its report is larger than {self._limit} bytes"
+                        self.damage = f"the report is larger than {self._limit} bytes"
                         break
                     self._position += len(chunk)
                     *lines, self._rest = (self._rest + chunk).split(b"\n")
                     records += [r for line in lines if (r := self._parsed(line)) is not None]
         except FileNotFoundError:
-            pass  # nothing has been reported
+            pass  # no report yet
         except OSError as error:
-            self.damage = f"its report cannot be read: {error.strerror}"
+            self.damage = f"the report cannot be read: {error.strerror}"
         return records
 
     def _parsed(self, line: bytes) -> dict[str, Any] | None:
@@ -148,18 +149,18 @@ class ReportReader:
             record = None
         if isinstance(record, dict) and isinstance(record.get("verb"), str):
             return record
-        self.damage = self.damage or f"a line of its report is no record: {line[:80]!r}"
+        self.damage = self.damage or f"the report has an invalid line: {line[:80]!r}"
         return None
 
 
 class Watcher:
-    """Turns lines of output into report records, by the patterns of a stage."""
+    """Turns lines of output into report records, with a stage's `watch` patterns."""
 
     def __init__(self, watch: Iterable[Watch]) -> None:
         self._patterns = [(re.compile(w.pattern), w.metric) for w in watch]
 
     def records(self, line: str) -> list[dict[str, Any]]:
-        """What the patterns make of one line."""
+        """The records for one line."""
         found = []
         for pattern, metric in self._patterns:
             match = pattern.search(line)

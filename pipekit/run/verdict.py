@@ -1,22 +1,21 @@
-"""Says what came of a task and of a stage, from the process, its report and the files alone.
+"""Verdicts: the result of a task and of a stage, from exit status, report and published files.
 
-The rules are those of docs/reference/statuses.md: nothing is a success that was not shown to be
-one.
+The rules are in docs/reference/statuses.md. Without evidence nothing counts as a success.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from typing import Any
 
-from attrs import evolve
+from attrs import evolve, frozen
 
 from pipekit.model.command import Outcome, ProcessResult
 from pipekit.model.file import FileStat
-from pipekit.model.stage import StageResult
+from pipekit.model.stage import StagePlan, StageResult
 from pipekit.model.status import FailureKind, StageStatus
 from pipekit.model.task import FileRecord, Task, TaskResult, UnitResult
-from pipekit.run.report_file import Facts
+from pipekit.run.report_file import TaskReport
 from pipekit.storage.files import FileManager
 from pipekit.storage.ledger import signature_text
 
@@ -27,37 +26,51 @@ _KINDS = {
     Outcome.LOST: FailureKind.LOST,
 }
 _PUBLISHED = frozenset({"wrote", "unchanged"})
+_PAST = {"wrote": "written", "unchanged": "unchanged"}
 _NEVER_FINISHED = "never finished"
+_LAST_LINE = 200  # characters of a failed program's last line in an error
+_WITH_OUTPUT = frozenset({*_KINDS.values(), FailureKind.EXIT, FailureKind.SIGNAL, FailureKind.OOM})
+"""Failures of a program, for which its output is worth reading."""
 
 
-class Before(NamedTuple):
-    """What stood before a task ran: its declared outputs, and what the stage had published."""
+@frozen(kw_only=True)
+class OutputsBefore:
+    """The outputs before a task runs.
 
-    outputs: Mapping[str, FileStat | None]
-    published: Mapping[str, str]  # path -> signature as the ledger has it
+    `declared`: the task's declared outputs. `published`: the signature (as text) of each file that
+    the stage published in earlier runs.
+    """
+
+    declared: Mapping[str, FileStat | None]
+    published: Mapping[str, str]
 
 
-def look_before(files: FileManager, task: Task, published: Mapping[str, str]) -> Before:
-    """Remember the declared outputs of a task as they are now."""
-    return Before(outputs={path: files.stat(path) for path in task.outputs}, published=published)
+def outputs_before(files: FileManager, task: Task, published: Mapping[str, str]) -> OutputsBefore:
+    """Look at the outputs of a task that is about to start."""
+    declared = {path: files.stat(path) for path in task.outputs}
+    return OutputsBefore(declared=declared, published=published)
 
 
 def judge_task(
-    task: Task, process: ProcessResult, facts: Facts, before: Before, files: FileManager
+    task: Task,
+    process: ProcessResult,
+    report: TaskReport,
+    before: OutputsBefore,
+    files: FileManager,
 ) -> TaskResult:
-    """What came of one task."""
-    records = [_placed(record, files.relative(record.path)) for record in facts.files]
-    units = _units(task, facts)
+    """The result of one task."""
+    records = [_with_path(record, files.relative(record.path)) for record in report.files]
+    units = _units(task, report)
     problems: list[str] = []
-    told = [record for record in records if record.unit is None or units[record.unit]]
-    for unit, problem in _output_problems(told, before, files):
+    claims = [record for record in records if record.unit is None or units[record.unit]]
+    for unit, problem in _output_problems(claims, before, files):
         problems.append(problem)
         if unit is not None:
             units[unit] = evolve(units[unit], status=StageStatus.FAILURE, reason=problem)
-    if facts.damage:
-        problems.append(facts.damage)
+    if report.damage:
+        problems.append(report.damage)
     kept = _counted(records, units, problems)
-    if facts.damage:  # what else it said of these inputs may be lost: they are taken once more
+    if report.damage:  # other records of these inputs may be lost, so they stay pending
         kept = [record for record in kept if record.verb != "consumed"]
     if process.outcome is not Outcome.SPAWN_FAILED:
         problems += [
@@ -73,54 +86,56 @@ def judge_task(
         reason=reason,
         argv=task.command.argv,
         units=tuple(units.values()),
-        metrics=dict(facts.metrics),
+        metrics=dict(report.metrics),
         files=tuple(kept),
-        warnings=(*facts.warnings, *process.warnings),
+        warnings=(*report.warnings, *process.warnings),
         process=process,
     )
 
 
-def _placed(record: FileRecord, path: str) -> FileRecord:
+def _with_path(record: FileRecord, path: str) -> FileRecord:
     return record if record.path == path else evolve(record, path=path)
 
 
-def _units(task: Task, facts: Facts) -> dict[str, UnitResult]:
+def _units(task: Task, report: TaskReport) -> dict[str, UnitResult]:
     units: dict[str, UnitResult] = {}
-    for name in dict.fromkeys((*task.units, *facts.units)):
-        unit = facts.units.get(name)
+    for name in dict.fromkeys((*task.units, *report.units)):
+        unit = report.units.get(name)
         if unit is None:
             unit = UnitResult(name=name, status=StageStatus.FAILURE, reason=_NEVER_FINISHED)
-        units[name] = evolve(unit, metrics=facts.unit_metrics.get(name, {}))
+        units[name] = evolve(unit, metrics=report.unit_metrics.get(name, {}))
     return units
 
 
 def _output_problems(
-    records: list[FileRecord], before: Before, files: FileManager
+    records: list[FileRecord], before: OutputsBefore, files: FileManager
 ) -> list[tuple[str | None, str]]:
-    """Unit (or None) and sentence for every output that is not what was said of it."""
+    """Unit (or None) and sentence for each output that is not as reported or declared."""
     problems: list[tuple[str | None, str]] = []
     published = [record for record in records if record.verb in _PUBLISHED]
-    last = {record.path: record for record in published}  # one file may be written more than once
+    last = {record.path: record for record in published}  # a file may be reported more than once
     for record in published:
         problem = _published_problem(record, before, files) if last[record.path] is record else ""
         if problem:
             problems.append((record.unit, problem))
     unchanged = {record.path for record in records if record.verb == "unchanged"}
-    for path, old in before.outputs.items():
+    for path, old in before.declared.items():
         new = files.stat(path)
         if new is None:
-            problems.append((None, f"the declared output {path} is not there"))
+            problems.append((None, f"the declared output {path} does not exist"))
         elif old == new and path not in unchanged:
-            problems.append((None, f"the declared output {path} is the same file as before"))
+            problems.append(
+                (None, f"the declared output {path} was not written: it is the same file as before")
+            )
     return problems
 
 
-def _published_problem(record: FileRecord, before: Before, files: FileManager) -> str:
+def _published_problem(record: FileRecord, before: OutputsBefore, files: FileManager) -> str:
     now = files.stat(record.path)
     if now is None:
-        return f"{record.path} was reported as {record.verb}, but is not there"
+        return f"{record.path} was reported as {_PAST[record.verb]}, but does not exist"
     if record.signature is not None and now.signature != record.signature:
-        return f"{record.path} was changed after it was reported as {record.verb}"
+        return f"{record.path} was changed after it was reported as {_PAST[record.verb]}"
     same = before.published.get(record.path) == signature_text(now.signature)
     if record.verb == "wrote" and same:
         return f"{record.path} was reported as written, but is the same file as before"
@@ -130,9 +145,9 @@ def _published_problem(record: FileRecord, before: Before, files: FileManager) -
 def _counted(
     records: list[FileRecord], units: Mapping[str, UnitResult], problems: list[str]
 ) -> list[FileRecord]:
-    """Records of units that ended well, and those of no unit unless an output was not as told.
+    """Records of successful units, and those outside of units unless there are problems.
 
-    A published file without named sources came of all that its unit (or task) consumed.
+    A published file without explicit sources was made from all that its unit (or task) consumed.
     """
 
     def counts(record: FileRecord) -> bool:
@@ -160,7 +175,7 @@ def _verdict(
     records: list[FileRecord],
 ) -> tuple[StageStatus, FailureKind | None, str]:
     if process.outcome is Outcome.CANCELLED:
-        return StageStatus.CANCELLED, None, process.reason or "stopped"
+        return StageStatus.CANCELLED, None, process.reason or "cancelled"
     failed = [unit for unit in units if not unit]
     rejected = [record for record in records if record.verb == "rejected"]
     done_well = len(failed) < len(units) or any(r.verb in ("consumed", "rejected") for r in records)
@@ -192,33 +207,101 @@ def _exit_kind(process: ProcessResult) -> FailureKind:
     return FailureKind.OOM if process.out_of_memory else FailureKind.SIGNAL
 
 
-def judge_stage(result: StageResult, tasks: Iterable[TaskResult]) -> StageResult:
-    """A stage's status from those of its tasks; its kind and error are the first bad task's."""
+def judge_stage(
+    stage: str, plan: StagePlan, tasks: Iterable[TaskResult], run: int = 0
+) -> StageResult:
+    """The result of a stage from those of its tasks. `run`: the run's number, for messages.
+
+    If nothing but empty files was consumed, the stage is skipped and not a success.
+    """
     tasks = tuple(tasks)
-    statuses = {task.status for task in tasks}
-    good = statuses & {StageStatus.SUCCESS, StageStatus.PARTIAL}
-    if StageStatus.CANCELLED in statuses:
-        status = StageStatus.CANCELLED
-    elif statuses == {StageStatus.SUCCESS}:
-        empty = _empty_files(tasks)
-        if empty:
-            result = evolve(result, reason=f"{empty} empty file{'s' if empty > 1 else ''}, no more")
-        status = StageStatus.SKIPPED if empty else StageStatus.SUCCESS
-    else:
-        status = StageStatus.PARTIAL if good else StageStatus.FAILURE
+    empty = _empty_files(tasks)
     bad = [task for task in tasks if not task and task.status is not StageStatus.BLOCKED]
-    return evolve(
-        result,
-        status=status,
+    return StageResult(
+        stage=stage,
+        status=_stage_status({task.status for task in tasks}, only_empty=bool(empty)),
+        reason=_empty_reason(empty, plan) if empty and not bad else plan.reason,
         kind=next((task.kind for task in bad if task.kind), None),
-        error="; ".join(f"{task.name}: {task.reason}" for task in bad if task.reason),
+        error=_error(stage, bad, run),
         tasks=tasks,
-        warnings=result.warnings + tuple(w for task in tasks for w in task.warnings),
+        plan=plan,
+        warnings=tuple(warning for task in tasks for warning in task.warnings),
     )
 
 
-def _empty_files(tasks: tuple[TaskResult, ...]) -> int:
-    """How many empty inputs were consumed where nothing else was done: no success by itself."""
+def _stage_status(statuses: set[StageStatus], *, only_empty: bool) -> StageStatus:
+    if StageStatus.CANCELLED in statuses:
+        return StageStatus.CANCELLED
+    if statuses == {StageStatus.SUCCESS}:
+        return StageStatus.SKIPPED if only_empty else StageStatus.SUCCESS
+    good = statuses & {StageStatus.SUCCESS, StageStatus.PARTIAL}
+    return StageStatus.PARTIAL if good else StageStatus.FAILURE
+
+
+def _error(stage: str, bad: list[TaskResult], run: int) -> str:
+    """What went wrong, the last line of the failed programs, and where to find the rest."""
+    if not bad:
+        return ""
+    text = "; ".join(
+        f"{task.name}: {task.reason}{_last_words(task)}" for task in bad if task.reason
+    )
+    if run and any(_last_words(task) for task in bad):
+        text += f". Full output: pipekit logs {run} {stage}"
+    return text
+
+
+def _last_words(task: TaskResult) -> str:
+    lines = last_lines(task.process, 1) if task.kind in _WITH_OUTPUT else []
+    return f"; last line: {lines[0].strip()[:_LAST_LINE]}" if lines and lines[0].strip() else ""
+
+
+def _empty_files(tasks: tuple[TaskResult, ...]) -> list[FileRecord]:
+    """The empty files that were consumed, if the tasks did nothing else."""
     files = [record for task in tasks for record in task.files]
     nothing_else = all(record.verb == "consumed" and record.detail.get("empty") for record in files)
-    return len(files) if nothing_else and not any(task.units for task in tasks) else 0
+    return files if nothing_else and not any(task.units for task in tasks) else []
+
+
+def _empty_reason(empty: list[FileRecord], plan: StagePlan) -> str:
+    """The sentence for empty files; one that had content before was probably damaged."""
+    before = {item.path: item.previous for item in plan.inputs if item.previous is not None}
+    emptied = [r.path for r in empty if r.path in before and not before[r.path].detail.get("empty")]
+    paths = emptied or [record.path for record in empty]
+    now = "now empty" if emptied else "empty"
+    more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
+    count = "1 file is" if len(paths) == 1 else f"{len(paths)} files are"
+    text = f"{count} {now}: {paths[0]}{more}"
+    if not emptied:
+        return text
+    rows = before[emptied[0]].detail.get("rows")
+    had = f" (it had {rows:,} rows)" if isinstance(rows, int) and len(emptied) == 1 else ""
+    return f"{text}{had}. What was published from it was kept; check the export"
+
+
+def last_lines(process: ProcessResult | None, count: int = 10) -> list[str]:
+    """The last lines of stderr, or of stdout if stderr is empty."""
+    if process is None:
+        return []
+    return (process.stderr.tail or process.stdout.tail).splitlines()[-count:]
+
+
+def ledger_entry(result: StageResult) -> dict[str, Any]:
+    """What the ledger stores about a stage's result."""
+    values = {
+        "status": result.status,
+        "kind": result.kind,
+        "reason": result.reason,
+        "error": result.error,
+        "sentence": str(result),
+        "duration": round(result.duration, 3),
+    }
+    return {key: value for key, value in values.items() if value not in (None, "")}
+
+
+def event_data(result: StageResult) -> dict[str, Any]:
+    """The data of the last event of a stage."""
+    data = {**ledger_entry(result), "warnings": len(result.warnings)}
+    if result.status is StageStatus.FAILURE:
+        bad = next((task for task in result.tasks if not task), None)
+        data["last_lines"] = list(result.warnings) if bad is None else last_lines(bad.process)
+    return data

@@ -99,7 +99,7 @@ class FileManager:
         return min(max(youngest + self.quiet_seconds - now, 0.0), self.quiet_seconds)
 
     def relative(self, path: str) -> str:
-        """A path reported by a worker, relative to the root and with `/` if it is below the root."""
+        """A path reported by a worker; relative to the root, with `/`, if it is below the root."""
         if os.path.normpath(path) == path and not (path[:2] == ".." or os.path.isabs(path)):
             return path  # the usual case, without a Path object
         absolute = os.path.normpath(os.path.join(self._root, path))
@@ -196,7 +196,9 @@ def _compiled(pattern: str) -> tuple[str, re.Pattern[str] | None, bool]:
     normal = os.path.normpath(pattern).replace(os.sep, "/") if pattern else ""
     outside = normal.startswith(("/", "../")) or os.path.splitdrive(pattern)[0]
     if normal in ("", ".", "..") or outside:
-        raise UsageError(f"the pattern {pattern!r} leaves the project's folder: it must be relative and without ..")
+        raise UsageError(
+            f"the pattern {pattern!r} leaves the project's folder; patterns are relative to it"
+        )
     parts = normal.split("/")
     fixed = 0
     while fixed < len(parts) - 1 and not _WILD.search(parts[fixed]):
@@ -237,4 +239,3 @@ def _piece(piece: str) -> str:
         inner = "".join(c if c == "-" else re.escape(c) for c in piece[1 + negated : -1])
         return f"(?!/)[{'^' if negated else ''}{inner}]"  # never matches the separator
     return re.escape(piece)
-

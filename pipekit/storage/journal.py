@@ -9,9 +9,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-OUTPUT_LIMIT = 1024 * 1024  # bytes of a program's output that the log repeats, half of it from the end
+OUTPUT_LIMIT = (
+    1024 * 1024
+)  # bytes of a program's output that the log repeats, half of it from the end
 _BLOCK = 64 * 1024
-_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode  # `dumps` would make a new one for each call
+_encode = json.JSONEncoder(
+    ensure_ascii=False, allow_nan=False
+).encode  # `dumps` would make a new one for each call
 
 
 class Journal:
@@ -138,7 +142,7 @@ class RunLog:
             self._write(line.encode("utf-8", "backslashreplace"))
 
     def output(self, task: str, stream: str, spool: Path | None) -> None:
-        """Write the output of a task: all of it, or its start, its end and where to find the rest."""
+        """Write the output of a task; if it is long, its start and end, and where the rest is."""
         if spool is None:
             return
         try:

@@ -10,8 +10,9 @@ import sqlite3
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pipekit.model.file import ABSENT, Consumption, ContentState, Published
+from pipekit.model.file import Consumption, ContentState, Published
 from pipekit.storage.runs import RunHistory
+from pipekit.worker import ABSENT
 
 if TYPE_CHECKING:
     from pipekit.model.task import FileRecord
@@ -53,7 +54,7 @@ class Ledger(RunHistory):
         return _consumption(rows[0], json.loads(rows[0][6])) if rows else None
 
     def consumptions(self, stage: str, noted: str = "") -> dict[str, Consumption]:
-        """All that the stage consumed or rejected, by path; or only what has `noted` in `detail`."""
+        """What the stage consumed or rejected, by path; `noted`: only with this key in `detail`."""
         rows = self._read(
             f"{_CONSUMPTIONS} WHERE stage = ? AND instr(detail, ?)",
             (stage, f"{json.dumps(noted)}:" if noted else "{"),

@@ -15,7 +15,7 @@ from pipekit.model.file import (
     Why,
 )
 from pipekit.storage.files import FileManager, Walks
-from pipekit.storage.ledger import Entry, Ledger, signature_text
+from pipekit.storage.ledger import Entry, Ledger
 
 _SINGLE_READS = 32  # of entries; after that it is quicker to read all of them at once
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import secrets
 from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import Any, Self
@@ -159,7 +158,7 @@ class Publication:
 def temporary_name(name: str, run_id: str) -> str:
     """A new name, unique to the attempt, for the temporary file of a file in the same folder."""
     short = os.fsencode(name)[:_LONGEST_NAME].decode(errors="ignore")
-    return f".{short}.{run_id}.{os.getpid():x}-{secrets.token_hex(4)}{TEMPORARY_SUFFIX}"
+    return f".{short}.{run_id}.{os.getpid():x}-{os.urandom(4).hex()}{TEMPORARY_SUFFIX}"
 
 
 def is_temporary_name(name: str, run_id: str) -> bool:

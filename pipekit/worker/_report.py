@@ -7,8 +7,8 @@
             ...
             report.wrote("data/out/ES.parquet")
 
-`PIPEKIT_REPORT` names the file. If it is not set, nothing is written, so that a worker can be run by
-hand. Several processes and threads may report at the same time.
+`PIPEKIT_REPORT` names the file. If it is not set, nothing is written, so that a worker can be run
+by hand. Several processes and threads may report at the same time.
 """
 
 from __future__ import annotations

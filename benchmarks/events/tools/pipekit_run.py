@@ -6,8 +6,7 @@ from pathlib import Path
 from telling import RUN, told
 
 from pipekit.run.events import EventLogger
-from pipekit.storage.journal import Journal
-from pipekit.storage.runlog import RunLog
+from pipekit.storage.journal import Journal, RunLog
 
 
 def opened(path: str):

@@ -12,12 +12,11 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from pipekit.model.event import SinkContext
+from pipekit.model.event import EventKind, SinkContext
 from pipekit.model.specs import EventSink
 from pipekit.run import events
 from pipekit.run.events import EventLogger
-from pipekit.storage.journal import Journal, read_journal
-from pipekit.storage.runlog import RunLog
+from pipekit.storage.journal import Journal, RunLog, read_journal
 
 
 @pytest.fixture
@@ -70,7 +69,7 @@ def test_events_of_many_threads_are_numbered_in_the_order_of_the_journal(logger,
 
     def talk(name):
         for n in range(200):
-            logger.emit(name, "metric", str(n), n=n)
+            logger.emit(name, EventKind.METRIC, str(n), n=n)
 
     threads = [threading.Thread(target=talk, args=(f"s{i}",)) for i in range(8)]
     for thread in threads:
@@ -86,7 +85,7 @@ def test_events_of_many_threads_are_numbered_in_the_order_of_the_journal(logger,
 
 
 def test_an_event_has_exactly_the_fields_of_the_reference_and_the_zones_offset(logger):
-    logger.emit("stage", "start", "why", x=1)
+    logger.emit("stage", EventKind.START, "why", x=1)
     logger.close()
     (record,) = read_journal(logger.path)
     assert list(record) == ["v", "run_id", "seq", "stage", "event", "timestamp", "msg", "data"]
@@ -106,8 +105,8 @@ def test_an_event_has_exactly_the_fields_of_the_reference_and_the_zones_offset(l
     ],
 )
 def test_emit_never_raises_for_what_it_is_given(logger, data):
-    logger.emit("stage", "warning", os.fsdecode(b"name \xff"), **data)
-    logger.emit("pipeline", "success")
+    logger.emit("stage", EventKind.WARNING, os.fsdecode(b"name \xff"), **data)
+    logger.emit("pipeline", EventKind.SUCCESS)
     logger.close()
     assert [record["seq"] for record in read_journal(logger.path)] == [1, 2]
     assert logger.healthy
@@ -116,7 +115,7 @@ def test_emit_never_raises_for_what_it_is_given(logger, data):
 def test_emit_does_not_raise_when_the_journal_can_no_longer_be_written(logger, tmp_path):
     os.close(logger._journal._descriptor)
     logger._journal._descriptor = os.open(logger.path, os.O_RDONLY)
-    logger.emit("pipeline", "success")
+    logger.emit("pipeline", EventKind.SUCCESS)
     assert not logger.healthy
     logger.close()
     assert any("the journal is incomplete" in warning for warning in logger.warnings)
@@ -128,9 +127,10 @@ def test_a_sink_that_raises_is_dropped_and_named_and_others_go_on(logger, sink, 
     sink("sour", **{where: fault})
     seen = sink("sweet")
     for _ in range(3):
-        logger.emit("stage", "metric")
-        time.sleep(0.05)
-    logger.emit("pipeline", "success")
+        logger.emit("stage", EventKind.METRIC)
+        if where != "at_close":
+            logger._sinks[0].join(10)  # its thread ends with the first error
+    logger.emit("pipeline", EventKind.SUCCESS)
     logger.close()
     assert [event.event for event in seen if event.stage != "sink"] == ["metric"] * 3 + ["success"]
     assert len([w for w in logger.warnings if "sink 'sour' was dropped" in w]) == 1
@@ -146,7 +146,7 @@ def test_a_sink_that_blocks_costs_no_more_than_the_time_to_flush(logger, sink, w
     for n in range(3):
         sink(f"stuck{n}", **{where: block})
     for _ in range(10):
-        logger.emit("stage", "metric")
+        logger.emit("stage", EventKind.METRIC)
     started = time.monotonic()
     logger.close()
     assert time.monotonic() - started < 5  # 0.3 s for all of them together, and ample slack
@@ -158,7 +158,7 @@ def test_a_sink_that_lags_too_far_behind_is_dropped(logger, sink, monkeypatch):
     monkeypatch.setattr(events, "FLUSH_SECONDS", 0.1)
     sink("slow", emit=block)
     for _ in range(100):
-        logger.emit("stage", "metric")
+        logger.emit("stage", EventKind.METRIC)
     logger.close()
     assert any("events behind" in warning for warning in logger.warnings)
     records = list(read_journal(logger.path))
@@ -172,9 +172,9 @@ def test_nothing_follows_the_terminal_event_even_when_a_sink_breaks_on_it(logger
             raise RuntimeError("too late")
 
     sink("late", emit=on_the_last)
-    logger.emit("stage", "start")
+    logger.emit("stage", EventKind.START)
     logger.report_dropped_sinks()
-    logger.emit("pipeline", "success")
+    logger.emit("pipeline", EventKind.SUCCESS)
     logger.close()
     assert [r["event"] for r in read_journal(logger.path)] == ["start", "success"]
     assert any("too late" in warning for warning in logger.warnings)
@@ -182,9 +182,9 @@ def test_nothing_follows_the_terminal_event_even_when_a_sink_breaks_on_it(logger
 
 def test_nothing_follows_it_when_a_sink_broke_before(logger, sink):
     sink("sour", emit=fail)
-    logger.emit("stage", "start")
-    time.sleep(0.1)
-    logger.emit("pipeline", "success")
+    logger.emit("stage", EventKind.START)
+    logger._sinks[0].join(10)
+    logger.emit("pipeline", EventKind.SUCCESS)
     logger.close()
     assert [r["event"] for r in read_journal(logger.path)] == ["start", "success"]
     assert any("'sour' was dropped" in warning for warning in logger.warnings)
@@ -193,7 +193,7 @@ def test_nothing_follows_it_when_a_sink_broke_before(logger, sink):
 def test_a_message_is_one_line_that_says_nothing_to_the_terminal(logger, sink):
     """Lines are counted, read by grep, and shown: what others say in them cannot break out."""
     seen = sink("watcher")
-    logger.emit("one", "warning", "first\nsecond\x1b[31mred\x9b0m caf\udce9", text="a\nb")
+    logger.emit("one", EventKind.WARNING, "first\nsecond\x1b[31mred\x9b0m caf\udce9", text="a\nb")
     logger.close()
     assert seen[0].msg == "first second [31mred 0m caf\udce9"
     assert seen[0].data == {"text": "a\nb"}
@@ -210,32 +210,34 @@ def test_the_time_of_an_event_is_that_of_the_zone_when_it_was_emitted(zone):
         assert clock.text((change * 1000 + ms) * 1_000_000 + 999_999) == shown
 
 
-def test_time_stamps_follow_the_clock(logger):
-    before = dt.datetime.now(dt.UTC)
-    for _ in range(3):
-        logger.emit("stage", "metric")
-        time.sleep(0.4)
+def test_time_stamps_follow_the_clock(logger, monkeypatch):
+    start = 1_800_000_000_250_000_000
+    for seconds in (0, 0.4, 0.8, 3600):
+        monkeypatch.setattr(time, "time_ns", lambda s=seconds: start + int(s * 1e9))
+        logger.emit("stage", EventKind.METRIC)
     logger.close()
     stamps = [dt.datetime.fromisoformat(r["timestamp"]) for r in read_journal(logger.path)]
-    assert [round((stamp - before).total_seconds() / 0.4) for stamp in stamps] == [0, 1, 2]
+    assert [stamp.timestamp() - start / 1e9 for stamp in stamps] == pytest.approx(
+        [0, 0.4, 0.8, 3600], abs=0.001
+    )
 
 
 def test_only_changes_of_state_wait_for_the_disk(logger, monkeypatch):
     """The end of a run does; a stage's does not, since the ledger holds it."""
     synced = []
     monkeypatch.setattr(os, "fsync", lambda descriptor: synced.append(os.fstat(descriptor).st_size))
-    logger.emit("pipeline", "start")
-    logger.emit("stage", "metric")
-    logger.emit("stage", "success")
+    logger.emit("pipeline", EventKind.START)
+    logger.emit("stage", EventKind.METRIC)
+    logger.emit("stage", EventKind.SUCCESS)
     assert synced == []
-    logger.emit("pipeline", "success")
+    logger.emit("pipeline", EventKind.SUCCESS)
     assert synced == [logger.path.stat().st_size]
 
 
 def test_the_log_for_people_has_a_line_for_each_event_but_progress(logger, tmp_path):
-    logger.emit("stage", "start", "3 new files")
-    logger.emit("stage", "progress", "")
-    logger.emit("stage", "success", "done")
+    logger.emit("stage", EventKind.START, "3 new files")
+    logger.emit("stage", EventKind.PROGRESS, "")
+    logger.emit("stage", EventKind.SUCCESS, "done")
     logger.close()
     lines = (tmp_path / "run.log").read_text().splitlines()
     assert [line.split()[2] for line in lines] == ["start", "success"]
@@ -244,6 +246,6 @@ def test_the_log_for_people_has_a_line_for_each_event_but_progress(logger, tmp_p
 def test_a_log_that_cannot_be_written_stops_nothing(tmp_path):
     (tmp_path / "logs").write_text("in the way")
     logger = EventLogger("run", Journal(tmp_path / "j.jsonl"), RunLog(tmp_path / "logs/run.log"))
-    logger.emit("pipeline", "success")
+    logger.emit("pipeline", EventKind.SUCCESS)
     logger.close()
     assert len(list(read_journal(tmp_path / "j.jsonl"))) == 1

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 import time
 
 import pytest
 
 from pipekit.errors import UsageError
-from pipekit.storage.files import FileManager, write_atomically
+from pipekit.storage.files import FileManager
 
 
 def paths(files, *patterns):
@@ -90,34 +88,13 @@ def test_what_is_no_regular_file_is_not_found(files, put):
 
 @pytest.mark.parametrize("pattern", ["/etc/*", "../*", "data/../../*", "", ".", ".."])
 def test_a_pattern_cannot_leave_the_root(files, pattern):
-    with pytest.raises(UsageError, match="below the project's folder"):
+    with pytest.raises(UsageError, match="leaves the project's folder"):
         files.files([pattern])
 
 
 def test_a_pattern_that_makes_no_sense_is_refused_in_its_own_words(files):
     with pytest.raises(UsageError, match=r"data/\[z-a\]"):
         files.files(["data/[z-a]"])
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="takes another user's rights, which only root can")
-def test_a_folder_that_may_not_be_read_is_an_error_and_not_empty(files, put):
-    put("data/raw/a.csv")
-    put("data/open/b.csv")
-    (files.root / "data/raw").chmod(0)
-    code = (
-        "import os, sys; from pathlib import Path;"
-        "from pipekit.storage.files import FileManager; os.setuid(65534);"
-        "files = FileManager(Path(sys.argv[1]));"
-        "print([f.path for f in files.files(['data/**'])]);"
-        "files.files(['data/raw/*'])"
-    )
-    for folder in (files.root, *files.root.parents[:3]):
-        folder.chmod(0o755)
-    done = subprocess.run(
-        [sys.executable, "-c", code, files.root], capture_output=True, text=True, check=False
-    )
-    assert done.stdout == "['data/open/b.csv']\n"
-    assert "PermissionError" in done.stderr
 
 
 # --- settled --------------------------------------------------------------------------------
@@ -165,33 +142,6 @@ def test_paths_are_relative_to_the_root_where_they_lie_below_it(files, tmp_path)
     assert files.relative("data/./x/../a") == "data/a"
     assert files.relative(str(files.root / "data/a")) == "data/a"
     assert files.relative("../a") == str(tmp_path / "a")
-
-
-# --- atomic writing ----------------------------------------------------------------------------
-
-
-def test_a_write_that_fails_leaves_the_old_file_and_no_other(tmp_path):
-    target = tmp_path / "report.json"
-    write_atomically(target, b"old")
-    with pytest.raises(TypeError):
-        write_atomically(target, "text is no bytes")
-    assert target.read_bytes() == b"old"
-    assert list(tmp_path.iterdir()) == [target]
-
-
-def test_a_reader_sees_all_of_the_old_or_all_of_the_new(tmp_path):
-    target = tmp_path / "deep/report.json"
-    write_atomically(target, b"a" * 200_000)
-    code = (
-        "import sys; from pathlib import Path;"
-        "from pipekit.storage.files import write_atomically;"
-        "[write_atomically(Path(sys.argv[1]), b * 200_000) for b in (b'a', b'b') * 40]"
-    )
-    writer = subprocess.Popen([sys.executable, "-c", code, target])
-    while writer.poll() is None:
-        seen = target.read_bytes()
-        assert seen in (b"a" * 200_000, b"b" * 200_000)
-    assert writer.returncode == 0
 
 
 def test_a_manager_of_a_root_that_is_a_link_finds_its_files(put, files, tmp_path):

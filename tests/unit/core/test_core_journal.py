@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
-import signal
-import subprocess
-import sys
 import threading
 from pathlib import Path
 
@@ -131,35 +127,3 @@ def test_each_record_is_written_in_one_piece_whatever_its_size(tmp_path):
     texts = [record["text"] for record in records(path)]
     assert len(texts) == 400
     assert all(set(text) == {text[0]} for text in texts)
-
-
-FULL = """
-import resource, signal, sys
-from pathlib import Path
-from pipekit.storage.journal import Journal
-signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-resource.setrlimit(resource.RLIMIT_FSIZE, (100, resource.RLIM_INFINITY))
-journal = Journal(Path(sys.argv[1]))
-for n in range(20):
-    journal.append({"n": n, "text": "123456789"})
-print(journal.healthy, journal.problem)
-resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-journal.append({"n": 99})
-print(journal.healthy)
-"""
-
-
-def test_a_full_disk_tears_no_line_raises_nothing_and_is_remembered(tmp_path):
-    """Simulated by the limit on file sizes, which gives short writes just as a full disk does."""
-    assert hasattr(resource, "RLIMIT_FSIZE")
-    assert hasattr(signal, "SIGXFSZ")
-    path = tmp_path / "j.jsonl"
-    done = subprocess.run(
-        [sys.executable, "-c", FULL, path], capture_output=True, text=True, check=True
-    )
-    said = done.stdout.splitlines()
-    assert said[0].startswith("False j.jsonl: ")
-    assert said[1] == "False"
-    assert path.read_bytes().endswith(b"\n")
-    numbers = [record["n"] for record in records(path)]
-    assert numbers == [0, 1, 2, 99]

@@ -5,12 +5,17 @@ from __future__ import annotations
 import pytest
 
 from pipekit.model.command import Command, Outcome, ProcessResult, StreamResult
-from pipekit.model.stage import StageResult
+from pipekit.model.stage import StagePlan
 from pipekit.model.status import FailureKind, StageStatus
 from pipekit.model.task import Task, TaskResult
-from pipekit.run.facts import last_lines
-from pipekit.run.report_file import Facts
-from pipekit.run.verdict import Before, judge_stage, judge_task, look_before
+from pipekit.run.report_file import TaskReport
+from pipekit.run.verdict import (
+    OutputsBefore,
+    judge_stage,
+    judge_task,
+    last_lines,
+    outputs_before,
+)
 from pipekit.storage.ledger import signature_text
 
 WELL = ProcessResult(outcome=Outcome.EXITED, returncode=0, success=True)
@@ -25,12 +30,12 @@ def judge(files):
         *records, process=WELL, units=(), outputs=(), published=None, before=None, damage=""
     ):
         task = Task(name="t", command=Command(argv=["x"]), units=units, outputs=outputs)
-        facts = Facts()
+        report = TaskReport()
         for record in records:
-            assert facts.add(record), facts.warnings
-        facts.damage = damage
-        stood = before or Before(outputs={}, published=published or {})
-        return judge_task(task, process, facts, stood, files)
+            assert report.add(record), report.warnings
+        report.damage = damage
+        stood = before or OutputsBefore(declared={}, published=published or {})
+        return judge_task(task, process, report, stood, files)
 
     return verdict
 
@@ -219,11 +224,11 @@ def test_a_file_that_a_failed_unit_wrote_over_is_no_longer_what_the_good_one_sai
 
 def test_a_declared_output_must_be_there_and_differ_from_before(judge, say, put, files):
     task = Task(name="t", command=Command(argv=["x"]), outputs=["out"])
-    nothing = look_before(files, task, {})
-    assert "is not there" in judge(outputs=["out"], before=nothing).reason
+    nothing = outputs_before(files, task, {})
+    assert "does not exist" in judge(outputs=["out"], before=nothing).reason
     put("out")
     assert judge(outputs=["out"], before=nothing)
-    stood = look_before(files, task, {})
+    stood = outputs_before(files, task, {})
     assert "same file as before" in judge(outputs=["out"], before=stood).reason
     assert judge(say("unchanged", "out"), outputs=["out"], before=stood)
     put("out", "rewritten")
@@ -270,6 +275,7 @@ def test_the_last_words_are_those_of_stderr_and_else_of_stdout():
 
 # --- stages -------------------------------------------------------------------------------------
 
+PLAN = StagePlan(reason="new files")
 S, P, F, B, C = (StageStatus(w) for w in ("success", "partial", "failure", "blocked", "cancelled"))
 
 
@@ -292,8 +298,7 @@ S, P, F, B, C = (StageStatus(w) for w in ("success", "partial", "failure", "bloc
 )
 def test_a_stage_is_as_good_as_its_tasks(tasks, expected):
     results = [TaskResult(name=f"t{n}", status=status) for n, status in enumerate(tasks)]
-    start = StageResult(stage="s", status=StageStatus.SKIPPED)
-    assert judge_stage(start, results).status is expected
+    assert judge_stage("s", PLAN, results).status is expected
 
 
 def test_a_stage_names_kind_and_reason_of_its_bad_tasks():
@@ -302,5 +307,5 @@ def test_a_stage_names_kind_and_reason_of_its_bad_tasks():
         TaskResult(name="b", status=F, kind=FailureKind.OOM, reason="too big"),
         TaskResult(name="c", status=B, reason="needs task b"),
     ]
-    result = judge_stage(StageResult(stage="s", status=StageStatus.SKIPPED), results)
+    result = judge_stage("s", PLAN, results)
     assert (result.kind, result.error) == (FailureKind.OOM, "b: too big")

@@ -7,11 +7,12 @@ import sqlite3
 import pytest
 
 from pipekit.errors import StorageError
-from pipekit.model.file import ABSENT, ContentState, Why
+from pipekit.model.file import ContentState, Why
 from pipekit.model.status import PipelineStatus
 from pipekit.model.task import FileRecord
 from pipekit.storage.ledger import Ledger
 from pipekit.storage.stage_view import LedgerStageView
+from pipekit.worker import ABSENT
 
 
 @pytest.fixture
@@ -150,14 +151,6 @@ def test_published_files_come_in_the_order_of_their_runs(ledger, take, put, told
     for name in ("b", "a", "c"):
         take(told("wrote", put(name)))
     assert [p.path for p in ledger.published("stage")] == ["b", "a", "c"]
-
-
-def test_a_file_taken_away_is_still_known_as_published(ledger, take, put, told):
-    take(told("wrote", put("out")))
-    ledger.mark_removed("out")
-    assert not ledger.published("stage")[0].present
-    ledger.mark_removed("out", present=True)
-    assert ledger.published("stage")[0].present
 
 
 def test_outputs_are_found_by_the_source_they_came_of(ledger, take, put, told):

@@ -55,13 +55,13 @@ def decide(files, view):
             return LifecyclePolicy(f"p{n}", lambda _view, _settings: iter(actions)), None
 
         manager = DataLifecycleManager(files, roots, max_files, max_bytes)
-        found, broken = manager.collect(
+        found = manager.collect(
             [policy(n, actions) for n, actions in enumerate(proposals)],
             view(),
             held or {},
             problems,
         )
-        return {d.action.path: d for d in found}, broken
+        return {p.action.path: p for p in found.proposals}, found.problems
 
     return decided
 
@@ -71,11 +71,11 @@ def decide(files, view):
 
 def test_a_file_must_have_been_consumed_as_it_is(why_not, take, told, put):
     put("raw")
-    assert why_not("raw", "a") == "a has not consumed raw as it is"
+    assert why_not("raw", "a") == "a has not consumed the current content of raw"
     take("a", told("consumed", "raw"))
     assert why_not("raw", "a") is None
     put("raw", "changed since")
-    assert why_not("raw", "a") == "a has not consumed raw as it is"
+    assert why_not("raw", "a") == "a has not consumed the current content of raw"
 
 
 def test_the_second_stage_must_have_consumed_every_output_that_came_of_it(why_not, take, told, put):
@@ -86,7 +86,7 @@ def test_the_second_stage_must_have_consumed_every_output_that_came_of_it(why_no
     take("a", told("wrote", "out1", sources=("raw",)), told("wrote", "out2", sources=("raw",)))
     take("b", told("consumed", "out1"))
     assert why_not("raw", "a") is None
-    assert why_not("raw", "a", "b") == "b has not consumed out2 as it is"
+    assert why_not("raw", "a", "b") == "b has not consumed the current content of out2"
     take("b", told("consumed", "out2"))
     assert why_not("raw", "a", "b") is None
 
@@ -99,16 +99,16 @@ def test_an_output_that_was_made_anew_must_be_consumed_anew(why_not, take, told,
     assert why_not("raw", "a", "b") is None
     put("out", "a second version")
     take("a", told("wrote", "out", sources=("other",)))
-    assert why_not("raw", "a", "b") == "b has not consumed out as it is"
+    assert why_not("raw", "a", "b") == "b has not consumed the current content of out"
 
 
 @pytest.mark.parametrize(
     ("verb", "more", "said"),
     [
-        ("consumed", {"complete": False}, "has part"),
-        ("rejected", {"reason": "torn"}, "has rejected"),
-        ("consumed", {"detail": {"quarantined": 2}}, "rows of raw are in quarantine"),
-        ("consumed", {"detail": {"unread": 5}}, "raw has an unread tail"),
+        ("consumed", {"complete": False}, "consumed part of it"),
+        ("rejected", {"reason": "torn"}, "rejected it"),
+        ("consumed", {"detail": {"quarantined": 2}}, "rows of raw were set aside"),
+        ("consumed", {"detail": {"unread": 5}}, "the end of raw has not been read"),
     ],
 )
 def test_what_was_not_taken_in_whole_stays(why_not, take, told, put, verb, more, said):
@@ -252,17 +252,17 @@ def test_links_are_refused_and_what_is_reached_through_them(decide, put, files, 
 def test_what_is_gone_a_folder_or_just_changing_is_refused(decide, put, files):
     put("data/folder/a")
     found, _ = decide([act("data/gone"), act("data/folder")])
-    assert {d.refused for d in found.values()} == {"it is not there"}
+    assert {d.refused for d in found.values()} == {"it does not exist"}
     files.quiet_seconds = 3600
     found, _ = decide([act("data/folder/a")])
-    assert found["data/folder/a"].refused == "it has just changed"
+    assert found["data/folder/a"].refused == "it has just been changed"
 
 
 @pytest.mark.parametrize("caps", [{"max_files": 2}, {"max_bytes": 11}])
 def test_more_than_the_caps_is_refused_whole(decide, put, caps):
     actions = [act(put(f"data/{n}")) for n in "abc"]
     found, _ = decide(actions, **caps)
-    assert all("more than the caps allow" in d.refused for d in found.values())
+    assert all("exceed lifecycle.max_files" in d.refused for d in found.values())
     kept = [*actions[:2], act("data/c", ActionKind.KEEP)]
     found, _ = decide(kept, **caps)
     assert not any(d.refused for d in found.values())
@@ -277,8 +277,8 @@ def test_what_was_refused_for_itself_does_not_count_towards_the_caps(decide, put
 
 def test_a_reason_against_the_whole_run_refuses_every_act(decide, put):
     put("data/a")
-    found, _ = decide([act("data/a")], problems=["the journal is unhealthy"])
-    assert found["data/a"].refused == "the journal is unhealthy"
+    found, _ = decide([act("data/a")], problems=["the journal is incomplete"])
+    assert found["data/a"].refused == "the journal is incomplete"
 
 
 def test_an_archive_without_a_target_is_refused(decide, put):
@@ -303,5 +303,5 @@ def test_a_policy_that_breaks_is_named_and_no_act_is_done_that_it_might_have_vet
 
     found, problems = decide([act("data/a")], broken())
     assert len(problems) == 1
-    assert "policy 'p1' failed" in problems[0]
-    assert all("policy 'p1' failed" in d.refused for d in found.values())
+    assert "policy 'p1' raised" in problems[0]
+    assert all("policy 'p1' raised" in d.refused for d in found.values())

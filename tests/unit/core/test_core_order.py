@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
+import time
 
 import pytest
 
 from pipekit.errors import ConfigError, UsageError
+from pipekit.model.event import EventKind
 from pipekit.model.status import PipelineStatus, StageStatus, pipeline_status, satisfies
+from pipekit.run.events import EventLogger
 from pipekit.run.project import Stage, in_order, selected
+from pipekit.storage.journal import Journal, RunLog, read_journal
+from pipekit.storage.report import iso, stamp
 
 EXITS = {"success": 0, "idle": 0, "partial": 1, "failure": 2, "cancelled": 130}
 
@@ -95,63 +98,48 @@ def test_a_part_of_the_stages_can_be_chosen_and_keeps_its_order():
     assert names(selected(found, first="b", last="c")) == ["b", "c"]
     assert names(selected(found, only=["d", "a"])) == ["a", "d"]
     assert names(selected(found, only=["d", "a"], first="b")) == ["d"]
-    with pytest.raises(UsageError, match="there are: a, b, c, d"):
+    with pytest.raises(UsageError, match="the stages are a, b, c, d"):
         selected(found, only=["e"])
 
 
 # --- times --------------------------------------------------------------------------------------
 
-TIMES = """
-import time
-from pipekit.storage.audit import iso, stamp
-for moment in (1762063200, 1762066800, 1772956799, 1772956800):
-    print(iso(moment), stamp(moment))
-"""
+
+@pytest.fixture
+def chicago(monkeypatch):
+    """This process lives in Chicago: back on 2025-11-02 at 2:00, forth on 2026-03-08 at 2:00."""
+    monkeypatch.setenv("TZ", "America/Chicago")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
 
 
-def test_times_carry_the_offset_that_held_then_also_in_the_hour_that_comes_twice():
-    """America/Chicago: back on 2025-11-02 at 2:00, forth on 2026-03-08 at 2:00."""
-    done = subprocess.run(
-        [sys.executable, "-c", TIMES],
-        env={"TZ": "America/Chicago", "PYTHONPATH": ":".join(sys.path)},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert [line.split() for line in done.stdout.splitlines()] == [
-        ["2025-11-02T01:00:00.000-05:00", "20251102_010000"],
-        ["2025-11-02T01:00:00.000-06:00", "20251102_010000"],
-        ["2026-03-08T01:59:59.000-06:00", "20260308_015959"],
-        ["2026-03-08T03:00:00.000-05:00", "20260308_030000"],
-    ]
+@pytest.mark.usefixtures("chicago")
+@pytest.mark.parametrize(
+    ("moment", "shown", "in_a_name"),
+    [
+        (1762063200, "2025-11-02T01:00:00.000-05:00", "20251102_010000"),
+        (1762066800, "2025-11-02T01:00:00.000-06:00", "20251102_010000"),
+        (1772956799, "2026-03-08T01:59:59.000-06:00", "20260308_015959"),
+        (1772956800, "2026-03-08T03:00:00.000-05:00", "20260308_030000"),
+    ],
+)
+def test_times_carry_the_offset_that_held_then_also_in_the_hour_that_comes_twice(
+    moment, shown, in_a_name
+):
+    assert (iso(moment), stamp(moment)) == (shown, in_a_name)
 
 
-CLOCK = """
-import sys, time, types
-from pathlib import Path
-import pipekit.run.events as events
-from pipekit.storage.journal import Journal, read_journal
-from pipekit.storage.runlog import RunLog
-clock = {"time_ns": lambda: MOMENT * 1_000_000_000, "monotonic": time.monotonic}
-events.time = types.SimpleNamespace(**clock)
-folder = Path(sys.argv[1])
-logger = events.EventLogger("r", Journal(folder / "j"), RunLog(folder / "l"))
-for MOMENT in (1762063200, 1762066800):
-    logger.emit("pipeline", "start")
-logger.close()
-print(*(record["timestamp"] for record in read_journal(folder / "j")))
-"""
-
-
-def test_events_of_the_two_hours_with_one_name_can_be_told_apart(tmp_path):
-    done = subprocess.run(
-        [sys.executable, "-c", CLOCK, tmp_path],
-        env={"TZ": "America/Chicago", "PYTHONPATH": ":".join(sys.path)},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert done.stdout.split() == [
+@pytest.mark.usefixtures("chicago")
+def test_events_of_the_two_hours_with_one_name_can_be_told_apart(tmp_path, monkeypatch):
+    moments = iter((1762063200, 1762066800))
+    monkeypatch.setattr(time, "time_ns", lambda: next(moments) * 1_000_000_000)
+    logger = EventLogger("r", Journal(tmp_path / "j"), RunLog(tmp_path / "l"))
+    for _ in range(2):
+        logger.emit("pipeline", EventKind.START)
+    logger.close()
+    assert [record["timestamp"] for record in read_journal(tmp_path / "j")] == [
         "2025-11-02T01:00:00.000-05:00",
         "2025-11-02T01:00:00.000-06:00",
     ]

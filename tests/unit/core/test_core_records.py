@@ -12,15 +12,15 @@ TRUE = Command(argv=["true"])
 @pytest.mark.parametrize(
     ("facts", "said"),
     [
-        ({"command": None}, "command is a Command, not None"),
-        ({"command": ["true"]}, "command is a Command, not"),
-        ({"cores": "2"}, "cores is a int, not '2'"),
-        ({"units": [1]}, "units holds str values, not 1"),
-        ({"units": "ES"}, "not the one text 'ES'"),
-        ({"outputs": [b"out"]}, "outputs holds str values, not b'out'"),
-        ({"name": 3}, "3 cannot name a task"),
-        ({"name": "a" * 101}, "cannot name a task: up to 100 letters"),
-        ({"name": ""}, "'' cannot name a task"),
+        ({"command": None}, "command must be a Command, not None"),
+        ({"command": ["true"]}, "command must be a Command, not"),
+        ({"cores": "2"}, "cores must be a int, not '2'"),
+        ({"units": [1]}, "units must contain only str values, not 1"),
+        ({"units": "ES"}, "expected a list, got the string 'ES'"),
+        ({"outputs": [b"out"]}, "outputs must contain only str values, not b'out'"),
+        ({"name": 3}, "invalid task name 3"),
+        ({"name": "a" * 101}, "invalid task name 'a.*use up to 100 letters"),
+        ({"name": ""}, "invalid task name ''"),
     ],
 )
 def test_a_task_of_other_things_is_refused(facts, said):
@@ -32,12 +32,15 @@ def test_a_task_of_other_things_is_refused(facts, said):
 @pytest.mark.parametrize(
     ("facts", "said"),
     [
-        ({"reason": 3}, "reason is a str, not 3"),
-        ({"tasks": ["true"]}, "tasks holds Task values, not 'true'"),
-        ({"inputs": ["data/in/a.txt"]}, "inputs holds Input values, not 'data/in/a.txt'"),
-        ({"holds": [None]}, "holds holds str values, not None"),
-        ({"waiting": "a.txt"}, "not the one text 'a.txt'"),
-        ({"warnings": [3]}, "warnings holds str values, not 3"),
+        ({"reason": 3}, "reason must be a str, not 3"),
+        ({"tasks": ["true"]}, "tasks must contain only Task values, not 'true'"),
+        (
+            {"inputs": ["data/in/a.txt"]},
+            "inputs must contain only Input values, not 'data/in/a.txt'",
+        ),
+        ({"holds": [None]}, "holds must contain only str values, not None"),
+        ({"waiting": "a.txt"}, "expected a list, got the string 'a.txt'"),
+        ({"warnings": [3]}, "warnings must contain only str values, not 3"),
     ],
 )
 def test_a_plan_of_other_things_is_refused(facts, said):

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 
 import pytest
 
 from pipekit.errors import DefinitionError
 from pipekit.model.task import Watch
-from pipekit.run.report_file import Facts, ReportReader, Watcher
+from pipekit.run.report_file import ReportReader, TaskReport, Watcher
 
 
 def line(**fields):
@@ -61,7 +59,7 @@ def test_an_unfinished_last_line_is_ignored_and_harmless(reader):
 def test_a_whole_line_that_is_no_record_is_damage_and_the_rest_is_read(reader, torn):
     reader.path.write_bytes(line(verb="a") + torn + b"\n" + line(verb="b"))
     assert [r["verb"] for r in reader.poll()] == ["a", "b"]
-    assert "is no record" in reader.damage
+    assert "invalid line" in reader.damage
 
 
 def test_empty_lines_are_no_damage(reader):
@@ -87,35 +85,7 @@ def test_a_report_that_cannot_be_read_is_damage(reader):
     assert "cannot be read" in reader.damage
 
 
-WRITER = """
-import sys
-from pipekit.worker import report
-name = sys.argv[1]
-for n in range(200):
-    with report.unit(f"{name}-{n}"):
-        report.metric("n", n)
-        report.warning("x" * 5000)
-"""
-
-
-def test_several_processes_write_one_report_without_mixing(reader):
-    env = {**os.environ, "PIPEKIT_REPORT": str(reader.path)}
-    writers = [
-        subprocess.Popen([sys.executable, "-c", WRITER, name], env=env) for name in ("a", "b", "c")
-    ]
-    facts = Facts()
-    while any(writer.poll() is None for writer in writers):
-        for record in reader.poll():
-            facts.add(record)
-    for record in reader.poll():
-        facts.add(record)
-    assert not reader.damage
-    assert len(facts.units) == 600
-    assert all(facts.units.values())
-    assert facts.unit_metrics["b-199"] == {"n": 199}
-
-
-# --- facts --------------------------------------------------------------------------------------
+# --- records --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -144,45 +114,45 @@ def test_several_processes_write_one_report_without_mixing(reader):
     ],
 )
 def test_a_line_of_the_wrong_form_is_named_and_counts_for_nothing(record):
-    facts = Facts()
-    assert not facts.add(record)
-    assert len(facts.warnings) == 1
-    assert "wrong form" in facts.warnings[0]
-    assert not facts.files
-    assert not facts.metrics
+    report = TaskReport()
+    assert not report.add(record)
+    assert len(report.warnings) == 1
+    assert "invalid record" in report.warnings[0]
+    assert not report.files
+    assert not report.metrics
 
 
 def test_a_verb_of_a_later_version_is_no_fault():
-    facts = Facts()
-    assert facts.add({"verb": "sang"})
-    assert not facts.warnings
+    report = TaskReport()
+    assert report.add({"verb": "sang"})
+    assert not report.warnings
 
 
 def test_a_unit_is_unfinished_until_its_end_was_said_and_its_last_end_counts():
-    facts = Facts()
-    facts.add({"verb": "unit_start", "unit": "u"})
-    assert facts.units == {"u": None}
-    facts.add({"verb": "unit_end", "unit": "u", "status": "failure", "reason": "why"})
-    assert facts.units["u"].reason == "why"
-    facts.add({"verb": "unit_start", "unit": "u"})
-    assert facts.units["u"] is not None
-    facts.add({"verb": "unit_end", "unit": "u", "status": "success"})
-    assert facts.units["u"]
+    report = TaskReport()
+    report.add({"verb": "unit_start", "unit": "u"})
+    assert report.units == {"u": None}
+    report.add({"verb": "unit_end", "unit": "u", "status": "failure", "reason": "why"})
+    assert report.units["u"].reason == "why"
+    report.add({"verb": "unit_start", "unit": "u"})
+    assert report.units["u"] is not None
+    report.add({"verb": "unit_end", "unit": "u", "status": "success"})
+    assert report.units["u"]
 
 
 def test_whatever_is_said_within_a_unit_makes_it_one_that_must_finish():
-    facts = Facts()
-    facts.add({"verb": "consumed", "unit": "u", "path": "a"})
-    assert facts.units == {"u": None}
+    report = TaskReport()
+    report.add({"verb": "consumed", "unit": "u", "path": "a"})
+    assert report.units == {"u": None}
 
 
 def test_metrics_are_kept_by_unit_and_the_last_value_counts():
-    facts = Facts()
+    report = TaskReport()
     for value in (1, 2):
-        facts.add({"verb": "metric", "unit": "u", "name": "rows", "value": value})
-        facts.add({"verb": "metric", "name": "rows", "value": value * 10})
-    assert facts.unit_metrics == {"u": {"rows": 2.0}}
-    assert facts.metrics == {"rows": 20.0}
+        report.add({"verb": "metric", "unit": "u", "name": "rows", "value": value})
+        report.add({"verb": "metric", "name": "rows", "value": value * 10})
+    assert report.unit_metrics == {"u": {"rows": 2.0}}
+    assert report.metrics == {"rows": 20.0}
 
 
 # --- programs that cannot be changed ----------------------------------------------------------
@@ -195,21 +165,21 @@ def test_patterns_make_units_and_metrics_of_lines_of_output():
             Watch(pattern=r"(?P<status>success|failure) of (?P<unit>\w+)"),
         ]
     )
-    facts = Facts()
+    report = TaskReport()
     for text in ("rows=7", "nothing", "success of A", "failure of B"):
         for record in watcher.records(text):
-            facts.add(record)
-    assert facts.metrics == {"rows": 7.0}
-    assert facts.units["A"]
-    assert facts.units["B"].status == "failure"
+            report.add(record)
+    assert report.metrics == {"rows": 7.0}
+    assert report.units["A"]
+    assert report.units["B"].status == "failure"
 
 
 @pytest.mark.parametrize(
     ("pattern", "metric", "said"),
     [
-        ("(", None, "no regular expression"),
-        ("done", None, "lacks its group .*unit"),
-        (r"rows=(?P<unit>\d+)", "rows", "lacks its group .*value"),
+        ("(", None, "not a valid regular expression"),
+        ("done", None, "needs a group .*unit"),
+        (r"rows=(?P<unit>\d+)", "rows", "needs a group .*value"),
     ],
 )
 def test_a_pattern_that_could_never_work_is_refused_when_it_is_defined(pattern, metric, said):

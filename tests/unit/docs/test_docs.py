@@ -16,7 +16,7 @@ import pipekit
 from pipekit import errors, hookspecs, machinecode, worker
 from pipekit.model.status import FailureKind, StageStatus
 from pipekit.model.status import PipelineStatus
-from pipekit.storage.schema import connect
+from pipekit.storage.runs import connect
 from pipekit.testing import EXAMPLES
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -17,7 +17,7 @@ from pipekit_merger.plugin import Settings, pipekit_stages
 
 from pipekit.model.run import Paths, RunContext
 from pipekit.model.task import FileRecord
-from pipekit.run.report_file import Facts, ReportReader
+from pipekit.run.report_file import ReportReader, TaskReport
 from pipekit.storage.files import FileManager
 from pipekit.storage.ledger import Ledger
 from pipekit.storage.stage_view import LedgerStageView
@@ -100,7 +100,7 @@ class Outcome:
 
     def __init__(self, plan):
         self.plan = plan
-        self.facts = Facts()
+        self.facts = TaskReport()
         self.exit_codes = []
         self.stderr = ""
 

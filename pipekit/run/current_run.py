@@ -1,0 +1,154 @@
+"""The run that is going on: what has happened so far, and how that is recorded."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import time
+from collections.abc import Sequence
+
+from attrs import evolve
+
+import pipekit
+from pipekit.errors import EXIT_ERROR, PipekitError, StorageError
+from pipekit.model.event import EventKind, SinkContext
+from pipekit.model.run import PipelineReport
+from pipekit.model.stage import StageResult
+from pipekit.model.status import FailureKind, PipelineStatus, StageStatus
+from pipekit.run.events import EventLogger, zone_of
+from pipekit.run.project import Project
+from pipekit.run.verdict import event_data, ledger_entry
+from pipekit.storage.journal import Journal, RunLog
+from pipekit.storage.ledger import Ledger
+from pipekit.storage.report import AuditReporter, stamp
+
+
+class CurrentRun:
+    """A run, from its row in the ledger to its report.
+
+    `results`: of the stages that have ended. `warnings`: for the report. `stage`: the one whose
+    turn it is. Raises StorageError if the ledger or the journal cannot be written.
+    """
+
+    def __init__(self, project: Project, run_id: str, ledger: Ledger) -> None:
+        self.project = project
+        self.run_id = run_id
+        self.ledger = ledger
+        self.started = time.time()
+        self.number = ledger.begin_run(run_id, self.started)
+        self.results: dict[str, StageResult] = {}
+        self.warnings: list[str] = []
+        self.stage = ""
+        self._events: EventLogger | None = None
+        self._committed = False
+
+    @property
+    def events(self) -> EventLogger:
+        """The run's events, after `open_events`."""
+        assert self._events is not None
+        return self._events
+
+    def open_events(self) -> None:
+        """Open the journal, the log and the sinks."""
+        paths = self.project.paths
+        try:
+            journal = Journal(paths.events / f"pipeline_{self.run_id}.jsonl")
+        except OSError as error:
+            raise StorageError(
+                f"cannot write a journal in {paths.events}: {error.strerror}"
+            ) from error
+        log = RunLog(paths.logs / f"pipeline_{stamp(self.started)}_{self.run_id}.log")
+        zone = zone_of(self.project.configuration.pipeline.timezone)
+        self._events = EventLogger(self.run_id, journal, log, zone=zone)
+        context = SinkContext(run_id=self.run_id, root=paths.root, logs=paths.logs)
+        for sink, settings in self.project.sinks:
+            self._events.open_sink(sink, settings, context)
+
+    def warn(self, text: str, stage: str = "pipeline") -> None:
+        """Emit a warning, and repeat it in the report."""
+        self.warnings.append(text)
+        self.events.emit(stage, EventKind.WARNING, text)
+
+    def end_stage(self, result: StageResult) -> None:
+        """Record how a stage ended."""
+        self.results[result.stage] = result
+        self.ledger.note_stage(self.run_id, result.stage, ledger_entry(result))
+        kind = EventKind(result.status)
+        self.events.emit(result.stage, kind, str(result), **event_data(result))
+        self.stage = ""
+
+    def finish(
+        self, status: PipelineStatus, exit_code: int, proposals: Sequence[dict[str, object]]
+    ) -> PipelineReport:
+        """Commit the end of the run to the ledger; the last event and the report follow from it.
+
+        `proposals`: those of the lifecycle policies, for the report.
+        """
+        ended = time.time()
+        report = self._report(status, exit_code, ended)
+        self.events.report_dropped_sinks()
+        self.ledger.end_run(self.run_id, status, exit_code, ended)
+        self._committed = True
+        self.events.emit("pipeline", EventKind(status), str(report), exit_code=exit_code)
+        self.events.close()
+        return self._write_report(report, proposals)
+
+    def break_off(self, error: BaseException) -> None:
+        """Record an internal error wherever that is still possible."""
+        if self._committed:
+            return
+        text = str(error) if isinstance(error, PipekitError) else f"{type(error).__name__}: {error}"
+        if self.stage:
+            self._lose_stage(text)
+        report = self._report(PipelineStatus.FAILURE, EXIT_ERROR, time.time())
+        with contextlib.suppress(StorageError):
+            self.ledger.end_run(self.run_id, report.status, report.exit_code, time.time())
+        if self._events is not None:
+            msg = f"{report}; internal error: {text}"
+            code = report.exit_code
+            self.events.emit("pipeline", EventKind.FAILURE, msg, exit_code=code, error=text)
+            self.events.close()
+            self._write_report(report, [])
+
+    def _lose_stage(self, error: str) -> None:
+        lost = StageResult(
+            stage=self.stage, status=StageStatus.FAILURE, kind=FailureKind.LOST, error=error
+        )
+        self.results[lost.stage] = lost
+        with contextlib.suppress(StorageError):
+            self.ledger.note_stage(self.run_id, lost.stage, ledger_entry(lost))
+        if self._events is not None:
+            self.events.emit(lost.stage, EventKind.FAILURE, str(lost), **event_data(lost))
+
+    def _report(self, status: PipelineStatus, exit_code: int, ended: float) -> PipelineReport:
+        return PipelineReport(
+            run_id=self.run_id,
+            number=self.number,
+            status=status,
+            exit_code=exit_code,
+            stages=tuple(self.results.values()),
+            started=self.started,
+            duration=ended - self.started,
+        )
+
+    def _write_report(
+        self, report: PipelineReport, proposals: Sequence[dict[str, object]]
+    ) -> PipelineReport:
+        report = evolve(report, warnings=(*self.warnings, *self.events.warnings))
+        context = {
+            "pipekit": pipekit.__version__,
+            "python": sys.version.partition(" ")[0],
+            "platform": sys.platform,
+            "pid": os.getpid(),
+            "configuration": self.project.configuration.provenance(),
+            "plugins": self.project.versions(),
+            "broken_plugins": [str(broken) for broken in self.project.plugins.broken],
+            "lifecycle": list(proposals),
+        }
+        try:
+            path = AuditReporter(self.project.paths).write(report, context, self.project.secrets)
+        except OSError as error:
+            warning = f"the report could not be written: {error}"
+            return evolve(report, warnings=(*report.warnings, warning))
+        return evolve(report, path=path)

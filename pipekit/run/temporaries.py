@@ -1,0 +1,57 @@
+"""Removes temporary files that `pipekit.worker.publish` left when its process was killed.
+
+Their paths come from reports, which any process of a task can write to. So only a regular file is
+removed, only below the project's root (or the folder that files are published in), and only if its
+name can have been made by `publish` in that very run.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable
+from pathlib import Path
+
+from pipekit.run.report_file import ReportReader, TaskReport
+from pipekit.worker._publish import is_temporary_name
+
+
+def remove_temporaries(paths: Iterable[str], run_id: str, folders: Iterable[Path]) -> list[str]:
+    """Remove those of the reported files that are left over; returns the removed paths.
+
+    `folders`: the root, and the folder of PIPEKIT_PUBLISH_DIR if it is set.
+    """
+    allowed = [os.path.realpath(folder) for folder in folders]
+    removed = []
+    for path in dict.fromkeys(paths):
+        try:
+            if _may_go(path, run_id, allowed):
+                os.unlink(path)
+                removed.append(path)
+        except (OSError, ValueError):  # gone already, or not permitted; it does no harm
+            continue
+    return removed
+
+
+def remove_temporaries_of_run(reports: Path, run_id: str, folders: Iterable[Path]) -> list[str]:
+    """The same for a run that vanished, from the reports of its tasks below `reports`."""
+    found = TaskReport()
+    for report in sorted(reports.glob("*/*.report")):
+        for record in ReportReader(report).poll():
+            if record["verb"] == "temporary":
+                found.add(record)
+    return remove_temporaries(found.temporaries, run_id, folders)
+
+
+def _may_go(path: str, run_id: str, allowed: list[str]) -> bool:
+    folder, name = os.path.split(path)
+    return (
+        is_temporary_name(name, run_id)
+        and os.path.isabs(path)
+        and any(_is_below(os.path.realpath(folder), root) for root in allowed)
+        and stat.S_ISREG(os.lstat(path).st_mode)
+    )
+
+
+def _is_below(folder: str, root: str) -> bool:
+    return folder == root or folder.startswith(os.path.join(root, ""))
