@@ -164,9 +164,9 @@ class PipelineReport:
         return self.status in (PipelineStatus.SUCCESS, PipelineStatus.IDLE)
 
     def __str__(self) -> str:
-        """For example `run 12 (019d...): partial, 3 stages, 4.2 s`."""
+        """For example `run 12: partial, 3 stages ran, 4.2 s`."""
         ran = sum(stage.status in RAN for stage in self.stages)
-        return (
-            f"run {self.number} ({self.run_id}): {self.status}, "
-            f"{ran} stage{'s' if ran != 1 else ''} ran, {self.duration:.1f} s"
-        )
+        count = f", {ran} stage{'s' if ran != 1 else ''} ran"
+        if self.status is PipelineStatus.CANCELLED:  # a stage may have begun
+            count = ""
+        return f"run {self.number}: {self.status}{count}, {self.duration:.1f} s"

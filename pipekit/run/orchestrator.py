@@ -142,7 +142,7 @@ class PipelineOrchestrator:
         if found.acts:
             refused = sum(bool(proposal.refused) for proposal in found.acts)
             msg = f"{len(found.acts) - refused} files could be removed or archived"
-            msg += f", {refused} were refused; nothing was done (lifecycle.mode is report)"
+            msg += f", {refused} were refused; nothing was done"
             run.events.emit("lifecycle", EventKind.PROPOSED, msg)
         return found.proposals
 

@@ -42,7 +42,7 @@ class StageExecutor:
                 name = f"{stage.name}/{task.name}"
                 run.events.log.output(name, "stdout", task.process.stdout.spool)
                 run.events.log.output(name, "stderr", task.process.stderr.spool)
-        result = judge_stage(stage.name, plan, tasks, run.number)
+        result = judge_stage(stage.name, plan, tasks)
         run.ledger.commit(
             stage.name,
             stage.version,

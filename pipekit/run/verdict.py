@@ -28,9 +28,6 @@ _KINDS = {
 _PUBLISHED = frozenset({"wrote", "unchanged"})
 _PAST = {"wrote": "written", "unchanged": "unchanged"}
 _NEVER_FINISHED = "never finished"
-_LAST_LINE = 200  # characters of a failed program's last line in an error
-_WITH_OUTPUT = frozenset({*_KINDS.values(), FailureKind.EXIT, FailureKind.SIGNAL, FailureKind.OOM})
-"""Failures of a program, for which its output is worth reading."""
 
 
 @frozen(kw_only=True)
@@ -207,10 +204,8 @@ def _exit_kind(process: ProcessResult) -> FailureKind:
     return FailureKind.OOM if process.out_of_memory else FailureKind.SIGNAL
 
 
-def judge_stage(
-    stage: str, plan: StagePlan, tasks: Iterable[TaskResult], run: int = 0
-) -> StageResult:
-    """The result of a stage from those of its tasks. `run`: the run's number, for messages.
+def judge_stage(stage: str, plan: StagePlan, tasks: Iterable[TaskResult]) -> StageResult:
+    """The result of a stage from those of its tasks.
 
     If nothing but empty files was consumed, the stage is skipped and not a success.
     """
@@ -222,7 +217,7 @@ def judge_stage(
         status=_stage_status({task.status for task in tasks}, only_empty=bool(empty)),
         reason=_empty_reason(empty, plan) if empty and not bad else plan.reason,
         kind=next((task.kind for task in bad if task.kind), None),
-        error=_error(stage, bad, run),
+        error="; ".join(f"{task.name}: {task.reason}" for task in bad if task.reason),
         tasks=tasks,
         plan=plan,
         warnings=tuple(warning for task in tasks for warning in task.warnings),
@@ -236,23 +231,6 @@ def _stage_status(statuses: set[StageStatus], *, only_empty: bool) -> StageStatu
         return StageStatus.SKIPPED if only_empty else StageStatus.SUCCESS
     good = statuses & {StageStatus.SUCCESS, StageStatus.PARTIAL}
     return StageStatus.PARTIAL if good else StageStatus.FAILURE
-
-
-def _error(stage: str, bad: list[TaskResult], run: int) -> str:
-    """What went wrong, the last line of the failed programs, and where to find the rest."""
-    if not bad:
-        return ""
-    text = "; ".join(
-        f"{task.name}: {task.reason}{_last_words(task)}" for task in bad if task.reason
-    )
-    if run and any(_last_words(task) for task in bad):
-        text += f". Full output: pipekit logs {run} {stage}"
-    return text
-
-
-def _last_words(task: TaskResult) -> str:
-    lines = last_lines(task.process, 1) if task.kind in _WITH_OUTPUT else []
-    return f"; last line: {lines[0].strip()[:_LAST_LINE]}" if lines and lines[0].strip() else ""
 
 
 def _empty_files(tasks: tuple[TaskResult, ...]) -> list[FileRecord]:

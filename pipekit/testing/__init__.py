@@ -1,4 +1,4 @@
-"""For authors of plugins: contract suites to subclass, and plans without a run.
+"""Tests for plugins: contract suites to subclass, and plans and proposals without a run.
 
     from pipekit.testing import StageContract
     from pipekit_daily import pipekit_stages
@@ -6,8 +6,8 @@
     class TestDaily(StageContract):
         (spec,) = pipekit_stages()
 
-pytest collects the tests of the suite with the class. What a plugin does beyond the contract (what
-its plan says of which files) is tested with `plan` and `propose`. Needs pytest.
+pytest collects the tests of the suite with the class. To test what the plugin itself does (which
+files it plans, which it proposes to delete), use `plan` and `propose`. Needs pytest.
 """
 
 from __future__ import annotations

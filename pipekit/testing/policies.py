@@ -1,4 +1,4 @@
-"""The contract of lifecycle policies, and proposals made without a run or a ledger."""
+"""The contract of lifecycle policies, and proposals without a run."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from pipekit.model.file import FileStat
 from pipekit.model.policy import ActionKind, FileAction
 from pipekit.model.specs import LifecyclePolicy
 from pipekit.storage.files import FileManager
-from pipekit.testing.basis import Contract, check_settings, chosen, snapshot
+from pipekit.testing.contract import Contract, check_settings, chosen, snapshot
 
 
 @frozen(kw_only=True)
 class MemoryLifecycleView:
-    """A `LifecycleView` without a ledger: all content counts as consumed, unless told."""
+    """A LifecycleView without a ledger: all content counts as consumed except `unconsumed`."""
 
     root: Path
     now: float
@@ -30,7 +30,7 @@ class MemoryLifecycleView:
         """See LifecycleView.files."""
         return FileManager(self.root).files(patterns)
 
-    def why_not_consumed(self, file: FileStat, chain: Sequence[str]) -> str | None:  # noqa: ARG002  # the protocol's
+    def why_not_consumed(self, file: FileStat, chain: Sequence[str]) -> str | None:  # noqa: ARG002  # part of the protocol
         """See LifecycleView.why_not_consumed."""
         return self.unconsumed.get(file.path)
 
@@ -54,8 +54,8 @@ def propose(
 ) -> list[FileAction]:
     """What the policy proposes for the project folder `root`.
 
-    `now`: Unix time (default: now), so that files can be old. `unconsumed`: path → why its content
-    is not consumed; all else is. `data_ages`: path → seconds behind the newest of its series.
+    `now`: Unix time; set it to a later time to make files old. `unconsumed`: path → why its content
+    is not consumed yet; all others are. `data_ages`: path → seconds, see LifecycleView.data_age.
     """
     view = MemoryLifecycleView(
         root=root,
@@ -67,47 +67,50 @@ def propose(
 
 
 class PolicyContract(Contract):
-    """What the core relies on in every policy. Subclass it, and name the policy in `policy`.
+    """The rules for all policies. Subclass it, and set `policy`.
 
-    Override `prepare(root)`, so that there is something to propose, and `now`, where files have to
-    be old for it.
+    Override `prepare(root)`, so that there is something to propose, and `now` if the files need to
+    be old.
     """
 
     policy: ClassVar[LifecyclePolicy]
     now: float | None = None
 
     def propose(self, root: Path) -> list[FileAction]:
-        """What the policy proposes for a folder."""
+        """What the policy proposes for a project folder."""
         return propose(self.policy, root, self.settings, now=self.now)
 
     def test_it_is_a_policy(self) -> None:
-        """`policy` is a LifecyclePolicy, so that its name has been checked."""
+        """`policy` is a LifecyclePolicy; its name was checked when it was made."""
         assert isinstance(self.policy, LifecyclePolicy)
 
     def test_every_setting_has_help_and_a_default(self) -> None:
-        """Settings can be shown, explained and left out."""
+        """Every setting can be explained and omitted."""
         check_settings(self.policy.settings)
 
     def test_nothing_is_proposed_for_an_empty_project(self, empty: Path) -> None:
-        """Where there are no files there is nothing to propose, and nothing fails."""
+        """Without files, nothing is proposed and nothing fails."""
         assert self.propose(empty) == []
 
     def test_a_prepared_project_has_something_to_propose(self, project: Path) -> None:
-        """`prepare` makes a project for which the policy has proposals."""
+        """The policy proposes something for the project that `prepare` fills."""
         if not self.prepares:
             pytest.skip("prepare(root) is not overridden: there is nothing to propose")
         assert self.propose(project)
 
     def test_proposals_name_files_that_are_there_and_why(self, project: Path) -> None:
-        """A proposal is a FileAction for a file, with a reason; only an archive has a target."""
+        """A proposal is a FileAction for a file, with a reason; an archive has a target."""
         for action in self.propose(project):
             assert isinstance(action, FileAction)
             assert (project / action.path).is_file(), action
             assert action.reason.strip(), action
-            assert action.target is None or action.kind is ActionKind.ARCHIVE, action
+            archive = action.kind is ActionKind.ARCHIVE
+            assert bool(action.target) == archive, (
+                f"a target is for archives, which need one: {action}"
+            )
 
     def test_proposing_changes_no_file(self, project: Path) -> None:
-        """A policy proposes, the core acts."""
+        """A policy only proposes; pipekit acts."""
         before = snapshot(project)
         self.propose(project)
         assert snapshot(project) == before

@@ -10,13 +10,13 @@ import pytest
 
 from pipekit.model.event import Event, SinkContext
 from pipekit.model.specs import EventSink
-from pipekit.testing.basis import Contract, check_settings, chosen
+from pipekit.testing.contract import Contract, check_settings, chosen
 
 _RUN_ID = "01900000-0000-7000-8000-000000000000"
 
 
-def _end(status: str, said: str, **more: Any) -> dict[str, Any]:
-    sentence = f"translator: {said}"
+def _end(status: str, text: str, **more: Any) -> dict[str, Any]:
+    sentence = f"translator: {text}"
     common = {"status": status, "reason": "3 new files in data/raw", "sentence": sentence}
     return {**common, "duration": 2.1, "warnings": 0, **more}
 
@@ -51,21 +51,18 @@ _KINDS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
         "partial": _end("partial", "partial, 3 files, 1 rejected, 2.1 s", error="1 file rejected"),
         "failure": _end(
             "failure",
-            "failure (exit), 2.1 s",
+            "failure, 2.1 s",
             kind="exit",
-            error="exit code 1",
+            error="translate: exited with code 1",
             last_lines=["Traceback (most recent call last):", "KeyError: 'open'"],
         ),
         "skipped": _end("skipped", "skipped, nothing new in data/raw"),
-        "blocked": _end("blocked", "blocked, needs 'analyzer', which ended in failure"),
+        "blocked": _end("blocked", "not run: analyzer failed"),
         "cancelled": _end("cancelled", "cancelled, 2.1 s"),
     },
     "lifecycle": {
         "proposed": {},
         "warning": {},
-        "applied": {"path": "data/raw/ES.csv", "kind": "delete"},
-        "refused": {"path": "data/raw/ES.csv", "kind": "delete"},
-        "restored": {"path": "data/raw/ES.csv"},
     },
     "sink": {"dropped": {"sink": "webhook"}},
     "plugin": {"broken": {"plugin": "pipekit-strange"}},
@@ -90,19 +87,19 @@ EXAMPLES: tuple[Event, ...] = tuple(
         ((stage, kind, data) for stage, kinds in _KINDS.items() for kind, data in kinds.items()), 1
     )
 )
-"""One event of each kind in the vocabulary, with data as the core gives it."""
+"""One event of each kind for each stage that emits it, with data as in a real run."""
 
 
 class SinkContract(Contract):
-    """What the core relies on in every sink. Subclass it, and name the sink in `sink`.
+    """The rules for all sinks. Subclass it, and set `sink`.
 
-    Override `settings` where the defaults cannot be used in a test (an address, a password).
+    Override `settings` if the defaults cannot be used in a test (an address, a password).
     """
 
     sink: ClassVar[EventSink]
 
     def send(self, root: Path, events: Iterable[Event]) -> None:
-        """Open the sink as a run does, give it the events in order, close it."""
+        """Open the sink, pass it the events in order, and close it, as a run does."""
         logs = root / "logs"
         logs.mkdir(exist_ok=True)
         context = SinkContext(run_id=_RUN_ID, root=root, logs=logs)
@@ -111,32 +108,32 @@ class SinkContract(Contract):
                 emit(event)
 
     def test_it_is_a_sink(self) -> None:
-        """`sink` is an EventSink, so that its name has been checked."""
+        """`sink` is an EventSink; its name was checked when it was made."""
         assert isinstance(self.sink, EventSink)
 
     def test_every_setting_has_help_and_a_default(self) -> None:
-        """Settings can be shown, explained and left out."""
+        """Every setting can be explained and omitted."""
         check_settings(self.sink.settings)
 
     def test_it_closes_without_an_event(self, project: Path) -> None:
-        """A run that ends at once leaves a sink nothing to receive."""
+        """A sink can be closed before it has received any event."""
         self.send(project, [])
 
     @pytest.mark.parametrize("event", EXAMPLES, ids=lambda e: f"{e.stage}-{e.event}")
     def test_it_takes_each_kind_of_event(self, project: Path, event: Event) -> None:
-        """No event of the vocabulary is too much for it."""
+        """The sink accepts each event on its own."""
         self.send(project, [event])
 
     def test_it_takes_a_whole_run_and_the_next(self, project: Path) -> None:
-        """It can be opened again where it has written before."""
+        """The sink can be opened again for the next run."""
         self.send(project, EXAMPLES)
         self.send(project, EXAMPLES)
 
     def test_it_survives_events_of_a_later_version(self, project: Path) -> None:
-        """Kinds, fields and texts that it does not know are no reason to fail."""
+        """Unknown kinds, fields and characters do not break the sink."""
         strange = {"ни": [None, {"deep": [1, 2.5, True]}], "": "\x1b[31m\n"}
         self.send(project, [_event(1, "my_stage", "teleported", strange, "→ ✓ “fine”\nsecond")])
 
     def test_it_survives_a_gap_in_the_sequence(self, project: Path) -> None:
-        """Lost events show as a gap in `seq`, and the sink goes on."""
+        """A gap in `seq` (lost events) does not break the sink."""
         self.send(project, [EXAMPLES[0], EXAMPLES[-1]])

@@ -1,4 +1,4 @@
-"""The contract of stages: what every plan keeps, and plans made without a run or a ledger."""
+"""The contract of stages, and plans without a run."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from pipekit.model.run import RunContext
 from pipekit.model.specs import StageSpec
 from pipekit.model.stage import StagePlan
 from pipekit.storage.files import FileManager
-from pipekit.testing.basis import Contract, check_settings, chosen, paths_of, snapshot
+from pipekit.testing.contract import Contract, check_settings, chosen, paths_of, snapshot
 
 DATA_LIBRARIES = ("duckdb", "numpy", "pandas", "polars", "pyarrow")
 _DIGEST = "the settings under test"
@@ -41,7 +41,7 @@ print(*[name for name in libraries if name in sys.modules])
 
 @frozen(kw_only=True)
 class MemoryView:
-    """A `StageView` without a ledger: everything is pending but what is told to be consumed."""
+    """A StageView without a ledger: everything is pending except `taken`."""
 
     root: Path
     taken: Mapping[str, Consumption]
@@ -54,9 +54,9 @@ class MemoryView:
     def pending(
         self,
         files: Iterable[FileStat],
-        settings: object | None,  # noqa: ARG002  # the protocol's; here all are the same
+        settings: object | None,  # noqa: ARG002  # part of the protocol; all settings are the same here
         *,
-        growing: bool,  # noqa: ARG002  # the protocol's; here every file is settled
+        growing: bool,  # noqa: ARG002  # part of the protocol; all files are settled here
         force: bool,
     ) -> Pending:
         """See RunContext.pending."""
@@ -93,11 +93,11 @@ def plan(
     published: Mapping[str, Iterable[Published]] | None = None,
     **more: Any,
 ) -> StagePlan:
-    """The stage's plan for the project folder `root`, as a run would get it.
+    """The stage's plan for the project folder `root`, as in a run.
 
-    `settings`: default all defaults. `consumed`: paths (or whole Consumptions by path) that the
-    stage has taken before; all else is pending. `published`: stage → what it published. `more`:
-    fields of RunContext, for example `force=True`, `workers=4`.
+    `settings`: default all defaults. `consumed`: paths (or Consumptions by path) that the stage has
+    consumed before; all others are pending. `published`: stage → the files it has published.
+    `more`: fields of RunContext, for example `force=True`, `workers=4`.
     """
     return spec.plan(
         context(spec, root, consumed, published, **more), chosen(spec.settings, settings)
@@ -111,7 +111,7 @@ def context(
     published: Mapping[str, Iterable[Published]] | None = None,
     **more: Any,
 ) -> RunContext:
-    """What `plan` gives to the stage's function."""
+    """The RunContext that `plan` passes to the stage."""
     if not isinstance(consumed, Mapping):
         consumed = {path: _consumption(path) for path in consumed}
     outputs = {stage: tuple(files) for stage, files in (published or {}).items()}
@@ -137,34 +137,34 @@ def _consumption(path: str) -> Consumption:
 
 
 class StageContract(Contract):
-    """What the core relies on in every stage. Subclass it, and name the stage in `spec`.
+    """The rules for all stages. Subclass it, and set `spec`.
 
-    Override `prepare(root)`, so that there is something to plan; `settings`, where the defaults
-    are not what to test.
+    Override `prepare(root)`, so that there is something to plan, and `settings` to test with other
+    than the defaults.
     """
 
     spec: ClassVar[StageSpec]
 
     def plan(self, root: Path, **more: Any) -> StagePlan:
-        """The stage's plan for a folder."""
+        """The stage's plan for a project folder."""
         return plan(self.spec, root, self.settings, **more)
 
     def test_it_is_a_stage(self) -> None:
-        """`spec` is a StageSpec, so that its name and its `after` have been checked."""
+        """`spec` is a StageSpec; its name and `after` were checked when it was made."""
         assert isinstance(self.spec, StageSpec)
 
     def test_every_setting_has_help_and_a_default(self) -> None:
-        """Settings can be shown, explained and left out."""
+        """Every setting can be explained and omitted."""
         check_settings(self.spec.settings)
 
     def test_an_empty_project_is_skipped_with_a_reason(self, empty: Path) -> None:
-        """Where there is nothing to do a plan says so; it does not fail."""
+        """If there is nothing to do, the plan says why; it does not fail."""
         made = self.plan(empty)
         assert not made.tasks, f"tasks in an empty project: {[task.name for task in made.tasks]}"
         assert made.reason.strip(), "the plan gives no reason"
 
     def test_a_prepared_project_has_something_to_do(self, project: Path) -> None:
-        """`prepare` makes a project in which the stage has tasks."""
+        """The stage has tasks in the project that `prepare` fills."""
         if not self.prepares:
             pytest.skip("prepare(root) is not overridden: there is nothing to plan")
         made = self.plan(project)
@@ -176,13 +176,13 @@ class StageContract(Contract):
         assert self.plan(project) == self.plan(project)
 
     def test_planning_changes_no_file(self, project: Path) -> None:
-        """A plan only looks: `pipekit plan` can be run at any time."""
+        """A plan writes nothing, so that `pipekit plan` is safe at any time."""
         before = snapshot(project)
         self.plan(project)
         assert snapshot(project) == before
 
     def test_planning_is_possible_in_a_folder_that_cannot_be_written(self, project: Path) -> None:
-        """Also what a plan would write and remove again is a change."""
+        """A plan does not even write temporary files."""
         folders = [project, *(path for path in project.rglob("*") if path.is_dir())]
         if sys.platform == "win32" or os.geteuid() == 0:
             pytest.skip("this system or user can write everywhere")
@@ -195,13 +195,13 @@ class StageContract(Contract):
                 folder.chmod(0o755)
 
     def test_what_is_consumed_is_not_planned_again(self, project: Path) -> None:
-        """Inputs that the ledger knows as taken are no inputs of the next plan."""
+        """Inputs that were consumed are not inputs of the next plan."""
         taken = [file.path for file in self.plan(project).inputs]
         again = self.plan(project, consumed=taken)
         assert not {file.path for file in again.inputs} & set(taken)
 
     def test_paths_are_relative_to_the_root(self, project: Path) -> None:
-        """Paths in a plan are written with `/` and stay below the project."""
+        """Paths in a plan are relative, with `/`, and stay below the project's folder."""
         made = self.plan(project)
         paths = [*made.holds, *(p for task in made.tasks for p in (*task.inputs, *task.outputs))]
         for path in paths:
@@ -211,7 +211,7 @@ class StageContract(Contract):
             assert "\\" not in path, path
 
     def test_planning_imports_no_data_library(self, project: Path) -> None:
-        """Data libraries belong into the workers: a plan is made at every run, for every stage."""
+        """A plan is made in every run, so it must be cheap; data libraries belong in the worker."""
         request = (
             self.spec.plan,
             context(self.spec, project),
@@ -229,7 +229,7 @@ class StageContract(Contract):
         assert not done.stdout.split(), f"imported while planning: {done.stdout.decode()}"
 
     def test_its_check_is_a_command(self) -> None:
-        """`check(settings)` describes a command, it does not run one."""
+        """`check(settings)` returns a Command."""
         if self.spec.check is None:
             pytest.skip("the stage has no self-check")
         command = self.spec.check(chosen(self.spec.settings, self.settings))

@@ -114,7 +114,7 @@ def test_paths_out_of_the_project_are_noticed(tmp_path, path):
 
 def test_tasks_after_no_task_are_noticed():
     """An `after` that names nothing is refused when the plan is made."""
-    with pytest.raises(DefinitionError, match="waits for 'u'"):
+    with pytest.raises(DefinitionError, match="depends on unknown task 'u'"):
         one_task(after=["u"])
 
 

@@ -172,12 +172,12 @@ def end_of(project, number):
 @pytest.mark.parametrize(
     "patch",
     [
-        "import pipekit.run.orchestrator as o; die_in(o.PipelineOrchestrator, '_open_events')",
-        "import pipekit.run.orchestrator as o; die_in(o.PipelineOrchestrator, '_new_executor')",
-        "import pipekit.run.orchestrator as o; die_in(o.PipelineOrchestrator, '_orders')",
+        "import pipekit.run.current_run as r; die_in(r.CurrentRun, 'open_events')",
+        "import pipekit.run.stages as s; die_in(s, 'TaskExecutor')",
+        "import pipekit.run.stages as s; die_in(s.StageExecutor, '_orders')",
         "import pipekit.storage.ledger as l; die_in(l.Ledger, 'commit')",
-        "import pipekit.storage.history as h; die_in(h.RunHistory, 'note_stage')",
-        "import pipekit.storage.history as h; die_in(h.RunHistory, 'end_run')",
+        "import pipekit.storage.runs as r; die_in(r.RunHistory, 'note_stage')",
+        "import pipekit.storage.runs as r; die_in(r.RunHistory, 'end_run')",
     ],
 )
 def test_a_run_killed_before_its_commit_is_a_failure(upper, patch):
@@ -208,7 +208,7 @@ def test_a_stage_that_was_running_is_told_to_be_lost(upper):
             "o.Ledger.end_run = lambda *a: (end(*a), die())"
         ),
         # between the last event and the report
-        "import pipekit.run.orchestrator as o; die_in(o.AuditReporter, 'write')",
+        "import pipekit.run.current_run as r; die_in(r.AuditReporter, 'write')",
     ],
 )
 def test_a_run_killed_after_its_commit_keeps_the_status_it_had(upper, patch):

@@ -40,7 +40,7 @@ def child(tmp_path):
 
 
 def test_a_second_holder_is_refused_with_the_first_one_named(tmp_path, child):
-    with pytest.raises(LockHeldError, match=rf"run-of-the-child .*process {child.pid}"):
+    with pytest.raises(LockHeldError, match=rf"run-of-the-child, process {child.pid}\)"):
         RunLock(tmp_path, "second").__enter__()
     assert RunLock(tmp_path, "").held()
 
@@ -89,7 +89,9 @@ def test_what_a_vanished_holder_left_is_named_as_such(tmp_path):
     process.kill()
     process.communicate()
     try:
-        with pytest.raises(LockHeldError, match="ending what run run-of-the-child left"):
+        with pytest.raises(
+            LockHeldError, match="programs of a run that died are still being stopped"
+        ):
             RunLock(tmp_path, "next").__enter__()
     finally:
         os.kill(heir, 9)
@@ -100,21 +102,23 @@ def test_what_a_vanished_holder_left_is_named_as_such(tmp_path):
 )
 def test_a_damaged_side_file_hides_only_the_name(tmp_path, child, side_file):
     (tmp_path / "lock.json").write_bytes(side_file.encode("latin-1"))
-    with pytest.raises(LockHeldError, match="another run holds the lock"):
+    with pytest.raises(LockHeldError, match="another run is going on"):
         RunLock(tmp_path, "second").__enter__()
 
 
 def test_a_holder_on_another_machine_is_not_taken_for_dead(tmp_path, child):
     path = tmp_path / "lock.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "pid": 2**30, "host": "elsewhere"}))
-    with pytest.raises(LockHeldError, match=r"holds the lock .* on elsewhere"):
+    with pytest.raises(
+        LockHeldError, match=r"going on .* on elsewhere\): nothing was started; wait for it$"
+    ):
         RunLock(tmp_path, "second").__enter__()
 
 
 def test_a_process_id_that_was_given_away_again_is_not_its_holder(tmp_path, child):
     path = tmp_path / "lock.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "start": 1}))
-    with pytest.raises(LockHeldError, match="is gone"):
+    with pytest.raises(LockHeldError, match="of a run that died"):
         RunLock(tmp_path, "second").__enter__()
 
 
@@ -129,6 +133,13 @@ def test_looking_whether_it_is_held_refuses_no_run(tmp_path):
         assert lock.holder().run_id == "run"
 
 
+def test_the_refusal_names_the_number_of_the_run_and_how_to_stop_it(tmp_path):
+    with RunLock(tmp_path, "run") as lock:
+        lock.write_holder(24)
+        with pytest.raises(LockHeldError, match=rf"\(run 24, .*stop it with `kill {os.getpid()}`"):
+            RunLock(tmp_path, "second").__enter__()
+
+
 def test_the_descriptor_is_to_be_had_only_while_it_is_held(tmp_path):
     lock = RunLock(tmp_path, "run")
     with pytest.raises(StorageError, match="not held"):
@@ -139,7 +150,7 @@ def test_the_descriptor_is_to_be_had_only_while_it_is_held(tmp_path):
 
 def test_a_state_folder_that_cannot_be_made_is_said(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(StorageError, match="check the folder's rights"):
+    with pytest.raises(StorageError, match="check the permissions"):
         RunLock(tmp_path / "file/state", "run").__enter__()
 
 

@@ -142,24 +142,6 @@ def test_an_idle_run_imports_nothing_that_runs_or_judges(tmp_path: Path) -> None
     assert sorted(found & (FOR_WORK | NEVER | UNWATCHED)) == []
 
 
-def test_an_unwatched_run_says_what_click_would_say(project: Path) -> None:
-    """The way without click differs in nothing but its time: output, streams, exit codes."""
-    for plain, with_click in (
-        (("run",), ("run", "--set", "pipeline.workers=1")),
-        (("-C", str(project), "run"), ("-C", str(project), "run", "--until", "tiny")),
-        (("-C", str(project / "site"), "run"), ("-C", str(project / "site"), "run", "--force")),
-        (("--no-plugins", "run"), ("--no-plugins", "run", "--force")),
-        (("run", "--only", "tiny"), ("run", "--only=tiny")),
-        (("run", "--only", "nobody"), ("run", "--only=nobody")),
-        (("run", "--only", "tiny", "--only", "--x"), ("run", "--only=tiny", "--only", "--x")),
-        (("run", "--only"), ("run", "--only", "tiny", "--only")),
-    ):
-        one, other = said(project, *plain), said(project, *with_click)
-        assert one == other
-    assert said(project, "-C", "nowhere", "run")[0] == 64
-    assert said(project, "-C", "pipekit.toml", "run")[0] == 64
-
-
 def said(project: Path, *words: str) -> tuple[int, str, str]:
     """Exit code, stdout and stderr of a command, without what differs from run to run."""
     done = subprocess.run(

@@ -1,4 +1,4 @@
-"""What the contract suites share: a prepared project, and what is asked of all settings."""
+"""The base of the contract suites: a prepared project, and the rules for settings."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from pipekit.model.run import Paths
 
 
 class Contract:
-    """A suite for one record of a plugin, with a project folder to try it in."""
+    """The base class of the suites, with project folders to test in."""
 
     settings: object | None = None
-    """The settings to test with; None: all defaults."""
+    """The settings to test with (default: all defaults)."""
 
     def prepare(self, root: Path) -> None:
-        """Fill a new project folder so that the plugin has something to do. Override it."""
+        """Override this: fill a new project folder, so that the plugin has something to do."""
 
     @pytest.fixture
     def empty(self, tmp_path: Path) -> Path:
@@ -31,7 +31,7 @@ class Contract:
 
     @pytest.fixture
     def project(self, tmp_path: Path) -> Path:
-        """A project folder as `prepare` fills it."""
+        """A project folder filled by `prepare`."""
         root = tmp_path / "project"
         root.mkdir()
         self.prepare(root)
@@ -39,24 +39,24 @@ class Contract:
 
     @property
     def prepares(self) -> bool:
-        """Whether the subclass fills its project."""
+        """Whether the subclass overrides `prepare`."""
         return type(self).prepare is not Contract.prepare
 
 
 def paths_of(root: Path) -> Paths:
-    """Where a project with all defaults keeps what."""
+    """The folders of a project with the default configuration."""
     return Paths(root=root, data=root / "data", logs=root / "logs", state=root / "state.db")
 
 
 def chosen(settings_class: type | None, settings: object | None) -> Any:
-    """The settings given, or all defaults, or None for a record that has none."""
+    """The given settings, else all defaults; None if there is no settings class."""
     if settings is not None or settings_class is None:
         return settings
     return settings_class()
 
 
 def snapshot(root: Path) -> dict[str, bytes | None]:
-    """Everything below a folder: the bytes of files, None for folders."""
+    """Everything below a folder: the content of each file, None for each folder."""
     return {
         path.relative_to(root).as_posix(): path.read_bytes() if path.is_file() else None
         for path in sorted(root.rglob("*"))
@@ -64,11 +64,14 @@ def snapshot(root: Path) -> dict[str, bytes | None]:
 
 
 def check_settings(settings_class: type | None) -> None:
-    """Each setting, also a nested one, has help, and all have defaults."""
+    """Assert that each setting, also a nested one, has help and a default."""
     if settings_class is None:
         return
-    assert attrs.has(settings_class), f"{settings_class.__name__} is no attrs class"
-    settings_class()
+    assert attrs.has(settings_class), f"{settings_class.__name__} is not an attrs class"
+    required = [
+        field.name for field in attrs.fields(settings_class) if field.default is attrs.NOTHING
+    ]
+    assert not required, f"settings without a default: {required}"
     undocumented = [name for name, field in _fields(settings_class) if not _help(field)]
     assert not undocumented, f"settings without help (use pipekit.setting): {undocumented}"
 
