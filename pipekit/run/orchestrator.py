@@ -141,8 +141,9 @@ class PipelineOrchestrator:
             run.warn(problem, "lifecycle")
         if found.acts:
             refused = sum(bool(proposal.refused) for proposal in found.acts)
-            msg = f"{len(found.acts) - refused} files could be removed or archived"
-            msg += f", {refused} were refused; nothing was done"
+            going = len(found.acts) - refused
+            msg = f"{going} file{'' if going == 1 else 's'} could be removed or archived"
+            msg += f", {refused} must stay; pipekit has changed nothing"
             run.events.emit("lifecycle", EventKind.PROPOSED, msg)
         return found.proposals
 

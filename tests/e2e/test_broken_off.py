@@ -96,13 +96,13 @@ def test_a_task_that_runs_when_pipekit_fails_is_ended_with_it(project, tmp_path:
         "one",
         f"""
         from pipekit import Command, StagePlan, StageSpec, Task, hookimpl
-        import pipekit.run.execution
+        import pipekit.run.running_task
 
         def tell(self, emit):
             import pathlib
             if pathlib.Path({str(pid)!r}).exists():
                 raise RuntimeError("our own error")
-        pipekit.run.execution._Running.tell = tell
+        pipekit.run.running_task.RunningTask.update = tell
 
         def plan(ctx, settings):
             argv = ["sh", "-c", "echo $$ > {pid}; exec sleep 60"]

@@ -196,7 +196,9 @@ open(os.environ["PIPEKIT_REPORT"], "a").write(line + "\\n")
     run = project.pipekit("run", "--json")
     assert run.code == 2
     assert run.json["stages"][0]["kind"] == "contract"
-    assert "data/ghost was reported as wrote, but is not there" in run.json["stages"][0]["error"]
+    assert (
+        "data/ghost was reported as written, but does not exist" in run.json["stages"][0]["error"]
+    )
 
 
 def test_a_stage_after_a_failed_one_is_blocked_and_an_independent_one_runs(project):
@@ -309,7 +311,7 @@ def test_damage_within_the_ledger_costs_one_run_and_is_set_aside(upper):
     broken = upper.pipekit("run")
     assert broken.code == 3
     assert "Traceback" not in broken.err
-    assert "it is now state.db.damaged-" in broken.err
+    assert "renamed to state.db.damaged-" in broken.err
     again = upper.pipekit("run")
     assert again.code == 0
     assert "300 new files" in again.err
@@ -326,7 +328,7 @@ def test_names_that_are_no_text_are_passed_over_and_named_and_the_next_run_is_id
     assert "idle" in again.out
     said = [e["msg"] for e in upper.events() if e["event"] == "warning"]
     assert said == [
-        "left alone, since their names are no UTF-8 text: 'data/in/caf\\udce9.txt'; rename them"
+        "skipped files whose names are not valid UTF-8: 'data/in/caf\\udce9.txt'; rename them"
     ]
 
 
@@ -348,7 +350,7 @@ def test_a_file_that_grows_while_the_run_waits_for_it_is_left_to_the_next_run(up
         time.sleep(0.05)
     run.communicate()
     said = [event["msg"] for event in upper.events() if event["event"] == "warning"]
-    assert said == ["data/in/a.txt is still being written; it waits for the next run"]
+    assert said == ["1 file is still being written, left for the next run: data/in/a.txt"]
     assert upper.events()[-1]["event"] == "idle"
 
 

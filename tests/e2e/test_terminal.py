@@ -61,7 +61,7 @@ def test_table_is_seen_while_the_run_goes_on_and_its_outcome_once_at_the_end(see
     assert words(before, "half", "running")
     assert [line.split()[:2] for line in last if "half" in line.split()[:1]] == []
     assert sum(line.startswith("partial    half: ") for line in last) == 1
-    assert sum(line.startswith("partial    run 1 ") for line in last) == 1
+    assert sum(line.startswith("partial    run 1: ") for line in last) == 1
 
 
 def test_table_stays_where_the_outcome_is_written_to_a_file(seen, tmp_path):

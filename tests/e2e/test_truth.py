@@ -63,7 +63,7 @@ def test_a_report_line_of_any_form_is_a_warning_at_most(odd, record):
     assert run.code == 0, run
     assert run.json["status"] == "success"
     (warning,) = odd.project.report()["stages"][0]["warnings"]
-    assert "wrong form" in warning
+    assert "invalid record" in warning
 
 
 def test_a_warnings_data_may_have_any_names(odd):
@@ -79,7 +79,7 @@ def test_a_torn_line_within_a_report_is_no_success_and_said(odd):
     run = odd(lines({"verb": "metric", "name": "n", "value": 1}, '{"verb": "wro'))
     assert run.code == 2
     assert run.json["stages"][0]["kind"] == "contract"
-    assert "is no record" in run.json["stages"][0]["error"]
+    assert "invalid line" in run.json["stages"][0]["error"]
 
 
 def test_names_of_files_that_are_no_text_do_not_stop_a_run(odd):
@@ -105,7 +105,7 @@ def test_no_place_for_the_output_of_tasks_is_a_failure_that_is_told(odd):
     run = odd("print('hello')")
     assert run.code == 2, run
     assert run.json["stages"][0]["kind"] == "spawn"
-    assert "no place for its output" in run.json["stages"][0]["error"]
+    assert "cannot create the folder for its output" in run.json["stages"][0]["error"]
     assert odd.project.events()[-1]["event"] == "failure"
 
 
@@ -119,10 +119,10 @@ def tasks(**after):
 @pytest.mark.parametrize(
     ("planned", "said"),
     [
-        (tasks(a=["b"]), "'a' waits for 'b', which is none"),
-        (tasks(a=["a"]), "wait for each other: a"),
-        (tasks(a=["b"], b=["a"], c=[]), "wait for each other: a, b"),
-        (tasks(a=[]) * 2, "one name"),
+        (tasks(a=["b"]), "task 'a' depends on unknown task 'b'"),
+        (tasks(a=["a"]), "depend on each other in a circle: a"),
+        (tasks(a=["b"], b=["a"], c=[]), "depend on each other in a circle: a, b"),
+        (tasks(a=[]) * 2, "two tasks of the plan are named 'a'"),
     ],
 )
 def test_a_plan_whose_tasks_could_never_start_is_refused_when_it_is_made(planned, said):
