@@ -197,6 +197,10 @@ def test_a_stage_that_was_running_is_told_to_be_lost(upper):
     (stage,) = end_of(upper, 1)["stages"]
     assert (stage["status"], stage["kind"]) == ("failure", "lost")
     assert "vanished" in stage["error"]
+    with sqlite3.connect(upper.root / ".pipekit/state.db") as connection:
+        ((stages,),) = connection.execute("SELECT stages FROM runs WHERE number = 1")
+    connection.close()
+    assert json.loads(stages)["upper"]["sentence"] == "upper: failure, 0.0 s"
 
 
 @pytest.mark.parametrize(

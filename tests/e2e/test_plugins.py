@@ -57,6 +57,17 @@ def test_a_configured_stage_that_nobody_offers_exits_3_with_the_remedy(good):
     assert not (good.root / "logs").exists()
 
 
+def test_a_near_name_does_not_hide_the_broken_plugin_that_may_offer_the_stage(good):
+    """The stage `api` would come from a plugin that needs another version of the interface."""
+    good.plugin("other", "PIPEKIT_API = '2'", dist="pipekit-api")
+    good.config('[pipeline]\nstages = ["goods"]\n')
+    run = good.pipekit("run")
+    assert run.code == 3
+    assert "pipekit-api 0.1" in run.err
+    assert "it needs plugin API 2, this pipekit offers 1" in run.err
+    assert "or did you mean 'good'?" in run.err
+
+
 def test_a_configured_stage_whose_module_is_broken_is_a_failure_of_kind_plugin(good):
     good.plugin("torn", "import nothing_like_this")
     good.config('[pipeline]\nstages = ["good", "torn"]')

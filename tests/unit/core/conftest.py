@@ -44,7 +44,7 @@ def put(files: FileManager) -> Callable[..., str]:
 
 
 @pytest.fixture
-def told(files: FileManager) -> Callable[..., FileRecord]:
+def reported(files: FileManager) -> Callable[..., FileRecord]:
     """What a worker says of a file that is there."""
 
     def record(verb: str, path: str, **more: Any) -> FileRecord:

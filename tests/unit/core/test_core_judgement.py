@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from pipekit.model.command import Command, Outcome, ProcessResult, StreamResult
+from pipekit.model.file import Consumption, ContentState, FileStat, Input, Why
 from pipekit.model.stage import StagePlan
 from pipekit.model.status import FailureKind, StageStatus
-from pipekit.model.task import Task, TaskResult
+from pipekit.model.task import FileRecord, Task, TaskResult
 from pipekit.run.report_file import TaskReport
 from pipekit.run.verdict import (
     OutputsBefore,
@@ -201,9 +202,9 @@ def test_a_leftover_of_an_earlier_run_is_not_taken_for_new(judge, say, put, file
 
 def test_a_file_that_changed_after_it_was_reported_is_not_what_was_reported(judge, say, put):
     put("out")
-    told = say("wrote", "out")
+    reported = say("wrote", "out")
     put("out", "someone else wrote this")
-    assert "changed after it was reported" in judge(told).reason
+    assert "changed after it was reported" in judge(reported).reason
 
 
 def test_a_file_written_twice_is_judged_as_it_was_reported_last(judge, say, put):
@@ -309,3 +310,61 @@ def test_a_stage_names_kind_and_reason_of_its_bad_tasks():
     ]
     result = judge_stage("s", PLAN, results)
     assert (result.kind, result.error) == (FailureKind.OOM, "b: too big")
+
+
+# --- empty files --------------------------------------------------------------------------------
+
+
+def consumed(path, **detail):
+    return FileRecord(verb="consumed", path=path, detail=detail)
+
+
+def before(path, **detail):
+    """A changed input that was consumed before, with this detail."""
+    known = Consumption(
+        path=path,
+        state=ContentState.CONSUMED,
+        fingerprint="",
+        settings="",
+        version="",
+        run=1,
+        detail=detail,
+    )
+    return Input(FileStat(path, 0, 0, 0, 0, 0), Why.CHANGED, "", known)
+
+
+KEPT = "What was published from it was kept; check the export"
+
+
+@pytest.mark.parametrize(
+    ("files", "inputs", "reason"),
+    [
+        ([consumed("a", empty=True)], [], "1 file is empty: a"),
+        (
+            [consumed("a", empty=True), consumed("b", empty=True)],
+            [],
+            "2 files are empty: a and 1 more",
+        ),
+        (
+            [consumed("a", empty=True)],
+            [before("a", rows=1371)],
+            f"1 file is now empty: a (it had 1,371 rows). {KEPT}",
+        ),
+        (
+            [consumed("a", empty=True), consumed("b", empty=True)],
+            [before("b")],
+            f"1 file is now empty: b. {KEPT}",
+        ),
+        ([consumed("a", empty=True)], [before("a", empty=True)], "1 file is empty: a"),
+    ],
+)
+def test_a_stage_that_met_nothing_but_empty_files_is_skipped_and_says_so(files, inputs, reason):
+    plan = StagePlan(reason="1 changed file", inputs=inputs)
+    result = judge_stage("s", plan, [TaskResult(name="t", status=S, files=tuple(files))])
+    assert (result.status, result.reason) == (StageStatus.SKIPPED, reason)
+
+
+def test_an_empty_file_beside_others_is_no_reason_to_skip():
+    files = (consumed("a", empty=True), consumed("b"))
+    result = judge_stage("s", PLAN, [TaskResult(name="t", status=S, files=files)])
+    assert (result.status, result.reason) == (StageStatus.SUCCESS, "new files")

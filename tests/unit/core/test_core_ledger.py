@@ -29,7 +29,7 @@ def ask(ledger, files):
 
 
 @pytest.fixture
-def take(ledger, told):
+def take(ledger, reported):
     """Commit what a worker of the stage says, in a run of its own."""
 
     def commit(*records, settings="s1", version="1", stage="stage"):
@@ -49,42 +49,42 @@ def why(pending):
     return {item.path: item.why for item in pending}
 
 
-def test_a_file_is_pending_until_its_content_was_consumed(ask, take, put, told):
+def test_a_file_is_pending_until_its_content_was_consumed(ask, take, put, reported):
     put("a")
     assert why(ask()) == {"a": Why.NEW}
-    take(told("consumed", "a"))
+    take(reported("consumed", "a"))
     assert not ask()
     assert ask().known == 1
     put("a", "other text")
     assert why(ask()) == {"a": Why.CHANGED}
 
 
-def test_a_change_of_the_same_length_within_the_same_second_is_seen(ask, take, put, told):
+def test_a_change_of_the_same_length_within_the_same_second_is_seen(ask, take, put, reported):
     put("a", "one")
-    take(told("consumed", "a"))
+    take(reported("consumed", "a"))
     put("a", "two", age=0)
     assert why(ask()) == {"a": Why.CHANGED}
 
 
-def test_other_settings_make_it_pending_only_where_they_are_its_own(ask, take, put, told):
+def test_other_settings_make_it_pending_only_where_they_are_its_own(ask, take, put, reported):
     put("a")
-    take(told("consumed", "a"), settings="s1")
+    take(reported("consumed", "a"), settings="s1")
     assert why(ask("s2")) == {"a": Why.SETTINGS}
     assert not ask("s2", own="s1")  # the digest of this file's own source has not changed
 
 
-def test_what_was_taken_in_part_stays_pending_with_what_is_known_of_it(ask, take, put, told):
+def test_what_was_taken_in_part_stays_pending_with_what_is_known_of_it(ask, take, put, reported):
     put("a")
-    take(told("consumed", "a", complete=False, detail={"offset": 7}))
+    take(reported("consumed", "a", complete=False, detail={"offset": 7}))
     (item,) = ask()
     assert item.why is Why.PART
     assert item.previous.detail == {"offset": 7}
     assert item.previous.state is ContentState.PART
 
 
-def test_a_rejected_file_is_named_and_offered_again_only_by_force(ask, take, put, told):
+def test_a_rejected_file_is_named_and_offered_again_only_by_force(ask, take, put, reported):
     put("a")
-    take(told("rejected", "a", reason="torn"))
+    take(reported("rejected", "a", reason="torn"))
     pending = ask()
     assert not pending
     assert [(c.path, c.reason) for c in pending.rejected] == [("a", "torn")]
@@ -92,9 +92,9 @@ def test_a_rejected_file_is_named_and_offered_again_only_by_force(ask, take, put
 
 
 @pytest.mark.parametrize("change", ["content", "settings", "version"])
-def test_a_rejected_file_is_tried_again_when_something_changed(ask, take, put, told, change):
+def test_a_rejected_file_is_tried_again_when_something_changed(ask, take, put, reported, change):
     put("a")
-    take(told("rejected", "a", reason="torn"))
+    take(reported("rejected", "a", reason="torn"))
     if change == "content":
         put("a", "mended")
     settings = "s2" if change == "settings" else "s1"
@@ -102,15 +102,15 @@ def test_a_rejected_file_is_tried_again_when_something_changed(ask, take, put, t
     assert [item.path for item in ask(settings, version)] == ["a"]
 
 
-def test_a_newer_plugin_does_not_make_consumed_files_pending(ask, take, put, told):
+def test_a_newer_plugin_does_not_make_consumed_files_pending(ask, take, put, reported):
     put("a")
-    take(told("consumed", "a"))
+    take(reported("consumed", "a"))
     assert not ask(version="2")
 
 
-def test_force_offers_what_is_known(ask, take, put, told):
+def test_force_offers_what_is_known(ask, take, put, reported):
     put("a")
-    take(told("consumed", "a"))
+    take(reported("consumed", "a"))
     assert why(ask(force=True)) == {"a": Why.FORCED}
 
 
@@ -122,47 +122,50 @@ def test_what_is_still_being_written_waits_unless_the_source_grows(ask, put, fil
     assert why(ask(growing=True)) == {"a": Why.NEW}
 
 
-def test_a_vanished_file_is_forgotten(ask, take, put, told, ledger, files):
+def test_a_vanished_file_is_forgotten(ask, take, put, reported, ledger, files):
     put("a")
-    take(told("consumed", "a"))
+    take(reported("consumed", "a"))
     (files.root / "a").unlink()
     take(FileRecord(verb="consumed", path="a", fingerprint=ABSENT))
     assert ledger.consumption("stage", "a") is None
 
 
-def test_each_stage_has_its_own_view_of_a_file(ledger, take, put, told):
+def test_each_stage_has_its_own_view_of_a_file(ledger, take, put, reported):
     put("a")
-    take(told("consumed", "a"), stage="one")
+    take(reported("consumed", "a"), stage="one")
     assert ledger.consumption("two", "a") is None
     assert ledger.consumption("one", "a").state is ContentState.CONSUMED
 
 
-def test_a_published_file_keeps_its_run_while_it_is_left_unchanged(ledger, take, put, told):
+def test_a_published_file_keeps_its_run_while_it_is_left_unchanged(ledger, take, put, reported):
     put("out")
-    first = take(told("wrote", "out", fingerprint="f1", detail={"last": "2020"}))
-    take(told("unchanged", "out", fingerprint="f1"))
+    first = take(reported("wrote", "out", fingerprint="f1", detail={"last": "2020"}))
+    take(reported("unchanged", "out", fingerprint="f1"))
     assert ledger.published("stage")[0].run == first
-    third = take(told("wrote", "out", fingerprint="f2"))
+    third = take(reported("wrote", "out", fingerprint="f2"))
     (published,) = ledger.published("stage")
     assert (published.run, published.fingerprint) == (third, "f2")
 
 
-def test_published_files_come_in_the_order_of_their_runs(ledger, take, put, told):
+def test_published_files_come_in_the_order_of_their_runs(ledger, take, put, reported):
     for name in ("b", "a", "c"):
-        take(told("wrote", put(name)))
+        take(reported("wrote", put(name)))
     assert [p.path for p in ledger.published("stage")] == ["b", "a", "c"]
 
 
-def test_outputs_are_found_by_the_source_they_came_of(ledger, take, put, told):
+def test_outputs_are_found_by_the_source_they_came_of(ledger, take, put, reported):
     put("out1")
     put("out2")
-    take(told("wrote", "out1", sources=("in1", "in2")), told("wrote", "out2", sources=("in2",)))
+    take(
+        reported("wrote", "out1", sources=("in1", "in2")),
+        reported("wrote", "out2", sources=("in2",)),
+    )
     assert [path for path, _ in ledger.outputs_of("stage", "in2")] == ["out1", "out2"]
     assert [path for path, _ in ledger.outputs_of("stage", "in1")] == ["out1"]
 
 
-def test_a_commit_is_all_or_nothing(ledger, put, told):
-    good, bad = told("consumed", put("a")), told("consumed", put("b"), detail={"x": {1, 2}})
+def test_a_commit_is_all_or_nothing(ledger, put, reported):
+    good, bad = reported("consumed", put("a")), reported("consumed", put("b"), detail={"x": {1, 2}})
     with pytest.raises(TypeError):
         ledger.commit("stage", "1", 1, [good, bad], {}, "s1")
     assert not ledger.consumptions("stage")
@@ -232,7 +235,7 @@ def test_a_ledger_of_a_newer_pipekit_is_refused_and_left_as_it_is(tmp_path):
     assert path.read_bytes() == before
 
 
-def test_a_ledger_opened_for_reading_writes_nothing(tmp_path, told, put):
+def test_a_ledger_opened_for_reading_writes_nothing(tmp_path, reported, put):
     path = tmp_path / "state.db"
     with Ledger(path) as ledger:
         ledger.begin_run("r1", 0.0)
@@ -241,7 +244,7 @@ def test_a_ledger_opened_for_reading_writes_nothing(tmp_path, told, put):
         with pytest.raises(StorageError, match="cannot write"):
             reader.begin_run("r2", 0.0)
         with pytest.raises(StorageError, match="cannot write"):
-            reader.commit("stage", "1", 1, [told("consumed", put("a"))], {}, "s")
+            reader.commit("stage", "1", 1, [reported("consumed", put("a"))], {}, "s")
 
 
 def test_a_ledger_that_is_not_there_cannot_be_opened_for_reading(tmp_path):
@@ -250,17 +253,18 @@ def test_a_ledger_that_is_not_there_cannot_be_opened_for_reading(tmp_path):
     assert not (tmp_path / "state.db").exists()
 
 
-def test_what_one_run_commits_a_reader_sees_at_once(tmp_path, told, put):
+def test_what_one_run_commits_a_reader_sees_at_once(tmp_path, reported, put):
     path = tmp_path / "state.db"
     with Ledger(path) as writer, Ledger(path, read_only=True) as reader:
         assert not reader.consumptions("stage")
-        writer.commit("stage", "1", 1, [told("consumed", put("a"))], {}, "s")
+        writer.commit("stage", "1", 1, [reported("consumed", put("a"))], {}, "s")
         assert list(reader.consumptions("stage")) == ["a"]
 
 
-def test_what_was_consumed_can_be_asked_for_by_what_is_noted_of_it(view, take, told):
+def test_what_was_consumed_can_be_asked_for_by_what_is_noted_of_it(view, take, reported):
     take(
-        told("consumed", "a", detail={"late": ["x"]}), told("consumed", "b", detail={"of": "late"})
+        reported("consumed", "a", detail={"late": ["x"]}),
+        reported("consumed", "b", detail={"of": "late"}),
     )
     assert list(view.consumed("late")) == ["a"]
     every = view.consumed()
@@ -277,11 +281,17 @@ def test_one_plan_looks_into_a_folder_once(view, put):
 
 
 @pytest.mark.parametrize("first", ["s1", "s2", "neither"])
-def test_one_plan_may_ask_with_several_settings_in_any_order(view, take, put, told, files, first):
+def test_one_plan_may_ask_with_several_settings_in_any_order(
+    view, take, put, reported, files, first
+):
     for path in ("a", "b", "part", "bad"):
         put(path)
-    take(told("consumed", "a"), told("consumed", "part", complete=False), told("rejected", "bad"))
-    take(told("consumed", "b"), settings="s2")
+    take(
+        reported("consumed", "a"),
+        reported("consumed", "part", complete=False),
+        reported("rejected", "bad"),
+    )
+    take(reported("consumed", "b"), settings="s2")
     every = files.files(["**"])
 
     def asked(settings):
@@ -293,9 +303,11 @@ def test_one_plan_may_ask_with_several_settings_in_any_order(view, take, put, to
     assert asked("neither") == dict.fromkeys(("a", "b", "bad", "part"), Why.SETTINGS)
 
 
-def test_what_was_taken_is_the_same_entry_by_entry_and_all_at_once(view, ledger, take, put, told):
+def test_what_was_taken_is_the_same_entry_by_entry_and_all_at_once(
+    view, ledger, take, put, reported
+):
     paths = [put(f"file-{number}") for number in range(40)]
-    take(*(told("consumed", path, detail={"of": path}) for path in paths))
+    take(*(reported("consumed", path, detail={"of": path}) for path in paths))
     taken = view.consumed()
     with pytest.raises(KeyError):
         taken["another"]

@@ -26,7 +26,7 @@ def view(files, ledger):
 
 
 @pytest.fixture
-def take(ledger, told):
+def take(ledger, reported):
     """A stage's worker reports these files."""
 
     def commit(stage, *records):
@@ -69,36 +69,42 @@ def decide(files, view):
 # --- the chain --------------------------------------------------------------------------------
 
 
-def test_a_file_must_have_been_consumed_as_it_is(why_not, take, told, put):
+def test_a_file_must_have_been_consumed_as_it_is(why_not, take, reported, put):
     put("raw")
     assert why_not("raw", "a") == "a has not consumed the current content of raw"
-    take("a", told("consumed", "raw"))
+    take("a", reported("consumed", "raw"))
     assert why_not("raw", "a") is None
     put("raw", "changed since")
     assert why_not("raw", "a") == "a has not consumed the current content of raw"
 
 
-def test_the_second_stage_must_have_consumed_every_output_that_came_of_it(why_not, take, told, put):
+def test_the_second_stage_must_have_consumed_every_output_that_came_of_it(
+    why_not, take, reported, put
+):
     put("raw")
     put("out1")
     put("out2")
-    take("a", told("consumed", "raw"))
-    take("a", told("wrote", "out1", sources=("raw",)), told("wrote", "out2", sources=("raw",)))
-    take("b", told("consumed", "out1"))
+    take("a", reported("consumed", "raw"))
+    take(
+        "a",
+        reported("wrote", "out1", sources=("raw",)),
+        reported("wrote", "out2", sources=("raw",)),
+    )
+    take("b", reported("consumed", "out1"))
     assert why_not("raw", "a") is None
     assert why_not("raw", "a", "b") == "b has not consumed the current content of out2"
-    take("b", told("consumed", "out2"))
+    take("b", reported("consumed", "out2"))
     assert why_not("raw", "a", "b") is None
 
 
-def test_an_output_that_was_made_anew_must_be_consumed_anew(why_not, take, told, put):
+def test_an_output_that_was_made_anew_must_be_consumed_anew(why_not, take, reported, put):
     put("raw")
     put("out")
-    take("a", told("consumed", "raw"), told("wrote", "out", sources=("raw",)))
-    take("b", told("consumed", "out"))
+    take("a", reported("consumed", "raw"), reported("wrote", "out", sources=("raw",)))
+    take("b", reported("consumed", "out"))
     assert why_not("raw", "a", "b") is None
     put("out", "a second version")
-    take("a", told("wrote", "out", sources=("other",)))
+    take("a", reported("wrote", "out", sources=("other",)))
     assert why_not("raw", "a", "b") == "b has not consumed the current content of out"
 
 
@@ -111,9 +117,9 @@ def test_an_output_that_was_made_anew_must_be_consumed_anew(why_not, take, told,
         ("consumed", {"detail": {"unread": 5}}, "the end of raw has not been read"),
     ],
 )
-def test_what_was_not_taken_in_whole_stays(why_not, take, told, put, verb, more, said):
+def test_what_was_not_taken_in_whole_stays(why_not, take, reported, put, verb, more, said):
     put("raw")
-    take("a", told(verb, "raw", **more))
+    take("a", reported(verb, "raw", **more))
     assert said in why_not("raw", "a")
 
 
@@ -132,14 +138,14 @@ def test_the_age_counts_from_the_later_of_both_times(view, files, put):
 
 
 def test_the_age_of_data_is_its_distance_from_the_newest_of_its_series(
-    view, files, take, told, put
+    view, files, take, reported, put
 ):
     for path, series, last in (
         ("es1", "ES", "2024-01-31T00:00:00+00:00"),
         ("es2", "ES", "2024-03-01T00:00:00+00:00"),
         ("gc1", "GC", "2019-01-01T00:00:00+00:00"),
     ):
-        take("a", told("wrote", put(path), detail={"series": series, "last": last}))
+        take("a", reported("wrote", put(path), detail={"series": series, "last": last}))
     ages = {path: view().data_age(files.stat(path)) for path in ("es1", "es2", "gc1")}
     assert ages == {"es1": 30 * DAY, "es2": 0, "gc1": 0}
 
@@ -148,10 +154,10 @@ def test_the_age_of_data_is_its_distance_from_the_newest_of_its_series(
     "detail", [{}, {"series": "ES"}, {"series": "ES", "last": "soon"}, {"series": "ES", "last": 5}]
 )
 def test_where_a_publisher_told_no_times_the_age_of_data_is_unknown(
-    view, files, take, told, put, detail
+    view, files, take, reported, put, detail
 ):
-    take("a", told("wrote", put("x"), detail=detail))
-    take("a", told("wrote", put("y"), detail={"series": "ES", "last": "2024-01-01"}))
+    take("a", reported("wrote", put("x"), detail=detail))
+    take("a", reported("wrote", put("y"), detail={"series": "ES", "last": "2024-01-01"}))
     assert view().data_age(files.stat("x")) is None
     assert view().data_age(files.stat("y")) == 0
 
@@ -163,27 +169,27 @@ def proposed(view, **rule):
     return [a.path for a in propose(view, Rules(rules=(Rule(files="data/**", **rule),)))]
 
 
-def test_a_rule_proposes_what_was_consumed_and_is_old_enough(view, take, told, put):
+def test_a_rule_proposes_what_was_consumed_and_is_old_enough(view, take, reported, put):
     put("data/done")
     put("data/pending")
-    take("a", told("consumed", "data/done"))
+    take("a", reported("consumed", "data/done"))
     assert proposed(view(days=2), consumed_by=("a",), min_age=DAY) == ["data/done"]
     assert proposed(view(), consumed_by=("a",), min_age=DAY) == []
     assert proposed(view(days=2), consumed_by=("a",), min_age=DAY, enabled=False) == []
 
 
-def test_a_rule_by_data_takes_only_what_lies_behind_the_newest(view, take, told, put):
+def test_a_rule_by_data_takes_only_what_lies_behind_the_newest(view, take, reported, put):
     now = dt.datetime(2024, 6, 30, tzinfo=dt.UTC)
     for month in (4, 5, 6):
         path = put(f"data/2024-0{month}")
         last = now.replace(month=month).isoformat()
-        take("a", told("wrote", path, detail={"series": "ES", "last": last}))
-        take("b", told("consumed", path))
+        take("a", reported("wrote", path, detail={"series": "ES", "last": last}))
+        take("b", reported("consumed", path))
     assert proposed(view(), consumed_by=("b",), min_age=45 * DAY, age="data") == ["data/2024-04"]
 
 
-def test_a_rule_whose_stage_does_not_exist_takes_nothing(view, take, told, put):
-    take("a", told("consumed", put("data/x")))
+def test_a_rule_whose_stage_does_not_exist_takes_nothing(view, take, reported, put):
+    take("a", reported("consumed", put("data/x")))
     assert proposed(view(days=9), consumed_by=("translatr",), min_age=0) == []
 
 
