@@ -55,12 +55,13 @@ class LedgerStageView:
         """See RunContext.pending."""
         digest = self._settings if settings is None else self._digest(settings)
         entries = self._consumed.entries
+        done = ContentState.CONSUMED.value
         inputs, waiting, rejected, unchanged = [], [], [], 0
         for file in files:
             path, device, inode, size, modified, changed = file
             entry = entries.get(path)
             signature = f"{device} {inode} {size} {modified} {changed}"
-            if entry == (ContentState.CONSUMED, digest, signature) and not force:
+            if entry == (done, digest, signature) and not force:
                 unchanged += 1  # the usual case
                 continue
             why = Why.NEW if entry is None else self._why(path, entry, signature, digest)
