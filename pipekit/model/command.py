@@ -12,6 +12,7 @@ from typing import Any
 from attrs import field, frozen
 
 from pipekit.errors import DefinitionError
+from pipekit.model.validators import as_strings
 from pipekit.worker._request import request_bytes
 
 
@@ -27,28 +28,18 @@ class Outcome(StrEnum):
     LOST = "lost"  # its exit status is unknown; never a success
 
 
-def _argv(value: object) -> tuple[str, ...]:
-    if isinstance(value, str | bytes):
-        raise DefinitionError(f"argv must be a list of words, not the string {value!r}")
-    return tuple(str(word) for word in value)  # type: ignore[attr-defined]  # any iterable
-
-
-def _texts(value: object) -> tuple[str, ...]:
-    if isinstance(value, str | bytes):
-        raise DefinitionError("redact must be a list of strings, not one string")
-    return tuple(str(text) for text in value)  # type: ignore[attr-defined]  # any iterable
-
-
-def _seconds(_instance: object, attribute: object, value: float | None) -> None:
+def _seconds(_instance: object, attribute: Any, value: float | None) -> None:
     if value is not None and not value >= 0:
-        name = getattr(attribute, "name", "value")
-        raise DefinitionError(f"{name} must be a number of seconds (0 or more), not {value!r}")
+        raise DefinitionError(
+            f"{attribute.name} must be a number of seconds (0 or more), not {value!r}"
+        )
 
 
-def _limit(_instance: object, attribute: object, value: int | None) -> None:
+def _limit(_instance: object, attribute: Any, value: int | None) -> None:
     if value is not None and (not isinstance(value, int) or value <= 0):
-        name = getattr(attribute, "name", "value")
-        raise DefinitionError(f"{name} must be a whole number greater than 0, not {value!r}")
+        raise DefinitionError(
+            f"{attribute.name} must be a whole number greater than 0, not {value!r}"
+        )
 
 
 @frozen(kw_only=True)
@@ -75,7 +66,7 @@ class Command:
     a positive whole number, an invalid regular expression, or an unknown encoding.
     """
 
-    argv: tuple[str, ...] = field(converter=_argv)
+    argv: tuple[str, ...] = field(converter=as_strings)
     cwd: Path | None = field(default=None)
     env: Mapping[str, str] = field(factory=dict)
     stdin: bytes | int | None = field(default=None, repr=False)
@@ -88,7 +79,7 @@ class Command:
     completed_ok: bool = False
     activity: Path | None = None
     encoding: str = field(default="utf-8")
-    redact: tuple[str, ...] = field(default=(), converter=_texts, repr=False)
+    redact: tuple[str, ...] = field(default=(), converter=as_strings, repr=False)
     merge_stderr: bool = False
     max_memory: int | None = field(default=None, validator=_limit)
     max_cpu: int | None = field(default=None, validator=_limit)

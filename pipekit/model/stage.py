@@ -100,13 +100,13 @@ class StageResult:
         if self.status is StageStatus.SKIPPED:
             return f"{self.stage}: {self.status}, {self.reason}"
         units = [unit for task in self.tasks for unit in task.units]
-        facts = [
+        counts = [
             (self.count("consumed"), "file", "files"),
             (self.count("wrote"), "written", "written"),
             (self.count("rejected"), "rejected", "rejected"),
             (sum(not unit for unit in units), "unit failed", "units failed"),
         ]
-        parts = [f"{n} {one if n == 1 else many}" for n, one, many in facts if n]
+        parts = [f"{n} {one if n == 1 else many}" for n, one, many in counts if n]
         if self.status is not StageStatus.SUCCESS:
             parts.insert(0, str(self.status))
         return f"{self.stage}: {', '.join([*parts, f'{self.duration:.1f} s'])}"

@@ -15,6 +15,11 @@ def as_tuple(values: Iterable[Any]) -> tuple[Any, ...]:
     return tuple(values)
 
 
+def as_strings(values: Iterable[Any]) -> tuple[str, ...]:
+    """`as_tuple`, with each value as a string."""
+    return tuple(str(value) for value in as_tuple(values))
+
+
 def is_a(kind: type) -> Callable[[object, Any, Any], None]:
     """A validator: the value is of this type."""
 

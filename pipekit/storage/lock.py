@@ -100,14 +100,14 @@ class RunLock:
     def holder(self) -> Holder | None:
         """The last process to take the lock; it may be gone."""
         try:
-            facts = json.loads(self._holder_path.read_text("utf-8"))
+            holder = json.loads(self._holder_path.read_text("utf-8"))
             return Holder(
-                pid=int(facts["pid"]),
-                start=int(facts["start"]),
-                run_id=str(facts["run_id"]),
-                host=str(facts["host"]),
-                since=float(facts.get("since", 0)),
-                run=int(facts.get("run", 0)),
+                pid=int(holder["pid"]),
+                start=int(holder["start"]),
+                run_id=str(holder["run_id"]),
+                host=str(holder["host"]),
+                since=float(holder.get("since", 0)),
+                run=int(holder.get("run", 0)),
             )
         except (OSError, ValueError, TypeError, KeyError):
             return None

@@ -130,7 +130,7 @@ def _task(task: TaskResult) -> dict[str, Any]:
 
 
 def _file(record: FileRecord) -> dict[str, Any]:
-    facts = {
+    values = {
         "verb": record.verb,
         "path": record.path,
         "fingerprint": record.fingerprint,
@@ -139,7 +139,7 @@ def _file(record: FileRecord) -> dict[str, Any]:
         "sources": None if record.sources is None else list(record.sources),
         "complete": record.complete,
     }
-    return {key: value for key, value in facts.items() if value not in (None, "", True)}
+    return {key: value for key, value in values.items() if value not in (None, "", True)}
 
 
 def _process(result: ProcessResult) -> dict[str, Any]:

@@ -41,10 +41,10 @@ print(*[name for name in libraries if name in sys.modules])
 
 @frozen(kw_only=True)
 class MemoryView:
-    """A StageView without a ledger: everything is pending except `taken`."""
+    """A StageView without a ledger: everything is pending except `known`."""
 
     root: Path
-    taken: Mapping[str, Consumption]
+    known: Mapping[str, Consumption]
     outputs: Mapping[str, tuple[Published, ...]]
 
     def files(self, patterns: tuple[str, ...]) -> list[FileStat]:
@@ -62,7 +62,7 @@ class MemoryView:
         """See RunContext.pending."""
         inputs, rejected, known = [], [], 0
         for file in files:
-            before = self.taken.get(file.path)
+            before = self.known.get(file.path)
             if before is None:
                 inputs.append(Input(file, Why.NEW, _DIGEST))
             elif before.state is ContentState.PART:
@@ -77,7 +77,7 @@ class MemoryView:
 
     def consumed(self, noted: str = "") -> Mapping[str, Consumption]:
         """See RunContext.consumed."""
-        return {p: c for p, c in self.taken.items() if not noted or noted in c.detail}
+        return {p: c for p, c in self.known.items() if not noted or noted in c.detail}
 
     def published(self, stage: str) -> tuple[Published, ...]:
         """See RunContext.published."""
@@ -121,7 +121,7 @@ def context(
         "workers": 2,
         **more,
     }
-    view = MemoryView(root=root, taken=consumed, outputs=outputs)
+    view = MemoryView(root=root, known=consumed, outputs=outputs)
     return RunContext(stage=spec.name, paths=paths_of(root), view=view, **given)
 
 
@@ -196,9 +196,9 @@ class StageContract(Contract):
 
     def test_what_is_consumed_is_not_planned_again(self, project: Path) -> None:
         """Inputs that were consumed are not inputs of the next plan."""
-        taken = [file.path for file in self.plan(project).inputs]
-        again = self.plan(project, consumed=taken)
-        assert not {file.path for file in again.inputs} & set(taken)
+        consumed = [file.path for file in self.plan(project).inputs]
+        again = self.plan(project, consumed=consumed)
+        assert not {file.path for file in again.inputs} & set(consumed)
 
     def test_paths_are_relative_to_the_root(self, project: Path) -> None:
         """Paths in a plan are relative, with `/`, and stay below the project's folder."""

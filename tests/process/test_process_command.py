@@ -86,7 +86,7 @@ def test_output_is_passed_on_stream_by_stream(run):
             125,
             "the folder of 'nowhere/r.json' does not exist",
         ),
-        (["--done-pattern", "(", "true"], 125, "no regular expression"),
+        (["--done-pattern", "(", "true"], 125, "not a valid regular expression"),
         ([], 125, "Missing argument"),
         (["sh", "-c", "kill -9 $$"], 137, "killed by SIGKILL, which pipekit did not send"),
     ],
