@@ -32,21 +32,11 @@ def zone_of(name: str) -> dt.tzinfo | None:
     return ZoneInfo(name)
 
 
-class _Clock:
-    """Formats the time of events; the part that changes once a second is cached."""
-
-    def __init__(self, zone: dt.tzinfo | None) -> None:
-        self._zone = zone
-        self._second = -1
-        self._before = self._after = ""
-
-    def text(self, moment: int) -> str:
-        """Unix time in nanoseconds as ISO 8601, with milliseconds and the zone's offset."""
-        second, rest = divmod(moment, 1_000_000_000)
-        if second != self._second:
-            local = dt.datetime.fromtimestamp(second, dt.UTC).astimezone(self._zone).isoformat()
-            self._before, self._after, self._second = local[:19], local[19:], second
-        return f"{self._before}.{rest // 1_000_000:03}{self._after}"
+def timestamp(moment: int, zone: dt.tzinfo | None) -> str:
+    """Unix time in nanoseconds as ISO 8601, with milliseconds and the zone's offset."""
+    second, rest = divmod(moment, 1_000_000_000)
+    local = dt.datetime.fromtimestamp(second, dt.UTC) + dt.timedelta(milliseconds=rest // 1_000_000)
+    return local.astimezone(zone).isoformat(timespec="milliseconds")
 
 
 class EventLogger:
@@ -63,7 +53,7 @@ class EventLogger:
         self.run_id = run_id
         self.log = log
         self.warnings: list[str] = []
-        self._clock = _Clock(zone)
+        self._zone = zone
         self._journal = journal
         self._seq = first - 1
         self._lock = threading.RLock()
@@ -90,7 +80,7 @@ class EventLogger:
                 "seq": self._seq,
                 "stage": stage,
                 "event": event,
-                "timestamp": self._clock.text(time.time_ns()),
+                "timestamp": timestamp(time.time_ns(), self._zone),
                 "msg": msg if msg.isprintable() else msg.translate(_CONTROLS),
                 "data": data,
             }

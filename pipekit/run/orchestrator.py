@@ -34,8 +34,6 @@ from pipekit.storage.retention import sweep
 if TYPE_CHECKING:
     from pipekit.run.lifecycle import Proposal
 
-_THOROUGH_SWEEP = 100  # every so many runs, all old logs are checked against [retention]
-
 
 class PipelineOrchestrator:
     """One run of a project.
@@ -157,10 +155,8 @@ class PipelineOrchestrator:
     def _remove_old_logs(self, run: CurrentRun, report: PipelineReport) -> PipelineReport:
         """Apply [retention] to old runs; errors only become warnings."""
         keep = self.project.configuration.retention
-        thorough = run.number % _THOROUGH_SWEEP == 0
         try:
-            paths = self.project.paths
-            problems = sweep(paths, keep, run.ledger, report.started, thorough=thorough)
+            problems = sweep(self.project.paths, keep, run.ledger, report.started)
         except (OSError, StorageError) as error:
             problems = [f"the logs of old runs could not be removed: {error}"]
         return evolve(report, warnings=(*report.warnings, *problems[:1]))

@@ -8,11 +8,11 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, Protocol
 
 from attrs import evolve, frozen
 
+from pipekit.config.tables import StageConfig
 from pipekit.model.command import Command, Outcome, ProcessResult
 from pipekit.model.event import EventKind
 from pipekit.model.task import Task, TaskResult, Watch
@@ -35,38 +35,34 @@ class StageEmit(Protocol):
 
 @frozen(kw_only=True)
 class StageOrders:
-    """What applies to all tasks of a stage in a run; times in seconds, `max_memory` in bytes.
+    """What applies to all tasks of a stage in a run.
 
-    `spool_dir`: the folder for the output and reports of its processes. `published`: see
-    OutputsBefore. `redact`: strings to mask.
+    `config`: the stage's table in the configuration. `spool_dir`: the folder for the output and
+    reports of its processes. `redact`: strings to mask. `published`: see OutputsBefore.
     """
 
     stage: str
+    config: StageConfig
     run_id: str
     root: Path
     spool_dir: Path
-    watch: tuple[Watch, ...] = ()
-    timeout: float | None = None
-    hang_timeout: float | None = None
-    grace: float | None = None
-    max_memory: int | None = None
-    nice: int = 0
-    redact: tuple[str, ...] = ()
-    published: Mapping[str, str] = MappingProxyType({})
+    watch: tuple[Watch, ...]
+    redact: tuple[str, ...]
+    published: Mapping[str, str]
 
     def command_of(self, task: Task, report: Path) -> Command:
         """The task's command, completed by the stage's settings and the variables of the run."""
-        command = task.command
+        command, config = task.command, self.config
         return evolve(
             command,
             cwd=command.cwd or self.root,
-            timeout=self.timeout if command.timeout is None else command.timeout,
-            hang_timeout=self.hang_timeout
+            timeout=config.timeout if command.timeout is None else command.timeout,
+            hang_timeout=config.hang_timeout
             if command.hang_timeout is None
             else command.hang_timeout,
-            grace=command.grace if self.grace is None else self.grace,
-            max_memory=self.max_memory if command.max_memory is None else command.max_memory,
-            nice=command.nice or self.nice,
+            grace=command.grace if config.grace is None else config.grace,
+            max_memory=config.max_memory if command.max_memory is None else command.max_memory,
+            nice=command.nice or config.nice,
             activity=command.activity or report,
             redact=(*command.redact, *self.redact),
             env={

@@ -55,19 +55,14 @@ class StageExecutor:
 
     def _orders(self, stage: Stage) -> StageOrders:
         project = self._run.project
-        configured = project.configuration.stages[stage.name]
         assert stage.spec is not None
         return StageOrders(
             stage=stage.name,
+            config=project.configuration.stages[stage.name],
             run_id=self._run.run_id,
             root=project.paths.root,
             spool_dir=project.paths.runs / self._run.run_id / stage.name,
             watch=stage.spec.watch,
-            timeout=configured.timeout,
-            hang_timeout=configured.hang_timeout,
-            grace=configured.grace,
-            max_memory=configured.max_memory,
-            nice=configured.nice,
             redact=project.secrets,
             published=self._run.ledger.published_signatures(stage.name),
         )

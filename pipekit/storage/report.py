@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import attrs
 
 from pipekit.errors import StorageError
-from pipekit.model.run import Paths
+from pipekit.model.command import ProcessResult, StreamResult
+from pipekit.model.run import Paths, PipelineReport
+from pipekit.model.stage import StagePlan, StageResult
+from pipekit.model.task import FileRecord, TaskResult
 from pipekit.worker import Publication
-
-if TYPE_CHECKING:
-    from pipekit.model.command import ProcessResult
-    from pipekit.model.run import PipelineReport
-    from pipekit.model.stage import StageResult
-    from pipekit.model.task import FileRecord, TaskResult
 
 SECRET = "***"  # noqa: S105  # the mask, not a secret
 _TAIL = 2000  # characters of a task's last output in the report
@@ -79,28 +79,20 @@ def stamp(moment: float) -> str:
 
 def iso(moment: float) -> str:
     """Local time with offset, ISO 8601 with milliseconds."""
-    import datetime as dt
-
     return dt.datetime.fromtimestamp(moment).astimezone().isoformat(timespec="milliseconds")
 
 
 def _stage(result: StageResult) -> dict[str, Any]:
-    plan = result.plan
+    plan = result.plan or StagePlan(reason="")
     return {
-        "stage": result.stage,
-        "status": result.status,
-        "kind": result.kind,
-        "reason": result.reason,
-        "error": result.error,
+        **_values(result, "stage", "status", "kind", "reason", "error"),
         "sentence": str(result),
         "started": iso(result.started) if result.started else None,
         "duration": round(result.duration, 3),
-        "warnings": list(result.warnings),
-        "inputs": [] if plan is None else [{"path": i.path, "why": i.why} for i in plan.inputs],
-        "waiting": [] if plan is None else list(plan.waiting),
-        "rejected_before": []
-        if plan is None
-        else [{"path": c.path, "reason": c.reason, "run": c.run} for c in plan.rejected],
+        "warnings": result.warnings,
+        "inputs": [{"path": item.path, "why": item.why} for item in plan.inputs],
+        "waiting": plan.waiting,
+        "rejected_before": [_values(known, "path", "reason", "run") for known in plan.rejected],
         "tasks": [_task(task) for task in result.tasks],
     }
 
@@ -108,20 +100,11 @@ def _stage(result: StageResult) -> dict[str, Any]:
 def _task(task: TaskResult) -> dict[str, Any]:
     return {
         "task": task.name,
-        "status": task.status,
-        "kind": task.kind,
-        "reason": task.reason,
-        "command": list(task.argv),
-        "metrics": dict(task.metrics),
-        "warnings": list(task.warnings),
+        **_values(task, "status", "kind", "reason"),
+        "command": task.argv,
+        **_values(task, "metrics", "warnings"),
         "units": [
-            {
-                "unit": unit.name,
-                "status": unit.status,
-                "reason": unit.reason,
-                "duration": unit.duration,
-                "metrics": dict(unit.metrics),
-            }
+            {"unit": unit.name, **_values(unit, "status", "reason", "duration", "metrics")}
             for unit in task.units
         ],
         "files": [_file(record) for record in task.files],
@@ -130,46 +113,40 @@ def _task(task: TaskResult) -> dict[str, Any]:
 
 
 def _file(record: FileRecord) -> dict[str, Any]:
-    values = {
-        "verb": record.verb,
-        "path": record.path,
-        "fingerprint": record.fingerprint,
-        "unit": record.unit,
-        "reason": record.reason,
-        "sources": None if record.sources is None else list(record.sources),
-        "complete": record.complete,
+    names = ("verb", "path", "fingerprint", "unit", "reason", "sources", "complete")
+    return {
+        name: value
+        for name, value in _values(record, *names).items()
+        if value not in (None, "", True)
     }
-    return {key: value for key, value in values.items() if value not in (None, "", True)}
 
 
 def _process(result: ProcessResult) -> dict[str, Any]:
-    import attrs  # not needed to read reports
-
+    usage = ("peak_rss", "cpu_seconds", "usage_source")
     return {
-        "outcome": result.outcome,
-        "returncode": result.returncode,
-        "signal": result.signal,
-        "reason": result.reason,
+        **_values(result, "outcome", "returncode", "signal", "reason"),
         "duration": round(result.duration, 3),
-        "peak_rss": result.peak_rss,
-        "cpu_seconds": result.cpu_seconds,
-        "usage_source": result.usage_source,
-        "signals": [{"name": s.name, "at": s.at, "count": s.count} for s in result.signals],
-        "survivors": result.survivors,
-        "escaped": list(result.escaped),
+        **_values(result, *usage),
+        "signals": [attrs.asdict(sent) for sent in result.signals],
+        **_values(result, "survivors", "escaped"),
         "snapshot": [attrs.asdict(seen) for seen in result.snapshot],
-        "warnings": list(result.warnings),
-        **{
-            name: {
-                "spool": str(stream.spool) if stream.spool else None,
-                "bytes": stream.size,
-                "lines": stream.lines,
-                "dropped": stream.dropped,
-                "tail": stream.tail[-_TAIL:],
-            }
-            for name, stream in (("stdout", result.stdout), ("stderr", result.stderr))
-        },
+        "warnings": result.warnings,
+        "stdout": _stream(result.stdout),
+        "stderr": _stream(result.stderr),
     }
+
+
+def _stream(stream: StreamResult) -> dict[str, Any]:
+    return {
+        "spool": str(stream.spool) if stream.spool else None,
+        "bytes": stream.size,
+        **_values(stream, "lines", "dropped"),
+        "tail": stream.tail[-_TAIL:],
+    }
+
+
+def _values(source: object, *names: str) -> dict[str, Any]:
+    return {name: getattr(source, name) for name in names}
 
 
 def _masked(value: Any, secrets: list[str]) -> Any:
@@ -180,7 +157,7 @@ def _masked(value: Any, secrets: list[str]) -> Any:
         for secret in secrets:
             value = value.replace(secret, SECRET)
         return value
-    if isinstance(value, dict):
+    if isinstance(value, Mapping):
         return {_masked(key, secrets): _masked(item, secrets) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_masked(item, secrets) for item in value]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,20 +23,13 @@ _ID = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 _JOURNAL = re.compile(rf"pipeline_({_ID})\.jsonl")
 _LOG = re.compile(rf"pipeline_(?:report_)?[0-9]{{8}}_[0-9]{{6}}_({_ID})\.(?:log|json)")
 _FOLDER = re.compile(f"({_ID})")
-_RECENT = 200  # runs beyond a limit that a quick sweep looks at
 
 
-def sweep(
-    paths: Paths, keep: RetentionConfig, history: RunHistory, now: float, *, thorough: bool = True
-) -> list[str]:
-    """Remove what is beyond the limits of [retention]; returns a sentence for each failure.
-
-    Each run adds one run, so usually it is enough to look at the few just beyond a limit. A
-    `thorough` sweep looks at all, as is needed after a limit was lowered.
-    """
+def sweep(paths: Paths, keep: RetentionConfig, history: RunHistory, now: float) -> list[str]:
+    """Remove what is beyond the limits of [retention]; returns a sentence for each failure."""
     problems = _folders(paths.runs, keep.spools, now - keep.spool_age, history)
     problems += _folders(paths.quarantine, keep.quarantine, now - keep.quarantine_age, history)
-    return problems + _logs(paths, keep, history, now, -1 if thorough else _RECENT)
+    return problems + _logs(paths, keep, history, now)
 
 
 def _folders(parent: Path, count: int, oldest: float, history: RunHistory) -> list[str]:
@@ -47,18 +41,20 @@ def _folders(parent: Path, count: int, oldest: float, history: RunHistory) -> li
     return _removed((parent / name for name in going), _remove_folder)
 
 
-def _logs(
-    paths: Paths, keep: RetentionConfig, history: RunHistory, now: float, limit: int
-) -> list[str]:
+def _logs(paths: Paths, keep: RetentionConfig, history: RunHistory, now: float) -> list[str]:
     """Remove journal, log and report together; the journal last: it is what is looked for."""
     names = _found(paths.events, _JOURNAL)
+    statuses = history.ended(names)
     floor = _first_id(now - keep.run_age)
-    old = [name for name in names if name < floor]
-    beyond = set(history.ended(old)) if old else set()
-    beyond.update(history.ended_before(keep.idle_runs, idle=True, limit=limit))
-    if len(names) > keep.runs:  # otherwise nothing can exceed the limit
-        beyond.update(history.ended_before(keep.runs, idle=False, limit=limit))
-    going = beyond.intersection(names[1:])
+    counts: Counter[bool] = Counter()
+    going = set()
+    for name in names:
+        if name in statuses:
+            idle = statuses[name] == "idle"
+            counts[idle] += 1
+            too_many = counts[idle] > (keep.idle_runs if idle else keep.runs)
+            if name != names[0] and (too_many or name < floor):
+                going.add(name)
     if not going:
         return []
     logs = [

@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -120,26 +121,14 @@ class RunHistory:
         )
         return _state(rows[0]) if len(rows) == 1 else None
 
-    def ended(self, run_ids: Iterable[str]) -> list[str]:
-        """The runs among these that the ledger knows to have ended."""
+    def ended(self, run_ids: Iterable[str]) -> dict[str, str]:
+        """The status of those of the runs that the ledger knows to have ended."""
         rows = self._read(
-            "SELECT run_id FROM runs WHERE status IS NOT NULL "
+            "SELECT run_id, status FROM runs WHERE status IS NOT NULL "
             "AND run_id IN (SELECT value FROM json_each(?))",
             (json.dumps(list(run_ids)),),
         )
-        return [run_id for (run_id,) in rows]
-
-    def ended_before(self, count: int, *, idle: bool, limit: int) -> list[str]:
-        """Finished runs without the latest `count` of them, newest first, at most `limit`.
-
-        `idle`: only runs that had nothing to do, or only those that had.
-        """
-        rows = self._read(
-            "SELECT run_id FROM runs WHERE status IS NOT NULL AND (status = 'idle') = ? "
-            "ORDER BY number DESC LIMIT ? OFFSET ?",
-            (idle, limit, count),
-        )
-        return [run_id for (run_id,) in rows]
+        return dict(rows)
 
     def stages(self) -> list[str]:
         """The stages that have consumed or published anything."""
@@ -157,36 +146,19 @@ class RunHistory:
         except sqlite3.Error as error:
             raise StorageError(f"cannot read the ledger {self.path}: {error}") from error
 
-    def _writing(self) -> Writing:
-        return Writing(self._connection, self.path)
-
-
-class Writing:
-    """A transaction; SQLite's errors become StorageErrors."""
-
-    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
-        self._connection = connection
-        self._path = path
-
-    def __enter__(self) -> sqlite3.Connection:
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        """A transaction; SQLite's errors become StorageErrors."""
         try:
             self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._connection
+            except BaseException:
+                self._connection.execute("ROLLBACK")
+                raise
+            self._connection.execute("COMMIT")
         except sqlite3.Error as error:
-            raise StorageError(f"cannot write the ledger {self._path}: {error}") from error
-        return self._connection
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        try:
-            self._connection.execute("COMMIT" if kind is None else "ROLLBACK")
-        except sqlite3.Error as problem:
-            raise StorageError(f"cannot write the ledger {self._path}: {problem}") from problem
-        if isinstance(error, sqlite3.Error):
-            raise StorageError(f"cannot write the ledger {self._path}: {error}") from error
+            raise StorageError(f"cannot write the ledger {self.path}: {error}") from error
 
 
 def _is_damage(error: BaseException | None) -> bool:

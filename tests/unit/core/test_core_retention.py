@@ -169,12 +169,7 @@ def test_a_project_without_any_logs_is_no_trouble(paths, ledger):
     assert sweep(paths, evolve(RetentionConfig(), runs=1, idle_runs=0), ledger, NOW) == []
 
 
-def test_the_quick_look_removes_what_is_next_to_the_bound_and_the_thorough_one_all(
-    past, paths, ledger
-):
+def test_all_that_is_beyond_a_bound_goes_at_once_after_it_was_lowered(past, paths, ledger):
     names = [past(n, "idle") for n in range(230)]
-    keep = evolve(RetentionConfig(), idle_runs=10)
-    sweep(paths, keep, ledger, NOW, thorough=False)
-    assert [parts(paths, n)[0] for n in names] == [True] * 20 + [False] * 200 + [True] * 10
-    sweep(paths, keep, ledger, NOW, thorough=True)
+    sweep(paths, evolve(RetentionConfig(), idle_runs=10), ledger, NOW)
     assert [parts(paths, n)[0] for n in names] == [False] * 220 + [True] * 10
