@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from attrs import evolve
 
 import pipekit
+from pipekit.config.explain import provenance
 from pipekit.errors import EXIT_ERROR, PipekitError, StorageError
 from pipekit.model.event import EventKind, SinkContext
 from pipekit.model.run import PipelineReport
@@ -141,7 +142,7 @@ class CurrentRun:
             "python": sys.version.partition(" ")[0],
             "platform": sys.platform,
             "pid": os.getpid(),
-            "configuration": self.project.configuration.provenance(),
+            "configuration": provenance(self.project.configuration),
             "plugins": self.project.versions(),
             "broken_plugins": [str(broken) for broken in self.project.plugins.broken],
             "lifecycle": list(proposals),
