@@ -7,8 +7,9 @@ from collections.abc import Collection, Iterator
 from attrs import frozen
 
 from pipekit.config.loading import Configuration, located
-from pipekit.config.problems import KeyPath, Problem, did_you_mean
+from pipekit.config.problems import KeyPath, Problem
 from pipekit.config.tables import StageConfig
+from pipekit.model.names import did_you_mean
 from pipekit.model.quantity import duration_text
 
 

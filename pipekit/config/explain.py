@@ -18,11 +18,12 @@ from pipekit.config.describe import (
     type_words,
 )
 from pipekit.config.loading import Configuration
-from pipekit.config.problems import KeyPath, did_you_mean, dotted
+from pipekit.config.problems import KeyPath, dotted
 from pipekit.config.sources import ABSENT, Layer, Source
 from pipekit.config.structure import literal
 from pipekit.config.tables import TABLES, policy_path
 from pipekit.errors import ConfigError
+from pipekit.model.names import did_you_mean
 
 SHORTEST_SECRET = 4
 UNKNOWN = "Its plugin is not loaded, so it may be a secret and is not shown."

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
-import difflib
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
+
+from pipekit.model.names import did_you_mean
 
 KeyPath = tuple[str | int, ...]
 """Where a value stands: keys, and positions in lists."""
@@ -50,13 +51,6 @@ def kind(value: object) -> str:
     }
     found = next((name for base, name in kinds.items() if isinstance(value, base)), None)
     return found or f"a value of type {type(value).__name__}"
-
-
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """`; did you mean 'timezone'?`, or nothing where no known word is close."""
-    folded = {name.lower(): name for name in known}
-    near = difflib.get_close_matches(word.lower(), folded, n=1, cutoff=0.6)
-    return f"; did you mean '{folded[near[0]]}'?" if near else ""
 
 
 def unknown_key(key: str, known: Iterable[str]) -> str:

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from pipekit.config.positions import key_lines
-from pipekit.config.problems import KeyPath, did_you_mean, dotted
+from pipekit.config.problems import KeyPath, dotted
 from pipekit.errors import ConfigError
+from pipekit.model.names import did_you_mean
 from pipekit.model.quantity import byte_count, seconds
 
 FILE_NAME = "pipekit.toml"

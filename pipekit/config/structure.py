@@ -29,13 +29,13 @@ from pipekit.config.problems import (
     Problem,
     TableError,
     UnfitError,
-    did_you_mean,
     problems_of,
     unknown_key,
 )
 from pipekit.config.sources import ShellText
 from pipekit.errors import PluginError
 from pipekit.model import quantity
+from pipekit.model.names import did_you_mean
 from pipekit.settings import Duration, RefusedError, Size
 
 T = TypeVar("T")

@@ -9,8 +9,8 @@ from typing import Any, Literal
 
 from attrs import frozen
 
-from pipekit.config.problems import KeyPath, did_you_mean
-from pipekit.model.names import checked_name
+from pipekit.config.problems import KeyPath
+from pipekit.model.names import checked_name, did_you_mean
 from pipekit.settings import Duration, Size, setting
 
 Least = Literal["success", "partial", "any"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 import re
 import time
@@ -22,11 +23,11 @@ def checked_name(_instance: object, _attribute: object, value: str) -> None:
         raise DefinitionError(f"the name {value!r} is reserved (as are all of: {reserved})")
 
 
-def closest(name: str, names: Iterable[str]) -> str:
-    """The name that a misspelt one was probably meant to be; empty if none is close."""
-    import difflib  # only on errors
-
-    return next(iter(difflib.get_close_matches(name, list(names), n=1)), "")
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """`; did you mean 'timezone'?`, or nothing if no known name is close."""
+    folded = {each.lower(): each for each in known}
+    near = difflib.get_close_matches(name.lower(), folded, n=1)
+    return f"; did you mean {folded[near[0]]!r}?" if near else ""
 
 
 def new_run_id() -> str:

@@ -12,7 +12,7 @@ from attrs import field, frozen
 
 from pipekit import hookspecs
 from pipekit.errors import DefinitionError, MissingStageError, PluginError
-from pipekit.model.names import closest
+from pipekit.model.names import did_you_mean
 from pipekit.model.specs import EventSink, LifecyclePolicy, StageSpec
 from pipekit.plugins.entrypoints import BUILTINS, EntryPoint, entry_points
 
@@ -79,13 +79,10 @@ class Plugins:
             if origin.name == name:
                 return f"stage {name!r} is configured, but its plugin {origin} is disabled"
         text = f"stage {name!r} is configured, but no installed plugin offers it"
-        close = closest(name, self.stages)
+        hint = did_you_mean(name, self.stages)
         if self.broken:  # one of them may well be the plugin of this stage
-            hint = f"; or did you mean {close!r}?" if close else ""
             return f"{text}. Plugins with errors: {'; '.join(map(str, self.broken))}{hint}"
-        if close:
-            return f"{text}; did you mean {close!r}?"
-        return f"{text}: install its plugin, or remove it from `stages`"
+        return f"{text}{hint or '; install its plugin, or remove it from `stages`'}"
 
 
 def load(
@@ -176,9 +173,8 @@ def _check_hooks(manager: pluggy.PluginManager, module: ModuleType) -> None:
     for name in vars(module):
         marked = manager.parse_hookimpl_opts(module, name) is not None
         if marked and name not in _HOOKS:
-            close = closest(name, _HOOKS)
-            hint = f"did you mean {close}?" if close else f"the hooks are {', '.join(_HOOKS)}"
-            raise PluginError(f"it implements the unknown hook {name}; {hint}")
+            hint = did_you_mean(name, _HOOKS) or f"; the hooks are {', '.join(_HOOKS)}"
+            raise PluginError(f"it implements the unknown hook {name}{hint}")
         if not marked and name in _HOOKS and callable(getattr(module, name)):
             raise PluginError(
                 f"{name} needs the decorator @hookimpl; without it the hook is ignored"

@@ -10,7 +10,7 @@ from attrs import field, frozen
 from pipekit import config
 from pipekit.config.explain import secrets
 from pipekit.errors import ConfigError, UsageError
-from pipekit.model.names import closest
+from pipekit.model.names import did_you_mean
 from pipekit.model.run import Paths
 from pipekit.model.specs import EventSink, LifecyclePolicy, StageSpec
 from pipekit.plugins import loader as plugins
@@ -128,9 +128,8 @@ def _chosen(
             settings = _settings(configuration, kind, name, spec.settings, problems)
             chosen.append((spec, settings))
         else:
-            close = closest(name, found)
-            hint = f"did you mean [{kind}.{close}]?" if close else "install its plugin"
-            text = f"[{kind}.{name}] is configured, but no plugin offers it; {hint}"
+            hint = did_you_mean(name, found) or "; install its plugin"
+            text = f"[{kind}.{name}] is configured, but no plugin offers it{hint}"
             problems += configuration.located((kind, name), text)
     return chosen
 

@@ -65,7 +65,7 @@ def test_a_near_name_does_not_hide_the_broken_plugin_that_may_offer_the_stage(go
     assert run.code == 3
     assert "pipekit-api 0.1" in run.err
     assert "it needs plugin API 2, this pipekit offers 1" in run.err
-    assert "or did you mean 'good'?" in run.err
+    assert "; did you mean 'good'?" in run.err
 
 
 def test_a_configured_stage_whose_module_is_broken_is_a_failure_of_kind_plugin(good):
@@ -99,7 +99,7 @@ def test_an_unknown_hook_is_refused_with_a_suggestion(good):
     good.plugin(
         "typo", "from pipekit import hookimpl\n@hookimpl\ndef pipekit_stage():\n    return []\n"
     )
-    assert "did you mean pipekit_stages?" in good.pipekit("plugins", "list").err
+    assert "did you mean 'pipekit_stages'?" in good.pipekit("plugins", "list").err
 
 
 def test_a_hook_without_its_marker_is_refused(good):
