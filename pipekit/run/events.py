@@ -18,7 +18,6 @@ from pipekit.storage.journal import Journal, RunLog
 QUEUE_SIZE = 10_000  # events that a sink may be behind before it is dropped
 FLUSH_SECONDS = 2.0  # the time for all sinks together to finish at the end
 _NO_DROP_AFTER = RUN_ENDS | {EventKind.START, EventKind.DROPPED}  # no event about a dropped sink
-_END = None
 _CONTROLS = dict.fromkeys((*range(32), *range(127, 160)), " ")
 """Characters that would break a line or control the terminal, as in errors and file names."""
 
@@ -99,7 +98,7 @@ class EventLogger:
         """Wait for the sinks (FLUSH_SECONDS at most), then close the files."""
         deadline = time.monotonic() + FLUSH_SECONDS
         for sink in self._sinks:
-            sink.end()
+            sink.put(None)
         for sink in self._sinks:
             sink.join(max(deadline - time.monotonic(), 0.0))
             problem = sink.problem or ("it did not finish in time" if sink.is_alive() else "")
@@ -135,24 +134,18 @@ class _SinkThread(threading.Thread):
         self._context = context
         self._queue: queue.Queue[Event | None] = queue.Queue(QUEUE_SIZE)
 
-    def put(self, event: Event) -> None:
-        if self.problem:
-            return
+    def put(self, event: Event | None) -> None:
+        """Pass on an event; None is the end."""
         try:
-            self._queue.put_nowait(event)
+            if not self.problem:
+                self._queue.put_nowait(event)
         except queue.Full:
             self.problem = f"it is {QUEUE_SIZE} events behind"
-
-    def end(self) -> None:
-        try:
-            self._queue.put_nowait(_END)
-        except queue.Full:
-            self.problem = self.problem or f"it is {QUEUE_SIZE} events behind"
 
     def run(self) -> None:
         try:
             with self._sink.open(self._context, self._settings) as emit:
-                while (event := self._queue.get()) is not _END:
+                while (event := self._queue.get()) is not None:
                     emit(event)
         except (
             BaseException

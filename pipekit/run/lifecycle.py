@@ -10,6 +10,7 @@ from typing import Any
 
 from attrs import evolve, field, frozen
 
+from pipekit.config.tables import LifecycleConfig
 from pipekit.model.file import ContentState, FileStat
 from pipekit.model.policy import ActionKind, FileAction
 from pipekit.model.specs import LifecyclePolicy
@@ -139,76 +140,68 @@ class LedgerLifecycleView:
         return found
 
 
-class DataLifecycleManager:
-    """Collects proposals, and refuses those that are not safe.
+def collect(
+    policies: Iterable[tuple[LifecyclePolicy, Any]],
+    view: LedgerLifecycleView,
+    files: FileManager,
+    limits: LifecycleConfig,
+    held: Mapping[str, str],
+    problems: Collection[str] = (),
+) -> Review:
+    """Ask all policies, and refuse what is not safe.
 
-    `roots`: only files below these folders may be changed. `max_files`, `max_bytes`: if the
-    proposals of one run exceed a limit, all of them are refused.
+    `held`: path → why it must stay. `problems`: why all files must.
     """
+    chosen: dict[str, Proposal] = {}
+    broken = []
+    for policy, settings in policies:
+        try:
+            for action in policy.propose(view, settings):
+                _add(chosen, Proposal(action=_checked(action), policy=policy.name))
+        except (Exception, SystemExit) as error:  # the isolation boundary of policies
+            broken.append(f"policy {policy.name!r} raised {type(error).__name__}: {error}")
+    forbidden = "; ".join((*problems, *broken))  # a broken policy might have kept any file
+    proposals = [
+        evolve(each, refused=forbidden or _refusal(each.action, files, limits.roots, held))
+        if each.acts
+        else each
+        for _, each in sorted(chosen.items())
+    ]
+    return Review(proposals=_within_limits(proposals, files, limits), problems=broken)
 
-    def __init__(
-        self, files: FileManager, roots: Iterable[str], max_files: int, max_bytes: float
-    ) -> None:
-        self._files = files
-        self._roots = tuple(roots)
-        self._max_files = max_files
-        self._max_bytes = max_bytes
 
-    def collect(
-        self,
-        policies: Iterable[tuple[LifecyclePolicy, Any]],
-        view: LedgerLifecycleView,
-        held: Mapping[str, str],
-        problems: Collection[str] = (),
-    ) -> Review:
-        """Ask all policies. `held`: path → why it must stay. `problems`: why all files must."""
-        chosen: dict[str, Proposal] = {}
-        broken = []
-        for policy, settings in policies:
-            try:
-                for action in policy.propose(view, settings):
-                    _add(chosen, Proposal(action=_checked(action), policy=policy.name))
-            except (Exception, SystemExit) as error:  # the isolation boundary of policies
-                broken.append(f"policy {policy.name!r} raised {type(error).__name__}: {error}")
-        forbidden = (*problems, *broken)  # a broken policy might have kept any file
-        proposals = [self._guard(chosen[path], held, forbidden) for path in sorted(chosen)]
-        return Review(proposals=self._capped(proposals), problems=broken)
+def _refusal(
+    action: FileAction, files: FileManager, roots: Iterable[str], held: Mapping[str, str]
+) -> str:
+    path = action.path
+    inside = any(path.startswith(f"{root.rstrip('/')}/") for root in roots)
+    if not inside or ".." in path.split("/"):
+        return f"it is outside of lifecycle.roots ({', '.join(roots)})"
+    if action.kind is ActionKind.ARCHIVE and not action.target:
+        return "the policy gives no target to archive it to"
+    if os.path.realpath(files.root / path) != os.path.join(os.path.realpath(files.root), path):
+        return "it is a symbolic link, or below one"
+    file = files.stat(path)
+    if file is None:
+        return "it does not exist"
+    if path in held:
+        return held[path]
+    return "" if files.settled(file) else "it has just been changed"
 
-    def _guard(
-        self, proposal: Proposal, held: Mapping[str, str], problems: Collection[str]
-    ) -> Proposal:
-        if not proposal.acts:
-            return proposal
-        return evolve(proposal, refused="; ".join(problems) or self._refusal(proposal.action, held))
 
-    def _refusal(self, action: FileAction, held: Mapping[str, str]) -> str:
-        path = action.path
-        absolute = os.path.join(self._files.root, path)
-        inside = any(path.startswith(f"{root.rstrip('/')}/") for root in self._roots)
-        if not inside or ".." in path.split("/"):
-            return f"it is outside of lifecycle.roots ({', '.join(self._roots)})"
-        if action.kind is ActionKind.ARCHIVE and not action.target:
-            return "the policy gives no target to archive it to"
-        if os.path.realpath(absolute) != os.path.join(os.path.realpath(self._files.root), path):
-            return "it is a symbolic link, or below one"
-        file = self._files.stat(path)
-        if file is None:
-            return "it does not exist"
-        if path in held:
-            return held[path]
-        return "" if self._files.settled(file) else "it has just been changed"
-
-    def _capped(self, proposals: list[Proposal]) -> list[Proposal]:
-        going = [p for p in proposals if p.acts and not p.refused]
-        stats = [self._files.stat(proposal.action.path) for proposal in going]
-        size = sum(file.size for file in stats if file)
-        if len(going) <= self._max_files and size <= self._max_bytes:
-            return proposals
-        reason = (
-            f"{len(going)} files with {size:,} bytes exceed lifecycle.max_files ({self._max_files})"
-            f" or lifecycle.max_bytes ({self._max_bytes:,})"
-        )
-        return [evolve(p, refused=reason) if p in going else p for p in proposals]
+def _within_limits(
+    proposals: list[Proposal], files: FileManager, limits: LifecycleConfig
+) -> list[Proposal]:
+    """Refuse all proposals if there are more than one run may carry out."""
+    going = [each for each in proposals if each.acts and not each.refused]
+    size = sum(file.size for each in going if (file := files.stat(each.action.path)))
+    if len(going) <= limits.max_files and size <= limits.max_bytes:
+        return proposals
+    refused = (
+        f"{len(going)} files with {size:,} bytes exceed lifecycle.max_files ({limits.max_files}) "
+        f"or lifecycle.max_bytes ({limits.max_bytes:,})"
+    )
+    return [evolve(each, refused=refused) if each in going else each for each in proposals]
 
 
 def review(
@@ -226,12 +219,15 @@ def review(
     stage may need any of them. `now`: Unix time. `results`: of the stages that have run.
     `forbidden`: further reasons why all files must stay.
     """
-    limits = project.configuration.lifecycle
-    manager = DataLifecycleManager(project.files, limits.roots, limits.max_files, limits.max_bytes)
     unplanned = [f"stage {name!r} was not planned" for name, plan in plans.items() if plan is None]
-    view = LedgerLifecycleView(project.files, ledger, now)
-    held = held_files(plans, results)
-    return manager.collect(project.policies, view, held, [*unplanned, *forbidden])
+    return collect(
+        project.policies,
+        LedgerLifecycleView(project.files, ledger, now),
+        project.files,
+        project.configuration.lifecycle,
+        held_files(plans, results),
+        [*unplanned, *forbidden],
+    )
 
 
 def _checked(action: FileAction) -> FileAction:

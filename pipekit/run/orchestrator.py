@@ -13,7 +13,7 @@ from pipekit.errors import EXIT_INTERRUPTED, StorageError
 from pipekit.model.event import EventKind
 from pipekit.model.names import new_run_id
 from pipekit.model.run import PipelineReport
-from pipekit.model.stage import StagePlan, StageResult
+from pipekit.model.stage import StagePlan
 from pipekit.model.status import FailureKind, PipelineStatus, pipeline_status
 from pipekit.process import Cancel
 from pipekit.run.current_run import CurrentRun
@@ -126,7 +126,8 @@ class PipelineOrchestrator:
             return []
         from pipekit.run.lifecycle import review  # only with policies
 
-        plans = {stage.name: _plan_of(run, stage) for stage in self.project.stages}
+        names = [stage.name for stage in self.project.stages]
+        plans = {name: getattr(run.results.get(name), "plan", None) for name in names}
         found = review(
             self.project,
             run.ledger,
@@ -170,11 +171,6 @@ def _plan_warnings(plan: StagePlan) -> list[str]:
         count = "1 file is" if len(plan.waiting) == 1 else f"{len(plan.waiting)} files are"
         warnings.append(f"{count} still being written, left for the next run: {names}")
     return warnings
-
-
-def _plan_of(run: CurrentRun, stage: Stage) -> StagePlan | None:
-    result: StageResult | None = run.results.get(stage.name)
-    return None if result is None else result.plan
 
 
 def _reasons_to_keep_files(run: CurrentRun) -> list[str]:

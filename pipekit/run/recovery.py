@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import time
-from pathlib import Path
 from typing import Any
 
 from pipekit.model.event import RUN_ENDS, EventKind
@@ -18,7 +16,6 @@ from pipekit.run.verdict import ledger_entry
 from pipekit.storage.journal import Journal, RunLog, read_journal
 from pipekit.storage.ledger import Ledger
 from pipekit.storage.report import AuditReporter, stamp
-from pipekit.worker import PUBLISH_VARIABLE
 
 _LOST = "the pipekit process vanished while this stage was running (killed, or a system crash)"
 _SENTENCE = "run {} vanished (killed, or a system crash) and is now recorded as a failure"
@@ -58,9 +55,7 @@ def _kill_processes(run_id: str) -> str:
 
 
 def _remove_temporaries(paths: Paths, run_id: str) -> None:
-    publish = os.environ.get(PUBLISH_VARIABLE)
-    folders = [paths.root, *([Path(publish)] if publish else [])]
-    remove_temporaries_of_run(paths.runs / run_id, run_id, folders)
+    remove_temporaries_of_run(paths.runs / run_id, run_id, paths.root)
     for leftover in paths.logs.glob(f".pipeline_report_*_{run_id}.json.*.tmp"):
         with contextlib.suppress(OSError):
             leftover.unlink()

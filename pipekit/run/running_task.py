@@ -21,7 +21,7 @@ from pipekit.run.report_file import ReportReader, TaskReport, Watcher
 from pipekit.run.temporaries import remove_temporaries
 from pipekit.run.verdict import judge_task, outputs_before
 from pipekit.storage.files import FileManager
-from pipekit.worker import PUBLISH_VARIABLE, REPORT_VARIABLE
+from pipekit.worker import REPORT_VARIABLE
 
 PROGRESS_SECONDS = 1.0  # between two progress events of a unit
 
@@ -131,12 +131,9 @@ class RunningTask(threading.Thread):
 
     def result(self) -> TaskResult:
         """The verdict, after the process has ended and a last `update`."""
-        remove_temporaries(self._report.temporaries, self._orders.run_id, self._folders())
+        orders, environment = self._orders, {**os.environ, **self._command.env}
+        remove_temporaries(self._report.temporaries, orders.run_id, orders.root, environment)
         return judge_task(self.task, self._process, self._report, self._before, self._files)
-
-    def _folders(self) -> list[Path]:
-        publish = self._command.env.get(PUBLISH_VARIABLE) or os.environ.get(PUBLISH_VARIABLE)
-        return [self._orders.root, *([Path(publish)] if publish else [])]
 
     def _search_lines(self, _stream: str, lines: Sequence[str]) -> None:
         assert self._watcher is not None

@@ -9,18 +9,22 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from pipekit.run.report_file import ReportReader, TaskReport
+from pipekit.worker import PUBLISH_VARIABLE
 from pipekit.worker._publish import is_temporary_name
 
 
-def remove_temporaries(paths: Iterable[str], run_id: str, folders: Iterable[Path]) -> list[str]:
+def remove_temporaries(
+    paths: Iterable[str], run_id: str, root: Path, environment: Mapping[str, str] = os.environ
+) -> list[str]:
     """Remove those of the reported files that are left over; returns the removed paths.
 
-    `folders`: the root, and the folder of PIPEKIT_PUBLISH_DIR if it is set.
+    `root`: the project's. `environment`: may have PIPEKIT_PUBLISH_DIR.
     """
+    folders = (root, environment.get(PUBLISH_VARIABLE) or root)
     allowed = [os.path.realpath(folder) for folder in folders]
     removed = []
     for path in dict.fromkeys(paths):
@@ -33,14 +37,14 @@ def remove_temporaries(paths: Iterable[str], run_id: str, folders: Iterable[Path
     return removed
 
 
-def remove_temporaries_of_run(reports: Path, run_id: str, folders: Iterable[Path]) -> list[str]:
+def remove_temporaries_of_run(reports: Path, run_id: str, root: Path) -> list[str]:
     """The same for a run that vanished, from the reports of its tasks below `reports`."""
     found = TaskReport()
     for report in sorted(reports.glob("*/*.report")):
         for record in ReportReader(report).poll():
             if record["verb"] == "temporary":
                 found.add(record)
-    return remove_temporaries(found.temporaries, run_id, folders)
+    return remove_temporaries(found.temporaries, run_id, root)
 
 
 def _may_go(path: str, run_id: str, allowed: list[str]) -> bool:

@@ -56,7 +56,7 @@ def judge_task(
     files: FileManager,
 ) -> TaskResult:
     """The result of one task."""
-    records = [_with_path(record, files.relative(record.path)) for record in report.files]
+    records = [evolve(record, path=files.relative(record.path)) for record in report.files]
     units = _units(task, report)
     problems: list[str] = []
     claims = [record for record in records if record.unit is None or units[record.unit]]
@@ -88,10 +88,6 @@ def judge_task(
         warnings=(*report.warnings, *process.warnings),
         process=process,
     )
-
-
-def _with_path(record: FileRecord, path: str) -> FileRecord:
-    return record if record.path == path else evolve(record, path=path)
 
 
 def _units(task: Task, report: TaskReport) -> dict[str, UnitResult]:

@@ -205,22 +205,15 @@ def _compiled(pattern: str) -> tuple[str, re.Pattern[str] | None, bool]:
         fixed += 1
     if parts[fixed:] in (["**"], ["**", "*"]):
         return "/".join(parts[:fixed]), None, True
-    expression = "".join(
-        _folder(part) if index < len(parts) - 1 else _name(part) for index, part in enumerate(parts)
-    )
+    folders = ["(?:[^/]+/)*" if part == "**" else f"{_translate(part)}/" for part in parts[:-1]]
+    name = ".*" if parts[-1] == "**" else _translate(parts[-1])
     try:
-        matches = re.compile(expression, re.DOTALL)  # file names may contain newlines
+        matches = re.compile(
+            "".join([*folders, name]), re.DOTALL
+        )  # file names may contain newlines
     except re.error as error:
         raise UsageError(f"the pattern {pattern!r} is not valid: {error}") from None
     return "/".join(parts[:fixed]), matches, len(parts) - fixed > 1 or parts[-1] == "**"
-
-
-def _folder(part: str) -> str:
-    return "(?:[^/]+/)*" if part == "**" else f"{_translate(part)}/"
-
-
-def _name(part: str) -> str:
-    return ".*" if part == "**" else _translate(part)
 
 
 def _translate(part: str) -> str:

@@ -100,16 +100,8 @@ class RunLock:
     def holder(self) -> Holder | None:
         """The last process to take the lock; it may be gone."""
         try:
-            holder = json.loads(self._holder_path.read_text("utf-8"))
-            return Holder(
-                pid=int(holder["pid"]),
-                start=int(holder["start"]),
-                run_id=str(holder["run_id"]),
-                host=str(holder["host"]),
-                since=float(holder.get("since", 0)),
-                run=int(holder.get("run", 0)),
-            )
-        except (OSError, ValueError, TypeError, KeyError):
+            return Holder(**json.loads(self._holder_path.read_text("utf-8")))
+        except (OSError, ValueError, TypeError):  # damaged, or of another version of pipekit
             return None
 
     def held(self) -> bool:

@@ -8,9 +8,10 @@ import time
 import pytest
 
 from pipekit.builtins.rules import Rule, Rules, propose
+from pipekit.config.tables import LifecycleConfig
 from pipekit.model.policy import ActionKind, FileAction
 from pipekit.model.specs import LifecyclePolicy
-from pipekit.run.lifecycle import DataLifecycleManager, LedgerLifecycleView
+from pipekit.run.lifecycle import LedgerLifecycleView, collect
 
 DAY = 86_400.0
 
@@ -50,14 +51,18 @@ def act(path, kind=ActionKind.DELETE, **more):
 def decide(files, view):
     """The decisions on what policies propose, each given as a list of actions."""
 
-    def decided(*proposals, held=None, problems=(), max_files=100, max_bytes=1e9, roots=("data",)):
+    def decided(
+        *proposals, held=None, problems=(), max_files=100, max_bytes=10**9, roots=("data",)
+    ):
         def policy(n, actions):
             return LifecyclePolicy(f"p{n}", lambda _view, _settings: iter(actions)), None
 
-        manager = DataLifecycleManager(files, roots, max_files, max_bytes)
-        found = manager.collect(
+        limits = LifecycleConfig(roots=roots, max_files=max_files, max_bytes=max_bytes)
+        found = collect(
             [policy(n, actions) for n, actions in enumerate(proposals)],
             view(),
+            files,
+            limits,
             held or {},
             problems,
         )

@@ -28,19 +28,19 @@ def leave(folder, run=RUN):
 
 def test_a_file_that_publish_left_is_removed(root):
     left = leave(root / "data")
-    assert remove_temporaries([str(left)] * 2, RUN, [root]) == [str(left)]
+    assert remove_temporaries([str(left)] * 2, RUN, root) == [str(left)]
     assert not left.exists()
 
 
 def test_one_that_is_gone_already_is_no_trouble(root):
-    assert remove_temporaries([str(root / temporary_name("x", RUN))], RUN, [root]) == []
+    assert remove_temporaries([str(root / temporary_name("x", RUN))], RUN, root) == []
 
 
 def test_a_file_in_the_folder_that_files_are_published_in_is_removed(root, tmp_path):
     left = leave(tmp_path)
-    remove_temporaries([str(left)], RUN, [root])
+    remove_temporaries([str(left)], RUN, root)
     assert left.exists()
-    remove_temporaries([str(left)], RUN, [root, tmp_path])
+    remove_temporaries([str(left)], RUN, root, {"PIPEKIT_PUBLISH_DIR": str(tmp_path)})
     assert not left.exists()
 
 
@@ -59,7 +59,7 @@ def test_a_file_in_the_folder_that_files_are_published_in_is_removed(root, tmp_p
 def test_a_name_that_this_run_cannot_have_given_is_left_alone(root, name):
     file = root / "data" / name
     file.write_text("precious")
-    assert remove_temporaries([str(file)], RUN, [root]) == []
+    assert remove_temporaries([str(file)], RUN, root) == []
     assert file.exists()
 
 
@@ -74,7 +74,7 @@ def test_a_forged_path_out_of_the_project_is_left_alone(root, tmp_path):
         os.path.relpath(outside),
         f"{root}/data/\0{outside.name}",
     ]
-    assert remove_temporaries(forged, RUN, [root]) == []
+    assert remove_temporaries(forged, RUN, root) == []
     assert outside.exists()
 
 
@@ -84,7 +84,7 @@ def test_links_and_folders_are_left_alone(root, tmp_path):
     link, folder = (root / temporary_name(name, RUN) for name in ("link", "folder"))
     link.symlink_to(precious)
     folder.mkdir()
-    assert remove_temporaries([str(link), str(folder)], RUN, [root]) == []
+    assert remove_temporaries([str(link), str(folder)], RUN, root) == []
     assert link.is_symlink()
     assert folder.is_dir()
 
@@ -96,9 +96,9 @@ def test_the_reports_of_a_vanished_run_name_them_even_when_torn(root, tmp_path):
     for stage, text in (("one", f"{lines[0]}\nnonsense\n{lines[1]}\n"), ("two", f"{lines[2]}\n{{")):
         (reports / stage).mkdir(parents=True)
         (reports / stage / "task.report").write_text(text)
-    assert len(remove_temporaries_of_run(reports, RUN, [root])) == 3
+    assert len(remove_temporaries_of_run(reports, RUN, root)) == 3
     assert not any(path.exists() for path in left)
 
 
 def test_a_run_without_reports_left_none(root, tmp_path):
-    assert remove_temporaries_of_run(tmp_path / "nowhere", RUN, [root]) == []
+    assert remove_temporaries_of_run(tmp_path / "nowhere", RUN, root) == []
