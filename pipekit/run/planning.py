@@ -59,21 +59,18 @@ class Skip(Decision):
     plan: StagePlan
 
 
-@frozen(kw_only=True)
 class Later(Decision):
     """Only in `pipekit plan`: it depends on files that a stage before it would change."""
 
     action = "later"
 
 
-@frozen(kw_only=True)
 class Blocked(Decision):
     """A stage that it depends on did not end well enough."""
 
     action = "blocked"
 
 
-@frozen(kw_only=True)
 class Cancelled(Decision):
     """The run was cancelled before its turn."""
 
