@@ -37,7 +37,7 @@ def test_a_corrected_zone_leaves_no_bar_where_it_was_wrongly_put(
     project.run(sources(one="America/New_York"))
     assert project.times("ES", "2020-01")[1] == "2020-01-06T23:00"
     planned = project.plan(sources())
-    assert planned.reason == "1 changed in settings file in data/raw"
+    assert planned.reason == "1 file in data/raw again because a setting changed"
     assert [(item.path, item.why) for item in planned.inputs] == [
         (ONE, Why.SETTINGS),
         (TWO, Why.FORCED),
