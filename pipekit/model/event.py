@@ -64,11 +64,6 @@ class Event:
     msg: str
     data: Mapping[str, Any] = field(factory=dict)
 
-    @classmethod
-    def of(cls, record: Mapping[str, Any]) -> Event:
-        """The event for a record of the journal."""
-        return cls(**{name: value for name, value in record.items() if name != "v"})
-
     def record(self) -> dict[str, Any]:
         """The record of the journal for this event."""
         values = {attribute.name: getattr(self, attribute.name) for attribute in fields(Event)}

@@ -11,7 +11,7 @@ import threading
 import time
 from typing import Any
 
-from pipekit.model.event import FORMAT, RUN_ENDS, Event, EventKind, SinkContext
+from pipekit.model.event import RUN_ENDS, Event, EventKind, SinkContext
 from pipekit.model.specs import EventSink
 from pipekit.storage.journal import Journal, RunLog
 
@@ -73,26 +73,21 @@ class EventLogger:
         """Number an event, write it to the journal, and pass it to the sinks."""
         with self._lock:
             self._seq += 1
-            record = {
-                "v": FORMAT,
-                "run_id": self.run_id,
-                "seq": self._seq,
-                "stage": stage,
-                "event": event,
-                "timestamp": timestamp(time.time_ns(), self._zone),
-                "msg": msg if msg.isprintable() else msg.translate(_CONTROLS),
-                "data": data,
-            }
-            self._journal.append(record, sync=stage == "pipeline" and event in RUN_ENDS)
-            self.log.event(record)
-            if self._sinks:
-                self._pass_on(Event.of(record))
-
-    def _pass_on(self, event: Event) -> None:
-        for sink in self._sinks:
-            sink.put(event)
-        if event.event not in _NO_DROP_AFTER:
-            self._report_dropped()
+            made = Event(
+                run_id=self.run_id,
+                seq=self._seq,
+                stage=stage,
+                event=event,
+                timestamp=timestamp(time.time_ns(), self._zone),
+                msg=msg if msg.isprintable() else msg.translate(_CONTROLS),
+                data=data,
+            )
+            self._journal.append(made.record(), sync=stage == "pipeline" and event in RUN_ENDS)
+            self.log.event(made)
+            for sink in self._sinks:
+                sink.put(made)
+            if event not in _NO_DROP_AFTER:
+                self.report_dropped_sinks()
 
     def close(self) -> None:
         """Wait for the sinks (FLUSH_SECONDS at most), then close the files."""
@@ -111,10 +106,6 @@ class EventLogger:
 
     def report_dropped_sinks(self) -> None:
         """Emit an event for each sink that has failed by now; call this before the last event."""
-        with self._lock:
-            self._report_dropped()
-
-    def _report_dropped(self) -> None:
         for sink in self._sinks:
             if sink.problem and not sink.reported:
                 sink.reported = True

@@ -9,6 +9,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from pipekit.model.event import Event, EventKind
+
 OUTPUT_LIMIT = (
     1024 * 1024
 )  # bytes of a program's output that the log repeats, half of it from the end
@@ -134,11 +136,10 @@ class RunLog:
         except OSError:
             pass  # the journal has the same events, and its errors are reported
 
-    def event(self, record: Mapping[str, Any]) -> None:
-        """Write one line for an event of the journal, unless it is progress."""
-        stage, event = record["stage"], record["event"]
-        if event != "progress":
-            line = f"{record['timestamp']} {stage:<12} {event:<11} {record['msg']}\n"
+    def event(self, event: Event) -> None:
+        """Write one line for an event, unless it is progress."""
+        if event.event != EventKind.PROGRESS:
+            line = f"{event.timestamp} {event.stage:<12} {event.event:<11} {event.msg}\n"
             self._write(line.encode("utf-8", "backslashreplace"))
 
     def output(self, task: str, stream: str, spool: Path | None) -> None:

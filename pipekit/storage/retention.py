@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipekit.model.run import Paths
+from pipekit.model.status import PipelineStatus
 from pipekit.storage.runs import RunHistory
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def _logs(paths: Paths, keep: RetentionConfig, history: RunHistory, now: float) 
     going = set()
     for name in names:
         if name in statuses:
-            idle = statuses[name] == "idle"
+            idle = statuses[name] == PipelineStatus.IDLE
             counts[idle] += 1
             too_many = counts[idle] > (keep.idle_runs if idle else keep.runs)
             if name != names[0] and (too_many or name < floor):
