@@ -11,18 +11,35 @@
 Needs only the standard library, so that it costs a worker almost nothing to import.
 """
 
-from pipekit.worker._exit import leave as leave
-from pipekit.worker._exit import loading as loading
-from pipekit.worker._publish import Publication as Publication
-from pipekit.worker._publish import publish as publish
-from pipekit.worker._publish import sync_folders as sync_folders
-from pipekit.worker._report import ABSENT as ABSENT
-from pipekit.worker._report import PUBLISH_VARIABLE as PUBLISH_VARIABLE
-from pipekit.worker._report import REPORT_VARIABLE as REPORT_VARIABLE
-from pipekit.worker._report import Report as Report
-from pipekit.worker._report import Signature as Signature
-from pipekit.worker._report import fingerprint as fingerprint
-from pipekit.worker._report import hasher as hasher
-from pipekit.worker._report import look as look
-from pipekit.worker._report import report as report
-from pipekit.worker._request import request as request
+from pipekit.worker._exit import leave, loading
+from pipekit.worker._publish import Publication, publish, sync_folders
+from pipekit.worker._report import (
+    ABSENT,
+    PUBLISH_VARIABLE,
+    REPORT_VARIABLE,
+    Report,
+    Signature,
+    fingerprint,
+    hasher,
+    look,
+    report,
+)
+from pipekit.worker._request import request
+
+__all__ = [
+    "ABSENT",
+    "PUBLISH_VARIABLE",
+    "REPORT_VARIABLE",
+    "Publication",
+    "Report",
+    "Signature",
+    "fingerprint",
+    "hasher",
+    "leave",
+    "loading",
+    "look",
+    "publish",
+    "report",
+    "request",
+    "sync_folders",
+]
