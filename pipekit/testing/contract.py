@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import enum
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import Any
 
-import attrs
 import pytest
 
+from pipekit.config.describe import settings_fields
 from pipekit.model.run import Paths
 
 
@@ -64,33 +62,9 @@ def snapshot(root: Path) -> dict[str, bytes | None]:
 
 
 def check_settings(settings_class: type | None) -> None:
-    """Assert that each setting, also a nested one, has help and a default."""
+    """Check that each setting, also a nested one, has help, and that all have defaults."""
     if settings_class is None:
         return
-    assert attrs.has(settings_class), f"{settings_class.__name__} is not an attrs class"
-    required = [
-        field.name for field in attrs.fields(settings_class) if field.default is attrs.NOTHING
-    ]
+    fields = settings_fields(settings_class)  # raises PluginError for a setting without help
+    required = [key for key, field in fields.items() if field.required]
     assert not required, f"settings without a default: {required}"
-    undocumented = [name for name, field in _fields(settings_class) if not _help(field)]
-    assert not undocumented, f"settings without help (use pipekit.setting): {undocumented}"
-
-
-def _help(field: Any) -> str:
-    return str(field.metadata.get("help") or "").strip()
-
-
-def _fields(settings_class: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    hints = get_type_hints(settings_class)
-    for field in attrs.fields(settings_class):
-        yield f"{prefix}{field.name}", field
-        for nested in _classes(hints.get(field.name)):
-            if nested is not settings_class:
-                yield from _fields(nested, f"{prefix}{field.name}.")
-
-
-def _classes(hint: Any) -> Iterator[type]:
-    if isinstance(hint, type) and attrs.has(hint) and not issubclass(hint, enum.Enum):
-        yield hint
-    for argument in get_args(hint):
-        yield from _classes(argument)
