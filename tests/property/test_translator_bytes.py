@@ -46,7 +46,7 @@ def translate(root: Path, files: dict[str, list[Row]], workers: int) -> None:
         "workers": workers,
         "timezone": "America/Chicago",
         "final_after": 0,
-        "readings": [Settings().reading(SOURCE, accepted=False).record()],
+        "readings": [Settings().format(SOURCE, accepted=False).record()],
         "files": [{"path": name, "reading": 0} for name in files],
         "bytes": 1,
         "cache": "cache",

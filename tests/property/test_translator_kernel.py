@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pipekit_translator import kernel, scan
-from pipekit_translator.columns import RejectedError
+from pipekit_translator.work.parse import kernel, scan
+from pipekit_translator.work.parse.header import RejectedError
 from pipekit_translator.dialects import InstrumentRule
-from pipekit_translator.parse import Parser
+from pipekit_translator.work.parse.parser import Parser
 from pipekit_translator.settings import Settings, Source
 
 SOURCES = {
@@ -55,7 +55,7 @@ def compiled(tmp_path_factory):
 
 def parsed(dialect, data, way, lines=7):
     """All that a parser makes of whole lines, or how it rejects them."""
-    reading = Settings(instruments=("*",)).reading(SOURCES[dialect], accepted=False)
+    reading = Settings(instruments=("*",)).format(SOURCES[dialect], accepted=False)
     folds = {}
     parser = Parser(reading, "ES_03-20.txt", folds, way)
     try:
@@ -224,7 +224,7 @@ def test_regular_rows_really_go_the_quick_way(compiled, dialect):
         "N": "20200106 093000 1230000;1.25;1.00;1.50;106\n",
         "nine": "20200106 093000 123000009;1.25;1.00;1.50;106\n",
     }
-    reading = Settings(instruments=("*",)).reading(SOURCES[dialect], accepted=False)
+    reading = Settings(instruments=("*",)).format(SOURCES[dialect], accepted=False)
     parser = Parser(reading, "ES_1m.txt", {}, compiled)
     if reading.header:
         parser.header(HEADERS[dialect])
@@ -242,7 +242,7 @@ def test_folder_that_cannot_be_written_is_no_hindrance(tmp_path, monkeypatch):
     monkeypatch.setattr(kernel, "BESIDE", str(tmp_path / "file" / "beside"))
     found = kernel.Kernel(str(tmp_path / "file" / "cache"))
     data = b"2020-01-06T09:30:00Z,1.25,2,1,1.5,106\n"
-    reading = Settings().reading(SOURCES["D"], accepted=True)
+    reading = Settings().format(SOURCES["D"], accepted=True)
     parser = Parser(reading, "ES_1m.csv", {}, found)
     parser.header(HEADERS["D"])
     assert parser._regular(data, 1, parser.scan(data)).total == 1

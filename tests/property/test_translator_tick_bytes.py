@@ -57,7 +57,7 @@ def translate(
         "memory": memory,
         "timezone": "America/Chicago",
         "final_after": 0,
-        "readings": [Settings().reading(source, accepted=True).record()],
+        "readings": [Settings().format(source, accepted=True).record()],
         "files": [{"path": name, "reading": 0} for name in files],
         "bytes": 1,
         "cache": "cache",

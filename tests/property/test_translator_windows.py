@@ -7,8 +7,8 @@ from itertools import pairwise
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pipekit_translator.hold import Chunk, windows
-from pipekit_translator.table import Table
+from pipekit_translator.work.assemble.buffer import Chunk, windows
+from pipekit_translator.work.table import Table
 
 Rows = tuple[int, list[int]]  # the rank of a chunk, its times
 CHUNKS = st.lists(

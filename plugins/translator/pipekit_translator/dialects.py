@@ -1,14 +1,15 @@
-"""How a raw file is to be read: the presets, their parts, and the reading that comes of both.
+"""How raw files are written: the presets, their parts, and the complete format made of both.
 
-Knows no files and no settings of the stage; imports no data library, since plans use it.
+Both sides use it, so it imports no data library.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Iterable, Iterator
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import attrs
 
@@ -18,7 +19,7 @@ from pipekit_translator.series import BARS, TICKS, Series
 BarTime = Literal["open", "close"]
 Aggregate = Literal["", "1m"]
 
-UNUSED = "-"  # a column of no interest
+UNUSED = "-"  # the role of a column that is ignored
 ROLES = (
     *("date", "time", "timestamp", "open", "high", "low", "close"),
     *("price", "bid", "ask", "volume", "instrument"),
@@ -31,35 +32,35 @@ _NAMED = ("Date", "Time", "Open", "High", "Low", "Close", "Volume", "Instrument"
 _OHLCV = ("open", "high", "low", "close", "volume")
 
 
-@attrs.frozen(eq=False, repr=False)
+@attrs.frozen
 class InstrumentRule:
-    """Where a file's instrument stands: exactly one of the three."""
+    """Where to find a file's instrument: exactly one of the three."""
 
     pattern: str = setting(
-        "A regular expression searched in the file's name; its first group is the instrument.",
+        "Regular expression for the file name; its first group is the instrument.",
         default="",
     )
-    column: str = setting("The column that holds the instrument, row by row.", default="")
-    constant: str = setting("The instrument itself, for every file of the source.", default="")
+    column: str = setting("Name of the column that holds the instrument.", default="")
+    constant: str = setting("The instrument of every file of this source.", default="")
 
     def __attrs_post_init__(self) -> None:
         if sum(map(bool, (self.pattern, self.column, self.constant))) != 1:
             raise ValueError(
-                "instrument names exactly one of pattern, column and constant, "
+                "instrument: set exactly one of pattern, column and constant, "
                 'for example instrument = { constant = "ES" }'
             )
         if self.pattern and not _groups(self.pattern):
             raise ValueError(
-                f"instrument.pattern {self.pattern!r} needs a group around the instrument, "
-                "for example '^([A-Z]+)_'"
+                f"instrument.pattern {self.pattern!r} has no group: put parentheses around the "
+                "instrument, for example '^([A-Z]+)_'"
             )
 
     def of_name(self, name: str) -> str | None:
-        """The instrument of a file called `name`; None where the name does not say it."""
+        """The instrument of a file called `name`; None if the name does not match."""
         return next(iter(self.of_names([name])))
 
     def of_names(self, names: Iterable[str]) -> Iterator[str | None]:
-        """The same of many, since 100,000 may be looked at."""
+        """The same for many names: a plan looks at up to 100,000."""
         if not self.pattern:
             return (self.constant or None for _ in names)
         return (found and found[1] for found in map(re.compile(self.pattern).search, names))
@@ -74,7 +75,7 @@ def _groups(pattern: str) -> int:
 
 @attrs.frozen(kw_only=True)
 class Dialect:
-    """The parts of a preset, or of a source that spells them out (spec: data, §1.1).
+    """The parts of a preset, or of a source that spells them out.
 
     `columns`: a role each, `role=Name` where the header's name differs, `-` for one not used; with
     a header, the file's own order counts. `timestamp_format`: as for `strptime`, zero-padded; date
@@ -139,23 +140,23 @@ PRESETS = {
 
 
 @attrs.frozen(kw_only=True)
-class Reading:
-    """Everything that decides what comes of a file: a change makes its source's files pending.
+class FileFormat:
+    """Everything that determines which rows a file yields: a change makes its files pending.
 
-    `instruments`: those accepted; empty where the file's name has already been found acceptable.
+    `instruments`: those accepted; empty if the plan has already accepted the file by its name.
     """
 
-    separator: str = setting("Between two fields: one character.")
+    separator: str = setting("The character between two fields.")
     header: bool = setting("Whether the first line names the columns.")
     columns: tuple[str, ...] = setting("Role, or role=name, of each column.")
     timestamp_format: str = setting("As for strptime.")
-    timezone: str = setting("Of the time stamps.")
-    bar_time: BarTime = setting("Which end of the bar the time stamp means.")
-    instrument: InstrumentRule = setting("Where the instrument stands.")
-    exchange_timezone: str = setting("Whose date decides the month of a row.")
-    max_bad_fraction: float = setting("Share of invalid rows that rejects a file.")
+    timezone: str = setting("Zone of the time stamps.")
+    bar_time: BarTime = setting("Whether a time stamp is the bar's open or close.")
+    instrument: InstrumentRule = setting("Where to find the instrument.")
+    exchange_timezone: str = setting("Zone whose date decides the month of a row.")
+    max_bad_fraction: float = setting("Share of invalid rows above which a file is rejected.")
     instruments: tuple[str, ...] = setting("Instruments accepted.", default=())
-    aggregate: Aggregate = setting("What ticks are made into.", default="")
+    aggregate: Aggregate = setting("What ticks are aggregated to.", default="")
 
     @property
     def read(self) -> Series:
@@ -164,30 +165,18 @@ class Reading:
 
     @property
     def made(self) -> Series:
-        """What becomes of them."""
+        """What is published of them."""
         return BARS if self.aggregate else self.read
 
     def digest(self) -> str:
-        """Of what decides on which bars a file yields; not of what only rejects it."""
+        """Identifies the rows a file yields; what only rejects a file does not count."""
         fields = attrs.asdict(self)
         del fields["instruments"], fields["max_bad_fraction"]
-        import hashlib  # loads OpenSSL: 3 ms, which a plan without new files does without
-
         text = json.dumps(fields, sort_keys=True)
         return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
-    def record(self) -> dict[str, Any]:
-        """As a JSON value; `from_record` reads it."""
-        return attrs.asdict(self)
-
-    @classmethod
-    def from_record(cls, record: dict[str, Any]) -> Reading:
-        """The reading that `record` made."""
-        tuples = {name: tuple(record[name]) for name in ("columns", "instruments")}
-        return cls(**{**record, **tuples, "instrument": InstrumentRule(**record["instrument"])})
-
     def stamp_formats(self) -> list[tuple[str, str]]:
-        """The columns that make up the time stamp, with the format of each."""
+        """The columns that make up the time stamp, each with its format."""
         if any(role == "timestamp" for role, _ in self.roles()):
             return [("timestamp", self.timestamp_format)]
         date, _, time = self.timestamp_format.partition(" ")
@@ -195,8 +184,13 @@ class Reading:
 
     def roles(self) -> list[tuple[str, str]]:
         """Role and header name of each column."""
-        parts = [column.partition("=") for column in self.columns]
-        return [(role, name or role) for role, _, name in parts]
+        return roles_of(self.columns)
+
+
+def roles_of(columns: tuple[str, ...]) -> list[tuple[str, str]]:
+    """Role and header name of each column."""
+    parts = [column.partition("=") for column in columns]
+    return [(role, name or role) for role, _, name in parts]
 
 
 def series_of(columns: tuple[str, ...]) -> Series:
@@ -205,42 +199,47 @@ def series_of(columns: tuple[str, ...]) -> Series:
 
 
 def check_columns(columns: tuple[str, ...]) -> None:
-    """Raises ValueError, with what to write, for columns that make neither a bar nor a tick."""
+    """Raises ValueError for columns that make neither a bar nor a tick."""
     roles = _roles(columns)
     unknown = [role for role in roles if role not in (*ROLES, UNUSED)]
     if unknown:
         raise ValueError(
-            f"columns: {unknown[0]!r} is none of {', '.join(ROLES)} (or '-' for one not used)"
+            f"columns: unknown role {unknown[0]!r}; use {', '.join(ROLES)}, or '-' for an ignored "
+            "column"
         )
     used = [role for role in roles if role != UNUSED]
     if len(used) != len(set(used)):
-        raise ValueError("columns: a role stands there twice")
+        twice = next(role for role in used if used.count(role) > 1)
+        raise ValueError(f"columns: the role {twice!r} is given twice")
+    names = [name.lower() for role, name in roles_of(columns) if role != UNUSED]
+    if shared := [name for name in names if names.count(name) > 1]:
+        raise ValueError(f"columns: {shared[0]!r} is the name of two columns")
     series = series_of(columns)
     other = BARS if series is TICKS else TICKS
     mixed = [role for role in other.prices if role in used]
     if mixed:
         raise ValueError(
-            f"columns: {mixed[0]} is none of {series.noun}; a tick has price, bid and ask, a bar "
-            "open, high, low and close"
+            f"columns: {mixed[0]!r} does not belong to {series.noun}; a tick has price, bid and "
+            "ask, a bar open, high, low and close"
         )
     needed = [role for role in series.columns[1:] if role not in series.optional]
     missing = [role for role in needed if role not in used]
     stamp = "timestamp" in used, "date" in used and "time" in used
     if missing or sum(stamp) != 1:
         need = missing or ["timestamp (or date and time, not both)"]
-        raise ValueError(f"columns: {', '.join(need)} must be among them")
+        raise ValueError(f"columns: {', '.join(need)} missing")
 
 
 def _roles(columns: tuple[str, ...]) -> list[str]:
-    return [column.partition("=")[0] for column in columns]
+    return [role for role, _ in roles_of(columns)]
 
 
 def check_format(text: str, columns: tuple[str, ...]) -> None:
-    """Raises ValueError for a time stamp format that is not of fixed width or lacks a part."""
+    """Raises ValueError for a time stamp format of variable width, or without a needed part."""
     if "timestamp" not in _roles(columns) and text.count(" ") != 1:
         raise ValueError(
-            f"timestamp_format {text!r}: date and time stand in two columns, so write both "
-            "formats with one space between them"
+            f"timestamp_format {text!r}: date and time are two columns, so write both formats with "
+            "one space between them"
         )
     found = re.findall(_PART, text)
     codes = [code for _, code in found]
@@ -248,22 +247,22 @@ def check_format(text: str, columns: tuple[str, ...]) -> None:
     unknown += [code for code in codes if code not in (*_CODES, "f")]
     if unknown:
         raise ValueError(
-            f"timestamp_format: %{unknown[0]} is not read; use %Y %m %d %H %M %S, zero-padded, and "
-            "%3f for a fraction of three digits (%1f to %9f)"
+            f"timestamp_format: %{unknown[0]} is not supported; use %Y %m %d %H %M %S, zero-padded, "
+            "and %3f for a fraction of three digits (%1f to %9f)"
         )
     if sorted({*codes, "S"} - {"f"}) != sorted(_CODES) or len(codes) != len(set(codes)):
-        raise ValueError("timestamp_format: each of %Y %m %d %H %M must stand in it once")
+        raise ValueError("timestamp_format: each of %Y %m %d %H %M is needed exactly once")
     if "f" in codes and "S" not in codes:
-        raise ValueError("timestamp_format: a fraction is one of seconds: %S must stand in it")
+        raise ValueError("timestamp_format: a fraction (%f) needs seconds: add %S")
 
 
 def is_aware(timestamp_format: str) -> bool:
-    """Whether the time stamps themselves say that they are UTC."""
+    """Whether the time stamps say themselves that they are UTC."""
     return timestamp_format.endswith("Z")
 
 
 class Stamp(NamedTuple):
-    """A time stamp of fixed width: where its digits stand, and what stands between them."""
+    """A time stamp of fixed width: the positions of its digits and of the literals between them."""
 
     width: int
     digits: dict[str, tuple[int, ...]]  # of Y, m, d, H, M, S, f: positions of the digits
@@ -271,7 +270,7 @@ class Stamp(NamedTuple):
 
     @classmethod
     def of(cls, text: str) -> Stamp:
-        """The layout of a format, or of one of its halves; needs no check to have been made."""
+        """The layout of a format that `check_format` has accepted, or of its date or time half."""
         at, digits, literals = 0, {}, []
         for width, code, literal in re.findall(rf"{_PART}|([^%])", text):
             if code:

@@ -1,8 +1,8 @@
-"""Where processed files lie and which days a file fed; knows neither rows nor the ledger.
+"""Paths of processed files, and sets of days.
 
-What belongs together, an instrument's rows of one series, has a key: `ES` its bars, `ES/tick` its
-ticks. The days that a raw file fed are remembered with its consumption, so they are kept small: for
-each key and month a whole number whose bit `d` stands for day `d`.
+An instrument's rows of one series have a key: `ES` for its bars, `ES/tick` for its ticks. The days
+that a raw file fed are kept in the ledger, so their form is compact: for each key and month an
+integer whose bit `d` stands for day `d`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _WHOLE = sum(1 << day for day in range(1, 32))
 
 
 def key(instrument: str, series: Series) -> str:
-    """What an instrument's rows of a series are known by."""
+    """The key of an instrument's rows of a series."""
     return instrument if series is BARS else f"{instrument}/{series.name}"
 
 
@@ -43,14 +43,14 @@ def path(processed: str, key: str, part: str) -> str:
     return f"{folder}/{instrument}_{series.name}_{part}.parquet"
 
 
-def known_as(key: str) -> str:
-    """What the lifecycle knows a key's rows by."""
+def series_name(key: str) -> str:
+    """The name of a key's rows in the lifecycle: `ES/1m`."""
     instrument, series = of_key(key)
     return f"{instrument}/{series.name}"
 
 
 def covered(path: str) -> tuple[str, str] | None:
-    """Key and part of a processed file; None for another path."""
+    """Key and part of a processed file; None for any other path."""
     found = _FILE.fullmatch(path.rpartition("/")[2])
     if found is None:
         return None
@@ -61,7 +61,7 @@ def covered(path: str) -> tuple[str, str] | None:
 
 
 def days_of(part: str) -> Months:
-    """The days of a part."""
+    """All days of a part."""
     return {part[:7]: 1 << int(part[8:]) if len(part) > 7 else _WHOLE}
 
 
@@ -83,14 +83,14 @@ def union(parts: Iterable[Days]) -> Days:
 
 
 def both(one: Days, other: Days) -> Days:
-    """The days that stand in both."""
+    """The days in both."""
     return _kept(
         (key, month, bits & other.get(key, {}).get(month, 0)) for key, month, bits in _walk(one)
     )
 
 
 def without(one: Days, other: Days) -> Days:
-    """The days of the one that do not stand in the other."""
+    """The days of the one that are not in the other."""
     return _kept(
         (key, month, bits & ~other.get(key, {}).get(month, 0)) for key, month, bits in _walk(one)
     )
@@ -105,21 +105,13 @@ def dates(days: Days) -> Iterator[tuple[str, str]]:
                     yield key, f"{month}-{day:02}"
 
 
-def bits_of(day_numbers: Iterable[int]) -> int:
-    """Days of a month as bits."""
-    bits = 0
-    for day in day_numbers:
-        bits |= 1 << day
-    return bits
-
-
 def within(days: Days, first: str, last: str) -> bool:
     """Whether any of the days lies between two ISO dates, both included."""
     return any(first <= day <= last for _, day in dates(days))
 
 
 def named(days: Days, limit: int = 5) -> str:
-    """For people: `ES 2013-10-06, ES 2013-10-07 and 3 more`."""
+    """For messages: `ES 2013-10-06, ES 2013-10-07 and 3 more`."""
     all_days = [f"{key} {day}" for key, day in dates(days)]
     more = f" and {len(all_days) - limit} more" if len(all_days) > limit else ""
     return ", ".join(all_days[:limit]) + more

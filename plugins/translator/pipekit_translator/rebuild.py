@@ -1,8 +1,7 @@
-"""Which published days must be made anew, from which files, and which cannot be.
+"""Which published days are rebuilt, from which files, and which cannot be.
 
-Days are made anew when a file that fed them is to be read in another way, when a processed file
-was lost, and on `--rebuild`. A day is left as it is where a file that fed it is gone. Part of the
-plan: it looks and changes nothing.
+A day is rebuilt when the format of a file that fed it has changed, when its processed file is
+missing, and on `--rebuild`. It is left as it is if one of the raw files that fed it is gone.
 """
 
 from __future__ import annotations
@@ -18,14 +17,14 @@ from pipekit_translator.settings import Settings
 from pipekit_translator.survey import Group, look, names
 
 
-@attrs.define(eq=False, repr=False, kw_only=True)
+@attrs.define(kw_only=True)
 class Rebuild:
-    """`days` to make anew, and `left` ones that cannot be: a file that fed them is gone or waits.
+    """`days` to rebuild, and those `left` as they are since a file that fed them is gone or waits.
 
-    `stale`: pending files that fed some of these days in another way. `helpers`: other files to
-    read again for these days; `restored`: such whose late bars can be taken now; each with the
-    place of its group. `postponed`: files that wait for another one. `removed`: processed files
-    that the lifecycle has taken away; `lost`: those missing otherwise.
+    `stale`: pending files that fed some of these days in another format. `helpers`: other files to
+    read again for these days. `restored`: files whose late rows can be published now. Both with the
+    place of their group. `postponed`: files that wait for another one. `removed`: processed files
+    that the lifecycle has removed; `lost`: those missing for other reasons.
     """
 
     days: Days = attrs.field(factory=dict)
@@ -44,14 +43,15 @@ class Rebuild:
         return [*self.helpers, *self.restored]
 
     def reason(self) -> str:
-        """Why there is work though nothing is pending; empty where there is none."""
-        said = []
+        """Why there is work although no file is pending."""
+        reasons = []
         if self.helpers:
-            said.append(f"{names(self.lost)} must be made anew")
+            verb = "is" if len(self.lost) == 1 else "are"
+            reasons.append(f"{names(self.lost)} {verb} missing and will be rebuilt")
         if self.restored:
             paths = sorted(item.path for _, item in self.restored)
-            said.append(f"late bars of {names(paths)} can be taken now")
-        return "; ".join(said)
+            reasons.append(f"late rows of {names(paths)} can be published now")
+        return "; ".join(reasons)
 
 
 def rebuild_for(
@@ -61,7 +61,7 @@ def rebuild_for(
     pendings: list[Pending],
     known: Mapping[str, Consumption],
 ) -> Rebuild:
-    """What the pending files and the ledger ask for beyond reading what is new."""
+    """What pending files and the ledger require beyond reading new files."""
     if not known:
         return Rebuild()
     found = Rebuild()
@@ -76,7 +76,7 @@ def rebuild_for(
     waiting = {path for pending in pendings for path in pending.waiting}
     busy = waiting.union(item.path for pending in pendings for item in pending.inputs)
     wanted_again: set[str] = set()
-    if stale or found.lost:  # else nobody has to look into thousands of details
+    if stale or found.lost:  # otherwise nothing needs the details of thousands of files
         fed = {path: row.detail["days"] for path, row in known.items() if row.detail.get("days")}
         _decide_days(found, stale, waiting, gone, fed)
         spare = fed.keys() & paths - busy
@@ -91,7 +91,7 @@ def rebuild_for(
 def _decide_days(
     found: Rebuild, stale: list[str], waiting: set[str], gone: list[str], fed: Mapping[str, Days]
 ) -> None:
-    """Which days are made anew, and which are left because of a file that is gone or waits."""
+    """Which days are rebuilt, and which are left because of a file that is gone or waits."""
     found.postponed = _postponed(stale, waiting, fed)
     found.stale = set(stale) - found.postponed
     lost = _days_of(found.lost, fed)
@@ -106,7 +106,7 @@ def _decide_days(
 
 
 def _look_at_published(ctx: RunContext, settings: Settings, found: Rebuild) -> None:
-    """Which processed files the lifecycle took away, and which are missing otherwise."""
+    """Which processed files the lifecycle has removed, and which are missing for other reasons."""
     here = {file.path for file in ctx.files(f"{settings.processed}/**/*.parquet")}
     for file in {file.path: file for file in ctx.published(ctx.stage)}.values():
         if file.path not in here:
@@ -114,7 +114,7 @@ def _look_at_published(ctx: RunContext, settings: Settings, found: Rebuild) -> N
 
 
 def _stale(ctx: RunContext, groups: list[Group], pendings: list[Pending]) -> list[str]:
-    """Pending files that fed days when they were read in another way, or all on `--rebuild`."""
+    """Pending files that fed days in another format; on `--rebuild`, in any."""
     return [
         item.path
         for group, pending in zip(groups, pendings, strict=True)
@@ -126,13 +126,13 @@ def _stale(ctx: RunContext, groups: list[Group], pendings: list[Pending]) -> lis
 
 
 def _postponed(stale: list[str], waiting: set[str], fed: Mapping[str, Days]) -> set[str]:
-    """Those that fed days together with a file that cannot be read yet."""
+    """Files that fed the same days as a file that cannot be read yet."""
     unread = layout.union(fed[path] for path in waiting if path in fed)
     return {path for path in stale if layout.both(fed[path], unread)}
 
 
 def _days_of(paths: list[str], fed: Mapping[str, Days]) -> Days:
-    """The days of some processed files that known files fed."""
+    """The days in some processed files that known files fed."""
     found = [covered for path in paths if (covered := layout.covered(path))]
     whole = layout.union({key: layout.days_of(part)} for key, part in found)
     return layout.both(layout.union(fed.values()), whole) if whole else {}
@@ -141,20 +141,20 @@ def _days_of(paths: list[str], fed: Mapping[str, Days]) -> Days:
 def _name_left(found: Rebuild, left: Days, gone: list[str]) -> None:
     if left:
         found.warnings.append(
-            f"left as they are: {layout.named(left)}; {names(gone)}, which fed these days, "
-            f"{'is' if len(gone) == 1 else 'are'} gone. Put the raw files back (`pipekit lifecycle "
-            "restore RUN`, or from your archive) and run `pipekit run --rebuild`"
+            f"not rebuilt: {layout.named(left)}, because {names(gone)} "
+            f"{'is' if len(gone) == 1 else 'are'} gone. To rebuild them, put the raw files back "
+            "from your archive and run `pipekit run --rebuild`"
         )
 
 
 def _name_outdated(
     found: Rebuild, settings: Settings, known: Mapping[str, Consumption], gone: list[str]
 ) -> None:
-    """Files that are gone and were read in another way than their source says now."""
+    """Warn of files that are gone and whose source has another format now."""
     if not gone:
         return
     digests = {
-        source.glob: settings.reading(source, accepted=True).digest() for source in settings.sources
+        source.glob: settings.format(source, accepted=True).digest() for source in settings.sources
     }
     outdated = []
     for path in gone:
@@ -166,21 +166,20 @@ def _name_outdated(
             outdated.append(path)
     if outdated:
         found.warnings.append(
-            f"the settings of their source have changed, but {names(outdated)} "
-            f"{'is' if len(outdated) == 1 else 'are'} gone: the days that came of it are left as "
-            "they are. Put the raw files back (`pipekit lifecycle restore RUN`, or from your "
-            "archive) to have them made anew"
+            f"the settings of the source have changed, but {names(outdated)} "
+            f"{'is' if len(outdated) == 1 else 'are'} gone: days from there are not rebuilt. To "
+            "rebuild them, put the raw files back from your archive"
         )
 
 
 def _can_be_taken(row: Consumption, found: Rebuild, ctx: RunContext) -> bool:
-    """Whether a month that bars came too late for is there again."""
+    """Whether all processed files that a file's rows came too late for are there again."""
     late = [path for path in row.detail.get("late", ()) if path not in found.removed]
     return bool(late) and all(ctx.files(path) for path in late)
 
 
 def _again(ctx: RunContext, groups: list[Group], paths: set[str]) -> list[tuple[int, Input]]:
-    """Known files as inputs, with the place of their group."""
+    """Known files as inputs to read again, with the place of their group."""
     if not paths:
         return []
     return [

@@ -1,4 +1,4 @@
-"""The kinds of processed data, bars of a minute and ticks; knows no files and no data library."""
+"""The two kinds of processed data: one-minute bars and ticks."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from typing import NamedTuple
 
 
 class Series(NamedTuple):
-    """What tells one kind from another; whatever else the translator does is the same for all.
+    """How one kind differs from the other.
 
-    `name`: in folders and file names; `noun`: for people. `prices`: columns between time and
-    volume, of which those in `optional` may be null. `unit`: of time, in a second. `part`: what a
-    file holds, a month or a day. `grouped`: whether many rows may share a time stamp.
+    `name`: in folders and file names; `noun`: in messages. `prices`: columns between time and
+    volume, of which those in `optional` may be null. `unit`: units of time in a second. `part`:
+    what a file holds, a month or a day. `grouped`: whether several rows may share a time stamp.
     """
 
     name: str
@@ -23,7 +23,7 @@ class Series(NamedTuple):
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """All whose values differ from row to row, in the order of the file."""
+        """The columns that differ from row to row, in the order of the file."""
         return ("timestamp", *self.prices, "volume")
 
 

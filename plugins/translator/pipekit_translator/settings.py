@@ -1,30 +1,30 @@
-"""The translator's settings; it imports no data library, since every plan loads it.
-
-Its classes have no comparison and no repr: they would double the time that each takes to be made.
-"""
+"""The translator's settings."""
 
 from __future__ import annotations
 
 import os
 import re
+import zoneinfo
 from collections.abc import Iterable
 from typing import Any
 
 import attrs
 
-from pipekit import Duration, setting
+from pipekit import Duration, Size, setting
 from pipekit_translator.dialects import (
     PRESETS,
     Aggregate,
     BarTime,
     Dialect,
+    FileFormat,
     InstrumentRule,
-    Reading,
     check_columns,
     check_format,
     is_aware,
+    roles_of,
     series_of,
 )
+from pipekit_translator.request import Kernels, QualityRules
 from pipekit_translator.series import BARS
 
 TICKS = {
@@ -36,40 +36,35 @@ ANY = "*"
 RAW = "{raw}"  # stands for the setting `raw` in a source's glob
 
 _PARTS = ("separator", "header", "columns", "timestamp_format", "bar_time", "instrument")
-_SIZE = re.compile(r"(\d+(?:\.\d+)?) ?(MB|GB)", re.IGNORECASE)
-_FACTORS = {"MB": 1.0, "GB": 1000.0}
 _SPAN = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]):([0-5]\d)")
 
 
-def _known_zone(_instance: object, attribute: Any, value: str) -> None:
-    if value in ("", "UTC", attribute.default):
-        return
-    import zoneinfo  # 2 ms, only where another zone is set
-
+def _known_zone(_instance: object, attribute: attrs.Attribute[Any], value: str) -> None:
     try:
-        zoneinfo.ZoneInfo(value)
+        if value:
+            zoneinfo.ZoneInfo(value)
     except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError) as error:
         raise ValueError(
-            f"{attribute.name}: {value!r} is no time zone of the tz database; "
-            "write for example 'UTC' or 'America/Chicago'"
+            f"{attribute.name}: {value!r} is not in the tz database; "
+            "use a name such as 'UTC' or 'America/Chicago'"
         ) from error
 
 
-def _fraction(_instance: object, attribute: Any, value: float) -> None:
+def _fraction(_instance: object, attribute: attrs.Attribute[Any], value: float) -> None:
     if not 0 <= value <= 1:
-        raise ValueError(f"{attribute.name} is a share between 0 and 1, not {value!r}")
+        raise ValueError(f"{attribute.name} must be between 0 and 1, not {value!r}")
 
 
 def span(text: str) -> tuple[int, int]:
-    """First minute and end (excluded) of `HH:MM-HH:MM`, in minutes of the day."""
+    """The minutes of the day from and to (excluded) which `HH:MM-HH:MM` lasts."""
     found = _SPAN.fullmatch(text)
     if not found:
-        raise ValueError(f"{text!r} is no span of time: write for example '16:15-17:00'")
+        raise ValueError(f"{text!r} is not a time span; write for example '16:15-17:00'")
     hours = [int(part) for part in found.groups()]
     return hours[0] * 60 + hours[1], hours[2] * 60 + hours[3]
 
 
-def _span(_instance: object, attribute: Any, value: str) -> None:
+def _span(_instance: object, attribute: attrs.Attribute[Any], value: str) -> None:
     try:
         first, end = span(value)
     except ValueError as error:
@@ -78,67 +73,56 @@ def _span(_instance: object, attribute: Any, value: str) -> None:
         raise ValueError(f"{attribute.name}: {value!r} ends before it begins")
 
 
-def megabytes(text: str) -> float:
-    """Of a size such as `256MB` or `1.5 GB`."""
-    found = _SIZE.fullmatch(text)
-    if not found:
-        raise ValueError(f"{text!r} is no size: write for example '256MB' or '1GB'")
-    return float(found[1]) * _FACTORS[found[2].upper()]
-
-
-def _size(_instance: object, attribute: Any, value: str) -> None:
-    try:
-        megabytes(value)
-    except ValueError as error:
-        raise ValueError(f"{attribute.name}: {error}") from error
-
-
-@attrs.frozen(eq=False, repr=False)
+@attrs.frozen
 class Source:
-    """Raw files of one kind: which, how they are written, and what their times mean."""
+    """Raw files of one kind: which files, how they are written, in which time zone."""
 
     glob: str = setting(
-        "Which files, from the project's root; {raw} stands for the setting raw.",
+        "Files of this source, relative to the project; {raw} stands for the setting `raw`.",
         affects_output=False,
     )
     dialect: str = setting(
-        "Preset A, B, C, D, T or N; empty where all parts are given.", default=""
+        "Preset A, B, C, D, T or N. Leave it out if all parts are given.", default=""
     )
-    separator: str = setting("Between two fields: one character (default: preset's).", default="")
-    header: bool | None = setting("Whether line 1 names the columns.", default=None)
+    separator: str = setting(
+        "The character between two fields (default: the preset's).", default=""
+    )
+    header: bool | None = setting(
+        "Whether the first line names the columns (default: the preset's).", default=None
+    )
     columns: tuple[str, ...] = setting(
-        "Role of each column, role=Name where the header names it otherwise, - if unused.",
+        "Role of each column; role=Name if the header uses another name, - to ignore it.",
         default=(),
     )
     timestamp_format: str = setting(
-        "As for strptime, zero-padded, %3f for a fraction of three digits; date and time columns "
-        "joined by a space.",
+        "As for strptime, zero-padded; %3f is a fraction of three digits. Join the formats of a "
+        "date and a time column with a space.",
         default="",
     )
     timezone: str = setting(
-        "Zone of the file's time stamps, such as UTC or America/Chicago.", default=""
+        "Time zone of the time stamps, such as UTC or America/Chicago.", default=""
     )
     bar_time: BarTime | None = setting(
-        "Whether a bar is stamped with its open or its close.", default=None
+        "Whether a time stamp is the bar's open or its close.", default=None
     )
-    instrument: InstrumentRule | None = setting("Where the instrument stands.", default=None)
+    instrument: InstrumentRule | None = setting("Where to find the instrument.", default=None)
     aggregate: Aggregate = setting(
-        "1m: make bars of a minute of a source's ticks; empty: keep them.", default=""
+        "1m: aggregate ticks to one-minute bars. Empty: keep ticks.", default=""
     )
     growing: bool | None = setting(
-        "Whether files may be read while they are written to (default: D alone).",
+        "Whether files may be read while they are still written to (default: only D).",
         default=None,
         affects_output=False,
     )
     priority: int = setting(
-        "Of two files with the same bar, that of the higher priority wins within a run.", default=0
+        "If two files of a run hold the same bar, the higher priority wins.", default=0
     )
 
     def __attrs_post_init__(self) -> None:
         _check_source(self)
 
     def resolved(self) -> Dialect:
-        """The preset with the parts that the source gives itself."""
+        """The preset, overridden by the parts that the source sets itself."""
         given = {
             name: value
             for name in (*_PARTS, "growing")
@@ -150,56 +134,75 @@ class Source:
 
 
 def _check_source(source: Source) -> None:
-    """Raises ValueError with a sentence that says what to write."""
+    """Raises ValueError with what to write instead."""
     where = f"source {source.glob!r}"
     if source.dialect and source.dialect not in PRESETS:
         raise ValueError(
-            f"{where}: dialect {source.dialect!r} is none of {', '.join(PRESETS)}; "
-            "leave it out and give separator, header, columns, timestamp_format and instrument"
+            f"{where}: unknown dialect {source.dialect!r}; use one of {', '.join(PRESETS)}, or leave "
+            "it out and set separator, header, columns, timestamp_format and instrument"
         )
     missing = [name for name in _PARTS if getattr(source, name) in (None, "", ())]
     missing = [name for name in missing if name != "bar_time"]
     if missing and not source.dialect:
-        raise ValueError(f"{where}: without a dialect it must say {', '.join(missing)}")
+        raise ValueError(f"{where}: set a dialect, or else {', '.join(missing)}")
     dialect = source.resolved()
     if len(dialect.separator) != 1 or ord(dialect.separator) > 127 or dialect.separator in '\r\n"':
-        raise ValueError(f"{where}: separator is one character, not {dialect.separator!r}")
+        raise ValueError(
+            f"{where}: separator must be one ASCII character, not {dialect.separator!r}"
+        )
     try:
         check_columns(dialect.columns)
         check_format(dialect.timestamp_format, dialect.columns)
         _known_zone(None, attrs.fields(Source).timezone, source.timezone)
     except ValueError as error:
         raise ValueError(f"{where}: {error}") from error
+    taken = [name.lower() for role, name in roles_of(dialect.columns) if role != "instrument"]
+    if dialect.instrument.column.lower() in taken:
+        raise ValueError(f"{where}: {dialect.instrument.column!r} is the name of two columns")
     if source.aggregate and series_of(dialect.columns) is BARS:
-        raise ValueError(f"{where}: aggregate is for ticks, and these are bars")
+        raise ValueError(f"{where}: aggregate works on ticks, but these columns are bars")
     if not source.timezone and not is_aware(dialect.timestamp_format):
         raise ValueError(
-            f'{where}: its time stamps name no zone; write timezone = "UTC" if they are UTC, or '
+            f'{where}: its time stamps have no time zone; set timezone = "UTC" if they are UTC, or '
             'the zone they were exported in, such as timezone = "America/Chicago"'
         )
 
 
-@attrs.frozen(eq=False, repr=False)
+@attrs.frozen
 class Quality:
-    """What the data-quality report holds the bars against, in exchange time."""
+    """Expectations of the data-quality report. Times of day are exchange time."""
 
     instruments: tuple[str, ...] = setting(
-        "Instruments whose session is as below; others are not judged by it.",
+        "Instruments with this session; gaps and time zones of others are not checked.",
         default=INSTRUMENTS,
     )
-    pause: str = setting(
-        "The part of the day without trade.", default="16:15-17:00", validator=_span
-    )
+    pause: str = setting("The daily break without trading.", default="16:15-17:00", validator=_span)
     core: str = setting("The busy part of the day.", default="08:00-15:15", validator=_span)
     min_core_share: float = setting(
-        "Least share of the volume in the busy part.", default=0.4, validator=_fraction
+        "Smallest plausible share of the volume in the busy part.", default=0.4, validator=_fraction
     )
-    gap: Duration = setting("A hole in a session at least so long is a gap.", default=1800.0)
-    min_bars: int = setting("Signs of a wrong zone are looked for in so many bars.", default=600)
+    gap: Duration = setting(
+        "Shortest time without bars inside a session that counts as a gap.", default=1800.0
+    )
+    min_bars: int = setting(
+        "Fewest bars in which signs of a wrong time zone are looked for.", default=600
+    )
     ticks: dict[str, float] = setting(
-        "Smallest price step by instrument; prices of others are not checked.",
+        "Tick size by instrument; prices of others are not checked.",
         factory=lambda: dict(TICKS),
     )
+
+    def rules(self) -> QualityRules:
+        """The same for the worker."""
+        return QualityRules(
+            instruments=list(self.instruments),
+            pause=span(self.pause),
+            core=span(self.core),
+            min_core_share=self.min_core_share,
+            gap=self.gap,
+            min_bars=self.min_bars,
+            ticks=dict(self.ticks),
+        )
 
 
 def _default_sources() -> tuple[Source, ...]:
@@ -209,69 +212,75 @@ def _default_sources() -> tuple[Source, ...]:
     )
 
 
-def _folder(_instance: object, attribute: Any, value: str) -> None:
+def _folder(_instance: object, attribute: attrs.Attribute[Any], value: str) -> None:
     if not value or os.path.isabs(value) or ".." in value.replace("\\", "/").split("/"):
-        raise ValueError(f"{attribute.name} is a folder below the project's root, not {value!r}")
+        raise ValueError(
+            f"{attribute.name} must be a folder below the project's root, not {value!r}"
+        )
 
 
-@attrs.frozen(eq=False, repr=False)
+@attrs.frozen
 class Settings:
-    """Of the translator."""
+    """Settings of the translator."""
 
     raw: str = setting("Folder of the raw files.", default="data/raw", validator=_folder)
     processed: str = setting(
         "Folder of the processed bars.", default="data/processed", validator=_folder
     )
     sources: tuple[Source, ...] = setting(
-        "Kinds of raw files; one that no source matches is left alone.", factory=_default_sources
+        "Kinds of raw files. A file that no source matches is left alone.", factory=_default_sources
     )
     instruments: tuple[str, ...] = setting(
-        'Instruments accepted; ["*"]: whatever the files name.', default=INSTRUMENTS
+        'Accepted instruments; ["*"] accepts all.', default=INSTRUMENTS
     )
     timezone: str = setting(
-        "The exchange's: its date decides the month of a row.",
+        "Time zone of the exchange; its date decides the month of a row.",
         default="America/Chicago",
         validator=_known_zone,
     )
-    memory: str = setting(
-        "What the process may take, roughly: with more input, rows wait in a temporary file.",
-        default="256MB",
+    memory: Size = setting(
+        "Approximate memory of the worker; rows beyond it wait in a temporary file.",
+        default=256_000_000,
         affects_output=False,
-        validator=_size,
+    )
+    kernels: Kernels = setting(
+        "auto: read large input with compiled code. off: never compile; the result is the same.",
+        default="auto",
+        affects_output=False,
     )
     max_bad_fraction: float = setting(
-        "A file with a greater share of invalid rows (and at least ten) is rejected whole.",
+        "A file with a greater share of invalid rows, and at least ten, is rejected.",
         default=0.01,
         validator=_fraction,
     )
     final_after: Duration = setting(
-        "A last line without newline is taken once the file has not changed for so long.",
+        "A last line without newline is read once the file has been unchanged for this long.",
         default=3600.0,
         affects_output=False,
     )
     quality: Quality = setting(
-        "What the data-quality report holds the bars against.",
+        "Expectations of the data-quality report.",
         factory=Quality,
         affects_output=False,
     )
 
     def accepts(self, instrument: str) -> bool:
-        """Whether bars of this instrument are taken."""
+        """Whether rows of this instrument are accepted."""
         return ANY in self.instruments or instrument in self.instruments
 
     def glob(self, source: Source) -> str:
-        """Which files a source takes, from the project's root."""
+        """The files of a source, relative to the project's root."""
         return source.glob.replace(RAW, self.raw.rstrip("/"))
 
-    def reading(self, source: Source, *, accepted: bool) -> Reading:
-        """What decides what comes of a source's files.
+    def format(self, source: Source, *, accepted: bool) -> FileFormat:
+        """How a source's files are read.
 
-        `accepted`: their names say the instrument and it is one of those accepted, so that a
-        change of the list makes none of them pending.
+        `accepted`: the file names give the instrument, and it is one of those accepted; a change of
+        the list then makes none of these files pending.
         """
         dialect = source.resolved()
         listed: Iterable[str] = () if accepted else sorted(set(self.instruments))
-        return Reading(
+        return FileFormat(
             separator=dialect.separator,
             header=dialect.header,
             columns=dialect.columns,

@@ -1,7 +1,4 @@
-"""Which raw files there are, how each is to be read, and which of them are pending.
-
-Part of the plan: it looks and changes nothing.
-"""
+"""Which raw files there are, how each is read, and which of them are pending."""
 
 from __future__ import annotations
 
@@ -14,18 +11,18 @@ import attrs
 
 from pipekit import ConfigError, Consumption, FileStat, Input, Pending, RunContext, Why
 from pipekit_translator import layout
-from pipekit_translator.dialects import Reading
+from pipekit_translator.dialects import FileFormat
 from pipekit_translator.settings import Settings, Source
 
 _NAMED = 3  # files that a message names
 
 
-@attrs.frozen(eq=False, repr=False)
+@attrs.frozen
 class Group:
-    """Files of one source that are read the same way."""
+    """Files of one source with the same format."""
 
     source: Source
-    reading: Reading
+    format: FileFormat
     files: tuple[FileStat, ...]
 
     @cached_property
@@ -35,8 +32,8 @@ class Group:
 
     @cached_property
     def digest(self) -> str:
-        """Of what decides which bars they yield."""
-        return self.reading.digest()
+        """Identifies the rows that they yield."""
+        return self.format.digest()
 
 
 def survey(ctx: RunContext, settings: Settings) -> tuple[list[Group], list[str]]:
@@ -48,7 +45,7 @@ def survey(ctx: RunContext, settings: Settings) -> tuple[list[Group], list[str]]
     claimed = [file for _, files in found for file in files]
     everything = ctx.files(f"{settings.raw}/**/*")
     strays: list[str] = []
-    if claimed != everything:  # else, as mostly, one source has them all
+    if claimed != everything:  # usually one source matches all of them
         matched = {file.path for file in claimed}
         if len(matched) < len(claimed):
             _refuse_double_claims(settings, found)
@@ -70,8 +67,8 @@ def _refuse_double_claims(
         example = min(path for path, claimed in claims.items() if tuple(claimed) == globs)
         more = f" and {count - 1} more" if count > 1 else ""
         problems.append(
-            f"translator: {example}{more} match two sources, {' and '.join(map(repr, globs))}: "
-            "narrow one of the globs, so that each file has one dialect and one zone"
+            f"translator: {example}{more} {'match' if more else 'matches'} several sources "
+            f"({', '.join(map(repr, globs))}): narrow the globs so that each file matches one"
         )
     raise ConfigError(problems)
 
@@ -81,27 +78,27 @@ def _stray_warning(settings: Settings, strays: list[str]) -> list[str]:
         return []
     them = "it" if len(strays) == 1 else "them"
     text = (
-        f"no source matches {names(strays)}; left alone. Add a source with a glob for {them} "
+        f"no source matches {names(strays)}: not read. Add a source whose glob matches {them} "
         f"(stages.translator.settings.sources), or keep other files out of {settings.raw}"
     )
     return [text]
 
 
 def _groups(settings: Settings, source: Source, files: list[FileStat]) -> list[Group]:
-    """A source's files; apart, where the name says so, those of instruments not accepted."""
+    """A source's files; those whose names give an instrument that is not accepted are apart."""
     rule = source.resolved().instrument
     if rule.column:
-        return [Group(source, settings.reading(source, accepted=False), tuple(files))]
+        return [Group(source, settings.format(source, accepted=False), tuple(files))]
     known: list[FileStat] = []
     unknown: list[FileStat] = []
-    places: dict[str | None, list[FileStat]] = {None: unknown}  # of the few instruments
+    places: dict[str | None, list[FileStat]] = {None: unknown}
     instruments = rule.of_names([file[0].rpartition("/")[2] for file in files])
     for file, instrument in zip(files, instruments, strict=True):
         if instrument not in places:
             places[instrument] = known if settings.accepts(str(instrument)) else unknown
         places[instrument].append(file)
     return [
-        Group(source, settings.reading(source, accepted=accepted), tuple(group))
+        Group(source, settings.format(source, accepted=accepted), tuple(group))
         for accepted, group in ((True, known), (False, unknown))
     ]
 
@@ -109,7 +106,7 @@ def _groups(settings: Settings, source: Source, files: list[FileStat]) -> list[G
 def pending_of(
     ctx: RunContext, settings: Settings, group: Group, known: Mapping[str, Consumption]
 ) -> Pending:
-    """What is pending of a group; a file read but for half a line waits until it changes."""
+    """What is pending in a group; a file whose last line is incomplete waits until it changes."""
     found = look(ctx, group, group.files, force=ctx.force or ctx.rebuild)
     inputs, waiting = [], list(found.waiting)
     for item in found.inputs:
@@ -122,17 +119,17 @@ def pending_of(
 
 def look(ctx: RunContext, group: Group, files: Iterable[FileStat], *, force: bool) -> Pending:
     """What is pending of some files of a group."""
-    return attrs.evolve(ctx, force=force).pending(files, group.reading, growing=group.growing)
+    return attrs.evolve(ctx, force=force).pending(files, group.format, growing=group.growing)
 
 
 def _still_open(ctx: RunContext, settings: Settings, item: Input) -> bool:
-    """Whether somebody may yet go on with the half line of a file that has not changed since."""
+    """Whether the incomplete last line of an unchanged file may still be continued."""
     quiet = ctx.started - max(item.file.mtime_ns, item.file.ctime_ns) / 1e9
     return item.why is Why.PART and quiet < settings.final_after
 
 
 def _outside(ctx: RunContext, row: Consumption | None) -> bool:
-    """Whether a file is known to have fed none of the dates asked for."""
+    """Whether a file is known to hold none of the requested dates."""
     if ctx.dates is None or row is None or not row.detail.get("days"):
         return False
     first, last = (date.isoformat() for date in ctx.dates)
@@ -140,6 +137,6 @@ def _outside(ctx: RunContext, row: Consumption | None) -> bool:
 
 
 def names(paths: list[str]) -> str:
-    """For people: some paths and how many more."""
+    """`a, b, c and 4 more`, for messages."""
     more = f" and {len(paths) - _NAMED} more" if len(paths) > _NAMED else ""
     return ", ".join(paths[:_NAMED]) + more

@@ -1,6 +1,7 @@
-"""The translator's process: takes a request on standard input, or checks that it could.
+"""The translator's worker: reads a request from standard input and works it off.
 
-By hand: `python -m pipekit_translator.worker < request.json`, in the project's root.
+By hand, in the project's root: `python -m pipekit_translator.worker < request.json`. With `--check`
+it only imports its libraries.
 """
 
 from __future__ import annotations
@@ -8,19 +9,19 @@ from __future__ import annotations
 import sys
 
 from pipekit.worker import leave, loading, request
+from pipekit_translator.request import Request
 
 
 def main(words: list[str]) -> int:
-    """Exit code 0: what went wrong with single files and instruments stands in the report."""
+    """The exit code is 0 even if files or instruments failed: the report says so."""
     with loading():
-        from pipekit_translator.translate import Translation
-    if words == ["--check"]:
-        import numpy as np
-        import pyarrow as pa
+        if words == ["--check"]:
+            from pipekit_translator.work.check import versions
 
-        sys.stdout.write(f"numpy {np.__version__}, pyarrow {pa.__version__}\n")
-        return 0
-    Translation(request()).run()
+            sys.stdout.write(f"{versions()}\n")
+            return 0
+        from pipekit_translator.work.translate import translate
+    translate(request(Request))
     return 0
 
 

@@ -12,7 +12,7 @@ from pipekit_analyzer import instruments, kernel, rows
 from pipekit_analyzer.settings import Settings as AnalyzerSettings
 from pipekit_merger import rows as merged_rows
 from pipekit_merger import scope, summary
-from pipekit_translator import packing, store
+from pipekit_translator.work.publish import columns, parquet
 from pipekit_translator.dialects import PRESETS
 
 
@@ -37,19 +37,19 @@ def kinds(schema: pa.Schema) -> dict[str, str]:
 def test_the_columns_of_processed_bars(page):
     """Name, order and type of each."""
     assert list(columns(page.section("Processed bars")).items()) == list(
-        kinds(packing.SCHEMA).items()
+        kinds(columns.SCHEMA).items()
     )
 
 
 def test_the_columns_of_processed_ticks(page):
     """Likewise."""
-    assert columns(page.section("Processed ticks")) == kinds(packing.SCHEMAS["tick"])
+    assert columns(page.section("Processed ticks")) == kinds(columns.SCHEMAS["tick"])
 
 
 def test_the_metadata_of_processed_bars(page):
     """Every key has its row."""
     named = re.findall(r"^\| `(pipekit\.\w+)`", page.section("Processed bars"), re.MULTILINE)
-    assert named == [store.DAYS_KEY, store.LAST_KEY, store.ZONE_KEY]
+    assert named == [parquet.DAYS_KEY, parquet.LAST_KEY, parquet.ZONE_KEY]
 
 
 def test_the_columns_of_results(page):

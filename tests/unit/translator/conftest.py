@@ -1,20 +1,22 @@
-"""A project folder with a small ledger in memory, and the translator's worker run in it."""
+"""A project folder with a small ledger in memory; the translator's work is done in process."""
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
-import subprocess
-import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import attrs
 import pytest
 from pipekit_translator.plan import plan
+from pipekit_translator.request import Request
 from pipekit_translator.settings import Settings
+from pipekit_translator.work.translate import translate
 
 from pipekit import (
     Consumption,
@@ -30,6 +32,7 @@ from pipekit import (
 from pipekit.config.digest import output_digest
 from pipekit.model.run import Paths
 from pipekit.storage.files import FileManager
+from pipekit.worker import report, request
 
 REAL = Path(__file__).resolve().parents[3].parent / "shared" / "data" / "real"
 HEADER = "Date,Time,Open,High,Low,Close,Volume,Instrument"
@@ -131,25 +134,41 @@ class Project:
         return plan(context, settings or Settings())
 
     def run(self, settings: Settings | None = None, **more: Any) -> Run:
-        """Plan, run the worker's process, and remember what it reported."""
+        """Plan, work in this process, and remember what was reported."""
         planned = self.plan(settings, **more)
         run = Run(planned)
         self.number += 1
         for task in planned.tasks:
-            report = self.root / f"report-{self.number}.jsonl"
-            done = subprocess.run(
-                task.command.argv,
-                cwd=self.root,
-                input=task.command.stdin,
-                env={**os.environ, "PIPEKIT_REPORT": str(report)},
-                capture_output=True,
-                check=False,
-            )
-            run.stderr += done.stderr.decode()
-            assert done.returncode == 0, run.stderr
-            run.lines += [json.loads(line) for line in report.read_text().splitlines()]
+            lines = self.root / f"report-{self.number}.jsonl"
+            with self._worker(lines, task.command.stdin) as stderr:
+                translate(request(Request))
+            run.stderr += stderr.getvalue()
+            run.lines += [json.loads(line) for line in lines.read_text().splitlines()]
         self._remember(run)
         return run
+
+    @contextlib.contextmanager
+    def _worker(self, lines: Path, stdin: bytes) -> Iterator[io.StringIO]:
+        """What a worker's process has: a working directory, standard streams, a report."""
+        self._let_the_clock_tick()
+        errors = io.StringIO()
+        with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stderr(errors):
+            patch.chdir(self.root)
+            patch.setattr("sys.stdin", io.StringIO(stdin.decode()))
+            patch.setenv("PIPEKIT_REPORT", str(lines))
+            try:
+                yield errors
+            finally:
+                if report._descriptor is not None:
+                    os.close(report._descriptor)
+                    report._descriptor = report._path = None
+
+    def _let_the_clock_tick(self) -> None:
+        """Until no raw file is so young that a worker waits for the file system's clock."""
+        raw = (self.root / "data").rglob("*")
+        youngest = max((path.stat().st_ctime for path in raw), default=0.0)
+        while time.time() - youngest < 0.03:
+            pass
 
     def _remember(self, run: Run) -> None:
         digests = {item.path: item.settings for item in run.plan.inputs}
@@ -282,8 +301,3 @@ def daily() -> Any:
         return "".join(f"{line}\n" for line in lines)
 
     return make
-
-
-@pytest.fixture(scope="session")
-def python() -> str:
-    return sys.executable

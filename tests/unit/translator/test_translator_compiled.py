@@ -19,12 +19,12 @@ USE = """
 import sys
 from pipekit import machinecode
 from pipekit_translator import kernel, machine
-from pipekit_translator.parse import Parser
+from pipekit_translator.work.parse.parser import Parser
 from pipekit_translator.settings import Settings, Source
 
 source = Source(glob="*", dialect="D")
 def rows(kernel):
-    parser = Parser(Settings().reading(source, accepted=True), "ES_1m.csv", {}, kernel)
+    parser = Parser(Settings().format(source, accepted=True), "ES_1m.csv", {}, kernel)
     parser.header(b"timestamp_utc,open,high,low,close,volume")
     block = memoryview(bytearray(b"2020-01-06T09:30:00Z,1.25,2,1,1.5,106\\n" * 3))
     return parser.scan(block).local.size

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from pipekit_translator.digest import WORTH, Digest
+from pipekit_translator.work.read.digest import WORTH, Digest
 
 SIZES = (WORTH, 5, 2 * WORTH, WORTH - 1, WORTH)
 

@@ -7,7 +7,7 @@ import random
 
 import numpy as np
 import pytest
-from pipekit_translator import digits
+from pipekit_translator.work.parse import digits
 from pipekit_translator.dialects import Stamp
 
 

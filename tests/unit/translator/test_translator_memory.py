@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from pipekit_translator.hold import Hold
+from pipekit_translator.work.assemble.buffer import RowBuffer
 from pipekit_translator.settings import Settings, Source
-from pipekit_translator.table import Table
+from pipekit_translator.work.table import Table
 from pyarrow.parquet import ParquetFile
 
 SOURCE = Source(glob="data/raw/*.txt", dialect="N", timezone="UTC")
@@ -80,10 +80,10 @@ def test_rows_that_wait_keep_nothing_alive_that_is_much_larger() -> None:
 def test_rows_wait_in_memory_as_far_as_they_may_and_then_in_a_file(tmp_path: Path) -> None:
     """All of them come back as they were, in whatever order."""
     tables = [_rows(10, at) for at in range(4)]
-    hold = Hold(2 * 10 * 4 * 8, str(tmp_path / "made when it is needed"))
-    chunks = [hold.keep(table) for table in tables[:2]]
+    hold = RowBuffer(2 * 10 * 4 * 8, str(tmp_path / "made when it is needed"))
+    chunks = [hold.add(table) for table in tables[:2]]
     assert not list(tmp_path.iterdir())
-    chunks += [hold.keep(table) for table in tables[2:]]
+    chunks += [hold.add(table) for table in tables[2:]]
     assert list(tmp_path.iterdir())
     for chunk, table in reversed(list(zip(chunks, tables, strict=True))):
         assert (chunk.first, chunk.last) == (table.time[0], table.time[-1])
@@ -125,7 +125,7 @@ def test_a_worker_killed_between_days_leaves_each_old_or_new(
     project: Any, new_project: Any, after: int
 ) -> None:
     """And a rerun ends in the bytes of a run that was not killed."""
-    settings = Settings(sources=(SOURCE,), memory="1MB")
+    settings = Settings(sources=(SOURCE,), memory=1_000_000)
     old = lines(50) + lines(50).replace("20200106", "20200107")
     more = lines(100) + "".join(lines(100).replace("20200106", f"2020010{n}") for n in (7, 8))
     for each in (project, other := new_project()):

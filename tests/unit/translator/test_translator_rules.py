@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from pipekit_translator.hold import Hold
-from pipekit_translator.pieces import Pieces, Shelf
+from pipekit_translator.work.assemble.buffer import RowBuffer
+from pipekit_translator.work.assemble.file_rows import Assembly, FileRows
 from pipekit_translator.series import BARS
 from pipekit_translator.settings import Settings, Source
-from pipekit_translator.table import Table
+from pipekit_translator.work.table import Table
 
 from pipekit.worker import fingerprint
 
@@ -120,14 +120,16 @@ def test_unsorted_rows_and_repeated_lines_come_out_sorted_and_once(
     assert (run.metrics("ES")["duplicates"], run.metrics("ES")["conflicts"]) == (1, 0)
 
 
-def test_repeated_rows_of_all_pieces_of_a_file_are_counted(tmp_path: Path) -> None:
-    """Each piece has a bar twice; that of the second piece with other values."""
-    pieces = Pieces(BARS, Shelf(Hold(1 << 20, str(tmp_path)), "UTC", "processed", frozenset()))
+def test_repeated_rows_in_all_blocks_of_a_file_are_counted(tmp_path: Path) -> None:
+    """Each block has a bar twice; in the second block with other values."""
+    buffer = RowBuffer(1 << 20, str(tmp_path))
+    assembly = Assembly(buffer=buffer, timezone="UTC", processed="processed", removed=frozenset())
+    rows = FileRows(BARS, assembly)
     for number, other in enumerate((0.0, 1.0, 0.0)):
         time = np.full(2, number * 60_000_000)
         price = np.array([1.0, 1.0 + other])
-        pieces.add("ES", Table(time, (price,) * 4, np.ones(2, np.int64)), np.arange(2))
-    assert pieces.repeated == {"ES": (3, 1)}
+        rows.add("ES", Table(time, (price,) * 4, np.ones(2, np.int64)), np.arange(2))
+    assert rows.repeated == {"ES": (3, 1)}
 
 
 def test_one_file_can_hold_several_instruments(project: Any, export: Any) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from pipekit_translator.rawfile import BLOCK
+from pipekit_translator.work.read.rawfile import BLOCK
 from pipekit_translator.settings import Settings, Source
 
 SETTINGS = Settings(

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pytest
 from pipekit_translator.settings import Settings, Source
-from pipekit_translator.zones import Fold, Zone
+from pipekit_translator.work.zones import Fold, Zone
 
 EXPORT = "data/raw/DataExport_ES_20200107_000500_UTC.csv"
 CHICAGO = Settings(

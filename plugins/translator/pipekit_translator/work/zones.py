@@ -1,4 +1,4 @@
-"""Local times to UTC and instants to local days, from the transitions of a zone; knows no files."""
+"""Local times to UTC, and UTC to local days, by the transitions of a time zone."""
 
 from __future__ import annotations
 
@@ -7,22 +7,20 @@ import zoneinfo
 from functools import cache
 from typing import NamedTuple
 
-import numpy as np  # noqa: TID253  # a module of the worker's, never imported by a plan
-from numpy.typing import NDArray  # noqa: TID253  # as above
+import numpy as np
 
-Ints = NDArray[np.int64]
-Flags = NDArray[np.bool_]
+from pipekit_translator.work.arrays import Flags, Ints
 
 DAY = 86_400
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
-_MARGIN = 1  # years around the times asked for, so that a transition at New Year is seen
+_MARGIN = 1  # years before and after the times, so that a transition at New Year is found
 
 
 class Transitions(NamedTuple):
-    """Of a zone over some years: `offsets[i]` (time east of UTC) holds before `instants[i]`.
+    """The transitions of a zone in some years; `offsets[i]` from UTC holds before `instants[i]`.
 
-    `first` and `last` are the local times between which the wall clock shows a time twice (the
-    offset shrinks) or not at all (it grows).
+    Local times from `first` to `last` (excluded) occur twice (the offset shrinks) or never (it
+    grows).
     """
 
     instants: Ints
@@ -32,9 +30,9 @@ class Transitions(NamedTuple):
 
 
 class Fold:
-    """How far a file has come in a doubled hour: the last time seen, and whether it is the second.
+    """How far a file has come in a doubled hour: the last time, and whether in the second pass.
 
-    Kept from chunk to chunk, and with a growing file from run to run.
+    Kept from block to block, and for a growing file from run to run.
     """
 
     def __init__(self, last: int | None = None, second: bool = False) -> None:
@@ -42,10 +40,11 @@ class Fold:
         self.second = second
 
     def flags(self, local: Ints, first: int, day: int, *, repeats: bool) -> Flags:
-        """Which of these times, all in the doubled hour from `first` on, are the second ones.
+        """Which of these times, all in the doubled hour from `first` on, are in its second pass.
 
-        In file order: from the first time that is not later than the one before, all are; where
-        times may repeat (ticks), from the first that is earlier. `day`: a day in the times' unit.
+        The second pass begins, in file order, with the first time that is not later than the one
+        before; if times may repeat (ticks), with the first that is earlier. `day`: a day in the
+        times' unit.
         """
         if self.last is None or not first <= self.last < first + day:
             self.second = False
@@ -58,9 +57,9 @@ class Fold:
 
 
 class Zone:
-    """A time zone of the tz database, for times with `unit` in a second.
+    """A time zone of the tz database, for times in units of 1/`unit` second.
 
-    `repeats`: whether rows next to each other may share a time. Raises ZoneInfoNotFoundError for an
+    `repeats`: whether consecutive rows may share a time. Raises ZoneInfoNotFoundError for an
     unknown name.
     """
 
@@ -71,10 +70,9 @@ class Zone:
         zoneinfo.ZoneInfo(name)
 
     def to_utc(self, local: Ints, fold: Fold) -> tuple[Ints, Flags]:
-        """Instants of wall-clock times (as if these were UTC), in file order.
+        """UTC of local times (both counted since 1970), in file order, and which never existed.
 
-        Also says which times the clock never showed. Of a doubled hour the first pass is daylight
-        saving time.
+        The first pass of a doubled hour is daylight saving time.
         """
         missing = np.zeros(len(local), np.bool_)
         if not len(local) or self.name == "UTC":
@@ -100,12 +98,12 @@ class Zone:
         return utc, missing
 
     def days(self, utc: Ints) -> Ints:
-        """The local date of each instant: days since 1970-01-01."""
+        """The local date of each time: days since 1970-01-01."""
         days: Ints = self.local(utc) // (DAY * self.unit)
         return days
 
     def local(self, utc: Ints) -> Ints:
-        """The wall-clock time (as if it were UTC) of each instant."""
+        """The local time of each time."""
         if not len(utc):
             return utc
         low, high = int(utc.min()), int(utc.max())
@@ -138,7 +136,7 @@ def _table(name: str, first: int, last: int, unit: int) -> Transitions:
 
 @cache
 def _changes(name: str, year: int) -> tuple[tuple[int, int, int], ...]:
-    """Instant, offset before and after of each change in a year, found day by day, then halved."""
+    """Time, offset before and offset after of each transition in a year."""
     start, end = _seconds(year), _seconds(year + 1)
     found = []
     for day in range(start, end, DAY):

@@ -1,7 +1,7 @@
-"""Rows that could not be published, kept with where they came from; knows no bars.
+"""Rows that were not published, kept together with where they came from.
 
-In `data/quarantine/{run}/`: a numbered file for each source holds its lines as they stood there,
-`manifest.jsonl` has one JSON object a row: file, source, line, reason, text.
+In `data/quarantine/{run}/`, a numbered file for each source holds the lines as they were, and
+`manifest.jsonl` one JSON object a row: file, source, line, reason, text.
 """
 
 from __future__ import annotations
@@ -10,20 +10,20 @@ import json
 import os
 from collections.abc import Iterable
 
-from pipekit_translator.lines import Bad
+from pipekit_translator.work.parse.lines import BadRow
 
 MANIFEST = "manifest.jsonl"
 
 
 class Quarantine:
-    """The folder of one run; it is made with the first row."""
+    """The folder of one run, created with the first row."""
 
     def __init__(self, folder: str) -> None:
         self._folder = folder
         self._count = 0
 
-    def add(self, source: str, rows: list[Bad]) -> str | None:
-        """Keep the rows of a source, synced; gives back the file's path. Raises OSError."""
+    def add(self, source: str, rows: list[BadRow]) -> str | None:
+        """Write the rows of a source, synced; return the file's path. Raises OSError."""
         if not rows:
             return None
         os.makedirs(self._folder, exist_ok=True)
@@ -47,18 +47,18 @@ class Quarantine:
                 return name
 
 
-def _entry(name: str, source: str, row: Bad) -> bytes:
+def _entry(name: str, source: str, row: BadRow) -> bytes:
     text = row.text.decode("utf-8", "replace")
     record = {"file": name, "source": source, "line": row.line, "reason": row.reason, "text": text}
     return json.dumps(record).encode() + b"\n"
 
 
-def lines_of(path: str, numbers: Iterable[int], reason: str) -> list[Bad]:
-    """Lines of a file by their numbers (from 1), as rows to keep. Raises OSError."""
+def lines_of(path: str, numbers: Iterable[int], reason: str) -> list[BadRow]:
+    """Lines of a file by number (from 1), as rows to quarantine. Raises OSError."""
     wanted = set(numbers)
     with open(path, "rb") as file:
         return [
-            Bad(number, reason, line.rstrip(b"\r\n"))
+            BadRow(number, reason, line.rstrip(b"\r\n"))
             for number, line in enumerate(file, 1)
             if number in wanted
         ]

@@ -1,4 +1,4 @@
-"""The content hash of what is read, worked out beside the reading; knows no files."""
+"""The content hash of a file, computed in another thread while it is read."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from concurrent.futures import Executor, Future
 
 from pipekit.worker import hasher
 
-WORTH = 1 << 20  # bytes: handing over fewer saves nothing
+WORTH = 1 << 20  # bytes: handing over fewer does not pay
 
 
 class Digest:
-    """The content hash, worked out a step behind by a thread of `pool` that has nothing to do.
+    """The content hash, computed one step behind by an idle thread of `pool`.
 
-    What none has begun when the next bytes come is done here: all of them may be busy.
+    If all threads are busy until the next bytes come, the caller does the work.
     """
 
     def __init__(self, pool: Executor) -> None:
@@ -22,16 +22,16 @@ class Digest:
         self._pending: Future[None] | None = None
 
     def update(self, data: memoryview) -> None:
-        """Further bytes, which must not change any more."""
+        """Add bytes, which must not change any more."""
         self._finish()
         self._data = data
         if len(data) < WORTH:
             self._work()
-        else:  # what is cancelled stays in the pool's queue for a while: it must not hold the bytes
+        else:  # a cancelled call stays in the queue for a while, so it does not hold the bytes
             self._pending = self._pool.submit(self._work)
 
     def hexdigest(self) -> str:
-        """Of all bytes so far."""
+        """The hash of all bytes so far."""
         self._finish()
         return str(self._hash.hexdigest())
 

@@ -1,27 +1,22 @@
-"""Numbers and time stamps out of bytes, many at once; knows no files, columns or zones.
+"""Numbers and time stamps out of bytes, many at once, with numpy.
 
 A field is read from the eight bytes that end where it ends, as one 64-bit word: all digits of a
 word are turned into a number in a few operations. Fields that do not fit (more than eight digits
-before or seven behind the point, exponents, signs other than `-`) are left to the caller.
+before or seven behind the point, exponents, signs other than `-`) are marked as not read.
 """
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-import numpy as np  # noqa: TID253  # a module of the worker's, never imported by a plan
-from numpy.typing import NDArray  # noqa: TID253  # as above
+import numpy as np
 
 from pipekit_translator.dialects import Stamp
-from pipekit_translator.zones import DAY, Flags, Ints
+from pipekit_translator.work.arrays import Bytes, Flags, Floats, Ints, Words
+from pipekit_translator.work.parse.scan import FIRST_YEAR, LAST_YEAR, WORD
+from pipekit_translator.work.zones import DAY
 
-Words = NDArray[np.uint64]
-Bytes = NDArray[np.uint8]
-Floats = NDArray[np.float64]
-
-WORD = 8
-NARROW = 1_000_000  # units finer than this leave 64 bits no room for other years than these
-FIRST_YEAR, LAST_YEAR = 1700, 2261
+NARROW = 1_000_000  # units in a second, beyond which 64 bits only hold FIRST_YEAR to LAST_YEAR
 PADDING = 16  # bytes before the first field of a buffer, so that every word lies within it
 
 _ZEROS = np.uint64(0x3030303030303030)
@@ -45,19 +40,19 @@ class Decimals(NamedTuple):
     ok: Flags
 
     def values(self) -> Floats:
-        """As floating point: an exact whole number over an exact power, so correctly rounded."""
+        """As doubles, correctly rounded: an exact integer divided by an exact power of ten."""
         return self.whole / _SCALES[self.places] + 0.0  # + 0.0: no negative zero
 
 
 def padded(data: bytes | memoryview) -> Bytes:
-    """The bytes in a buffer with room before and after them; the first stands at PADDING."""
+    """The bytes in a buffer with PADDING bytes before and after them."""
     buffer = np.full(len(data) + 2 * PADDING, ord("0"), np.uint8)
     buffer[PADDING:-PADDING] = np.frombuffer(data, np.uint8)
     return buffer
 
 
 def words_of(buffer: Bytes) -> Words:
-    """The word that begins at each byte of the buffer: a view, nothing is copied."""
+    """The word that begins at each byte of the buffer, as a view."""
     return np.ndarray((len(buffer) - WORD + 1,), "<u8", buffer, strides=(1,))
 
 
@@ -81,7 +76,7 @@ def decimals(buffer: Bytes, words: Words, start: Ints, end: Ints) -> Decimals:
 
 
 def _point(word: Words) -> Ints:
-    """Which byte of a word is a point (the last of several), 8 for none."""
+    """Which byte of a word is a point (the last of several); 8 if none is."""
     other = word ^ _POINTS
     # Exact zero-byte test: carries cannot cross bytes, unlike in the usual shorter one.
     found = ~(((other & ~_TOPS) + ~_TOPS) | other | ~_TOPS)
@@ -89,7 +84,7 @@ def _point(word: Words) -> Ints:
 
 
 def _highest(found: Words) -> Ints:
-    """The highest byte with its top bit set; any for none."""
+    """The highest byte whose top bit is set; undefined if there is none."""
     exponent = np.frexp((found >> np.uint64(7)).astype(np.float64))[1].astype(np.int64)
     highest: Ints = (exponent - 1) >> 3
     return highest
@@ -110,7 +105,7 @@ def _number(word: Words, length: Ints) -> tuple[Ints, Flags]:
 
 
 def stamps(buffer: Bytes, start: Ints, end: Ints, layout: Stamp) -> tuple[dict[str, Ints], Flags]:
-    """The parts (YmdHMSf) that a fixed layout has in each field, and which were read."""
+    """The parts (YmdHMSf) of the time stamp in each field, and which fields could be read."""
     ok = end - start == layout.width
     for position, literal in layout.literals:
         ok &= buffer[start + position] == ord(literal)
@@ -126,7 +121,7 @@ def stamps(buffer: Bytes, start: Ints, end: Ints, layout: Stamp) -> tuple[dict[s
 
 
 def instants(parts: dict[str, Ints], ok: Flags, unit: int) -> tuple[Ints, Flags]:
-    """Time since 1970 of clock and calendar parts, `unit` of it in a second, and which exist.
+    """Times since 1970, `unit` of them in a second, and which parts make a time that exists.
 
     `parts["f"]`: a fraction of seconds in billionths.
     """

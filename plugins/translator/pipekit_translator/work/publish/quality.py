@@ -1,36 +1,36 @@
-"""What is odd about an instrument's rows: gaps, off-grid prices, signs of a wrong zone.
+"""The data-quality report: gaps, off-grid prices, signs of a wrong time zone.
 
-It judges and reports; it changes no row. Where an instrument's tick or session is not known, that
-part is left out (spec: data, §1.3 rule 9). Rows come in stretches; what is known of each stretch is
-small, and that of several in a row can be put together.
+Checks need an instrument's tick size or session and are left out where that is unknown. Statistics
+of consecutive stretches of rows can be combined, so that stretches are examined in parallel.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
-import numpy as np  # noqa: TID253  # a module of the worker's, never imported by a plan
+import numpy as np
 
 from pipekit_translator import layout
 from pipekit_translator.dialects import BAR_SECONDS
-from pipekit_translator.table import Ints, Table
-from pipekit_translator.zones import DAY, Zone
+from pipekit_translator.request import QualityRules
+from pipekit_translator.work.arrays import Floats, Ints
+from pipekit_translator.work.table import Table
+from pipekit_translator.work.zones import DAY, Zone
 
-OFF_GRID = 1e-6  # of a tick: far above the error of a division, far below any other price
-NEAR = 30  # minutes by which the empty part of the day may be off before it is a sign
+OFF_GRID = 1e-6  # of a tick: far above a rounding error, far below a real deviation
+NEAR = 30  # minutes by which the daily break may be off without being suspicious
 _DAY_MINUTES = DAY // 60
 
 
-class Seen:
-    """What has been seen of a key's sorted rows, stretch after stretch."""
+class Statistics:
+    """Statistics of a key's sorted rows."""
 
-    def __init__(self, key: str, zone: Zone, rules: dict[str, Any]) -> None:
+    def __init__(self, key: str, zone: Zone, rules: QualityRules) -> None:
         instrument, self._series = layout.of_key(key)
         self._zone = zone
         self._rules = rules
-        self._tick = rules["ticks"].get(instrument)
-        self._judged = instrument in rules["instruments"]
+        self._tick = rules.ticks.get(instrument)
+        self._judged = instrument in rules.instruments
         self.rows = self.off_grid = self.gaps = self.missing = 0
         self.first: int | None = None  # local seconds, as is `last`
         self.last: int | None = None
@@ -38,7 +38,7 @@ class Seen:
         self.volumes = np.zeros(_DAY_MINUTES, np.float64)
 
     def add(self, table: Table) -> None:
-        """Rows after those that have been seen."""
+        """Add rows, later than all before."""
         self.rows += table.size
         if self._tick:
             self.off_grid += _off_grid(table, self._tick, grouped=self._series.grouped)
@@ -49,12 +49,12 @@ class Seen:
             self.counts += np.bincount(minute, counts, _DAY_MINUTES).astype(np.int64)
             self.volumes += np.bincount(minute, volumes, _DAY_MINUTES)
             before = [] if self.last is None else [self.last]
-            self._look_for_gaps(np.concatenate([np.array(before, np.int64), local]))
+            self._find_gaps(np.concatenate([np.array(before, np.int64), local]))
             self.first = int(local[0]) if self.first is None else self.first
             self.last = int(local[-1])
 
-    def go_on(self, other: Seen) -> None:
-        """What was seen of the rows that come next."""
+    def append(self, other: Statistics) -> None:
+        """Add the statistics of later rows."""
         self.rows += other.rows
         self.off_grid += other.off_grid
         self.counts += other.counts
@@ -62,24 +62,24 @@ class Seen:
         self.gaps += other.gaps
         self.missing += other.missing
         if self.last is not None and other.first is not None:
-            self._look_for_gaps(np.array([self.last, other.first]))
+            self._find_gaps(np.array([self.last, other.first]))
         self.first = other.first if self.first is None else self.first
         self.last = self.last if other.last is None else other.last
 
-    def _look_for_gaps(self, local: Ints) -> None:
-        """Holes of at least `gap` seconds between two rows of one session."""
-        session = (local - self._rules["pause"][1] * 60) // DAY
+    def _find_gaps(self, local: Ints) -> None:
+        """Count gaps of at least `gap` seconds between two rows of one session."""
+        session = (local - self._rules.pause[1] * 60) // DAY
         missing = local[1:] - local[:-1] - BAR_SECONDS
-        gaps = (missing >= self._rules["gap"]) & (session[1:] == session[:-1])
+        gaps = (missing >= self._rules.gap) & (session[1:] == session[:-1])
         self.gaps += int(gaps.sum())
         self.missing += int(missing[gaps].sum())
 
     def numbers(self) -> dict[str, float]:
-        """Of the report. `off_grid`: rows with a price between two ticks.
+        """The figures of the report.
 
-        `gaps` and `missing_minutes` inside sessions; `empty_from`: where the emptiest stretch of
-        the day (as long as the pause) begins, in minutes; `pause_bars` (rows in it); `core_share`
-        of the volume.
+        `off_grid`: rows with a price between two ticks; `gaps` and `missing_minutes` inside
+        sessions; `empty_from`: the minute of the day at which the emptiest stretch (as long as the
+        pause) begins; `pause_bars`: rows in the pause; `core_share`: share of the volume.
         """
         found: dict[str, float] = {self._series.noun: self.rows}
         if self._tick:
@@ -90,41 +90,41 @@ class Seen:
         return found
 
 
-def whole(key: str, zone: Zone, rules: dict[str, Any], seen: Iterable[Seen]) -> Seen:
-    """What was seen in all stretches, in their order."""
-    found = Seen(key, zone, rules)
-    for part in seen:
-        found.go_on(part)
+def combined(key: str, zone: Zone, rules: QualityRules, parts: Iterable[Statistics]) -> Statistics:
+    """The combined statistics of consecutive stretches."""
+    found = Statistics(key, zone, rules)
+    for part in parts:
+        found.append(part)
     return found
 
 
-def complaints(found: dict[str, float], rules: dict[str, Any]) -> list[str]:
-    """What of the numbers a person should look at, a clause each."""
-    said = []
+def findings(found: dict[str, float], rules: QualityRules) -> list[str]:
+    """What a person should look at, one clause each."""
+    clauses = []
     noun = "ticks" if "ticks" in found else "bars"
     if found.get("off_grid"):
-        said.append(f"prices off the tick grid ({noun}: {found['off_grid']:.0f})")
+        clauses.append(f"prices off the tick grid ({noun}: {found['off_grid']:.0f})")
     if found.get("gaps"):
         minutes = found["missing_minutes"]
-        said.append(f"gaps inside sessions: {found['gaps']:.0f} ({minutes:.0f} minutes)")
+        clauses.append(f"gaps inside sessions: {found['gaps']:.0f} ({minutes:.0f} minutes)")
     if found.get("conflicts"):
-        said.append(f"{noun} that two exports state differently: {found['conflicts']:.0f}")
-    if found[noun] >= rules["min_bars"] and "empty_from" in found:
-        said += _zone_signs(found, rules)
-    return said
+        clauses.append(f"{noun} with different values in two exports: {found['conflicts']:.0f}")
+    if found[noun] >= rules.min_bars and "empty_from" in found:
+        clauses += _zone_signs(found, rules)
+    return clauses
 
 
-def _zone_signs(found: dict[str, float], rules: dict[str, Any]) -> list[str]:
+def _zone_signs(found: dict[str, float], rules: QualityRules) -> list[str]:
     signs = []
-    start, length = rules["pause"][0], rules["pause"][1] - rules["pause"][0]
+    start, length = rules.pause[0], rules.pause[1] - rules.pause[0]
     off = abs((found["empty_from"] - start + _DAY_MINUTES // 2) % _DAY_MINUTES - _DAY_MINUTES // 2)
     if off >= NEAR and found["pause_bars"]:
         signs.append(
-            f"the day's empty {length} minutes begin at {_clock(found['empty_from'])}, not at "
+            f"the daily break of {length} minutes begins at {_clock(found['empty_from'])}, not at "
             f"{_clock(start)}: the source's timezone may be wrong"
         )
-    if found["core_share"] < rules["min_core_share"]:
-        first, end = rules["core"]
+    if found["core_share"] < rules.min_core_share:
+        first, end = rules.core
         signs.append(
             f"only {found['core_share']:.0%} of the volume falls between {_clock(first)} and "
             f"{_clock(end)}: the source's timezone may be wrong"
@@ -142,7 +142,7 @@ def _off_grid(table: Table, tick: float, *, grouped: bool) -> int:
 
 
 def _minutes(table: Table, unit: int) -> tuple[Ints, Ints, Ints]:
-    """Minutes (s) with rows in them, how many and their volume; of sparse rows each for itself."""
+    """Times (s), counts and volumes of rows, aggregated to minutes if rows are dense."""
     step = 60 * unit
     first, end = int(table.time[0]) // step, int(table.time[-1]) // step + 1
     if end - first > table.size // 4:
@@ -154,8 +154,8 @@ def _minutes(table: Table, unit: int) -> tuple[Ints, Ints, Ints]:
     return minutes, counts[there], np.add.reduceat(table.volume, begins[there])
 
 
-def _day_profile(counts: Ints, volumes: Any, rules: dict[str, Any]) -> dict[str, float]:
-    (first, end), (core, core_end) = rules["pause"], rules["core"]
+def _day_profile(counts: Ints, volumes: Floats, rules: QualityRules) -> dict[str, float]:
+    (first, end), (core, core_end) = rules.pause, rules.core
     around = np.concatenate(([0], np.cumsum(np.concatenate((counts, counts)))))
     windows = around[end - first : end - first + _DAY_MINUTES] - around[:_DAY_MINUTES]
     emptiest = np.flatnonzero(windows == windows.min())

@@ -1,28 +1,32 @@
-"""How rows are written as Parquet: Arrow schemas, and the packing of each column; knows no files.
+"""Rows as Parquet columns: Arrow schemas, encodings and compression.
 
-What is chosen depends on the values alone, so that the same rows make the same bytes.
+All choices depend on the values alone, so that the same rows make the same bytes.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-import numpy as np  # noqa: TID253  # a module of the worker's, never imported by a plan
-import pyarrow as pa  # noqa: TID253  # as above
-from pyarrow.parquet import ParquetWriter  # noqa: TID253  # as above
+import numpy as np
+import pyarrow as pa
+from pyarrow.parquet import ParquetWriter
 
 from pipekit_translator.series import BARS, TICKS, Series
-from pipekit_translator.table import Floats, Table
+from pipekit_translator.work.arrays import Floats
+from pipekit_translator.work.table import Table
 
-_SAMPLE = 1024  # rows of a column that are looked at
-_FEW = 0.9  # of them different: more would make a dictionary as long as the column
+_SAMPLE = 1024  # rows of a column that decide its encoding
+_FEW = 0.9  # share of different values up to which a dictionary is shorter than the column
 _BUFFER = 1 << 18  # bytes
-_CODEC = {BARS.name: "snappy", TICKS.name: "zstd"}  # a month is too small for zstd's own start
-_LOW = (1 << 32) - 1  # the half of a double in which quarters and halves have no bit
+_CODEC = {
+    BARS.name: "snappy",
+    TICKS.name: "zstd",
+}  # zstd costs too much to set up for a month of bars
+_LOW = (1 << 32) - 1  # the half of a double that is zero for halves and quarters
 
 
-def spare_memory() -> None:
-    """Give back what pyarrow no longer needs; its other allocators keep tens of megabytes."""
+def use_system_memory() -> None:
+    """Use the system's allocator: pyarrow's others keep tens of megabytes."""
     pa.set_memory_pool(pa.system_memory_pool())
 
 
@@ -48,12 +52,12 @@ SCHEMA = SCHEMAS[BARS.name]
 
 
 def buffered(file: Any) -> Any:
-    """What a writer writes to: the bytes go on to the file many at a time."""
+    """A buffered sink that writes to a file object."""
     return pa.BufferedOutputStream(pa.PythonFile(file, mode="w"), _BUFFER)
 
 
 def writer(sink: Any, series: Series, first: Table) -> Any:
-    """Writes a file's row groups, the `first` of which says how all are packed."""
+    """A writer of row groups; the `first` one decides how all are encoded."""
     schema = _encoded(SCHEMAS[series.name])
     encodings = _encodings(series, first)
     compressed = [name for name in schema.names if _pays(name, series)]
@@ -70,7 +74,7 @@ def writer(sink: Any, series: Series, first: Table) -> Any:
 
 
 def _encodings(series: Series, first: Table) -> dict[str, str]:
-    """Of the columns that are not written with a dictionary."""
+    """Encodings of the columns that are not written with a dictionary."""
     found = {"timestamp": "DELTA_BINARY_PACKED"}
     if not series.grouped:  # a tick's volume is one of few
         found["volume"] = "DELTA_BINARY_PACKED"
@@ -81,10 +85,10 @@ def _encodings(series: Series, first: Table) -> dict[str, str]:
 
 
 def _repeats(prices: Floats) -> bool:
-    """Whether a dictionary is the shorter way to write them.
+    """Whether a dictionary is shorter than a split into eight streams of bytes.
 
-    Eight streams of bytes are, for halves and quarters: six of the streams do not change. Of tenths
-    and hundredths all eight do, though there are few different prices.
+    Streams are shorter for halves and quarters, since six of the eight are constant, and wherever
+    most prices differ; not for the few different prices in tenths or hundredths.
     """
     sample = prices[:: max(len(prices) // _SAMPLE, 1)].view(np.int64)
     if not (np.bitwise_or.reduce(sample) & _LOW):
@@ -94,18 +98,18 @@ def _repeats(prices: Floats) -> bool:
 
 
 def _pays(name: str, series: Series) -> bool:
-    """Whether compression makes so much of a column smaller that its time is well spent."""
+    """Whether compression makes a column small enough to be worth its time."""
     return name in (*series.prices, "volume" if series.grouped else "timestamp")
 
 
 def _encoded(schema: Any) -> Any:
-    """With texts as dictionaries, which are written as texts but sooner."""
+    """The schema with strings as dictionaries, which are written faster."""
     texts = pa.dictionary(pa.int8(), pa.string())
     return pa.schema([f.with_type(texts) if f.type == pa.string() else f for f in schema])
 
 
 def arrow(table: Table, instrument: str, series: Series) -> Any:
-    """The rows as a table of Arrow's, over the same memory."""
+    """The rows as an Arrow table over the same memory."""
     schema = SCHEMAS[series.name]
     values = zip(series.columns, table.columns(), strict=True)
     columns = [_values(schema.field(name), column) for name, column in values]
@@ -126,7 +130,7 @@ def _values(field: Any, column: Any) -> Any:
 
 
 def _repeated(text: str, count: int) -> Any:
-    """A column of one text; `pa.repeat` would import pandas."""
+    """A column of one string; `pa.repeat` would import pandas."""
     data = text.encode()
     offsets = pa.py_buffer(np.array([0, len(data)], np.int32))
     once = pa.StringArray.from_buffers(1, offsets, pa.py_buffer(data))

@@ -1,25 +1,21 @@
-"""Bars or ticks as columns, and the one rule by which several sets of them become one."""
+"""Rows as columns, and the one rule by which several tables are merged."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import numpy as np  # noqa: TID253  # a module of the worker's, never imported by a plan
-from numpy.typing import NDArray  # noqa: TID253  # as above
+import numpy as np
 
 from pipekit_translator.series import Series
-
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
-Flags = NDArray[np.bool_]
+from pipekit_translator.work.arrays import Flags, Floats, Ints
 
 
 class Table(NamedTuple):
-    """Rows of one instrument, all columns of one length.
+    """Rows of one instrument; all columns have the same length.
 
-    `time`: since 1970 in UTC, in the series' unit; a bar's is its open. `prices`: a column each,
-    as the series names them; what is absent is NaN.
+    `time`: since 1970 in UTC, in the series' unit; a bar's is its open. `prices`: one column for
+    each price of the series, NaN where absent.
     """
 
     time: Ints
@@ -32,7 +28,7 @@ class Table(NamedTuple):
         return len(self.time)
 
     def own(self) -> Table:
-        """The same rows; they keep nothing alive that is much larger than they are."""
+        """The same rows, copied if they are a view of a much larger buffer."""
         most = self.size * len(self.prices) * 1.1
         if all(base is None or base.size <= most for base in (c.base for c in self.columns())):
             return self
@@ -52,7 +48,7 @@ class Table(NamedTuple):
         return self.size == other.size and not self.differs(other).any()
 
     def differs(self, other: Table) -> Flags:
-        """Which rows differ from those at the same place in the other. Absent equals absent."""
+        """Which rows differ from those at the same position in the other. Absent equals absent."""
         found = np.zeros(self.size, np.bool_)
         for one, two in zip(self.columns(), other.columns(), strict=True):
             found |= one.view(np.int64) != two.view(np.int64)  # no negative zeros: see `digits`
@@ -67,7 +63,7 @@ class Ranked(NamedTuple):
 
 
 def joined(parts: Sequence[Table]) -> Table:
-    """The parts, at least one, one after the other."""
+    """The concatenation of the parts, at least one."""
     if len(parts) == 1:
         return parts[0]
     time, *prices, volume = (
@@ -79,8 +75,8 @@ def joined(parts: Sequence[Table]) -> Table:
 class Merged(NamedTuple):
     """Rows in order.
 
-    `duplicates`: rows that others of their time stamp displaced; `conflicts`: how often these held
-    other values.
+    `duplicates`: rows that others with the same time stamp replaced. `conflicts`: how often the
+    replaced rows of one time stamp and rank held other values.
     """
 
     table: Table
@@ -89,16 +85,16 @@ class Merged(NamedTuple):
 
 
 def no_rows(series: Series) -> Table:
-    """Columns of length 0."""
+    """A table without rows."""
     whole = np.zeros(0, np.int64)
     return Table(whole, tuple(np.zeros(0) for _ in series.prices), whole)
 
 
 def merge(parts: Sequence[Ranked], series: Series) -> Merged:
-    """Sorted by time; of several rows with one time stamp those of the highest rank stand.
+    """Merge parts, in ascending rank, into one sorted table.
 
-    The parts' ranks ascend. Of a grouped series all rows of one time stamp and rank stand, in their
-    order; else (bars) only the last of them.
+    Of rows with the same time stamp, those of the highest rank are kept. In a grouped series these
+    are all rows of that rank, in their order; otherwise (bars) only the last of them.
     """
     if not parts:
         return Merged(no_rows(series))
@@ -112,13 +108,13 @@ def merge(parts: Sequence[Ranked], series: Series) -> Merged:
     sizes = [part.table.size for part in parts]
     rank = np.repeat(np.array(ranks, np.int64), sizes) if grouped else np.arange(table.size)
     if bool((step >= 0).all()):
-        return _without_displaced(table, rank)
+        return _without_replaced(table, rank)
     order = np.argsort(table.time, kind="stable")
-    return _without_displaced(table.at(order), rank[order])
+    return _without_replaced(table.at(order), rank[order])
 
 
-def _without_displaced(table: Table, rank: Ints) -> Merged:
-    """Of sorted rows, ranks ascending within a time stamp, those of each time's last rank."""
+def _without_replaced(table: Table, rank: Ints) -> Merged:
+    """Of sorted rows, with ranks ascending in a time stamp, those of each time's last rank."""
     group = np.concatenate(([True], table.time[1:] != table.time[:-1]))
     run = group.copy()  # rows of one time and rank
     run[1:] |= rank[1:] != rank[:-1]
@@ -128,9 +124,9 @@ def _without_displaced(table: Table, rank: Ints) -> Merged:
     if stands.all():
         return Merged(table)
     winner = np.flatnonzero(stands)[np.cumsum(stands) - stands]  # of each run: its time's last
-    displaced = np.flatnonzero(~stands)
-    other = counts[displaced] != counts[winner[displaced]]
-    alike = displaced[~other]
+    replaced = np.flatnonzero(~stands)
+    other = counts[replaced] != counts[winner[replaced]]
+    alike = replaced[~other]
     offset = np.repeat(begins[winner[alike]] - begins[alike], counts[alike])
     rows = _rows(begins[alike], counts[alike])
     differing = table.at(rows).differs(table.at(rows + offset))
@@ -141,7 +137,7 @@ def _without_displaced(table: Table, rank: Ints) -> Merged:
 
 
 def _rows(begins: Ints, counts: Ints) -> Ints:
-    """The numbers of so many rows from each begin on."""
+    """The indices of `counts` rows from each of `begins` on."""
     total = int(counts.sum())
     first = np.cumsum(counts) - counts
     return np.arange(total) - np.repeat(first - begins, counts)
@@ -158,7 +154,7 @@ def difference(before: Table, after: Table) -> tuple[int, int, int]:
 
 
 def _nth(time: Ints) -> Ints:
-    """The place of each row among those of its time stamp, from 0."""
+    """The position of each row among those of its time stamp, from 0."""
     begins = np.flatnonzero(np.concatenate(([True], time[1:] != time[:-1]))[: len(time)])
     nth: Ints = np.arange(len(time)) - np.repeat(begins, np.diff(np.append(begins, len(time))))
     return nth

@@ -1,20 +1,21 @@
-"""Ticks of one file to bars of a minute; knows neither files nor what other exports say."""
+"""Aggregates the ticks of one file to one-minute bars."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-import numpy as np  # noqa: TID253  # a module of the worker's, never imported by a plan
+import numpy as np
 
 from pipekit_translator.dialects import BAR_SECONDS
 from pipekit_translator.series import BARS, TICKS
-from pipekit_translator.table import Ints, Table
+from pipekit_translator.work.arrays import Ints
+from pipekit_translator.work.table import Table
 
 MINUTE = BAR_SECONDS * TICKS.unit
 
 
 class _Part(NamedTuple):
-    """Bars of a chunk, with the times (ns) of the first and the last tick and the first's line."""
+    """Bars of a block, with the times (ns) of their first and last ticks, and the first's line."""
 
     bars: Table
     first: Ints
@@ -23,13 +24,13 @@ class _Part(NamedTuple):
 
 
 class Minutes:
-    """Bars of a file's ticks, chunk by chunk; a minute may go on in a later chunk."""
+    """Bars of a file's ticks, block by block; a minute may continue in a later block."""
 
     def __init__(self) -> None:
         self._parts: list[_Part] = []
 
     def add(self, ticks: Table, lines: Ints) -> None:
-        """Ticks in file order, at least one, with their lines."""
+        """Add ticks in file order, at least one, with their lines."""
         order = np.argsort(ticks.time, kind="stable")
         ticks, lines = ticks.at(order), lines[order]
         minute = ticks.time // MINUTE
@@ -43,7 +44,7 @@ class Minutes:
         self._parts.append(_Part(bars, ticks.time[begins], ticks.time[ends], lines[begins]))
 
     def bars(self) -> tuple[Table, Ints]:
-        """One bar a minute, sorted, each with the line of a tick in it."""
+        """The bars, sorted, each with the line of its first tick."""
         time = np.concatenate([part.bars.time for part in self._parts])
         columns = zip(*(part.bars.prices for part in self._parts), strict=True)
         open_, high, low, close = map(np.concatenate, columns)
@@ -51,7 +52,9 @@ class Minutes:
         first = np.concatenate([part.first for part in self._parts])
         last = np.concatenate([part.last for part in self._parts])
         lines = np.concatenate([part.lines for part in self._parts])
-        order = np.lexsort((first, time))  # stable: of equal first ticks that of the earlier chunk
+        order = np.lexsort(
+            (first, time)
+        )  # stable: at equal times the earlier block's tick is first
         begins = np.flatnonzero(np.diff(time[order], prepend=-1))
         closing = np.lexsort((last, time))[np.append(begins[1:], len(time)) - 1]
         opening = order[begins]

@@ -1,30 +1,30 @@
-"""A chunk of a raw file: where lines and fields lie, which rows are bad; it reads no values."""
+"""A block of whole lines: where rows and fields lie, and which rows are invalid."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-import numpy as np  # noqa: TID253  # a module of the worker's, never imported by a plan
+import numpy as np
 
-from pipekit_translator.digits import PADDING, Bytes, Words, padded, words_of
-from pipekit_translator.zones import Flags, Ints
+from pipekit_translator.work.arrays import Bytes, Flags, Ints, Words
+from pipekit_translator.work.parse.digits import PADDING, padded, words_of
 
 _NEWLINE, _RETURN = 10, 13
 
 
-class Bad(NamedTuple):
-    """A row that is no bar: its line (from 1), why, and the line as it stands."""
+class BadRow(NamedTuple):
+    """An invalid row: its line number (from 1), the reason, and the line itself."""
 
     line: int
     reason: str
     text: bytes
 
 
-class Chunk:
+class Block:
     """Whole lines of a file, split into rows of `width` fields; blank lines are left out.
 
-    Of all rows there are `start`, `end` (bytes in `buffer`) and `number` (line, from 1). `rows` are
-    those with the right number of fields: all other methods speak of them, by their place in it.
+    `start`, `end` (positions in `buffer`) and `number` (line, from 1) are of all rows. `rows` are
+    those with the right number of fields; methods take and return positions in `rows`.
     """
 
     def __init__(
@@ -40,35 +40,35 @@ class Chunk:
 
     @property
     def total(self) -> int:
-        """How many rows, good and bad."""
+        """How many rows, valid and invalid."""
         return len(self.start)
 
     def field(self, at: int) -> tuple[Ints, Ints]:
-        """Where the field of each row begins and ends."""
+        """Where a field begins and ends in each of `rows`."""
         start = self.start[self.rows] if at == 0 else self._separators[:, at - 1] + 1
         end = self.end[self.rows] if at == self.width - 1 else self._separators[:, at]
         return start, end
 
     def text(self, row: int) -> str:
-        """One of `rows`, as text."""
+        """The text of one of `rows`."""
         return self._line(int(self.rows[row])).decode("utf-8", "replace")
 
     def first_text(self) -> str:
-        """The first row of all, as text."""
+        """The text of the first row of all."""
         return self._line(0).decode("utf-8", "replace")
 
-    def note(self, rows: Ints | Flags, reason: str) -> None:
-        """These of `rows` are bad."""
+    def mark_bad(self, rows: Ints | Flags, reason: str) -> None:
+        """Some of `rows` are invalid."""
         self._reasons.update(dict.fromkeys(self.rows[rows].tolist(), reason))
 
-    def bad(self) -> list[Bad]:
-        """All bad rows in order, those with a wrong number of fields among them."""
+    def bad(self) -> list[BadRow]:
+        """All invalid rows in order, including those with a wrong number of fields."""
         odd = np.ones(self.total, np.bool_)
         odd[self.rows] = False
         reasons = {row: self._width_reason(row) for row in np.flatnonzero(odd).tolist()}
         reasons |= self._reasons
         return [
-            Bad(int(self.number[row]), reasons[row], self._line(row)) for row in sorted(reasons)
+            BadRow(int(self.number[row]), reasons[row], self._line(row)) for row in sorted(reasons)
         ]
 
     def _width_reason(self, row: int) -> str:
@@ -79,7 +79,7 @@ class Chunk:
         return self.buffer[self.start[row] : self.end[row]].tobytes()
 
     def _split(self) -> tuple[Ints, Ints]:
-        """Rows that have the right number of fields, and where their separators stand."""
+        """Rows with the right number of fields, and the positions of their separators."""
         inner = self.width - 1
         found = np.flatnonzero(self.buffer[PADDING:-PADDING] == self._separator) + PADDING
         if len(found) == inner * self.total:
@@ -92,7 +92,7 @@ class Chunk:
 
 
 def _lines(buffer: Bytes, first_line: int) -> tuple[Ints, Ints, Ints]:
-    """Begin, end and number of the lines that are not blank; a last one without newline counts."""
+    """Begin, end and number of lines that are not blank; the last one may lack its newline."""
     ends = np.flatnonzero(buffer[PADDING:-PADDING] == _NEWLINE) + PADDING
     stop = len(buffer) - PADDING
     if stop > PADDING and (not len(ends) or ends[-1] != stop - 1):

@@ -1,57 +1,58 @@
-"""What a file's rows come to: chunks by key and part, the days they fed, and those too late.
-
-Takes rows as they are read and keeps them until all files are known; publishes nothing.
-"""
+"""One file's rows, sorted block by block and cut into the parts (months or days) they go to."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 import attrs
-import numpy as np  # noqa: TID253  # a module of the worker's, never imported by a plan
+import numpy as np
 
 from pipekit_translator import layout
-from pipekit_translator.hold import Chunk, Hold
 from pipekit_translator.layout import Days
 from pipekit_translator.series import Series
-from pipekit_translator.table import Ints, Ranked, Table, merge
-from pipekit_translator.zones import Zone
+from pipekit_translator.work.arrays import Ints
+from pipekit_translator.work.assemble.buffer import Chunk, RowBuffer
+from pipekit_translator.work.table import Ranked, Table, merge
+from pipekit_translator.work.zones import Zone
 
 
-@attrs.define
-class Shelf:
-    """Where rows are kept: the exchange's zone, the processed folder and what `removed` of it."""
+@attrs.frozen(kw_only=True)
+class Assembly:
+    """What all files share: the buffer, the exchange's time zone, the processed folder.
 
-    hold: Hold
+    `removed`: processed files that the lifecycle has removed.
+    """
+
+    buffer: RowBuffer
     timezone: str
     processed: str
     removed: frozenset[str]
 
     def zone(self, series: Series) -> Zone:
-        """The exchange's, for the times of a series."""
+        """The exchange's zone, for the times of a series."""
         return Zone(self.timezone, series.unit)
 
 
-class Pieces:
-    """One file's rows. `chunks`: by key and part, in file order; `days`: those fed, by key.
+class FileRows:
+    """The rows of one file.
 
-    `late`: lines by processed file that was taken away. `duplicates` and `conflicts`: by key,
-    among rows that lay near each other in the file.
+    `chunks`: by key and part, in file order. `days`: the days they feed. `late`: lines by processed
+    file that the lifecycle has removed. `repeated`: by key, duplicates and conflicts within blocks.
     """
 
-    def __init__(self, series: Series, shelf: Shelf) -> None:
+    def __init__(self, series: Series, assembly: Assembly) -> None:
         self.chunks: dict[str, dict[str, list[Chunk]]] = {}
         self.days: Days = {}
         self.late: dict[str, list[int]] = {}
         self.repeated: dict[str, tuple[int, int]] = {}
         self._series = series
-        self._shelf = shelf
-        self._zone = shelf.zone(series)
+        self._assembly = assembly
+        self._zone = assembly.zone(series)
 
     def add(self, instrument: str, table: Table, lines: Ints) -> None:
-        """Rows in file order, with their lines. Raises OSError."""
+        """Add rows in file order, with their lines. Raises OSError."""
         key = layout.key(instrument, self._series)
-        if self._shelf.removed:
+        if self._assembly.removed:
             table = self._without_late(key, table, lines)
         merged = merge([Ranked(0, table)], self._series)
         duplicates, conflicts = self.repeated.get(key, (0, 0))
@@ -64,18 +65,18 @@ class Pieces:
             parts.setdefault(part, []).append(rows)
         for part, spans in parts.items():
             rows = slice(spans[0].start, spans[-1].stop)
-            kept = self._shelf.hold.keep(merged.table.at(rows))
+            kept = self._assembly.buffer.add(merged.table.at(rows))
             self.chunks.setdefault(key, {}).setdefault(part, []).append(kept)
 
     def _without_late(self, key: str, table: Table, lines: Ints) -> Table:
-        """Without the rows of parts that were taken away; their lines are remembered."""
+        """Without rows for removed processed files; the lines of these rows are noted."""
         days = self._zone.days(table.time)
         kept = np.ones(table.size, np.bool_)
         for day in np.unique(days).tolist():
             date = str(np.datetime64(day, "D"))
             part = date if self._series.part == "day" else date[:7]
-            path = layout.path(self._shelf.processed, key, part)
-            if path in self._shelf.removed:
+            path = layout.path(self._assembly.processed, key, part)
+            if path in self._assembly.removed:
                 here = days == day
                 self.late.setdefault(path, []).extend(lines[here].tolist())
                 kept &= ~here
@@ -83,7 +84,7 @@ class Pieces:
 
 
 def by_day(table: Table, zone: Zone) -> Iterator[tuple[str, slice]]:
-    """ISO date and rows of each local day of sorted rows."""
+    """The ISO date and the rows of each local day, of sorted rows."""
     if not table.size:
         return
     first, last = zone.days(table.time[:: max(table.size - 1, 1)])[[0, -1]].tolist()

@@ -1,18 +1,18 @@
-"""Regular rows out of bytes: what numba compiles for `kernel`; knows no files and no readings.
+"""The function that numba compiles: regular rows out of bytes.
 
-Plain Python that numba can compile, and what it compiles well: eight bytes are read as one number
-(see `digits`); a number is first tried with the width that its column had last; indices are
-unsigned; and few functions take arrays. A place of -1 means: not regular.
+Written for the compiler: eight bytes are read as one number (see `digits`); a number is first tried
+with the width that its column had in the row before; indices are unsigned. A position of -1 means
+"not regular". numba notices only changes of this very file, so no constant is imported.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-import numpy as np  # noqa: TID253  # a module of the worker's, never imported by a plan
+import numpy as np
 
-from pipekit_translator.digits import FIRST_YEAR, LAST_YEAR, WORD
-
+WORD = 8  # bytes
+FIRST_YEAR, LAST_YEAR = 1700, 2261  # of times in nanoseconds: others do not fit into 64 bits
 SHORTEST_ROW = 16  # bytes: no row of any dialect is shorter
 WIDEST = 64  # bytes of a time stamp
 MARGIN = WIDEST + 2 * WORD  # bytes behind a row that may be looked at

@@ -1,7 +1,6 @@
-"""Rows that wait to be published: in memory as far as they may, else in a temporary file.
+"""Rows that wait to be published, in memory up to a limit, then in a temporary file.
 
-Also the order in which they come back: `windows` gives the rows of many chunks by time, a few at a
-time. Knows neither series nor exports.
+`windows` gives the rows of many chunks back in order of time, a few at a time.
 """
 
 from __future__ import annotations
@@ -12,25 +11,25 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
-import numpy as np  # noqa: TID253  # a module of the worker's, never imported by a plan
+import numpy as np
 
-from pipekit_translator.table import Ranked, Table
+from pipekit_translator.work.table import Ranked, Table
 
 _VALUE = 8  # bytes
 
 
 class Chunk(NamedTuple):
-    """Sorted rows, none before `first` and none after `last`; `load` gives them."""
+    """Sorted rows, none before `first` and none after `last`; `load` returns them."""
 
     first: int
     last: int
     load: Callable[[], Table]
 
 
-class Hold:
-    """Keeps so many bytes of rows in memory and the rest in an unnamed file of `folder`.
+class RowBuffer:
+    """Keeps up to `limit` bytes of rows in memory and the rest in an unnamed file in `folder`.
 
-    Any thread may keep and load. The file is gone with the process, however that ends.
+    Thread-safe. The file vanishes with the process, however that ends.
     """
 
     def __init__(self, limit: int, folder: str) -> None:
@@ -40,8 +39,8 @@ class Hold:
         self._file: Any = None  # typeshed: a file without buffer has no `readinto`
         self._end = 0
 
-    def keep(self, table: Table) -> Chunk:
-        """Sorted rows, at least one, for later. Raises OSError."""
+    def add(self, table: Table) -> Chunk:
+        """Buffer sorted rows, at least one. Raises OSError."""
         first, last = int(table.time[0]), int(table.time[-1])
         size = table.size * _VALUE * len(table.columns())
         with self._lock:
@@ -54,11 +53,11 @@ class Hold:
         return Chunk(first, last, lambda: kept)
 
     def _write(self, table: Table) -> int:
-        """Where in the file the rows stand now."""
+        """Write the rows; return their position in the file."""
         if self._file is None:
             os.makedirs(self._folder, exist_ok=True)
             folder = self._folder
-            self._file = tempfile.TemporaryFile(dir=folder, buffering=0)  # noqa: SIM115  # kept
+            self._file = tempfile.TemporaryFile(dir=folder, buffering=0)  # noqa: SIM115  # open until the process ends
         at = self._end
         self._file.seek(at)
         for column in table.columns():
@@ -82,7 +81,7 @@ class Hold:
 
 
 class _Open:
-    """A chunk of which rows are still to come."""
+    """A chunk with rows that have not been returned yet."""
 
     def __init__(self, rank: int, number: int, chunk: Chunk) -> None:
         self.place = rank, number
@@ -90,16 +89,16 @@ class _Open:
         self.table = chunk.load()
 
     def upto(self, bound: int) -> Ranked:
-        """The rows up to a time, that included; they are no longer to come."""
+        """Pop all rows up to and including a time."""
         count = int(self.table.time.searchsorted(bound, "right"))
         found, self.table = self.table.at(slice(0, count)), self.table.at(slice(count, None))
         return Ranked(self.place[0], found)
 
 
 def windows(chunks: Iterable[tuple[int, Chunk]]) -> Iterator[list[Ranked]]:
-    """The rows of ranked chunks, a stretch of time after the other.
+    """The rows of ranked chunks, one span of time after the other.
 
-    No time is in two stretches. Within one the parts stand by rank and then as they were given.
+    No time is in two spans. Within one, parts are ordered by rank and then as given.
     """
     waiting = [(chunk.first, -number, rank, chunk) for number, (rank, chunk) in enumerate(chunks)]
     waiting.sort(key=lambda item: item[:2], reverse=True)

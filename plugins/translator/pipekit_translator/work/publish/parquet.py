@@ -1,34 +1,34 @@
-"""Processed files: what is read of them, what their metadata hold, atomic publishing.
+"""Processed files: reading them, and writing them with their metadata.
 
-`pipekit.days`: JSON, for each exchange-local date `{"rows": n, "digest": "..."}`, the digest being
-that of the values of the day's columns (timestamp, prices, volume), each as little endian bytes; a
-file of ticks is one day, whose digest its bytes are. `pipekit.last`: the time of the last row, ISO
-8601. `pipekit.timezone`: whose dates. Nothing in a file depends on when, how often or from what it
-was made.
+`pipekit.days`: JSON, for each exchange-local date `{"rows": n, "digest": "..."}`; the digest is of
+the day's columns (timestamp, prices, volume) as little-endian bytes. A file of ticks is one day and
+has no digest. `pipekit.last`: time of the last row, ISO 8601. `pipekit.timezone`: whose dates.
+Nothing in a file depends on when, how often or from what it was made.
 """
 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from io import FileIO
+from typing import Any, NamedTuple, TypedDict
 
-import numpy as np  # noqa: TID253  # a module of the worker's, never imported by a plan
-import pyarrow as pa  # noqa: TID253  # as above
-from pyarrow.parquet import ParquetFile  # noqa: TID253  # as above
+import numpy as np
+import pyarrow as pa
+from pyarrow.parquet import ParquetFile
 
-from pipekit.worker import hasher
-from pipekit_translator import layout, packing
-from pipekit_translator.hold import Chunk
-from pipekit_translator.packing import SCHEMAS
-from pipekit_translator.pieces import by_day
+from pipekit.worker import Publication, hasher
+from pipekit_translator import layout
 from pipekit_translator.series import Series
-from pipekit_translator.table import Table, joined, no_rows
-from pipekit_translator.zones import Zone
+from pipekit_translator.work.assemble.buffer import Chunk
+from pipekit_translator.work.assemble.file_rows import by_day
+from pipekit_translator.work.publish import columns
+from pipekit_translator.work.publish.columns import SCHEMAS
+from pipekit_translator.work.table import Table, joined, no_rows
+from pipekit_translator.work.zones import Zone
 
 DAYS_KEY, LAST_KEY, ZONE_KEY = "pipekit.days", "pipekit.last", "pipekit.timezone"
-ROW_GROUP = 1 << 18  # rows: each thread that publishes holds two groups, 40 bytes a row
+ROW_GROUP = 1 << 18  # rows; each publishing thread holds two groups, 40 bytes a row
 
 
 class Published(NamedTuple):
@@ -39,11 +39,11 @@ class Published(NamedTuple):
 
 
 class UnusableError(Exception):
-    """A published file that cannot be gone on with; the text says what to do."""
+    """A published file that new rows cannot be merged into; the message says what to do."""
 
 
 def read(path: str, series: Series, zone: Zone) -> Published | None:
-    """What is published under a path; None for nothing. Raises OSError, UnusableError."""
+    """The published file of a path; None if there is none. Raises OSError, UnusableError."""
     try:
         with open(path, "rb") as file:
             data = file.read()
@@ -56,13 +56,13 @@ def read(path: str, series: Series, zone: Zone) -> Published | None:
         made_for = (parquet.metadata.metadata or {}).get(ZONE_KEY.encode(), b"").decode()
     except (pa.ArrowException, OSError, KeyError, ValueError) as error:
         raise UnusableError(
-            f"{path} cannot be read ({error}); nothing was changed. Move it away and run "
-            "`pipekit run --rebuild` to make it anew from the raw files"
+            f"{path} cannot be read ({error}) and was left as it is. To rebuild it from the raw "
+            "files, move it away and run `pipekit run --rebuild`"
         ) from error
     if made_for != zone.name:
         raise UnusableError(
-            f"{path} holds the dates of {made_for or 'an unknown zone'}, not of {zone.name}; move "
-            "the processed folder away and run `pipekit run --rebuild`, or set timezone back"
+            f"{path} has dates of {made_for or 'an unknown time zone'}, not of {zone.name}. Set "
+            "timezone back, or move the processed folder away and run `pipekit run --rebuild`"
         )
     return Published([chunk for chunk in chunks if chunk], hasher(data).hexdigest())
 
@@ -74,7 +74,7 @@ def _check_schema(schema: Any, series: Series) -> None:
 
 
 def _chunk(parquet: Any, group: int, series: Series) -> Chunk | None:
-    """A row group; the only one of a file is loaded at once."""
+    """The rows of a row group; loaded at once if it is the only one."""
 
     def load() -> Table:
         return _table(parquet.read_row_group(group, columns=list(series.columns)), series)
@@ -109,27 +109,23 @@ def _array(column: Any, type: Any, optional: bool = False) -> Any:
 
 
 class Writer:
-    """A file in the making beside its final path; once closed, `publish` puts it there as a whole.
+    """Writes the new content of a publication; `discard` it where that fails.
 
-    Afterwards the path names all of the new file, or still the old one, and `sync_folders` makes
-    that last. Methods raise OSError.
+    Methods raise OSError.
     """
 
-    def __init__(self, path: str, key: str, zone: Zone) -> None:
-        self._path = path
+    def __init__(self, publication: Publication, key: str, zone: Zone) -> None:
+        self._publication = publication
         self._instrument, self._series = layout.of_key(key)
         self._days = _Days(self._series, zone)
         self._waiting: list[Table] = []  # of the next row group
         self._rows = 0
-        folder = os.path.dirname(path)
-        _make_folders(folder)
-        self._temporary = os.path.join(folder, f".{os.path.basename(path)}.tmp")
-        self._file = _Hashed(self._temporary)
-        self._sink = packing.buffered(self._file)
-        self._parquet: Any = None
+        self._file = _HashedFile(publication)
+        self._sink = columns.buffered(self._file)
+        self._parquet: Any = None  # pyarrow has no types
 
     def add(self, table: Table) -> None:
-        """Further rows, in order."""
+        """Add rows, in order."""
         self._days.add(table)
         while table.size:
             count = min(table.size, ROW_GROUP - self._rows)
@@ -140,67 +136,61 @@ class Writer:
                 self._write()
 
     def _write(self) -> None:
-        """A row group of what has come."""
+        """Write a row group."""
         rows = joined(self._waiting) if self._waiting else no_rows(self._series)
         self._waiting, self._rows = [], 0
         if self._parquet is None:
-            self._parquet = packing.writer(self._sink, self._series, rows)
+            self._parquet = columns.writer(self._sink, self._series, rows)
         if rows.size:
-            arrow = packing.arrow(rows, self._instrument, self._series)
+            arrow = columns.arrow(rows, self._instrument, self._series)
             self._parquet.write_table(arrow, row_group_size=ROW_GROUP)
 
     def close(self) -> None:
-        """All rows have come."""
+        """Finish the file; the publication can then be placed."""
         if self._rows or self._parquet is None:
             self._write()
         self._parquet.add_key_value_metadata(self._days.metadata())
         self._parquet.close()
         self._sink.flush()
+        self._file.close()
+        self._publication.fingerprint = self._file.fingerprint()
 
-    def publish(self) -> str:
-        """Put the closed file in its place, and give back its fingerprint. This waits for disks."""
-        self._file.finish()
-        os.replace(self._temporary, self._path)
-        return self._file.fingerprint()
+    def discard(self) -> None:
+        """Remove what was written so far."""
+        self._file.close()
+        self._publication.discard()
 
 
-class _Hashed:
-    """A file to write to, whose bytes are hashed as they go by."""
+class _HashedFile(FileIO):
+    """A file whose bytes are hashed as they are written."""
 
-    closed = False
-
-    def __init__(self, path: str) -> None:
-        self._file = open(path, "wb", buffering=0)  # noqa: SIM115  # closed by `finish`
+    def __init__(self, publication: Publication) -> None:
+        super().__init__(publication.begin(), "wb")
         self._hash = hasher()
 
-    def write(self, data: Any) -> int:
+    def write(self, data: Any, /) -> int:
         self._hash.update(data)
         rest = memoryview(data)
         while rest:
-            rest = rest[self._file.write(rest) :]
+            rest = rest[super().write(rest) :]
         return len(data)
-
-    def flush(self) -> None:
-        """Nothing is kept back."""
-
-    def close(self) -> None:
-        """What writes to it has ended."""
-
-    def finish(self) -> None:
-        os.fsync(self._file.fileno())
-        self._file.close()
 
     def fingerprint(self) -> str:
         return str(self._hash.hexdigest())
 
 
+class _Day(TypedDict, total=False):
+    rows: int
+    digest: str
+
+
 class _Days:
-    """What a file's metadata say of its days, as the rows come by."""
+    """The metadata of a file, collected while rows are added."""
 
     def __init__(self, series: Series, zone: Zone) -> None:
         self._digested = not series.grouped
         self._zone = zone
-        self._days: dict[str, dict[str, Any]] = {}
+        self._days: dict[str, _Day] = {}
         self._day = ""
         self._rows: list[Table] = []
         self._last = ""
@@ -219,7 +209,7 @@ class _Days:
                 self._rows.append(table.at(rows))
 
     def _end(self) -> None:
-        """All rows of a day have come."""
+        """Add the digest of a day that is complete."""
         if self._rows:
             self._days[self._day]["digest"] = _digest(joined(self._rows).columns())
         self._rows = []
@@ -236,29 +226,3 @@ def _digest(columns: Iterable[Any]) -> str:
         little = column.astype(column.dtype.newbyteorder("<"), copy=False)
         digest.update(np.ascontiguousarray(little))
     return str(digest.hexdigest())
-
-
-def sync_folders(paths: Iterable[str]) -> None:
-    """Make the renames of files last, each folder once. Raises OSError."""
-    for folder in sorted({os.path.dirname(path) for path in paths}):
-        _sync_folder(folder)
-
-
-def _make_folders(folder: str) -> None:
-    """Make a folder and those above it so that they outlast a power failure."""
-    if os.path.isdir(folder):
-        return
-    parent = os.path.dirname(folder) or "."
-    _make_folders(parent)
-    os.makedirs(folder, exist_ok=True)
-    _sync_folder(parent)
-
-
-def _sync_folder(folder: str) -> None:
-    if os.name != "posix":  # Windows has no such call and needs none
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

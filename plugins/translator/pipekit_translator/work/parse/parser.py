@@ -1,0 +1,270 @@
+"""Whole lines of a raw file to rows by instrument, and to invalid rows with their reasons.
+
+There are two ways to the same result. The compiled kernel reads blocks of regular rows. Everything
+else is read in vectors with numpy: small input, blocks with anything unusual in them, and machines
+without compiled code. There, numbers of unusual form (and only they) are read one row at a time.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from copy import copy
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipekit_translator.dialects import BAR_SECONDS, FileFormat, Stamp
+from pipekit_translator.series import BARS
+from pipekit_translator.work.arrays import Flags, Floats, Ints
+from pipekit_translator.work.parse import digits, header
+from pipekit_translator.work.parse.header import SHOWN, RejectedError
+from pipekit_translator.work.parse.kernel import Found, Kernel, Layout, layout_of, newlines
+from pipekit_translator.work.parse.lines import BadRow, Block
+from pipekit_translator.work.parse.scan import WORD
+from pipekit_translator.work.table import Table
+from pipekit_translator.work.zones import Fold, Zone
+
+Data = bytes | memoryview
+
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+_INFINITE = ("nan", "inf", "infinity")
+
+
+class Rows(NamedTuple):
+    """The rows of a block.
+
+    `tables`: by instrument, valid rows in file order, each with its line. `bad`: invalid rows.
+    `total`: how many rows there are. `lines`: how many lines end in the block.
+    """
+
+    tables: dict[str, tuple[Table, Ints]]
+    bad: list[BadRow]
+    total: int
+    lines: int
+
+
+class Parser:
+    """Parses the blocks of one file in order.
+
+    `name`: the file's, which may contain the instrument. `folds`: by instrument, how far the file
+    has come in a doubled hour; kept up to date. Raises RejectedError.
+    """
+
+    def __init__(
+        self, format: FileFormat, name: str, folds: dict[str, Fold], kernel: Kernel | None = None
+    ) -> None:
+        self._format = format
+        self._series = format.read
+        self._separator = ord(format.separator)
+        self._zone = Zone(format.timezone, self._series.unit, repeats=self._series.grouped)
+        self._folds = folds
+        closes = self._series is BARS and format.bar_time == "close"
+        self._shift = BAR_SECONDS * self._series.unit if closes else 0
+        self._stamp = [(role, Stamp.of(text)) for role, text in format.stamp_formats()]
+        by_row = bool(format.instrument.column)
+        self._instrument = None if by_row else header.instrument_of(format, name)
+        self._roles: list[str] = []
+        self._numbers: list[str] = []
+        self._begun = False  # whether rows of the file have been seen
+        self._kernel = kernel
+        self._layout: Layout | None = None
+        if not format.header:
+            self._set_roles([role for role, _ in format.roles()])
+
+    def header(self, line: bytes) -> None:
+        """Find the columns by their names in line 1."""
+        text = line.decode("utf-8", "replace").strip()
+        self._set_roles(header.roles_of_header(self._format, text))
+
+    def _set_roles(self, roles: list[str]) -> None:
+        self._roles = roles
+        self._numbers = [role for role in self._series.columns[1:] if role in roles]
+        if self._kernel is not None:
+            self._layout = layout_of(roles, self._stamp, self._series)
+
+    def feed(self, data: Data, first_line: int) -> Rows:
+        """Whole lines of the file; the last one may lack its newline."""
+        rows = self._compiled(data, first_line) or self._vectorized(data, first_line)
+        self._begun |= bool(rows.total)
+        return rows
+
+    def _compiled(self, data: Data, first_line: int) -> Rows | None:
+        """By the kernel; None if it refuses the block, or a local time never existed."""
+        if self._kernel is None or self._layout is None:
+            return None
+        found = self._kernel.read(data, self._separator, self._layout)
+        if found is None:
+            return None
+        places = [self._series.prices.index(role) for role in self._numbers[:-1]]
+        values = self._table(found.local, [found.prices[at] for at in places], found.volume)
+        tables = {}
+        before = {name: copy(fold) for name, fold in self._folds.items()}
+        for instrument, rows in self._named(data, found, first_line):
+            utc, missing = self._zone.to_utc(
+                values.time[rows], self._folds.setdefault(instrument, Fold())
+            )
+            if missing.any():
+                self._folds.clear()
+                self._folds.update(before)
+                return None
+            here = values.at(rows)._replace(time=utc - self._shift if self._shift else utc)
+            tables[instrument] = here, first_line + found.lines[rows]
+        return Rows(tables, [], len(found.local), found.ends)
+
+    def _table(self, time: Ints, prices: list[Floats], volume: Ints) -> Table:
+        """A table in which the prices that the file lacks are absent."""
+        given = dict(zip(self._numbers[:-1], prices, strict=True))
+        absent = np.full(len(time) if len(given) < len(self._series.prices) else 0, np.nan)
+        return Table(time, tuple(given.get(n, absent) for n in self._series.prices), volume)
+
+    def _named(self, data: Data, found: Found, first_line: int) -> list[tuple[str, Ints | slice]]:
+        """The instruments of a regular block, each with its rows. Raises RejectedError."""
+        if self._instrument is not None:
+            return [(self._instrument, slice(None))]
+        ends = [*found.names[2, 1:].tolist(), len(found.local)]
+        spans: dict[str, list[tuple[int, int]]] = {}
+        for (begin, end, first), last in zip(found.names.T.tolist(), ends, strict=True):
+            text = bytes(data[begin:end]).decode("utf-8", "replace").strip().strip('"')
+            line = first_line + int(found.lines[first])
+            name = header.accepted(self._format, text, f"line {line}")
+            spans.setdefault(name, []).append((first, last))
+        if len(spans) == 1:
+            return [(name, slice(None)) for name in spans]
+        return [
+            (name, np.concatenate([np.arange(*span) for span in of])) for name, of in spans.items()
+        ]
+
+    def _vectorized(self, data: Data, first_line: int) -> Rows:
+        """With numpy."""
+        block = Block(data, first_line, self._separator, len(self._roles))
+        if block.total and not len(block.rows) and not self._begun:
+            self._check_separator(block)
+        local, ok = self._local_times(block)
+        block.mark_bad(~ok, f"the time stamp is not {self._format.timestamp_format}")
+        *prices, volume = self._read_numbers(block, ok)
+        for reason, broken in _broken(prices if self._series is BARS else [], volume):
+            block.mark_bad(ok & broken, reason)
+            ok &= ~broken
+        values = self._table(local, prices, np.where(ok, volume, 0).astype(np.int64))
+        tables = {
+            instrument: self._placed(block, values, rows, instrument)
+            for instrument, rows in self._instruments(block, np.flatnonzero(ok))
+        }
+        return Rows(tables, block.bad(), block.total, newlines(data))
+
+    def _field(self, block: Block, role: str) -> tuple[Ints, Ints]:
+        return block.field(self._roles.index(role))
+
+    def _local_times(self, block: Block) -> tuple[Ints, Flags]:
+        """The local time of each row, and which rows have one that can be read."""
+        parts: dict[str, Ints] = {}
+        ok = np.ones(len(block.rows), np.bool_)
+        for role, layout in self._stamp:
+            start, end = self._field(block, role)
+            found, read = digits.stamps(block.buffer, start, end, layout)
+            parts |= found
+            ok &= read
+        return digits.instants(parts, ok, self._series.unit)
+
+    def _read_numbers(self, block: Block, ok: Flags) -> list[Floats]:
+        """The numbers of each row; clears `ok` where one cannot be read."""
+        values, read = [], np.ones(len(block.rows), np.bool_)
+        for role in self._numbers:
+            number = digits.decimals(block.buffer, block.words, *self._field(block, role))
+            read &= number.ok
+            values.append(number.values())
+        for row in np.flatnonzero(ok & ~read).tolist():
+            try:
+                for column, value in zip(
+                    values, self._unusual_numbers(block.text(row)), strict=True
+                ):
+                    column[row] = value
+            except ValueError as error:
+                ok[row] = False
+                block.mark_bad(np.array([row]), str(error))
+        return values
+
+    def _unusual_numbers(self, line: str) -> list[float]:
+        """The numbers of a row in which one is of unusual form. Raises ValueError."""
+        fields = line.split(self._format.separator)
+        optional = self._series.optional
+        return [
+            _number(role, fields[self._roles.index(role)], optional=role in optional)
+            for role in self._numbers
+        ]
+
+    def _placed(
+        self, block: Block, values: Table, rows: Ints, instrument: str
+    ) -> tuple[Table, Ints]:
+        """An instrument's rows in UTC; a local time that never existed makes a row invalid."""
+        fold = self._folds.setdefault(instrument, Fold())
+        utc, missing = self._zone.to_utc(values.time[rows], fold)
+        block.mark_bad(rows[missing], f"this time does not exist in {self._format.timezone}")
+        kept = rows[~missing]
+        time = utc[~missing] - self._shift
+        return values.at(kept)._replace(time=time), block.number[block.rows[kept]]
+
+    def _instruments(self, block: Block, rows: Ints) -> list[tuple[str, Ints]]:
+        """The instruments of these rows, each with its own. Raises RejectedError."""
+        if self._instrument is not None:
+            return [(self._instrument, rows)]
+        start, end = self._field(block, "instrument")
+        names = _names(block, start[rows], end[rows])
+        found = []
+        for name in np.unique(names).tolist():
+            of = rows[names == name]
+            text = name.decode("utf-8", "replace").strip().strip('"')
+            line = int(block.number[block.rows[of[0]]])
+            found.append((header.accepted(self._format, text, f"line {line}"), of))
+        return found
+
+    def _check_separator(self, block: Block) -> None:
+        text = block.first_text()
+        if self._format.separator not in text:
+            line = int(block.number[0])
+            raise RejectedError(header.wrong_separator(self._format, text, line))
+
+
+def _number(role: str, field: str, *, optional: bool) -> float:
+    text = field.strip().strip('"')
+    if optional and not text:
+        return math.nan
+    if text.lower().lstrip("+-") in _INFINITE:
+        raise ValueError(f"{role} is not finite: {text}")
+    if not _NUMBER.fullmatch(text):
+        raise ValueError(f"{role} is not a number: {text[:SHOWN]!r}")
+    value = float(text) + 0.0  # + 0.0: no negative zero
+    if not math.isfinite(value) or (role == "volume" and abs(value) >= 2**53):
+        raise ValueError(f"{role} is out of range: {text[:SHOWN]}")
+    return value
+
+
+def _broken(prices: list[Floats], volume: Floats) -> list[tuple[str, Flags]]:
+    """The reasons for which a row is invalid, and the rows they hold for."""
+    found = []
+    if prices:
+        open_, high, low, close = prices
+        found = [
+            ("high is below open or close", high < np.maximum(open_, close)),
+            ("low is above open or close", low > np.minimum(open_, close)),
+        ]
+    return [
+        *found,
+        ("volume is negative", volume < 0),
+        ("volume is not whole", volume != np.floor(volume)),
+    ]
+
+
+def _names(block: Block, start: Ints, end: Ints) -> NDArray[np.bytes_]:
+    """The text of each field; runs of equal fields are looked at once."""
+    if not len(start):
+        return np.zeros(0, "S1")
+    length = end - start
+    shift = 8 * np.clip(WORD - length, 0, WORD - 1).astype(np.uint64)
+    word = block.words[end - WORD] >> shift
+    same = (length[1:] == length[:-1]) & (word[1:] == word[:-1]) & (length[1:] <= WORD)
+    begins = digits.runs(~same)
+    texts = [block.buffer[start[row] : end[row]].tobytes() for row in begins.tolist()]
+    return np.repeat(np.array(texts), np.diff(np.append(begins, len(start))))

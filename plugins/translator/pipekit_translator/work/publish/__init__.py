@@ -1,0 +1,1 @@
+"""From buffered rows to processed files, the quality report and the quarantine."""

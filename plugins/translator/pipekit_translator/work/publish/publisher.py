@@ -1,0 +1,211 @@
+"""Merges a key's new rows with what is published, and writes the parts that changed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from threading import Semaphore
+
+import attrs
+import numpy as np
+
+from pipekit.worker import Publication
+from pipekit_translator import layout
+from pipekit_translator.layout import Months
+from pipekit_translator.request import QualityRules
+from pipekit_translator.series import Series
+from pipekit_translator.work.arrays import Flags, Ints
+from pipekit_translator.work.assemble.buffer import Chunk, windows
+from pipekit_translator.work.publish import parquet
+from pipekit_translator.work.publish.quality import Statistics
+from pipekit_translator.work.table import Ranked, Table, difference, merge
+from pipekit_translator.work.zones import Zone
+
+_DISK_THREADS = 4
+_PUBLISHED = -1  # the rank of published rows
+
+
+@attrs.define(kw_only=True)
+class Outcome:
+    """What became of a part.
+
+    `added`, `changed`, `removed`: rows compared with the published ones. `duplicates`: new rows
+    that other new ones replaced. `conflicts`: replaced rows, new and published, with other values.
+    `statistics`: of the new rows. `placed`: done when the file is in its place; None if the
+    published one is kept.
+    """
+
+    publication: Publication
+    part: str
+    statistics: Statistics
+    placed: Future[None] | None = None
+    rows: int = 0
+    first: str = ""
+    last: str = ""
+    added: int = 0
+    changed: int = 0
+    removed: int = 0
+    duplicates: int = 0
+    conflicts: int = 0
+
+    @property
+    def differs(self) -> bool:
+        """Whether the part has to be written."""
+        return bool(self.added or self.changed or self.removed)
+
+
+def in_days(days: Ints, months: Months) -> Flags:
+    """Which local dates are among these days."""
+    wanted = [
+        int(np.datetime64(f"{month}-{day:02}", "D").astype(np.int64))
+        for month, bits in months.items()
+        for day in range(1, 32)
+        if bits >> day & 1
+    ]
+    return np.isin(days, np.array(wanted, np.int64))
+
+
+def of_days(chunk: Chunk, zone: Zone, months: Months, *, inside: bool) -> Chunk:
+    """The rows of a chunk that lie inside these days, or outside."""
+
+    def load() -> Table:
+        table = chunk.load()
+        return table.at(in_days(zone.days(table.time), months) == inside)
+
+    return chunk._replace(load=load)
+
+
+class DiskThreads:
+    """Places finished files while the threads that made them go on.
+
+    Each waits some milliseconds for the disk. Few are on their way at a time, so that the process
+    does not run out of file descriptors.
+    """
+
+    def __init__(self) -> None:
+        self._threads = ThreadPoolExecutor(_DISK_THREADS)
+        self._free = Semaphore(_DISK_THREADS * 4)
+
+    def place(self, publication: Publication) -> Future[None]:
+        """Done when the file is in its place."""
+        self._free.acquire()
+        placed = self._threads.submit(publication.place)
+        placed.add_done_callback(lambda _: self._free.release())
+        return placed
+
+
+@attrs.frozen(kw_only=True)
+class Publisher:
+    """Publishes the parts of one key in the folder `processed`."""
+
+    processed: str
+    key: str
+    zone: Zone
+    rules: QualityRules
+    disks: DiskThreads
+
+    @property
+    def series(self) -> Series:
+        """The key's."""
+        return layout.of_key(self.key)[1]
+
+    def publish(self, part: str, new: list[tuple[int, Chunk]], rebuilt: Months) -> Outcome | None:
+        """Merge a part's new rows, ranked from 0, into the published ones; None without any.
+
+        A new row wins over a published one. `rebuilt`: days whose published rows do not count.
+        Raises OSError, UnusableError.
+        """
+        path = layout.path(self.processed, self.key, part)
+        published = parquet.read(path, self.series, self.zone)
+        if published is None and not new:
+            return None
+        outcome = self._outcome(path, part)
+        chunks = list(new)
+        if published is not None:
+            chunks = [*((_PUBLISHED, chunk) for chunk in published.chunks), *new]
+            for _ in self._merged(chunks, rebuilt, outcome):
+                pass
+            if not outcome.differs:
+                outcome.publication.changed = False
+                outcome.publication.fingerprint = published.fingerprint
+                return outcome
+            outcome = self._outcome(path, part)
+        self._write(outcome, self._merged(chunks, rebuilt, outcome))
+        return outcome
+
+    def _outcome(self, path: str, part: str) -> Outcome:
+        statistics = Statistics(self.key, Zone(self.zone.name), self.rules)
+        return Outcome(publication=Publication(path), part=part, statistics=statistics)
+
+    def _write(self, outcome: Outcome, tables: Iterator[Table]) -> None:
+        writer = parquet.Writer(outcome.publication, self.key, self.zone)
+        try:
+            for table in tables:
+                writer.add(table)
+            writer.close()
+        except BaseException:
+            writer.discard()
+            raise
+        outcome.placed = self.disks.place(outcome.publication)
+
+    def _merged(
+        self, chunks: list[tuple[int, Chunk]], rebuilt: Months, outcome: Outcome
+    ) -> Iterator[Table]:
+        """The new content of the part, span by span; counts in `outcome`."""
+        for parts in windows(chunks):
+            known = [part for part in parts if part.rank == _PUBLISHED]
+            fresh = merge([part for part in parts if part.rank != _PUBLISHED], self.series)
+            outcome.duplicates += fresh.duplicates
+            outcome.conflicts += fresh.conflicts
+            outcome.statistics.add(fresh.table)
+            after = fresh.table
+            if known:
+                before = merge(known, self.series).table
+                kept = before if not rebuilt else self._without(before, rebuilt)
+                both = merge([Ranked(_PUBLISHED, kept), Ranked(0, fresh.table)], self.series)
+                outcome.conflicts += both.conflicts
+                after = both.table
+                changes = difference(before, after)
+            else:
+                changes = after.size, 0, 0
+            self._count(outcome, after, changes)
+            if after.size:
+                yield after
+
+    def _count(self, outcome: Outcome, after: Table, changes: tuple[int, int, int]) -> None:
+        added, changed, removed = changes
+        outcome.added += added
+        outcome.changed += changed
+        outcome.removed += removed
+        outcome.rows += after.size
+        if after.size:
+            outcome.first = outcome.first or self._iso(after.time[0])
+            outcome.last = self._iso(after.time[-1])
+
+    def _without(self, table: Table, rebuilt: Months) -> Table:
+        return table.at(~in_days(self.zone.days(table.time), rebuilt))
+
+    def _iso(self, time: np.int64) -> str:
+        return f"{np.datetime64(int(time) // self.zone.unit, 's')}Z"
+
+
+_STAMP = re.compile(r"(?<!\d)(\d{8})_(\d{6})(?!\d)")
+
+
+def export_rank(path: str, priority: int, changed_ns: int) -> tuple[int, float, int, str]:
+    """The rank of an export: the higher one's rows win.
+
+    By priority, then the time stamp in its name, else its modification time, then its name.
+    """
+    found = _STAMP.search(path.rpartition("/")[2])
+    stamp = _stamp_seconds(*found.groups()) if found else None
+    return (priority, changed_ns / 1e9 if stamp is None else stamp, changed_ns, path)
+
+
+def _stamp_seconds(date: str, time: str) -> float | None:
+    try:
+        iso = f"{date[:4]}-{date[4:6]}-{date[6:]}T{time[:2]}:{time[2:4]}:{time[4:]}"
+        return float(np.datetime64(iso, "s").astype(np.int64))
+    except ValueError:
+        return None

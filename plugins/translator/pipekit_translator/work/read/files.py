@@ -1,0 +1,89 @@
+"""Reads all files of a request, several at once; an error in one never stops the others."""
+
+from __future__ import annotations
+
+import threading
+import traceback
+from concurrent.futures import ThreadPoolExecutor
+
+import attrs
+
+from pipekit.worker import report
+from pipekit_translator.request import FileJob, Request
+from pipekit_translator.work.assemble.file_rows import Assembly
+from pipekit_translator.work.parse.header import RejectedError
+from pipekit_translator.work.parse.kernel import LARGE, Kernel
+from pipekit_translator.work.read.rawfile import BusyError, RawFile, ReadContext, read
+
+
+class UnreadError(Exception):
+    """A file could not be read at all; it stays pending."""
+
+
+@attrs.frozen
+class FilesRead:
+    """The files that were read; those to be tried `again` next time; those that were rejected."""
+
+    files: list[RawFile] = attrs.field(factory=list)
+    again: list[FileJob] = attrs.field(factory=list)
+    rejected: list[FileJob] = attrs.field(factory=list)
+
+
+class _Progress:
+    """Reports the bytes read by all threads as the task's progress."""
+
+    def __init__(self, total: int) -> None:
+        self._total = max(total, 1)
+        self._done = 0
+        self._lock = threading.Lock()
+
+    def __call__(self, count: int) -> None:
+        with self._lock:
+            self._done += count
+            report.progress(min(self._done, self._total), self._total)
+
+
+def read_all(request: Request, assembly: Assembly) -> FilesRead:
+    """Read the files of a request, in `workers` threads; results are in the order of the jobs."""
+    large = request.size >= LARGE and request.kernels == "auto"
+    kernel = Kernel.load(request.cache) if large else None
+    found = FilesRead()
+    with ThreadPoolExecutor(max(request.workers, 1)) as threads:
+        context = ReadContext(
+            assembly=assembly,
+            final_after=request.final_after,
+            progress=_Progress(request.size),
+            threads=threads,
+            kernel=kernel,
+        )
+
+        def attempt(job: FileJob) -> tuple[RawFile, RejectedError | None] | Exception:
+            try:
+                return read(job, request.formats[job.format], context)
+            except Exception as error:  # the isolation boundary between files
+                return error
+
+        for job, result in zip(request.files, threads.map(attempt, request.files), strict=True):
+            if isinstance(result, Exception):
+                _report_unread(job, result)
+                found.again.append(job)
+                continue
+            file, rejected = result
+            if rejected is None:
+                found.files.append(file)
+            else:
+                report.rejected(file.path, str(rejected), file.fingerprint, file.signature)
+                found.rejected.append(job)
+    return found
+
+
+def _report_unread(job: FileJob, error: Exception) -> None:
+    """A file that changes or has vanished waits for the next run; anything else is a failure."""
+    if isinstance(error, BusyError | FileNotFoundError):
+        reason = error if isinstance(error, BusyError) else "it has vanished"
+        report.warning(f"{job.path}: {reason}; it was not read", path=job.path)
+        return
+    if not isinstance(error, OSError):
+        traceback.print_exception(error)
+    with report.unit(job.path):
+        raise UnreadError(f"{job.path} cannot be read ({error}); check its permissions and disk")
