@@ -1,20 +1,18 @@
-"""The compiled way to read a chunk says the same as the other one, whatever the bytes."""
+"""Both ways to read a block, compiled and with numpy, say the same of any header and bytes."""
 
 from __future__ import annotations
 
 import datetime as dt
-from functools import partial
 
-import numba
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pipekit_translator.dialects import InstrumentRule
+from pipekit_translator.settings import Settings, Source
 from pipekit_translator.work.parse import kernel, scan
 from pipekit_translator.work.parse.header import RejectedError
-from pipekit_translator.dialects import InstrumentRule
 from pipekit_translator.work.parse.parser import Parser
-from pipekit_translator.settings import Settings, Source
 
 SOURCES = {
     "A": Source(glob="*", dialect="A", timezone="America/Chicago"),
@@ -36,34 +34,28 @@ FIRST = dt.datetime(2020, 10, 31, 20)  # the clocks go back, and a month ends
 BORDERS = [FIRST, dt.datetime(2021, 3, 14, 1, 30), dt.datetime(2020, 2, 28, 23)]
 
 
-class Interpreted:
-    """The kernel's function as Python runs it: for many small examples."""
+def _interpreted(data, *rest):
+    with np.errstate(over="ignore"):
+        return scan.scan(data.tobytes(), *rest)  # whose items are whole numbers
 
-    def __init__(self) -> None:
-        self.read = partial(kernel.read, self._scan)
 
-    @staticmethod
-    def _scan(data, *rest):
-        with np.errstate(over="ignore"):
-            return scan.scan(data.tobytes(), *rest)  # whose items are whole numbers
+INTERPRETED = kernel.Kernel(_interpreted)  # as Python runs it: for many small examples
 
 
 @pytest.fixture(scope="module")
 def compiled(tmp_path_factory):
-    return kernel.Kernel(str(tmp_path_factory.mktemp("compiled")))
+    return kernel.Kernel.load(str(tmp_path_factory.mktemp("compiled")))
 
 
-def parsed(dialect, data, way, lines=7):
+def parsed(dialect, data, way, lines=7, header=None):
     """All that a parser makes of whole lines, or how it rejects them."""
-    reading = Settings(instruments=("*",)).format(SOURCES[dialect], accepted=False)
+    format = Settings(instruments=("*",)).format(SOURCES[dialect], accepted=False)
     folds = {}
-    parser = Parser(reading, "ES_03-20.txt", folds, way)
+    parser = Parser(format, "ES_03-20.txt", folds, way)
     try:
-        if reading.header:
-            parser.header(HEADERS[dialect])
-        found = [
-            parser.feed(part, lines, parser.scan(part)) for part in (data, data)
-        ]  # folds go on
+        if format.header:
+            parser.header(header or HEADERS[dialect])
+        found = [parser.feed(part, lines) for part in (data, data)]  # folds go on
     except RejectedError as error:
         return str(error)
     return [
@@ -75,6 +67,7 @@ def parsed(dialect, data, way, lines=7):
             },
             rows.bad,
             rows.total,
+            rows.lines,
         )
         for rows in found
     ], {name: (fold.last, fold.second) for name, fold in folds.items()}
@@ -122,7 +115,7 @@ def lines(draw, dialect):
 
 
 @st.composite
-def chunks(draw):
+def blocks(draw):
     dialect = draw(st.sampled_from(sorted(SOURCES)))
     rows = draw(st.lists(lines(dialect), min_size=1, max_size=12))
     end = draw(st.sampled_from(["\n", "\r\n"]))
@@ -133,16 +126,40 @@ def chunks(draw):
 
 
 @settings(max_examples=700, deadline=None, derandomize=True)
-@given(chunk=chunks())
-def test_both_ways_say_the_same_of_any_bytes(chunk):
-    dialect, data = chunk
-    assert parsed(dialect, data, Interpreted()) == parsed(dialect, data, None)
+@given(block=blocks())
+def test_both_ways_say_the_same_of_any_bytes(block):
+    dialect, data = block
+    assert parsed(dialect, data, INTERPRETED) == parsed(dialect, data, None)
+
+
+@settings(max_examples=300, deadline=None, derandomize=True)
+@given(
+    names=st.permutations([*HEADERS["A"].decode().split(","), "volume", "Other"]),
+    count=st.integers(7, 10),
+    rows=st.lists(st.integers(1, 9), min_size=1, max_size=5),
+)
+def test_both_ways_take_the_same_columns_of_any_header(names, count, rows):
+    """In any order, with a name twice, with one missing: of the same columns, or not at all."""
+    names = names[:count]
+    fields = {"Date": "2020-01-06", "Time": "09:30:00", "High": "9", "Low": "0", "Instrument": "ES"}
+    lines = [
+        ",".join(fields.get(name, str((row + at) % 9)) for at, name in enumerate(names))
+        for row in rows
+    ]
+    data, header = "".join(f"{line}\n" for line in lines).encode(), ",".join(names).encode()
+    found = [parsed("A", data, way, header=header) for way in (INTERPRETED, None)]
+    assert found[0] == found[1]
+    if {"Volume", "volume"} <= set(names) and len({name.lower() for name in names}) > 8:
+        assert found[0] == (
+            "line 1: the header has several columns named volume: rename all but one of them in "
+            "the export, or use another column in the source's `columns`"
+        )
 
 
 @settings(max_examples=200, deadline=None, derandomize=True)
-@given(chunk=chunks())
-def test_compiled_it_says_the_same(compiled, chunk):
-    dialect, data = chunk
+@given(block=blocks())
+def test_compiled_it_says_the_same(compiled, block):
+    dialect, data = block
     assert parsed(dialect, data, compiled) == parsed(dialect, data, None)
 
 
@@ -209,7 +226,7 @@ def test_all_ways_say_the_same_of_what_is_rare(compiled, case, end):
         [*usual, *RARE[case], *usual * 5, ""]
     ).encode()  # the last ones go by themselves
     told = parsed("A", data, None)
-    assert parsed("A", data, Interpreted()) == told
+    assert parsed("A", data, INTERPRETED) == told
     assert parsed("A", data, compiled) == told
 
 
@@ -224,25 +241,12 @@ def test_regular_rows_really_go_the_quick_way(compiled, dialect):
         "N": "20200106 093000 1230000;1.25;1.00;1.50;106\n",
         "nine": "20200106 093000 123000009;1.25;1.00;1.50;106\n",
     }
-    reading = Settings(instruments=("*",)).format(SOURCES[dialect], accepted=False)
-    parser = Parser(reading, "ES_1m.txt", {}, compiled)
-    if reading.header:
+    format = Settings(instruments=("*",)).format(SOURCES[dialect], accepted=False)
+    parser = Parser(format, "ES_1m.txt", {}, compiled)
+    if format.header:
         parser.header(HEADERS[dialect])
-    data = rows[dialect].encode() * 3
-    rows = parser._regular(data, 1, parser.scan(data))
-    assert rows.total == 3
-    (bars, numbers), *_ = rows.tables.values()
+    found = parser._compiled(rows[dialect].encode() * 3, 1)
+    assert found.total == 3
+    (bars, numbers), *_ = found.tables.values()
     assert np.unique(bars.prices[0]).tolist() == [1.25]
     assert numbers.tolist() == ([1, 3, 5] if dialect == "A" else [1, 2, 3])
-
-
-def test_folder_that_cannot_be_written_is_no_hindrance(tmp_path, monkeypatch):
-    monkeypatch.setattr(numba.config, "CACHE_DIR", "")
-    (tmp_path / "file").write_text("")
-    monkeypatch.setattr(kernel, "BESIDE", str(tmp_path / "file" / "beside"))
-    found = kernel.Kernel(str(tmp_path / "file" / "cache"))
-    data = b"2020-01-06T09:30:00Z,1.25,2,1,1.5,106\n"
-    reading = Settings().format(SOURCES["D"], accepted=True)
-    parser = Parser(reading, "ES_1m.csv", {}, found)
-    parser.header(HEADERS["D"])
-    assert parser._regular(data, 1, parser.scan(data)).total == 1

@@ -3,28 +3,17 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
-import subprocess
-import sys
 import tempfile
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-import attrs
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pipekit_translator.settings import Quality, Settings, Source, span
+from pipekit_translator.settings import Source
 
 FIRST = dt.datetime(2020, 1, 7, 4)  # two hours before midnight in Chicago
-QUALITY = attrs.asdict(Quality()) | {
-    name: span(getattr(Quality(), name)) for name in ("pause", "core")
-}
-WORKER = (
-    "import sys, pipekit_translator.rawfile as r; r.BLOCK = int(sys.argv[1]); "
-    "from pipekit_translator.worker import main; main([])"
-)
 
 Tick = tuple[int, int]  # tenths of a microsecond, volume
 
@@ -36,42 +25,16 @@ def line(tick: Tick) -> str:
     return f"{at:%Y%m%d %H%M%S} {fraction:07};{price};{price - 1};{price + 1};{tick[1]}\n"
 
 
-def translate(
-    root: Path,
-    files: dict[str, list[Tick]],
-    workers: int,
-    *,
-    block: int,
-    memory: float,
-    aggregate: str,
-) -> None:
-    """One run of the worker over some files."""
-    source = Source(glob="raw/*", dialect="N", timezone="UTC", aggregate=aggregate)  # type: ignore[arg-type]
+def source(aggregate: str) -> Source:
+    return Source(glob="raw/*", dialect="N", timezone="UTC", aggregate=aggregate)  # type: ignore[arg-type]
+
+
+def write(root: Path, files: dict[str, list[Tick]]) -> list[str]:
+    """The names of raw files with these ticks."""
     (root / "raw").mkdir(exist_ok=True)
     for name, ticks in files.items():
         (root / name).write_text("".join(map(line, ticks)))
-    request: dict[str, Any] = {
-        "processed": "processed",
-        "quarantine": "quarantine",
-        "workers": workers,
-        "memory": memory,
-        "timezone": "America/Chicago",
-        "final_after": 0,
-        "readings": [Settings().format(source, accepted=True).record()],
-        "files": [{"path": name, "reading": 0} for name in files],
-        "bytes": 1,
-        "cache": "cache",
-        "rebuild": {},
-        "left": {},
-        "removed": [],
-        "quality": QUALITY,
-    }
-    subprocess.run(
-        [sys.executable, "-c", WORKER, str(block)],
-        cwd=root,
-        input=json.dumps(request).encode(),
-        check=True,
-    )
+    return list(files)
 
 
 def tree(root: Path) -> dict[str, bytes]:
@@ -80,7 +43,7 @@ def tree(root: Path) -> dict[str, bytes]:
 
 
 HOURS = range(0, 144_000_000_000, 5_999_999_990)
-MINUTE = range(0, 600_000_000, 37_000_000)  # whose ticks are read in several pieces
+MINUTE = range(0, 600_000_000, 37_000_000)  # whose ticks are read in several blocks
 TICKS = st.lists(
     st.tuples(st.sampled_from([*HOURS, *MINUTE, 1, 2]), st.integers(1, 99)),
     min_size=1,
@@ -89,10 +52,10 @@ TICKS = st.lists(
 
 
 @pytest.mark.parametrize("aggregate", ["", "1m"])
-@settings(max_examples=8, deadline=None, derandomize=True)
+@settings(max_examples=25, deadline=None, derandomize=True)
 @given(ticks=TICKS, data=st.data())
 def test_the_bytes_of_ticks_do_not_depend_on_how_they_come(
-    aggregate: str, ticks: list[Tick], data: st.DataObject
+    translate: Any, aggregate: str, ticks: list[Tick], data: st.DataObject
 ) -> None:
     """All in order, at once and in memory, against any split that cuts no time stamp in two.
 
@@ -109,12 +72,14 @@ def test_the_bytes_of_ticks_do_not_depend_on_how_they_come(
             cut.setdefault(f"raw/ES {place}.txt", []).extend(group)
     runs = data.draw(st.integers(1, 2))
     with tempfile.TemporaryDirectory() as one, tempfile.TemporaryDirectory() as other:
-        whole = {"raw/ES all.txt": ticks}
-        translate(Path(one), whole, 1, block=1 << 22, memory=512, aggregate=aggregate)
+        kind = source(aggregate)
+        names = write(Path(one), {"raw/ES all.txt": ticks})
+        translate(Path(one), kind, names, memory=512_000_000)
         names = data.draw(st.permutations(sorted(cut)))
         for run in range(runs):
             now = {name: cut[name] for name in names[run::runs]}
             if now:
                 workers, block = data.draw(st.integers(1, 3)), data.draw(st.integers(60, 400))
-                translate(Path(other), now, workers, block=block, memory=0.001, aggregate=aggregate)
+                more = {"workers": workers, "block": block, "memory": 1000}
+                translate(Path(other), kind, write(Path(other), now), **more)
         assert tree(Path(one)) == tree(Path(other))

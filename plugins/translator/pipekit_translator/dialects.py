@@ -247,8 +247,8 @@ def check_format(text: str, columns: tuple[str, ...]) -> None:
     unknown += [code for code in codes if code not in (*_CODES, "f")]
     if unknown:
         raise ValueError(
-            f"timestamp_format: %{unknown[0]} is not supported; use %Y %m %d %H %M %S, zero-padded, "
-            "and %3f for a fraction of three digits (%1f to %9f)"
+            f"timestamp_format: %{unknown[0]} is not supported; use %Y %m %d %H %M %S, "
+            "zero-padded, and %3f for a fraction of three digits (%1f to %9f)"
         )
     if sorted({*codes, "S"} - {"f"}) != sorted(_CODES) or len(codes) != len(set(codes)):
         raise ValueError("timestamp_format: each of %Y %m %d %H %M is needed exactly once")

@@ -138,8 +138,8 @@ def _check_source(source: Source) -> None:
     where = f"source {source.glob!r}"
     if source.dialect and source.dialect not in PRESETS:
         raise ValueError(
-            f"{where}: unknown dialect {source.dialect!r}; use one of {', '.join(PRESETS)}, or leave "
-            "it out and set separator, header, columns, timestamp_format and instrument"
+            f"{where}: unknown dialect {source.dialect!r}; use one of {', '.join(PRESETS)}, or "
+            "leave it out and set separator, header, columns, timestamp_format and instrument"
         )
     missing = [name for name in _PARTS if getattr(source, name) in (None, "", ())]
     missing = [name for name in missing if name != "bar_time"]

@@ -7,7 +7,7 @@ import io
 import json
 import os
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ import pytest
 from pipekit_translator.plan import plan
 from pipekit_translator.request import Request
 from pipekit_translator.settings import Settings
+from pipekit_translator.work.read import rawfile
 from pipekit_translator.work.translate import translate
 
 from pipekit import (
@@ -258,6 +259,31 @@ class Project:
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
     return Project(tmp_path)
+
+
+@pytest.fixture
+def meddled(project: Project, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
+    """A run in which a file changes at the end of its reading; the verbs that were reported."""
+    check = rawfile._check_unchanged
+
+    def run(path: str, how: str, line: str, settings: Settings | None = None) -> list[str]:
+        file = project.root / path
+
+        def meddle(*given: Any) -> None:
+            if how == "append":
+                file.write_text(file.read_text() + line)
+            elif how == "replace":
+                file.rename(old := file.with_suffix(".old"))
+                file.write_text(old.read_text())
+            else:
+                os.truncate(file, 10)
+            check(*given)
+
+        monkeypatch.setattr(rawfile, "_check_unchanged", meddle)
+        lines = project.run(settings).lines
+        return [line["verb"] for line in lines if line["verb"] in ("consumed", "wrote", "warning")]
+
+    return run
 
 
 @pytest.fixture

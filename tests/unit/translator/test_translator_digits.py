@@ -7,8 +7,8 @@ import random
 
 import numpy as np
 import pytest
-from pipekit_translator.work.parse import digits
 from pipekit_translator.dialects import Stamp
+from pipekit_translator.work.parse import digits
 
 
 def decimals(*texts: str) -> digits.Decimals:

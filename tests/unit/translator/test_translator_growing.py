@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
-import sys
 import time
 from typing import Any
 
+import pytest
 from pipekit_translator.settings import Settings, Source
+from pipekit_translator.work.read import rawfile
 
 from pipekit.worker import fingerprint, hasher
 
@@ -85,7 +84,7 @@ def test_a_last_line_without_newline_is_taken_when_nobody_goes_on_with_it(
     planned = project.plan(started=later)
     assert [item.path for item in planned.inputs] == [EXPORT]
     run = project.run(Settings(final_after=0.0))
-    assert "the last line has no newline; it was taken" in run.warnings
+    assert "the last line has no newline; it was read" in run.warnings
     assert project.times("ES", "2020-01") == TIMES[:2]
     assert not project.plan()
 
@@ -119,69 +118,38 @@ def test_only_a_header_so_far_is_no_trouble(project: Any, daily: Any) -> None:
     assert project.times("ES", "2020-01") == TIMES[:1]
 
 
-HOLD = """
-import os, sys, time
-import pipekit_translator.rawfile as rawfile
-from pipekit_translator.worker import main
-path, how = sys.argv[1:]
-real = rawfile._check_still
-def meddle(file, job, before):
-    if how == "append":
-        with open(path, "a") as stream:
-            stream.write("2020-01-06T08:02:00Z,10,12,9,11,7\\n")
-    elif how == "replace":
-        os.rename(path, path + ".old")
-        with open(path, "w") as stream:
-            stream.write(open(path + ".old").read())
-    elif how == "truncate":
-        os.truncate(path, 10)
-    return real(file, job, before)
-rawfile._check_still = meddle
-sys.exit(main([]))
-"""
+MORE = "2020-01-06T08:02:00Z,10,12,9,11,7\n"
 
 
-def meddled(project: Any, path: str, how: str, settings: Settings | None = None) -> list[str]:
-    """Verb and path of what a worker reports whose file changes at the end of its reading."""
-    (task,) = project.plan(settings).tasks
-    report = project.root / "report.jsonl"
-    subprocess.run(
-        [sys.executable, "-c", HOLD, path, how],
-        cwd=project.root,
-        input=task.command.stdin,
-        env={**os.environ, "PIPEKIT_REPORT": str(report)},
-        check=True,
-    )
-    lines = [json.loads(line) for line in report.read_text().splitlines()]
-    return [line["verb"] for line in lines if line["verb"] in ("consumed", "wrote", "warning")]
-
-
-def test_an_append_while_reading_is_no_change_of_a_growing_file(project: Any, daily: Any) -> None:
+def test_an_append_while_reading_is_no_change_of_a_growing_file(
+    project: Any, daily: Any, meddled: Any
+) -> None:
     project.write(DAY, daily(ONE, TWO))
-    assert meddled(project, DAY, "append") == ["wrote", "consumed"]
+    assert meddled(DAY, "append", MORE) == ["wrote", "consumed"]
     assert project.times("ES", "2020-01") == TIMES[:2]
 
 
+@pytest.mark.parametrize("how", ["replace", "truncate"])
 def test_a_growing_file_that_is_replaced_or_cut_while_reading_does_not_count(
-    project: Any, daily: Any
+    project: Any, daily: Any, meddled: Any, how: str
 ) -> None:
     project.write(DAY, daily(ONE, TWO))
-    assert meddled(project, DAY, "replace") == ["warning"]
-    (project.root / "report.jsonl").unlink()
-    assert meddled(project, DAY, "truncate") == ["warning"]
+    assert meddled(DAY, how, "") == ["warning"]
     assert not project.month("ES", "2020-01").exists()
 
 
 def test_a_settled_file_that_changes_while_it_is_read_does_not_count(
-    project: Any, daily: Any
+    project: Any, daily: Any, meddled: Any
 ) -> None:
     settings = Settings(sources=(Source(glob="data/raw/**/*.csv", dialect="D", growing=False),))
     project.write(DAY, daily(ONE, TWO))
-    assert meddled(project, DAY, "append", settings) == ["warning"]
+    assert meddled(DAY, "append", MORE, settings) == ["warning"]
     assert not project.month("ES", "2020-01").exists()
 
 
-def test_files_larger_than_a_block_are_read_in_pieces(project: Any, daily: Any) -> None:
+def test_files_larger_than_a_block_are_read_block_by_block(
+    project: Any, daily: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Lines across two blocks come out whole, and bad rows are held against the whole file."""
     rows = [
         f"2020-01-{6 + at // 1440:02} {at // 60 % 24:02}:{at % 60:02},10,12,9,11,{at}"
@@ -189,17 +157,8 @@ def test_files_larger_than_a_block_are_read_in_pieces(project: Any, daily: Any) 
     ]
     bad = [row.replace(",12,", ",8,") for row in rows[:10]]
     project.write(DAY, daily(*bad, *rows))
-    (task,) = project.plan().tasks
-    code = (
-        "import sys, pipekit_translator.rawfile as r; r.BLOCK = 777; "
-        "from pipekit_translator.worker import main; sys.exit(main([]))"
-    )
-    subprocess.run(
-        [sys.executable, "-c", code], cwd=project.root, input=task.command.stdin, check=True
-    )
+    monkeypatch.setattr(rawfile, "BLOCK", 777)
+    project.run()
     found = project.rows("ES", "2020-01")
     assert [row[5] for row in found] == list(range(4000))
-    manifest = project.root / "data/quarantine/run-1/manifest.jsonl"
-    assert [json.loads(line)["line"] for line in manifest.read_text().splitlines()] == list(
-        range(2, 12)
-    )
+    assert [row["line"] for row in project.quarantine()] == list(range(2, 12))

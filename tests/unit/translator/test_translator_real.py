@@ -111,5 +111,5 @@ def test_real_bars_in_the_wrong_zone_raise_doubts(project: Any, real: Path) -> N
     copied(project, real, "exporter")
     wrong = Source(glob="data/raw/exporter/*.csv", dialect="A", timezone="America/Chicago")
     run = project.run(Settings(sources=(wrong,)))
-    assert "the day's empty 45 minutes begin at 22:" in run.warnings
+    assert "the daily break of 45 minutes begins at 22:" in run.warnings
     assert "of the volume falls between 08:00 and 15:15" in run.warnings

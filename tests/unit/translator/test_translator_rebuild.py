@@ -92,9 +92,9 @@ def test_days_whose_other_file_is_gone_are_left_and_named(project: Any, export: 
     before = project.rows("ES", "2020-01")
     (project.root / TWO).unlink()
     run = project.run(sources())
-    assert "left as they are: ES 2020-01-06" in run.warnings
+    assert "not rebuilt: ES 2020-01-06" in run.warnings
     assert TWO in run.warnings
-    assert "pipekit lifecycle restore" in run.warnings
+    assert "put the raw files back from your archive" in run.warnings
     after = project.rows("ES", "2020-01")
     assert after[:2] == before[:2]
     assert [row[0] for row in after[2:]] == ["2020-01-07T19:00"]
@@ -107,7 +107,7 @@ def test_a_changed_source_whose_file_is_gone_is_named(project: Any, export: Any)
     planned = project.plan(sources(one="America/New_York"))
     assert not planned
     assert ONE in planned.warnings[0]
-    assert "left as they are" in planned.warnings[0]
+    assert "days from there are not rebuilt" in planned.warnings[0]
     assert not project.plan(sources()).warnings
 
 
@@ -121,7 +121,7 @@ def test_a_rebuild_leaves_the_days_of_a_file_that_is_now_rejected(
     broken = Source(glob="data/raw/a/*.csv", dialect="A", timezone="UTC", separator=";")
     run = project.run(Settings(sources=(broken,)))
     assert run.paths("rejected") == [ONE]
-    assert "left as they are: ES 2020-01-06" in run.warnings
+    assert "not rebuilt: ES 2020-01-06" in run.warnings
     assert project.tree() == before
 
 
@@ -149,7 +149,7 @@ def test_months_made_for_another_exchange_zone_are_not_mixed_with_this_one(
     project.run()
     before = project.tree()
     run = project.run(Settings(timezone="Europe/London"))
-    assert "holds the dates of America/Chicago" in run.failed["ES"]
+    assert "has dates of America/Chicago" in run.failed["ES"]
     assert "pipekit run --rebuild" in run.failed["ES"]
     assert project.tree() == before
 
@@ -161,7 +161,7 @@ def test_a_lost_processed_file_is_made_anew(project: Any, export: Any) -> None:
     before = project.tree()
     (project.root / MONTH).unlink()
     planned = project.plan()
-    assert planned.reason == f"{MONTH} must be made anew"
+    assert planned.reason == f"{MONTH} is missing and will be rebuilt"
     assert sorted(item.path for item in planned.inputs) == [ONE, TWO]
     project.run()
     assert project.tree() == before
@@ -220,8 +220,8 @@ def test_bars_for_a_month_that_was_taken_away_are_late(project: Any, export: Any
     run = project.run()
     assert not project.month("ES", "2020-01").exists()
     assert project.times("ES", "2020-02") == ["2020-02-03T18:00"]
-    assert "2 bars came for" in run.failed["ES 2020-01 late"]
-    assert "pipekit lifecycle restore" in run.failed["ES 2020-01 late"]
+    assert "2 bars belong to" in run.failed["ES 2020-01 late"]
+    assert "Put the month back from your archive" in run.failed["ES 2020-01 late"]
     kept = project.quarantine()
     assert [(row["line"], row["reason"].split(":")[0]) for row in kept] == [
         (2, "late"),
@@ -241,7 +241,7 @@ def test_late_bars_are_taken_once_the_month_is_restored(project: Any, export: An
     project.run()
     project.month("ES", "2020-01").write_bytes(data)
     project.outputs[MONTH] = attrs.evolve(project.outputs[MONTH], present=True)
-    assert project.plan().reason == f"late bars of {TWO} can be taken now"
+    assert project.plan().reason == f"late rows of {TWO} can be published now"
     run = project.run()
     assert not run.failed
     assert project.times("ES", "2020-01") == ["2020-01-06T18:00", "2020-01-06T19:00"]

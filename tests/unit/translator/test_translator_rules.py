@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from pipekit_translator.work.assemble.buffer import RowBuffer
-from pipekit_translator.work.assemble.file_rows import Assembly, FileRows
 from pipekit_translator.series import BARS
 from pipekit_translator.settings import Settings, Source
+from pipekit_translator.work.assemble.buffer import RowBuffer
+from pipekit_translator.work.assemble.file_rows import Assembly, FileRows
 from pipekit_translator.work.table import Table
 
 from pipekit.worker import fingerprint
@@ -37,7 +37,7 @@ def test_of_two_exports_with_the_same_bar_the_one_with_the_later_stamp_wins(
     run = project.run()
     assert project.rows("ES", "2020-01") == [("2020-01-06T08:00", 10.0, 13.0, 9.0, 11.0, 5)]
     assert (run.metrics("ES")["duplicates"], run.metrics("ES")["conflicts"]) == (1, 1)
-    assert "two exports state differently" in run.warnings
+    assert "different values in two exports" in run.warnings
 
 
 def test_of_three_exports_each_bar_is_that_of_the_last_one_that_has_it(
@@ -151,8 +151,8 @@ INVALID = {
     "2020-01-06 10:00,10,nan,9,11,5": "high is not finite",
     "2020-01-06 10:00,10,12,9,inf,5": "close is not finite",
     "2020-01-06 10:00,10,1e999,9,11,5": "high is out of range",
-    "2020-01-06 10:00,10,12,,11,5": "low is no number",
-    "2020-01-06 10:00,10,1_2,9,11,5": "high is no number",
+    "2020-01-06 10:00,10,12,,11,5": "low is not a number",
+    "2020-01-06 10:00,10,1_2,9,11,5": "high is not a number",
     "2020-01-06 10:00,10,12,9,11": "7 fields instead of 8",
     "2020-02-30 10:00,10,12,9,11,5": "the time stamp is not",
     "2020-01-06 24:00,10,12,9,11,5": "the time stamp is not",
@@ -271,7 +271,7 @@ def test_a_rejected_file_is_read_again_when_the_instrument_is_accepted(
 def test_a_name_that_could_leave_the_folder_is_no_instrument(project: Any, export: Any) -> None:
     project.write(EARLY, export(BAR, instrument="../../ES"))
     run = project.run(Settings(instruments=("*",)))
-    assert "cannot name an instrument" in run.all("rejected")[0]["reason"]
+    assert "is not a valid instrument name" in run.all("rejected")[0]["reason"]
 
 
 @pytest.mark.parametrize(

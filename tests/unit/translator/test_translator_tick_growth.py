@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from pipekit_translator.work.read.rawfile import BLOCK
 from pipekit_translator.settings import Settings, Source
+from pipekit_translator.work.read.rawfile import BLOCK
 
 SETTINGS = Settings(
     sources=(Source(glob="data/raw/*.txt", dialect="N", timezone="UTC", growing=True),)

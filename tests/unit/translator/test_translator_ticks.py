@@ -159,7 +159,7 @@ def test_unsorted_ticks_come_out_sorted_and_equal_times_in_file_order(project: A
 
 BAD = {
     "the time stamp is not": "20200106 153000 123000;1;1;1;1",
-    "price is no number": "20200106 153000 1230000;x;1;1;1",
+    "price is not a number": "20200106 153000 1230000;x;1;1;1",
     "ask is not finite": "20200106 153000 1230000;1;1;nan;1",
     "volume is negative": "20200106 153000 1230000;1;1;1;-1",
     "volume is not whole": "20200106 153000 1230000;1;1;1;0.5",

@@ -10,6 +10,7 @@ import os
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import closing
 
 import attrs
 
@@ -92,14 +93,18 @@ class _File:
 def translate(request: Request) -> None:
     """Work off a request, in the project's root."""
     use_system_memory()
-    _Translation(request).run()
+    with (
+        closing(RowBuffer(_buffer_size(request.memory), request.processed)) as buffer,
+        closing(DiskThreads()) as disks,
+    ):
+        _Translation(request, buffer, disks).run()
 
 
 class _Translation:
-    def __init__(self, request: Request) -> None:
+    def __init__(self, request: Request, buffer: RowBuffer, disks: DiskThreads) -> None:
         self._request = request
         self._assembly = Assembly(
-            buffer=RowBuffer(_buffer_size(request.memory), request.processed),
+            buffer=buffer,
             timezone=request.timezone,
             processed=request.processed,
             removed=frozenset(request.removed),
@@ -107,7 +112,7 @@ class _Translation:
         self._quarantine = Quarantine(request.quarantine)
         self._rebuild = request.rebuild
         self._left = request.left
-        self._disks = DiskThreads()
+        self._disks = disks
         self._files: list[_File] = []
         self._feeding: dict[str, dict[str, list[tuple[int, _File]]]] = {}  # by key and part
         self._quality: dict[str, dict[str, float]] = {}

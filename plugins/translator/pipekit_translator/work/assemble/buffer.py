@@ -29,7 +29,7 @@ class Chunk(NamedTuple):
 class RowBuffer:
     """Keeps up to `limit` bytes of rows in memory and the rest in an unnamed file in `folder`.
 
-    Thread-safe. The file vanishes with the process, however that ends.
+    Thread-safe. The file vanishes when it is closed, or with the process, however that ends.
     """
 
     def __init__(self, limit: int, folder: str) -> None:
@@ -52,12 +52,17 @@ class RowBuffer:
         kept = table.own()
         return Chunk(first, last, lambda: kept)
 
+    def close(self) -> None:
+        """Forget what is in the file."""
+        if self._file is not None:
+            self._file.close()
+
     def _write(self, table: Table) -> int:
         """Write the rows; return their position in the file."""
         if self._file is None:
             os.makedirs(self._folder, exist_ok=True)
             folder = self._folder
-            self._file = tempfile.TemporaryFile(dir=folder, buffering=0)  # noqa: SIM115  # open until the process ends
+            self._file = tempfile.TemporaryFile(dir=folder, buffering=0)  # noqa: SIM115  # see close
         at = self._end
         self._file.seek(at)
         for column in table.columns():

@@ -55,7 +55,7 @@ class Found(NamedTuple):
     """The rows of a regular block: local time, prices and volume of each.
 
     `lines`: the line of each row, from 0. `names`: begin, end and first row of each run of one
-    instrument. `ends`: how many lines there are.
+    instrument.
     """
 
     local: Ints
@@ -63,7 +63,6 @@ class Found(NamedTuple):
     volume: Ints
     lines: Ints
     names: Ints
-    ends: int
 
 
 def newlines(data: bytes | memoryview) -> int:
@@ -173,13 +172,11 @@ class Kernel:
                 state = self.function(
                     block, words, stop, base, separator, layout, state, found, scratch
                 )
-        rows, runs, lines = state
+        rows, runs, _ = state
         if rows < 0:
             return None
         local, prices, volume, numbers, names = found
-        return Found(
-            local[:rows], prices[:, :rows], volume[:rows], numbers[:rows], names[:, :runs], lines
-        )
+        return Found(local[:rows], prices[:, :rows], volume[:rows], numbers[:rows], names[:, :runs])
 
 
 def _memory(

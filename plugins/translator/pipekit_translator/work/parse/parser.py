@@ -111,7 +111,7 @@ class Parser:
                 return None
             here = values.at(rows)._replace(time=utc - self._shift if self._shift else utc)
             tables[instrument] = here, first_line + found.lines[rows]
-        return Rows(tables, [], len(found.local), found.ends)
+        return Rows(tables, [], len(found.local), newlines(data))
 
     def _table(self, time: Ints, prices: list[Floats], volume: Ints) -> Table:
         """A table in which the prices that the file lacks are absent."""

@@ -87,6 +87,10 @@ class DiskThreads:
         self._threads = ThreadPoolExecutor(_DISK_THREADS)
         self._free = Semaphore(_DISK_THREADS * 4)
 
+    def close(self) -> None:
+        """Wait until all files are in their places."""
+        self._threads.shutdown()
+
     def place(self, publication: Publication) -> Future[None]:
         """Done when the file is in its place."""
         self._free.acquire()
