@@ -48,7 +48,7 @@ def _reason(settings: Settings, pending: Pending) -> str:
     rejected, waiting = len(pending.rejected), len(pending.waiting)
     notes = []
     if rejected:
-        notes.append(f"{rejected} rejected earlier")
+        notes.append(f"{rejected} rejected before")
     if waiting:
         notes.append(f"{waiting} not settled yet")
     return f"{text} ({', '.join(notes)})" if notes else text

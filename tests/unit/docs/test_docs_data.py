@@ -12,8 +12,9 @@ from pipekit_analyzer import instruments, kernel, rows
 from pipekit_analyzer.settings import Settings as AnalyzerSettings
 from pipekit_merger import rows as merged_rows
 from pipekit_merger import scope, summary
-from pipekit_translator.work.publish import columns, parquet
 from pipekit_translator.dialects import PRESETS
+from pipekit_translator.work.publish import columns as processed
+from pipekit_translator.work.publish import parquet
 
 
 @pytest.fixture
@@ -37,13 +38,13 @@ def kinds(schema: pa.Schema) -> dict[str, str]:
 def test_the_columns_of_processed_bars(page):
     """Name, order and type of each."""
     assert list(columns(page.section("Processed bars")).items()) == list(
-        kinds(columns.SCHEMA).items()
+        kinds(processed.SCHEMA).items()
     )
 
 
 def test_the_columns_of_processed_ticks(page):
     """Likewise."""
-    assert columns(page.section("Processed ticks")) == kinds(columns.SCHEMAS["tick"])
+    assert columns(page.section("Processed ticks")) == kinds(processed.SCHEMAS["tick"])
 
 
 def test_the_metadata_of_processed_bars(page):
