@@ -37,7 +37,7 @@ _FIRST_PAIRS, _OTHER_PAIRS = _U(0x000F424000000064), _U(0x0000271000000001)
 _EIGHT, _TEN, _BYTE, _DOT = _U(8), _U(10), _U(255), _U(0x2E ^ 0x30)
 
 
-def scan(  # noqa: PLR0912, PLR0915  # handing an array to a function costs two atomic operations
+def scan(  # noqa: PLR0912, PLR0915  # one function, because parts that take arrays are slow
     data: Any,
     words: Any,
     stop: int,
@@ -50,11 +50,15 @@ def scan(  # noqa: PLR0912, PLR0915  # handing an array to a function costs two 
 ) -> tuple[int, int, int]:
     """How many rows, runs of names and lines there are; -1 rows at the first irregular one.
 
+    The loop is long on purpose. numba counts references to each array that it passes on, with two
+    atomic operations, even to a function that it inlines: split into parts by the kind of column,
+    this loop took seven times as long. Only what takes no array, or is rare, is a function.
+
     Reads the whole lines of `data` up to `stop`, behind which MARGIN bytes may be looked at.
     `words`: the eight bytes from each byte on, as records of one field (so they need not be
-    aligned). `base`: where in the chunk these bytes begin.
+    aligned). `base`: where in the block these bytes begin.
     `layout`: see `kernel.Layout`. `state`: what was returned for the bytes before. `found`: arrays
-    for what `kernel.Found` holds, which are filled. `scratch`: arrays for what is known of the last
+    to fill with what `kernel.Found` holds. `scratch`: arrays for what is known of the last
     row: the parts of its time stamp, where they began, and the width and the point of its numbers.
     """
     kind, which, spans, fields, masks, unit, bars = layout
