@@ -66,7 +66,7 @@ class RowBuffer:
         at = self._end
         self._file.seek(at)
         for column in table.columns():
-            data = memoryview(np.ascontiguousarray(column)).cast("B")  # type: ignore[arg-type]  # an array is one
+            data = np.ascontiguousarray(column).data.cast("B")
             self._end += len(data)
             while data:
                 data = data[self._file.write(data) :]
@@ -77,7 +77,7 @@ class RowBuffer:
         with self._lock:
             assert self._file is not None
             self._file.seek(at)
-            rest = memoryview(data).cast("B")  # type: ignore[arg-type]  # as above
+            rest = data.data.cast("B")
             while rest:
                 rest = rest[self._file.readinto(rest) :]
         whole = data.reshape(prices + 2, count)

@@ -198,7 +198,7 @@ def _memory(
 
 def _warm_up(kernel: Kernel) -> None:
     """Read lines without rows, as a memoryview: with the argument types of a file's blocks."""
-    lines = memoryview(np.full(scan.SHORTEST_ROW, scan.NEWLINE, np.uint8))  # type: ignore[arg-type]  # it has a buffer
+    lines = np.full(scan.SHORTEST_ROW, scan.NEWLINE, np.uint8).data
     layout = layout_of(["timestamp"], [("timestamp", Stamp.of("%Y%m%d"))], BARS)
     assert layout is not None
     kernel.read(lines, ord(","), layout)

@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor
-from typing import BinaryIO
+from io import FileIO
 
 import attrs
 import numpy as np
@@ -116,7 +116,7 @@ def _read(
 
 
 class _Reader:
-    def __init__(self, file: BinaryIO, raw: RawFile, context: ReadContext) -> None:
+    def __init__(self, file: FileIO, raw: RawFile, context: ReadContext) -> None:
         self.raw = raw
         self._file = file
         self._format = raw.format
@@ -192,9 +192,9 @@ class _Reader:
         left = min(BLOCK, end - self._file.tell())
         if left <= 0:
             return None
-        data = memoryview(np.empty(len(before) + left, np.uint8))  # type: ignore[arg-type]  # it is
+        data = np.empty(len(before) + left, np.uint8).data
         data[: len(before)] = before
-        count = self._file.readinto(data[len(before) :])  # type: ignore[attr-defined]  # unbuffered
+        count = self._file.readinto(data[len(before) :])
         if not count:
             raise BusyError("it became shorter while it was read")
         self._context.progress(count)
@@ -283,13 +283,13 @@ class _Reader:
             )
 
 
-def _signature(file: BinaryIO) -> Signature:
+def _signature(file: FileIO) -> Signature:
     """Of a growing file, without waiting: an append changes its size in any case."""
     stat = os.fstat(file.fileno())
     return (stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
 
 
-def _check_unchanged(file: BinaryIO, job: FileJob, before: Signature) -> None:
+def _check_unchanged(file: FileIO, job: FileJob, before: Signature) -> None:
     """Raises BusyError unless the path still names what was read."""
     now = _signature(file)
     if not job.growing and now != before:
