@@ -13,7 +13,13 @@ import numpy as np
 
 from pipekit_translator.dialects import Stamp
 from pipekit_translator.work.arrays import Bytes, Flags, Floats, Ints, Words
-from pipekit_translator.work.parse.scan import FIRST_YEAR, LAST_YEAR, WORD
+from pipekit_translator.work.parse.scan import (
+    FIRST_YEAR,
+    LAST_YEAR,
+    WORD,
+    days_since_1970,
+    eight_digits,
+)
 from pipekit_translator.work.zones import DAY
 
 NARROW = 1_000_000  # units in a second, beyond which 64 bits only hold FIRST_YEAR to LAST_YEAR
@@ -96,12 +102,7 @@ def _number(word: Words, length: Ints) -> tuple[Ints, Flags]:
     valid = ((word & _HIGH) | (((word + _SIXES) & _HIGH) >> np.uint64(4))) == (
         _ZEROS | (_ZEROS >> np.uint64(4))
     )
-    word = word - _ZEROS
-    word = word * np.uint64(10) + (word >> np.uint64(8))
-    mask = np.uint64(0x000000FF000000FF)
-    pairs = (word & mask) * np.uint64(0x000F424000000064)
-    pairs += ((word >> np.uint64(16)) & mask) * np.uint64(0x0000271000000001)
-    return (pairs >> np.uint64(32)).astype(np.int64), valid
+    return eight_digits(word - _ZEROS), valid
 
 
 def stamps(buffer: Bytes, start: Ints, end: Ints, layout: Stamp) -> tuple[dict[str, Ints], Flags]:
@@ -139,7 +140,7 @@ def _seconds(parts: dict[str, Ints], ok: Flags) -> tuple[Ints, Flags]:
     ok &= (hour < 24) & (minute < 60) & (second < 60)
     month = np.where(ok, month, 1)
     ok &= day <= month_lengths(year, month)
-    days = _days(np.where(ok, year, 1970), month, np.where(ok, day, 1))
+    days: Ints = days_since_1970(np.where(ok, year, 1970), month, np.where(ok, day, 1))
     return days * DAY + hour * 3600 + minute * 60 + second, ok
 
 
@@ -148,16 +149,6 @@ def month_lengths(year: Ints, month: Ints) -> Ints:
     leap = ((year % 4 == 0) & (year % 100 != 0)) | (year % 400 == 0)
     lengths = np.array([0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31], np.int64)
     days: Ints = lengths[month] + (leap & (month == 2))
-    return days
-
-
-def _days(year: Ints, month: Ints, day: Ints) -> Ints:
-    """Days since 1970-01-01 in the Gregorian calendar, years counted from March."""
-    year = year - (month <= 2)
-    era = year // 400
-    of_era = year - era * 400
-    of_year = (153 * ((month + 9) % 12) + 2) // 5 + day - 1
-    days: Ints = era * 146_097 + of_era * 365 + of_era // 4 - of_era // 100 + of_year - 719_468
     return days
 
 

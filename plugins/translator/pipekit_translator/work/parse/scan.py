@@ -223,10 +223,10 @@ def _usual(word: Any, chars: int, whole: int) -> Any:
         if found != (_TOPS & (low ^ _low(whole + 1))) or (word >> _U(8 * whole)) & _BYTE != _DOT:
             return -1
         digits = (word & low) | ((word >> _EIGHT) & ~low)
-        return _value((digits << _U(64 - 8 * chars)) << _EIGHT)
+        return eight_digits((digits << _U(64 - 8 * chars)) << _EIGHT)
     if found != 0:
         return -1
-    return _value(word << _U(64 - 8 * chars))
+    return eight_digits(word << _U(64 - 8 * chars))
 
 
 def _low(count: int) -> Any:
@@ -244,17 +244,17 @@ def _digits(word: Any, count: int) -> Any:
     word = word << _U(64 - 8 * count)
     if _beyond(word):
         return -1
-    return _value(word)
+    return eight_digits(word)
 
 
-def _value(word: Any) -> Any:
-    """The number that eight digits (0 to 9, not their characters) make."""
+def eight_digits(word: Any) -> Any:
+    """The number that eight digits (0 to 9, not characters) make; also of arrays of words."""
     word = word * _TEN + (word >> _EIGHT)
     pairs = (word & _EVEN) * _FIRST_PAIRS + ((word >> _U(16)) & _EVEN) * _OTHER_PAIRS
     return np.int64(pairs >> _U(32))
 
 
-def _midnight(year: int, month: int, day: int) -> int:
+def _midnight(year: int, month: int, day: int) -> Any:
     """Seconds since 1970 of a date that exists."""
     if year < FIRST_YEAR or year > LAST_YEAR or month < 1 or month > 12 or day < 1 or day > 31:
         return _NEVER
@@ -263,11 +263,11 @@ def _midnight(year: int, month: int, day: int) -> int:
         longest = 31 - (month - 1) % 7 % 2 if month != 2 else 28 + leap
         if day > longest:
             return _NEVER
-    return _days(year, month, day) * 86_400
+    return days_since_1970(year, month, day) * 86_400
 
 
-def _days(year: int, month: int, day: int) -> int:
-    """As `digits`: days since 1970 in the Gregorian calendar, years counted from March."""
+def days_since_1970(year: Any, month: Any, day: Any) -> Any:
+    """Days since 1970-01-01 in the Gregorian calendar, years counted from March; also of arrays."""
     marched = year - (month <= 2)
     era = marched // 400
     of_era = marched - era * 400
@@ -276,5 +276,6 @@ def _days(year: int, month: int, day: int) -> int:
 
 
 CALLED = (
-    _field_end, _same, _number, _usual, _low, _beyond, _digits, _value, _midnight, _days,
+    _field_end, _same, _number, _usual, _low, _beyond, _digits, eight_digits, _midnight,
+    days_since_1970,
 )  # fmt: skip
