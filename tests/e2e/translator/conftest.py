@@ -12,7 +12,7 @@ from typing import Any
 
 import attrs
 import pytest
-from pipekit_translator.plan import WORKER
+from pipekit_translator.plan import ENVIRONMENT, WORKER
 from pipekit_translator.request import FileJob, Request
 from pipekit_translator.settings import Settings, Source
 
@@ -69,6 +69,7 @@ class Worker:
             input=self.stdin(*names, **more),
             env={
                 **os.environ,
+                **ENVIRONMENT,
                 "PIPEKIT_REPORT": str(self.root / "report.jsonl"),
                 "NUMBA_CACHE_DIR": str(self.cache),
             },
