@@ -157,7 +157,7 @@ def test_an_empty_file_alone_is_consumed_and_no_success(project, shared_data):
     )
     run = project.pipekit("run", "--json")
     assert (run.code, run.json["status"]) == (0, "idle")
-    assert run.json["stages"][0]["reason"] == "1 empty file, no more"
+    assert run.json["stages"][0]["reason"] == "1 file is empty: data/raw/ES_1m_2013-10-06.csv"
     assert file.exists()
     assert project.pipekit("run", "--json").json["stages"][0]["reason"] == "nothing new in data/raw"
 
