@@ -1,17 +1,16 @@
-"""Which dates and slots a run has to compute, and how a result file says so.
+"""Which dates and slots a run must compute, and how a result file states that.
 
-Knows no files and no bars. A set of dates is a sorted tuple of disjoint `Span`s. The form in which
-a scope is written is part of the contract with whoever merges the results
-(docs/reference: scope of a run file).
+A set of dates is a sorted tuple of disjoint `Span`s. The form in which a scope is written is the
+contract with whoever merges the results (docs/reference/data.md: scope of a run file).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, timedelta
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from pipekit_analyzer.sessions import LONGEST_WINDOW, Exchange, Slot, expiry_day
+from pipekit_analyzer.work.sessions import LONGEST_WINDOW, Exchange, Slot, expiry_day
 
 VERSION = 1
 EVERYTHING = "*"
@@ -30,9 +29,9 @@ ALWAYS: Dates = (Span(date.min, date.max),)
 
 
 class Part(NamedTuple):
-    """A product of variants, slots and dates.
+    """All combinations of these variants, slots and dates.
 
-    `variants` and `slots` None: whatever stands in these dates, of any name, today's or not.
+    None for `variants` or `slots` means all, whatever their names, including earlier ones.
     """
 
     variants: tuple[str, ...] | None
@@ -44,18 +43,23 @@ Scope = tuple[Part, ...]
 
 
 class Ends(NamedTuple):
-    """The times of an instrument's last bar, before and now (None: there is none)."""
+    """The times of an instrument's last bar, before and now (None where it has no bars)."""
 
     before: int | None
     now: int | None
 
 
-def everything(taken: Dates = (), variants: tuple[str, ...] | None = None) -> Scope:
-    """All there is and was of these variants (None: of any).
+def everything(archived: Dates = (), variants: tuple[str, ...] | None = None) -> Scope:
+    """All results of these variants (None: of all), past and present.
 
-    But for dates that need bars of `taken` days, which are in no file.
+    Dates that need bars of `archived` days are left out: their bars are in no file.
     """
-    return (Part(variants, None, _without(ALWAYS, _reaching(taken))),)
+    return (Part(variants, None, _without(ALWAYS, _reaching(archived))),)
+
+
+def removed(variants: tuple[str, ...]) -> Scope:
+    """All results of variants that are no longer configured."""
+    return (Part(variants, None, ALWAYS),)
 
 
 def affected(
@@ -63,41 +67,41 @@ def affected(
     variants: tuple[str, ...],
     changed: set[date],
     ends: Ends,
-    taken: Dates = (),
+    archived: Dates = (),
 ) -> Scope:
-    """What changed days and newly reached times make worth computing again (rules, §2.4).
+    """What must be computed again after days have changed (docs/reference/data.md).
 
-    Every slot whose window meets a changed day, and every slot whose expiry lies after the last
-    bar as it was (or as it is, should bars have vanished). Nothing where no day has changed.
+    Every slot whose window contains part of a changed day, and every slot whose expiry lies after
+    the last bar known before (or known now, if bars have vanished). Empty if no day has changed.
     """
     if not (changed and variants):
         return ()
     if ends.before is None or ends.now is None:
-        return everything(taken, variants)
+        return everything(archived, variants)
     met = {day for changed_day in changed for day in _meeting(changed_day)}
     met = {day for day in met if exchange.trades_on(day)}
     groups: dict[Dates, list[Slot]] = {}
     for slot in exchange.slots:
         dates = _spans(met | set(_unexpired(exchange, slot, ends)))
-        groups.setdefault(_without(dates, _reaching(taken)), []).append(slot)
+        groups.setdefault(_without(dates, _reaching(archived)), []).append(slot)
     return tuple(Part(variants, tuple(slots), dates) for dates, slots in groups.items() if dates)
 
 
 def restricted(scope: Scope, first: date, last: date) -> Scope:
-    """The scope's dates from `first` to `last`, both included."""
+    """The part of a scope from `first` to `last`, both included."""
     outside = _spans_outside(first, last)
     parts = (part._replace(dates=_without(part.dates, outside)) for part in scope)
     return tuple(part for part in parts if part.dates)
 
 
 def changed_days(before: Mapping[str, str], now: Mapping[str, str]) -> set[date]:
-    """The days whose digest is new, other, or gone; days and digests as ISO dates and texts."""
+    """The days whose digest is new, different or gone. The mappings hold digests by ISO date."""
     names = {day for day in before.keys() | now.keys() if before.get(day) != now.get(day)}
     return {date.fromisoformat(day) for day in names}
 
 
-def shares(scope: Scope, variants: Iterable[str]) -> dict[tuple[str, ...], Scope]:
-    """The variants in groups of which the same parts are to be computed; without empty ones."""
+def by_variants(scope: Scope, variants: Iterable[str]) -> dict[tuple[str, ...], Scope]:
+    """The parts to compute, by groups of variants that need the same ones."""
     groups: dict[Scope, list[str]] = {}
     for name in variants:
         parts = tuple(part for part in scope if part.variants is None or name in part.variants)
@@ -105,8 +109,8 @@ def shares(scope: Scope, variants: Iterable[str]) -> dict[tuple[str, ...], Scope
     return {tuple(names): parts for parts, names in groups.items() if parts}
 
 
-def wanted(scope: Scope, exchange: Exchange, first: date, last: date) -> list[tuple[date, Slot]]:
-    """The dates and slots to compute, in order; data lie between `first` and `last`."""
+def slots_in(scope: Scope, exchange: Exchange, first: date, last: date) -> list[tuple[date, Slot]]:
+    """The dates and slots to compute, in order; the data reach from `first` to `last`."""
     outside = _spans_outside(first, last)
     slots: dict[date, set[Slot]] = {}
     for part in scope:
@@ -128,8 +132,8 @@ def month_span(month: str) -> Span:
     return Span(first, (first + 31 * _DAY).replace(day=1) - _DAY)
 
 
-def record(scope: Scope, name: str) -> dict[str, Any]:
-    """The scope as a result file's metadata state it; see the module's text."""
+def record(scope: Scope, name: str) -> dict[str, object]:
+    """The scope as a result file's metadata state it."""
     return {
         "version": VERSION,
         "instrument": name,
@@ -144,11 +148,11 @@ def record(scope: Scope, name: str) -> dict[str, Any]:
     }
 
 
-def _meeting(changed: date) -> Iterator[date]:
-    """The slot dates whose windows meet a day: from its own back to the last one that expires."""
+def _meeting(met: date) -> Iterator[date]:
+    """The slot dates whose windows contain part of a day: its own, and those before it."""
     for back in range(LONGEST_WINDOW + 1):
-        day = changed - back * _DAY
-        if expiry_day(day) >= changed:
+        day = met - back * _DAY
+        if expiry_day(day) >= met:
             yield day
 
 
@@ -162,10 +166,10 @@ def _unexpired(exchange: Exchange, slot: Slot, ends: Ends) -> Iterator[date]:
             yield day
 
 
-def _reaching(taken: Dates) -> Dates:
-    """The slot dates whose windows meet any of these days."""
-    near = {day for span in taken for day in _meeting(span.first)}
-    return _spans(near | set(_days(taken)))
+def _reaching(days: Dates) -> Dates:
+    """The slot dates whose windows contain part of any of these days."""
+    near = {day for span in days for day in _meeting(span.first)}
+    return _spans(near | set(_days(days)))
 
 
 def _days(dates: Dates) -> Iterator[date]:

@@ -1,6 +1,6 @@
-"""Processed months as the analyzer reads them: their days, their digests and the bars in ticks.
+"""Read processed months: their days, the days' digests, and the bars in ticks.
 
-Knows the files' schema and metadata (docs/reference: processed bars), and nothing of strategy.
+The files' schema and metadata: docs/reference/data.md, processed bars.
 """
 
 from __future__ import annotations
@@ -12,97 +12,104 @@ from datetime import date, time, timedelta
 from itertools import pairwise
 from typing import Any, NamedTuple, TypeVar
 
-import numpy as np  # noqa: TID253  # a module of the worker's, never imported by a plan
-import pyarrow as pa  # noqa: TID253  # as above
-from numpy.typing import NDArray  # noqa: TID253  # as above
-from pyarrow.parquet import ParquetFile  # noqa: TID253  # as above
+import numpy as np
+import pyarrow as pa
+from attrs import frozen
+from numpy.typing import NDArray
+from pyarrow.parquet import ParquetFile
 
 from pipekit.worker import Signature, fingerprint, hasher, look
-from pipekit_analyzer.instruments import Instrument
-from pipekit_analyzer.kernel import Bars
-from pipekit_analyzer.parallel import together
-from pipekit_analyzer.sessions import Exchange, instant_of, moment
+from pipekit_analyzer.request import Days
+from pipekit_analyzer.times import parse_instant, to_datetime
+from pipekit_analyzer.work.contract import Contract
+from pipekit_analyzer.work.kernel import Bars
+from pipekit_analyzer.work.sessions import Exchange
+from pipekit_analyzer.work.threads import map_in_threads
 
 DAYS_KEY, LAST_KEY, ZONE_KEY = b"pipekit.days", b"pipekit.last", b"pipekit.timezone"
 PRICES = ("open", "high", "low", "close")
-OFF_GRID = 1e-6  # of a tick: far above the error of a division, far below any other price
-OFF_GRID_SHARE = 0.01  # of a day's bars: more than that is another tick, or another instrument
+OFF_GRID = 1e-6  # of a tick: far above a division's rounding error, far below a real deviation
+OFF_GRID_SHARE = 0.01  # of a day's bars: beyond it, the tick or the instrument is wrong
 _TIME = pa.timestamp("us", "UTC")
 _DAY = timedelta(days=1)
 
 _Item = TypeVar("_Item")
-_Found = TypeVar("_Found")
+_Result = TypeVar("_Result")
 
 
 class Opening(NamedTuple):
-    """A file as it was read: where, and what its content is known by."""
+    """A file that was read, and what identifies its content."""
 
     path: str
     fingerprint: str
     signature: Signature
 
 
-class Refusal(NamedTuple):
+class Rejection(NamedTuple):
     """A file whose content cannot be used, and why."""
 
     file: Opening
     reason: str
 
 
-class RefusedError(ValueError):
-    """Files that stay refused until their content or the settings change."""
+class RejectedError(ValueError):
+    """Files that stay rejected until their content or the settings change."""
 
-    def __init__(self, *refusals: Refusal) -> None:
-        self.refusals = refusals
-        super().__init__("; ".join(f"{r.file.path}: {r.reason}" for r in refusals))
+    def __init__(self, *rejections: Rejection) -> None:
+        self.rejections = rejections
+        super().__init__("; ".join(f"{r.file.path}: {r.reason}" for r in rejections))
 
 
-class Month(NamedTuple):
-    """A processed file, opened. `days`: digest by date; `last`: its last bar (µs), or None."""
+@frozen(kw_only=True)
+class Month:
+    """A processed file, opened. `days`: digest by ISO date; `last`: time of its last bar (µs)."""
 
-    path: str
-    fingerprint: str
-    signature: Signature
+    opening: Opening
     file: ParquetFile
     days: dict[str, str]
     last: int | None
 
-    def known(self) -> dict[str, Any]:
-        """What the next plan is told of it."""
-        last = None if self.last is None else moment(self.last).isoformat()
-        return {"days": self.days, "last": last}
+    @property
+    def path(self) -> str:
+        """The path from the project's root."""
+        return self.opening.path
+
+    def content(self) -> Days:
+        """What the next plan will compare."""
+        last = None if self.last is None else to_datetime(self.last).isoformat()
+        return Days(days=self.days, last=last)
 
 
 def gather(
-    function: Callable[[_Item], _Found], items: Iterable[_Item], threads: int
-) -> list[_Found]:
-    """The function's results in order; all that is refused is named in one RefusedError."""
+    function: Callable[[_Item], _Result], items: Iterable[_Item], threads: int
+) -> list[_Result]:
+    """The function's results in order. Raises one RejectedError that names all rejected files."""
 
-    def tried(item: _Item) -> _Found | RefusedError:
+    def attempt(item: _Item) -> _Result | RejectedError:
         try:
             return function(item)
-        except RefusedError as error:
+        except RejectedError as error:
             return error
 
-    tries = together(tried, items, threads)
-    refusals = [r for one in tries if isinstance(one, RefusedError) for r in one.refusals]
-    if refusals:
-        raise RefusedError(*refusals)
-    return [one for one in tries if not isinstance(one, RefusedError)]
+    results = map_in_threads(attempt, items, threads)
+    rejections = [r for one in results if isinstance(one, RejectedError) for r in one.rejections]
+    if rejections:
+        raise RejectedError(*rejections)
+    return [one for one in results if not isinstance(one, RejectedError)]
 
 
-def _refused(opening: Opening, reason: str) -> RefusedError:
-    return RefusedError(Refusal(opening, reason))
+def _rejected(opening: Opening, reason: str) -> RejectedError:
+    return RejectedError(Rejection(opening, reason))
 
 
 def identify(path: str) -> Opening:
-    """A file by its content, unread otherwise. Raises OSError."""
+    """Identify a file by its content. Raises OSError."""
     signature = look(path)
     return Opening(path, fingerprint(path), signature)
 
 
 def open_month(path: str, exchange: Exchange) -> Month:
-    """Read a processed file whole. Raises OSError, or RefusedError for what is no such file."""
+    """Read a processed file into memory. Raises OSError, or RejectedError for other content."""
     signature = look(path)
     with open(path, "rb") as file:
         data = file.read()
@@ -110,13 +117,13 @@ def open_month(path: str, exchange: Exchange) -> Month:
     try:
         parquet = ParquetFile(pa.BufferReader(data))
     except (pa.ArrowException, OSError) as error:
-        raise _refused(opening, f"it is no Parquet file: {error}") from error
+        raise _rejected(opening, f"it is not a Parquet file: {error}") from error
     _check_schema(opening, parquet.schema_arrow)
     metadata = parquet.metadata.metadata or {}
     _check_zone(opening, metadata, exchange)
     stated = _stated(metadata, parquet.metadata.num_rows)
     days, last = stated or _digests(opening, parquet, exchange)
-    return Month(*opening, parquet, days, last)
+    return Month(opening=opening, file=parquet, days=days, last=last)
 
 
 def _check_schema(opening: Opening, schema: pa.Schema) -> None:
@@ -124,29 +131,29 @@ def _check_schema(opening: Opening, schema: pa.Schema) -> None:
     for name, type in expected.items():
         found = schema.field(name).type if name in schema.names else "missing"
         if found != type:
-            raise _refused(opening, f"column {name} is {found}, where {type} is expected")
+            raise _rejected(opening, f"column {name} is {found}, expected {type}")
 
 
 def _check_zone(opening: Opening, metadata: Mapping[bytes, bytes], exchange: Exchange) -> None:
-    """Days and months of another zone would make windows miss changed days."""
+    """With days of another time zone, changes in the bars of a window would be missed."""
     zone, ours = metadata.get(ZONE_KEY, b"").decode(), str(exchange.zone)
     if zone and zone != ours:
-        raise _refused(
+        raise _rejected(
             opening,
-            f"its days are those of {zone}, the analyzer's those of {ours}: let the setting "
-            "`timezone` of the translator and of the analyzer name the same zone",
+            f"its days are those of {zone}, but the analyzer uses {ours}: set `timezone` of the "
+            "translator and of the analyzer to the same time zone",
         )
 
 
 def _stated(metadata: Mapping[bytes, bytes], rows: int) -> tuple[dict[str, str], int | None] | None:
-    """Digests and last bar as the file's metadata state them; None where they cannot be trusted."""
+    """Digests and last bar from the file's metadata; None where these cannot be trusted."""
     try:
         days = json.loads(metadata[DAYS_KEY])
         last = metadata[LAST_KEY].decode()
         if sum(day["rows"] for day in days.values()) != rows:
             return None
         known = {date.fromisoformat(day).isoformat(): v["digest"] for day, v in days.items()}
-        return known, instant_of(last) if last and rows else None
+        return known, parse_instant(last) if last and rows else None
     except (KeyError, ValueError, TypeError, AttributeError):
         return None
 
@@ -167,22 +174,22 @@ def _digests(
 
 
 def _columns(opening: Opening, file: ParquetFile, names: Iterable[str]) -> dict[str, NDArray[Any]]:
-    """Columns as arrays, the time first. Raises RefusedError where values or order are wrong."""
+    """Columns as arrays, the time first. Raises RejectedError for missing or unsorted values."""
     wanted = ["timestamp", *names]
     try:
         table = file.read(columns=wanted, use_threads=False)
     except (pa.ArrowException, OSError) as error:
-        raise _refused(opening, f"it cannot be read: {error}") from error
+        raise _rejected(opening, f"it cannot be read: {error}") from error
     columns = {name: _array(opening, name, table.column(name)) for name in wanted}
     stamps = columns["timestamp"]
     if not (stamps[1:] > stamps[:-1]).all():
-        raise _refused(opening, "its timestamps do not ascend")
+        raise _rejected(opening, "its timestamps are not in ascending order")
     return columns
 
 
 def _array(opening: Opening, name: str, column: pa.ChunkedArray) -> NDArray[Any]:
     if column.null_count:
-        raise _refused(opening, f"{column.null_count} values of {name} are missing")
+        raise _rejected(opening, f"{column.null_count} values of {name} are missing")
     # not to_numpy(): it imports pandas where that is installed
     type = np.float64 if name in PRICES else np.int64
     parts = [
@@ -209,14 +216,14 @@ def _split(stamps: NDArray[np.int64], exchange: Exchange) -> list[tuple[date, in
 
 def read_bars(
     months: Sequence[Month],
-    instrument: Instrument,
+    contract: Contract,
     exchange: Exchange,
     until: int | None,
     threads: int = 1,
 ) -> tuple[Bars, int]:
-    """The months' bars up to an instant, in ticks, and how many have a price off the grid.
+    """The bars of consecutive months up to an instant, in ticks; how many are off the grid.
 
-    Months come in order. Raises RefusedError where more than a hundredth of a day is off the grid.
+    Raises RejectedError where more than 1 % of a day's bars are off the grid.
     """
     ends = np.cumsum([0, *(month.file.metadata.num_rows for month in months)])
     bars = Bars(*(np.empty(ends[-1], np.int64) for _ in Bars._fields))
@@ -224,42 +231,42 @@ def read_bars(
 
     def fill(number: int) -> int:
         part = Bars(*(column[places[number]] for column in bars))
-        return _fill(part, months[number], instrument, exchange)
+        return _fill(part, months[number], contract, exchange)
 
     off = sum(gather(fill, range(len(months)), threads))
     for month, place in zip(months, places, strict=True):
         before, first = bars.time[: place.start][-1:], bars.time[place][:1]
         if len(before) and len(first) and before[0] >= first[0]:
-            raise _refused(Opening(*month[:3]), "it has bars of the months before it")
+            raise _rejected(month.opening, "it has bars of the months before it")
     if until is None:
         return bars, off
     end = int(np.searchsorted(bars.time, until, side="right"))
     return Bars(*(column[:end] for column in bars)), off
 
 
-def _fill(bars: Bars, month: Month, instrument: Instrument, exchange: Exchange) -> int:
-    """Put a month's bars into these arrays, and count those with a price off the grid."""
-    opening = Opening(*month[:3])
+def _fill(bars: Bars, month: Month, contract: Contract, exchange: Exchange) -> int:
+    """Write a month's bars into these arrays, and count those with a price off the grid."""
+    opening = month.opening
     columns = _columns(opening, month.file, PRICES)
-    tick = float(instrument.tick)
+    tick = float(contract.tick)
     bars.time[:] = columns["timestamp"]
     on_grid = True
     for name in PRICES:
         whole, distance = _rounded(columns[name], tick)
         if name != "open":
-            with np.errstate(invalid="ignore"):  # what is no number is refused below
+            with np.errstate(invalid="ignore"):  # values that are not finite are rejected below
                 getattr(bars, name)[:] = whole
         on_grid &= bool(np.max(distance, initial=0) <= OFF_GRID)
     if on_grid:
         return 0
     _check_numbers(opening, columns)
     off = np.any([_rounded(columns[name], tick)[1] > OFF_GRID for name in PRICES], axis=0)
-    _check_grid(opening, instrument, _split(columns["timestamp"], exchange), off)
+    _check_grid(opening, contract, _split(columns["timestamp"], exchange), off)
     return int(np.count_nonzero(off))
 
 
 def _rounded(prices: NDArray[np.float64], tick: float) -> tuple[NDArray[Any], NDArray[Any]]:
-    """In ticks, and how far from the grid; no number is as far as itself."""
+    """Prices in whole ticks, and each one's distance from the grid (NaN where not finite)."""
     exact = prices / tick
     whole = np.rint(exact)
     exact -= whole
@@ -269,12 +276,12 @@ def _rounded(prices: NDArray[np.float64], tick: float) -> tuple[NDArray[Any], ND
 def _check_numbers(opening: Opening, columns: Mapping[str, NDArray[Any]]) -> None:
     for name in PRICES:
         if not np.isfinite(columns[name]).all():
-            raise _refused(opening, f"{name} holds values that are no numbers")
+            raise _rejected(opening, f"{name} has values that are not finite numbers")
 
 
 def _check_grid(
     opening: Opening,
-    instrument: Instrument,
+    contract: Contract,
     days: list[tuple[date, int, int]],
     off: NDArray[np.bool_],
 ) -> None:
@@ -286,9 +293,9 @@ def _check_grid(
     if bad:
         count, bars, day = bad[0]
         more = f" and {len(bad) - 1} more days" if len(bad) > 1 else ""
-        raise _refused(
+        raise _rejected(
             opening,
-            f"on {day}{more}, {count} of {bars} bars have prices that are no multiples of the tick "
-            f"{instrument.tick}: correct the bars, or the tick under "
-            f"[stages.analyzer.settings.instruments.{instrument.name}]",
+            f"on {day}{more}, {count} of {bars} bars have prices that are not multiples of the "
+            f"tick {contract.tick}: correct the bars, or the tick under "
+            f"[stages.analyzer.settings.instruments.{contract.name}]",
         )
