@@ -6,14 +6,15 @@ from datetime import date, time, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from pipekit_analyzer.sessions import Exchange, Slot, expiry_day, instant_of, moment
+from pipekit_analyzer.times import parse_instant, to_datetime
+from pipekit_analyzer.work.sessions import Exchange, Slot, expiry_day
 
 SLOT = Slot("S1", time(7, 30), time(2), "{I}1")
 EXCHANGE = Exchange(ZoneInfo("America/Chicago"), frozenset(range(5)), time(16), (SLOT,))
 
 
 def utc(instant):
-    return moment(int(instant)).isoformat()[:16]
+    return to_datetime(int(instant)).isoformat()[:16]
 
 
 def test_friday_expires_on_monday_and_other_days_on_the_next():
@@ -43,9 +44,9 @@ def test_of_a_time_that_comes_twice_the_first_is_meant():
 
 
 def test_a_moment_without_zone_is_refused_with_what_to_write():
-    assert utc(instant_of("2013-10-11T15:00:00-05:00")) == "2013-10-11T20:00"
+    assert utc(parse_instant("2013-10-11T15:00:00-05:00")) == "2013-10-11T20:00"
     with pytest.raises(ValueError, match="end it with Z or an offset"):
-        instant_of("2013-10-11T15:00:00")
+        parse_instant("2013-10-11T15:00:00")
 
 
 @pytest.mark.parametrize(
