@@ -97,7 +97,7 @@ def parameters(name: str, values: Table) -> Parameters:
             f"{header} decimals must be a whole number, at least 0, got {decimals!r}"
         )
     if tick != round(tick, decimals):
-        raise InstrumentError(f"{header}: a tick of {tick} needs more than {decimals} decimals")
+        raise InstrumentError(f"{header}: decimals = {decimals} is too few for a tick of {tick}")
     if target % tick:
         raise InstrumentError(
             f"{header}: a target of {target} is not a whole number of ticks of {tick}"

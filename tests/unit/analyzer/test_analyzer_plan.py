@@ -8,7 +8,7 @@ from datetime import date, time
 import attrs
 import pytest
 from pipekit_analyzer.plugin import pipekit_stages
-from pipekit_analyzer.settings import InstrumentTable, Session, Settings, Weekday
+from pipekit_analyzer.settings import InstrumentTable, Kernels, Session, Settings, Weekday
 
 from pipekit import ConfigError, Published, Why
 
@@ -116,6 +116,7 @@ def test_a_changed_month_is_compared_with_the_days_known_of_it(history, minutes)
         (Settings(instruments={"CL": InstrumentTable(target=8.0)}), set()),
         (Settings(processes=2), set()),
         (Settings(runs="data/elsewhere"), set()),
+        (Settings(kernels=Kernels.OFF), set()),
     ],
 )
 def test_settings_that_change_results_mean_everything_anew(history, settings, names):
@@ -169,3 +170,9 @@ def test_what_was_known_without_its_days_means_everything_anew(history, minutes)
 def test_the_dates_asked_for_are_handed_on(history):
     plan = history.plan(force=True, dates=(date(2013, 10, 7), date(2013, 10, 8)))
     assert json.loads(plan.tasks[0].command.stdin)["dates"] == ["2013-10-07", "2013-10-08"]
+
+
+def test_the_worker_is_told_whether_it_may_compile(history):
+    for kernels, compile in ((Kernels.AUTO, True), (Kernels.OFF, False)):
+        plan = history.plan(Settings(kernels=kernels), force=True)
+        assert json.loads(plan.tasks[0].command.stdin)["compile"] is compile
