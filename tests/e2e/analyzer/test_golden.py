@@ -24,11 +24,15 @@ glob = "data/raw/*_1m_*.csv"
 dialect = "D"
 growing = false
 
-[stages.analyzer.settings]
-variants = [
-    {name = "range"},
-    {name = "wide", base_targets = {XX = 0.85}, max_stop = 2, stop_rule = "boundary", same_bar_tie = "target"},
-]
+[[stages.analyzer.settings.variants]]
+name = "range"
+
+[[stages.analyzer.settings.variants]]
+name = "wide"
+base_targets = {XX = 0.85}
+max_stop = 2
+stop_rule = "boundary"
+same_bar_tie = "target"
 
 [[stages.analyzer.settings.sessions]]
 name = "S1"
