@@ -1,7 +1,7 @@
 """Which kernel to use: compiled for large jobs, interpreted for small ones.
 
-Both are the same source, `kernel.breakouts`. numba takes half a second to import and to load what
-it compiled before, which only a large job earns back.
+Both are the same source, `kernel.breakouts`. numba takes a third of a second to import and to load
+what it compiled before: as long as the interpreted kernel takes for `LARGE` minutes.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pipekit_analyzer.work import kernel
 from pipekit_analyzer.work.kernel import Bars, Data, Entries, Sweep, Trades, Windows
 from pipekit_analyzer.work.strategy import Kernel, interpreted
 
-LARGE = 2_000_000  # minutes in windows, over all variants
+LARGE = 5_000_000  # minutes in windows, over all variants: a year of one instrument
 _SECONDS = 4  # that compiling takes
 
 
@@ -31,14 +31,16 @@ class Kernels:
         self._cache = cache
         self._compile = compile
         self._large = large
+        self._minutes = 0  # so far
         self._lock = threading.Lock()
         self._compiled: Kernel | None = None
 
     def choose(self, minutes: int) -> Kernel:
-        """The kernel for a job of so many minutes in windows, over all variants."""
-        if not self._compile or minutes <= self._large:
-            return interpreted
+        """The kernel for so many more minutes in windows, over all variants."""
         with self._lock:
+            self._minutes += minutes
+            if not self._compile or self._minutes <= self._large:
+                return interpreted
             if self._compiled is None:
                 self._compiled = _compiled(self._cache) or interpreted
             return self._compiled
