@@ -16,8 +16,6 @@ from pipekit import (
     ABSENT,
     Command,
     ConfigError,
-    Consumption,
-    FileStat,
     Pending,
     RunContext,
     StagePlan,
@@ -56,48 +54,29 @@ def _states(ctx: RunContext, settings: Settings) -> Iterator[InstrumentState]:
     """Every instrument that has bars, or had some."""
     tables = _tables(ctx, settings)
     _check_base_targets(settings, tables)
+    ctx = attrs.evolve(ctx, force=ctx.force or ctx.rebuild)
     found = ctx.files(f"{settings.processed}/*/1m/*/*.parquet")
     files = _by_instrument(settings, {file.path: file for file in found})
     consumptions = ctx.consumed()
     consumed = _by_instrument(settings, dict.fromkeys(consumptions))
     published = {file.path: file for file in ctx.published("translator")}  # the last of each path
     removed = {path for path, file in published.items() if not file.present}
-    force = ctx.force or ctx.rebuild
     for name in sorted(files.keys() | consumed.keys()):
-        yield _state(
-            attrs.evolve(ctx, force=force), settings, name, tables, files.get(name, {}),
-            consumptions, tuple(consumed.get(name, ())), removed,
-        )  # fmt: skip
-
-
-def _state(
-    ctx: RunContext,
-    settings: Settings,
-    name: str,
-    tables: Mapping[str, Table],
-    files: Mapping[str, FileStat],
-    consumptions: Mapping[str, Consumption],
-    consumed: tuple[str, ...],
-    removed: set[str],
-) -> InstrumentState:
-    rules = _rules(settings, name, tables)
-    missing = {
-        path: consumptions[path]
-        for path in consumed
-        if path not in files and consumptions[path].fingerprint != ABSENT
-    }
-    return InstrumentState(
-        name=name,
-        files=files,
-        # growing: the translator publishes by renaming, so what can be seen is complete
-        pending=ctx.pending(files.values(), rules, growing=True),
-        rules=rules,
-        consumptions=consumptions,
-        consumed=consumed,
-        vanished={path: known for path, known in missing.items() if path not in removed},
-        archived=tuple(sorted({_month(path) for path in missing if path in removed})),
-        force=ctx.force,
-    )
+        here, before = files.get(name, {}), consumed.get(name, {})
+        gone = [p for p in before if p not in here and consumptions[p].fingerprint != ABSENT]
+        rules = _rules(settings, name, tables)
+        yield InstrumentState(
+            name=name,
+            files=here,
+            # growing: the translator publishes by renaming, so what can be seen is complete
+            pending=ctx.pending(here.values(), rules, growing=True),
+            rules=rules,
+            consumptions=consumptions,
+            consumed=tuple(before),
+            vanished={path: consumptions[path] for path in gone if path not in removed},
+            archived=tuple(_month(path) for path in gone if path in removed),
+            force=ctx.force,
+        )
 
 
 def _rules(settings: Settings, name: str, tables: Mapping[str, Table]) -> InstrumentRules:

@@ -126,14 +126,11 @@ def _first_and_last(computed: list[rows.Computed]) -> dict[str, str]:
 
 
 def _warn(job: InstrumentJob, found: quality.Quality) -> None:
-    counts = dict(found.counts)
-    if found.off_grid:
-        counts["off_grid"] = found.off_grid
-    for flag, count in counts.items():
+    for flag, count in found.counts.items():
         report.metric(flag, count)
-    if counts:
+    if found.counts:
         message = f"{job.name}: {found.sentence()}"
-        report.warning(message, instrument=job.name, **counts, examples=found.examples)
+        report.warning(message, instrument=job.name, **found.counts, examples=found.examples)
 
 
 def _consume(job: InstrumentJob, months: Mapping[str, Month]) -> None:

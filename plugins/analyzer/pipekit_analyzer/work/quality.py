@@ -26,29 +26,41 @@ _MINUTE = 60_000_000
 
 @frozen(kw_only=True)
 class Quality:
-    """How many slots carry each flag and the first few of them; bars off the tick grid.
+    """The slots that carry each flag, and how many bars are off the tick grid."""
 
-    `missing`: the first and the last date with a slot without bars, where there is one.
-    """
-
-    counts: dict[str, int]
-    examples: dict[str, list[str]]
-    missing: tuple[date, date] | None
+    flagged: dict[str, list[tuple[date, Slot]]]
     off_grid: int
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How often each flag was found."""
+        counts = {flag: len(slots) for flag, slots in self.flagged.items()}
+        return {**counts, "off_grid": self.off_grid} if self.off_grid else counts
+
+    @property
+    def examples(self) -> dict[str, list[str]]:
+        """The first few slots with each flag, as `2013-10-09 S1 07:30`."""
+        return {
+            flag: [f"{day} {' '.join(slot.key)}" for day, slot in slots[:EXAMPLES]]
+            for flag, slots in self.flagged.items()
+        }
 
     def sentence(self) -> str:
         """For example `7 slots without bars (2013-10-12 to 2020-01-05), 2 on shortened days`."""
-        phrases = [f"{count:,} {_PHRASES[flag]}" for flag, count in self.counts.items()]
-        if phrases:
-            noun = "slot" if next(iter(self.counts.values())) == 1 else "slots"
-            phrases[0] = phrases[0].replace(" ", f" {noun} ", 1)
-        if self.missing:
-            begin, end = self.missing
-            phrases[0] += f" ({begin})" if begin == end else f" ({begin} to {end})"
+        parts: list[str] = []
+        for flag, slots in self.flagged.items():
+            noun = "" if parts else "slot " if len(slots) == 1 else "slots "
+            span = _span(slots) if flag == "no_range" else ""
+            parts.append(f"{len(slots):,} {noun}{_PHRASES[flag]}{span}")
         if self.off_grid:
-            noun = "bar" if self.off_grid == 1 else "bars"
-            phrases.append(f"{self.off_grid:,} {noun} off the tick grid")
-        return ", ".join(phrases)
+            parts.append(f"{self.off_grid:,} bar{'s' * (self.off_grid > 1)} off the tick grid")
+        return ", ".join(parts)
+
+
+def _span(slots: list[tuple[date, Slot]]) -> str:
+    days = [day for day, _ in slots]
+    first, last = min(days), max(days)
+    return f" ({first})" if first == last else f" ({first} to {last})"
 
 
 def assess(computed: Computed, bars: Bars, exchange: Exchange, off_grid: int = 0) -> Quality:
@@ -70,21 +82,9 @@ def assess(computed: Computed, bars: Bars, exchange: Exchange, off_grid: int = 0
         "same_bar_win": (outcome.result == WIN) & (outcome.entry_bar == outcome.exit_bar),
         "early_close": row & np.array([day in meeting for day, _ in slots], np.bool_),
     }
-    found = {name: np.flatnonzero(flag).tolist() for name, flag in flags.items()}
-    flagged = {name: [slots[i] for i in positions] for name, positions in found.items()}
-    missing = [day for day, _ in flagged["no_range"]]
-    return Quality(
-        counts={name: len(of) for name, of in flagged.items() if of},
-        examples={
-            name: [_label(*slot) for slot in of[:EXAMPLES]] for name, of in flagged.items() if of
-        },
-        missing=(min(missing), max(missing)) if missing else None,
-        off_grid=off_grid,
-    )
-
-
-def _label(day: date, slot: Slot) -> str:
-    return f"{day} {' '.join(slot.key)}"
+    positions = {name: np.flatnonzero(flag).tolist() for name, flag in flags.items()}
+    flagged = {name: [slots[i] for i in found] for name, found in positions.items() if found}
+    return Quality(flagged=flagged, off_grid=off_grid)
 
 
 def short_days(days: Sequence[date], bars: Bars, exchange: Exchange) -> set[date]:
