@@ -53,7 +53,7 @@ def combine(*layers: Mapping[str, Table]) -> dict[str, Table]:
 
 
 def resolve(name: str, tables: Mapping[str, Table]) -> Parameters:
-    """The instrument's parameters, with what its parents lend it.
+    """The instrument's parameters; values left out are those of its parents.
 
     Raises InstrumentError where there is no table, and for wrong values and unknown parents.
     """

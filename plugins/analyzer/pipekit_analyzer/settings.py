@@ -28,7 +28,7 @@ class Weekday(StrEnum):
 
 
 class Kernels(StrEnum):
-    """Whether large jobs are computed by compiled kernels."""
+    """Whether large jobs are computed with compiled code."""
 
     AUTO = "auto"
     OFF = "off"
@@ -182,7 +182,7 @@ class Settings:
         affects_output=False,
     )
     kernels: Kernels = setting(
-        "Compiled kernels: auto (for large jobs, where this machine allows them) or off.",
+        "auto: compute large jobs with compiled code. off: never compile; the result is the same.",
         default=Kernels.AUTO,
         affects_output=False,
     )
