@@ -1,4 +1,4 @@
-"""Compile a function with numba, or load what was compiled before."""
+"""Compiles functions with numba, or loads what was compiled before."""
 
 from __future__ import annotations
 
@@ -27,12 +27,14 @@ def compiled(
     before it begins. A cache that cannot be written, or holds what cannot be read, costs time and
     changes no result. Raises what compiling or `warm_up` raises.
     """
+    if problem := _jit_problem():
+        report.warning(
+            f"no compiled kernels: {problem}. The slower interpreted code is used; "
+            'set kernels = "off" to silence this'
+        )
+        return None
     import numba
 
-    problem = _jit_problem()
-    if problem:
-        report.warning(f"no compiled kernels: {problem}; the slower way is taken")
-        return None
     for part in parts:
         numba.extending.register_jitable(forceinline=True, error_model="numpy")(part)
     config: Any = numba.config  # its names are set at run time, so no type checker knows them
@@ -53,13 +55,16 @@ def compiled(
 
 
 def _jit_problem() -> str:
-    """Why no memory can be had whose content may be executed; empty where it can."""
+    """Why this process may not execute code that it made itself; empty if it may.
+
+    Asked before numba is loaded: LLVM ends the process where executable memory is forbidden.
+    """
     from llvmlite.binding import check_jit_execution
 
     try:
         check_jit_execution()
-    except OSError as error:
-        return error.strerror or str(error)
+    except OSError:
+        return "executable memory is forbidden here (systemd MemoryDenyWriteExecute, SELinux)"
     return ""
 
 
@@ -80,7 +85,8 @@ def _announced(name: str, seconds: int) -> Iterator[None]:
             if not self.said:
                 self.said = True
                 report.warning(
-                    f"compiling {name} for this machine (once, about {seconds} s)", seconds=seconds
+                    f"compiling the kernel {name!r} for this machine (once, about {seconds} s)",
+                    seconds=seconds,
                 )
 
         def on_end(self, _event: Any) -> None:
