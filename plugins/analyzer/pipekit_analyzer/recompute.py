@@ -27,7 +27,7 @@ class InstrumentRules:
 
     @cached_property
     def digests(self) -> RuleDigests:
-        """What results computed by these rules are remembered with."""
+        """Digests of these rules, which the ledger keeps with what was computed by them."""
         shared = [attrs.asdict(part) if part else None for part in (self.strategy, self.parameters)]
         return RuleDigests(
             rules=_digest(shared),
@@ -39,10 +39,10 @@ class InstrumentRules:
 class InstrumentState:
     """What is known of one instrument: its files by path, which are pending, which are gone.
 
-    `consumptions`: all that this stage has consumed, read from the ledger where somebody looks;
-    `consumed`: the paths among them that belong to this instrument, oldest month first. `vanished`:
-    consumed files that are gone, except those that the lifecycle took, whose months are `archived`.
-    `force`: compute everything.
+    `consumptions`: all that this stage has consumed, read from the ledger on access. `consumed`:
+    the paths among them that belong to this instrument, oldest month first. `vanished`: consumed
+    files that are gone, except those that the lifecycle took, whose months are `archived`. `force`:
+    compute everything.
     """
 
     name: str
@@ -56,7 +56,7 @@ class InstrumentState:
     force: bool
 
     def __bool__(self) -> bool:
-        """Whether there is something to do: not while one of its files is rejected as it stands."""
+        """Whether there is anything to compute; there is not while one of its files is rejected."""
         if self.rules.parameters is None:
             return bool(self.pending)
         return not self.pending.rejected and bool(self.pending or self.vanished)
@@ -111,14 +111,14 @@ class InstrumentState:
 
 
 def days_of(known: Consumption | None) -> Days:
-    """What was read in a consumed file; nothing where the ledger does not say."""
+    """What was read in a consumed file; empty where the ledger does not record it."""
     if known is None or not _is_usable(known):
         return Days()
     return Days(days=known.detail["days"], last=known.detail["last"])
 
 
 def _is_usable(known: Consumption) -> bool:
-    """Whether it says which days were consumed."""
+    """Whether it records which days were consumed."""
     complete = known.state is ContentState.CONSUMED and known.fingerprint != ABSENT
     return complete and {"days", "last"} <= known.detail.keys()
 

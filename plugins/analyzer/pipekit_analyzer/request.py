@@ -1,7 +1,7 @@
 """What a plan asks of its worker: which instruments to compute, from which files, by which rules.
 
 The plan builds a `Request`, the worker reads it; nothing else goes from one to the other. Numbers
-that must stay exact are texts: a tick of `0.1` is a tenth.
+that must stay exact are strings: a tick of `0.1` is a tenth.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Strategy:
 
 @frozen(kw_only=True)
 class Parameters:
-    """What an instrument's prices mean, as result files state it. Points and dollars are texts."""
+    """What an instrument's prices mean, as result files state it, in points and dollars."""
 
     tick: str
     target: str

@@ -246,6 +246,7 @@ def test_an_off_grid_price_is_flagged(project, week):
     done = project.run()
     assert not done.failed
     assert done.warnings[0]["data"]["off_grid"] == 1
+    assert done.warnings[0]["msg"].endswith(", 1 bar off the tick grid")
 
 
 def test_a_day_with_too_many_off_grid_prices_is_refused_by_name(project, week, minutes):

@@ -36,7 +36,7 @@ class Kernels:
         self._compiled: Kernel | None = None
 
     def choose(self, minutes: int) -> Kernel:
-        """The kernel for so many more minutes in windows, over all variants."""
+        """The kernel for a further job of so many minutes in windows, over all variants."""
         with self._lock:
             self._minutes += minutes
             if not self._compile or self._minutes <= self._large:

@@ -32,7 +32,7 @@ class Run:
 
     @classmethod
     def of(cls, request: Request) -> Run:
-        """As the request says."""
+        """The run that a request describes."""
         as_of = request.strategy.as_of
         return cls(
             request=request,
