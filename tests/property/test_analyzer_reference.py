@@ -326,14 +326,14 @@ class State:
     def run(self, days: dict[str, list[Bar]]) -> None:
         """One run of the analyzer and the merger: only the months needed are read."""
         changed = scope.changed_days(_digests(self.days), _digests(days))
-        ends = scope.Ends(_last(self.days), _last(days))
+        ends = _last(self.days), _last(days)
         found = (
             scope.affected(exchange(), ("v",), changed, ends) if self.days else scope.everything()
         )
         self.merged = {key: row for key, row in self.merged.items() if not _within(found, key)}
         self.days = dict(days)
         if days:
-            self.merged |= self._computed(found, ends.now)
+            self.merged |= self._computed(found, ends[1])
 
     def _computed(self, found, now):
         first, end = date.fromisoformat(min(self.days)), to_datetime(now)
@@ -398,7 +398,7 @@ def test_a_scope_says_exactly_the_dates_whose_windows_meet_changed_days(changed,
     """A date is in the scope when its window meets a changed day and none that was taken away."""
     far = microseconds(datetime(2014, 1, 1, tzinfo=UTC))
     spans = tuple(scope.Span(day, day) for day in sorted(taken))
-    parts = scope.affected(exchange(), ("v",), changed, scope.Ends(far, far), spans)
+    parts = scope.affected(exchange(), ("v",), changed, (far, far), spans)
     found = {
         day for day, _ in scope.slots_in(parts, exchange(), date(2012, 12, 1), date(2013, 3, 1))
     }

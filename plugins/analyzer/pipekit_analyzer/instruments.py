@@ -113,8 +113,8 @@ def variant_rules(name: str, instrument: Parameters, variant: ResolvedVariant) -
         name=variant.name,
         target=f"{points.normalize():f}",
         max_stop=f"{variant.max_stop:g}",
-        stop_rule=variant.stop_rule.value,
-        same_bar_tie=variant.same_bar_tie.value,
+        stop_rule=variant.stop_rule,
+        same_bar_tie=variant.same_bar_tie,
     )
 
 

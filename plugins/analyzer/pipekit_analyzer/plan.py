@@ -24,8 +24,8 @@ from pipekit import (
 from pipekit_analyzer import instruments
 from pipekit_analyzer.instruments import InstrumentError, Table
 from pipekit_analyzer.recompute import InstrumentRules, InstrumentState, days_of
-from pipekit_analyzer.request import BarFile, Days, InstrumentJob, Request, VanishedFile
-from pipekit_analyzer.settings import Kernels, Settings
+from pipekit_analyzer.request import BarFile, Days, InstrumentJob, Request
+from pipekit_analyzer.settings import Settings
 
 WORKER = "pipekit_analyzer.worker"
 _LAYOUT = re.compile(r"(?P<name>[^/]+)/1m/\d{4}/(?P=name)_1m_(?P<month>\d{4}-\d{2})\.parquet")
@@ -191,7 +191,7 @@ def _request(
         runs=settings.runs,
         cache=str(ctx.paths.state / "cache" / "analyzer"),
         workers=workers,
-        compile=settings.kernels is Kernels.AUTO,
+        compile=settings.kernels == "auto",
         strategy=settings.strategy(),
         dates=ctx.dates,
         instruments=tuple(_job(state) for state in share),
@@ -210,10 +210,7 @@ def _job(state: InstrumentState) -> InstrumentJob:
         new_variants=state.new_variants,
         removed_variants=state.removed_variants,
         files=tuple(_bar_file(state, path, path in pending) for path in state.files),
-        vanished=tuple(
-            VanishedFile(path=path, consumed=days_of(known))
-            for path, known in state.vanished.items()
-        ),
+        vanished={path: days_of(known) for path, known in state.vanished.items()},
         archived=state.archived,
         last_bar=state.last_bar,
     )

@@ -79,14 +79,6 @@ class BarFile:
 
 
 @frozen(kw_only=True)
-class VanishedFile:
-    """A month of bars that was consumed and is gone."""
-
-    path: str
-    consumed: Days
-
-
-@frozen(kw_only=True)
 class RuleDigests:
     """What the results were computed with, for the next plan to compare.
 
@@ -103,8 +95,9 @@ class InstrumentJob:
 
     `parameters` is None where `problem` says why there are none. `full`: compute the whole history
     of all variants; `new_variants` otherwise names those that need theirs. `removed_variants` lose
-    their rows. `archived`: months whose bars the lifecycle has taken away, so that their rows stay.
-    `last_bar`: the time of the last bar consumed before.
+    their rows. `vanished`: files that were consumed and are gone, by path. `archived`: months whose
+    bars the lifecycle has taken away, so that their rows stay. `last_bar`: the time of the last bar
+    consumed before.
     """
 
     name: str
@@ -116,7 +109,7 @@ class InstrumentJob:
     new_variants: tuple[str, ...]
     removed_variants: tuple[str, ...]
     files: tuple[BarFile, ...]
-    vanished: tuple[VanishedFile, ...]
+    vanished: Mapping[str, Days]
     archived: tuple[str, ...]
     last_bar: str | None
 

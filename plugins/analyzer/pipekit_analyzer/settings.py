@@ -3,35 +3,17 @@
 from __future__ import annotations
 
 from datetime import time
-from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 import attrs
 
 from pipekit import setting
 from pipekit_analyzer import request
-from pipekit_analyzer.times import format_time, parse_instant
+from pipekit_analyzer.times import WEEKDAYS, format_time, parse_instant
 from pipekit_analyzer.variants import ResolvedVariant, StopRule, Tie, Variant, expand, positive
 
-
-class Weekday(StrEnum):
-    """A day on which slots are analysed."""
-
-    MON = "Mon"
-    TUE = "Tue"
-    WED = "Wed"
-    THU = "Thu"
-    FRI = "Fri"
-    SAT = "Sat"
-    SUN = "Sun"
-
-
-class Kernels(StrEnum):
-    """Whether large jobs are computed with compiled code."""
-
-    AUTO = "auto"
-    OFF = "off"
+Weekday = Literal["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"]
 
 
 def _check_unique(what: str, names: list[Any]) -> None:
@@ -137,7 +119,7 @@ class Settings:
     stop_rule: StopRule = setting(
         "Initial stop: range (the range's size from the entry) or boundary (the opposite end of "
         "the range).",
-        default=StopRule.RANGE,
+        default="range",
     )
     max_stop: float = setting(
         "Largest initial stop distance, in targets of the trade.", default=3.0, validator=positive
@@ -145,7 +127,7 @@ class Settings:
     same_bar_tie: Tie = setting(
         "Which one counts when a bar touches target and stop and closes halfway between them: "
         "stop or target.",
-        default=Tie.STOP,
+        default="stop",
     )
     as_of: str = setting(
         "End of the data, as an ISO 8601 time with offset; later bars are ignored (default: the "
@@ -160,7 +142,7 @@ class Settings:
         validator=_check_zone,
     )
     days: tuple[Weekday, ...] = setting(
-        "Weekdays with slots.", default=(*Weekday,)[:5], validator=attrs.validators.min_len(1)
+        "Weekdays with slots.", default=WEEKDAYS[:5], validator=attrs.validators.min_len(1)
     )
     latest_entry: time = setting("Time of the last bar that can fill an order.", default=time(16))
     sessions: tuple[Session, ...] = setting("Sessions and their slots.", factory=_default_sessions)
@@ -181,9 +163,9 @@ class Settings:
         validator=attrs.validators.ge(1),
         affects_output=False,
     )
-    kernels: Kernels = setting(
+    kernels: Literal["auto", "off"] = setting(
         "auto: compute large jobs with compiled code. off: never compile; the result is the same.",
-        default=Kernels.AUTO,
+        default="auto",
         affects_output=False,
     )
 
@@ -213,7 +195,7 @@ class Settings:
         """The rules that all variants and instruments share."""
         return request.Strategy(
             timezone=self.timezone,
-            days=tuple(day.value for day in Weekday if day in self.days),
+            days=tuple(day for day in WEEKDAYS if day in self.days),
             latest_entry=format_time(self.latest_entry),
             as_of=self.as_of,
             sessions=tuple(

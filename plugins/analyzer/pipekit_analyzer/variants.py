@@ -3,30 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from enum import StrEnum
 from itertools import product
-from typing import Any
+from typing import Any, Literal
 
 import attrs
 
 from pipekit import setting
 
+StopRule = Literal["range", "boundary"]
+Tie = Literal["stop", "target"]
 _PLACEHOLDERS = ("target", "max_stop", "stop_rule", "same_bar_tie")
 _SWEPT = {"target": "targets", "stop_rule": "stop_rules", "max_stop": "max_stops"}
-
-
-class StopRule(StrEnum):
-    """Where the initial stop of a trade lies."""
-
-    RANGE = "range"  # as far from the entry as the range is high
-    BOUNDARY = "boundary"  # at the opposite boundary of the range
-
-
-class Tie(StrEnum):
-    """Which one counts when a bar touches target and stop and closes halfway between them."""
-
-    STOP = "stop"
-    TARGET = "target"
 
 
 def positive(_instance: object, attribute: Any, value: float | Iterable[float] | None) -> None:
@@ -117,7 +104,7 @@ def expand(
             (variant.same_bar_tie or same_bar_tie,),
         )
         for target, stop, rule, tie in combinations:
-            shown = (f"{target:g}", f"{stop:g}", rule.value, tie.value)
+            shown = (f"{target:g}", f"{stop:g}", rule, tie)
             yield ResolvedVariant(
                 name=_filled(variant.name, dict(zip(_PLACEHOLDERS, shown, strict=True))),
                 target=target,

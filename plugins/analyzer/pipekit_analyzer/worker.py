@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 from pipekit.worker import leave, loading, request
 
@@ -10,13 +12,12 @@ with loading():
     from pipekit_analyzer.request import Request
     from pipekit_analyzer.work.analysis import run_unit
     from pipekit_analyzer.work.selection import Run
-    from pipekit_analyzer.work.threads import map_in_threads
 
 
 def run(asked: Request) -> None:
-    """Compute all instruments of a request; one that fails does not stop the others."""
-    shared = Run.of(asked)
-    map_in_threads(lambda job: run_unit(job, shared), asked.instruments, asked.workers)
+    """Compute all instruments of a request in threads; the heavy libraries let others run."""
+    with ThreadPoolExecutor(asked.workers) as pool:
+        list(pool.map(partial(run_unit, run=Run.of(asked)), asked.instruments))
 
 
 def main(words: list[str]) -> int:

@@ -85,7 +85,7 @@ def request(variants: int) -> Request:
         new_variants=(),
         removed_variants=(),
         files=(BarFile(path=BARS, month="2013-03", pending=True, consumed=Days()),),
-        vanished=(),
+        vanished={},
         archived=(),
         last_bar=None,
     )

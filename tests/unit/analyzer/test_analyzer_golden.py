@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime, time
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from pipekit_analyzer.settings import InstrumentTable, Session, Settings, StopRule, Tie, Variant
+from pipekit_analyzer.settings import InstrumentTable, Session, Settings, Variant
 
 GOLDEN = Path(__file__).parents[2] / "golden/breakouts"
 GENERATED = Settings(
@@ -26,8 +26,8 @@ GENERATED = Settings(
             name="wide",
             base_targets={"XX": 0.85},
             max_stop=2.0,
-            stop_rule=StopRule.BOUNDARY,
-            same_bar_tie=Tie.TARGET,
+            stop_rule="boundary",
+            same_bar_tie="target",
         ),
     ),
 )
@@ -89,7 +89,7 @@ def test_a_real_day_of_es_equals_independent_results_to_the_minute_and_the_tick(
     project, es_2020, real_data
 ):
     project.write("ES", es_2020)
-    project.run(Settings(stop_rule=StopRule.BOUNDARY))
+    project.run(Settings(stop_rule="boundary"))
     rows = [r for r in project.merged.values() if r["date"] == date(2020, 1, 6)]
     golden = table(real_data / "golden/ES_2020-01-06.csv")
     assert [_as_golden(row) for row in rows] == golden

@@ -16,7 +16,7 @@ from pipekit_analyzer.instruments import (
     variant_rules,
 )
 from pipekit_analyzer.request import Parameters
-from pipekit_analyzer.settings import Settings, StopRule, Tie, Variant
+from pipekit_analyzer.settings import Settings, Variant
 from pipekit_analyzer.work.contract import Contract, ParameterError
 from pipekit_analyzer.work.strategy import Rules
 
@@ -60,8 +60,8 @@ def test_a_variants_target_is_a_multiple_of_its_own_base_or_the_instruments():
     assert ruled("ES", target=1.5, max_stop=2.0) == Rules(60, 39, 120)
     assert ruled("ES", target=0.5, base_targets={"ES": 8.0, "NQ": 1.0}) == Rules(16, 11, 48)
     assert ruled("NG", target=1.25) == Rules(63, 41, 189)  # 62.5 ticks
-    assert ruled("ES", stop_rule=StopRule.BOUNDARY).boundary
-    assert ruled("ES", same_bar_tie=Tie.TARGET).tie_to_target
+    assert ruled("ES", stop_rule="boundary").boundary
+    assert ruled("ES", same_bar_tie="target").tie_to_target
 
 
 def test_a_touch_of_the_target_is_exact_for_every_price_of_natural_gas():

@@ -8,7 +8,7 @@ from datetime import date, time
 import attrs
 import pytest
 from pipekit_analyzer.plugin import pipekit_stages
-from pipekit_analyzer.settings import InstrumentTable, Kernels, Session, Settings, Weekday
+from pipekit_analyzer.settings import InstrumentTable, Session, Settings
 
 from pipekit import ConfigError, Published, Why
 
@@ -111,12 +111,12 @@ def test_a_changed_month_is_compared_with_the_days_known_of_it(history, minutes)
     ("settings", "names"),
     [
         (Settings(sessions=(Session(name="S1", start=time(2), slots=(time(8),)),)), {"ES", "NQ"}),
-        (Settings(days=(Weekday.MON,)), {"ES", "NQ"}),
+        (Settings(days=("Mon",)), {"ES", "NQ"}),
         (Settings(instruments={"ES": InstrumentTable(target=8.0)}), {"ES"}),
         (Settings(instruments={"CL": InstrumentTable(target=8.0)}), set()),
         (Settings(processes=2), set()),
         (Settings(runs="data/elsewhere"), set()),
-        (Settings(kernels=Kernels.OFF), set()),
+        (Settings(kernels="off"), set()),
     ],
 )
 def test_settings_that_change_results_mean_everything_anew(history, settings, names):
@@ -146,7 +146,7 @@ def test_a_vanished_month_is_work(history):
     plan = history.plan()
     assert plan.reason == "1 vanished file in data/processed"
     (job,) = jobs(plan).values()
-    assert [sorted(v["consumed"]["days"]) for v in job["vanished"]] == [["2013-08-28"]]
+    assert [sorted(v["days"]) for v in job["vanished"].values()] == [["2013-08-28"]]
 
 
 def test_a_month_that_the_lifecycle_took_is_no_work(history):
@@ -173,6 +173,6 @@ def test_the_dates_asked_for_are_handed_on(history):
 
 
 def test_the_worker_is_told_whether_it_may_compile(history):
-    for kernels, compile in ((Kernels.AUTO, True), (Kernels.OFF, False)):
+    for kernels, compile in (("auto", True), ("off", False)):
         plan = history.plan(Settings(kernels=kernels), force=True)
         assert json.loads(plan.tasks[0].command.stdin)["compile"] is compile

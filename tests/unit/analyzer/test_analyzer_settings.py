@@ -6,7 +6,7 @@ from datetime import time
 
 import attrs
 import pytest
-from pipekit_analyzer.settings import Session, Settings, StopRule, Tie, Variant
+from pipekit_analyzer.settings import Session, Settings, Variant
 
 
 def test_every_setting_has_help():
@@ -31,8 +31,8 @@ def test_the_default_strategy_is_the_documented_one():
 
 
 def test_a_variant_takes_what_it_leaves_out_from_the_stage():
-    variants = (Variant(name="b", target=2.0), Variant(name="a", stop_rule=StopRule.RANGE))
-    settings = Settings(stop_rule=StopRule.BOUNDARY, max_stop=2.5, variants=variants)
+    variants = (Variant(name="b", target=2.0), Variant(name="a", stop_rule="range"))
+    settings = Settings(stop_rule="boundary", max_stop=2.5, variants=variants)
     assert [attrs.astuple(variant) for variant in settings.resolved_variants()] == [
         ("a", 1.0, 2.5, "range", "stop", {}),
         ("b", 2.0, 2.5, "boundary", "stop", {}),
@@ -43,9 +43,9 @@ def test_a_sweep_is_a_variant_for_each_combination():
     sweep = Variant(
         name="x{target}-{stop_rule}-{max_stop}",
         targets=(0.5, 1.25),
-        stop_rules=(*StopRule,),
+        stop_rules=("range", "boundary"),
         max_stops=(2.0, 3.0),
-        same_bar_tie=Tie.TARGET,
+        same_bar_tie="target",
     )
     found = Settings(variants=(sweep, Variant(name="plain"))).resolved_variants()
     assert [variant.name for variant in found] == [

@@ -7,7 +7,7 @@ from datetime import date, time, timedelta
 
 import pyarrow.parquet as pq
 import pytest
-from pipekit_analyzer.settings import InstrumentTable, Session, Settings, StopRule, Variant
+from pipekit_analyzer.settings import InstrumentTable, Session, Settings, Variant
 
 from pipekit import ABSENT, Published
 from pipekit.worker import fingerprint
@@ -200,7 +200,7 @@ def test_changed_settings_leave_no_row_of_the_old_ones(project, week):
     slots = (time(7, 30), time(8, 15))
     settings = Settings(
         sessions=(Session(name="S1", start=time(2), slots=slots),),
-        variants=(Variant(name="tight", stop_rule=StopRule.BOUNDARY),),
+        variants=(Variant(name="tight", stop_rule="boundary"),),
     )
     project.run(settings)
     assert {(k[1], k[3], k[4]) for k in project.merged} == {

@@ -11,7 +11,7 @@ from pipekit_analyzer.request import InstrumentJob
 from pipekit_analyzer.work import bars, quality, rows, scope
 from pipekit_analyzer.work.bars import Month, RejectedError, Rejection
 from pipekit_analyzer.work.contract import Contract, ParameterError
-from pipekit_analyzer.work.selection import Run, Selection, Slots, open_months, select
+from pipekit_analyzer.work.selection import Run, Selection, open_months, select
 from pipekit_analyzer.work.strategy import Rules, analyse, minutes_in
 
 
@@ -51,27 +51,22 @@ def _run(job: InstrumentJob, run: Run) -> None:
 
 def _compute(selected: Selection, run: Run, rules: Mapping[str, Rules]) -> list[rows.Computed]:
     """The outcomes of all variants, by name."""
-    groups = selected.slots.items()
-    computed = [one for group in groups for one in _compute_group(*group, selected, run, rules)]
+    computed: list[rows.Computed] = []
+    for names, group in selected.slots.items():
+        kernel = run.kernels.choose(minutes_in(group.windows) * len(names))
+        each = [rules[name] for name in names]
+        outcomes = analyse(selected.bars, group.windows, selected.data, each, kernel)
+        computed += [
+            rows.Computed(
+                variant=name,
+                target=rules[name].target,
+                slots=group.slots,
+                windows=group.windows,
+                outcome=outcome,
+            )
+            for name, outcome in zip(names, outcomes, strict=True)
+        ]
     return sorted(computed, key=lambda one: one.variant)
-
-
-def _compute_group(
-    names: tuple[str, ...], group: Slots, selected: Selection, run: Run, rules: Mapping[str, Rules]
-) -> list[rows.Computed]:
-    kernel = run.kernels.choose(minutes_in(group.windows) * len(names))
-    each = [rules[name] for name in names]
-    outcomes = analyse(selected.bars, group.windows, selected.data, each, kernel)
-    return [
-        rows.Computed(
-            variant=name,
-            target=rules[name].target,
-            slots=group.slots,
-            windows=group.windows,
-            outcome=outcome,
-        )
-        for name, outcome in zip(names, outcomes, strict=True)
-    ]
 
 
 def _publish(
@@ -139,5 +134,5 @@ def _consume(job: InstrumentJob, months: Mapping[str, Month]) -> None:
         detail = attrs.asdict(month.content()) | attrs.asdict(job.digests)
         opening = month.opening
         report.consumed(path, opening.fingerprint, opening.signature, detail=detail)
-    for file in job.vanished:
-        report.consumed(file.path, ABSENT)
+    for path in job.vanished:
+        report.consumed(path, ABSENT)

@@ -24,7 +24,6 @@ from pipekit_analyzer.times import parse_instant, to_datetime
 from pipekit_analyzer.work.contract import Contract
 from pipekit_analyzer.work.kernel import Bars
 from pipekit_analyzer.work.sessions import Exchange
-from pipekit_analyzer.work.threads import map_in_threads
 
 DAYS_KEY, LAST_KEY, ZONE_KEY = b"pipekit.days", b"pipekit.last", b"pipekit.timezone"
 PRICES = ("open", "high", "low", "close")
@@ -80,22 +79,18 @@ class Month:
         return Days(days=self.days, last=last)
 
 
-def gather(
-    function: Callable[[_Item], _Result], items: Iterable[_Item], threads: int
-) -> list[_Result]:
+def gather(function: Callable[[_Item], _Result], items: Iterable[_Item]) -> list[_Result]:
     """The function's results in order. Raises one RejectedError that names all rejected files."""
-
-    def attempt(item: _Item) -> _Result | RejectedError:
+    results: list[_Result] = []
+    rejections: list[Rejection] = []
+    for item in items:
         try:
-            return function(item)
+            results.append(function(item))
         except RejectedError as error:
-            return error
-
-    results = map_in_threads(attempt, items, threads)
-    rejections = [r for one in results if isinstance(one, RejectedError) for r in one.rejections]
+            rejections += error.rejections
     if rejections:
         raise RejectedError(*rejections)
-    return [one for one in results if not isinstance(one, RejectedError)]
+    return results
 
 
 def _rejected(opening: Opening, reason: str) -> RejectedError:
@@ -219,7 +214,6 @@ def read_bars(
     contract: Contract,
     exchange: Exchange,
     until: int | None,
-    threads: int = 1,
 ) -> tuple[Bars, int]:
     """The bars of consecutive months up to an instant, in ticks; how many are off the grid.
 
@@ -233,7 +227,7 @@ def read_bars(
         part = Bars(*(column[places[number]] for column in bars))
         return _fill(part, months[number], contract, exchange)
 
-    off = sum(gather(fill, range(len(months)), threads))
+    off = sum(gather(fill, range(len(months))))
     for month, place in zip(months, places, strict=True):
         before, first = bars.time[: place.start][-1:], bars.time[place][:1]
         if len(before) and len(first) and before[0] >= first[0]:

@@ -112,9 +112,8 @@ def _trading_days(first: date, last: date, exchange: Exchange) -> list[date]:
 
 def _distance(day: date, bars: Bars, exchange: Exchange) -> int | None:
     """Microseconds from a day's last bar before the latest entry to the latest entry, if any."""
-    at = exchange.instants()
-    latest = at(day, exchange.latest_entry)
+    latest = exchange.instant(day, exchange.latest_entry)
     position = int(np.searchsorted(bars.time, latest)) - 1
-    if position < 0 or bars.time[position] < at(day, time()):
+    if position < 0 or bars.time[position] < exchange.instant(day, time()):
         return None
     return latest - int(bars.time[position])

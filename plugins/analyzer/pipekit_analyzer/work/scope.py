@@ -42,13 +42,6 @@ class Part(NamedTuple):
 Scope = tuple[Part, ...]
 
 
-class Ends(NamedTuple):
-    """The times of an instrument's last bar, before and now (None where it has no bars)."""
-
-    before: int | None
-    now: int | None
-
-
 def everything(archived: Dates = (), variants: tuple[str, ...] | None = None) -> Scope:
     """All results of these variants (None: of all), past and present.
 
@@ -66,31 +59,32 @@ def affected(
     exchange: Exchange,
     variants: tuple[str, ...],
     changed: set[date],
-    ends: Ends,
+    last_bars: tuple[int | None, int | None],
     archived: Dates = (),
 ) -> Scope:
     """What must be computed again after days have changed (docs/reference/data.md).
 
     Every slot whose window contains part of a changed day, and every slot whose expiry lies after
     the last bar known before (or known now, if bars have vanished). Empty if no day has changed.
+    `last_bars`: the times of the last bar before and now (None where there are no bars).
     """
     if not (changed and variants):
         return ()
-    if ends.before is None or ends.now is None:
+    before, now = last_bars
+    if before is None or now is None:
         return everything(archived, variants)
     met = {day for changed_day in changed for day in _meeting(changed_day)}
     met = {day for day in met if exchange.trades_on(day)}
     groups: dict[Dates, list[Slot]] = {}
     for slot in exchange.slots:
-        dates = _spans(met | set(_unexpired(exchange, slot, ends)))
+        dates = _spans(met | set(_unexpired(exchange, slot, before, now)))
         groups.setdefault(_without(dates, _reaching(archived)), []).append(slot)
     return tuple(Part(variants, tuple(slots), dates) for dates, slots in groups.items() if dates)
 
 
 def restricted(scope: Scope, first: date, last: date) -> Scope:
     """The part of a scope from `first` to `last`, both included."""
-    outside = _spans_outside(first, last)
-    parts = (part._replace(dates=_without(part.dates, outside)) for part in scope)
+    parts = (part._replace(dates=_between(part.dates, first, last)) for part in scope)
     return tuple(part for part in parts if part.dates)
 
 
@@ -111,10 +105,9 @@ def by_variants(scope: Scope, variants: Iterable[str]) -> dict[tuple[str, ...], 
 
 def slots_in(scope: Scope, exchange: Exchange, first: date, last: date) -> list[tuple[date, Slot]]:
     """The dates and slots to compute, in order; the data reach from `first` to `last`."""
-    outside = _spans_outside(first, last)
     slots: dict[date, set[Slot]] = {}
     for part in scope:
-        for day in _days(_without(part.dates, outside)):
+        for day in _days(_between(part.dates, first, last)):
             if exchange.trades_on(day):
                 slots.setdefault(day, set()).update(part.slots or exchange.slots)
     return [(day, slot) for day in sorted(slots) for slot in sorted(slots[day])]
@@ -156,10 +149,8 @@ def _meeting(met: date) -> Iterator[date]:
             yield day
 
 
-def _unexpired(exchange: Exchange, slot: Slot, ends: Ends) -> Iterator[date]:
-    assert ends.before is not None
-    assert ends.now is not None
-    earlier, later = sorted((ends.before, ends.now))
+def _unexpired(exchange: Exchange, slot: Slot, before: int, now: int) -> Iterator[date]:
+    earlier, later = sorted((before, now))
     first = exchange.day_of(earlier) - LONGEST_WINDOW * _DAY
     for day in _days((Span(first, exchange.day_of(later)),)):
         if exchange.trades_on(day) and exchange.expiry(day, slot) > earlier:
@@ -188,10 +179,9 @@ def _spans(days: set[date]) -> Dates:
     return tuple(spans)
 
 
-def _spans_outside(first: date, last: date) -> Dates:
-    before = (Span(date.min, first - _DAY),) if first > date.min else ()
-    after = (Span(last + _DAY, date.max),) if last < date.max else ()
-    return before + after
+def _between(dates: Dates, first: date, last: date) -> Dates:
+    spans = (Span(max(span.first, first), min(span.last, last)) for span in dates)
+    return tuple(span for span in spans if span.first <= span.last)
 
 
 def _without(dates: Dates, others: Dates) -> Dates:

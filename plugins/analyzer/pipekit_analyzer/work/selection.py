@@ -22,13 +22,12 @@ from pipekit_analyzer.work.sessions import Exchange, Slot, exchange
 
 @frozen(kw_only=True)
 class Run:
-    """What all instruments of a request share. `threads`: for the files of one instrument."""
+    """What all instruments of a request share. `as_of`: the end of the data, as an instant."""
 
     request: Request
     exchange: Exchange
     as_of: int | None
     kernels: Kernels
-    threads: int
 
     @classmethod
     def of(cls, request: Request) -> Run:
@@ -39,7 +38,6 @@ class Run:
             exchange=exchange(request.strategy),
             as_of=parse_instant(as_of) if as_of else None,
             kernels=Kernels(request.cache, compile=request.compile),
-            threads=max(1, request.workers // len(request.instruments)),
         )
 
 
@@ -70,7 +68,7 @@ class Selection:
 
 def open_months(paths: Iterable[str], run: Run) -> dict[str, Month]:
     """Open files of bars, by path. Raises OSError or RejectedError."""
-    months = reading.gather(lambda path: reading.open_month(path, run.exchange), paths, run.threads)
+    months = reading.gather(lambda path: reading.open_month(path, run.exchange), paths)
     return {month.path: month for month in months}
 
 
@@ -86,7 +84,7 @@ def select(job: InstrumentJob, run: Run, contract: Contract, months: dict[str, M
     paths = [file.path for file in job.files if file.month in needed]
     months |= open_months([path for path in paths if path not in months], run)
     read = [months[path] for path in paths]
-    bars, off_grid = reading.read_bars(read, contract, run.exchange, run.as_of, run.threads)
+    bars, off_grid = reading.read_bars(read, contract, run.exchange, run.as_of)
     return Selection(
         scope=whole,
         slots=slots,
@@ -118,16 +116,16 @@ def _scope(job: InstrumentJob, run: Run, months: Mapping[str, Month], last: int 
         if job.new_variants:
             found += scope.everything(archived, job.new_variants)
         others = tuple(name for name in job.variant_names if name not in job.new_variants)
-        ends = scope.Ends(parse_instant(job.last_bar) if job.last_bar else None, last)
+        last_bars = parse_instant(job.last_bar) if job.last_bar else None, last
         changed = _changed_days(job, months)
-        found += scope.affected(run.exchange, others, changed, ends, archived)
+        found += scope.affected(run.exchange, others, changed, last_bars, archived)
     dates = run.request.dates
     return found if dates is None else scope.restricted(found, *dates)
 
 
 def _changed_days(job: InstrumentJob, months: Mapping[str, Month]) -> set[date]:
     pending = [file for file in job.files if file.pending]
-    consumed = [file.consumed for file in pending] + [file.consumed for file in job.vanished]
+    consumed = [*(file.consumed for file in pending), *job.vanished.values()]
     before = _merged(content.days for content in consumed)
     return scope.changed_days(before, _merged(months[file.path].days for file in pending))
 

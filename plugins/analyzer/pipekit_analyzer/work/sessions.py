@@ -6,11 +6,8 @@ aware times once put autumn Fridays on Sunday.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from datetime import date, datetime, time, timedelta
-from functools import lru_cache
-from itertools import groupby
-from operator import itemgetter
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -22,7 +19,6 @@ from pipekit_analyzer.work.kernel import Windows
 
 FRIDAY = 4
 LONGEST_WINDOW = 3  # days from a slot's date to its expiry: Friday to Monday
-_DAY = timedelta(days=1)
 
 
 class Slot(NamedTuple):
@@ -60,10 +56,6 @@ class Exchange(NamedTuple):
         local = datetime.combine(day, at, self.zone)  # fold=0 means exactly this
         return (local - EPOCH) // MICROSECOND
 
-    def instants(self) -> Callable[[date, time], int]:
-        """`instant`, faster for many times on few days."""
-        return _clock_of(self)
-
     def day_of(self, instant: int) -> date:
         """The exchange-local date of an instant."""
         return to_datetime(instant).astimezone(self.zone).date()
@@ -74,44 +66,16 @@ class Exchange(NamedTuple):
 
     def windows(self, slots: Iterable[tuple[date, Slot]]) -> Windows:
         """The windows of dates and slots, as arrays in the order given."""
-        at = self.instants()
-        edges: list[tuple[int, int, int, int]] = []
-        for day, of_day in groupby(slots, itemgetter(0)):
-            latest, end = at(day, self.latest_entry), expiry_day(day)
-            edges += (
-                (at(day, slot.start), at(day, slot.slot), latest, at(end, slot.slot))
-                for _, slot in of_day
+        edges = [
+            (
+                self.instant(day, slot.start),
+                self.instant(day, slot.slot),
+                self.instant(day, self.latest_entry),
+                self.expiry(day, slot),
             )
+            for day, slot in slots
+        ]
         return Windows(*np.ascontiguousarray(np.array(edges, np.int64).reshape(-1, 4).T))
-
-
-class _Clock:
-    """`Exchange.instant` that remembers each day's midnight, from which most times follow."""
-
-    def __init__(self, exchange: Exchange) -> None:
-        self._exchange = exchange
-        self._days: dict[date, tuple[int, bool]] = {}  # midnight; whether it has 24 hours
-        self._times: dict[time, int] = {}
-
-    def __call__(self, day: date, at: time) -> int:
-        if day not in self._days:
-            self._days[day] = self._day(day)
-        midnight, plain = self._days[day]
-        return midnight + self._time(at) if plain else self._exchange.instant(day, at)
-
-    def _day(self, day: date) -> tuple[int, bool]:
-        midnight, next = (self._exchange.instant(day + n * _DAY, time()) for n in (0, 1))
-        return midnight, next - midnight == _DAY // MICROSECOND
-
-    def _time(self, at: time) -> int:
-        if at not in self._times:
-            self._times[at] = (datetime.combine(date.min, at) - datetime.min) // MICROSECOND
-        return self._times[at]
-
-
-@lru_cache(maxsize=2)  # shared by all instruments
-def _clock_of(exchange: Exchange) -> _Clock:
-    return _Clock(exchange)
 
 
 def expiry_day(day: date) -> date:
