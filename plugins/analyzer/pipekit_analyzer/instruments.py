@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 
 from pipekit_analyzer.request import Parameters, VariantRules
@@ -63,25 +63,18 @@ def resolve(name: str, tables: Mapping[str, Table]) -> Parameters:
             f"parent) under {_header(name)}"
         )
     values: dict[str, object] = {}
-    for ancestor in _lineage(name, tables):
-        values = {**tables[ancestor], **values}
-    return parameters(name, values)
-
-
-def _lineage(name: str, tables: Mapping[str, Table]) -> Iterator[str]:
-    """The instrument, its parent, its parent's parent, and so on."""
     seen: list[str] = []
     at: object = name
     while at:
         if at in seen:
-            raise InstrumentError(
-                f"{name}: its parents form a circle: {' -> '.join([*seen, str(at)])}"
-            )
+            circle = " -> ".join([*seen, str(at)])
+            raise InstrumentError(f"{name}: its parents form a circle: {circle}")
         if not isinstance(at, str) or at not in tables:
             raise InstrumentError(f"{seen[-1]}: its parent {at} has no parameters")
         seen.append(at)
-        yield at
+        values = {**tables[at], **values}
         at = tables[at].get("parent")
+    return parameters(name, values)
 
 
 def parameters(name: str, values: Table) -> Parameters:

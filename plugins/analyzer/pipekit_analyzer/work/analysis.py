@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import attrs
 
 from pipekit.worker import ABSENT, report
 from pipekit_analyzer.request import InstrumentJob
-from pipekit_analyzer.work import bars, quality, rows, scope
-from pipekit_analyzer.work.bars import Month, RejectedError, Rejection
+from pipekit_analyzer.work import quality, rows, scope
+from pipekit_analyzer.work.bars import Month, RejectedError, Rejection, open_months
 from pipekit_analyzer.work.contract import Contract, ParameterError
-from pipekit_analyzer.work.selection import Run, Selection, open_months, select
+from pipekit_analyzer.work.selection import Run, Selection, select
 from pipekit_analyzer.work.strategy import Rules, analyse, minutes_in
 
 
@@ -20,19 +20,19 @@ def run_unit(job: InstrumentJob, run: Run) -> None:
 
     Pending files that cannot be used are rejected, so that they are not tried again as they are.
     """
-    rejections: tuple[Rejection, ...] = ()
+    rejections: Sequence[Rejection] = ()
     with report.unit(job.name):
         try:
             _run(job, run)
         except ParameterError as error:
-            rejections = tuple(Rejection(bars.identify(path), str(error)) for path in job.pending)
+            rejections = [Rejection.of(path, str(error)) for path in job.pending]
             raise
         except RejectedError as error:
             rejections = error.rejections
             raise
-    for file, reason in rejections:
-        if file.path in job.pending:
-            report.rejected(file.path, reason, file.fingerprint, file.signature)
+    for rejection in rejections:
+        if rejection.path in job.pending:
+            report.rejected(*rejection)
 
 
 def _run(job: InstrumentJob, run: Run) -> None:
@@ -41,7 +41,7 @@ def _run(job: InstrumentJob, run: Run) -> None:
     contract = Contract.of(job.name, job.parameters)
     rules = {variant.name: contract.rules(variant) for variant in job.variants}
     paths = [file.path for file in job.files if file.pending or job.full]
-    months = open_months(paths, run)
+    months = open_months(paths, run.exchange)
     selected = select(job, run, contract, months)
     if selected.scope:
         _publish(job, run, contract, selected, _compute(selected, run, rules))
@@ -85,7 +85,7 @@ def _publish(
         metadata={
             "scope": stated,
             "settings": _settings(job, run),
-            "inputs": {month.path: month.opening.fingerprint for month in selected.read},
+            "inputs": {month.path: month.fingerprint for month in selected.read},
         },
         sources=sorted({*job.pending, *(month.path for month in selected.read)}),
         detail={
@@ -132,7 +132,6 @@ def _consume(job: InstrumentJob, months: Mapping[str, Month]) -> None:
     for path in job.pending:
         month = months[path]
         detail = attrs.asdict(month.content()) | attrs.asdict(job.digests)
-        opening = month.opening
-        report.consumed(path, opening.fingerprint, opening.signature, detail=detail)
+        report.consumed(path, month.fingerprint, month.signature, detail=detail)
     for path in job.vanished:
         report.consumed(path, ABSENT)

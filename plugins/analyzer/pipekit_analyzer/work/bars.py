@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import json
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, time, timedelta
-from itertools import pairwise
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -32,46 +31,44 @@ OFF_GRID_SHARE = 0.01  # of a day's bars: beyond it, the tick or the instrument 
 _TIME = pa.timestamp("us", "UTC")
 _DAY = timedelta(days=1)
 
-_Item = TypeVar("_Item")
-_Result = TypeVar("_Result")
 
-
-class Opening(NamedTuple):
-    """A file that was read, and what identifies its content."""
-
-    path: str
-    fingerprint: str
-    signature: Signature
+class UnusableError(ValueError):
+    """Why the content of a file cannot be used."""
 
 
 class Rejection(NamedTuple):
-    """A file whose content cannot be used, and why."""
+    """A file that cannot be used as it stands, and why. `signature`: from before it was read."""
 
-    file: Opening
+    path: str
     reason: str
+    fingerprint: str
+    signature: Signature
+
+    @classmethod
+    def of(cls, path: str, reason: str) -> Rejection:
+        """Of a file that has not been read. Raises OSError."""
+        signature = look(path)
+        return cls(path, reason, fingerprint(path), signature)
 
 
 class RejectedError(ValueError):
     """Files that stay rejected until their content or the settings change."""
 
-    def __init__(self, *rejections: Rejection) -> None:
+    def __init__(self, rejections: Sequence[Rejection]) -> None:
         self.rejections = rejections
-        super().__init__("; ".join(f"{r.file.path}: {r.reason}" for r in rejections))
+        super().__init__("; ".join(f"{r.path}: {r.reason}" for r in rejections))
 
 
 @frozen(kw_only=True)
 class Month:
     """A processed file, opened. `days`: digest by ISO date; `last`: time of its last bar (µs)."""
 
-    opening: Opening
+    path: str
+    fingerprint: str
+    signature: Signature
     file: ParquetFile
     days: dict[str, str]
     last: int | None
-
-    @property
-    def path(self) -> str:
-        """The path from the project's root."""
-        return self.opening.path
 
     def content(self) -> Days:
         """What the next plan will compare."""
@@ -79,62 +76,58 @@ class Month:
         return Days(days=self.days, last=last)
 
 
-def gather(function: Callable[[_Item], _Result], items: Iterable[_Item]) -> list[_Result]:
-    """The function's results in order. Raises one RejectedError that names all rejected files."""
-    results: list[_Result] = []
-    rejections: list[Rejection] = []
-    for item in items:
+def open_months(paths: Iterable[str], exchange: Exchange) -> dict[str, Month]:
+    """Read processed files into memory, by path. Raises OSError or RejectedError."""
+    months: dict[str, Month] = {}
+    rejections = []
+    for path in paths:
+        signature = look(path)
+        with open(path, "rb") as file:
+            data = file.read()
+        digest = hasher(data).hexdigest()
         try:
-            results.append(function(item))
-        except RejectedError as error:
-            rejections += error.rejections
+            parquet, days, last = _parse(data, exchange)
+        except UnusableError as error:
+            rejections.append(Rejection(path, str(error), digest, signature))
+            continue
+        months[path] = Month(
+            path=path,
+            fingerprint=digest,
+            signature=signature,
+            file=parquet,
+            days=days,
+            last=last,
+        )
     if rejections:
-        raise RejectedError(*rejections)
-    return results
+        raise RejectedError(rejections)
+    return months
 
 
-def _rejected(opening: Opening, reason: str) -> RejectedError:
-    return RejectedError(Rejection(opening, reason))
-
-
-def identify(path: str) -> Opening:
-    """Identify a file by its content. Raises OSError."""
-    signature = look(path)
-    return Opening(path, fingerprint(path), signature)
-
-
-def open_month(path: str, exchange: Exchange) -> Month:
-    """Read a processed file into memory. Raises OSError, or RejectedError for other content."""
-    signature = look(path)
-    with open(path, "rb") as file:
-        data = file.read()
-    opening = Opening(path, hasher(data).hexdigest(), signature)
+def _parse(data: bytes, exchange: Exchange) -> tuple[ParquetFile, dict[str, str], int | None]:
     try:
         parquet = ParquetFile(pa.BufferReader(data))
     except (pa.ArrowException, OSError) as error:
-        raise _rejected(opening, f"it is not a Parquet file: {error}") from error
-    _check_schema(opening, parquet.schema_arrow)
+        raise UnusableError(f"it is not a Parquet file: {error}") from error
+    _check_schema(parquet.schema_arrow)
     metadata = parquet.metadata.metadata or {}
-    _check_zone(opening, metadata, exchange)
+    _check_zone(metadata, exchange)
     stated = _stated(metadata, parquet.metadata.num_rows)
-    days, last = stated or _digests(opening, parquet, exchange)
-    return Month(opening=opening, file=parquet, days=days, last=last)
+    return parquet, *(stated or _digests(parquet, exchange))
 
 
-def _check_schema(opening: Opening, schema: pa.Schema) -> None:
+def _check_schema(schema: pa.Schema) -> None:
     expected = {"timestamp": _TIME, **dict.fromkeys(PRICES, pa.float64()), "volume": pa.int64()}
     for name, type in expected.items():
         found = schema.field(name).type if name in schema.names else "missing"
         if found != type:
-            raise _rejected(opening, f"column {name} is {found}, expected {type}")
+            raise UnusableError(f"column {name} is {found}, expected {type}")
 
 
-def _check_zone(opening: Opening, metadata: Mapping[bytes, bytes], exchange: Exchange) -> None:
+def _check_zone(metadata: Mapping[bytes, bytes], exchange: Exchange) -> None:
     """With days of another time zone, changes in the bars of a window would be missed."""
     zone, ours = metadata.get(ZONE_KEY, b"").decode(), str(exchange.zone)
     if zone and zone != ours:
-        raise _rejected(
-            opening,
+        raise UnusableError(
             f"its days are those of {zone}, but the analyzer uses {ours}: set `timezone` of the "
             "translator and of the analyzer to the same time zone",
         )
@@ -153,11 +146,9 @@ def _stated(metadata: Mapping[bytes, bytes], rows: int) -> tuple[dict[str, str],
         return None
 
 
-def _digests(
-    opening: Opening, file: ParquetFile, exchange: Exchange
-) -> tuple[dict[str, str], int | None]:
-    columns = _columns(opening, file, (*PRICES, "volume"))
-    _check_numbers(opening, columns)
+def _digests(file: ParquetFile, exchange: Exchange) -> tuple[dict[str, str], int | None]:
+    columns = _columns(file, (*PRICES, "volume"))
+    _check_numbers(columns)
     stamps = columns["timestamp"]
     days = {}
     for day, first, end in _split(stamps, exchange):
@@ -168,23 +159,23 @@ def _digests(
     return days, int(stamps[-1]) if len(stamps) else None
 
 
-def _columns(opening: Opening, file: ParquetFile, names: Iterable[str]) -> dict[str, NDArray[Any]]:
-    """Columns as arrays, the time first. Raises RejectedError for missing or unsorted values."""
+def _columns(file: ParquetFile, names: Iterable[str]) -> dict[str, NDArray[Any]]:
+    """Columns as arrays, the time first. Raises UnusableError for missing or unsorted values."""
     wanted = ["timestamp", *names]
     try:
         table = file.read(columns=wanted, use_threads=False)
     except (pa.ArrowException, OSError) as error:
-        raise _rejected(opening, f"it cannot be read: {error}") from error
-    columns = {name: _array(opening, name, table.column(name)) for name in wanted}
+        raise UnusableError(f"it cannot be read: {error}") from error
+    columns = {name: _array(name, table.column(name)) for name in wanted}
     stamps = columns["timestamp"]
     if not (stamps[1:] > stamps[:-1]).all():
-        raise _rejected(opening, "its timestamps are not in ascending order")
+        raise UnusableError("its timestamps are not in ascending order")
     return columns
 
 
-def _array(opening: Opening, name: str, column: pa.ChunkedArray) -> NDArray[Any]:
+def _array(name: str, column: pa.ChunkedArray) -> NDArray[Any]:
     if column.null_count:
-        raise _rejected(opening, f"{column.null_count} values of {name} are missing")
+        raise UnusableError(f"{column.null_count} values of {name} are missing")
     # not to_numpy(): it imports pandas where that is installed
     type = np.float64 if name in PRICES else np.int64
     parts = [
@@ -210,38 +201,36 @@ def _split(stamps: NDArray[np.int64], exchange: Exchange) -> list[tuple[date, in
 
 
 def read_bars(
-    months: Sequence[Month],
-    contract: Contract,
-    exchange: Exchange,
-    until: int | None,
+    months: Sequence[Month], contract: Contract, exchange: Exchange, until: int | None
 ) -> tuple[Bars, int]:
     """The bars of consecutive months up to an instant, in ticks; how many are off the grid.
 
     Raises RejectedError where more than 1 % of a day's bars are off the grid.
     """
-    ends = np.cumsum([0, *(month.file.metadata.num_rows for month in months)])
-    bars = Bars(*(np.empty(ends[-1], np.int64) for _ in Bars._fields))
-    places = [slice(*edges) for edges in pairwise(ends.tolist())]
-
-    def fill(number: int) -> int:
-        part = Bars(*(column[places[number]] for column in bars))
-        return _fill(part, months[number], contract, exchange)
-
-    off = sum(gather(fill, range(len(months))))
-    for month, place in zip(months, places, strict=True):
-        before, first = bars.time[: place.start][-1:], bars.time[place][:1]
-        if len(before) and len(first) and before[0] >= first[0]:
-            raise _rejected(month.opening, "it has bars of the months before it")
+    rows = sum(month.file.metadata.num_rows for month in months)
+    bars = Bars(*(np.empty(rows, np.int64) for _ in Bars._fields))
+    off_grid = end = 0
+    rejections = []
+    for month in months:
+        start, end = end, end + month.file.metadata.num_rows
+        part = Bars(*(column[start:end] for column in bars))
+        try:
+            off_grid += _fill(part, month.file, contract, exchange)
+            if start < end and (bars.time[:start][-1:] >= part.time[0]).any():
+                raise UnusableError("it has bars of the months before it")
+        except UnusableError as error:
+            rejections.append(Rejection(month.path, str(error), month.fingerprint, month.signature))
+    if rejections:
+        raise RejectedError(rejections)
     if until is None:
-        return bars, off
+        return bars, off_grid
     end = int(np.searchsorted(bars.time, until, side="right"))
-    return Bars(*(column[:end] for column in bars)), off
+    return Bars(*(column[:end] for column in bars)), off_grid
 
 
-def _fill(bars: Bars, month: Month, contract: Contract, exchange: Exchange) -> int:
-    """Write a month's bars into these arrays, and count those with a price off the grid."""
-    opening = month.opening
-    columns = _columns(opening, month.file, PRICES)
+def _fill(bars: Bars, file: ParquetFile, contract: Contract, exchange: Exchange) -> int:
+    """Write a file's bars into these arrays, and count those with a price off the grid."""
+    columns = _columns(file, PRICES)
     tick = float(contract.tick)
     bars.time[:] = columns["timestamp"]
     on_grid = True
@@ -253,9 +242,9 @@ def _fill(bars: Bars, month: Month, contract: Contract, exchange: Exchange) -> i
         on_grid &= bool(np.max(distance, initial=0) <= OFF_GRID)
     if on_grid:
         return 0
-    _check_numbers(opening, columns)
+    _check_numbers(columns)
     off = np.any([_rounded(columns[name], tick)[1] > OFF_GRID for name in PRICES], axis=0)
-    _check_grid(opening, contract, _split(columns["timestamp"], exchange), off)
+    _check_grid(contract, _split(columns["timestamp"], exchange), off)
     return int(np.count_nonzero(off))
 
 
@@ -267,14 +256,13 @@ def _rounded(prices: NDArray[np.float64], tick: float) -> tuple[NDArray[Any], ND
     return whole, np.abs(exact, out=exact)
 
 
-def _check_numbers(opening: Opening, columns: Mapping[str, NDArray[Any]]) -> None:
+def _check_numbers(columns: Mapping[str, NDArray[Any]]) -> None:
     for name in PRICES:
         if not np.isfinite(columns[name]).all():
-            raise _rejected(opening, f"{name} has values that are not finite numbers")
+            raise UnusableError(f"{name} has values that are not finite numbers")
 
 
 def _check_grid(
-    opening: Opening,
     contract: Contract,
     days: list[tuple[date, int, int]],
     off: NDArray[np.bool_],
@@ -287,8 +275,7 @@ def _check_grid(
     if bad:
         count, bars, day = bad[0]
         more = f" and {len(bad) - 1} more days" if len(bad) > 1 else ""
-        raise _rejected(
-            opening,
+        raise UnusableError(
             f"on {day}{more}, {count} of {bars} bars have prices that are not multiples of the "
             f"tick {contract.tick}: correct the bars, or the tick under "
             f"[stages.analyzer.settings.instruments.{contract.name}]",

@@ -186,15 +186,6 @@ def _between(dates: Dates, first: date, last: date) -> Dates:
 
 def _without(dates: Dates, others: Dates) -> Dates:
     for other in others:
-        dates = tuple(part for span in dates for part in _cut(span, other))
+        before = _between(dates, date.min, other.first - _DAY)
+        dates = before + _between(dates, other.last + _DAY, date.max)
     return dates
-
-
-def _cut(span: Span, other: Span) -> Iterator[Span]:
-    if other.last < span.first or span.last < other.first:
-        yield span
-        return
-    if span.first < other.first:
-        yield Span(span.first, other.first - _DAY)
-    if other.last < span.last:
-        yield Span(other.last + _DAY, span.last)

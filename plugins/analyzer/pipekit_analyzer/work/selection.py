@@ -10,9 +10,8 @@ from attrs import frozen
 
 from pipekit_analyzer.request import BarFile, InstrumentJob, Request
 from pipekit_analyzer.times import parse_instant
-from pipekit_analyzer.work import bars as reading
 from pipekit_analyzer.work import scope
-from pipekit_analyzer.work.bars import Month
+from pipekit_analyzer.work.bars import Month, open_months, read_bars
 from pipekit_analyzer.work.contract import Contract
 from pipekit_analyzer.work.kernel import Bars, Data, Windows
 from pipekit_analyzer.work.kernels import Kernels
@@ -66,12 +65,6 @@ class Selection:
     data: Data
 
 
-def open_months(paths: Iterable[str], run: Run) -> dict[str, Month]:
-    """Open files of bars, by path. Raises OSError or RejectedError."""
-    months = reading.gather(lambda path: reading.open_month(path, run.exchange), paths)
-    return {month.path: month for month in months}
-
-
 def select(job: InstrumentJob, run: Run, contract: Contract, months: dict[str, Month]) -> Selection:
     """What has to be computed, and the bars for it; opens the months that are still needed."""
     last = max(_last_bars(job, months), default=None)
@@ -82,9 +75,9 @@ def select(job: InstrumentJob, run: Run, contract: Contract, months: dict[str, M
     }
     needed = {month for group in slots.values() for month in group.months}
     paths = [file.path for file in job.files if file.month in needed]
-    months |= open_months([path for path in paths if path not in months], run)
+    months |= open_months([path for path in paths if path not in months], run.exchange)
     read = [months[path] for path in paths]
-    bars, off_grid = reading.read_bars(read, contract, run.exchange, run.as_of)
+    bars, off_grid = read_bars(read, contract, run.exchange, run.as_of)
     return Selection(
         scope=whole,
         slots=slots,
