@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from pipekit_analyzer import rows
+from pipekit_analyzer.work import rows
 from pyarrow import parquet
 
 WEEK, AGAIN = 5, 2  # days that are new in a run, and days before them that it computes again
@@ -35,7 +35,9 @@ def cut(analysis: Path, folder: Path, runs: int, first: int = 0) -> int:
             part = _still_open(whole.filter(pc.is_in(whole["date"], days)), days[-1])
             stated = _scope(file.stem, whole, days)
             path = folder / _run_id(number) / file.name
-            rows.publish(str(path), part, {**metadata, "scope": stated})
+            rows.publish_table(
+                str(path), part, metadata={**metadata, "scope": stated}, sources=[], detail={}
+            )
             written += len(part)
     return written
 

@@ -1,7 +1,8 @@
-"""The analyzer against a slow reading of its rules, and day by day against all at once.
+"""The analyzer against a reference of its rules, and day by day against all at once.
 
 The reference is written from the rules alone: plain loops over decimal prices and naive local
-times, nothing of the analyzer's code.
+times, without any of the analyzer's code. It also gives the expected values of tests/golden, which
+`python tests/property/test_analyzer_reference.py` writes anew.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import random
 from collections import Counter
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -18,16 +20,18 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pipekit_analyzer import scope
-from pipekit_analyzer.compiled import Compiler
-from pipekit_analyzer.instruments import instrument
-from pipekit_analyzer.kernel import NO_ROW, RESULTS, Bars, Data
-from pipekit_analyzer.sessions import WEEKDAYS, Exchange, Slot, instant_of, moment
-from pipekit_analyzer.strategy import analyse
+from pipekit_analyzer.request import Parameters, VariantRules
+from pipekit_analyzer.times import WEEKDAYS, parse_instant, to_datetime
+from pipekit_analyzer.work import scope
+from pipekit_analyzer.work.contract import Contract
+from pipekit_analyzer.work.kernel import NO_ROW, RESULTS, Bars, Data
+from pipekit_analyzer.work.kernels import Kernels
+from pipekit_analyzer.work.sessions import Exchange, Slot
+from pipekit_analyzer.work.strategy import analyse, interpreted
 
 CHICAGO = ZoneInfo("America/Chicago")
 TICK = Decimal("0.05")
-CONTRACT = {"tick": "0.05", "target": "0.60", "decimals": 2, "usd_per_point": 10}
+CONTRACT = Parameters(tick="0.05", target="0.60", decimals=2, usd_per_point="10")
 SESSIONS = {"S1": (time(2), (time(7, 30), time(9))), "S2": (time(8), (time(9, 30), time(11)))}
 SLOTS = tuple(Slot(name, at, start, "") for name, (start, ats) in SESSIONS.items() for at in ats)
 
@@ -91,7 +95,7 @@ def history(rng: random.Random) -> list[Bar]:
 HISTORIES = st.integers(0, 10**12).map(lambda seed: history(random.Random(seed)))
 
 
-# --- the rules, read slowly
+# --- the reference
 
 
 def utc(day: date, at: time) -> datetime:
@@ -217,8 +221,10 @@ def test_the_histories_hold_what_is_hard():
 @pytest.fixture(scope="module")
 def kernels(tmp_path_factory):
     """The interpreted and the compiled one."""
-    compiler = Compiler(str(tmp_path_factory.mktemp("compiled")))
-    return None, compiler
+    kernels = Kernels(str(tmp_path_factory.mktemp("kernels")), large=0)
+    assert kernels.choose(0) is interpreted
+    assert kernels.choose(1) is not interpreted
+    return interpreted, kernels.choose(1)
 
 
 def exchange() -> Exchange:
@@ -226,21 +232,23 @@ def exchange() -> Exchange:
 
 
 def microseconds(stamp: datetime) -> int:
-    return instant_of(stamp.isoformat())
+    return parse_instant(stamp.isoformat())
 
 
-def computed(bars: list[Bar], asked, variants, as_of=None, last=None, compiled=None) -> list[dict]:
+def computed(
+    bars: list[Bar], asked, variants, as_of=None, last=None, kernel=interpreted
+) -> list[dict]:
     """The analyzer's rows of the dates and slots asked for, in the reference's form; by variant."""
-    contract = instrument("X", CONTRACT)
+    contract = Contract.of("X", CONTRACT)
     rules = [
         contract.rules(
-            {
-                "name": "",
-                "target": str(v.target),
-                "max_stop": str(v.max_stop),
-                "stop_rule": v.rule,
-                "same_bar_tie": v.tie,
-            }
+            VariantRules(
+                name="",
+                target=str(v.target),
+                max_stop=str(v.max_stop),
+                stop_rule=v.rule,
+                same_bar_tie=v.tie,
+            )
         )
         for v in variants
     ]
@@ -252,7 +260,7 @@ def computed(bars: list[Bar], asked, variants, as_of=None, last=None, compiled=N
     end = as_of or last
     data = Data(min(microseconds(last), microseconds(end)), microseconds(end))
     windows = exchange().windows(asked)
-    outcomes = analyse(arrays, windows, data, rules, compiled, many=-1)
+    outcomes = analyse(arrays, windows, data, rules, kernel)
     return [
         {
             (day, slot.session, slot.slot): row(o, i, bars)
@@ -283,17 +291,17 @@ def row(o, i, bars):
 
 def all_asked(bars: list[Bar]):
     first, last = bars[0][0].date() - timedelta(days=3), bars[-1][0].date()
-    return scope.wanted(scope.everything(), exchange(), first, last)
+    return scope.slots_in(scope.everything(), exchange(), first, last)
 
 
 @settings(max_examples=2000, deadline=None)
 @given(HISTORIES, st.lists(VARIANTS, min_size=1, max_size=3), st.sampled_from([1, -1]))
 def test_both_kernels_do_what_the_rules_say(kernels, bars, variants, order):
-    """On any history each row equals that of the slow reading, and no row is too many."""
+    """On any history the rows are those of the reference: none is missing or extra."""
     if bars:
         expected = [reference(bars, variant) for variant in variants]
-        for compiled in kernels:
-            assert computed(bars, all_asked(bars)[::order], variants, compiled=compiled) == expected
+        for kernel in kernels:
+            assert computed(bars, all_asked(bars)[::order], variants, kernel=kernel) == expected
 
 
 @settings(max_examples=200, deadline=None)
@@ -318,18 +326,18 @@ class State:
     def run(self, days: dict[str, list[Bar]]) -> None:
         """One run of the analyzer and the merger: only the months needed are read."""
         changed = scope.changed_days(_digests(self.days), _digests(days))
-        ends = scope.Ends(_last(self.days), _last(days))
+        ends = _last(self.days), _last(days)
         found = (
             scope.affected(exchange(), ("v",), changed, ends) if self.days else scope.everything()
         )
         self.merged = {key: row for key, row in self.merged.items() if not _within(found, key)}
         self.days = dict(days)
         if days:
-            self.merged |= self._computed(found, ends.now)
+            self.merged |= self._computed(found, ends[1])
 
     def _computed(self, found, now):
-        first, end = date.fromisoformat(min(self.days)), moment(now)
-        asked = scope.wanted(found, exchange(), first, end.astimezone(CHICAGO).date())
+        first, end = date.fromisoformat(min(self.days)), to_datetime(now)
+        asked = scope.slots_in(found, exchange(), first, end.astimezone(CHICAGO).date())
         months = scope.months_read(day for day, _ in asked)
         read = [bar for day in sorted(self.days) if day[:7] in months for bar in self.days[day]]
         return computed(read, asked, [PLAIN], last=end)[0] if read else {}
@@ -390,8 +398,10 @@ def test_a_scope_says_exactly_the_dates_whose_windows_meet_changed_days(changed,
     """A date is in the scope when its window meets a changed day and none that was taken away."""
     far = microseconds(datetime(2014, 1, 1, tzinfo=UTC))
     spans = tuple(scope.Span(day, day) for day in sorted(taken))
-    parts = scope.affected(exchange(), ("v",), changed, scope.Ends(far, far), spans)
-    found = {day for day, _ in scope.wanted(parts, exchange(), date(2012, 12, 1), date(2013, 3, 1))}
+    parts = scope.affected(exchange(), ("v",), changed, (far, far), spans)
+    found = {
+        day for day, _ in scope.slots_in(parts, exchange(), date(2012, 12, 1), date(2013, 3, 1))
+    }
     every = [date(2012, 12, 20) + timedelta(days=n) for n in range(60)]
     windows = {day: _window(day) for day in every if WEEKDAYS[day.weekday()][0] != "S"}
     assert found == {day for day, days in windows.items() if days & changed and not days & taken}
@@ -400,3 +410,51 @@ def test_a_scope_says_exactly_the_dates_whose_windows_meet_changed_days(changed,
 def _window(day):
     length = 4 if day.weekday() == 4 else 2
     return {day + timedelta(days=n) for n in range(length)}
+
+
+# --- golden data: bars and what the reference makes of them, for tests of the whole stage
+
+GOLDEN = Path(__file__).parents[1] / "golden/breakouts"
+GOLDEN_SEED = 3071
+GOLDEN_VARIANTS = {"range": PLAIN, "wide": Variant(Decimal("0.85"), 2, "boundary", "target")}
+BAR_COLUMNS = ("timestamp_utc", "open", "high", "low", "close", "volume")
+ROW_COLUMNS = (
+    *("variant", "date", "session", "slot", "range_high", "range_low", "range_bars", "result"),
+    *("direction", "entry_time", "entry_price", "exit_time", "exit_price", "peak", "profit"),
+)
+
+
+def golden_files() -> dict[str, str]:
+    """A history with every result under both variants, and its rows; two CSV files."""
+    bars = history(random.Random(GOLDEN_SEED))
+    stamped = [(f"{bar[0]:%Y-%m-%dT%H:%M:%SZ}", bar[3], *bar[1:], 7) for bar in bars]
+    rows = [
+        (name, day, session, f"{slot:%H:%M}", *(_text(value) for value in row))
+        for name, variant in GOLDEN_VARIANTS.items()
+        for (day, session, slot), row in sorted(reference(bars, variant).items())
+    ]
+    return {"bars.csv": _csv(BAR_COLUMNS, stamped), "rows.csv": _csv(ROW_COLUMNS, rows)}
+
+
+def _text(value) -> str:
+    if isinstance(value, datetime):
+        return f"{value.astimezone(CHICAGO):%Y-%m-%d %H:%M}"
+    return "" if value is None else str(value)
+
+
+def _csv(names, rows) -> str:
+    return "".join(",".join(map(str, row)) + "\n" for row in (names, *rows))
+
+
+def test_the_golden_rows_are_those_of_the_reference():
+    """Each result occurs. After a change of the rules: run this file as a program."""
+    for name, text in golden_files().items():
+        assert (GOLDEN / name).read_text("ascii") == text
+    results = Counter(line.split(",")[7] for line in text.splitlines()[1:])
+    assert set(results) == set(RESULTS)
+
+
+if __name__ == "__main__":
+    GOLDEN.mkdir(parents=True, exist_ok=True)
+    for name, text in golden_files().items():
+        (GOLDEN / name).write_text(text, "ascii")

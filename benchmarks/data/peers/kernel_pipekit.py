@@ -11,15 +11,15 @@ import breakouts
 import numpy as np
 from analyse_numpy import instants, load, write
 from breakouts import Instrument, windows
-from pipekit_analyzer.compiled import Compiler
-from pipekit_analyzer.kernel import Bars, Data, Windows
-from pipekit_analyzer.strategy import Rules, analyse
+from pipekit_analyzer.work.kernel import Bars, Data, Windows
+from pipekit_analyzer.work.kernels import Kernels
+from pipekit_analyzer.work.strategy import Kernel, Rules, analyse
 
 
-def compute(bars: tuple, at: np.ndarray, rules: Instrument, kernel: object) -> object:
+def compute(bars: tuple, at: np.ndarray, rules: Instrument, kernel: Kernel) -> object:
     last = int(bars[0][-1])
     rule = Rules(rules.target, rules.t1, 3 * rules.target)
-    return analyse(Bars(*bars), Windows(*at), Data(last, last), [rule], lambda: kernel, 0)[0]
+    return analyse(Bars(*bars), Windows(*at), Data(last, last), [rule], kernel)[0]
 
 
 def found_in(asked: list, o: object) -> list:
@@ -36,7 +36,7 @@ def main() -> None:
     source, target = map(Path, sys.argv[1:3])
     floor = sys.argv[4:] == ["floor"]
     target.mkdir(parents=True, exist_ok=True)
-    kernel = Compiler(str(target / "compiled"))()
+    kernel = Kernels(str(target / "compiled"), large=0).choose(1)
     took = 0.0
     for name, rules in breakouts.INSTRUMENTS.items():
         bars = tuple(map(np.ascontiguousarray, load(source, name)))

@@ -1,208 +1,210 @@
-"""The analyzer's settings and the record of them that requests and result files carry.
-
-Its classes have no comparison and no repr: they would double the time that each takes to be made.
-"""
+"""The analyzer's settings, and the part of them that requests and result files carry."""
 
 from __future__ import annotations
 
 from datetime import time
-from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
+from zoneinfo import ZoneInfo
 
 import attrs
 
 from pipekit import setting
-from pipekit_analyzer.variants import Defaults, Ruling, StopRule, Tie, Variant, positive, rulings
+from pipekit_analyzer import request
+from pipekit_analyzer.times import WEEKDAYS, format_time, parse_instant
+from pipekit_analyzer.variants import ResolvedVariant, StopRule, Tie, Variant, expand, positive
+
+Weekday = Literal["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"]
 
 
-class Weekday(StrEnum):
-    """A day on which slots are analysed."""
-
-    MON = "Mon"
-    TUE = "Tue"
-    WED = "Wed"
-    THU = "Thu"
-    FRI = "Fri"
-    SAT = "Sat"
-    SUN = "Sun"
+def _check_unique(what: str, names: list[Any]) -> None:
+    repeated = sorted({str(name) for name in names if names.count(name) > 1})
+    if repeated:
+        raise ValueError(f"{what} {', '.join(repeated)} is listed twice: each must be unique")
 
 
-def _unique(what: str, names: list[Any]) -> None:
-    twice = sorted({str(name) for name in names if names.count(name) > 1})
-    if twice:
-        raise ValueError(f"{what} {', '.join(twice)} stands there twice: each needs its own")
-
-
-def _stream(_instance: object, _attribute: object, value: str) -> None:
+def _check_stream(_instance: object, _attribute: object, value: str) -> None:
     rest = value.removeprefix("{I}")
     if rest == value or not rest.isalnum():
-        raise ValueError(f"stream is {{I}} and then letters or digits, as in {{I}}1, not {value!r}")
+        raise ValueError(
+            f"stream must be {{I}} followed by letters or digits, as in {{I}}1, got {value!r}"
+        )
 
 
-def _zone(_instance: object, attribute: Any, value: str) -> None:
-    if value == attribute.default:
-        return
-    from zoneinfo import ZoneInfo  # 2 ms, only where another zone is set
-
+def _check_zone(_instance: object, _attribute: object, value: str) -> None:
     try:
         ZoneInfo(value)
     except (KeyError, ValueError, OSError) as error:
-        raise ValueError(f"{value!r} is no time zone, such as America/Chicago") from error
+        raise ValueError(f"unknown time zone {value!r}; an example: America/Chicago") from error
 
 
-def _moment(_instance: object, _attribute: object, value: str) -> None:
+def _check_instant(_instance: object, _attribute: object, value: str) -> None:
     if value:
-        from pipekit_analyzer.sessions import instant_of
-
-        instant_of(value)
+        parse_instant(value)
 
 
-def _root_relative(_instance: object, attribute: Any, value: str) -> None:
+def _check_folder(_instance: object, attribute: Any, value: str) -> None:
     if not value or value.startswith("/") or "\\" in value or ".." in value.split("/"):
-        raise ValueError(f"{attribute.name} is a folder below the root, with /, not {value!r}")
+        raise ValueError(
+            f"{attribute.name} must be a folder below the project's root, written with /, "
+            f"got {value!r}"
+        )
 
 
-@attrs.frozen(eq=False, repr=False)
+@attrs.frozen
 class Session:
     """A range and the times at which its breakout is traded; times are exchange time."""
 
-    name: str = setting("Name of the session, as results carry it.")
-    start: time = setting("Where the range begins.")
-    slots: tuple[time, ...] = setting("Times at which the range ends and orders are placed.")
+    name: str = setting("Name of the session in the results.")
+    start: time = setting("When the range begins.")
+    slots: tuple[time, ...] = setting("When the range ends and orders are placed.")
     stream: str = setting(
-        "Name of the results' stream: {I} (the instrument) and letters or digits.",
+        "Name of the result stream: {I} (the instrument) followed by letters or digits.",
         default="{I}1",
-        validator=_stream,
+        validator=_check_stream,
     )
 
     @slots.validator
     def _check_slots(self, _attribute: object, value: tuple[time, ...]) -> None:
         if not value:
-            raise ValueError(f"session {self.name} has no slots: name at least one")
+            raise ValueError(f"session {self.name} has no slots: list at least one")
         if min(value) <= self.start:
-            raise ValueError(f"session {self.name}: each slot comes after the start {self.start}")
+            raise ValueError(
+                f"session {self.name}: every slot must be later than the start ({self.start})"
+            )
         if any(at.tzinfo for at in (self.start, *value)):
-            raise ValueError(f"session {self.name}: times carry no zone, they are exchange time")
-        _unique(f"session {self.name}: slot", list(value))
+            raise ValueError(
+                f"session {self.name}: times are exchange time, write them without an offset"
+            )
+        _check_unique(f"session {self.name}: slot", list(value))
 
 
-@attrs.frozen(eq=False, repr=False)
+@attrs.frozen
 class InstrumentTable:
-    """Parameters of one instrument; what is left out is as built in, or as its parent's."""
+    """Parameters of one instrument; values left out are the built-in ones, or the parent's."""
 
     tick: float | None = setting("Smallest price step, in points.", default=None)
     target: float | None = setting("Base target, in points.", default=None)
     decimals: int | None = setting("Decimals of a price.", default=None)
-    usd_per_point: float | None = setting("Dollars of one point and contract.", default=None)
-    parent: str | None = setting("Instrument that lends what is left out.", default=None)
-
-
-def _sessions() -> tuple[Session, ...]:
-    return (
-        Session(name="S1", start=time(2), slots=(time(7, 30), time(8), time(9)), stream="{I}1"),
-        Session(
-            name="S2",
-            start=time(8),
-            slots=(time(9, 30), time(10), time(10, 30), time(11)),
-            stream="{I}2",
-        ),
+    usd_per_point: float | None = setting("Dollars per point and contract.", default=None)
+    parent: str | None = setting(
+        "Instrument whose values are used for those left out.", default=None
     )
 
 
-@attrs.frozen(eq=False, repr=False)
+def _default_sessions() -> tuple[Session, ...]:
+    morning = (time(7, 30), time(8), time(9))
+    midday = (time(9, 30), time(10), time(10, 30), time(11))
+    return (
+        Session(name="S1", start=time(2), slots=morning, stream="{I}1"),
+        Session(name="S2", start=time(8), slots=midday, stream="{I}2"),
+    )
+
+
+@attrs.frozen
 class Settings:
-    """What the analyzer can be told; each field is a key of [stages.analyzer.settings]."""
+    """The keys of [stages.analyzer.settings]."""
 
     processed: str = setting(
-        "Folder of the processed bars, from the project's root.",
+        "Folder of the processed bars, relative to the project's root.",
         default="data/processed",
-        validator=_root_relative,
+        validator=_check_folder,
         affects_output=False,
     )
     runs: str = setting(
-        "Folder that gets one folder of results a run, from the project's root.",
+        "Folder of the results, one subfolder per run, relative to the project's root.",
         default="data/analyzer_runs",
-        validator=_root_relative,
+        validator=_check_folder,
         affects_output=False,
     )
     stop_rule: StopRule = setting(
-        "Initial stop: range (the range's size) or boundary (the opposite range boundary).",
-        default=StopRule.RANGE,
+        "Initial stop: range (the range's size from the entry) or boundary (the opposite end of "
+        "the range).",
+        default="range",
     )
     max_stop: float = setting(
-        "Farthest initial stop, in targets of the trade.", default=3.0, validator=positive
+        "Largest initial stop distance, in targets of the trade.", default=3.0, validator=positive
     )
     same_bar_tie: Tie = setting(
-        "Who wins a bar that touches target and stop and closes midway: stop or target.",
-        default=Tie.STOP,
+        "Which one counts when a bar touches target and stop and closes halfway between them: "
+        "stop or target.",
+        default="stop",
     )
     as_of: str = setting(
-        "Where the data end, as an ISO 8601 time with offset; empty: at the last bar of each "
-        "instrument. Later bars are not looked at.",
+        "End of the data, as an ISO 8601 time with offset; later bars are ignored (default: the "
+        "last bar of each instrument).",
         default="",
-        validator=_moment,
+        validator=_check_instant,
     )
     timezone: str = setting(
-        "Exchange time, the zone of sessions, slots and dates; the translator's days use it too.",
+        "Exchange time zone, in which sessions, slots and dates are given. The translator must use "
+        "the same.",
         default="America/Chicago",
-        validator=_zone,
+        validator=_check_zone,
     )
     days: tuple[Weekday, ...] = setting(
-        "Weekdays with slots.", default=(*Weekday,)[:5], validator=attrs.validators.min_len(1)
+        "Weekdays with slots.", default=WEEKDAYS[:5], validator=attrs.validators.min_len(1)
     )
-    latest_entry: time = setting("The last bar that can fill an order.", default=time(16))
-    sessions: tuple[Session, ...] = setting("Sessions with their slots.", factory=_sessions)
+    latest_entry: time = setting("Time of the last bar that can fill an order.", default=time(16))
+    sessions: tuple[Session, ...] = setting("Sessions and their slots.", factory=_default_sessions)
     variants: tuple[Variant, ...] = setting(
-        "Sets of rules, and sweeps of them, to compute side by side.",
+        "Sets of rules, and sweeps over them, computed side by side.",
         factory=lambda: (Variant(name="default"),),
     )
     instruments: dict[str, InstrumentTable] = setting(
         "Instruments to add, or to give other parameters.", factory=dict
     )
     instruments_file: str = setting(
-        "A TOML file of such tables, from the project's root; empty: none.", default=""
+        "TOML file with such tables, relative to the project's root (default: unset).", default=""
     )
     processes: int = setting(
-        "Worker processes to split the instruments over; threads share the rest of the cores.",
+        "Number of worker processes among which the instruments are divided; each uses its share "
+        "of the cores.",
         default=1,
         validator=attrs.validators.ge(1),
+        affects_output=False,
+    )
+    kernels: Literal["auto", "off"] = setting(
+        "auto: compute large jobs with compiled code. off: never compile; the result is the same.",
+        default="auto",
         affects_output=False,
     )
 
     @sessions.validator
     def _check_sessions(self, _attribute: object, value: tuple[Session, ...]) -> None:
         if not value:
-            raise ValueError("sessions is empty: leave it out for the built-in ones")
-        _unique("session", [session.name for session in value])
+            raise ValueError("sessions is empty: leave it out to use the built-in ones")
+        _check_unique("session", [session.name for session in value])
 
     @variants.validator
     def _check_variants(self, _attribute: object, value: tuple[Variant, ...]) -> None:
         if not value:
-            raise ValueError("variants is empty: leave it out for the one called default")
-        _unique("variant", [ruling.name for ruling in self.rulings()])
+            raise ValueError("variants is empty: leave it out to use the one called default")
+        _check_unique("variant", [variant.name for variant in self.resolved_variants()])
 
-    def rulings(self) -> list[Ruling]:
-        """Every variant to compute, sweeps drawn out, by name."""
-        defaults = Defaults(self.stop_rule, self.max_stop, self.same_bar_tie)
-        return sorted(rulings(self.variants, defaults), key=lambda ruling: ruling.name)
+    def resolved_variants(self) -> list[ResolvedVariant]:
+        """Every variant to compute, with sweeps expanded, by name."""
+        resolved = expand(
+            self.variants,
+            stop_rule=self.stop_rule,
+            max_stop=self.max_stop,
+            same_bar_tie=self.same_bar_tie,
+        )
+        return sorted(resolved, key=lambda variant: variant.name)
 
-
-def strategy_record(settings: Settings) -> dict[str, Any]:
-    """What all variants and instruments of a run share of the rules, as JSON values."""
-    from pipekit_analyzer.sessions import clock
-
-    return {
-        "timezone": settings.timezone,
-        "days": [day.value for day in Weekday if day in settings.days],
-        "latest_entry": clock(settings.latest_entry),
-        "as_of": settings.as_of,
-        "sessions": [
-            {
-                "name": session.name,
-                "start": clock(session.start),
-                "slots": [clock(slot) for slot in sorted(session.slots)],
-                "stream": session.stream,
-            }
-            for session in sorted(settings.sessions, key=lambda s: s.name)
-        ],
-    }
+    def strategy(self) -> request.Strategy:
+        """The rules that all variants and instruments share."""
+        return request.Strategy(
+            timezone=self.timezone,
+            days=tuple(day for day in WEEKDAYS if day in self.days),
+            latest_entry=format_time(self.latest_entry),
+            as_of=self.as_of,
+            sessions=tuple(
+                request.Session(
+                    name=session.name,
+                    start=format_time(session.start),
+                    slots=tuple(format_time(slot) for slot in sorted(session.slots)),
+                    stream=session.stream,
+                )
+                for session in sorted(self.sessions, key=lambda s: s.name)
+            ),
+        )

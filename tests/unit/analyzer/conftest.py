@@ -1,12 +1,13 @@
-"""A project of processed bars with the ledger in memory: real plans, real workers, real files."""
+"""A project of processed bars: real plans, real files, the worker in this process."""
 
 from __future__ import annotations
 
 import csv
 import hashlib
+import io
 import json
-import os
-import subprocess
+import sys
+import time
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -18,8 +19,9 @@ import attrs
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from pipekit_analyzer.plugin import plan
+from pipekit_analyzer.plan import plan
 from pipekit_analyzer.settings import Settings
+from pipekit_analyzer.worker import main
 
 from pipekit import (
     ABSENT,
@@ -149,7 +151,7 @@ class Project:
         return plan(ctx, settings or Settings())
 
     def run(self, settings: Settings | None = None, **more: Any) -> SimpleNamespace:
-        """Plan, do the work in worker processes, remember what they report, merge the results."""
+        """Plan, do the work, remember what is reported, merge the results."""
         self.number += 1
         made = self.plan(settings, **more)
         lines = [line for task in made.tasks for line in self.work(task.command)]
@@ -177,18 +179,19 @@ class Project:
         )
 
     def work(self, command: Any) -> list[dict[str, Any]]:
-        """Run a worker as the core does: request on stdin, report to a file."""
+        """Run the worker's main function: request on stdin, report to a file.
+
+        Its clock is ahead, so that it need not wait for the files just written to be of some age.
+        """
         report = self.root / f"report-{self.number}.jsonl"
-        done = subprocess.run(
-            command.argv,
-            input=command.stdin,
-            cwd=self.root,
-            env={**os.environ, "PIPEKIT_REPORT": str(report)},
-            capture_output=True,
-            timeout=100,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr.decode()
+        clock = time.time_ns
+        with pytest.MonkeyPatch.context() as patch:
+            patch.chdir(self.root)
+            patch.setenv("PIPEKIT_REPORT", str(report))
+            patch.setattr(sys, "stdin", io.StringIO((command.stdin or b"").decode()))
+            patch.setattr(time, "time_ns", lambda: clock() + 5_000_000_000)
+            words = command.argv[command.argv.index("pipekit_analyzer.worker") + 1 :]
+            assert main(list(words)) == 0
         if not report.exists():
             return []
         return [json.loads(line) for line in report.read_text().splitlines()]
@@ -246,7 +249,7 @@ def new_project(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Projec
 @pytest.fixture
 def real_data() -> Path:
     if not SHARED.is_dir():
-        pytest.skip(f"the real bars are not at {SHARED}")
+        pytest.skip(f"needs real market data, which is not part of the repository, in {SHARED}")
     return SHARED
 
 

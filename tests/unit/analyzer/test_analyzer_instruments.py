@@ -9,13 +9,16 @@ import pytest
 from pipekit_analyzer.instruments import (
     BUILT_IN,
     InstrumentError,
-    combined,
-    instrument,
+    combine,
     load_tables,
+    parameters,
     resolve,
+    variant_rules,
 )
-from pipekit_analyzer.settings import Settings, StopRule, Tie, Variant
-from pipekit_analyzer.strategy import Rules
+from pipekit_analyzer.request import Parameters
+from pipekit_analyzer.settings import Settings, Variant
+from pipekit_analyzer.work.contract import Contract, ParameterError
+from pipekit_analyzer.work.strategy import Rules
 
 TABLE = """
 ES 0.25 10 2 50 | NQ 0.25 50 2 20 | YM 1 100 0 5 | RTY 0.1 10 1 50 | CL 0.01 0.5 2 1000
@@ -30,7 +33,11 @@ def test_the_built_in_table_holds_the_fourteen_contracts():
     assert len(expected) == len(tables) == 14
     for name, tick, target, decimals, usd in expected:
         found = resolve(name, tables)
-        assert found == (name, Decimal(tick), Decimal(target), int(decimals), Decimal(usd))
+        assert (Decimal(found.tick), found.decimals) == (Decimal(tick), int(decimals))
+        assert (Decimal(found.target), Decimal(found.usd_per_point)) == (
+            Decimal(target),
+            Decimal(usd),
+        )
 
 
 @pytest.mark.parametrize(
@@ -43,9 +50,9 @@ def test_t1_is_65_percent_of_the_target_rounded_up_to_ticks(name, t1):
 
 def ruled(name, **given):
     """An instrument's rules under a variant that leaves out nothing but what is given."""
-    contract = resolve(name, load_tables(BUILT_IN))
-    (ruling,) = Settings(variants=(Variant(name="a", **given),)).rulings()
-    return contract.rules(ruling.record(contract))
+    instrument = resolve(name, load_tables(BUILT_IN))
+    (variant,) = Settings(variants=(Variant(name="a", **given),)).resolved_variants()
+    return Contract.of(name, instrument).rules(variant_rules(name, instrument, variant))
 
 
 def test_a_variants_target_is_a_multiple_of_its_own_base_or_the_instruments():
@@ -53,44 +60,47 @@ def test_a_variants_target_is_a_multiple_of_its_own_base_or_the_instruments():
     assert ruled("ES", target=1.5, max_stop=2.0) == Rules(60, 39, 120)
     assert ruled("ES", target=0.5, base_targets={"ES": 8.0, "NQ": 1.0}) == Rules(16, 11, 48)
     assert ruled("NG", target=1.25) == Rules(63, 41, 189)  # 62.5 ticks
-    assert ruled("ES", stop_rule=StopRule.BOUNDARY).boundary
-    assert ruled("ES", same_bar_tie=Tie.TARGET).tie_to_target
+    assert ruled("ES", stop_rule="boundary").boundary
+    assert ruled("ES", same_bar_tie="target").tie_to_target
 
 
 def test_a_touch_of_the_target_is_exact_for_every_price_of_natural_gas():
     """Ticks become the very doubles that a price list holds, whatever their number."""
-    gas = resolve("NG", load_tables(BUILT_IN))
+    gas = Contract.of("NG", resolve("NG", load_tables(BUILT_IN)))
     ticks = np.arange(-5_000, 20_000)
     assert gas.points(ticks).tolist() == [float(f"{n / 1000:.3f}") for n in ticks.tolist()]
     assert gas.usd(ticks).tolist() == [10.0 * n for n in ticks.tolist()]
 
 
 def test_users_override_single_values_and_add_instruments():
-    tables = combined(
+    tables = combine(
         load_tables(BUILT_IN),
         {"ES": {"target": 8.0, "tick": None}, "XX": {"parent": "MES", "decimals": 3}},
     )
-    assert resolve("ES", tables)[1:3] == (Decimal("0.25"), Decimal("8.0"))
-    assert resolve("MES", tables).target == Decimal("8.0")
-    assert resolve("XX", tables)[3:] == (3, Decimal(5))
-    assert resolve("ZZ", tables) is None
+    assert (resolve("ES", tables).tick, resolve("ES", tables).target) == ("0.25", "8.0")
+    assert resolve("MES", tables).target == "8.0"
+    assert resolve("XX", tables) == Parameters(
+        tick="0.25", target="8.0", decimals=3, usd_per_point="5"
+    )
+    with pytest.raises(InstrumentError, match="ZZ has no parameters: write tick"):
+        resolve("ZZ", tables)
 
 
 @pytest.mark.parametrize(
     ("change", "words"),
     [
         ({"tick": None}, "XX has no tick: write it under"),
-        ({"tick": 0}, "tick is above 0, not 0"),
-        ({"usd_per_point": "many"}, "usd_per_point is above 0"),
-        ({"decimals": 1}, "1 decimals cannot show a tick of 0.25"),
-        ({"decimals": -1}, "decimals is a whole number"),
-        ({"target": 1.1}, "no whole number of ticks"),
+        ({"tick": 0}, "tick must be greater than 0, got 0"),
+        ({"usd_per_point": "many"}, "usd_per_point must be greater than 0"),
+        ({"decimals": 1}, "decimals = 1 is too few for a tick of 0.25"),
+        ({"decimals": -1}, "decimals must be a whole number"),
+        ({"target": 1.1}, "not a whole number of ticks"),
     ],
 )
 def test_values_that_cannot_be_right_are_refused_in_words(change, words):
     record = {"tick": 0.25, "target": 10, "decimals": 2, "usd_per_point": 50, **change}
     with pytest.raises(InstrumentError, match=words):
-        instrument("XX", record)
+        parameters("XX", record)
 
 
 def test_parents_are_looked_for_and_not_followed_in_circles():
@@ -103,9 +113,9 @@ def test_parents_are_looked_for_and_not_followed_in_circles():
 def test_a_table_file_with_errors_is_refused_in_words(tmp_path):
     file = tmp_path / "mine.toml"
     for text, words in [
-        ("tick = 1", "tick is no table"),
-        ("[A]\nticks = 1", "has no ticks"),
-        ("[A", "is no TOML"),
+        ("tick = 1", "tick is not a table"),
+        ("[A]\nticks = 1", "unknown key ticks in"),
+        ("[A", "is not valid TOML"),
     ]:
         file.write_text(text)
         with pytest.raises(InstrumentError, match=words):
@@ -113,5 +123,5 @@ def test_a_table_file_with_errors_is_refused_in_words(tmp_path):
 
 
 def test_a_target_of_less_than_a_tick_is_refused():
-    with pytest.raises(InstrumentError, match=r"variant a: a target of 0\.1 points is less than"):
+    with pytest.raises(ParameterError, match=r"variant a: a target of 0\.1 points is less than"):
         ruled("ES", target=0.01)

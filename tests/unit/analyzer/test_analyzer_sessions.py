@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import date, time, timedelta
+from datetime import date, time
 from zoneinfo import ZoneInfo
 
 import pytest
-from pipekit_analyzer.sessions import Exchange, Slot, expiry_day, instant_of, moment
+from pipekit_analyzer.times import parse_instant, to_datetime
+from pipekit_analyzer.work.sessions import Exchange, Slot, expiry_day
 
 SLOT = Slot("S1", time(7, 30), time(2), "{I}1")
 EXCHANGE = Exchange(ZoneInfo("America/Chicago"), frozenset(range(5)), time(16), (SLOT,))
 
 
 def utc(instant):
-    return moment(int(instant)).isoformat()[:16]
+    return to_datetime(int(instant)).isoformat()[:16]
 
 
 def test_friday_expires_on_monday_and_other_days_on_the_next():
@@ -43,27 +44,6 @@ def test_of_a_time_that_comes_twice_the_first_is_meant():
 
 
 def test_a_moment_without_zone_is_refused_with_what_to_write():
-    assert utc(instant_of("2013-10-11T15:00:00-05:00")) == "2013-10-11T20:00"
+    assert utc(parse_instant("2013-10-11T15:00:00-05:00")) == "2013-10-11T20:00"
     with pytest.raises(ValueError, match="end it with Z or an offset"):
-        instant_of("2013-10-11T15:00:00")
-
-
-@pytest.mark.parametrize(
-    ("zone", "first"),
-    [
-        ("America/Chicago", date(2013, 3, 6)),
-        ("Asia/Amman", date(2013, 3, 26)),  # a Friday begins at one o'clock
-        ("America/Sao_Paulo", date(2017, 10, 12)),  # as does a Sunday
-        ("Australia/Lord_Howe", date(2013, 4, 3)),  # by half an hour
-    ],
-)
-def test_what_is_known_of_a_day_serves_only_days_of_24_hours(zone, first):
-    """Many times of a day are found from its midnight, except where the clock changes."""
-    slots = tuple(Slot("S", time(h, 30), time(h), "{I}1") for h in range(5))
-    exchange = Exchange(ZoneInfo(zone), frozenset(range(7)), time(4, 15), slots)
-    asked = [(first + timedelta(days=n), slot) for n in range(8) for slot in slots]
-    windows = exchange.windows(asked)
-    assert windows.start.tolist() == [exchange.instant(day, slot.start) for day, slot in asked]
-    assert windows.slot.tolist() == [exchange.instant(day, slot.slot) for day, slot in asked]
-    assert windows.latest.tolist() == [exchange.instant(day, time(4, 15)) for day, _ in asked]
-    assert windows.expiry.tolist() == [exchange.expiry(day, slot) for day, slot in asked]
+        parse_instant("2013-10-11T15:00:00")

@@ -8,7 +8,7 @@ from datetime import date, timedelta
 
 import attrs
 import pytest
-from pipekit_analyzer.settings import Session, Settings, StopRule, Variant
+from pipekit_analyzer.settings import Session, Settings, Variant
 
 from pipekit import ConfigError, Published
 
@@ -55,7 +55,7 @@ def anew(new_project, bars, settings):
     "variant",
     [
         Variant(name="b", target=0.75),
-        Variant(name="b", target=0.5, stop_rule=StopRule.BOUNDARY),
+        Variant(name="b", target=0.5, stop_rule="boundary"),
         Variant(name="b", target=0.5, max_stop=1.0),
         Variant(name="b", base_targets={"ES": 3.0}),
     ],
@@ -90,7 +90,7 @@ def test_another_name_for_a_variant_moves_its_rows(analysed, new_project, bars):
 
 
 def test_new_days_come_to_the_old_variants_while_a_new_one_gets_all(analysed, new_project, bars):
-    settings = changed(Variant(name="c", stop_rule=StopRule.BOUNDARY))
+    settings = changed(Variant(name="c", stop_rule="boundary"))
     analysed.write("ES", bars(5))
     gone, new, old = parts(analysed.run(settings))
     assert (gone, new) == (whole("b"), whole("c"))

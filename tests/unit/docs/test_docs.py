@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import pipekit
-from pipekit import errors, hookspecs, machinecode, worker
+from pipekit import errors, hookspecs, worker
 from pipekit.model.status import FailureKind, StageStatus
 from pipekit.model.status import PipelineStatus
 from pipekit.storage.runs import connect
@@ -196,9 +196,6 @@ def test_every_function_of_the_worker_has_its_heading_and_parameters(docs):
     assert set(functions) == set(ours)
     methods = [m for n, m in vars(worker.Report).items() if not n.startswith("_")]
     assert listed == [_signature(f) for f in (*functions, *methods)]
-    for name, function in inspect.getmembers(machinecode, inspect.isfunction):
-        if function.__module__ == machinecode.__name__ and not name.startswith("_"):
-            assert f"`{_signature(function)}`" in page.text
 
 
 def _signature(function) -> str:

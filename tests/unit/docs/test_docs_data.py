@@ -8,8 +8,9 @@ import tomllib
 
 import pyarrow as pa
 import pytest
-from pipekit_analyzer import instruments, kernel, rows
+from pipekit_analyzer import instruments
 from pipekit_analyzer.settings import Settings as AnalyzerSettings
+from pipekit_analyzer.work import kernel, rows
 from pipekit_merger import rows as merged_rows
 from pipekit_merger import scope, summary
 from pipekit_translator.dialects import PRESETS
@@ -103,7 +104,7 @@ def test_the_dialects_are_the_presets(page, table_rows):
 
 
 def test_the_rules_have_the_numbers_that_the_code_speaks_of(page):
-    """`strategy.py` refers to them."""
+    """`work/kernel.py` refers to them."""
     numbers = re.findall(r"^(\d)\. \*\*", page.section("Breakout analysis"), re.MULTILINE)
     assert numbers == [str(n) for n in range(10)]
 

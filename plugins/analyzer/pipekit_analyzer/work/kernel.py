@@ -1,8 +1,8 @@
-"""The breakout rules, bar by bar, on whole ticks; knows no dates, zones, files or prices.
+"""The breakout rules, bar by bar, on whole ticks.
 
-Plain Python over anything that has positions: `strategy` runs it interpreted on memoryviews or
-compiled on arrays. So only what both understand stands here: loops, whole numbers, slices, tuples,
-and nothing from other modules, since a compiled copy is kept for as long as this file is the same.
+Plain Python over anything that has positions: it runs interpreted on memoryviews or compiled on
+arrays. So it uses only what both understand: loops, whole numbers, slices and tuples. It takes
+nothing from other modules: compiled code is kept for as long as this file stays the same.
 The numbers in the comments are those of the rules (docs/reference/data.md: breakout analysis).
 """
 
@@ -16,10 +16,10 @@ NO_TRADE, WIN, BREAK_EVEN, LOSS, TIME, OPEN = range(6)
 NO_ROW = -1
 LONG, SHORT, NEITHER = 1, -1, 0
 BEYOND_ENTRY = 1  # ticks: where the stop stands once T1 has fired
-STRIDE = 64  # bars: a compiler compares so many at once; the best of 16, 32 and 64 measured
+STRIDE = 64  # bars compared at once, in vector instructions; the fastest of 16, 32 and 64
 
 Ticks = Sequence[int]
-Table = Any  # whole numbers by window and variant, written by their two positions
+Table = Any  # whole numbers, indexed by window and variant
 
 
 class Bars(NamedTuple):
@@ -32,7 +32,7 @@ class Bars(NamedTuple):
 
 
 class Windows(NamedTuple):
-    """One entry a (date, slot): range start, slot, latest entry and expiry as instants."""
+    """One entry per (date, slot): range start, slot, latest entry and expiry as instants."""
 
     start: Any
     slot: Any
@@ -41,14 +41,14 @@ class Windows(NamedTuple):
 
 
 class Data(NamedTuple):
-    """How far an instrument's data go: its last bar, and the end that is taken for granted."""
+    """How far an instrument's data reach: its last bar, and up to where they are complete."""
 
     last_bar: int
     end: int
 
 
 class Sweep(NamedTuple):
-    """One entry a variant, in ticks: see `strategy.Rules`."""
+    """One entry per variant, in ticks: see `strategy.Rules`."""
 
     target: Any
     t1: Any
@@ -58,7 +58,7 @@ class Sweep(NamedTuple):
 
 
 class Entries(NamedTuple):
-    """Written by window: the range and the entry, which all variants share."""
+    """Output by window: the range and the entry, which all variants share."""
 
     range_high: Any
     range_low: Any
@@ -69,7 +69,7 @@ class Entries(NamedTuple):
 
 
 class Trades(NamedTuple):
-    """Written by window and variant: what came of it."""
+    """Output by window and variant: how the trade went."""
 
     result: Table
     exit_bar: Table
@@ -81,7 +81,7 @@ class Trades(NamedTuple):
 def breakouts(
     bars: Bars, windows: Windows, data: Data, sweep: Sweep, entries: Entries, trades: Trades
 ) -> None:
-    """The outcome of every window under every variant. A window without a row is left as it was."""
+    """Write the outcome of every window under every variant; skip windows without a row."""
     start = slot = latest = expiry = 0
     begin, end, high, low = -1, 0, 0, 0  # the range so far: the bars from begin to end
     for w in range(len(windows.slot)):
@@ -91,7 +91,7 @@ def breakouts(
         expiry = bar_at(bars.time, windows.expiry[w], expiry)
         if windows.slot[w] > data.last_bar or start >= slot:  # 0; 1: no bar, no row
             continue
-        if start != begin or slot < end:  # else a session's later slot goes on where it was
+        if start != begin or slot < end:  # otherwise a later slot of the session extends the range
             begin, end, high, low = start, start, bars.high[start], bars.low[start]
         high = highest(bars.high[end:slot], high)  # 1
         low = lowest(bars.low[end:slot], low)
@@ -116,14 +116,14 @@ def breakouts(
             )  # fmt: skip
             if stop < least:
                 until, best = first, 0
-            if stop != least:  # to a stop that is farther away it goes on from the nearer one
+            if stop != least:  # a farther stop goes on from where a nearer one was hit
                 until, best = peak(bars, until, expiry, entry, direction, stop, best)
                 least = stop
             trades.peak[w, v] = best
 
 
 def bar_at(time: Ticks, moment: int, near: int) -> int:
-    """The first bar at or after a moment, or their number; `near`: a bar not far before it."""
+    """The first bar at or after a moment, or the number of bars; `near`: where to start."""
     if near > 0 and time[near - 1] >= moment:
         near = 0
     step = 1
@@ -138,7 +138,7 @@ def bar_at(time: Ticks, moment: int, near: int) -> int:
 
 
 def entered(bars: Bars, slot: int, latest: int, long: int, short: int) -> tuple[int, int]:
-    """Rule 3: the bar that fills an order, and its direction."""
+    """Rule 3: the bar that fills an order, and the direction."""
     i = first_beyond(bars, slot, latest, long, short)
     if i == latest:
         return -1, NEITHER
@@ -160,7 +160,7 @@ def walked(
     tie_to_target: bool,
     expired: bool,
 ) -> tuple[int, int, int]:
-    """Rules 5 to 8: result, bar of the exit, profit; moves count in favour of the trade."""
+    """Rules 5 to 8: result, exit bar and profit; moves count in favour of the trade."""
     i = touched(bars, first, expiry, entry, direction, t1, stop)
     if i < expiry:
         favourable = moved(bars, i, entry, direction)
@@ -183,7 +183,7 @@ def walked(
 
 
 def moved(bars: Bars, i: int, entry: int, direction: int) -> int:
-    """How far a bar goes from the entry in a direction."""
+    """How far a bar moves from the entry in a direction."""
     up: int = bars.high[i] - entry
     down: int = entry - bars.low[i]
     return up if direction == LONG else down
@@ -192,7 +192,7 @@ def moved(bars: Bars, i: int, entry: int, direction: int) -> int:
 def touched(
     bars: Bars, first: int, end: int, entry: int, direction: int, gain: int, loss: int
 ) -> int:
-    """The first bar that goes so far for or against a trade, or `end`."""
+    """The first bar that moves by `gain` for a trade or by `loss` against it, or `end`."""
     if direction == LONG:
         return first_beyond(bars, first, end, entry + gain, entry - loss)
     return first_beyond(bars, first, end, entry + loss, entry - gain)
@@ -201,7 +201,7 @@ def touched(
 def peak(
     bars: Bars, first: int, expiry: int, entry: int, direction: int, stop: int, best: int
 ) -> tuple[int, int]:
-    """Rule 9: the bar that touches the original stop, or the expiry; the best move before it.
+    """Rule 9: the bar that touches the original stop, or the expiry, and the best move before it.
 
     `first`, `best`: where to begin, and the best move up to there.
     """
@@ -213,14 +213,14 @@ def peak(
 
 
 def highest(prices: Ticks, top: int) -> int:
-    """The highest of some prices, and at least `top`."""
+    """The highest of these prices and `top`."""
     for i in range(len(prices)):
         top = max(top, prices[i])
     return top
 
 
 def lowest(prices: Ticks, bottom: int) -> int:
-    """The lowest of some prices, and at most `bottom`."""
+    """The lowest of these prices and `bottom`."""
     for i in range(len(prices)):
         bottom = min(bottom, prices[i])
     return bottom
@@ -240,7 +240,7 @@ def first_beyond(bars: Bars, first: int, end: int, above: int, below: int) -> in
 
 
 def first_at_least(prices: Ticks, level: int) -> int:
-    """The first price that is not below the level, or their number."""
+    """The first price at or above the level, or the number of prices."""
     i, end = 0, len(prices)
     while i + STRIDE <= end and highest(prices[i : i + STRIDE], prices[i]) < level:
         i += STRIDE
@@ -250,7 +250,7 @@ def first_at_least(prices: Ticks, level: int) -> int:
 
 
 def first_at_most(prices: Ticks, level: int) -> int:
-    """The first price that is not above the level, or their number."""
+    """The first price at or below the level, or the number of prices."""
     i, end = 0, len(prices)
     while i + STRIDE <= end and lowest(prices[i : i + STRIDE], prices[i]) > level:
         i += STRIDE

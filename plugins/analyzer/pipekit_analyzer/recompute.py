@@ -1,0 +1,138 @@
+"""What has to be computed again for one instrument, and for which of its variants."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from functools import cached_property
+from hashlib import blake2b
+
+import attrs
+
+from pipekit import ABSENT, Consumption, ContentState, FileStat, Input, Pending
+from pipekit_analyzer.request import Days, Parameters, RuleDigests, Strategy, VariantRules
+
+
+@attrs.frozen(kw_only=True)
+class InstrumentRules:
+    """What an instrument's results depend on besides its bars.
+
+    `parameters` is None where `problem` says why there are none.
+    """
+
+    strategy: Strategy
+    parameters: Parameters | None = None
+    problem: str = ""
+    variants: tuple[VariantRules, ...] = ()
+
+    @cached_property
+    def digests(self) -> RuleDigests:
+        """Digests of these rules, which the ledger keeps with what was computed by them."""
+        shared = [attrs.asdict(part) if part else None for part in (self.strategy, self.parameters)]
+        return RuleDigests(
+            rules=_digest(shared),
+            variants={variant.name: _digest(attrs.asdict(variant)) for variant in self.variants},
+        )
+
+
+@attrs.frozen(kw_only=True)
+class InstrumentState:
+    """What is known of one instrument: its files by path, which are pending, which are gone.
+
+    `consumptions`: all that this stage has consumed, read from the ledger on access. `consumed`:
+    the paths among them that belong to this instrument, oldest month first. `vanished`: consumed
+    files that are gone, except those that the lifecycle took, whose months are `archived`. `force`:
+    compute everything.
+    """
+
+    name: str
+    files: Mapping[str, FileStat]
+    pending: Pending
+    rules: InstrumentRules
+    consumptions: Mapping[str, Consumption]
+    consumed: tuple[str, ...]
+    vanished: Mapping[str, Consumption]
+    archived: tuple[str, ...]
+    force: bool
+
+    def __bool__(self) -> bool:
+        """Whether there is anything to compute; there is not while one of its files is rejected."""
+        if self.rules.parameters is None:
+            return bool(self.pending)
+        return not self.pending.rejected and bool(self.pending or self.vanished)
+
+    @cached_property
+    def history(self) -> dict[str, Consumption]:
+        """Earlier consumptions that say which days were consumed, by path."""
+        return {path: row for path in self.consumed if _is_usable(row := self.consumptions[path])}
+
+    @property
+    def last_bar(self) -> str | None:
+        """The time of the last bar consumed: that of the newest month with bars."""
+        for path in reversed(self.consumed):
+            last = days_of(self.consumptions[path]).last
+            if last:
+                return last
+        return None
+
+    @property
+    def full(self) -> bool:
+        """Whether the whole history must be computed: earlier results are of no use."""
+        previous = [i.previous for i in self.pending if not _is_gone(i.previous)]
+        return (
+            self.force
+            or not self.history
+            or (any(_settings_changed(i) for i in self.pending) and self._known_variants is None)
+            or any(p and not _is_usable(p) for p in [*previous, *self.vanished.values()])
+        )
+
+    @property
+    def new_variants(self) -> tuple[str, ...]:
+        """The variants that are new or changed: these need their whole history computed."""
+        now, before = self.rules.digests.variants, self._known_variants
+        if before is None:
+            return ()
+        return tuple(name for name in now if now[name] != before.get(name))
+
+    @property
+    def removed_variants(self) -> tuple[str, ...]:
+        """The variants that have results and are no longer configured."""
+        now, before = self.rules.digests.variants, self._known_variants or {}
+        return tuple(sorted(before.keys() - now.keys()))
+
+    @cached_property
+    def _known_variants(self) -> dict[str, str] | None:
+        """Digests of the variants computed before; None where the other rules differed."""
+        details = [known.detail for path, known in self.history.items() if path in self.files]
+        variants: dict[str, str] | None = details[0].get("variants") if details else None
+        rules = self.rules.digests.rules
+        same = all(d.get("rules") == rules and d.get("variants") == variants for d in details)
+        return variants if same else None
+
+
+def days_of(known: Consumption | None) -> Days:
+    """What was read in a consumed file; empty where the ledger does not record it."""
+    if known is None or not _is_usable(known):
+        return Days()
+    return Days(days=known.detail["days"], last=known.detail["last"])
+
+
+def _is_usable(known: Consumption) -> bool:
+    """Whether it records which days were consumed."""
+    complete = known.state is ContentState.CONSUMED and known.fingerprint != ABSENT
+    return complete and {"days", "last"} <= known.detail.keys()
+
+
+def _is_gone(known: Consumption | None) -> bool:
+    return known is None or known.fingerprint == ABSENT
+
+
+def _settings_changed(input: Input) -> bool:
+    before = input.previous
+    return before is not None and not _is_gone(before) and before.settings != input.settings
+
+
+def _digest(value: Mapping[str, object] | Iterable[object]) -> str:
+    """A short digest of a JSON value."""
+    text = json.dumps(value, sort_keys=True)
+    return blake2b(text.encode(), digest_size=8).hexdigest()

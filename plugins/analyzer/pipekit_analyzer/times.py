@@ -1,0 +1,30 @@
+"""Times as texts and as instants, which are microseconds of UTC since 1970."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, time, timedelta
+
+WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
+
+
+def format_time(at: time) -> str:
+    """A time of day as it is written out: `07:30`, with seconds only where there are some."""
+    return at.isoformat("auto" if at.second or at.microsecond else "minutes")
+
+
+def to_datetime(instant: int) -> datetime:
+    """An instant as an aware time."""
+    return EPOCH + timedelta(microseconds=instant)
+
+
+def parse_instant(text: str) -> int:
+    """The instant of an ISO 8601 time with an offset. Raises ValueError without one."""
+    parsed = datetime.fromisoformat(text)
+    if parsed.tzinfo is None:
+        raise ValueError(
+            f"{text!r} has no time zone: end it with Z or an offset, as in "
+            "2013-10-11T15:00:00-05:00"
+        )
+    return (parsed - EPOCH) // MICROSECOND

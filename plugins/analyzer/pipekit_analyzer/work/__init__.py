@@ -1,0 +1,1 @@
+"""The worker's side: reads bars, computes breakouts, publishes results. No plan imports it."""

@@ -1,0 +1,137 @@
+"""One instrument from its bars to its published results, and what is reported of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import attrs
+
+from pipekit.worker import ABSENT, report
+from pipekit_analyzer.request import InstrumentJob
+from pipekit_analyzer.work import quality, rows, scope
+from pipekit_analyzer.work.bars import Month, RejectedError, Rejection, open_months
+from pipekit_analyzer.work.contract import Contract, ParameterError
+from pipekit_analyzer.work.selection import Run, Selection, select
+from pipekit_analyzer.work.strategy import Rules, analyse, minutes_in
+
+
+def run_unit(job: InstrumentJob, run: Run) -> None:
+    """Publish an instrument's results and consume its files, or fail it as a whole.
+
+    Pending files that cannot be used are rejected, so that they are not tried again as they are.
+    """
+    rejections: Sequence[Rejection] = ()
+    with report.unit(job.name):
+        try:
+            _run(job, run)
+        except ParameterError as error:
+            rejections = [Rejection.of(path, str(error)) for path in job.pending]
+            raise
+        except RejectedError as error:
+            rejections = error.rejections
+            raise
+    for rejection in rejections:
+        if rejection.path in job.pending:
+            report.rejected(*rejection)
+
+
+def _run(job: InstrumentJob, run: Run) -> None:
+    if job.parameters is None:
+        raise ParameterError(job.problem)
+    contract = Contract.of(job.name, job.parameters)
+    rules = {variant.name: contract.rules(variant) for variant in job.variants}
+    paths = [file.path for file in job.files if file.pending or job.full]
+    months = open_months(paths, run.exchange)
+    selected = select(job, run, contract, months)
+    if selected.scope:
+        _publish(job, run, contract, selected, _compute(selected, run, rules))
+    if run.request.dates is None:  # otherwise the files stay pending: not all dates are computed
+        _consume(job, months)
+
+
+def _compute(selected: Selection, run: Run, rules: Mapping[str, Rules]) -> list[rows.Computed]:
+    """The outcomes of all variants, by name."""
+    computed: list[rows.Computed] = []
+    for names, group in selected.slots.items():
+        kernel = run.kernels.choose(minutes_in(group.windows) * len(names))
+        each = [rules[name] for name in names]
+        outcomes = analyse(selected.bars, group.windows, selected.data, each, kernel)
+        computed += [
+            rows.Computed(
+                variant=name,
+                target=rules[name].target,
+                slots=group.slots,
+                windows=group.windows,
+                outcome=outcome,
+            )
+            for name, outcome in zip(names, outcomes, strict=True)
+        ]
+    return sorted(computed, key=lambda one: one.variant)
+
+
+def _publish(
+    job: InstrumentJob,
+    run: Run,
+    contract: Contract,
+    selected: Selection,
+    computed: list[rows.Computed],
+) -> None:
+    request = run.request
+    table = rows.table(computed, selected.bars, contract, request.strategy.timezone)
+    stated = scope.record(selected.scope, job.name)
+    rows.publish_table(
+        f"{request.runs}/{request.run_id}/{job.name}.parquet",
+        table,
+        metadata={
+            "scope": stated,
+            "settings": _settings(job, run),
+            "inputs": {month.path: month.fingerprint for month in selected.read},
+        },
+        sources=sorted({*job.pending, *(month.path for month in selected.read)}),
+        detail={
+            "instrument": job.name,
+            "series": job.name,
+            "rows": len(table),
+            "full": job.full,
+            "scope": stated,
+            **_first_and_last(computed),
+        },
+    )
+    report.metric("rows", len(table))
+    if computed:
+        longest = max(computed, key=lambda one: len(one.slots))
+        _warn(job, quality.assess(longest, selected.bars, run.exchange, selected.off_grid))
+
+
+def _settings(job: InstrumentJob, run: Run) -> dict[str, object]:
+    """All rules that the results depend on, as a result file states them."""
+    assert job.parameters is not None
+    return {
+        **attrs.asdict(run.request.strategy),
+        "instrument": attrs.asdict(job.parameters),
+        "variants": [attrs.asdict(variant) for variant in job.variants],
+    }
+
+
+def _first_and_last(computed: list[rows.Computed]) -> dict[str, str]:
+    dates = [day for one in computed for day in one.dates()]
+    if not dates:
+        return {}
+    return {"first": min(dates).isoformat(), "last": max(dates).isoformat()}
+
+
+def _warn(job: InstrumentJob, found: quality.Quality) -> None:
+    for flag, count in found.counts.items():
+        report.metric(flag, count)
+    if found.counts:
+        message = f"{job.name}: {found.sentence()}"
+        report.warning(message, instrument=job.name, **found.counts, examples=found.examples)
+
+
+def _consume(job: InstrumentJob, months: Mapping[str, Month]) -> None:
+    for path in job.pending:
+        month = months[path]
+        detail = attrs.asdict(month.content()) | attrs.asdict(job.digests)
+        report.consumed(path, month.fingerprint, month.signature, detail=detail)
+    for path in job.vanished:
+        report.consumed(path, ABSENT)

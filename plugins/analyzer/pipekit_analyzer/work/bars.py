@@ -1,0 +1,282 @@
+"""Read processed months: their days, the days' digests, and the bars in ticks.
+
+The files' schema and metadata: docs/reference/data.md, processed bars.
+"""
+
+from __future__ import annotations
+
+import json
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, time, timedelta
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+from attrs import frozen
+from numpy.typing import NDArray
+from pyarrow.parquet import ParquetFile
+
+from pipekit.worker import Signature, fingerprint, hasher, look
+from pipekit_analyzer.request import Days
+from pipekit_analyzer.times import parse_instant, to_datetime
+from pipekit_analyzer.work.contract import Contract
+from pipekit_analyzer.work.kernel import Bars
+from pipekit_analyzer.work.sessions import Exchange
+
+DAYS_KEY, LAST_KEY, ZONE_KEY = b"pipekit.days", b"pipekit.last", b"pipekit.timezone"
+PRICES = ("open", "high", "low", "close")
+OFF_GRID = 1e-6  # of a tick: far above a division's rounding error, far below a real deviation
+OFF_GRID_SHARE = 0.01  # of a day's bars: beyond it, the tick or the instrument is wrong
+_TIME = pa.timestamp("us", "UTC")
+_DAY = timedelta(days=1)
+
+
+class UnusableError(ValueError):
+    """Why the content of a file cannot be used."""
+
+
+class Rejection(NamedTuple):
+    """A file that cannot be used as it stands, and why. `signature`: from before it was read."""
+
+    path: str
+    reason: str
+    fingerprint: str
+    signature: Signature
+
+    @classmethod
+    def of(cls, path: str, reason: str) -> Rejection:
+        """Of a file that has not been read. Raises OSError."""
+        signature = look(path)
+        return cls(path, reason, fingerprint(path), signature)
+
+
+class RejectedError(ValueError):
+    """Files that stay rejected until their content or the settings change."""
+
+    def __init__(self, rejections: Sequence[Rejection]) -> None:
+        self.rejections = rejections
+        super().__init__("; ".join(f"{r.path}: {r.reason}" for r in rejections))
+
+
+@frozen(kw_only=True)
+class Month:
+    """A processed file, opened. `days`: digest by ISO date; `last`: time of its last bar (µs)."""
+
+    path: str
+    fingerprint: str
+    signature: Signature
+    file: ParquetFile
+    days: dict[str, str]
+    last: int | None
+
+    def content(self) -> Days:
+        """What the next plan will compare."""
+        last = None if self.last is None else to_datetime(self.last).isoformat()
+        return Days(days=self.days, last=last)
+
+
+def open_months(paths: Iterable[str], exchange: Exchange) -> dict[str, Month]:
+    """Read processed files into memory, by path. Raises OSError or RejectedError."""
+    months: dict[str, Month] = {}
+    rejections = []
+    for path in paths:
+        signature = look(path)
+        with open(path, "rb") as file:
+            data = file.read()
+        digest = hasher(data).hexdigest()
+        try:
+            parquet, days, last = _parse(data, exchange)
+        except UnusableError as error:
+            rejections.append(Rejection(path, str(error), digest, signature))
+            continue
+        months[path] = Month(
+            path=path,
+            fingerprint=digest,
+            signature=signature,
+            file=parquet,
+            days=days,
+            last=last,
+        )
+    if rejections:
+        raise RejectedError(rejections)
+    return months
+
+
+def _parse(data: bytes, exchange: Exchange) -> tuple[ParquetFile, dict[str, str], int | None]:
+    try:
+        parquet = ParquetFile(pa.BufferReader(data))
+    except (pa.ArrowException, OSError) as error:
+        raise UnusableError(f"it is not a Parquet file: {error}") from error
+    _check_schema(parquet.schema_arrow)
+    metadata = parquet.metadata.metadata or {}
+    _check_zone(metadata, exchange)
+    stated = _stated(metadata, parquet.metadata.num_rows)
+    return parquet, *(stated or _digests(parquet, exchange))
+
+
+def _check_schema(schema: pa.Schema) -> None:
+    expected = {"timestamp": _TIME, **dict.fromkeys(PRICES, pa.float64()), "volume": pa.int64()}
+    for name, type in expected.items():
+        found = schema.field(name).type if name in schema.names else "missing"
+        if found != type:
+            raise UnusableError(f"column {name} is {found}, expected {type}")
+
+
+def _check_zone(metadata: Mapping[bytes, bytes], exchange: Exchange) -> None:
+    """With days of another time zone, changes in the bars of a window would be missed."""
+    zone, ours = metadata.get(ZONE_KEY, b"").decode(), str(exchange.zone)
+    if zone and zone != ours:
+        raise UnusableError(
+            f"its days are those of {zone}, but the analyzer uses {ours}: set `timezone` of the "
+            "translator and of the analyzer to the same time zone",
+        )
+
+
+def _stated(metadata: Mapping[bytes, bytes], rows: int) -> tuple[dict[str, str], int | None] | None:
+    """Digests and last bar from the file's metadata; None where these cannot be trusted."""
+    try:
+        days = json.loads(metadata[DAYS_KEY])
+        last = metadata[LAST_KEY].decode()
+        if sum(day["rows"] for day in days.values()) != rows:
+            return None
+        known = {date.fromisoformat(day).isoformat(): v["digest"] for day, v in days.items()}
+        return known, parse_instant(last) if last and rows else None
+    except (KeyError, ValueError, TypeError, AttributeError):
+        return None
+
+
+def _digests(file: ParquetFile, exchange: Exchange) -> tuple[dict[str, str], int | None]:
+    columns = _columns(file, (*PRICES, "volume"))
+    _check_numbers(columns)
+    stamps = columns["timestamp"]
+    days = {}
+    for day, first, end in _split(stamps, exchange):
+        digest = hasher()
+        for column in columns.values():
+            digest.update(column[first:end].tobytes())
+        days[day.isoformat()] = digest.hexdigest()
+    return days, int(stamps[-1]) if len(stamps) else None
+
+
+def _columns(file: ParquetFile, names: Iterable[str]) -> dict[str, NDArray[Any]]:
+    """Columns as arrays, the time first. Raises UnusableError for missing or unsorted values."""
+    wanted = ["timestamp", *names]
+    try:
+        table = file.read(columns=wanted, use_threads=False)
+    except (pa.ArrowException, OSError) as error:
+        raise UnusableError(f"it cannot be read: {error}") from error
+    columns = {name: _array(name, table.column(name)) for name in wanted}
+    stamps = columns["timestamp"]
+    if not (stamps[1:] > stamps[:-1]).all():
+        raise UnusableError("its timestamps are not in ascending order")
+    return columns
+
+
+def _array(name: str, column: pa.ChunkedArray) -> NDArray[Any]:
+    if column.null_count:
+        raise UnusableError(f"{column.null_count} values of {name} are missing")
+    # not to_numpy(): it imports pandas where that is installed
+    type = np.float64 if name in PRICES else np.int64
+    parts = [
+        np.frombuffer(chunk.buffers()[1], type, len(chunk), chunk.offset * 8)
+        for chunk in column.chunks
+        if len(chunk)
+    ]
+    if len(parts) == 1:
+        return parts[0]
+    return np.concatenate(parts) if parts else np.empty(0, type)
+
+
+def _split(stamps: NDArray[np.int64], exchange: Exchange) -> list[tuple[date, int, int]]:
+    """The exchange-local days of ascending times, each with its first position and its end."""
+    found = []
+    first, times = 0, stamps
+    while first < len(times):
+        day = exchange.day_of(int(times[first]))
+        end = bisect_left(times, exchange.instant(day + _DAY, time()), first)
+        found.append((day, first, end))
+        first = end
+    return found
+
+
+def read_bars(
+    months: Sequence[Month], contract: Contract, exchange: Exchange, until: int | None
+) -> tuple[Bars, int]:
+    """The bars of consecutive months up to an instant, in ticks; how many are off the grid.
+
+    Raises RejectedError where more than 1 % of a day's bars are off the grid.
+    """
+    rows = sum(month.file.metadata.num_rows for month in months)
+    bars = Bars(*(np.empty(rows, np.int64) for _ in Bars._fields))
+    off_grid = end = 0
+    rejections = []
+    for month in months:
+        start, end = end, end + month.file.metadata.num_rows
+        part = Bars(*(column[start:end] for column in bars))
+        try:
+            off_grid += _fill(part, month.file, contract, exchange)
+            if start < end and (bars.time[:start][-1:] >= part.time[0]).any():
+                raise UnusableError("it has bars of the months before it")
+        except UnusableError as error:
+            rejections.append(Rejection(month.path, str(error), month.fingerprint, month.signature))
+    if rejections:
+        raise RejectedError(rejections)
+    if until is None:
+        return bars, off_grid
+    end = int(np.searchsorted(bars.time, until, side="right"))
+    return Bars(*(column[:end] for column in bars)), off_grid
+
+
+def _fill(bars: Bars, file: ParquetFile, contract: Contract, exchange: Exchange) -> int:
+    """Write a file's bars into these arrays, and count those with a price off the grid."""
+    columns = _columns(file, PRICES)
+    tick = float(contract.tick)
+    bars.time[:] = columns["timestamp"]
+    on_grid = True
+    for name in PRICES:
+        whole, distance = _rounded(columns[name], tick)
+        if name != "open":
+            with np.errstate(invalid="ignore"):  # values that are not finite are rejected below
+                getattr(bars, name)[:] = whole
+        on_grid &= bool(np.max(distance, initial=0) <= OFF_GRID)
+    if on_grid:
+        return 0
+    _check_numbers(columns)
+    off = np.any([_rounded(columns[name], tick)[1] > OFF_GRID for name in PRICES], axis=0)
+    _check_grid(contract, _split(columns["timestamp"], exchange), off)
+    return int(np.count_nonzero(off))
+
+
+def _rounded(prices: NDArray[np.float64], tick: float) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Prices in whole ticks, and each one's distance from the grid (NaN where not finite)."""
+    exact = prices / tick
+    whole = np.rint(exact)
+    exact -= whole
+    return whole, np.abs(exact, out=exact)
+
+
+def _check_numbers(columns: Mapping[str, NDArray[Any]]) -> None:
+    for name in PRICES:
+        if not np.isfinite(columns[name]).all():
+            raise UnusableError(f"{name} has values that are not finite numbers")
+
+
+def _check_grid(
+    contract: Contract,
+    days: list[tuple[date, int, int]],
+    off: NDArray[np.bool_],
+) -> None:
+    bad = [
+        (int(np.count_nonzero(off[first:end])), end - first, day)
+        for day, first, end in days
+        if np.count_nonzero(off[first:end]) > OFF_GRID_SHARE * (end - first)
+    ]
+    if bad:
+        count, bars, day = bad[0]
+        more = f" and {len(bad) - 1} more days" if len(bad) > 1 else ""
+        raise UnusableError(
+            f"on {day}{more}, {count} of {bars} bars have prices that are not multiples of the "
+            f"tick {contract.tick}: correct the bars, or the tick under "
+            f"[stages.analyzer.settings.instruments.{contract.name}]",
+        )

@@ -1,0 +1,76 @@
+"""An instrument in the kernel's units: rules in ticks, and ticks back as points and dollars."""
+
+from __future__ import annotations
+
+import math
+from decimal import ROUND_HALF_UP, Decimal
+
+import numpy as np
+from attrs import frozen
+from numpy.typing import NDArray
+
+from pipekit_analyzer.request import Parameters, VariantRules
+from pipekit_analyzer.work.strategy import Rules
+
+T1_SHARE = 0.65  # of the target: the move at which the stop moves to the entry
+
+
+class ParameterError(ValueError):
+    """An instrument that cannot be analysed with its parameters; the text says what to write."""
+
+
+@frozen(kw_only=True)
+class Contract:
+    """`tick` is in points, `usd_per_point` is for one contract."""
+
+    name: str
+    tick: Decimal
+    usd_per_point: Decimal
+
+    @classmethod
+    def of(cls, name: str, parameters: Parameters) -> Contract:
+        """The contract of checked parameters."""
+        return cls(
+            name=name,
+            tick=Decimal(parameters.tick),
+            usd_per_point=Decimal(parameters.usd_per_point),
+        )
+
+    def rules(self, variant: VariantRules) -> Rules:
+        """A variant's rules in ticks. Raises ParameterError for a target below one tick."""
+        target = _whole(Decimal(variant.target) / self.tick)
+        if target < 1:
+            raise ParameterError(
+                f"variant {variant.name}: a target of {variant.target} points is less than one "
+                f"tick ({self.tick}) of {self.name}: raise the target of the variant or of the "
+                "instrument"
+            )
+        return Rules(
+            target=target,
+            t1=math.ceil(T1_SHARE * target - 1e-9),
+            max_stop=_whole(Decimal(variant.max_stop) * target),
+            boundary=variant.stop_rule == "boundary",
+            tie_to_target=variant.same_bar_tie == "target",
+        )
+
+    def points(self, ticks: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Ticks as points: the doubles nearest to the decimal numbers."""
+        return _scaled(ticks, self.tick)
+
+    def usd(self, ticks: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Ticks as dollars of one contract."""
+        return _scaled(ticks, self.tick * self.usd_per_point)
+
+
+def _whole(number: Decimal) -> int:
+    """Rounded to a whole number, halves up."""
+    return int(number.to_integral_value(ROUND_HALF_UP))
+
+
+def _scaled(ticks: NDArray[np.int64], step: Decimal) -> NDArray[np.float64]:
+    """`ticks * step`, rounded once: a whole number divided by a power of ten."""
+    exponent = step.normalize().as_tuple().exponent
+    assert isinstance(exponent, int)
+    places = max(0, -exponent)
+    scaled: NDArray[np.float64] = (ticks * int(step.scaleb(places))) / 10.0**places
+    return scaled

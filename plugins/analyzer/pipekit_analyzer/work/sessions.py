@@ -1,0 +1,103 @@
+"""Exchange time: which days are traded, and when a slot's window starts, closes and expires.
+
+All arithmetic is done on naive exchange-local times, which are then localised: date arithmetic on
+aware times once put autumn Fridays on Sunday.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import date, datetime, time, timedelta
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+import numpy as np
+
+from pipekit_analyzer.request import Strategy
+from pipekit_analyzer.times import EPOCH, MICROSECOND, WEEKDAYS, format_time, to_datetime
+from pipekit_analyzer.work.kernel import Windows
+
+FRIDAY = 4
+LONGEST_WINDOW = 3  # days from a slot's date to its expiry: Friday to Monday
+
+
+class Slot(NamedTuple):
+    """A time of day at which orders are placed; sorts by session, then time."""
+
+    session: str
+    slot: time
+    start: time
+    stream: str  # with `{I}` for the instrument
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Session and slot as they are written out: `("S1", "07:30")`."""
+        return self.session, format_time(self.slot)
+
+
+class Exchange(NamedTuple):
+    """The exchange's time zone and trading times. `days` are weekdays, Monday is 0."""
+
+    zone: ZoneInfo
+    days: frozenset[int]
+    latest_entry: time
+    slots: tuple[Slot, ...]
+
+    def trades_on(self, day: date) -> bool:
+        """Whether slots of this date are analysed."""
+        return day.weekday() in self.days
+
+    def instant(self, day: date, at: time) -> int:
+        """The instant of a local time.
+
+        A time that a clock change skips moves on by the gap (02:30 means 03:30). A time that occurs
+        twice means its first occurrence.
+        """
+        local = datetime.combine(day, at, self.zone)  # fold=0 means exactly this
+        return (local - EPOCH) // MICROSECOND
+
+    def day_of(self, instant: int) -> date:
+        """The exchange-local date of an instant."""
+        return to_datetime(instant).astimezone(self.zone).date()
+
+    def expiry(self, day: date, slot: Slot) -> int:
+        """When a trade ends at the latest; the bar at that time is excluded."""
+        return self.instant(expiry_day(day), slot.slot)
+
+    def windows(self, slots: Iterable[tuple[date, Slot]]) -> Windows:
+        """The windows of dates and slots, as arrays in the order given."""
+        edges = [
+            (
+                self.instant(day, slot.start),
+                self.instant(day, slot.slot),
+                self.instant(day, self.latest_entry),
+                self.expiry(day, slot),
+            )
+            for day, slot in slots
+        ]
+        return Windows(*np.ascontiguousarray(np.array(edges, np.int64).reshape(-1, 4).T))
+
+
+def expiry_day(day: date) -> date:
+    """The next calendar day; after a Friday, Monday."""
+    return day + timedelta(days=LONGEST_WINDOW if day.weekday() == FRIDAY else 1)
+
+
+def exchange(strategy: Strategy) -> Exchange:
+    """The exchange that a request describes."""
+    slots = sorted(
+        Slot(
+            session=session.name,
+            slot=time.fromisoformat(at),
+            start=time.fromisoformat(session.start),
+            stream=session.stream,
+        )
+        for session in strategy.sessions
+        for at in session.slots
+    )
+    return Exchange(
+        zone=ZoneInfo(strategy.timezone),
+        days=frozenset(WEEKDAYS.index(name) for name in strategy.days),
+        latest_entry=time.fromisoformat(strategy.latest_entry),
+        slots=tuple(slots),
+    )
