@@ -1,11 +1,12 @@
-"""What a plugin's own command needs of pipekit: the project it is called in, a stage's settings.
+"""What a plugin's own command needs of pipekit: the project, a stage's settings, a table.
 
-    @click.command("count", cls=PluginCommand, example=("pipekit count", "all lines there are"))
+    @click.command("count", cls=PluginCommand, example=("pipekit count", "the lines of each file"))
     @click.pass_context
     def command(ctx):
         root, settings = project_root(ctx), stage_settings(ctx, "count", Settings)
+        print_table(("file", "lines"), lines_of(root, settings), left=1)
 
-A click command of any kind will do; `PluginCommand` gives it the help of pipekit's own. What the
+Any click command will do; `PluginCommand` gives it the help of pipekit's own. The value that the
 command's function returns is the exit code, and a PipekitError becomes a sentence on stderr.
 """
 
@@ -18,22 +19,23 @@ import click
 
 from pipekit.cli import common
 from pipekit.cli.help import Command
+from pipekit.cli.output import COLOURS, print_table
 
-__all__ = ["PluginCommand", "project_root", "stage_settings"]
+__all__ = ["COLOURS", "PluginCommand", "print_table", "project_root", "stage_settings"]
 
 Settings = TypeVar("Settings")
 
 
 class PluginCommand(Command):
-    """A click command whose help tells its arguments, its exit codes and an example.
+    """A click command whose help lists its arguments, its exit codes and an example.
 
-    `example`: a line to type, and what comes of it. `arguments`: name → meaning. `exits`: exit
-    code → when, beside those that every command has.
+    `example`: a line to type, and what it does. `arguments`: name → meaning. `exits`: exit code →
+    when, in addition to those of every command.
     """
 
 
 def project_root(ctx: click.Context) -> Path:
-    """The folder of the project that the command was called for: `-C`, or upwards from here.
+    """The root of the project that the command was called for: `-C`, or upwards from here.
 
     Raises PipekitError (exit code 64) where there is none.
     """
@@ -45,7 +47,7 @@ def stage_settings(ctx: click.Context, stage: str, settings: type[Settings]) -> 
     """A stage's settings as the project has them: file, environment, defaults.
 
     `settings`: the class that the stage's StageSpec names. Raises ConfigError with every problem
-    that the configuration has.
+    of the configuration.
     """
     _ensure(ctx)
     made: Settings = common.configuration(ctx).settings_for("stages", stage, settings)
@@ -53,5 +55,5 @@ def stage_settings(ctx: click.Context, stage: str, settings: type[Settings]) -> 
 
 
 def _ensure(ctx: click.Context) -> None:
-    """A command that is called without `pipekit` before it, as tests do, has no object yet."""
+    """Give a command that was called without `pipekit` before it, as in a test, its object."""
     ctx.ensure_object(dict).setdefault("project", None)

@@ -1,4 +1,4 @@
-"""The plugins that come with pipekit, by the same door as a stranger's."""
+"""The plugins that come with pipekit; they are found and loaded like any other."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ PIPEKIT_API = "1"
 
 @hookimpl
 def pipekit_lifecycle_policies() -> Iterator[LifecyclePolicy]:
-    """Rules of the configuration."""
+    """The rules of `[[lifecycle.rules]]`."""
     yield LifecyclePolicy("rules", rules.propose, settings=rules.Rules)
 
 
 @hookimpl
 def pipekit_event_sinks() -> Iterator[EventSink]:
-    """The terminal."""
+    """The terminal or log that a run was started from."""
     yield EventSink("console", console.open_console, settings=console.ConsoleSettings)

@@ -5,30 +5,39 @@
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Self
 
-from attrs import frozen
+from attrs import define, field, frozen
 
-from pipekit import Duration, Emit, Event, SinkContext, setting
+from pipekit import Duration, Emit, Event, EventKind, SinkContext, StageStatus, setting
+from pipekit.commands import COLOURS
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-_SHOWN = frozenset(
-    {"start", "success", "partial", "failure", "blocked", "cancelled", "skipped", "idle"}
+_STAGE_ENDS = frozenset(
+    {
+        EventKind.SUCCESS,
+        EventKind.PARTIAL,
+        EventKind.FAILURE,
+        EventKind.BLOCKED,
+        EventKind.CANCELLED,
+        EventKind.SKIPPED,
+        EventKind.IDLE,
+    }
 )
-_MOST_UNITS = 12  # rows of one stage in the live table: a terminal is only so high
-_COLOURS = {
-    "success": "green",
-    "partial": "yellow",
-    "failure": "red",
-    "blocked": "magenta",
-    "cancelled": "magenta",
-    "running": "cyan",
-    "skipped": "bright_black",
-}
+_NOTICES = frozenset({EventKind.WARNING, EventKind.BROKEN, EventKind.DROPPED})
+_WAITING = "waiting"
+_RUNNING = "running"
+_MAX_UNITS = 12  # rows per stage in the live table, so that it fits the terminal's height
+
+# Widths of the live table, in columns.
+_BAR, _BAR_NARROW = 20, 10
+_WIDE = 100  # a terminal with room for the wider bar
+_BESIDE_NAME = 9 + 8 + 10 + 5  # state, seconds, the first words of the text, and the gaps
+_SHORTEST_NAME = 12
 
 
 @frozen
@@ -36,18 +45,20 @@ class ConsoleSettings:
     """`[sinks.console]`."""
 
     live: bool | None = setting(
-        "A live table (true) or plain lines (false); not set: live on a terminal.",
+        "Show a live table (true) or plain lines (false); by default a table on a terminal.",
         default=None,
         affects_output=False,
     )
     every: Duration = setting(
-        "Plain lines tell of progress this often.", default=30.0, affects_output=False
+        "Time between two progress messages, when plain lines are shown.",
+        default=30.0,
+        affects_output=False,
     )
 
 
 @contextmanager
 def open_console(_context: SinkContext, settings: ConsoleSettings) -> Iterator[Emit]:
-    """Show the events of a run while it goes on."""
+    """Show the events of a run as they happen."""
     live = settings.live
     if live is None:
         live = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
@@ -59,7 +70,7 @@ def open_console(_context: SinkContext, settings: ConsoleSettings) -> Iterator[E
 
 
 class _PlainLines:
-    """One line for each change of state, one for progress now and then."""
+    """A line for each start, end and warning, and one for progress now and then."""
 
     def __init__(self, every: float) -> None:
         self._every = every
@@ -67,10 +78,10 @@ class _PlainLines:
 
     def emit(self, event: Event) -> None:
         now = time.monotonic()
-        if event.event in _SHOWN or event.event in ("warning", "broken", "dropped"):
+        if event.event == EventKind.START or event.event in _STAGE_ENDS | _NOTICES:
             self._print(event, event.msg)
             self._last = now
-        elif event.event == "progress" and now - self._last >= self._every:
+        elif event.event == EventKind.PROGRESS and now - self._last >= self._every:
             data = event.data
             self._print(event, f"{data.get('unit', '')} {data['done']} of {data.get('total')}")
             self._last = now
@@ -81,19 +92,19 @@ class _PlainLines:
         sys.stderr.flush()
 
 
+@define
 class _Row:
     """A stage or unit in the live table."""
 
-    def __init__(self) -> None:
-        self.state = "running"
-        self.text = ""
-        self.done = 0.0
-        self.total: float | None = None
-        self.started = time.monotonic()
-        self.ended: float | None = None
+    state: str = _RUNNING
+    text: str = ""
+    done: float = 0.0
+    total: float | None = None
+    started: float = field(factory=time.monotonic)
+    ended: float | None = None
 
     def end(self, state: str, text: str, seconds: float | None = None) -> None:
-        """It may have begun before its row did: the table is loaded meanwhile."""
+        """Set the final state. `seconds`: how long it took; it may have begun before its row."""
         self.state, self.text, self.ended = state, text, time.monotonic()
         if seconds is not None:
             self.started = self.ended - seconds
@@ -112,12 +123,12 @@ class _LiveTable:
 
         self._stages: dict[str, _Row] = {}
         self._units: dict[str, dict[str, _Row]] = {}
-        console = Console(stderr=True)
+        self._console = Console(stderr=True)
         self._live = Live(
-            console=console,
+            console=self._console,
             refresh_per_second=8,
             get_renderable=self._table,
-            transient=sys.stdout.isatty(),  # where the same is said at the end of the run
+            transient=sys.stdout.isatty(),  # the command prints the same there when the run ends
         )
 
     def __enter__(self) -> Self:
@@ -130,30 +141,30 @@ class _LiveTable:
     def emit(self, event: Event) -> None:
         stage, data = event.stage, event.data
         if stage == "pipeline":
-            if event.event == "start":
-                for name in data.get("stages", ()):
-                    row = self._stages.setdefault(name, _Row())
-                    row.end("waiting", "")
-            return
-        if event.event in ("warning", "broken", "dropped", "proposed"):
-            self._live.console.print(
-                f"[yellow]{event.event}[/] {stage}: ", event.msg, sep="", highlight=False
-            )
-        elif event.event == "start":
-            self._stages[stage] = _Row()
-            self._stages[stage].text = event.msg
-        elif event.event in _SHOWN:
+            if event.event == EventKind.START:
+                self._stages = {name: _Row(state=_WAITING) for name in data.get("stages", ())}
+        elif event.event in _NOTICES or event.event == EventKind.PROPOSED:
+            self._notice(event)
+        elif event.event == EventKind.START:
+            self._stages[stage] = _Row(text=event.msg)
+        elif event.event in _STAGE_ENDS:
             text = event.msg.partition(": ")[2].removeprefix(f"{event.event}, ")
             row = self._stages.setdefault(stage, _Row())
             row.end(event.event, text, data.get("duration"))
-        elif "unit" in data or event.event == "progress":
+        elif "unit" in data or event.event == EventKind.PROGRESS:
             self._unit(stage, str(data.get("unit") or data.get("task")), event.event, data)
 
-    def _unit(self, stage: str, name: str, word: str, data: Any) -> None:
+    def _notice(self, event: Event) -> None:
+        from rich.text import Text
+
+        text = Text.assemble((event.event, "yellow"), f" {event.stage}: {event.msg}")
+        self._console.print(text, highlight=False)
+
+    def _unit(self, stage: str, name: str, kind: str, data: Mapping[str, Any]) -> None:
         row = self._units.setdefault(stage, {}).setdefault(name, _Row())
-        if word == "progress":
+        if kind == EventKind.PROGRESS:
             row.done, row.total = data.get("done") or 0, data.get("total")
-        elif word == "unit_end":
+        elif kind == EventKind.UNIT_END:
             row.end(data.get("status", ""), data.get("reason", ""))
 
     def _table(self) -> "Table":
@@ -163,32 +174,48 @@ class _LiveTable:
         for column in ("name", "state", "bar", "seconds", "text"):
             table.add_column(column, no_wrap=column != "text", overflow="fold")
         for stage, row in list(self._stages.items()):
-            table.add_row(*self._cells(f"[bold]{stage}[/]", row))
+            table.add_row(*self._cells(stage, row, style="bold"))
             units = list(self._units.get(stage, {}).items())
-            shown = _most_telling(units) if row.state == "running" else _failed(units)
+            shown = _most_relevant(units) if row.state == _RUNNING else _failed(units)
             for name, unit in shown:
-                table.add_row(*self._cells(f"  {name}", unit))
+                table.add_row(*self._cells(name, unit, indent=2))
         return table
 
-    def _cells(self, name: str, row: _Row) -> tuple[Any, ...]:
-        from rich.markup import escape
+    def _cells(self, name: str, row: _Row, indent: int = 0, style: str = "") -> tuple[Any, ...]:
         from rich.progress_bar import ProgressBar
+        from rich.text import Text
 
-        colour = _COLOURS.get(row.state, "default")
+        width = self._console.width
+        bar_width = _BAR if width >= _WIDE else _BAR_NARROW
         bar: Any = ""
         if row.total:
-            done = row.total if row.state == "success" else row.done
-            bar = ProgressBar(total=row.total, completed=done, width=20)
-        seconds = "" if row.state in ("waiting", "skipped") else f"{row.seconds:.1f} s"
-        return name, f"[{colour}]{row.state}[/]", bar, seconds, escape(row.text)
+            done = row.total if row.state == StageStatus.SUCCESS else row.done
+            bar = ProgressBar(total=row.total, completed=done, width=bar_width)
+        seconds = f"{row.seconds:.1f} s"
+        if row.state in (_WAITING, StageStatus.SKIPPED):
+            seconds = ""
+        room = max(_SHORTEST_NAME, width - bar_width - _BESIDE_NAME) - indent
+        return (
+            Text(" " * indent + _shortened(name, room), style),
+            Text(row.state, COLOURS.get(row.state, "default")),
+            bar,
+            seconds,
+            Text(row.text),
+        )
+
+
+def _shortened(name: str, width: int) -> str:
+    """The end of a name that is too long: of paths it says more than the beginning."""
+    return name if len(name) <= width else f"…{name[len(name) - width + 1 :]}"
 
 
 def _failed(units: list[tuple[str, _Row]]) -> list[tuple[str, _Row]]:
-    return [(name, row) for name, row in units if row.state == "failure"][:_MOST_UNITS]
+    failed = [(name, row) for name, row in units if row.state == StageStatus.FAILURE]
+    return failed[:_MAX_UNITS]
 
 
-def _most_telling(units: list[tuple[str, _Row]]) -> list[tuple[str, _Row]]:
-    """What fails and what runs first, then what ended last."""
-    order = {"failure": 0, "running": 1}
+def _most_relevant(units: list[tuple[str, _Row]]) -> list[tuple[str, _Row]]:
+    """Failed and running units first, then those that ended last."""
+    order = {StageStatus.FAILURE: 0, _RUNNING: 1}
     chosen = sorted(units, key=lambda u: (order.get(u[1].state, 2), -(u[1].ended or 0)))
-    return sorted(chosen[:_MOST_UNITS])
+    return sorted(chosen[:_MAX_UNITS], key=lambda u: u[0])

@@ -1,4 +1,4 @@
-"""What several commands need: options, the project, its ledger; prints nothing."""
+"""What several commands share: options, the project, its ledger."""
 
 from __future__ import annotations
 
@@ -9,40 +9,59 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pipekit.cli.running import Asked, root_of
+from pipekit import config
 from pipekit.errors import UsageError
 
 if TYPE_CHECKING:
-    from pipekit.config import Configuration
     from pipekit.model.run import Paths, PipelineState
     from pipekit.run.project import Project
+    from pipekit.storage.lock import Holder
     from pipekit.storage.runs import RunHistory
 
-NO_RUN = "no run has been made here yet: `pipekit run` makes the first"
+NO_RUN = "no runs yet; start one with `pipekit run`"
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout.")
 set_option = click.option(
-    "--set", "sets", multiple=True, metavar="KEY=VALUE", help="Set a configuration value once."
+    "--set",
+    "sets",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Override a configuration value; repeatable.",
 )
 
 
+def find_root(project: Path | None) -> Path:
+    """The root of the project in this folder, or for None in or above the working directory.
+
+    Raises UsageError.
+    """
+    start = (project or Path.cwd()).resolve()
+    if not start.is_dir():
+        raise UsageError(f"there is no folder {start}; `pipekit init FOLDER` creates one")
+    root = config.find_project(start)
+    if root is not None and (root == start or not project):
+        return root
+    if root is not None:
+        raise UsageError(f"no pipekit.toml in {start}, but there is one in {root}: use that folder")
+    raise UsageError(
+        f"no pipekit.toml in {start}{'' if project else ' or above'}; "
+        "`pipekit init` writes one, `pipekit demo` creates a whole project to look at"
+    )
+
+
 def project_root(ctx: click.Context) -> Path:
-    """The project's folder: `--project`, or upwards from here. Raises UsageError."""
-    return root_of(ctx.obj["project"])
-
-
-def asked(ctx: click.Context, sets: Sequence[str] = ()) -> Asked:
-    """What the command line says of the project."""
-    return Asked(ctx.obj["project"], ctx.obj["no_plugins"], sets)
+    """The root of the project that the command line names. Raises UsageError."""
+    return find_root(ctx.obj["project"])
 
 
 def configuration(
     ctx: click.Context, sets: Sequence[str] = (), tables: Collection[str] | None = None
-) -> Configuration:
-    """The configuration of the project; `tables`: only these, whatever is wrong in the others."""
-    from pipekit.config import load
+) -> config.Configuration:
+    """The configuration of the project.
 
-    return load(project_root(ctx), environ=os.environ, flags=sets, tables=tables)
+    `sets`: the words of `--set`. `tables`: read only these, whatever is wrong in the others.
+    """
+    return config.load(project_root(ctx), environ=os.environ, flags=sets, tables=tables)
 
 
 def folders(ctx: click.Context) -> Paths:
@@ -70,17 +89,35 @@ def find_run(history: RunHistory | None, run: str | None) -> PipelineState:
 
     Whatever is typed is looked up in the ledger and never used as a path. Raises UsageError.
     """
-    if history is None:
+    latest = history.runs(limit=1) if history is not None else []
+    if history is None or not latest:
         raise UsageError(NO_RUN)
     if run is None:
-        latest = history.runs(limit=1)
-        if not latest:
-            raise UsageError(NO_RUN)
         return latest[0]
     state = history.run(run)
     if state is None:
         raise UsageError(
-            f"{run!r} is no run, or the beginning of several ids: "
-            "`pipekit history --all` lists the runs with their numbers and ids"
+            f"there is no run {run!r}, or several ids begin like this; the latest is run "
+            f"{latest[0].number}, and `pipekit history --all` lists them all"
         )
     return state
+
+
+def lock_holder(paths: Paths) -> Holder | None:
+    """The process that holds the project's run lock now."""
+    from pipekit.storage.lock import RunLock
+
+    lock = RunLock(paths.state, "")
+    return lock.holder() if lock.held() else None
+
+
+def run_record(run: PipelineState) -> dict[str, object]:
+    """A run as `--json` has it."""
+    return {
+        "run": run.number,
+        "run_id": run.run_id,
+        "started": run.started,
+        "ended": run.ended,
+        "status": run.status,
+        "exit_code": run.exit_code,
+    }

@@ -1,4 +1,4 @@
-"""`pipekit events`: the journal of a run, as it is or as it grows; imports no plugin."""
+"""`pipekit events`: print the journal of a run, or follow it as it grows."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from typing import Any
 import click
 
 from pipekit.cli.common import find_run, folders, open_history
-from pipekit.cli.help import A_RUN, Command
-from pipekit.cli.output import say
+from pipekit.cli.help import RUN_MEANING, Command
+from pipekit.cli.output import print_text
 from pipekit.errors import UsageError
+from pipekit.model.event import RUN_ENDS
 
-_ENDS = frozenset({"success", "partial", "failure", "cancelled", "idle"})
 _POLL_SECONDS = 0.2
 
 
 @click.command(
     "events",
     cls=Command,
-    arguments={"RUN": f"{A_RUN}; by default the latest."},
-    example=("pipekit events --follow", "what the running run does, as it does it"),
+    arguments={"RUN": f"{RUN_MEANING} (default: the latest)."},
+    example=("pipekit events --follow", "what the current run is doing"),
 )
 @click.argument("run", required=False)
-@click.option("-f", "--follow", is_flag=True, help="Wait for more until the run has ended.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line, as journaled.")
+@click.option("-f", "--follow", is_flag=True, help="Keep printing until the run has ended.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
 @click.pass_context
 def command(ctx: click.Context, run: str | None, follow: bool, as_json: bool) -> int:
     """Print the events of a run."""
@@ -35,12 +35,14 @@ def command(ctx: click.Context, run: str | None, follow: bool, as_json: bool) ->
     state = find_run(open_history(paths), run)
     path = paths.events / f"pipeline_{state.run_id}.jsonl"
     if not path.exists():
-        raise UsageError(f"the journal of run {state.run_id} is gone (see [retention])")
+        raise UsageError(
+            f"the journal of run {state.number} is gone: it was older than [retention] allows"
+        )
     for event in _events(path, follow=follow and state.status is None):
         if as_json:
             click.echo(json.dumps(event, ensure_ascii=False))
         else:
-            say(_line(event), hang=4)
+            print_text(_line(event), hang=4)
     return 0
 
 
@@ -53,7 +55,7 @@ def _events(path: Path, *, follow: bool) -> Iterator[dict[str, Any]]:
             for line in lines:
                 event = json.loads(line)
                 yield event
-                if event["stage"] == "pipeline" and event["event"] in _ENDS:
+                if event["stage"] == "pipeline" and event["event"] in RUN_ENDS:
                     return
             if not follow:
                 return
@@ -61,5 +63,5 @@ def _events(path: Path, *, follow: bool) -> Iterator[dict[str, Any]]:
 
 
 def _line(event: dict[str, Any]) -> str:
-    said = event["msg"] or " ".join(f"{key}={value}" for key, value in event["data"].items())
-    return f"{event['timestamp']} {event['stage']:<12} {event['event']:<11} {said}"
+    text = event["msg"] or " ".join(f"{key}={value}" for key, value in event["data"].items())
+    return f"{event['timestamp']} {event['stage']:<12} {event['event']:<11} {text}"

@@ -1,7 +1,4 @@
-"""How a command ends: every error becomes a sentence on stderr and an exit code; knows no command.
-
-Imports no click, since a run that nobody watches does without it.
-"""
+"""How a command ends: every error becomes a sentence on stderr and an exit code."""
 
 from __future__ import annotations
 
@@ -9,73 +6,84 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
-from pipekit.cli.output import say
+from pipekit.cli.output import print_text
 from pipekit.errors import EXIT_ERROR, EXIT_INTERRUPTED, PipekitError
 
 
-def ended(action: Callable[[], int]) -> int:
-    """The exit code of `action`; what it raises is told on stderr."""
-    _never_fail_to_print()
+def exit_code_of(action: Callable[[], int]) -> int:
+    """Call `action` and return its exit code; print what it raises on stderr."""
+    _prepare_streams()
     try:
         return action()
     except PipekitError as error:
         for line in str(error).splitlines():
-            say(f"pipekit: {line}", hang=2, err=True)
+            print_text(f"pipekit: {line}", hang=2, err=True)
         return error.exit_code
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
-    except BrokenPipeError:  # the reader of our output went away
-        _silence()
+    except BrokenPipeError:  # whoever read our output is gone
+        _discard_output()
         return 0
     except OSError as error:
-        say(f"pipekit: {error}", err=True)
+        print_text(f"pipekit: {_explained(error)}", hang=2, err=True)
         return EXIT_ERROR
-    except SystemExit:  # a command of a plugin's may know its own exit code
+    except SystemExit:  # a plugin's command may choose its own exit code
         raise
-    except BaseException:  # the last boundary: exit code 1 would say "partial"
+    except BaseException:  # the last boundary: Python's exit code 1 would say "partial"
         import traceback
 
         traceback.print_exc()
-        say("pipekit: this is an error in pipekit itself; nothing was hidden", err=True)
+        print_text("pipekit: internal error in pipekit (full traceback above)", err=True)
         return EXIT_ERROR
 
 
 @contextmanager
-def told() -> Iterator[None]:
-    """For what tells how a run ended: where nobody can be told, its exit code still stands."""
+def output_may_fail() -> Iterator[None]:
+    """Keep the exit code of a run whose outcome cannot be printed: a closed pipe, a full disk."""
     try:
         yield
-    except OSError:  # a pipe that nobody reads, a full disk
-        _silence()
+    except OSError:
+        _discard_output()
 
 
-def _silence() -> None:
-    """Let all further output go nowhere: what cannot be written would be tried again at the end."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
+def _explained(error: OSError) -> str:
+    """The error in words, with the folder that is missing."""
+    if not isinstance(error.filename, str):
+        return str(error)
+    folder = Path(error.filename).parent
+    if isinstance(error, FileNotFoundError) and not folder.exists():
+        return f"cannot open {error.filename}: there is no folder {folder}"
+    return f"cannot open {error.filename}: {error.strerror}"
+
+
+def _discard_output() -> None:
+    """Send further output nowhere: what cannot be written would be tried again at the exit."""
+    devnull = os.open(os.devnull, os.O_WRONLY)
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
         except OSError:
-            os.dup2(nowhere, stream.fileno())
-    os.close(nowhere)
+            os.dup2(devnull, stream.fileno())
+    os.close(devnull)
 
 
-def _never_fail_to_print() -> None:
-    """A console that cannot show a character shows a replacement instead of a traceback."""
+def _prepare_streams() -> None:
+    """Open closed standard streams on the null device; replace characters that cannot be shown."""
     for name, descriptor in (("stdin", 0), ("stdout", 1), ("stderr", 2)):
-        if getattr(sys, name) is None:  # closed: the next file we open would take its number
-            _open_nowhere(name, descriptor)
+        if getattr(sys, name) is None:  # else the next file we open would take its number
+            _open_devnull(name, descriptor)
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
             reconfigure(errors="replace")
 
 
-def _open_nowhere(name: str, descriptor: int) -> None:
+def _open_devnull(name: str, descriptor: int) -> None:
     try:
         os.fstat(descriptor)
     except OSError:
-        os.open(os.devnull, os.O_RDWR)  # which is given the lowest number that is free
+        os.open(os.devnull, os.O_RDWR)  # which gets the lowest free number: this one
     mode = "r" if name == "stdin" else "w"
-    setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115  # for good
+    setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115  # open until the exit

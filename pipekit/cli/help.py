@@ -1,6 +1,6 @@
-"""The help of a command: what it does, its arguments, its exit codes and an example; runs nothing.
+"""The help of a command: what it does, its arguments, its exit codes and an example.
 
-The text is the docstring of the command's function; its first line stands in lists of commands.
+The text is the docstring of the command's function; lists of commands show its first line.
 """
 
 from __future__ import annotations
@@ -20,26 +20,28 @@ from pipekit.errors import (
     EXIT_USAGE,
 )
 
-_EVERYWHERE = {
-    EXIT_SUCCESS: "it did what it was asked",
-    EXIT_ERROR: "an error in the configuration, in the ledger or in pipekit itself",
-    EXIT_USAGE: "the command was used in a way it cannot work",
-    EXIT_INTERRUPTED: "stopped by Ctrl-C",
+_ALL_EXITS = {
+    EXIT_SUCCESS: "done",
+    EXIT_ERROR: "an invalid configuration, an unusable ledger, or an internal error",
+    EXIT_USAGE: "wrong usage",
+    EXIT_INTERRUPTED: "interrupted by Ctrl-C",
 }
-OF_RUNS = {
-    EXIT_LOCKED: "another run holds the lock; nothing was run",
-    EXIT_HANGUP: "stopped since the terminal was closed",
+"""Of every command."""
+
+RUN_EXITS = {
+    EXIT_LOCKED: "another run is going on; nothing was started",
+    EXIT_HANGUP: "stopped because the terminal was closed",
     EXIT_INTERRUPTED: "stopped by Ctrl-C",
     EXIT_TERMINATED: "stopped by SIGTERM",
 }
-"""What only a command can end with that makes a run."""
+"""Of the commands that make a run."""
 
-_WIDEST = 50  # the longest command of an example; its meaning stands beside it
-A_RUN = "A run's number, its id or the beginning of its id"
+_WIDEST = 50  # columns for the command of an example; its meaning is shown beside it
+RUN_MEANING = "A run's number, its id or the beginning of its id"
 
 
 class _Described(click.Command):
-    """`arguments`: name → meaning; `exits`: code → when, beside those that every command has."""
+    """`arguments`: name → meaning; `exits`: code → when, in addition to those of every command."""
 
     def __init__(
         self,
@@ -51,7 +53,7 @@ class _Described(click.Command):
     ) -> None:
         super().__init__(*args, **attrs)
         self.arguments = arguments or {}
-        self.exits = {**_EVERYWHERE, **(exits or {})}
+        self.exits = {**_ALL_EXITS, **(exits or {})}
         self.example = example
         self.short_help = self.short_help or (self.help or "").partition("\n")[0]
 
@@ -73,8 +75,8 @@ class _Described(click.Command):
 
 
 class Command(_Described):
-    """One command."""
+    """A single command."""
 
 
 class Group(_Described, click.Group):
-    """A command of commands; each of those tells its own exit codes."""
+    """A command with subcommands; the help of each lists its exit codes."""

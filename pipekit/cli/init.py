@@ -11,16 +11,15 @@ from pipekit.cli.help import Command
 from pipekit.errors import EXIT_ERROR, EXIT_USAGE, UsageError
 
 FILE_NAME = "pipekit.toml"
+TEMPLATE = Path(__file__).with_name("project.toml")
 
 
 @click.command(
     "init",
     cls=Command,
-    arguments={
-        "FOLDER": "The project's folder, made where it does not exist; by default this one."
-    },
+    arguments={"FOLDER": "The project's folder, created if it does not exist (default: this one)."},
     exits={
-        EXIT_ERROR: "a folder cannot be made, or an error in pipekit itself",
+        EXIT_ERROR: "a folder cannot be created, or an internal error",
         EXIT_USAGE: "there is a pipekit.toml already, or it cannot be written there",
     },
     example=("pipekit init bars", "a new project in the folder bars"),
@@ -29,29 +28,27 @@ FILE_NAME = "pipekit.toml"
 def command(folder: Path) -> int:
     """Write a pipekit.toml to start from.
 
-    The settings that most projects touch stand in it, each with its reason. Nothing is overwritten.
+    It has the settings that most projects touch, each explained. Nothing is overwritten.
     """
-    from pipekit.cli.template import PROJECT_TOML
-
-    file = write_config(folder, PROJECT_TOML)
+    file = write_config(folder, TEMPLATE)
     (folder / "data/raw").mkdir(parents=True, exist_ok=True)
     click.echo(f"wrote {file}")
     there = "" if folder == Path() else f"cd {shlex.quote(str(folder))} && "
-    click.echo(f"put raw files into {folder / 'data/raw'}, then: {there}pipekit plan")
+    click.echo(f"next: put raw files into {folder / 'data/raw'}, then run: {there}pipekit plan")
     return 0
 
 
-def write_config(folder: Path, text: str) -> Path:
-    """Write the configuration of a new project. Raises UsageError where one stands already."""
+def write_config(folder: Path, template: Path) -> Path:
+    """Write the configuration of a new project. Raises UsageError where there is one already."""
     file = folder / FILE_NAME
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with open(file, "x", encoding="utf-8") as stream:
-            stream.write(text)
+            stream.write(template.read_text("utf-8"))
     except FileExistsError as error:
         raise UsageError(
-            f"{file} exists already and is not overwritten: edit it, or move it away first"
+            f"{file} exists and is not overwritten: edit it, or move it away first"
         ) from error
     except OSError as error:
-        raise UsageError(f"cannot write {file}: {error.strerror}: name another folder") from error
+        raise UsageError(f"cannot write {file}: {error.strerror}; choose another folder") from error
     return file

@@ -1,4 +1,4 @@
-"""`pipekit lifecycle plan`: which files may go, and why others may not; touches nothing."""
+"""`pipekit lifecycle plan`: show which files may be removed; touches nothing."""
 
 from __future__ import annotations
 
@@ -8,18 +8,21 @@ import click
 
 from pipekit.cli.common import json_option, open_project
 from pipekit.cli.help import Command, Group
-from pipekit.cli.output import print_json, say
+from pipekit.cli.output import print_json, print_text
+from pipekit.run.lifecycle import Proposal, review
+from pipekit.run.orchestrator import PipelineOrchestrator
+from pipekit.storage.ledger import Ledger
 
 
 @click.group(
     "lifecycle",
     cls=Group,
-    example=("pipekit lifecycle plan", "what could go now"),
+    example=("pipekit lifecycle plan", "what may be removed now"),
 )
 def command() -> None:
-    """Show which files may go, and why others may not.
+    """Show which files may be removed, and why others may not.
 
-    Proposals only: nothing is moved or deleted.
+    Nothing is moved or deleted.
     """
 
 
@@ -33,36 +36,34 @@ def command() -> None:
 def plan(ctx: click.Context, as_json: bool) -> int:
     """List what the policies propose now.
 
-    Touches nothing. It is the same look that a run takes at its end: each proposal with its reason,
-    or with the reason why the file has to stay.
+    Each proposal is shown with its reason, or with the reason why the file has to stay. A run makes
+    the same list at its end. Nothing is moved or deleted.
     """
-    from pipekit.run.lifecycle import review
-    from pipekit.run.orchestrator import PipelineOrchestrator
-    from pipekit.storage.ledger import Ledger
-
     project = open_project(ctx)
     database = project.paths.state / "state.db"
     if not database.exists():
-        click.echo("no run has been made here yet, so nothing may go", err=True)
+        click.echo("no runs yet, so no file may be removed", err=True)
         if as_json:
             print_json([])
         return 0
     plans = {decision.stage: decision.plan for decision in PipelineOrchestrator(project).plan()}
     with Ledger(database, read_only=True) as ledger:
         found = review(project, ledger, plans, now=time.time())
-    decisions = found.proposals
     for problem in found.problems:
         click.echo(f"warning: {problem}", err=True)
     if as_json:
-        print_json([decision.record() for decision in decisions])
-        return 0
-    for decision in decisions:
-        said = f"refused: {decision.refused}" if decision.refused else decision.action.reason
-        say(f"{decision.action.path}: {said}", f"{decision.action.kind:<8} ")
-    if not decisions:
-        click.echo(
-            "no policy proposes anything"
-            if project.policies
-            else "no policy is configured: [[lifecycle.rules]] in pipekit.toml switch one on"
-        )
+        print_json([proposal.record() for proposal in found.proposals])
+    elif found.proposals:
+        for proposal in found.proposals:
+            _print(proposal)
+    elif project.policies:
+        click.echo("no file may be removed now")
+    else:
+        click.echo("no policy is configured; add [[lifecycle.rules]] to pipekit.toml")
     return 0
+
+
+def _print(proposal: Proposal) -> None:
+    action = proposal.action
+    outcome = f"refused: {proposal.refused}" if proposal.refused else action.reason
+    print_text(f"{action.path}: {outcome}", f"{action.kind:<8} ")

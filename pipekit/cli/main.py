@@ -1,4 +1,4 @@
-"""The command line: which commands there are, each in a module of its own; knows what none does."""
+"""The command line: lists the commands and imports the module of the one that is called."""
 
 from __future__ import annotations
 
@@ -10,32 +10,32 @@ from typing import Any
 import click
 
 from pipekit import __version__
-from pipekit.cli.exits import ended
+from pipekit.cli.exits import exit_code_of
 from pipekit.errors import EXIT_ERROR, EXIT_INTERRUPTED, EXIT_USAGE, PipekitError
 
-# name -> (module below pipekit.cli, what `--help` says of it): nothing is imported for the list
+# name -> (module below pipekit.cli, its line in `--help`): the list imports no command
 _COMMANDS = {
     "init": ("init", "Write a pipekit.toml to start from."),
-    "demo": ("demo.command", "Write a project with sample data, run it, show the results."),
-    "run": ("run", "Run what has work to do."),
-    "plan": ("plan", "Say what a run would do now, and why."),
-    "status": ("status", "Say how things stand: the last run, what failed, what was rejected."),
+    "demo": ("demo.demo", "Create a project with sample data, run it, show the results."),
+    "run": ("run", "Run the stages that have work to do."),
+    "plan": ("plan", "Show what a run would do now, and why."),
+    "status": ("status", "Show the last run, failed stages and rejected files."),
     "history": ("history", "List the latest runs."),
     "show": ("show", "Show one run: its stages, tasks and files."),
     "events": ("events", "Print the events of a run."),
-    "logs": ("logs", "Print what a stage's programs wrote in a run."),
+    "logs": ("logs", "Print the output of a stage's programs."),
     "plugins": ("plugins", "Show the installed plugins."),
     "config": ("config", "Show, check and explain the configuration."),
-    "lifecycle": ("lifecycle", "Show which files may go, and why others may not."),
+    "lifecycle": ("lifecycle", "Show which files may be removed, and why others may not."),
 }
 
 
 class _ReaderGoneError(Exception):
-    """Nobody reads our output any more."""
+    """Whoever read our output is gone."""
 
 
 class _Commands(click.Group):
-    """Loads a command's module when that command is asked for."""
+    """Imports a command's module when the command is called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # click's signature
         return [*_COMMANDS, *(name for name in _plugin_commands() if name not in _COMMANDS)]
@@ -50,7 +50,7 @@ class _Commands(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
-        except BrokenPipeError as error:  # else click would end with 1, which says `partial`
+        except BrokenPipeError as error:  # click would exit with 1, which means `partial`
             raise _ReaderGoneError from error
 
     def resolve_command(
@@ -58,7 +58,7 @@ class _Commands(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         try:
             return super().resolve_command(ctx, args)
-        except click.UsageError as error:
+        except click.UsageError as error:  # click suggests only commands that are loaded
             import difflib
 
             close = difflib.get_close_matches(args[0], self.list_commands(ctx), n=1)
@@ -72,7 +72,7 @@ class _Commands(click.Group):
             formatter.write_dl([(name, text) for name, (_, text) in _COMMANDS.items()])
         points = {n: p for n, p in _plugin_commands().items() if n not in _COMMANDS}
         if points:
-            with formatter.section("Commands of plugins"):
+            with formatter.section("Plugin commands"):
                 formatter.write_dl([(n, f"from {p.distribution}") for n, p in points.items()])
 
 
@@ -89,46 +89,46 @@ def _load_plugin_command(name: str) -> click.Command | None:
     try:
         command = point.load()
     except (Exception, SystemExit) as error:  # the isolation boundary of plugin loading
-        raise PipekitError(f"the command {name!r} of {point} is broken: {error}") from error
+        raise PipekitError(f"cannot load the command {name!r} of {point}: {error}") from error
     if not isinstance(command, click.Command):
-        raise PipekitError(f"the command {name!r} of {point} is not a click command")
+        raise PipekitError(f"the command {name!r} of {point} must be a click command")
     return command
 
 
 @click.group(
     cls=_Commands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="`pipekit COMMAND --help` tells a command's arguments, its exit codes and an example.",
+    epilog="`pipekit COMMAND --help` shows a command's arguments, exit codes and an example.",
 )
 @click.version_option(__version__, message="%(prog)s %(version)s")
 @click.option(
     "-C",
     "--project",
     type=click.Path(file_okay=False, path_type=Path),
-    help="The project's folder (default: found upwards from here).",
+    help="Project folder (default: the nearest one with a pipekit.toml, in or above this one).",
 )
-@click.option("--no-plugins", is_flag=True, help="Load no plugins but the built-in ones.")
+@click.option("--no-plugins", is_flag=True, help="Load only the built-in plugins.")
 @click.pass_context
 def cli(ctx: click.Context, project: Path | None, no_plugins: bool) -> None:
     """A pipeline for one machine: installable stages, supervised processes, and no lost file."""
     ctx.obj = {"project": project, "no_plugins": no_plugins}
-    if os.environ.get("NO_COLOR"):
+    if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
         ctx.color = False
 
 
 def run_command_line(words: list[str]) -> int:
-    """Run one command; every error becomes a sentence on stderr and an exit code."""
-    return ended(lambda: _invoked(words))
+    """Run one command and return its exit code."""
+    return exit_code_of(lambda: _invoke(words))
 
 
-def _invoked(words: list[str]) -> int:
+def _invoke(words: list[str]) -> int:
     try:
         result = cli.main(args=words, prog_name="pipekit", standalone_mode=False)
         return result if isinstance(result, int) else 0
     except _ReaderGoneError as error:
         raise BrokenPipeError from error
-    except click.exceptions.Exit as ending:
-        return ending.exit_code
+    except click.exceptions.Exit as exit:
+        return exit.exit_code
     except click.UsageError as error:
         error.show()
         return EXIT_USAGE

@@ -1,61 +1,118 @@
-"""What commands print: lines, tables, JSON; a terminal gets colours and lines of its width.
-
-Imports click for a terminal alone, since a run that nobody watches does without it.
-"""
+"""What commands print: text, tables and JSON, in colours and at the width of a terminal."""
 
 from __future__ import annotations
 
 import json
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
+
+import click
+
+from pipekit.model.status import PipelineStatus, StageStatus
+
+RUNNING = "running"
+VANISHED = "vanished"  # killed before it could end
+
+COLOURS: Mapping[str, str] = {
+    StageStatus.SUCCESS: "green",
+    StageStatus.PARTIAL: "yellow",
+    StageStatus.FAILURE: "red",
+    StageStatus.BLOCKED: "magenta",
+    StageStatus.CANCELLED: "magenta",
+    StageStatus.SKIPPED: "bright_black",
+    PipelineStatus.IDLE: "green",
+    RUNNING: "cyan",
+    "run": "cyan",  # what `pipekit plan` says of a stage that has work
+    "run": "cyan",  # of a plan
+    VANISHED: "red",
+}
+"""The colour of each status of a run, stage, task or unit, as click and rich name it."""
+
+_GAP = "  "
+_NARROWEST_TEXT = 36  # columns below which wrapped text is hard to read
 
 
 def print_json(value: Any) -> None:
-    """One JSON value on stdout."""
-    line(json.dumps(value, indent=1, ensure_ascii=False, default=str))
+    """Print one JSON value on stdout."""
+    click.echo(json.dumps(value, indent=1, ensure_ascii=False, default=str))
 
 
-def print_table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Columns of text on stdout, as wide as they need to be; the last one may be wrapped."""
-    cells = [[str(cell) for cell in row] for row in rows]
-    widths = [max(len(row[i]) for row in [list(head), *cells]) for i in range(len(head) - 1)]
-    for index, (*row, last) in enumerate([list(head), *cells]):
-        lead = "".join(f"{cell.ljust(width)}  " for cell, width in zip(row, widths, strict=True))
-        if index == 0:
-            line(styled(f"{lead}{last}", bold=True))
-        else:
-            say(last, lead)
+def print_text(text: str, lead: str = "", *, hang: int | None = None, err: bool = False) -> None:
+    """Print a paragraph: one line, or on a terminal as many as it takes, broken between words.
 
-
-def say(text: str, lead: str = "", *, hang: int | None = None, err: bool = False) -> None:
-    """A line; on a terminal it is broken between words, and goes on below its own beginning.
-
-    `lead` stands before it and may be coloured; `hang`: where the further lines begin instead.
+    `lead` stands before it and may be coloured. Further lines are indented by `hang` columns, or
+    by the width of `lead`.
     """
-    width = columns(err=err)
+    width = terminal_width(err=err)
     if width:
         from textwrap import wrap
 
-        import click
-
         before = " " * len(click.unstyle(lead))
-        after = before if hang is None else " " * hang
         lines = wrap(
             text,
             width,
             initial_indent=before,
-            subsequent_indent=after,
+            subsequent_indent=before if hang is None else " " * hang,
             break_long_words=False,  # a path stays in one piece, to be copied
             break_on_hyphens=False,
         )
         text = "\n".join(lines)[len(before) :]
-    line(f"{lead}{text}".rstrip(), err=err)
+    click.echo(f"{lead}{text}".rstrip(), err=err)
 
 
-def columns(*, err: bool = False) -> int | None:
-    """How wide the terminal is; None where the output goes elsewhere and lines stay whole."""
+def print_table(
+    head: Sequence[str],
+    rows: Iterable[Sequence[object]],
+    *,
+    left: int | None = None,
+    bold: Collection[int] = (),
+    drop: Sequence[str] = (),
+    hint: str = "",
+) -> None:
+    """Print a table on stdout, each column as wide as its widest cell.
+
+    The first `left` columns are text, the others numbers, which are aligned to the right. By
+    default all are text; then a terminal wraps the last one. `bold`: indices of rows in bold.
+
+    `drop`: heads of the columns to leave out, in this order, while the terminal is too narrow.
+    `hint` says where they are to be had, and is printed on stderr with their names.
+    """
+    cells = [[str(cell) for cell in row] for row in [head, *rows]]
+    wrapped = left is None
+    left = len(head) if left is None else left
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    room = list(widths)
+    if wrapped:
+        room[-1] = min(room[-1], _NARROWEST_TEXT)
+    shown = _that_fit(head, room, drop)
+    for number, row in enumerate(cells):
+        parts = [row[i].ljust(widths[i]) if i < left else row[i].rjust(widths[i]) for i in shown]
+        strong = number == 0 or number - 1 in bold
+        if wrapped and not strong:
+            print_text(row[shown[-1]], "".join(f"{part}{_GAP}" for part in parts[:-1]))
+        else:
+            click.echo(click.style(_GAP.join(parts).rstrip(), bold=strong))
+    dropped = [name for i, name in enumerate(head) if i not in shown]
+    if dropped and hint:
+        click.echo(f"terminal too narrow for: {', '.join(dropped)} ({hint})", err=True)
+
+
+def _that_fit(head: Sequence[str], widths: Sequence[int], drop: Sequence[str]) -> list[int]:
+    """The columns that the terminal has room for."""
+    shown = list(range(len(head)))
+    available = terminal_width()
+    if available:
+        for name in drop:
+            if sum(widths[i] + len(_GAP) for i in shown) - len(_GAP) <= available:
+                break
+            shown.remove(head.index(name))
+    return shown
+
+
+def terminal_width(*, err: bool = False) -> int | None:
+    """Columns of the terminal; None where the output goes elsewhere and lines stay whole."""
     if not (sys.stderr if err else sys.stdout).isatty():
         return None
     import shutil
@@ -63,43 +120,16 @@ def columns(*, err: bool = False) -> int | None:
     return shutil.get_terminal_size().columns
 
 
-def when(moment: float | None) -> str:
-    """A moment in local time, to the second."""
+def local_time(moment: float | None) -> str:
+    """A Unix time as local time, to the second; `-` for None."""
     return "-" if moment is None else time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(moment))
 
 
-COLOURS = {
-    "success": "green",
-    "idle": "green",
-    "skipped": "bright_black",
-    "partial": "yellow",
-    "failure": "red",
-    "blocked": "magenta",
-    "cancelled": "magenta",
-}
+def coloured(status: str, width: int = 0) -> str:
+    """A status in its colour, padded to `width`; `click.echo` drops colours nobody wants."""
+    return click.style(status.ljust(width), fg=COLOURS.get(status))
 
 
-def coloured(status: object, width: int = 0) -> str:
-    """A status in its colour."""
-    return styled(str(status).ljust(width), fg=COLOURS.get(str(status)))
-
-
-def styled(text: str, **style: Any) -> str:
-    """Text for stdout in the style that click's `style` knows, where that is a terminal."""
-    if not sys.stdout.isatty():
-        return text
-    import click  # who drops it again where colours are not wanted
-
-    return click.style(text, **style)
-
-
-def line(text: str = "", *, err: bool = False) -> None:
-    """One line, out at once; only a terminal needs click, for its colours and its encoding."""
-    stream = sys.stderr if err else sys.stdout
-    if stream.isatty():
-        import click
-
-        click.echo(text, err=err)
-    else:
-        stream.write(f"{text}\n")
-        stream.flush()
+def plural(count: int, one: str, many: str = "") -> str:
+    """A count with its noun: `1 file`, `1,371 rows`."""
+    return f"{count:,} {one if count == 1 else many or f'{one}s'}"

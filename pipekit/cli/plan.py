@@ -1,4 +1,4 @@
-"""`pipekit plan`: what a run would do now, and why; writes nothing."""
+"""`pipekit plan`: show what a run would do now, and why; writes nothing."""
 
 from __future__ import annotations
 
@@ -7,86 +7,84 @@ from typing import Any
 
 import click
 
-from pipekit.cli.common import asked, json_option, set_option
+from pipekit.cli.common import configuration, json_option, set_option
 from pipekit.cli.help import Command
-from pipekit.cli.output import coloured, print_json, say, styled
-from pipekit.cli.run import selection_options
-from pipekit.cli.running import open_selected, run_options
+from pipekit.cli.output import coloured, plural, print_json, print_text
+from pipekit.cli.selection import open_orchestrator, selection_options
 from pipekit.errors import EXIT_ERROR, EXIT_FAILURE
 from pipekit.model.stage import StagePlan
-from pipekit.run.planning import CannotPlan, Decision, Execute
+from pipekit.run.planning import CannotPlan, Decision, RunOptions
 
 _INDENT = " " * 11  # below a stage's name
+_WAITING_SHOWN = 3  # files, without --verbose
 
 
 @click.command(
     "plan",
     cls=Command,
     exits={
-        EXIT_FAILURE: "a plan cannot be made; the stage and the reason are named",
-        EXIT_ERROR: "an error in the configuration, a stage that is not installed, or an error in "
-        "the ledger or in pipekit itself",
+        EXIT_FAILURE: "a stage cannot be planned; its name and the reason are printed",
+        EXIT_ERROR: "an invalid configuration, a stage that is not installed, an unusable ledger, "
+        "or an internal error",
     },
-    example=("pipekit plan --only translator -v", "its commands and its input files"),
+    example=("pipekit plan --only translator -v", "its commands and input files"),
 )
 @selection_options
 @set_option
 @json_option
-@click.option("-v", "--verbose", is_flag=True, help="Print the commands and the inputs.")
+@click.option("-v", "--verbose", is_flag=True, help="Print commands and input files.")
 @click.pass_context
 def command(
     ctx: click.Context, /, sets: tuple[str, ...], as_json: bool, verbose: bool, **selection: Any
 ) -> int:
-    """Say what a run would do now, and why.
+    """Show what a run would do now, and why.
 
-    Nothing is run and nothing is written. A stage that depends on what would change is planned when
-    the stages before it have run.
+    Nothing is run and nothing is written. A stage that depends on the output of another one can
+    only be planned once that one has run.
     """
-    from pipekit.run.orchestrator import PipelineOrchestrator
-
-    options = run_options(**selection)
-    orchestrator = PipelineOrchestrator(open_selected(asked(ctx, sets), options), options)
-    results = orchestrator.plan()
+    orchestrator = open_orchestrator(
+        configuration(ctx, sets), RunOptions(**selection), no_plugins=ctx.obj["no_plugins"]
+    )
+    decisions = orchestrator.plan()
     for broken in orchestrator.project.plugins.broken:
         click.echo(f"warning: {broken}", err=True)
     if as_json:
-        print_json([_record(result) for result in results])
-        return _exit_code(results)
-    for result in results:
-        _print(result, verbose)
-    return _exit_code(results)
+        print_json([_record(decision) for decision in decisions])
+    else:
+        for decision in decisions:
+            _print(decision, verbose)
+    return EXIT_FAILURE if any(isinstance(d, CannotPlan) for d in decisions) else 0
 
 
-def _exit_code(results: list[Decision]) -> int:
-    return EXIT_FAILURE if any(isinstance(r, CannotPlan) for r in results) else 0
-
-
-def _print(result: Decision, verbose: bool) -> None:
-    runs = isinstance(result, Execute)
-    word = styled("run".ljust(10), fg="cyan") if runs else coloured(result.action, 10)
-    say(f"{result.stage}: {result.reason}", f"{word} ")
-    if result.plan is None:
+def _print(decision: Decision, verbose: bool) -> None:
+    print_text(f"{decision.stage}: {decision.reason}", f"{coloured(decision.action, 10)} ")
+    plan = decision.plan
+    if plan is None:
         return
-    for text in result.plan.warnings:
-        say(f"warning: {text}", _INDENT)
-    for path in result.plan.waiting:
-        say(f"waiting: {path} is still being written", _INDENT)
-    for known in result.plan.rejected:
-        say(f"rejected before: {known.path}: {known.reason}", _INDENT)
+    for text in plan.warnings:
+        print_text(f"warning: {text}", _INDENT)
+    for path in plan.waiting if verbose else plan.waiting[:_WAITING_SHOWN]:
+        print_text(f"waiting: {path} is still being written", _INDENT)
+    if len(plan.waiting) > _WAITING_SHOWN and not verbose:
+        more = plural(len(plan.waiting) - _WAITING_SHOWN, "more file")
+        click.echo(f"{_INDENT}waiting: {more} (--verbose lists them)")
+    for known in plan.rejected:
+        print_text(f"rejected before: {known.path}: {known.reason}", _INDENT)
     if verbose:
-        for task in result.plan.tasks:
+        for task in plan.tasks:
             click.echo(f"{_INDENT}task {task.name}: {shlex.join(task.command.argv)}")
-        for item in result.plan.inputs:
-            say(f"input {item.path} ({item.why})", _INDENT)
+        for item in plan.inputs:
+            print_text(f"input {item.path} ({item.why})", _INDENT)
 
 
-def _record(result: Decision) -> dict[str, Any]:
-    plan = result.plan if result.plan is not None else StagePlan(reason="")
+def _record(decision: Decision) -> dict[str, Any]:
+    plan = decision.plan if decision.plan is not None else StagePlan(reason="")
+    failed = isinstance(decision, CannotPlan)
     return {
-        "stage": result.stage,
-        "action": result.action,
-        "reason": "" if isinstance(result, CannotPlan) else result.reason,
-        "error": result.reason if isinstance(result, CannotPlan) else "",
+        "stage": decision.stage,
+        "action": decision.action,
+        "reason": "" if failed else decision.reason,
+        "error": decision.reason if failed else "",
         "tasks": [
             {"task": t.name, "command": list(t.command.argv), "units": list(t.units)}
             for t in plan.tasks

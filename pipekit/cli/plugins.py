@@ -1,4 +1,4 @@
-"""`pipekit plugins`: what is installed, what it offers, and what is broken."""
+"""`pipekit plugins`: show what is installed, what it offers, and what is broken."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pipekit.plugins.loader import Plugins
 @click.group(
     "plugins",
     cls=Group,
-    example=("pipekit plugins list", "which stages, policies and sinks there are"),
+    example=("pipekit plugins list", "the installed stages, policies and sinks"),
 )
 def command() -> None:
     """Show the installed plugins."""
@@ -24,15 +24,15 @@ def command() -> None:
 @command.command(
     "list",
     cls=Command,
-    example=("pipekit --no-plugins plugins list", "the built-in ones alone"),
+    example=("pipekit --no-plugins plugins list", "only the built-in ones"),
 )
 @json_option
 @click.pass_context
 def list_plugins(ctx: click.Context, as_json: bool) -> int:
     """List what the installed plugins offer, and which are broken.
 
-    Broken plugins do not change the exit code. In a project those that its [plugins] table leaves
-    out are listed as disabled; without a project all are loaded.
+    Broken plugins do not change the exit code. In a project, plugins that its [plugins] table
+    excludes are listed as disabled; outside of one, all are loaded.
     """
     found = _load(ctx)
     records = [*found.stages.values(), *found.policies.values(), *found.sinks.values()]

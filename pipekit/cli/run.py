@@ -2,77 +2,180 @@
 
 from __future__ import annotations
 
+import shlex
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import click
 
-from pipekit.cli.common import asked, json_option, set_option
-from pipekit.cli.exits import told
-from pipekit.cli.help import OF_RUNS, Command
-from pipekit.cli.output import print_json
-from pipekit.cli.running import print_summary, run_project, summary
-from pipekit.errors import EXIT_ERROR, EXIT_FAILURE, EXIT_PARTIAL, EXIT_SUCCESS
+from pipekit.cli.common import configuration, json_option, set_option
+from pipekit.cli.exits import output_may_fail
+from pipekit.cli.help import RUN_EXITS, Command
+from pipekit.cli.output import coloured, print_json, print_text
+from pipekit.cli.selection import open_orchestrator, selection_options
+from pipekit.config import Configuration
+from pipekit.errors import (
+    EXIT_ERROR,
+    EXIT_FAILURE,
+    EXIT_HANGUP,
+    EXIT_INTERRUPTED,
+    EXIT_PARTIAL,
+    EXIT_SUCCESS,
+    EXIT_TERMINATED,
+)
+from pipekit.model.run import PipelineReport
+from pipekit.model.stage import StageResult
+from pipekit.model.status import FailureKind, StageStatus
+from pipekit.process import Cancel
+from pipekit.run.orchestrator import PipelineOrchestrator
+from pipekit.run.planning import RunOptions
 
-
-def selection_options(command: Any) -> Any:
-    """The options that say what a run, or a plan, is about."""
-    for option in (
-        click.option(
-            "--rebuild", is_flag=True, help="Make outputs anew, even where no input has changed."
-        ),
-        click.option(
-            "--force", is_flag=True, help="Take known and rejected inputs as if they were new."
-        ),
-        click.option(
-            "--dates", metavar="FIRST[:LAST]", help="Only these days (YYYY-MM-DD), both included."
-        ),
-        click.option("--until", "last", metavar="STAGE", help="This stage and those before it."),
-        click.option("--from", "first", metavar="STAGE", help="This stage and those after it."),
-        click.option(
-            "--only",
-            multiple=True,
-            metavar="STAGE",
-            help="Only this stage; may be given several times.",
-        ),
-    ):
-        command = option(command)
-    return command
+_INDENT = " " * 11  # below a stage's name
+_UNFINISHED = (StageStatus.FAILURE, StageStatus.CANCELLED, StageStatus.BLOCKED)
 
 
 @click.command(
     "run",
     cls=Command,
     exits={
-        **OF_RUNS,
-        EXIT_SUCCESS: "success, or idle: nothing had work to do",
-        EXIT_PARTIAL: "partial: some of it succeeded",
+        **RUN_EXITS,
+        EXIT_SUCCESS: "success, or idle: there was nothing to do",
+        EXIT_PARTIAL: "partial: some of it failed or was rejected",
         EXIT_FAILURE: "failure: nothing succeeded",
-        EXIT_ERROR: "an error in the configuration, a stage that is not installed, or an error in "
-        "the ledger or in pipekit itself",
+        EXIT_ERROR: "an invalid configuration, a stage that is not installed, an unusable ledger, "
+        "or an internal error",
     },
-    example=("pipekit run --from analyzer", "the analyzer, and what comes after it"),
+    example=("pipekit run --from analyzer", "the analyzer and the stages after it"),
 )
 @selection_options
 @set_option
 @json_option
 @click.pass_context
-def command(
-    ctx: click.Context,
-    /,
-    sets: tuple[str, ...],
-    as_json: bool,
-    **selection: Any,
-) -> int:
-    """Run what has work to do.
+def command(ctx: click.Context, /, sets: tuple[str, ...], as_json: bool, **selection: Any) -> int:
+    """Run the stages that have work to do.
 
-    Each stage is planned when its turn comes and runs only when it has work. Results stand on
-    stdout, progress and warnings on stderr. Ctrl-C or SIGTERM asks the running programs to stop and
-    a second one ends them at once. The same command serves a scheduler.
+    Stages run in order, each planned just before its turn and skipped when it has no work. Results
+    go to stdout, progress and warnings to stderr. Ctrl-C or SIGTERM stops the running programs
+    gracefully; a second one kills them. Safe to run from a scheduler.
     """
-    report = run_project(asked(ctx, sets), **selection)
-    with told():
+    report = run_project(
+        configuration(ctx, sets), RunOptions(**selection), no_plugins=ctx.obj["no_plugins"]
+    )
+    with output_may_fail():
         if as_json:
-            print_json(summary(report))
+            print_json(_record(report))
         else:
-            print_summary(report, ctx.obj["project"])
+            print_report(report, ctx.obj["project"])
     return report.exit_code
+
+
+def run_project(
+    configuration: Configuration, options: RunOptions, *, no_plugins: bool = False
+) -> PipelineReport:
+    """Make one run that Ctrl-C and SIGTERM stop gracefully."""
+    with Cancel() as cancel:
+        orchestrator = open_orchestrator(
+            configuration, options, no_plugins=no_plugins, cancel=cancel
+        )
+        with _signals_stop(orchestrator):
+            return orchestrator.run()
+
+
+@contextmanager
+def _signals_stop(orchestrator: PipelineOrchestrator) -> Iterator[None]:
+    """Stop on Ctrl-C, SIGTERM or a closed terminal: gracefully first, at once the second time."""
+    codes = {signal.SIGINT: EXIT_INTERRUPTED, signal.SIGTERM: EXIT_TERMINATED}
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        codes[signal.SIGHUP] = EXIT_HANGUP  # nohup has it ignored, and it stays so
+
+    def stop(number: int, _frame: FrameType | None) -> None:
+        again = orchestrator.cancel.is_set()
+        if not again:
+            orchestrator.interrupted_exit = codes[signal.Signals(number)]
+        orchestrator.cancel.set(now=again)
+
+    before = {number: signal.signal(number, stop) for number in codes}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def print_report(report: PipelineReport, project: Path | None = None) -> None:
+    """Print a line for each stage and one for the run, then what failed and how to resume.
+
+    `project`: the folder that `-C` named; the command to resume with names it again.
+    """
+    program = f"pipekit -C {shlex.quote(str(project))}" if project else "pipekit"
+    for result in report.stages:
+        _print_stage(result)
+        if _last_lines(result):
+            logs = f"{program} logs {report.number} {result.stage}"
+            print_text(f"Full output: {logs}", _INDENT)
+    print_text(str(report), f"{coloured(report.status, 10)} ")
+    for warning in report.warnings:
+        print_text(f"warning: {warning}", hang=2, err=True)
+    if report.path:
+        click.echo(f"report: {report.path}", err=True)
+    unfinished = [result.stage for result in report.stages if result.status in _UNFINISHED]
+    if unfinished:
+        click.echo(f"to resume: {program} run --from {unfinished[0]}", err=True)
+
+
+def _print_stage(result: StageResult) -> None:
+    _, _, rest = str(result).partition(": ")
+    rest = rest.removeprefix(f"{result.status}, ")  # which stands in front already
+    print_text(f"{result.stage}: {rest}", f"{coloured(result.status, 10)} ")
+    error, last = result.error, _last_lines(result)
+    if len(last) == 1:
+        error = f"{error}; last line: {next(iter(last.values()))}"
+        last = {}
+    for line in error.splitlines():
+        print_text(line, _INDENT)
+    for task, line in last.items():
+        print_text(f"{task}: last line: {line}", _INDENT)
+
+
+def _last_lines(result: StageResult) -> dict[str, str]:
+    """The last line that each failed task printed; of stdout where stderr is empty.
+
+    Where the plugin's own code has failed, the reason says as much already.
+    """
+    found = {}
+    for task in result.tasks:
+        failed = task.status is StageStatus.FAILURE and task.kind is not FailureKind.PLUGIN
+        if failed and task.process is not None:
+            text = task.process.stderr.tail.strip() or task.process.stdout.tail.strip()
+            if text:
+                found[task.name] = text.splitlines()[-1].strip()
+    return found
+
+
+def _record(report: PipelineReport) -> dict[str, Any]:
+    """The run in short, for `--json`."""
+    return {
+        "run_id": report.run_id,
+        "run": report.number,
+        "status": report.status,
+        "exit_code": report.exit_code,
+        "duration": round(report.duration, 3),
+        "report": str(report.path) if report.path else None,
+        "warnings": list(report.warnings),
+        "stages": [
+            {
+                "stage": result.stage,
+                "status": result.status,
+                "kind": result.kind,
+                "reason": result.reason,
+                "error": result.error,
+                "duration": round(result.duration, 3),
+                "sentence": str(result),
+            }
+            for result in report.stages
+        ],
+    }

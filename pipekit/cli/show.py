@@ -1,4 +1,4 @@
-"""`pipekit show RUN`: one run as its audit report tells it; imports no plugin."""
+"""`pipekit show RUN`: one run, from its report."""
 
 from __future__ import annotations
 
@@ -6,82 +6,143 @@ from typing import Any
 
 import click
 
-from pipekit.cli.common import find_run, folders, json_option, open_history
-from pipekit.cli.help import A_RUN, Command
-from pipekit.cli.output import coloured, print_json, say
+from pipekit.cli.common import find_run, folders, json_option, lock_holder, open_history
+from pipekit.cli.help import RUN_MEANING, Command
+from pipekit.cli.output import coloured, print_json, print_text
+from pipekit.errors import UsageError
+from pipekit.model.run import Paths, PipelineState
+from pipekit.model.status import FailureKind, StageStatus
+from pipekit.storage.report import AuditReporter
 
-_FILES_SHOWN = 3  # of each kind and task, unless all are asked for
+_VERBS = ("consumed", "wrote", "unchanged", "rejected")
+_FILES_SHOWN = 3  # per verb and task, without --verbose
 
 
 @click.command(
     "show",
     cls=Command,
-    arguments={"RUN": f"{A_RUN}; by default the latest."},
+    arguments={"RUN": f"{RUN_MEANING} (default: the latest)."},
     example=("pipekit show 12 --verbose", "every file and metric of run 12"),
 )
 @click.argument("run", required=False)
-@click.option("-v", "--verbose", is_flag=True, help="Every file and every metric.")
+@click.option("-v", "--verbose", is_flag=True, help="Print every file and every metric.")
 @json_option
 @click.pass_context
 def command(ctx: click.Context, run: str | None, verbose: bool, as_json: bool) -> int:
     """Show one run: its stages, tasks and files.
 
-    With --json: the whole audit report of the run, as it lies in the folder of the logs.
+    With --json, print the whole report of the run as it was written to the logs folder.
     """
-    from pipekit.storage.report import AuditReporter
-
     paths = folders(ctx)
-    report = AuditReporter(paths).read(find_run(open_history(paths), run).run_id)
+    state = find_run(open_history(paths), run)
+    reporter = AuditReporter(paths)
+    if reporter.find(state.run_id) is None:
+        raise UsageError(_without_report(state, paths))
+    report = reporter.read(state.run_id)
     if as_json:
         print_json(report)
         return 0
-    say(f"{report['sentence']}, started {report['started']}", hang=2)
+    print_text(f"{report['sentence']}, started {report['started']}", hang=2)
     for warning in report["warnings"]:
-        say(f"warning: {warning}", hang=2)
+        print_text(f"warning: {warning}", hang=2)
     for stage in report["stages"]:
-        sentence = stage["sentence"].replace(f": {stage['status']}, ", ": ", 1)
+        _print_stage(stage, report["run"], verbose)
+    for proposal in report.get("lifecycle", ()):
+        refused = proposal.get("refused")
+        outcome = f"refused: {refused}" if refused else proposal["reason"]
         click.echo()
-        say(sentence, f"{coloured(stage['status'])} ", hang=2)
-        say(f"why: {stage['reason'] or '-'}", "  ", hang=4)
-        for number, line in enumerate((stage["error"] or "").splitlines()):
-            say(line, "    " if number else "  error: ", hang=4)
-        for known in stage.get("rejected_before", ()):
-            say(f"rejected before: {known['path']}: {known['reason']}", "  ", hang=4)
-        for warning in stage["warnings"]:
-            say(f"warning: {warning}", "  ", hang=4)
-        for task in stage["tasks"]:
-            _print_task(task, verbose)
-    for decision in report.get("lifecycle", ()):
-        said = f"refused: {decision['refused']}" if decision.get("refused") else decision["reason"]
-        click.echo()
-        say(f"lifecycle: {decision['action']} {decision['path']}: {said}", hang=2)
+        print_text(f"lifecycle: {proposal['action']} {proposal['path']}: {outcome}", hang=2)
     return 0
 
 
+def _without_report(state: PipelineState, paths: Paths) -> str:
+    """Why a run has no report, and where else to look."""
+    run = f"run {state.number}"
+    if state.status is not None:
+        return f"{run} has no report any more (see [retention]); `pipekit history` has its outcome"
+    holder = lock_holder(paths)
+    if holder and holder.run_id == state.run_id:
+        return f"{run} is still going on: `pipekit events --follow` shows what it does"
+    return f"{run} vanished before it could write its report; the next run closes it"
+
+
+def _print_stage(stage: dict[str, Any], run: int, verbose: bool) -> None:
+    sentence = stage["sentence"].replace(f": {stage['status']}, ", ": ", 1)
+    click.echo()
+    print_text(sentence, f"{coloured(stage['status'])} ", hang=2)
+    print_text(f"reason: {stage['reason'] or '-'}", "  ", hang=4)
+    for number, line in enumerate((stage["error"] or "").splitlines()):
+        print_text(line, "    " if number else "  error: ", hang=4)
+    for known in stage.get("rejected_before", ()):
+        print_text(f"rejected before: {known['path']}: {known['reason']}", "  ", hang=4)
+    for warning in stage["warnings"]:
+        print_text(f"warning: {warning}", "  ", hang=4)
+    for task in stage["tasks"]:
+        _print_task(task, verbose)
+    if any(_last_line(task) for task in stage["tasks"]):
+        print_text(f"full output: pipekit logs {run} {stage['stage']}", "  ", hang=4)
+
+
 def _print_task(task: dict[str, Any], verbose: bool) -> None:
-    process = task["process"] or {}
-    facts = [f"{process['duration']:.2f} s"] if process else []
-    if process.get("peak_rss"):
-        facts.append(f"{process['peak_rss'] / 1e6:.0f} MB")
-    if process.get("cpu_seconds") is not None:
-        facts.append(f"{process['cpu_seconds']:.2f} s of CPU")
     reason = f": {task['reason']}" if task["reason"] else ""
-    say(f"task {task['task']}: {task['status']}{reason} ({', '.join(facts)})", "  ", hang=4)
-    for seen in process.get("snapshot") or ():
+    usage = _usage(task["process"] or {})
+    print_text(f"task {task['task']}: {task['status']}{reason}{usage}", "  ", hang=4)
+    last = _last_line(task)
+    if last:
+        print_text(f"last line: {last}", "    ", hang=6)
+    for seen in (task["process"] or {}).get("snapshot") or ():
         where = f" in {seen['waits_in']}" if seen["waits_in"] else ""
         click.echo(f"    was {seen['state']}{where}: {seen['command']} ({seen['pid']})")
     for unit in task["units"]:
-        metrics = "  ".join(
-            f"{name}={value:,.10g}" for name, value in unit["metrics"].items() if value or verbose
-        )
-        reason = f": {unit['reason']}" if unit["reason"] else ""
-        lead = f"    {coloured(unit['status'])} "
-        say(f"{unit['unit']}{reason}  {metrics}".rstrip(), lead, hang=6)
-    for verb in ("consumed", "wrote", "unchanged", "rejected"):
-        files = [file for file in task["files"] if file["verb"] == verb]
-        shown = files if verbose or verb == "rejected" else files[:_FILES_SHOWN]
-        for file in shown:
-            reason = file.get("reason", "").removeprefix(f"{file['path']}: ")
-            say(f"{verb} {file['path']}{f': {reason}' if reason else ''}", "    ", hang=6)
-        if len(files) > len(shown):
-            click.echo(f"    {verb} {len(files) - len(shown)} more (--verbose lists them)")
+        _print_unit(unit, verbose)
+    for verb in _VERBS:
+        _print_files(verb, [file for file in task["files"] if file["verb"] == verb], verbose)
+
+
+def _usage(process: dict[str, Any]) -> str:
+    """Time, memory and CPU of a process: ` (3.21 s, 150 MB, 2.90 s of CPU)`."""
+    if not process:
+        return ""
+    parts = [f"{process['duration']:.2f} s"]
+    if process.get("peak_rss"):
+        parts.append(f"{process['peak_rss'] / 1e6:.0f} MB")
+    if process.get("cpu_seconds") is not None:
+        parts.append(f"{process['cpu_seconds']:.2f} s of CPU")
+    return f" ({', '.join(parts)})"
+
+
+def _last_line(task: dict[str, Any]) -> str:
+    """The last line that a failed task printed; of stdout where stderr is empty."""
+    failed = task["status"] == StageStatus.FAILURE and task["kind"] != FailureKind.PLUGIN
+    if not failed or not task["process"]:
+        return ""
+    for stream in ("stderr", "stdout"):
+        text: str = task["process"][stream]["tail"].strip()
+        if text:
+            return text.splitlines()[-1].strip()
+    return ""
+
+
+def _print_unit(unit: dict[str, Any], verbose: bool) -> None:
+    metrics = "  ".join(
+        f"{name}={_number(value)}" for name, value in unit["metrics"].items() if value or verbose
+    )
+    reason = f": {unit['reason']}" if unit["reason"] else ""
+    lead = f"    {coloured(unit['status'])} "
+    print_text(f"{unit['unit']}{reason}  {metrics}".rstrip(), lead, hang=6)
+
+
+def _number(value: float) -> str:
+    """A metric with as many digits as are of use: `1,107`, `0.8508`, `1,234.5`."""
+    if value == int(value):
+        return f"{value:,.0f}"
+    return f"{value:,.1f}" if abs(value) >= 1000 else f"{value:.4g}"
+
+
+def _print_files(verb: str, files: list[dict[str, Any]], verbose: bool) -> None:
+    shown = files if verbose or verb == "rejected" else files[:_FILES_SHOWN]
+    for file in shown:
+        reason = file.get("reason", "").removeprefix(f"{file['path']}: ")
+        print_text(f"{verb} {file['path']}{f': {reason}' if reason else ''}", "    ", hang=6)
+    if len(files) > len(shown):
+        click.echo(f"    {verb} {len(files) - len(shown)} more (--verbose lists them)")

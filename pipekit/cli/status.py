@@ -1,16 +1,42 @@
-"""`pipekit status`: how things stand, from the ledger and the lock; imports no plugin."""
+"""`pipekit status`: how things stand, from the ledger and the lock."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from pipekit.cli.common import NO_RUN, configuration, json_option, open_history
+from pipekit.cli.common import (
+    NO_RUN,
+    configuration,
+    json_option,
+    lock_holder,
+    open_history,
+    run_record,
+)
 from pipekit.cli.help import Command
-from pipekit.cli.output import coloured, print_json, say, when
+from pipekit.cli.output import (
+    RUNNING,
+    VANISHED,
+    coloured,
+    local_time,
+    plural,
+    print_json,
+    print_text,
+)
 from pipekit.model.run import PipelineState, Rejection
+from pipekit.model.status import StageStatus
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pipekit.storage.lock import Holder
+    from pipekit.storage.runs import RunHistory
+
+_LOOKED_AT = 500  # runs in which each stage's last work is looked for
+
+StageEntry = dict[str, Any]  # what the ledger knows of a stage's part in a run, and its number
 
 
 @click.command(
@@ -21,80 +47,88 @@ from pipekit.model.run import PipelineState, Rejection
 @json_option
 @click.pass_context
 def command(ctx: click.Context, as_json: bool) -> int:
-    """Say how things stand: the last run, what failed, what was rejected.
+    """Show the last run, failed stages and rejected files.
 
-    For each stage: what came of it when it last had work. A stage that failed does not change the
-    exit code.
+    Each stage is shown as of the last run in which it had work. The exit code is 0 even if a stage
+    has failed.
     """
-    from pipekit.storage.lock import RunLock
-
-    config = configuration(ctx, tables=("pipeline", "paths", "stages"))
-    paths, stages = config.folders, tuple(config.stages)
-    lock = RunLock(paths.state, "")
+    settings = configuration(ctx, tables=("pipeline", "paths", "stages"))
+    paths, stages = settings.folders, tuple(settings.stages)
     ledger = open_history(paths)
     if ledger is None:
         click.echo(NO_RUN, err=as_json)
         if as_json:
-            print_json(_record(None, [], dict.fromkeys(stages), {}))
+            print_json(_record(None, None, dict.fromkeys(stages), {}))
         return 0
     with ledger:
-        holder = lock.holder() if lock.held() else None
-        runs = ledger.runs(limit=1)
-        rejected = {
-            stage: [r for r in found if (paths.root / r.path).exists()]
-            for stage in ledger.stages()
-            if (found := ledger.rejections(stage))
-        }
-        latest = {name: _latest(ledger.runs(limit=500), name) for name in stages}
+        holder = lock_holder(paths)
+        last = next(iter(ledger.runs(limit=1)), None)
+        rejected = _rejected(ledger, paths.root)
+        recent = ledger.runs(limit=_LOOKED_AT)
+        latest = {name: _latest(recent, name) for name in stages}
     if as_json:
-        print_json(_record(holder, runs, latest, rejected))
+        print_json(_record(holder, last, latest, rejected))
         return 0
-    if holder:
-        word = "running" if holder.alive else "ending what is left of"
-        click.echo(f"{word} run {holder.run_id} (process {holder.pid} on {holder.host})")
-    for run in runs:
-        status = coloured(run.status or ("running" if holder else "vanished"))
-        lead = f"last run {run.number}: {status} "
-        say(f"at {when(run.started)} ({run.run_id})", lead, hang=2)
-    for name, facts in latest.items():
-        if facts is None:
-            click.echo(f"  {name}: it has not run")
-            continue
-        say(f"{facts['sentence']} (run {facts['run']})", "  ")
-        for line in facts.get("error", "").splitlines():
-            say(line, "    ")
+    _print_runs(holder, last)
+    for name, entry in latest.items():
+        _print_stage(name, entry)
     for stage, files in rejected.items():
-        click.echo(f"{len(files)} file{'s' if len(files) != 1 else ''} rejected by {stage}:")
-        for known in files:
-            reason = known.reason.removeprefix(f"{known.path}: ")
-            say(f"{known.path}: {reason} (run {known.run})", "  ", hang=4)
+        _print_rejected(stage, files)
     return 0
 
 
-def _latest(runs: list[PipelineState], stage: str) -> dict[str, Any] | None:
-    """What came of a stage when it last had anything to do; else when it was last skipped."""
-    parts = [{**run.stages[stage], "run": run.number} for run in runs if stage in run.stages]
-    return next((p for p in parts if p["status"] != "skipped"), parts[0] if parts else None)
+def _rejected(ledger: RunHistory, root: Path) -> dict[str, list[Rejection]]:
+    """The files that each stage rejected and that are still there."""
+    rejected = {
+        stage: [known for known in ledger.rejections(stage) if (root / known.path).exists()]
+        for stage in ledger.stages()
+    }
+    return {stage: files for stage, files in rejected.items() if files}
+
+
+def _latest(runs: list[PipelineState], stage: str) -> StageEntry | None:
+    """The stage in the last run in which it had work, else in the last that skipped it."""
+    entries = [{**run.stages[stage], "run": run.number} for run in runs if stage in run.stages]
+    worked = (entry for entry in entries if entry["status"] != StageStatus.SKIPPED)
+    return next(worked, entries[0] if entries else None)
+
+
+def _print_runs(holder: Holder | None, last: PipelineState | None) -> None:
+    if holder:
+        doing = "running" if holder.alive else "stopping what is left of"
+        click.echo(f"{doing} run {holder.run_id} (process {holder.pid} on {holder.host})")
+    if last is not None:
+        status = coloured(last.status or (RUNNING if holder else VANISHED))
+        lead = f"last run {last.number}: {status} "
+        print_text(f"at {local_time(last.started)} ({last.run_id})", lead, hang=2)
+
+
+def _print_stage(name: str, entry: StageEntry | None) -> None:
+    if entry is None:
+        click.echo(f"  {name}: has not run yet")
+        return
+    sentence = entry.get("sentence", f"{name}: {entry['status']}")  # of a killed run: none
+    print_text(f"{sentence} (run {entry['run']})", "  ")
+    for line in entry.get("error", "").splitlines():
+        print_text(line, "    ")
+
+
+def _print_rejected(stage: str, files: list[Rejection]) -> None:
+    click.echo(f"{plural(len(files), 'file')} rejected by {stage}:")
+    for known in files:
+        reason = known.reason.removeprefix(f"{known.path}: ")
+        print_text(f"{known.path}: {reason} (run {known.run})", "  ", hang=4)
 
 
 def _record(
-    holder: Any,
-    runs: list[PipelineState],
-    latest: Mapping[str, dict[str, Any] | None],
+    holder: Holder | None,
+    last: PipelineState | None,
+    latest: Mapping[str, StageEntry | None],
     rejected: dict[str, list[Rejection]],
 ) -> dict[str, Any]:
     return {
         "running": holder.run_id if holder else None,
-        "last_run": None
-        if not runs
-        else {
-            "run_id": runs[0].run_id,
-            "run": runs[0].number,
-            "started": runs[0].started,
-            "ended": runs[0].ended,
-            "status": runs[0].status,
-            "exit_code": runs[0].exit_code,
-        },
+        "last_run": None if last is None else run_record(last),
         "stages": latest,
         "rejected": {
             stage: [{"path": c.path, "reason": c.reason, "run": c.run} for c in files]

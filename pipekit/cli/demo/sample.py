@@ -1,7 +1,7 @@
-"""Market data made up for `pipekit demo`, in four dialects of one-minute bars; knows no stage.
+"""Generate market data for `pipekit demo`: one-minute bars in four dialects of raw files.
 
-The prices are a random walk on each instrument's tick grid, no market's. Whole numbers and a hash
-make them, so a seed gives the same bytes on every machine and with every version of Python.
+Prices follow a random walk on the tick grid of each instrument. They are computed with integers
+and a hash, so a seed gives the same bytes on every machine and with every version of Python.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-FIRST_DAY = dt.date(2024, 1, 22)  # four weeks without a holiday or a change of the clocks
+FIRST_DAY = dt.date(2024, 1, 22)  # starts four weeks without a holiday or a clock change
 WEEKS = 4
 SLOTS = 7  # entry times a day in the analyzer's default sessions
 
@@ -23,8 +23,8 @@ _OPEN = 17 * 60  # Chicago: a session runs from 17:00 on the evening before ...
 _SESSION = 23 * 60  # ... to 16:00, then an hour's halt, or the weekend
 _EPOCH = dt.date(1970, 1, 1)
 _STEPS = 4  # moves of the walk in a bar: to its open, twice within, to its close
-_FINE = 100_000  # the walk's unit is this part of a tick
-_MOODS = (25, 45, 65, 85, 100, 115, 135, 160)  # how lively a day is, percent
+_SUBTICKS = 100_000  # the walk's unit is this part of a tick
+_VOLATILITIES = (25, 45, 65, 85, 100, 115, 135, 160)  # volatility of a day, percent
 
 
 class Bar(NamedTuple):
@@ -39,7 +39,7 @@ class Bar(NamedTuple):
 
 
 class SampleFile(NamedTuple):
-    """A raw file that was written: `path` relative to the project's root, `rows` of bars in it."""
+    """A raw file: `path` relative to the project's root; `rows`: how many bars it has."""
 
     path: str
     dialect: str
@@ -48,7 +48,7 @@ class SampleFile(NamedTuple):
 
 
 class BadRow(NamedTuple):
-    """A row that no translator may take; `line` counts from 1, a header included."""
+    """A row that the translator must not accept; `line` counts from 1, header included."""
 
     path: str
     line: int
@@ -56,11 +56,11 @@ class BadRow(NamedTuple):
 
 
 class Sample(NamedTuple):
-    """What was written, and what a first run over it must give.
+    """What was written, and what the first run must make of it.
 
-    `bars`: instrument → bars to come out of the translator. `bad_rows` go to quarantine. `unknown`:
-    files whose instrument is not known; they are rejected, which makes the run `status`, with
-    `exit_code`. `results`: rows of the breakout analysis.
+    `bars`: instrument → number of translated bars. `bad_rows` go to quarantine. `unknown`: files of
+    an unknown instrument, which are rejected and make the run end with `status` and `exit_code`.
+    `results`: rows of the breakout analysis.
     """
 
     files: tuple[SampleFile, ...]
@@ -75,7 +75,7 @@ class Sample(NamedTuple):
 
 
 class _Market(NamedTuple):
-    """An instrument: ticks in a point, first price (points), and its usual minute at midday.
+    """An instrument: ticks per point, first price (points), and a typical minute at midday.
 
     `swing`: standard deviation in hundredths of a tick; `volume`: contracts.
     """
@@ -98,11 +98,11 @@ _XX = _Market("XX", 100, 2, 50, 500, 100)
 def write_sample(folder: Path, seed: int = 7) -> Sample:
     """Write raw files for four instruments and twenty trading days below `folder`/data/raw.
 
-    Every dialect is there once: daily files (ES), exports of which the second repeats a day of the
-    first (NQ), a concatenated file in exchange time with one bad row (CL), NinjaTrader's own export
-    by contract (GC); and an export of an instrument that nobody knows.
+    Each dialect is used once: daily files (ES), two exports that overlap by a day (NQ), a
+    concatenated file in exchange time with one bad row (CL), and NinjaTrader's own export with a
+    file per contract (GC). There is also an export of an unknown instrument.
 
-    Raises FileExistsError rather than write over a file, and OSError.
+    Raises FileExistsError rather than overwrite a file, and OSError.
     """
     bars = {market: make_bars(market, seed) for market in (_ES, _NQ, _CL, _GC)}
     stray = make_bars(_XX, seed)[:60]
@@ -129,44 +129,45 @@ def write_sample(folder: Path, seed: int = 7) -> Sample:
 
 
 def trading_days() -> list[dt.date]:
-    """Monday to Friday of the weeks there is data for; each begins on the evening before."""
+    """Monday to Friday of each week; a trading day begins on the evening before."""
     days = (FIRST_DAY + dt.timedelta(offset) for offset in range(7 * WEEKS))
     return [day for day in days if day.weekday() < 5]
 
 
 def make_bars(market: _Market, seed: int) -> list[Bar]:
-    """All bars of one instrument, in the order of time."""
+    """All bars of one instrument, sorted by time."""
     bars: list[Bar] = []
-    price = market.start * market.per_point * _FINE
-    profile = _profile()
+    price = market.start * market.per_point * _SUBTICKS
+    activities = _activities()
     for day in trading_days():
         start = (day - _EPOCH).days * 1440 - 1440 + _OPEN - _CHICAGO
-        noise = _noise(f"{seed}/{market.name}/{day}", 1 + _SESSION * (_STEPS + 1))
-        scale = market.swing * _MOODS[next(noise) % len(_MOODS)] * _FINE // 40_000
-        for minute, weight in enumerate(profile, start):
+        numbers = _random_numbers(f"{seed}/{market.name}/{day}", 1 + _SESSION * (_STEPS + 1))
+        volatility = _VOLATILITIES[next(numbers) % len(_VOLATILITIES)]
+        scale = market.swing * volatility * _SUBTICKS // 40_000
+        for minute, weight in enumerate(activities, start):
             step = scale * math.isqrt(weight * 100) // 100
             ticks = []
             for _ in range(_STEPS):
-                price += (next(noise).bit_count() - 8) * step
-                ticks.append(price // _FINE)
-            volume = 1 + market.volume * weight * (64 + next(noise) % 256) // 19_200
+                price += (next(numbers).bit_count() - 8) * step
+                ticks.append(price // _SUBTICKS)
+            volume = 1 + market.volume * weight * (64 + next(numbers) % 256) // 19_200
             bars.append(Bar(minute, ticks[0], max(ticks), min(ticks), ticks[-1], volume))
     return bars
 
 
-def _noise(key: str, count: int) -> Iterator[int]:
-    """So many random numbers of 16 bits, the same ones for a key for ever."""
+def _random_numbers(key: str, count: int) -> Iterator[int]:
+    """Pseudo-random 16-bit numbers, always the same ones for a key."""
     stream = hashlib.shake_256(key.encode()).digest(2 * count)
     return iter(struct.unpack(f"<{count}H", stream))
 
 
-def _profile() -> list[int]:
-    """How busy each minute of a session is; 100 is the mean between 08:30 and 15:00 Chicago."""
-    return [_weight((_OPEN + minute) % 1440) for minute in range(_SESSION)]
+def _activities() -> list[int]:
+    """Activity of each minute of a session; 100 is the mean from 08:30 to 15:00 Chicago."""
+    return [_activity((_OPEN + minute) % 1440) for minute in range(_SESSION)]
 
 
-def _weight(clock: int) -> int:
-    """A night that is quiet, a morning that is less so, and a trading day in the shape of a U."""
+def _activity(clock: int) -> int:
+    """Activity by minute of the day: a quiet night, a busier morning, a U-shaped trading day."""
     if 510 <= clock < 900:
         return 50 + 150 * (clock - 705) ** 2 // 195**2
     if 120 <= clock < 510:
@@ -175,7 +176,7 @@ def _weight(clock: int) -> int:
 
 
 def _write_daily(folder: Path, market: _Market, bars: Sequence[Bar]) -> list[SampleFile]:
-    """Dialect D: a file for each UTC day."""
+    """Dialect D: one file per UTC day."""
     days: dict[str, list[Bar]] = {}
     for bar in bars:
         days.setdefault(_date(bar.minute), []).append(bar)
@@ -190,7 +191,7 @@ def _write_daily(folder: Path, market: _Market, bars: Sequence[Bar]) -> list[Sam
 
 
 def _write_exports(folder: Path, market: _Market, bars: Sequence[Bar]) -> list[SampleFile]:
-    """Dialect A: an export after two weeks, and a later one that begins a day before its end."""
+    """Dialect A: an export after two weeks, and a later one that overlaps it by a day."""
     half = len(bars) // 2
     return [
         _write_export(folder, market, bars[:half], "20240203_060000"),
@@ -199,14 +200,14 @@ def _write_exports(folder: Path, market: _Market, bars: Sequence[Bar]) -> list[S
 
 
 def _write_export(folder: Path, market: _Market, bars: Sequence[Bar], stamp: str) -> SampleFile:
-    """Dialect A: a header, the instrument in a column, UTC, lines that end with CR and LF."""
+    """Dialect A: a header, an instrument column, UTC, CRLF line ends."""
     text = "".join(f"{line}\r\n" for line in _table(market, bars, 0))
     name = f"exporter/DataExport_{market.name}_{stamp}_UTC.csv"
     return _write(folder, name, "A", market, text, len(bars))
 
 
 def _write_concatenated(folder: Path, market: _Market, bars: Sequence[Bar], bad: int) -> SampleFile:
-    """Dialect B: one long file in exchange time; bar number `bad` has its high below its low."""
+    """Dialect B: one long file in exchange time; the high of bar `bad` is below its low."""
     rows = list(bars)
     rows[bad] = rows[bad]._replace(high=rows[bad].low - 1)
     text = "".join(f"{line}\n" for line in _table(market, rows, _CHICAGO))
@@ -214,7 +215,7 @@ def _write_concatenated(folder: Path, market: _Market, bars: Sequence[Bar], bad:
 
 
 def _write_contracts(folder: Path, market: _Market, bars: Sequence[Bar]) -> list[SampleFile]:
-    """Dialect C: no header, stamped with the bar's close, a file for each contract."""
+    """Dialect C: no header, stamped with the bar's close, one file per contract."""
     half = len(bars) // 2
     contracts = {"02-24": bars[:half], "04-24": bars[half:]}
     files = []

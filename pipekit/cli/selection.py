@@ -1,0 +1,77 @@
+"""The options that choose what `pipekit run` and `pipekit plan` cover."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from pipekit.config import Configuration
+from pipekit.errors import UsageError
+from pipekit.process import Cancel
+from pipekit.run.orchestrator import PipelineOrchestrator
+from pipekit.run.planning import RunOptions
+from pipekit.run.project import open_project, selected
+
+Decorated = TypeVar("Decorated", bound=Callable[..., Any])
+
+
+def _dates(
+    _ctx: click.Context, _param: click.Parameter, text: str | None
+) -> tuple[dt.date, dt.date] | None:
+    """The first and the last day of `--dates`."""
+    if text is None:
+        return None
+    first, _, last = text.partition(":")
+    try:
+        begin, end = dt.date.fromisoformat(first), dt.date.fromisoformat(last or first)
+    except ValueError as error:
+        message = f"{text!r}: write YYYY-MM-DD or YYYY-MM-DD:YYYY-MM-DD"
+        raise click.BadParameter(message) from error
+    if end < begin:
+        raise click.BadParameter(f"{text!r}: the last day is before the first")
+    return begin, end
+
+
+_OPTIONS = (
+    click.option("--only", multiple=True, metavar="STAGE", help="Run only this stage; repeatable."),
+    click.option("--from", "first", metavar="STAGE", help="Start with this stage."),
+    click.option("--until", "last", metavar="STAGE", help="Stop after this stage."),
+    click.option(
+        "--dates",
+        callback=_dates,
+        metavar="FIRST[:LAST]",
+        help="Process only these days (YYYY-MM-DD, inclusive).",
+    ),
+    click.option(
+        "--force", is_flag=True, help="Process known and rejected inputs as if they were new."
+    ),
+    click.option("--rebuild", is_flag=True, help="Rewrite outputs even if no input has changed."),
+)
+
+
+def selection_options(command: Decorated) -> Decorated:
+    """Add the options; their values are the fields of RunOptions."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+def open_orchestrator(
+    configuration: Configuration,
+    options: RunOptions,
+    *,
+    no_plugins: bool = False,
+    cancel: Cancel | None = None,
+) -> PipelineOrchestrator:
+    """The orchestrator of the configured project.
+
+    Raises UsageError where the options leave none of its stages.
+    """
+    project = open_project(configuration, no_plugins=no_plugins)
+    if not selected(project.stages, options.only, options.first, options.last):
+        names = ", ".join(stage.name for stage in project.stages)
+        raise UsageError(f"--only, --from and --until select no stage; the order is: {names}")
+    return PipelineOrchestrator(project, options, cancel)
