@@ -8,6 +8,7 @@ import pty
 import struct
 import subprocess
 import sys
+from functools import partial
 
 import pyte
 import pytest
@@ -18,13 +19,12 @@ ROWS, COLUMNS = 40, 100
 
 
 @pytest.fixture
-def seen(project, half):
+def screens_of(project):
     """The screens that `pipekit run` drew, one for each time it wrote; `into` takes its stdout."""
-    half("sleep 1")
 
-    def run(into=None) -> list[list[str]]:
+    def run(code: int, into=None, columns: int = COLUMNS) -> list[list[str]]:
         ours, theirs = pty.openpty()
-        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("4H", ROWS, COLUMNS, 0, 0))
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("4H", ROWS, columns, 0, 0))
         with subprocess.Popen(
             [sys.executable, "-m", "pipekit", "run"],
             cwd=project.root,
@@ -34,16 +34,23 @@ def seen(project, half):
             stderr=theirs,
         ) as process:
             os.close(theirs)
-            screens = list(_screens(ours))
+            screens = list(_screens(ours, columns))
         os.close(ours)
-        assert process.returncode == 1
+        assert process.returncode == code
         return screens
 
     return run
 
 
-def _screens(terminal):
-    screen = pyte.Screen(COLUMNS, ROWS)
+@pytest.fixture
+def seen(half, screens_of):
+    """The screens of a run of one stage that is half a success."""
+    half("sleep 1")
+    return partial(screens_of, 1)
+
+
+def _screens(terminal, columns):
+    screen = pyte.Screen(columns, ROWS)
     stream = pyte.ByteStream(screen)
     with contextlib.suppress(OSError):  # EIO: nobody has the other end any more
         while data := os.read(terminal, 65536):
@@ -69,3 +76,39 @@ def test_table_stays_where_the_outcome_is_written_to_a_file(seen, tmp_path):
         *_, last = seen(file)
     assert words([last], "half", "partial")
     assert "partial    half: " in (tmp_path / "out").read_text()
+
+
+UNITS = """
+    from pipekit import Command, StagePlan, StageSpec, Task, hookimpl
+
+    def plan(ctx, settings):
+        units = [f"data/raw/exporter/2024/DataExport_{name}_20240217_UTC.csv" for name in "AB"]
+        command = Command.python(__name__, *units, env={"PYTHONPATH": PATH})
+        return StagePlan(reason="always", tasks=[Task(name="all", command=command, units=units)])
+
+    @hookimpl
+    def pipekit_stages():
+        yield StageSpec("units", plan)
+
+    if __name__ == "__main__":
+        import sys
+        import time
+        from pipekit.worker import report
+
+        for name in sys.argv[1:]:
+            with report.unit(name):
+                report.progress(1, 2)
+                time.sleep(0.5)
+"""
+
+
+@pytest.mark.parametrize("columns", [60, 80])
+def test_a_narrow_table_shortens_names_and_nothing_else(project, screens_of, columns):
+    """State and time of a unit stay whole, and so does the end of its name."""
+    project.config('[pipeline]\nstages = ["units"]\n')
+    project.plugin("units", UNITS.replace("PATH}", f"{str(project.site)!r}}}"))
+    lines = [line.split() for screen in screens_of(0, columns=columns) for line in screen]
+    units = [line for line in lines if line[0].startswith("…")]
+    assert {line[0][-6:] for line in units} == {"TC.csv"}
+    assert {line[1] for line in units} == {"running", "success"}
+    assert {line[-1] for line in units} == {"s"}

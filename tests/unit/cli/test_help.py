@@ -1,4 +1,4 @@
-"""What `--help` tells: every command its arguments, its exit codes and an example that works."""
+"""The help of every command: its arguments, its exit codes and an example that works."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def documented_codes() -> set[int]:
 
 
 def test_the_first_sentence_is_short_and_the_one_of_the_list(described):
-    """A command says the same of itself in the list as on its own page, in one line."""
+    """The list of commands and the command's own help have the same first line."""
     command, context = described
     assert command.short_help.endswith(".")
     assert len(command.short_help) <= 70
@@ -57,7 +57,7 @@ def test_the_first_sentence_is_short_and_the_one_of_the_list(described):
 
 
 def test_every_argument_has_its_meaning_and_no_other_is_there(described):
-    """What stands in capitals in the usage is explained below it."""
+    """What the usage has in capitals is explained below it."""
     command, context = described
     assert isinstance(command, Command | Group)
     names = [p.name.upper() for p in command.params if isinstance(p, click.Argument)]
@@ -68,26 +68,26 @@ def test_every_argument_has_its_meaning_and_no_other_is_there(described):
 
 
 def test_every_option_has_its_meaning(described):
-    """No option is left to be guessed."""
+    """Every option has help."""
     command, _ = described
     assert [p.name for p in command.params if isinstance(p, click.Option) and not p.help] == []
 
 
 def test_the_exit_codes_are_those_of_the_reference(described):
-    """Help and reference name the same numbers; what any command can end with is in each."""
+    """Help and reference have the same codes; those of every command are in each."""
     command, context = described
     if isinstance(command, click.Group):
         return
-    told = re.findall(
+    listed = re.findall(
         r"^  (\d+) ", command.get_help(context).partition("Exit codes:")[2], re.MULTILINE
     )
-    assert [int(code) for code in told] == sorted(command.exits)
+    assert [int(code) for code in listed] == sorted(command.exits)
     assert set(command.exits) <= documented_codes()
     assert set(command.exits) >= OF_ALL
 
 
 def test_only_what_makes_a_run_can_end_like_one():
-    """The lock and the signals of a run concern `run` and `demo`, `partial` only `run`."""
+    """Only `run` and `demo` can meet a lock or a signal, only `run` can end as partial."""
     running = {path for path, (c, _) in EVERY.items() if OF_A_RUN & set(c.exits)}
     assert running == {"pipekit run", "pipekit demo"}
     assert set(EVERY["pipekit run"][0].exits) == documented_codes()
@@ -101,7 +101,7 @@ def test_the_example_is_one_of_this_command_and_can_be_parsed(described):
     line, meaning = command.example
     assert meaning
     assert f"\n  {line}" in command.get_help(context)
-    words = shlex.split(line)
+    words = shlex.split(line.partition(" > ")[0])  # not the file it is written to
     assert words[0] == "pipekit"
     found = cli.make_context("pipekit", words[1:])
     rest = [*found._protected_args, *found.args]
