@@ -12,6 +12,7 @@ import click
 from pipekit import __version__
 from pipekit.cli.exits import exit_code_of
 from pipekit.errors import EXIT_ERROR, EXIT_INTERRUPTED, EXIT_USAGE, PipekitError
+from pipekit.plugins.entrypoints import COMMANDS_GROUP, EntryPoint, entry_points
 
 # name -> (module below pipekit.cli, its line in `--help`): the list imports no command
 _COMMANDS = {
@@ -38,7 +39,7 @@ class _Commands(click.Group):
     """Imports a command's module when the command is called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # click's signature
-        return [*_COMMANDS, *(name for name in _plugin_commands() if name not in _COMMANDS)]
+        return [*_COMMANDS, *_plugin_commands()]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002  # click's signature
         if cmd_name in _COMMANDS:
@@ -70,16 +71,16 @@ class _Commands(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  # click's signature
         with formatter.section("Commands"):
             formatter.write_dl([(name, text) for name, (_, text) in _COMMANDS.items()])
-        points = {n: p for n, p in _plugin_commands().items() if n not in _COMMANDS}
+        points = _plugin_commands()
         if points:
             with formatter.section("Plugin commands"):
                 formatter.write_dl([(n, f"from {p.distribution}") for n, p in points.items()])
 
 
-def _plugin_commands() -> dict[str, Any]:
-    from pipekit.plugins.entrypoints import COMMANDS_GROUP, entry_points
-
-    return {point.name: point for point in entry_points(COMMANDS_GROUP)}
+def _plugin_commands() -> dict[str, EntryPoint]:
+    """The installed plugins' commands; a built-in command goes before one of the same name."""
+    points = {point.name: point for point in entry_points(COMMANDS_GROUP)}
+    return {name: point for name, point in points.items() if name not in _COMMANDS}
 
 
 def _load_plugin_command(name: str) -> click.Command | None:
@@ -127,13 +128,8 @@ def _invoke(words: list[str]) -> int:
         return result if isinstance(result, int) else 0
     except _ReaderGoneError as error:
         raise BrokenPipeError from error
-    except click.exceptions.Exit as exit:
-        return exit.exit_code
-    except click.UsageError as error:
-        error.show()
-        return EXIT_USAGE
     except click.ClickException as error:
         error.show()
-        return EXIT_ERROR
+        return EXIT_USAGE if isinstance(error, click.UsageError) else EXIT_ERROR
     except click.Abort:
         return EXIT_INTERRUPTED

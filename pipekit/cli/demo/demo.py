@@ -7,7 +7,6 @@ import os
 import shlex
 import shutil
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -26,6 +25,16 @@ from pipekit.run.planning import RunOptions
 TEMPLATE = Path(__file__).with_name("demo.toml")
 _STAGES = ("translator", "analyzer", "merger")
 _SUMMARY = "data/analyzer_runs/merged/summary.json"
+_COLUMNS = {  # head: the key in the summary, and how it is formatted
+    "stream": ("stream", ""),
+    "slot": ("slot", ""),
+    "trades": ("trades", ""),
+    "win rate": ("win_rate", ".0%"),
+    "profit": ("profit", ",.2f"),
+    "average": ("average", ",.3f"),
+    "drawdown": ("max_drawdown", ",.2f"),
+    "USD": ("profit_usd", ",.0f"),
+}
 
 
 @click.command(
@@ -109,22 +118,11 @@ def _print_results(folder: Path) -> None:
     except (OSError, ValueError, KeyError):
         return
     click.echo()
-    head = ("stream", "slot", "trades", "win rate", "profit", "average", "drawdown", "USD")
-    print_table(head, [_cells(row) for row in rows], left=2)
-
-
-def _cells(row: dict[str, Any]) -> tuple[object, ...]:
-    rate = row["win_rate"]
-    return (
-        row["stream"],
-        row["slot"],
-        row["trades"],
-        "-" if rate is None else f"{rate:.0%}",
-        f"{row['profit']:,.2f}",
-        "-" if row["average"] is None else f"{row['average']:,.3f}",
-        f"{row['max_drawdown']:,.2f}",
-        f"{row['profit_usd']:,.0f}",
-    )
+    cells = [
+        ["-" if row[key] is None else format(row[key], how) for key, how in _COLUMNS.values()]
+        for row in rows
+    ]
+    print_table(list(_COLUMNS), cells, left=2)
 
 
 def _print_places(folder: Path, report: PipelineReport) -> None:
