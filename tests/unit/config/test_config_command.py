@@ -8,8 +8,12 @@ import tomllib
 import pytest
 from jsonschema import Draft202012Validator
 
+from pipekit.cli import init
+from pipekit.cli.demo import demo
 from pipekit.cli.main import run_command_line
-from pipekit.cli.template import DEMO_TOML, PROJECT_TOML
+
+PROJECT_TOML = init.TEMPLATE.read_text("utf-8")
+DEMO_TOML = demo.TEMPLATE.read_text("utf-8")
 
 
 @pytest.fixture

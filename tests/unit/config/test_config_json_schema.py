@@ -20,11 +20,15 @@ from pipekit_translator.settings import Settings as TranslatorSettings
 from pipekit import ConfigError, Duration, Size, setting
 from pipekit.builtins.console import ConsoleSettings
 from pipekit.builtins.rules import Rules
+from pipekit.cli import init
+from pipekit.cli.demo import demo
 from pipekit.cli.main import run_command_line
-from pipekit.cli.template import DEMO_TOML, PROJECT_TOML
 from pipekit.config.problems import TableError
 from pipekit.config.schema import json_schema
 from pipekit.config.structure import structured
+
+PROJECT_TOML = init.TEMPLATE.read_text("utf-8")
+DEMO_TOML = demo.TEMPLATE.read_text("utf-8")
 
 SCHEMA = json_schema(
     stages={
