@@ -12,6 +12,7 @@ import click
 from pipekit import __version__
 from pipekit.cli.exits import exit_code_of
 from pipekit.errors import EXIT_ERROR, EXIT_INTERRUPTED, EXIT_USAGE, PipekitError
+from pipekit.model.names import did_you_mean
 from pipekit.plugins.entrypoints import COMMANDS_GROUP, EntryPoint, entry_points
 
 # name -> (module below pipekit.cli, its line in `--help`): the list imports no command
@@ -60,13 +61,8 @@ class _Commands(click.Group):
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError as error:  # click suggests only commands that are loaded
-            import difflib
-
-            close = difflib.get_close_matches(args[0], self.list_commands(ctx), n=1)
-            if not close:
-                raise
-            message = f"{error.message} Did you mean '{close[0]}'?"
-            raise click.UsageError(message, ctx=error.ctx) from error
+            hint = did_you_mean(args[0], self.list_commands(ctx))
+            raise click.UsageError(f"{error.message.rstrip('.')}{hint}", ctx=error.ctx) from error
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  # click's signature
         with formatter.section("Commands"):

@@ -25,7 +25,6 @@ COLOURS: Mapping[str, str] = {
     PipelineStatus.IDLE: "green",
     RUNNING: "cyan",
     "run": "cyan",  # what `pipekit plan` says of a stage that has work
-    "run": "cyan",  # of a plan
     VANISHED: "red",
 }
 """The colour of each status of a run, stage, task or unit, as click and rich name it."""

@@ -42,7 +42,7 @@ def command(ctx: click.Context, run: str | None, verbose: bool, as_json: bool) -
     if as_json:
         print_json(report)
         return 0
-    print_text(f"{report['sentence']}, started {report['started']}", hang=2)
+    print_text(f"{report['sentence']}, started {report['started']} ({report['run_id']})", hang=2)
     for warning in report["warnings"]:
         print_text(f"warning: {warning}", hang=2)
     for stage in report["stages"]:

@@ -405,7 +405,7 @@ def test_set_beats_the_file_and_explain_says_so(project):
 def test_wrong_use_of_a_command_exits_64(project):
     project.config('[pipeline]\nstages = ["x"]')
     assert project.pipekit("run", "--nonsense").code == 64
-    assert "Did you mean 'status'?" in project.pipekit("statsu").err
+    assert "did you mean 'status'?" in project.pipekit("statsu").err
     assert project.pipekit("status", "-C", "/nowhere").code == 64
 
 

@@ -77,7 +77,7 @@ def test_status_names_the_run_in_which_a_stage_last_had_work(tiny):
     tiny.pipekit("run")
     status = tiny.pipekit("status")
     assert "last run 2" in status.out
-    assert "first: failure (exit)" in status.out
+    assert "first: failure" in status.out
     assert "(run 1)" in status.out
     assert tiny.pipekit("status", "--json").json["stages"]["first"]["run"] == 1
 
