@@ -16,7 +16,6 @@ from typing import NamedTuple
 
 FIRST_DAY = dt.date(2024, 1, 22)  # starts four weeks without a holiday or a clock change
 WEEKS = 4
-SLOTS = 7  # entry times a day in the analyzer's default sessions
 
 _CHICAGO = -6 * 60  # minutes to UTC, all winter
 _OPEN = 17 * 60  # Chicago: a session runs from 17:00 on the evening before ...
@@ -39,39 +38,25 @@ class Bar(NamedTuple):
 
 
 class SampleFile(NamedTuple):
-    """A raw file: `path` relative to the project's root; `rows`: how many bars it has."""
+    """A raw file; `path` is relative to the project's root."""
 
     path: str
     dialect: str
     instrument: str
-    rows: int
-
-
-class BadRow(NamedTuple):
-    """A row that the translator must not accept; `line` counts from 1, header included."""
-
-    path: str
-    line: int
-    reason: str
 
 
 class Sample(NamedTuple):
     """What was written, and what the first run must make of it.
 
-    `bars`: instrument → number of translated bars. `bad_rows` go to quarantine. `unknown`: files of
-    an unknown instrument, which are rejected and make the run end with `status` and `exit_code`.
-    `results`: rows of the breakout analysis.
+    `bars`: instrument → number of translated bars. `unknown`: files of an unknown instrument, which
+    are rejected and make the run partial.
     """
 
     files: tuple[SampleFile, ...]
     bars: dict[str, int]
-    bad_rows: tuple[BadRow, ...]
     unknown: tuple[str, ...]
     first_day: dt.date
     last_day: dt.date
-    results: int
-    status: str = "partial"
-    exit_code: int = 1
 
 
 class _Market(NamedTuple):
@@ -114,17 +99,14 @@ def write_sample(folder: Path, seed: int = 7) -> Sample:
         *_write_contracts(folder, _GC, bars[_GC]),
         _write_export(folder, _XX, stray, "20240217_060000"),
     )
-    concatenated = next(file.path for file in files if file.instrument == "CL")
     counts = {market.name: len(rows) for market, rows in bars.items()}
     days = trading_days()
     return Sample(
         files=files,
         bars=counts | {"CL": counts["CL"] - 1},
-        bad_rows=(BadRow(concatenated, bad + 2, "high below low"),),
         unknown=(files[-1].path,),
         first_day=days[0],
         last_day=days[-1],
-        results=len(bars) * len(days) * SLOTS,
     )
 
 
@@ -186,7 +168,7 @@ def _write_daily(folder: Path, market: _Market, bars: Sequence[Bar]) -> list[Sam
         name = f"{market.name}/1m/{day[:4]}/{day[5:7]}/{market.name}_1m_{day}.csv"
         head = "timestamp_utc,open,high,low,close,volume\n"
         text = head + "".join(f"{line}\n" for line in lines)
-        files.append(_write(folder, f"daily/{name}", "D", market, text, len(rows)))
+        files.append(_write(folder, f"daily/{name}", "D", market, text))
     return files
 
 
@@ -203,7 +185,7 @@ def _write_export(folder: Path, market: _Market, bars: Sequence[Bar], stamp: str
     """Dialect A: a header, an instrument column, UTC, CRLF line ends."""
     text = "".join(f"{line}\r\n" for line in _table(market, bars, 0))
     name = f"exporter/DataExport_{market.name}_{stamp}_UTC.csv"
-    return _write(folder, name, "A", market, text, len(bars))
+    return _write(folder, name, "A", market, text)
 
 
 def _write_concatenated(folder: Path, market: _Market, bars: Sequence[Bar], bad: int) -> SampleFile:
@@ -211,7 +193,7 @@ def _write_concatenated(folder: Path, market: _Market, bars: Sequence[Bar], bad:
     rows = list(bars)
     rows[bad] = rows[bad]._replace(high=rows[bad].low - 1)
     text = "".join(f"{line}\n" for line in _table(market, rows, _CHICAGO))
-    return _write(folder, f"concatenated/{market.name}.csv", "B", market, text, len(rows))
+    return _write(folder, f"concatenated/{market.name}.csv", "B", market, text)
 
 
 def _write_contracts(folder: Path, market: _Market, bars: Sequence[Bar]) -> list[SampleFile]:
@@ -223,7 +205,7 @@ def _write_contracts(folder: Path, market: _Market, bars: Sequence[Bar]) -> list
         lines = _lines(market, rows, _close_stamp, ";")
         text = "".join(f"{line}\r\n" for line in lines)
         name = f"ninjatrader/{market.name} {contract}.Last.txt"
-        files.append(_write(folder, name, "C", market, text, len(rows)))
+        files.append(_write(folder, name, "C", market, text))
     return files
 
 
@@ -269,12 +251,10 @@ _DATES = {
 _CLOCK = [f"{minute // 60:02}:{minute % 60:02}:00" for minute in range(1440)]
 
 
-def _write(
-    folder: Path, name: str, dialect: str, market: _Market, text: str, rows: int
-) -> SampleFile:
+def _write(folder: Path, name: str, dialect: str, market: _Market, text: str) -> SampleFile:
     path = f"data/raw/{name}"
     target = folder / path
     target.parent.mkdir(parents=True, exist_ok=True)
     with target.open("xb") as file:
         file.write(text.encode("ascii"))
-    return SampleFile(path, dialect, market.name, rows)
+    return SampleFile(path, dialect, market.name)

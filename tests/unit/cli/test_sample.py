@@ -83,21 +83,20 @@ def test_every_dialect_is_there_and_every_file_is_named(folder, sample):
     assert written == {file.path for file in sample.files}
 
 
-def test_the_files_hold_as_many_rows_as_is_said(folder, sample):
-    for file in sample.files:
-        assert file.rows == sum(1 for _ in read(folder / file.path, file.dialect)), file.path
-
-
 def test_the_bars_that_come_out_are_those_predicted(bars, sample):
     assert {name: len(rows) for name, rows in bars.items()} == sample.bars
     assert set(sample.bars) == {"ES", "NQ", "CL", "GC"}
 
 
-def test_the_bad_row_stands_where_it_is_said(folder, sample):
-    (bad,) = sample.bad_rows
-    line = (folder / bad.path).read_text().splitlines()[bad.line - 1].split(",")
-    assert bad.reason == "high below low"
-    assert float(line[3]) < float(line[4])
+def test_one_row_has_its_high_below_its_low(folder, sample):
+    """It is in the concatenated file, and no other file has one."""
+    wrong = [
+        file.instrument
+        for file in sample.files
+        for _, (_, high, low, *_) in read(folder / file.path, file.dialect)
+        if high < low
+    ]
+    assert wrong == ["CL"]
 
 
 def test_one_export_is_of_an_instrument_that_nobody_knows(folder, sample):
@@ -165,7 +164,9 @@ def test_nothing_is_written_over(tmp_path):
 def test_breakouts_end_in_every_way_and_are_as_many_as_predicted(bars, sample):
     """The rules of the analysis, written out once more: every result occurs, most of them often."""
     results = {name: Counter(breakouts(name, rows)) for name, rows in bars.items()}
-    assert sum(counter.total() for counter in results.values()) == sample.results
+    assert (
+        sum(counter.total() for counter in results.values()) == len(bars) * 20 * 7
+    )  # days and slots
     for counter in results.values():
         assert min(counter[result] for result in ("Win", "Loss", "BE")) >= 10
     total = sum(results.values(), Counter())
