@@ -21,7 +21,14 @@ from pipekit.cli import common
 from pipekit.cli.help import Command
 from pipekit.cli.output import COLOURS, print_table
 
-__all__ = ["COLOURS", "PluginCommand", "print_table", "project_root", "stage_settings"]
+__all__ = [
+    "COLOURS",
+    "PluginCommand",
+    "print_table",
+    "project_root",
+    "project_stages",
+    "stage_settings",
+]
 
 Settings = TypeVar("Settings")
 
@@ -41,6 +48,12 @@ def project_root(ctx: click.Context) -> Path:
     """
     _ensure(ctx)
     return common.project_root(ctx)
+
+
+def project_stages(ctx: click.Context) -> tuple[str, ...]:
+    """The names of the project's stages, in the order of the configuration. Raises ConfigError."""
+    _ensure(ctx)
+    return tuple(common.configuration(ctx).pipeline.stages)
 
 
 def stage_settings(ctx: click.Context, stage: str, settings: type[Settings]) -> Settings:

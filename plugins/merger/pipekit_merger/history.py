@@ -1,26 +1,23 @@
-"""The order of run files, and what the worker must know of those merged before.
-
-Knows the ledger's answers only: no file is opened, no data library imported.
-"""
+"""The run files of a request, in the order of their runs, with what the ledger knows of them."""
 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from itertools import accumulate
-from typing import Any
 
 from pipekit import Consumption, ContentState, Input, Pending, Published, RunContext, Why
-from pipekit_merger.scope import Group
+from pipekit_merger.layout import StreamMonth
+from pipekit_merger.request import RunFileEntry, StatedScope
 
-Key = tuple[int, str, str]
+SortKey = tuple[int, str, str]
 
 
-class Order:
-    """Run files in the order of the runs that made them: the ledger's counter, not the clock.
+class RunOrder:
+    """Sorts run files by the runs that made them: by the ledger's counter, not by the clock.
 
-    A file whose run the ledger does not know comes after the last run with a smaller run id (run
-    ids are ordered by time), so it is in its place among the known ones and among its like.
+    A file whose run the ledger does not know comes after the last known run with a smaller run id.
+    Run ids are ordered by time, so it takes its place among the known ones and among its like.
     """
 
     def __init__(self, published: Iterable[Published]) -> None:
@@ -29,8 +26,8 @@ class Order:
         self._ids = sorted((file.run_id, file.run) for file in known)
         self._latest = list(accumulate((run for _, run in self._ids), max))
 
-    def key(self, path: str) -> Key:
-        """What to sort run files by."""
+    def key(self, path: str) -> SortKey:
+        """The sort key of a run file."""
         if path in self._runs:
             return (self._runs[path], "", path)
         run_id = path.split("/")[-2].lower()
@@ -38,56 +35,63 @@ class Order:
         return (self._latest[before - 1] if before else 0, run_id, path)
 
 
-def merge_request(
-    ctx: RunContext, merged: str, pending: Pending, known: Iterable[str], lost: Iterable[Group]
-) -> dict[str, Any]:
-    """The request to the worker (see there). `known`: run files present that are not pending."""
-    published = ctx.published("analyzer")
-    order = Order(published)
-    gone = [str(group) for group in sorted(lost)]
-    again = ctx.rebuild or ctx.force
-    entries = {file.path: _entry(file, again) for file in pending.inputs}
-    others = {*known, *(file.path for file in published)} - entries.keys()
-    oldest: dict[str, Key] = {}
-    for path in entries:
-        name = _name(path)
-        oldest[name] = min(oldest.get(name, order.key(path)), order.key(path))
+def run_file_entries(
+    ctx: RunContext, pending: Pending, others: Iterable[str], lost: Collection[StreamMonth]
+) -> tuple[RunFileEntry, ...]:
+    """The pending run files, and the merged ones that limit what they may replace; in order.
 
-    def concerns(path: str) -> bool:
+    `others`: paths of run files that are there and not pending. A merged run file matters when it
+    is newer than a pending one of its instrument: what it replaced must stay. When months are made
+    again, or are lost, all merged ones matter.
+    """
+    if not pending:
+        return ()
+    published = ctx.published("analyzer")
+    order = RunOrder(published)
+    again = ctx.rebuild or ctx.force
+    inputs = {file.path: file for file in pending.inputs}
+    oldest: dict[str, SortKey] = {}
+    for path in inputs:
+        oldest[_name(path)] = min(oldest.get(_name(path), order.key(path)), order.key(path))
+
+    def is_newer(path: str) -> bool:
         return _name(path) in oldest and order.key(path) > oldest[_name(path)]
 
-    everything = bool(again or gone)
-    if everything or any(map(concerns, others)):
-        for path, scope in _merged(ctx.consumed(), pending.inputs[0].settings).items():
-            if path not in entries and (everything or concerns(path)):
-                entries[path] = {"path": path, "scope": scope}
-    return {
-        "merged": merged,
-        "workers": ctx.workers,
-        "rebuild": ctx.rebuild,
-        "files": [entries[path] for path in sorted(entries, key=order.key)],
-        "lost": gone,
-    }
+    everything = bool(again or lost)
+    not_pending = {*others, *(file.path for file in published)} - inputs.keys()
+    merged: dict[str, StatedScope] = {}
+    if everything or any(map(is_newer, not_pending)):
+        scopes = _merged_scopes(ctx.consumed(), pending.inputs[0].settings)
+        merged = {path: scope for path, scope in scopes.items() if everything or is_newer(path)}
+    return tuple(
+        _entry(inputs[path], number, again=again)
+        if path in inputs
+        else RunFileEntry(path=path, number=number, merged_scope=merged[path])
+        for number, path in enumerate(sorted(inputs.keys() | merged.keys(), key=order.key), 1)
+    )
 
 
 def _name(path: str) -> str:
     return path.rpartition("/")[2]
 
 
-def _entry(file: Input, again: bool) -> dict[str, Any]:
-    entry: dict[str, Any] = {"path": file.path}
+def _entry(file: Input, number: int, *, again: bool) -> RunFileEntry:
+    """`again`: merge it into all months, whatever it was merged into before."""
     previous = file.previous
     if previous is None or previous.settings != file.settings:
-        return entry
-    if file.why is Why.PART and not again:
-        entry["left"] = previous.detail["left"]
-    if previous.state is not ContentState.REJECTED:
-        entry["known"] = previous.detail["scope"]
-    return entry
+        return RunFileEntry(path=file.path, number=number)
+    partly = file.why is Why.PART and not again
+    rejected = previous.state is ContentState.REJECTED
+    return RunFileEntry(
+        path=file.path,
+        number=number,
+        months=tuple(map(StreamMonth.parse, previous.detail["left"])) if partly else None,
+        earlier_scope=None if rejected else previous.detail["scope"],
+    )
 
 
-def _merged(consumed: Mapping[str, Consumption], settings: str) -> dict[str, Any]:
-    """The scopes of what was merged into this folder of results, by path."""
+def _merged_scopes(consumed: Mapping[str, Consumption], settings: str) -> dict[str, StatedScope]:
+    """The scopes of the run files merged into this folder of results, by path."""
     return {
         path: file.detail["scope"]
         for path, file in consumed.items()

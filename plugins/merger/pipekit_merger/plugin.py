@@ -1,88 +1,88 @@
-"""The stage `merger`: plans the merge of analysis runs into monthly results, and their summary.
-
-Knows paths and the ledger; what is in the files is the workers' business (`worker`, `summary`).
-"""
+"""The stage `merger`: plans the merge of run files into monthly results, and their summary."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
-from typing import Any
 
 import attrs
 
-import pipekit  # Command and Task are loaded where there is work
-from pipekit import Pending, Published, RunContext, StagePlan, StageSpec, hookimpl, setting
-from pipekit_merger.history import merge_request
-from pipekit_merger.scope import Group
-from pipekit_merger.stale import summary_request
+from pipekit import (
+    Command,
+    Pending,
+    Published,
+    RunContext,
+    StagePlan,
+    StageSpec,
+    Task,
+    hookimpl,
+)
+from pipekit_merger.history import run_file_entries
+from pipekit_merger.layout import SUMMARY_TABLE, SUMMARY_TEXT, StreamMonth, digest
+from pipekit_merger.request import Request
+from pipekit_merger.settings import Settings
 
 PIPEKIT_API = "1"
 
 
-def _folder(_instance: object, attribute: attrs.Attribute[str], value: str) -> None:
-    parts = value.split("/")
-    if not value or "\\" in value or ":" in value or {"", ".", ".."} & set(parts):
-        raise ValueError(
-            f"{attribute.name} is a folder below the project's root, written with '/', "
-            f"for example data/results; not {value!r}"
-        )
-
-
-@attrs.frozen(eq=False, repr=False)
-class Settings:
-    """Where the merger reads and writes."""
-
-    runs: str = setting(
-        "Folder of the analyzer's results: one folder a run, one file an instrument in it.",
-        default="data/analyzer_runs",
-        affects_output=False,
-        validator=_folder,
-    )
-    merged: str = setting(
-        "Folder of the merged results: a file a stream and month, and the summary.",
-        default="data/analyzer_runs/merged",
-        validator=_folder,
-    )
-    summary: bool = setting(
-        "Whether the summary is written; `pipekit results` needs none.",
-        default=True,
-        affects_output=False,
-    )
-
-
 def plan(ctx: RunContext, settings: Settings) -> StagePlan:
-    """Merge the run files not taken yet; summarise when months change or no summary is current."""
+    """Merge the run files not merged yet; make the summary when it is out of date."""
     merged = settings.merged
     months = [file.path for file in ctx.files(f"{merged}/*/*/*.parquet")]
     published = [file for file in ctx.published(ctx.stage) if file.path.startswith(f"{merged}/")]
-    lost = _lost(merged, months, published)
-    pending, known = _run_files(ctx, settings)
-    more: dict[str, Any] = {"holds": months, "warnings": _warnings(merged, lost)}
-    summaries = [file.path for file in ctx.files(f"{merged}/summary.*")]
-    summary = summary_request(merged, months, summaries, published)
-    stale = summary.pop("stale") and settings.summary
-    if not pending and not stale:
-        return StagePlan.skip(pending.sentence(settings.runs), pending, **more)
-    summary["tallies"] = str(ctx.paths.state / "cache" / "merger" / "tallies.parquet")
-    if pending:
-        request = merge_request(ctx, merged, pending, known, lost)
-        request["summary"] = summary if settings.summary else None
-        command = pipekit.Command.python("pipekit_merger.worker", request=request)
-        task = pipekit.Task(name="merge", command=command, cores=ctx.workers)
-    else:
-        command = pipekit.Command.python("pipekit_merger.summary", request=summary)
-        task = pipekit.Task(name="summary", command=command, units=["summary"])
+    lost = _lost_months(merged, months, published)
+    warnings = _warnings(merged, lost)
+    pending, others = _run_files(ctx, settings)
+    known = _ledger_digest(merged, months, published)
+    outdated = bool(months) and not _has_summary(ctx, merged, known, published)
+    if not pending and not (settings.summary and outdated):
+        reason = pending.sentence(settings.runs)
+        return StagePlan.skip(reason, pending, holds=months, warnings=warnings)
+    request = Request(
+        merged=merged,
+        workers=ctx.workers,
+        rebuild=ctx.rebuild,
+        run_files=run_file_entries(ctx, pending, others, lost),
+        lost=tuple(lost),
+        summary=settings.summary,
+        ledger_digest=known,
+    )
     return StagePlan(
-        reason=pending.sentence(settings.runs)
-        if pending
-        else "the summary is not that of the months",
-        tasks=[task],
+        reason=pending.sentence(settings.runs) if pending else "the summary is out of date",
+        tasks=[_task(request)],
         inputs=pending.inputs,
         rejected=pending.rejected,
         waiting=pending.waiting,
-        **more,
+        holds=months,
+        warnings=warnings,
     )
+
+
+def _task(request: Request) -> Task:
+    command = Command.python("pipekit_merger.worker", request=request)
+    if request.run_files:
+        return Task(name="merge", command=command, cores=request.workers)
+    return Task(name="summary", command=command, units=["summary"])
+
+
+def _ledger_digest(merged: str, months: Iterable[str], published: Iterable[Published]) -> str:
+    """The digest of the months that are there, by what the ledger knows of them."""
+    known = {file.path: file.fingerprint for file in published}
+    return digest((path.removeprefix(f"{merged}/"), known.get(path, "")) for path in months)
+
+
+def _has_summary(
+    ctx: RunContext, merged: str, ledger_digest: str, published: Iterable[Published]
+) -> bool:
+    """Whether the summary is there and, by the ledger, that of the months.
+
+    The ledger entry holds the digests that the summary was made for: that of the months on disk and
+    `ledger_digest`, so that a ledger that knows less than the disk does not ask for it every time.
+    """
+    table, text = f"{merged}/{SUMMARY_TABLE}", f"{merged}/{SUMMARY_TEXT}"
+    present = {file.path for file in ctx.files(f"{merged}/summary.*")}
+    recorded = {file.path: file.detail.get("of", ()) for file in published}.get(text, ())
+    return ledger_digest in recorded and {table, text} <= present
 
 
 def _run_files(ctx: RunContext, settings: Settings) -> tuple[Pending, list[str]]:
@@ -92,34 +92,32 @@ def _run_files(ctx: RunContext, settings: Settings) -> tuple[Pending, list[str]]
         for file in ctx.files(f"{settings.runs}/*/*.parquet")
         if not file.path.startswith(f"{settings.merged}/")
     ]
-    asked = attrs.evolve(ctx, force=ctx.force or ctx.rebuild)
-    # A run file appears under its name by a rename, whole: there is nothing to wait for.
-    pending = asked.pending(files, growing=True)
-    taken = {file.path for file in pending}
-    return pending, [file.path for file in files if file.path not in taken]
+    forced = attrs.evolve(ctx, force=ctx.force or ctx.rebuild)
+    # A run file appears by a rename, complete: there is no need to wait until it is settled.
+    pending = forced.pending(files, growing=True)
+    chosen = {file.path for file in pending}
+    return pending, [file.path for file in files if file.path not in chosen]
 
 
-def _lost(merged: str, months: list[str], published: list[Published]) -> list[Group]:
-    """The groups that were published and have no file any more."""
+def _lost_months(merged: str, months: list[str], published: list[Published]) -> list[StreamMonth]:
+    """The months that were published and have no file any more."""
     there = set(months)
     gone = (file.path.removeprefix(f"{merged}/") for file in published if file.path not in there)
-    return sorted(group for group in map(Group.of_path, gone) if group is not None)
+    return sorted(month for month in map(StreamMonth.of_path, gone) if month is not None)
 
 
-def _warnings(merged: str, lost: list[Group]) -> list[str]:
+def _warnings(merged: str, lost: list[StreamMonth]) -> list[str]:
     if not lost:
         return []
-    sentence = (
-        f"{len(lost)} merged months were published and are gone, the first of them "
-        f"{merged}/{lost[0].path}: `pipekit run --rebuild` makes them anew from the run files"
-    )
-    return [sentence]
+    what = "1 merged month is" if len(lost) == 1 else f"{len(lost)} merged months are"
+    first = f"{merged}/{lost[0].path}"
+    named = first if len(lost) == 1 else f"{first} and {len(lost) - 1} more"
+    return [f"{what} missing: {named}; `pipekit run --rebuild` makes them again from the run files"]
 
 
-def check(_settings: Settings) -> pipekit.Command:
-    """Import all that the workers need, and end."""
-    words = "import pipekit_merger.summary, pipekit_merger.worker"
-    return pipekit.Command(argv=(sys.executable, "-c", words))
+def check(_settings: Settings) -> Command:
+    """Import everything that the worker needs, and exit."""
+    return Command(argv=(sys.executable, "-c", "import pipekit_merger.worker"))
 
 
 @hookimpl

@@ -6,7 +6,7 @@ import tomllib
 import attrs
 import pytest
 from pipekit_analyzer.settings import Settings as AnalyzerSettings
-from pipekit_merger.plugin import Settings as MergerSettings
+from pipekit_merger.settings import Settings as MergerSettings
 from pipekit_translator.settings import Settings as TranslatorSettings
 
 from pipekit.builtins.rules import Rules

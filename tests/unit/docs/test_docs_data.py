@@ -11,8 +11,8 @@ import pytest
 from pipekit_analyzer import instruments
 from pipekit_analyzer.settings import Settings as AnalyzerSettings
 from pipekit_analyzer.work import kernel, rows
-from pipekit_merger import rows as merged_rows
-from pipekit_merger import scope, summary
+from pipekit_merger.work import rows as merged_rows
+from pipekit_merger.work import scope, summary
 from pipekit_translator.dialects import PRESETS
 from pipekit_translator.work.publish import columns as processed
 from pipekit_translator.work.publish import parquet
@@ -112,7 +112,7 @@ def test_the_rules_have_the_numbers_that_the_code_speaks_of(page):
 def test_the_example_of_a_scope_can_be_read(page):
     """By the merger."""
     (block,) = page.blocks("json")
-    read = scope.parse(json.loads(block.text))
+    read = scope.parse_scope(json.loads(block.text))
     assert read.instrument == "ES"
-    assert read.parts[0].takes("default", ("S2", "09:30"))
-    assert not read.parts[0].takes("default", ("S2", "10:00"))
+    assert read.parts[0].covers("default", ("S2", "09:30"))
+    assert not read.parts[0].covers("default", ("S2", "10:00"))

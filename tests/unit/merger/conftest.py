@@ -1,11 +1,11 @@
-"""A project with a ledger in which the merger's plan is made and its workers are really run."""
+"""A project with a ledger, in which the merger's plan is made and its worker runs, in process."""
 
 import datetime as dt
 import io
 import json
 import os
-import subprocess
 import sys
+import time
 from pathlib import Path
 
 import attrs
@@ -13,7 +13,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from pipekit_merger import worker
-from pipekit_merger.plugin import Settings, pipekit_stages
+from pipekit_merger.plugin import pipekit_stages
+from pipekit_merger.request import Request
+from pipekit_merger.settings import Settings
 
 from pipekit.model.run import Paths, RunContext
 from pipekit.model.task import FileRecord
@@ -21,7 +23,7 @@ from pipekit.run.report_file import ReportReader, TaskReport
 from pipekit.storage.files import FileManager
 from pipekit.storage.ledger import Ledger
 from pipekit.storage.stage_view import LedgerStageView
-from pipekit.worker import fingerprint, look
+from pipekit.worker import fingerprint, look, request
 
 ZONE = "America/Chicago"
 RUNS = "data/analyzer_runs"
@@ -96,13 +98,11 @@ ALWAYS = ["0001-01-01", "9999-12-31"]
 
 
 class Outcome:
-    """What came of one run of the merger: plan, facts of the reports, exit codes."""
+    """What came of one run of the merger: its plan, and the facts of the worker's report."""
 
     def __init__(self, plan):
         self.plan = plan
         self.facts = TaskReport()
-        self.exit_codes = []
-        self.stderr = ""
 
     def paths(self, verb):
         return [record.path for record in self.facts.files if record.verb == verb]
@@ -122,6 +122,7 @@ class Project:
         self.root = root
         self.ledger = Ledger(root / "state.db")
         self.runs = 0
+        self.reports = 0
 
     def run_file(self, rows, stated, *, run_id=None, known=True, zone=ZONE, metadata=None) -> str:
         """Write a run file and, when `known`, remember it as published by the analyzer."""
@@ -166,47 +167,29 @@ class Project:
         context = RunContext(stage="merger", paths=paths, view=view, **fields)
         return SPEC.plan(context, settings or Settings())
 
-    def run(self, *tasks: str, here=False, commit=True, **flags) -> Outcome:
+    def run(self, *tasks: str, commit=True, **flags) -> Outcome:
         """Plan, run the tasks with these names (the merge alone), remember the reports.
 
-        The merge makes the summary when both are named. Each task is a process of its own; with
-        `here` the merge runs in this one, for speed.
+        The merge makes the summary when both are named.
         """
         plan = self.plan(Settings(summary="summary" in tasks), **flags)
         outcome = Outcome(plan)
         for task in plan.tasks:
             if task.name not in (tasks or ("merge",)):
                 continue
-            report = self.root / f"report-{self.runs}-{task.name}.jsonl"
-            if here:
-                self._here(json.loads(task.command.stdin), report)
-            else:
-                self._process(task, report, outcome)
+            self.reports += 1
+            report = self.root / f"report-{self.reports}.jsonl"
+            with pytest.MonkeyPatch.context() as patch:
+                patch.chdir(self.root)
+                patch.setenv("PIPEKIT_REPORT", str(report))
+                patch.setattr(sys, "stdin", io.StringIO(task.command.stdin.decode()))
+                worker.run(request(Request))
             for record in ReportReader(report).poll():
                 outcome.facts.add(record)
             report.unlink(missing_ok=True)
         if commit:
             self.commit("merger", self.begin(), outcome.facts.files)
         return outcome
-
-    def _process(self, task, report, outcome) -> None:
-        done = subprocess.run(
-            task.command.argv,
-            input=task.command.stdin,
-            cwd=self.root,
-            env={**os.environ, "PIPEKIT_REPORT": str(report)},
-            capture_output=True,
-            check=False,
-        )
-        outcome.exit_codes.append(done.returncode)
-        outcome.stderr += done.stderr.decode()
-
-    def _here(self, request, report) -> None:
-        with pytest.MonkeyPatch.context() as patch:
-            patch.chdir(self.root)
-            patch.setenv("PIPEKIT_REPORT", str(report))
-            patch.setattr(sys, "stdin", io.StringIO(json.dumps(request)))
-            worker.main()
 
     def months(self) -> dict[str, bytes]:
         """The merged months: path below the folder of results → bytes."""
@@ -249,3 +232,19 @@ def project(tmp_path):
     made = Project(tmp_path)
     yield made
     made.ledger.__exit__(None, None, None)
+
+
+@pytest.fixture(autouse=True)
+def _settled(monkeypatch):
+    """A clock that is a second ahead: files that were just written are old enough to be looked at.
+
+    Otherwise each look would wait for 20 ms.
+    """
+    real = time.time_ns
+    monkeypatch.setattr(time, "time_ns", lambda: real() + 1_000_000_000)
+
+
+@pytest.fixture(autouse=True)
+def _no_sync(monkeypatch):
+    """Nothing waits for the disk; tests of what is synced, and when, look at the calls."""
+    monkeypatch.setattr(os, "fsync", lambda _descriptor: None)

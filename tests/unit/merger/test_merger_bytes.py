@@ -1,17 +1,15 @@
-"""Months have the same bytes however the work is cut, and memory does not grow with history."""
+"""Months have the same bytes however the work is divided."""
 
 import datetime as dt
-import json
+import errno
 import os
 import random
-import subprocess
 import sys
+import tempfile
 
-import numpy as np
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from pipekit_merger import merge, pile, runs, table
+from pipekit_merger.work import buffer, merge, reading, run_files, summary, table
 
 DAYS = ["2020-01-06", "2020-01-31", "2020-02-03", "2020-02-28", "2020-03-02"]
 SLOTS = ["07:30", "08:00", "09:00"]
@@ -51,7 +49,7 @@ def months_of(tmp_path, kit):
         made = kit.project(tmp_path / name)
         try:
             write(made, kit)
-            outcome = made.run(here=True, **flags)
+            outcome = made.run(**flags)
             assert (outcome.failures(), outcome.paths("rejected")) == ({}, [])
             return made.months()
         finally:
@@ -63,7 +61,7 @@ def months_of(tmp_path, kit):
     return months
 
 
-def test_workers_order_and_split_of_the_input_do_not_show(months_of):
+def test_workers_order_and_division_of_the_input_do_not_matter(months_of):
     """One file or thirty, one thread or five: the same months to the byte."""
     expected = months_of("x", whole, workers=1)
     assert len(expected) == 12
@@ -75,19 +73,17 @@ def test_workers_order_and_split_of_the_input_do_not_show(months_of):
 
 @pytest.fixture
 def little(monkeypatch):
-    """Everything that is done in parts is done in the smallest: rows go through the file."""
-    monkeypatch.setattr(pile, "IN_MEMORY", 4)
-    monkeypatch.setattr(pile.Pile.__init__, "__defaults__", (4,))
-    for module in (table, runs):
+    """All that is done in batches is done in the smallest: rows go through the temporary file."""
+    monkeypatch.setattr(buffer, "IN_MEMORY", 4)
+    for module in (table, run_files, reading):
         monkeypatch.setattr(module, "BATCH", 5)
-    monkeypatch.setattr(runs, "TOGETHER", 2)
-    monkeypatch.setattr(merge, "WINDOW", 1)
-    monkeypatch.setattr(merge, "TOGETHER", 1)
+    monkeypatch.setattr(summary, "MONTHS_TOGETHER", 2)
+    monkeypatch.setattr(merge, "ROWS_TOGETHER", 1)
 
 
 @pytest.mark.parametrize("write", [whole, in_pieces])
 def test_many_rows_are_merged_in_parts_to_the_same_bytes(months_of, write, request):
-    """Read in batches, put aside in a file, merged a month at a time: as all at once."""
+    """Read in batches and merged month by month: as all at once."""
     expected = months_of("x", write)
     request.getfixturevalue("little")
     assert months_of("1", write, workers=1) == expected
@@ -95,24 +91,24 @@ def test_many_rows_are_merged_in_parts_to_the_same_bytes(months_of, write, reque
 
 
 def test_parts_of_a_later_run_replace_those_of_an_earlier(project, kit, little):
-    """What is published is read month by month, and counts of all months are added up."""
+    """Months are read one by one, and their counts are added up."""
     project.run_file(rows(kit), kit.scope(kit.always))
-    project.run(here=True)
+    project.run()
     project.run_file(rows(kit, days=DAYS[1:], slots=SLOTS[:2]), kit.scope([DAYS[1], DAYS[-1]]))
-    outcome = project.run(here=True)
+    outcome = project.run()
     assert outcome.rows("ES1") == {"new": 0, "updated": 8, "removed": 4, "unchanged": 3}
     assert not [p.name for p in (project.root / kit.merged).iterdir() if p.is_file()]
 
 
 def test_files_are_reported_older_ones_first_whatever_their_size(project, kit, little):
-    """Were the process killed between two reports, the newer one would be taken again."""
+    """If the process is killed between two reports, the newer file is merged again."""
     made = [[kit.row("2020-01-06")], rows(kit), [kit.row("2020-01-07")], rows(kit)]
     paths = [project.run_file(some, kit.scope([DAYS[0], DAYS[-1]])) for some in made]
-    assert project.run(here=True).paths("consumed") == paths
+    assert project.run().paths("consumed") == paths
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="asks Linux which file a descriptor is")
-def test_a_month_is_on_the_disk_before_it_has_its_name_and_its_folders_after(
+def test_a_month_is_on_the_disk_before_it_has_its_name_and_its_folder_after(
     project, kit, monkeypatch
 ):
     """So that after a loss of power a month is either the old file or the new."""
@@ -131,30 +127,30 @@ def test_a_month_is_on_the_disk_before_it_has_its_name_and_its_folders_after(
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", noted_sync)
         patch.setattr(os, "replace", noted_replace)
-        project.run(here=True, commit=False)
-    folders = [("sync", name) for name in ("2020", "ES1", "merged")]
-    assert calls[:2] == [("sync", ".ES1_2020_01.parquet.tmp"), ("name", "ES1_2020_01.parquet")]
-    assert sorted(calls[2:]) == sorted(folders)
+        project.run(commit=False)
+    new_folders = [("sync", name) for name in ("analyzer_runs", "merged", "ES1")]
+    assert calls[:3] == new_folders
+    (sync, temporary), *rest = calls[3:]
+    assert (sync, temporary[:21]) == ("sync", ".ES1_2020_01.parquet.")
+    assert rest == [("name", "ES1_2020_01.parquet"), ("sync", "2020")]
 
 
 @pytest.mark.parametrize(
     ("more", "reason"),
     [
         ({}, "several rows of one variant, date, session and slot"),
-        ({"date": dt.date(2021, 1, 4)}, "outside of the scope"),
-        ({"stream": "NQ1", "slot": "10:00"}, "cannot be one of ES"),
+        ({"date": dt.date(2021, 1, 4)}, "outside the scope"),
+        ({"stream": "NQ1", "slot": "10:00"}, "cannot be ES's"),
         ({"slot": None}, "rows without slot"),
     ],
 )
-def test_a_large_file_with_a_wrong_row_far_behind_leaves_no_trace(
-    project, kit, little, more, reason
-):
-    """It is refused whole, also where its first rows had been put aside for months."""
+def test_a_large_file_whose_last_row_is_wrong_leaves_no_trace(project, kit, little, more, reason):
+    """It is rejected whole, although its first rows were buffered by then."""
     good = rows(kit)
     wrong = {**good[0], **more}
     project.run_file([*good, wrong], kit.scope([DAYS[0], DAYS[-1]]))
     fine = project.run_file([kit.row("2020-02-04")], kit.scope("2020-02-04"))
-    outcome = project.run(here=True)
+    outcome = project.run()
     (refused,) = [record for record in outcome.facts.files if record.verb == "rejected"]
     assert reason in refused.reason
     assert outcome.paths("consumed") == [fine]
@@ -162,8 +158,8 @@ def test_a_large_file_with_a_wrong_row_far_behind_leaves_no_trace(
     assert [key[1] for key in project.keys("ES1/2020/ES1_2020_02.parquet")] == ["2020-02-04"]
 
 
-def test_a_large_file_that_is_damaged_far_behind_leaves_no_trace(project, kit, little):
-    """It opens well; that its last rows cannot be read is found when the first were put aside."""
+def test_a_large_file_that_is_damaged_near_its_end_leaves_no_trace(project, kit, little):
+    """It can be opened; its first rows are buffered before the damage is found."""
     path = project.run_file(rows(kit), kit.scope(kit.always))
     target = project.root / path
     whole = pq.ParquetFile(target).read()
@@ -173,70 +169,21 @@ def test_a_large_file_that_is_damaged_far_behind_leaves_no_trace(project, kit, l
     content = bytearray(target.read_bytes())
     content[at : at + 60] = b"\xff" * 60
     target.write_bytes(content)
-    assert project.run(here=True).paths("rejected") == [path]
+    assert project.run().paths("rejected") == [path]
     assert project.months() == {}
 
 
-def test_a_disk_without_room_for_waiting_rows_fails_their_instrument(project, kit, little):
-    """Nothing of it is merged in part; it waits, and is merged when there is room."""
+def test_an_instrument_whose_rows_cannot_be_buffered_fails(project, kit, little, monkeypatch):
+    """Nothing of it is merged; it waits, and is merged when the disk has room."""
+
+    def full(**_options):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
     project.run_file(rows(kit), kit.scope(kit.always))
-    (project.root / kit.merged).parent.mkdir(parents=True, exist_ok=True)
-    (project.root / kit.merged).write_text("in the way")
-    outcome = project.run(here=True)
+    with monkeypatch.context() as patch:
+        patch.setattr(tempfile, "TemporaryFile", full)
+        outcome = project.run()
     assert list(outcome.failures()) == ["ES"]
     assert outcome.paths("consumed") == []
-    (project.root / kit.merged).unlink()
-    assert project.run(here=True).rows("ES1")["new"] == 15
-
-
-def history(path, variants, days):
-    """A run file of many rows, a row for each variant and day."""
-    count = variants * days
-    day = np.tile(np.arange(days, dtype=np.int32) + 14_610, variants)
-    names = pa.array([f"v{number:03}" for number in range(variants)])
-    number = pa.array(np.arange(count) % 97 / 4)
-
-    def column(name, kind):
-        if name == "variant":
-            return names.take(pa.array(np.repeat(np.arange(variants), days)))
-        if name == "date":
-            return pa.array(day).cast(kind)
-        if pa.types.is_timestamp(kind):
-            return pa.array(day.astype("M8[D]").astype("M8[us]")).cast(kind)
-        if pa.types.is_string(kind):
-            word = {"stream": "ES1", "instrument": "ES", "session": "S1"}.get(name, "07:30")
-            return pa.repeat(word, count)
-        return number.cast(kind, safe=False)
-
-    schema = pq.ParquetFile(path).schema_arrow
-    columns = [column(field.name, field.type) for field in schema]
-    pq.write_table(pa.Table.from_arrays(columns, schema=schema), path)
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="reads memory as Linux does")
-def test_memory_does_not_grow_with_the_length_of_history(tmp_path, kit):
-    """Four times the years take the memory of one: months are merged a few at a time."""
-    peaks = []
-    for name, days in (("short", 1000), ("long", 4000)):
-        project = kit.project(tmp_path / name)
-        path = project.run_file([kit.row("2020-01-06")], kit.scope(kit.always))
-        history(project.root / path, 300, days)
-        (task,) = [task for task in project.plan().tasks if task.name == "merge"]
-        code = (
-            "from pipekit_merger import worker; worker.main()\n"
-            "print(open('/proc/self/status').read().partition('VmHWM:')[2].split()[0])"
-        )
-        done = subprocess.run(
-            [sys.executable, "-c", code],
-            input=json.dumps({**json.loads(task.command.stdin), "workers": 1}).encode(),
-            env={**os.environ, "PIPEKIT_REPORT": ""},
-            cwd=project.root,
-            capture_output=True,
-            check=True,
-        )
-        peaks.append(int(done.stdout) / 1024)
-        assert sum(len(pq.ParquetFile(m).read(["date"])) for m in
-                   (project.root / kit.merged).glob("*/*/*.parquet")) == 300 * days  # fmt: skip
-        project.ledger.__exit__(None, None, None)
-    short, long = peaks
-    assert long < short + 60, peaks
+    assert project.months() == {}
+    assert project.run().rows("ES1")["new"] == 15

@@ -1,4 +1,4 @@
-"""`pipekit results --html`: a page that needs no network and shows what the tables say."""
+"""`pipekit results --html`: a page that needs no network and shows what the tables show."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import base64
 import json
 import re
 import struct
-import subprocess
-import sys
 from html.parser import HTMLParser
 
 import pytest
+
+from pipekit.cli.main import run_command_line
 
 MONDAY, TUESDAY = "2024-01-08", "2024-01-09"
 
@@ -51,17 +51,15 @@ class Reader(HTMLParser):
 
 
 @pytest.fixture
-def page(project, tmp_path):
+def page(project, tmp_path, capsys):
     """The page of what is merged, as text and taken apart."""
     (project.root / "pipekit.toml").write_text('[pipeline]\nstages = ["merger"]\n')
     file = tmp_path / "out.html"
 
-    def make(*words):
-        command = [sys.executable, "-m", "pipekit", "-C", str(project.root), "results"]
-        done = subprocess.run(
-            [*command, "--html", str(file), *words], capture_output=True, text=True, check=False
-        )
-        assert (done.returncode, done.stdout) == (0, ""), done.stderr
+    def make(*words, code=0):
+        words = ["-C", str(project.root), "results", "--html", str(file), *words]
+        assert run_command_line(words) == code
+        assert capsys.readouterr().out == ""
         text = file.read_text("utf-8")
         return text, Reader(text)
 
@@ -86,10 +84,10 @@ def trades(kit, *profits, **more):
     ]
 
 
-def test_nothing_of_it_comes_from_elsewhere(project, kit, page):
-    """And a browser is told to fetch nothing, whatever the library might want."""
+def test_the_page_loads_nothing(project, kit, page):
+    """And it tells the browser to fetch nothing, whatever the library might want."""
     project.run_file(trades(kit, 10.0), kit.scope(kit.always))
-    project.run(here=True)
+    project.run()
     _, read = page()
     for _tag, attributes in read.tags:
         assert "src" not in attributes
@@ -99,26 +97,26 @@ def test_nothing_of_it_comes_from_elsewhere(project, kit, page):
     assert "http" not in policy
 
 
-def test_curves_are_the_cumulated_trades_and_their_falls(project, kit, page):
+def test_curves_are_the_cumulated_trades_and_their_drawdown(project, kit, page):
     rows = trades(kit, 10.0, -4.0, -3.0, 6.0)
     open_one = kit.row("2024-01-22", "07:30", 99.0, result="Open")
     project.run_file([*rows, open_one], kit.scope(kit.always))
-    project.run(here=True)
+    project.run()
     _, read = page()
     overview, stream = read.figures["figures"][:2]
     assert read.figures["dates"][1] == ["2024-01-08", "2024-01-09", "2024-01-15", "2024-01-16"]
-    standing, fall = stream["data"]
-    assert values(standing["y"]) == [10.0, 6.0, 3.0, 9.0]
-    assert values(fall["y"]) == [0.0, -4.0, -7.0, -1.0]
+    profit, drawdown = stream["data"]
+    assert values(profit["y"]) == [10.0, 6.0, 3.0, 9.0]
+    assert values(drawdown["y"]) == [0.0, -4.0, -7.0, -1.0]
     assert values(overview["data"][0]["y"]) == [500.0, 300.0, 150.0, 450.0]
     (total, *_) = read.tables[0][1:]
     assert total[0] == "ES1"
-    assert "7.00" in total  # the deepest fall, as in the picture
+    assert "7.00" in total  # the maximum drawdown, as in the chart
 
 
-def test_win_rates_stand_by_slot_and_weekday(project, kit, page):
+def test_win_rates_are_shown_by_slot_and_weekday(project, kit, page):
     project.run_file(trades(kit, 10.0, -4.0, -3.0, -2.0), kit.scope(kit.always))
-    project.run(here=True)
+    project.run()
     _, read = page()
     (heat,) = [f["data"][0] for f in read.figures["figures"] if f["data"][0]["type"] == "heatmap"]
     assert heat["x"] == ["Mon", "Tue", "Wed", "Thu", "Fri"]
@@ -127,13 +125,13 @@ def test_win_rates_stand_by_slot_and_weekday(project, kit, page):
     assert heat["text"][0][:3] == ["50%<br>2", "0%<br>2", ""]
 
 
-def test_a_best_move_falls_into_the_bar_of_its_share_of_the_target(project, kit, page):
-    """Also on the edge of one; all that is beyond is in the last."""
+def test_a_peak_is_in_the_bar_of_its_share_of_the_target(project, kit, page):
+    """Also on the edge of a bar; the last bar has everything beyond."""
     peaks = {0.0: 0, 0.999: 0, 1.0: 1, 3.0: 3, 10.0: 10, 29.9: 29, 30.0: 30, 500.0: 30}  # of 10
     days = [f"2024-01-{8 + i // 5 * 7 + i % 5:02}" for i in range(len(peaks))]
     rows = [kit.row(d, "07:30", 1.0, peak=p) for d, p in zip(days, peaks, strict=True)]
     project.run_file(rows, kit.scope(kit.always))
-    project.run(here=True)
+    project.run()
     _, read = page()
     (bars,) = [f["data"] for f in read.figures["figures"] if f["data"][0]["type"] == "bar"]
     (wins,) = bars
@@ -142,26 +140,26 @@ def test_a_best_move_falls_into_the_bar_of_its_share_of_the_target(project, kit,
     assert len(counts) == 31
 
 
-def test_parts_of_variants_are_marked_and_curves_stand_together(project, kit, page):
-    """`default` is the one that is shown first."""
+def test_variants_have_parts_of_their_own_and_share_the_curves(project, kit, page):
+    """`default` is shown first."""
     rows = [
         *trades(kit, 10.0, variant="a wide <one>"),
         *trades(kit, 5.0),
         *trades(kit, 2.0, variant="z"),
     ]
     project.run_file(rows, kit.scope(kit.always))
-    project.run(here=True)
+    project.run()
     text, read = page()
     assert re.findall("<option>(.*?)</option>", text) == ["default", "a wide &lt;one&gt;", "z"]
     names = [trace["name"] for trace in read.figures["figures"][0]["data"]]
     assert set(names) == {"a wide <one>", "default", "z"}
     marked = [a["data-variant"] for _, a in read.tags if "data-variant" in a]
-    assert {marked.count(name) for name in set(marked)} == {4}  # two tables, two pictures
+    assert {marked.count(name) for name in set(marked)} == {4}  # two tables, two charts
 
 
 def test_the_page_says_what_it_is_about_and_what_is_missing(project, kit, page):
     project.run_file(trades(kit, 10.0, -1.0), kit.scope(kit.always))
-    project.run(here=True)
+    project.run()
     text, _ = page("--from", TUESDAY, "--slot", "07:30")
     said = "2024-01-09 to 2024-01-09; 1 closed trade; left out: 0 open, 0 slots without a trade"
     assert f"{said}; slot 07:30" in text
@@ -171,18 +169,14 @@ def test_the_page_says_what_it_is_about_and_what_is_missing(project, kit, page):
 
 def test_the_same_rows_make_the_same_page(project, kit, page):
     project.run_file(trades(kit, 10.0, -1.0), kit.scope(kit.always))
-    project.run(here=True)
+    project.run()
     assert page()[0] == page()[0]
 
 
-def test_an_unreadable_month_is_named_in_the_page(project, kit, page, tmp_path):
+def test_an_unreadable_month_is_named_in_the_page(project, kit, page):
     project.run_file(trades(kit, 10.0), kit.scope(kit.always))
     project.run_file([kit.row("2024-02-05", "07:30", 1.0)], kit.scope(["2024-02-01", "2024-02-28"]))
-    project.run(here=True)
+    project.run()
     (project.root / kit.merged / "ES1/2024/ES1_2024_02.parquet").write_bytes(b"damaged")
-    done = subprocess.run(
-        [sys.executable, "-m", "pipekit", "-C", str(project.root), "results", "--html", "o.html"],
-        capture_output=True, text=True, check=False, cwd=tmp_path,
-    )  # fmt: skip
-    assert done.returncode == 1
-    assert "ES1_2024_02.parquet cannot be read" in (tmp_path / "o.html").read_text("utf-8")
+    text, _ = page(code=1)
+    assert "ES1_2024_02.parquet cannot be read" in text

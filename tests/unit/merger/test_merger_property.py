@@ -71,7 +71,7 @@ def merged(kit, batches):
             for batch in batches:
                 for file in batch:
                     write(project, kit, file)
-                project.run(here=True)
+                project.run()
             return project.months(), {m: project.keys(m) for m in project.months()}
         finally:
             project.ledger.__exit__(None, None, None)
@@ -96,7 +96,7 @@ def expected(files):
 )
 @given(files=st.lists(run_files(), min_size=1, max_size=6), data=st.data())
 def test_one_at_a_time_or_all_at_once_ends_in_the_same_bytes(kit, files, data):
-    """Run files taken one a run, all in one run, or in any cut between: the same months."""
+    """One run file in each run, all in one run, or anything between: the same months."""
     cut = data.draw(st.integers(0, len(files)))
     at_once, rows = merged(kit, [files])
     one_by_one, _ = merged(kit, [[file] for file in files])

@@ -1,4 +1,4 @@
-"""Months made anew, months that were lost, and what a ledger that knows less makes of it."""
+"""Months that are made again or are missing, and a ledger that was lost."""
 
 JANUARY = "ES1/2020/ES1_2020_01.parquet"
 FEBRUARY = "ES1/2020/ES1_2020_02.parquet"
@@ -14,7 +14,7 @@ def two_runs(project, kit):
 
 
 def test_a_rebuild_makes_the_same_bytes_from_the_run_files(project, kit):
-    """All run files are taken again, in order; what comes out right is not written."""
+    """All run files are merged again, in order; months that are right are not written."""
     two_runs(project, kit)
     before = project.months()
     outcome = project.run(rebuild=True)
@@ -25,7 +25,7 @@ def test_a_rebuild_makes_the_same_bytes_from_the_run_files(project, kit):
 
 
 def test_a_rebuild_replaces_a_damaged_month_and_keeps_it(project, kit):
-    """The month is whole again, the damaged file stands beside it."""
+    """The month is whole again, and the damaged file stands beside it."""
     two_runs(project, kit)
     good = project.months()[JANUARY]
     target = project.root / kit.merged / JANUARY
@@ -48,8 +48,8 @@ def test_a_month_that_is_damaged_twice_is_kept_twice(project, kit):
     assert [path.read_bytes() for path in kept] == [b"first", b"second"]
 
 
-def test_a_rebuild_mends_values_that_somebody_changed(project, kit):
-    """A readable month with values of another origin is made anew."""
+def test_a_rebuild_restores_values_that_somebody_changed(project, kit):
+    """A readable month whose values are not those of the run files is replaced."""
     two_runs(project, kit)
     good = project.months()[JANUARY]
     kit.write(project.root / kit.merged / JANUARY, [kit.row("2020-01-06", profit=99.0)])
@@ -59,18 +59,18 @@ def test_a_rebuild_mends_values_that_somebody_changed(project, kit):
 
 
 def test_a_rebuild_loses_no_row_whose_run_file_is_gone(project, kit):
-    """Rows of a run file that was taken away stay as they are, and the run says so."""
+    """Rows of a run file that was deleted stay as they are, and a warning says so."""
     first, _ = two_runs(project, kit)
     before = project.months()
     (project.root / first).unlink()
     outcome = project.run(rebuild=True)
     assert project.months() == before
-    assert any("1 rows are in no run file" in warning for warning in outcome.facts.warnings)
-    assert any("1 merged months are in no run file" in w for w in outcome.facts.warnings)
+    assert any("kept 1 row that is in no run file" in warning for warning in outcome.facts.warnings)
+    assert any("kept 1 month that is in no run file" in w for w in outcome.facts.warnings)
 
 
 def test_rows_that_a_rebuild_kept_are_counted_over_all_months(project, kit):
-    """Of each month that other run files touch."""
+    """The warning has one number for the stream."""
     days = ["2020-01-06", "2020-02-03", "2020-02-04"]
     first = project.run_file([kit.row(day) for day in days], kit.scope(kit.always))
     more = [kit.row("2020-01-07"), kit.row("2020-02-05")]
@@ -78,11 +78,13 @@ def test_rows_that_a_rebuild_kept_are_counted_over_all_months(project, kit):
     project.run()
     (project.root / first).unlink()
     outcome = project.run(rebuild=True)
-    assert any("ES1: 3 rows are in no run file" in warning for warning in outcome.facts.warnings)
+    assert any(
+        "ES1: kept 3 rows that are in no run file" in warning for warning in outcome.facts.warnings
+    )
 
 
 def test_a_rebuild_keeps_what_a_newer_run_file_said_that_is_gone(project, kit):
-    """The ledger knows the scope of the file that is gone; the older one does not win back."""
+    """The ledger knows the scope of the missing file; the older one does not replace its rows."""
     _, second = two_runs(project, kit)
     before = project.months()
     (project.root / second).unlink()
@@ -92,7 +94,7 @@ def test_a_rebuild_keeps_what_a_newer_run_file_said_that_is_gone(project, kit):
 
 
 def test_force_keeps_what_a_newer_run_file_said_that_can_no_longer_be_read(project, kit):
-    """A run file that was merged and is damaged since is rejected; its rows stay."""
+    """A run file that was damaged after it was merged is rejected; its rows stay."""
     _, second = two_runs(project, kit)
     before = project.months()
     (project.root / second).write_bytes(b"")
@@ -112,8 +114,8 @@ def test_a_damaged_month_that_the_run_files_do_not_hold_is_not_rebuilt(project, 
     assert target.read_bytes() == b"damaged"
 
 
-def test_a_month_that_is_gone_is_named_and_not_published_in_part(project, kit):
-    """A new day for it fails with the remedy, other months go on."""
+def test_a_missing_month_is_reported_and_not_published_in_part(project, kit):
+    """A new day for it fails and says what to do; other months go on."""
     two_runs(project, kit)
     good = project.months()[JANUARY]
     (project.root / kit.merged / JANUARY).unlink()
@@ -121,7 +123,7 @@ def test_a_month_that_is_gone_is_named_and_not_published_in_part(project, kit):
     days = kit.scope("2020-01-08", "2020-02-04")
     project.run_file([kit.row("2020-01-08"), kit.row("2020-02-04")], days)
     outcome = project.run()
-    assert "was published and is gone" in outcome.failures()["ES1"]
+    assert "was published and is missing" in outcome.failures()["ES1"]
     assert list(project.months()) == [FEBRUARY]
     assert len(project.rows(FEBRUARY)) == 2
 
@@ -132,8 +134,8 @@ def test_a_month_that_is_gone_is_named_and_not_published_in_part(project, kit):
     assert project.plan().warnings == ()
 
 
-def test_a_month_that_is_gone_is_made_anew_by_a_run_file_that_holds_all_of_it(project, kit):
-    """A full re-analysis needs nothing of the old month."""
+def test_a_missing_month_is_made_again_by_a_run_file_that_holds_all_of_it(project, kit):
+    """After a full analysis nothing of the old month is needed."""
     two_runs(project, kit)
     (project.root / kit.merged / JANUARY).unlink()
     project.run_file([kit.row("2020-01-06", profit=3.0)], kit.scope(kit.always))
@@ -143,7 +145,7 @@ def test_a_month_that_is_gone_is_made_anew_by_a_run_file_that_holds_all_of_it(pr
 
 
 def test_losing_the_ledger_changes_no_month(project, kit):
-    """Without a ledger every run file is pending, in the order of run ids, to the same bytes."""
+    """Without a ledger every run file is merged in the order of run ids, to the same bytes."""
     two_runs(project, kit)
     before = project.months()
     project.ledger.__exit__(None, None, None)
@@ -157,26 +159,26 @@ def test_losing_the_ledger_changes_no_month(project, kit):
 
 
 def test_a_killed_merge_is_finished_by_the_next_run(project, kit):
-    """Whatever was published before its consumption was recorded is merged again, unchanged."""
+    """What was published and not recorded as consumed is merged again, unchanged."""
     first = project.run_file([kit.row("2020-01-06")], kit.scope(kit.always))
     project.run_file([kit.row("2020-01-07", profit=2.0)], kit.scope("2020-01-07"))
     project.run(commit=False)
     before = project.months()
-    leftover = project.root / kit.merged / "ES1/2020/.ES1_2020_01.parquet.tmp"
+    leftover = project.root / kit.merged / "ES1/2020/.ES1_2020_01.parquet.run.1-2.tmp"
     leftover.write_bytes(b"half a file")
     outcome = project.run()
     assert first in outcome.paths("consumed")
     assert project.months() == before
 
 
-def test_a_removal_for_a_month_that_is_gone_waits_for_it(project, kit):
-    """Were it taken as done, the stale row would come back with the month."""
+def test_a_removal_from_a_missing_month_waits_for_it(project, kit):
+    """Otherwise the removed row would come back with the month."""
     two_runs(project, kit)
     good = project.months()[JANUARY]
     (project.root / kit.merged / JANUARY).unlink()
     path = project.run_file([], kit.scope("2020-01-06"))
     outcome = project.run()
-    assert "was published and is gone" in outcome.failures()["ES1"]
+    assert "was published and is missing" in outcome.failures()["ES1"]
     assert project.ledger.consumption("merger", path).state == "part"
     (project.root / kit.merged / JANUARY).write_bytes(good)
     project.run()

@@ -1,30 +1,24 @@
-"""`pipekit results`: what it shows of real merged months, in every form, and what it refuses."""
+"""`pipekit results`: what it shows of merged months, in every format, and what it refuses."""
 
 from __future__ import annotations
 
 import csv
 import io
 import json
-import os
-import subprocess
-import sys
 
 import pyarrow.parquet as pq
 import pytest
+
+from pipekit.cli.main import run_command_line
 
 DAYS = ("2024-01-04", "2024-01-05", "2024-02-05")  # a Thursday, a Friday and a Monday
 
 
 class Shown:
-    """A command line that has ended."""
+    """What came of a command line."""
 
-    def __init__(self, root, words):
-        done = subprocess.run(
-            [sys.executable, "-m", "pipekit", "-C", str(root), "results", *words],
-            capture_output=True,
-            check=False,
-        )
-        self.code, self.out, self.err = done.returncode, done.stdout.decode(), done.stderr.decode()
+    def __init__(self, code, out, err):
+        self.code, self.out, self.err = code, out, err
 
     @property
     def lines(self):
@@ -37,10 +31,15 @@ class Shown:
 
 
 @pytest.fixture
-def results(project):
+def results(project, capsys):
     """The command, called in the project."""
     (project.root / "pipekit.toml").write_text('[pipeline]\nstages = ["merger"]\n')
-    return lambda *words: Shown(project.root, words)
+
+    def call(*words):
+        code = run_command_line(["-C", str(project.root), "results", *words])
+        return Shown(code, *capsys.readouterr())
+
+    return call
 
 
 @pytest.fixture
@@ -61,11 +60,11 @@ def merged(project, kit, results):
     project.run_file(rows, kit.scope(kit.always))
     gold = [kit.row(DAYS[0], "09:30", 5.0, instrument="GC", session="S2")]
     project.run_file(gold, kit.scope(kit.always, instrument="GC"))
-    project.run(here=True)
+    project.run()
     return results
 
 
-def test_sums_stand_by_variant_stream_and_slot_with_a_total_of_each_stream(merged):
+def test_there_is_a_line_for_each_variant_stream_and_slot_and_a_total_of_each_stream(merged):
     shown = merged()
     assert (shown.code, shown.err) == (0, "2024-01-04 to 2024-02-05\n")
     assert [line[:4] for line in shown.lines] == [
@@ -95,12 +94,12 @@ def test_sums_stand_by_variant_stream_and_slot_with_a_total_of_each_stream(merge
          {("default", "ES1", "07:30"), ("default", "ES1", "08:00"), ("default", "GC2", "09:30")}),
     ],
 )  # fmt: skip
-def test_filters_leave_only_what_they_name(merged, words, keys):
+def test_filters_select_what_they_name(merged, words, keys):
     shown = merged("--csv", *words)
     assert {(r["variant"], r["stream"], r["slot"]) for r in shown.records} == keys
 
 
-def test_dates_are_both_included(merged):
+def test_both_dates_are_included(merged):
     shown = merged("--rows", "--csv", "--from", DAYS[1], "--to", DAYS[1], "--variant", "default")
     assert [(r["date"], r["slot"], r["result"]) for r in shown.records] == [
         (DAYS[1], "07:30", "BE"),
@@ -108,7 +107,7 @@ def test_dates_are_both_included(merged):
     ]
 
 
-def test_all_forms_say_the_same(merged, tmp_path):
+def test_all_formats_hold_the_same(merged, tmp_path):
     """Sums and rows, as CSV, JSON and Parquet."""
     for words in ((), ("--rows",)):
         file = tmp_path / "answer.parquet"
@@ -145,14 +144,14 @@ def test_a_month_that_cannot_be_read_is_named_and_the_others_are_shown(merged, p
     assert merged("--csv", "--from", "2024-02-01").code == 0  # a month that was not asked for
 
 
-def test_a_damaged_month_of_another_instrument_is_not_asked_for(merged, project, kit):
-    """A stream ESX1 may be of ES by its name; a month of it that can be read tells that it is not.
+def test_a_damaged_month_of_another_instrument_does_not_matter(merged, project, kit):
+    """By its name a stream ESX1 may be of ES; a month of it that can be read says otherwise.
 
-    Where none can be read nobody knows, and it is named.
+    Where none can be read, nobody knows, and it is named.
     """
     rows = [kit.row(day, instrument="ESX") for day in DAYS]
     project.run_file(rows, kit.scope(kit.always, instrument="ESX"))
-    project.run(here=True)
+    project.run()
     january, february = (f"{kit.merged}/ESX1/2024/ESX1_2024_0{n}.parquet" for n in (1, 2))
     (project.root / january).write_bytes(b"not parquet")
     for words in (["--instrument", "ES"], ["--instrument", "ES", "--to", "2024-01-31"]):
@@ -165,93 +164,53 @@ def test_a_damaged_month_of_another_instrument_is_not_asked_for(merged, project,
     assert january in shown.err
 
 
-def test_results_can_be_asked_for_while_a_run_writes(merged, project, kit):
-    """Every answer is of whole months, the old ones or the new, whatever moment it is."""
-    asked = subprocess.Popen(
-        [sys.executable, "-c", ASKING, str(project.root)], stdout=subprocess.PIPE, text=True
-    )
-    with asked:
-        for number in range(60):
-            rows = [kit.row(day, "07:30", float(number)) for day in DAYS]
-            project.run_file(rows, kit.scope(kit.always))
-            project.run(here=True)
-            if asked.poll() is not None:
-                break
-        answers = json.loads(asked.communicate()[0])
-    assert len({profit for profits in answers for profit in profits}) > 2
-    for code, unreadable, count in ((a[0], a[1], len(a) - 2) for a in answers):
-        assert (code, unreadable, count) == (0, 0, len(DAYS))
-
-
-ASKING = """
-import json, subprocess, sys
-answers = []
-for _ in range(6):
-    words = ["-C", sys.argv[1], "results", "--rows", "--json", "--variant", "default"]
-    words += ["--stream", "ES1", "--slot", "07:30"]
-    done = subprocess.run([sys.executable, "-m", "pipekit", *words], capture_output=True)
-    stated = json.loads(done.stdout)
-    rows = [row["profit"] for row in stated["rows"]]
-    answers.append([done.returncode, len(stated["unreadable"]), *rows])
-print(json.dumps(answers))
-"""
-
-
-def test_before_the_first_run_there_is_a_sentence(results):
+def test_before_the_first_merge_there_is_a_sentence(results):
     shown = results()
     assert (shown.code, shown.out) == (0, "")
-    assert "pipekit run" in shown.err
+    assert shown.err == "no results yet; they appear when the merger has run\n"
     assert json.loads(results("--json").out)["rows"] == []
+
+
+def test_a_project_without_the_merger_is_told_so(results, project):
+    (project.root / "pipekit.toml").write_text('[pipeline]\nstages = ["translator"]\n')
+    shown = results()
+    assert (shown.code, shown.out) == (0, "")
+    assert shown.err == "no results: the stage `merger` is not in this project's stages\n"
+
+
+@pytest.mark.parametrize("option", ["--csv", "--parquet", "--html"])
+def test_a_folder_that_does_not_exist_is_named(merged, option, tmp_path):
+    shown = merged(option, f"{tmp_path}/nope/x.html")
+    assert (shown.code, shown.out) == (3, "")
+    said = f"cannot write {tmp_path}/nope/x.html: there is no folder {tmp_path}/nope"
+    assert " ".join(shown.err.split()) == f"pipekit: {said}"
+
+
+def test_a_file_that_cannot_be_written_is_named_with_the_reason(merged, tmp_path):
+    shown = merged("--html", f"{tmp_path}/{'x' * 300}.html")
+    assert shown.code == 3
+    assert f"cannot write {tmp_path}/xxx" in shown.err
+    assert "Traceback" not in shown.err
 
 
 @pytest.mark.parametrize(
     ("words", "said"),
     [
         (["--stream", "NQ1"], "there is no stream NQ1; there are: ES1, GC2"),
-        (["--from", "yesterday"], "'yesterday' is no date: write it like 2024-01-31"),
+        (["--from", "yesterday"], "'yesterday' is not a date; write it like 2024-01-31"),
         (["--from", "2024-02-01", "--to", "2024-01-01"], "--from 2024-02-01 is after --to"),
         (["--parquet", "-"], "--parquet needs the name of a file"),
         (["--html", "-"], "--html needs the name of a file"),
         (["--json", "--csv"], "would both go to stdout"),
     ],
 )
-def test_what_cannot_be_answered_is_wrong_use_with_a_remedy(merged, words, said):
+def test_a_question_that_cannot_be_answered_is_a_usage_error(merged, words, said):
     shown = merged(*words)
     assert (shown.code, shown.out) == (64, "")
     assert said in shown.err
 
 
-def test_asking_in_vain_is_said(merged):
+def test_a_value_that_no_row_has_is_named(merged):
     shown = merged("--variant", "narrow")
     assert shown.code == 0
     assert "no row has the variant narrow; there are: default, wide" in shown.err
-
-
-@pytest.mark.parametrize("width", [60, 80, 100, 120])
-@pytest.mark.parametrize("words", [(), ("--rows",)])
-def test_a_narrow_terminal_is_spared_columns_and_no_row(
-    merged, project, on_a_terminal, words, width
-):
-    """And no row. What matters most stays: the names, the number of trades, the result, points."""
-    env = {**os.environ, "NO_COLOR": "1"}
-    plain = merged(*words).out.splitlines()
-    lines = on_a_terminal(project.root, width, "results", *words, env=env)
-    assert len(lines) == len(plain)
-    assert max(map(len, lines)) <= width
-    stay = {"variant", "stream", "slot", "points", *(("result",) if words else ("trades",))}
-    assert stay <= set(lines[0].split())
-    whole = max(map(len, plain)) <= width
-    assert (lines == plain) == whole
-
-
-def test_help_lists_the_command_without_importing_the_plugin(project):
-    code = (
-        "import sys; sys.argv = ['pipekit', '--help']\n"
-        "from pipekit.__main__ import main\n"
-        "main()\n"
-        "assert not any(name.startswith('pipekit_') for name in sys.modules), sys.modules\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=project.root
-    )
-    assert "results  from pipekit-merger" in done.stdout

@@ -1,4 +1,4 @@
-"""The summary: its numbers, when it is made, and that it never tells less than all months."""
+"""The summary: its numbers, when it is made, and that it always covers all months."""
 
 import hashlib
 import json
@@ -6,8 +6,8 @@ import json
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-from pipekit_merger.stale import digest
-from pipekit_merger.summary import drawdown
+from pipekit_merger.layout import digest
+from pipekit_merger.work.summary import max_drawdown
 
 JANUARY = "ES1/2020/ES1_2020_01.parquet"
 
@@ -49,7 +49,7 @@ def test_the_numbers_of_a_slot(project, kit):
     }
 
 
-def test_both_files_tell_the_same(project, kit):
+def test_both_files_hold_the_same(project, kit):
     """summary.parquet has the lines of summary.json, typed, for pandas and everyone else."""
     rows = [kit.row("2020-01-06"), kit.row("2020-01-06", "08:00", result="NoTrade")]
     project.run_file(rows, kit.scope(kit.always))
@@ -74,9 +74,9 @@ def test_both_files_tell_the_same(project, kit):
         ([0.1, 0.2, -0.3], 0.3),
     ],
 )
-def test_the_drawdown_starts_from_nothing(points, fall):
-    """A first loss is a fall from 0; the noise of binary fractions does not show."""
-    assert drawdown(pd.Series(points, dtype=float).to_numpy()) == fall
+def test_the_drawdown_starts_from_0(points, fall):
+    """A first loss is a drawdown from 0; the noise of binary fractions does not show."""
+    assert max_drawdown(pd.Series(points, dtype=float).to_numpy()) == fall
 
 
 def test_drawdown_goes_by_date_across_months(project, kit):
@@ -90,7 +90,7 @@ def test_drawdown_goes_by_date_across_months(project, kit):
 
 
 def test_it_is_made_once_and_left_alone_while_no_month_changes(project, kit):
-    """The plan asks for it after a merge only; unchanged months leave it to the byte."""
+    """It is planned after a merge only; as long as no month changes, neither does a byte of it."""
     project.run_file([kit.row("2020-01-06")], kit.scope(kit.always))
     project.run("merge", "summary")
     assert project.plan().tasks == ()
@@ -107,7 +107,7 @@ def test_it_is_made_once_and_left_alone_while_no_month_changes(project, kit):
 
 
 def test_a_summary_that_was_not_made_is_made_by_the_next_run(project, kit):
-    """A run that ended between merge and summary leaves a plan for the summary alone."""
+    """After a run that ended between merge and summary, only the summary is planned."""
     project.run_file([kit.row("2020-01-06")], kit.scope(kit.always))
     project.run("merge")
     made = project.run("merge", "summary")
@@ -116,7 +116,7 @@ def test_a_summary_that_was_not_made_is_made_by_the_next_run(project, kit):
 
 
 def test_a_summary_that_somebody_removed_or_changed_is_made_again(project, kit):
-    """Both files belong together: each is checked against the other."""
+    """Both files are made again where one of them is missing or wrong."""
     project.run_file([kit.row("2020-01-06")], kit.scope(kit.always))
     project.run("merge", "summary")
     table = project.root / kit.merged / "summary.parquet"
@@ -130,8 +130,8 @@ def test_a_summary_that_somebody_removed_or_changed_is_made_again(project, kit):
     assert table.read_bytes() == good
 
 
-def test_a_ledger_that_knows_less_than_the_disk_does_not_ask_for_ever(project, kit):
-    """After the ledger was lost the summary is looked at once, and then known."""
+def test_after_the_ledger_was_lost_the_summary_is_made_once(project, kit):
+    """The ledger then knows less than the disk has, and does not ask again and again."""
     project.run_file([kit.row("2020-01-06")], kit.scope(kit.always))
     project.run("merge", "summary")
     project.ledger.__exit__(None, None, None)
@@ -157,7 +157,7 @@ def test_an_unreadable_month_leaves_the_summary_as_it_was(project, kit):
 
 
 def test_months_without_rows_have_an_empty_summary(project, kit):
-    """When everything was removed there is nothing to tell, and nothing fails."""
+    """When all rows were removed, nothing fails."""
     project.run_file([kit.row("2020-01-06")], kit.scope(kit.always))
     project.run_file([], kit.scope(kit.always))
     outcome = project.run("merge", "summary")
@@ -165,7 +165,7 @@ def test_months_without_rows_have_an_empty_summary(project, kit):
     assert read(project, kit) == {}
 
 
-def test_its_bytes_do_not_depend_on_how_the_months_came_about(tmp_path, kit):
+def test_its_bytes_do_not_depend_on_the_number_of_runs(tmp_path, kit):
     """One run or two: the same summary."""
     found = []
     for cut in (1, 2):
@@ -182,6 +182,17 @@ def test_its_bytes_do_not_depend_on_how_the_months_came_about(tmp_path, kit):
 
 
 def test_the_digest_of_months_is_sha_256():
-    """Whatever computes it: the ledgers of older versions hold it."""
+    """The ledgers of older versions hold it."""
     months = [("ES1/2020/b", "2"), ("ES1/2020/a", "1")]
     assert digest(months) == hashlib.sha256(b"ES1/2020/a 1\nES1/2020/b 2\n").hexdigest()
+
+
+def test_a_rebuild_without_run_files_only_makes_the_summary(project, kit):
+    """Nothing is merged, so no month is reported as missing from the run files."""
+    path = project.run_file([kit.row("2020-01-06")], kit.scope(kit.always))
+    project.run("merge")
+    (project.root / path).unlink()
+    outcome = project.run("merge", "summary", rebuild=True)
+    assert [task.name for task in outcome.plan.tasks] == ["summary"]
+    assert outcome.facts.warnings == []
+    assert list(read(project, kit)) == [("default", "ES1", "07:30")]

@@ -1,1 +1,1 @@
-"""The command `pipekit results`: merged rows as a table, as data, and as a page with charts."""
+"""The command `pipekit results`: merged results as a table, as data, and as a page with charts."""

@@ -1,6 +1,6 @@
-"""The command `pipekit results`: what is asked for, and where it goes; heavy libraries come late.
+"""The command `pipekit results`; what it prints beside the results goes to stderr.
 
-Results go to stdout or to the files named, talk to stderr.
+Data libraries are imported when there is something to read, so that `--help` is fast.
 """
 
 from __future__ import annotations
@@ -8,16 +8,20 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 import click
 
-from pipekit.commands import PluginCommand, project_root, stage_settings
-from pipekit_merger.plugin import Settings
-from pipekit_merger.results.select import Answer, Question, ask
+from pipekit import PipekitError
+from pipekit.commands import PluginCommand, project_root, project_stages, stage_settings
+from pipekit_merger.results.question import Question
+from pipekit_merger.settings import Settings
 
-PARTIAL = 1  # some months cannot be read: what is shown is not all
+if TYPE_CHECKING:
+    from pipekit_merger.results.select import Answer
+
+PARTIAL = 1  # some months cannot be read: what is shown is incomplete
 STDOUT = "-"
 
 _FILE = click.Path(dir_okay=False, allow_dash=True, path_type=str)
@@ -27,7 +31,7 @@ def _date(_ctx: click.Context, _option: click.Parameter, value: str | None) -> d
     try:
         return None if value is None else dt.date.fromisoformat(value)
     except ValueError:
-        raise click.BadParameter(f"{value!r} is no date: write it like 2024-01-31") from None
+        raise click.BadParameter(f"{value!r} is not a date; write it like 2024-01-31") from None
 
 
 def _slots(
@@ -37,27 +41,29 @@ def _slots(
 
 
 _FILTERS = (
-    click.option("--from", "first", metavar="DATE", callback=_date, help="The first day."),
-    click.option("--to", "last", metavar="DATE", callback=_date, help="The last day."),
-    click.option("--instrument", "instruments", multiple=True, help="Only this one, as ES."),
-    click.option("--stream", "streams", multiple=True, help="Only this one, as ES1."),
+    click.option("--from", "first", metavar="DATE", callback=_date, help="Only from this date on."),
+    click.option("--to", "last", metavar="DATE", callback=_date, help="Only up to this date."),
     click.option(
-        "--slot", "slots", multiple=True, callback=_slots, help="Only this one, as 07:30."
+        "--instrument", "instruments", multiple=True, help="Only this instrument, like ES."
     ),
-    click.option("--variant", "variants", multiple=True, help="Only this one."),
+    click.option("--stream", "streams", multiple=True, help="Only this stream, like ES1."),
+    click.option(
+        "--slot", "slots", multiple=True, callback=_slots, help="Only this slot, like 07:30."
+    ),
+    click.option("--variant", "variants", multiple=True, help="Only this variant."),
 )
 
 
 def _filters(command: Callable[..., int]) -> Callable[..., int]:
-    """The options that say which rows."""
+    """The options that select rows."""
     for option in reversed(_FILTERS):
         command = option(command)
     return command
 
 
-@attrs.frozen
-class Wanted:
-    """The forms in which the answer is given; without any, a table on stdout."""
+@attrs.frozen(kw_only=True)
+class Output:
+    """The forms in which the results are wanted; without any, a table on stdout."""
 
     rows: bool
     json: bool
@@ -66,91 +72,113 @@ class Wanted:
     html: str | None
 
     def check(self) -> None:
-        """Raise UsageError where two of them would be mixed on stdout."""
+        """Raise an error where the results cannot be written as asked."""
         for name in ("parquet", "html"):
             if getattr(self, name) == STDOUT:
                 raise click.UsageError(f"--{name} needs the name of a file")
         if self.json and self.csv == STDOUT:
             raise click.UsageError("--json and --csv would both go to stdout: name a file for CSV")
+        for path in (self.csv, self.parquet, self.html):
+            folder = Path(path or STDOUT).parent
+            if not folder.is_dir():
+                raise PipekitError(f"cannot write {path}: there is no folder {folder}")
 
 
 @click.command(
     "results",
     cls=PluginCommand,
-    exits={PARTIAL: "some months cannot be read; they are named, the others shown"},
-    example=("pipekit results --stream ES1 --from 2024-01-01", "one stream since a day"),
+    exits={PARTIAL: "some months cannot be read; they are named, the others are shown"},
+    example=("pipekit results --stream ES1 --from 2024-01-01", "one stream, from a date on"),
 )
 @_filters
-@click.option(
-    "--rows", is_flag=True, help="Every row, not sums: trades, open ones, days without a trade."
-)
+@click.option("--rows", is_flag=True, help="Show each row instead of sums.")
 @click.option("--json", is_flag=True, help="Print JSON on stdout.")
 @click.option(
-    "--csv", type=_FILE, is_flag=False, flag_value=STDOUT, help="CSV; on stdout without a file."
+    "--csv",
+    type=_FILE,
+    is_flag=False,
+    flag_value=STDOUT,
+    help="Write CSV to a file, or to stdout when none is named.",
 )
 @click.option("--parquet", type=_FILE, help="Write a Parquet file.")
-@click.option("--html", type=_FILE, help="Write a page with pictures, to look at in a browser.")
+@click.option("--html", type=_FILE, help="Write a page with charts, for a browser.")
 @click.pass_context
 def command(ctx: click.Context, /, **options: Any) -> int:
-    """Show what the trades came to, by variant, stream and slot.
+    """Show what the trades earned, by variant, stream and slot.
 
-    Reads the merged results, also while a run is writing them. Every filter may be given several
-    times; days are those of the exchange, both ends included. Sums leave out open trades and days
-    without a trade, as in the summary; each stream has a line with the total of its slots.
+    Reads the merged results, also while a run is writing them. Each filter can be given several
+    times. Dates are those of the exchange; both ends are included. Sums leave out open trades and
+    slots without a trade, as the summary does; each stream has a line with its total.
     """
-    wanted = Wanted(**{field.name: options.pop(field.name) for field in attrs.fields(Wanted)})
-    wanted.check()
+    output = Output(**{field.name: options.pop(field.name) for field in attrs.fields(Output)})
+    output.check()
     question = Question(**options)
     if question.first and question.last and question.first > question.last:
         raise click.UsageError(f"--from {question.first} is after --to {question.last}")
     merged = stage_settings(ctx, "merger", Settings).merged
+
+    from pipekit_merger.results.select import ask
+
     answer = ask(project_root(ctx), merged, question)
     unknown = [name for name in question.streams if name not in answer.streams]
     if unknown and answer.streams:
-        there = ", ".join(answer.streams)
-        raise click.UsageError(f"there is no stream {', '.join(unknown)}; there are: {there}")
-    _give(answer, question, wanted)
-    _talk(answer, question)
+        present = ", ".join(answer.streams)
+        raise click.UsageError(f"there is no stream {', '.join(unknown)}; there are: {present}")
+    _write(answer, question, output)
+    if not answer.months:
+        click.echo(_no_results(project_stages(ctx)), err=True)
+    else:
+        _explain(answer, question)
     return PARTIAL if answer.unreadable else 0
 
 
-def _give(answer: Answer, question: Question, wanted: Wanted) -> None:
+def _write(answer: Answer, question: Question, output: Output) -> None:
     from pipekit_merger.results import export
 
-    given = export.rows(answer) if wanted.rows else export.sums(answer)
-    files = {wanted.csv: given.csv, wanted.parquet: given.parquet}
-    for name, make in files.items():
-        if name == STDOUT:
-            click.echo(make(), nl=False)
-        elif name:
-            Path(name).write_bytes(make())
-            click.echo(f"wrote {name}", err=True)
-    if wanted.html:
+    found = export.Rows(answer) if output.rows else export.Sums.of(answer)
+    if output.csv == STDOUT:
+        click.echo(found.csv(), nl=False)
+    elif output.csv:
+        _write_file(output.csv, found.csv())
+    if output.parquet:
+        _write_file(output.parquet, found.parquet())
+    if output.html:
         from pipekit_merger.results.page import Page
 
-        Path(wanted.html).write_text(Page(answer, question).text(), encoding="utf-8")
-        click.echo(f"wrote {wanted.html}: open it in a browser", err=True)
-    if wanted.json:
-        click.echo(given.json())
-    elif not (wanted.csv or wanted.parquet or wanted.html):
-        given.print()
+        _write_file(output.html, Page(answer, question).text().encode(), "; open it in a browser")
+    if output.json:
+        click.echo(found.json())
+    elif not (output.csv or output.parquet or output.html):
+        found.print()
 
 
-def _talk(answer: Answer, question: Question) -> None:
-    """What the numbers are about, and what is not in them."""
-    if not answer.months:
-        click.echo("no results yet: `pipekit run` makes them", err=True)
-    elif not answer.table.num_rows and not answer.unreadable:
-        asked = "; ".join(question.words())
-        click.echo(f"nothing for {asked}" if asked else "the months hold no rows", err=True)
-    for column, (missing, there) in answer.absent.items():
-        known = f"; there are: {', '.join(there)}" if there else ""
-        click.echo(f"no row has the {column} {', '.join(missing)}{known}", err=True)
+def _write_file(path: str, data: bytes, hint: str = "") -> None:
+    try:
+        Path(path).write_bytes(data)
+    except OSError as error:
+        raise PipekitError(f"cannot write {path}: {error.strerror or error}") from error
+    click.echo(f"wrote {path}{hint}", err=True)
+
+
+def _no_results(stages: tuple[str, ...]) -> str:
+    if "merger" not in stages:
+        return "no results: the stage `merger` is not in this project's stages"
+    return "no results yet; they appear when the merger has run"
+
+
+def _explain(answer: Answer, question: Question) -> None:
+    """Say on stderr what was asked for in vain, and which months are missing."""
+    if not answer.table.num_rows and not answer.unreadable:
+        asked = "; ".join(question.phrases())
+        click.echo(f"no rows for {asked}" if asked else "the months have no rows", err=True)
+    for column, (missing, present) in answer.absent.items():
+        hint = f"; there are: {', '.join(present)}" if present else ""
+        click.echo(f"no row has the {column} {', '.join(missing)}{hint}", err=True)
     for month in answer.unreadable:
         click.echo(f"pipekit: {month.path} cannot be read: {month.reason}", err=True)
     if answer.unreadable:
         click.echo(
-            "pipekit: the rows of these months are not shown: put back good copies, or make them "
-            "anew with `pipekit run --rebuild`",
+            "pipekit: the rows of these months are not shown: restore good copies, or make the "
+            "months again with `pipekit run --rebuild`",
             err=True,
         )

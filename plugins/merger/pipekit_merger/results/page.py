@@ -1,6 +1,6 @@
-"""An answer as one static page: tables, pictures, and the library that draws these; no network.
+"""An answer as one static page: tables, charts, and the library that draws them; no network.
 
-The same bytes for the same rows and question. Knows no files but its own three.
+The same rows and question give the same bytes.
 """
 
 from __future__ import annotations
@@ -11,19 +11,23 @@ from importlib import resources
 from string import Template
 from typing import Any
 
-from pipekit_merger.results import pictures
+from plotly.offline import get_plotlyjs
+
+from pipekit_merger.results import charts
 from pipekit_merger.results.markup import escaped, table
-from pipekit_merger.results.select import Answer, Question
+from pipekit_merger.results.question import Question
+from pipekit_merger.results.select import Answer
+from pipekit_merger.work.summary import Line, max_drawdown, summarise
 
 TITLE = "Breakout results"
-DEFAULT = "default"  # the variant that stands first
+DEFAULT = "default"  # the variant that comes first
 _COLUMNS = ("variant", "stream", "slot", "date", "session", "instrument", "result")
 _NUMBERS = ("profit", "profit_usd", "peak", "target")
 _USD = "profit_usd"
 
 
 class Page:
-    """Collects the parts of the page and the figures that its script will draw."""
+    """Collects the parts of the page, and the figures that its script draws."""
 
     def __init__(self, answer: Answer, question: Question) -> None:
         self._answer = answer
@@ -32,14 +36,12 @@ class Page:
         self._trades = closed(self._rows)
         names = set(self._rows["variant"])
         self._variants = sorted(names, key=lambda name: (name != DEFAULT, name))
-        self._colours = pictures.colours(self._variants)
+        self._colours = charts.colours(self._variants)
         self._figures: list[Any] = []
         self._dates: list[list[str]] = []
 
     def text(self) -> str:
         """The page as HTML."""
-        from plotly.offline import get_plotlyjs
-
         streams = sorted(set(self._rows["stream"]))
         body = "\n".join([*self._overview(), *(self._stream(name) for name in streams)])
         links = [f'<a href="#{escaped(name)}">{escaped(name)}</a>' for name in streams]
@@ -56,23 +58,20 @@ class Page:
             script=_resource("page.js"),
         )
 
-    # --- what it is about -------------------------------------------------------------------------
+    # --- the header -----------------------------------------------------------------------------
 
     def _about(self) -> str:
         rows, trades = self._rows, self._trades
         if not len(rows):
             return "No rows."
-        left = [
-            f"{(rows['result'] == result).sum():,} {what}"
-            for result, what in (("Open", "open"), ("NoTrade", "slots without a trade"))
-        ]
-        said = [
+        open_trades, no_trade = ((rows["result"] == name).sum() for name in ("Open", "NoTrade"))
+        phrases = [
             f"{min(rows['date'])} to {max(rows['date'])}",
             f"{len(trades):,} closed trade{'s' * (len(trades) != 1)}",
-            f"left out: {', '.join(left)}",
-            *self._question.words()[self._question.has_dates :],
+            f"left out: {open_trades:,} open, {no_trade:,} slots without a trade",
+            *self._question.phrases(dates=False),
         ]
-        return escaped("; ".join(said))
+        return escaped("; ".join(phrases))
 
     def _notes(self) -> Iterator[str]:
         for month in self._answer.unreadable:
@@ -88,18 +87,18 @@ class Page:
             f"{options}</select></label></div>"
         )
 
-    # --- its parts --------------------------------------------------------------------------------
+    # --- the sections ---------------------------------------------------------------------------
 
     def _overview(self) -> Iterator[str]:
         if not len(self._trades):
             return
-        figure, dates = pictures.equity(self._trades, _USD, "USD", self._colours)
+        figure, dates = charts.equity(self._trades, _USD, "USD", self._colours)
         yield '<section id="overview"><h2>All streams</h2>'
         yield self._figure(figure, "Profit and drawdown, USD", dates)
         if len(self._variants) > 1:
             lines = self._lines(self._rows, "variant")
-            summed = table("variant", lines, points=False, sortable=True)
-            yield f'<div class="scroll">{summed}</div>'
+            variants = table("variant", lines, points=False, sortable=True)
+            yield f'<div class="scroll">{variants}</div>'
         yield "</section>"
         yield "<section><h2>Streams</h2>"
         for variant, lines in _by_variant(self._lines(self._rows, "variant", "stream")):
@@ -111,26 +110,24 @@ class Page:
         trades = closed(rows)
         parts = [f'<section class="card" id="{escaped(stream)}"><h2>{escaped(stream)}</h2>']
         if len(trades):
-            figure, dates = pictures.equity(trades, "profit", "points", self._colours)
+            figure, dates = charts.equity(trades, "profit", "points", self._colours)
             parts.append(self._figure(figure, "Profit and drawdown, points", dates))
         for variant, of in trades.groupby("variant", sort=False):
-            rates = self._figure(pictures.win_rates(of), "Win rate by slot and weekday")
-            peaks = self._figure(pictures.peaks(of), "Trades by their best move, in targets")
+            rates = self._figure(charts.win_rates(of), "Win rate by slot and weekday")
+            peaks = self._figure(charts.peaks(of), "Trades by their peak, in targets")
             parts += [self._of(variant, rates, "part"), self._of(variant, peaks, "part")]
         for variant, lines in _by_variant(self._lines(rows, "variant", "stream", "slot")):
             parts.append(self._of(variant, table("slot", lines)))
         return "\n".join([*parts, "</section>"])
 
-    def _lines(self, rows: Any, *by: str) -> list[dict[str, Any]]:
-        """What some of the rows sum up to, with the deepest fall in dollars where streams mix."""
-        from pipekit_merger.summary import drawdown, summarise
-
+    def _lines(self, rows: Any, *by: str) -> list[Line]:
+        """The summary of some rows; its drawdown is in dollars where streams are mixed."""
         lines = summarise(self._answer.rows.take(rows.index.to_numpy()), by)
         if "stream" not in by:
             trades = closed(rows).groupby(by[0])[_USD]
-            falls = {name: drawdown(usd.to_numpy()) for name, usd in trades}
+            drawdowns = {name: max_drawdown(usd.to_numpy()) for name, usd in trades}
             for line in lines:
-                line["max_drawdown"] = falls.get(line[by[0]], 0.0)
+                line["max_drawdown"] = drawdowns.get(line[by[0]], 0.0)
         return lines
 
     def _figure(self, figure: Any, caption: str, dates: list[str] | None = None) -> str:
@@ -146,31 +143,31 @@ class Page:
         return f"<figure{css}><figcaption>{caption}</figcaption>{plot}</figure>"
 
     def _of(self, variant: str, part: str, css: str = "scroll") -> str:
-        """A part that is shown while its variant is chosen."""
+        """A part of the page that is shown while its variant is selected."""
         choice = f' data-variant="{escaped(variant)}"' if len(self._variants) > 1 else ""
         return f'<div class="{css}"{choice}>{part}</div>'
 
 
 def closed(rows: Any) -> Any:
     """The closed trades among rows."""
-    return rows[rows["result"].isin(pictures.RESULTS)]
+    return rows[rows["result"].isin(charts.RESULTS)]
 
 
 def _frame(answer: Answer) -> Any:
-    """The rows in date order, with what the pictures are made of."""
+    """The rows in date order, with the columns that the charts need."""
     frame = answer.table.select([*_COLUMNS, *_NUMBERS]).to_pandas()
     frame = frame.sort_values(["variant", "date", "session", "slot", "instrument"], kind="stable")
     frame["weekday"] = [date.weekday() for date in frame["date"]]
     return frame
 
 
-def _by_variant(lines: list[dict[str, Any]]) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+def _by_variant(lines: list[Line]) -> Iterator[tuple[str, list[Line]]]:
     for variant in dict.fromkeys(line["variant"] for line in lines):
         yield variant, [line for line in lines if line["variant"] == variant]
 
 
 def _json(value: Any) -> str:
-    """As the content of a script element, which only `</` could end."""
+    """For the inside of a script element, which only `</` could end."""
     return json.dumps(value, separators=(",", ":")).replace("</", "<\\/")
 
 

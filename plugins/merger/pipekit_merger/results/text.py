@@ -1,32 +1,32 @@
-"""An answer as a table for people, on stdout; knows neither files nor data libraries."""
+"""An answer as a table for people, on stdout."""
 
 from __future__ import annotations
 
 import datetime as dt
-import shutil
-import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 import click
 
-_COUNTS = {"trades": "trades", "wins": "win", "break_evens": "BE", "losses": "loss"}
-_COUNTS |= {"times": "time", "open": "open", "no_trade": "none"}
-_POINTS = {"profit": "points", "average": "average", "max_drawdown": "drawdown"}
-_NAMES = {"variant": "variant", "stream": "stream", "slot": "slot"}
+from pipekit.commands import print_table
+
+COUNT_HEADS = {"trades": "trades", "wins": "win", "break_evens": "BE", "losses": "loss"}
+COUNT_HEADS |= {"times": "time", "open": "open", "no_trade": "no trade"}
 ALL_SLOTS = "all"
-GAP = "  "
-# What is left out first where a terminal has no room for all of it.
-_SUMS_GO = ("none", "open", "time", "loss", "BE", "average", "win", "drawdown")
-_ROWS_GO = ("left", "entered", "peak", "USD", "direction", "exit", "entry")
+_POINTS = {"profit": "points", "average": "average", "max_drawdown": "drawdown"}
+_NAMES = ("variant", "stream", "slot")
+# Left out first on a narrow terminal:
+_DROP_OF_SUMS = ("no trade", "open", "time", "loss", "BE", "average", "win", "drawdown")
+_DROP_OF_ROWS = ("exit time", "entry time", "peak", "USD", "direction", "exit", "entry")
+_HINT = "--csv prints all"
+
+Span = tuple[dt.date | None, dt.date | None]
 
 
 def print_sums(
-    slots: Sequence[dict[str, Any]],
-    streams: Sequence[dict[str, Any]],
-    span: tuple[dt.date | None, dt.date | None],
+    slots: Sequence[dict[str, Any]], streams: Sequence[dict[str, Any]], span: Span
 ) -> None:
-    """The slots of each stream, and below them their total."""
+    """The slots of each stream, followed by their total; the span of dates goes to stderr."""
     if not slots:
         return
     lines = []
@@ -35,23 +35,18 @@ def print_sums(
         lines += [line for line in slots if (line["variant"], line["stream"]) == key]
         lines.append(total | {"slot": ALL_SLOTS})
     decimals = {name: _decimals(line[name] for line in lines) for name in _POINTS}
-    head = [*_NAMES.values(), *_COUNTS.values(), "win rate", *_POINTS.values(), "USD"]
-    cells = [[*_key(line), *_numbers(line, decimals)] for line in lines]
-    bold = [line["slot"] == ALL_SLOTS for line in lines]
-    one_variant = len({line["variant"] for line in lines}) == 1
-    print_table(head, cells, bold, left=3, skip=1 if one_variant else 0, go=_SUMS_GO)
-    variant = f", variant {lines[0]['variant']}" if one_variant else ""
-    click.echo(f"{span[0]} to {span[1]}{variant}", err=True)
-
-
-def _key(line: dict[str, Any]) -> list[str]:
-    return [str(line[name]) for name in _NAMES]
+    head = [*_NAMES, *COUNT_HEADS.values(), "win rate", *_POINTS.values(), "USD"]
+    cells = [[*(line[name] for name in _NAMES), *_numbers(line, decimals)] for line in lines]
+    bold = [number for number, line in enumerate(lines) if line["slot"] == ALL_SLOTS]
+    variant = _print(head, cells, left=len(_NAMES), bold=bold, drop=_DROP_OF_SUMS)
+    named = f", variant {variant}" if variant else ""
+    click.echo(f"{span[0]} to {span[1]}{named}", err=True)
 
 
 def _numbers(line: dict[str, Any], decimals: dict[str, int]) -> list[str]:
     rate = "-" if line["win_rate"] is None else f"{line['win_rate']:.1%}"
     points = [number(line[name], decimals[name]) for name in _POINTS]
-    return [*(f"{line[n]:,}" for n in _COUNTS), rate, *points, number(line["profit_usd"], 0)]
+    return [*(f"{line[n]:,}" for n in COUNT_HEADS), rate, *points, number(line["profit_usd"], 0)]
 
 
 def _decimals(values: Iterable[float | None]) -> int:
@@ -61,31 +56,29 @@ def _decimals(values: Iterable[float | None]) -> int:
 
 
 def number(value: float | None, decimals: int) -> str:
-    """With groups of three digits; `-` for null."""
+    """With thousands separators; `-` for null."""
     return "-" if value is None else f"{round(value, decimals) + 0.0:,.{decimals}f}"
-
-
-_ROW = ("date", "stream", "slot", "direction", "result", "entered", "entry", "left", "exit")
-_ROW_LEFT = 5
 
 
 def print_rows(rows: Sequence[dict[str, Any]]) -> None:
     """A line for each row."""
-    if not rows:
-        return
-    one_variant = len({row["variant"] for row in rows}) == 1
-    head = ["variant", *_ROW, "points", "USD", "peak"]
-    cells = [[row["variant"], *_cells(row)] for row in rows]
-    bold = [False] * len(cells)
-    print_table(head, cells, bold, left=1 + _ROW_LEFT, skip=1 if one_variant else 0, go=_ROWS_GO)
+    texts = ("variant", "date", "stream", "slot", "direction", "result")
+    head = [*texts, "entry time", "entry", "exit time", "exit", "points", "USD", "peak"]
+    cells = [[*(str(row[name] or "-") for name in texts), *_trade(row)] for row in rows]
+    if rows:
+        _print(head, cells, left=len(texts), drop=_DROP_OF_ROWS)
 
 
-def _cells(row: dict[str, Any]) -> list[str]:
-    entry, left = (_moment(row[name]) for name in ("entry_time", "exit_time"))
-    prices = [_price(row[name]) for name in ("entry_price", "exit_price")]
-    texts = [str(row["date"]), row["stream"], row["slot"], row["direction"] or "-", row["result"]]
-    earned = [_price(row["profit"]), number(row["profit_usd"], 0), _price(row["peak"])]
-    return [*texts, entry, prices[0], left, prices[1], *earned]
+def _trade(row: dict[str, Any]) -> list[str]:
+    return [
+        _moment(row["entry_time"]),
+        _price(row["entry_price"]),
+        _moment(row["exit_time"]),
+        _price(row["exit_price"]),
+        _price(row["profit"]),
+        number(row["profit_usd"], 0),
+        _price(row["peak"]),
+    ]
 
 
 def _moment(value: dt.datetime | None) -> str:
@@ -96,34 +89,19 @@ def _price(value: float | None) -> str:
     return "-" if value is None else f"{value:,.10g}"
 
 
-def print_table(
+def _print(
     head: Sequence[str],
     cells: Sequence[Sequence[str]],
-    bold: Sequence[bool],
+    *,
     left: int,
-    skip: int,
-    go: Sequence[str],
-) -> None:
-    """Columns as wide as they need to be; the first `left` are texts, the others numbers.
-
-    `skip`: how many columns are left out at the beginning. `go`: the columns that a terminal too
-    narrow for all is spared, in this order; stderr names them.
-    """
-    widths = [max(map(len, column)) for column in zip(head, *cells, strict=True)]
-    shown = list(range(skip, len(head)))
-    gone = []
-    for name in go:
-        if sum(widths[i] + len(GAP) for i in shown) - len(GAP) <= _room():
-            break
-        shown.remove(head.index(name))
-        gone.append(name)
-    for line, strong in zip((head, *cells), (True, *bold), strict=True):
-        parts = [line[i].ljust(widths[i]) if i < left else line[i].rjust(widths[i]) for i in shown]
-        click.echo(click.style(GAP.join(parts).rstrip(), bold=strong))
-    if gone:
-        click.echo(f"columns that have no room here: {', '.join(gone)} (--csv has all)", err=True)
-
-
-def _room() -> float:
-    """Columns of the terminal; without end where the output goes elsewhere."""
-    return shutil.get_terminal_size().columns if sys.stdout.isatty() else float("inf")
+    bold: Collection[int] = (),
+    drop: Sequence[str],
+) -> str | None:
+    """Print a table whose first column is the variant; a single variant is returned instead."""
+    variants = {row[0] for row in cells}
+    if len(variants) > 1:
+        print_table(head, cells, left=left, bold=bold, drop=drop, hint=_HINT)
+        return None
+    rest = [row[1:] for row in cells]
+    print_table(head[1:], rest, left=left - 1, bold=bold, drop=drop, hint=_HINT)
+    return variants.pop()

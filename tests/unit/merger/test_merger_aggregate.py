@@ -1,4 +1,4 @@
-"""Tallies of months: they add up to what all trades come to, and are believed of no other month."""
+"""Aggregates of months add up to those of all trades."""
 
 import datetime as dt
 import json
@@ -9,12 +9,9 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pipekit_merger.rows import NULL, TEXTS, Rows
-from pipekit_merger.summary import drawdown, lines, summarise
-from pipekit_merger.tallies import Tallies
-from pipekit_merger.tally import columns, tally
-
-from pipekit.worker import fingerprint
+from pipekit_merger.work.aggregate import aggregate, columns
+from pipekit_merger.work.rows import NULL, TEXTS, Rows
+from pipekit_merger.work.summary import max_drawdown, summarise, to_lines
 
 DAYS = ["2020-01-30", "2020-01-31", "2020-02-03", "2020-03-02", "2021-01-04"]
 BY = ("variant", "stream", "slot")
@@ -49,7 +46,7 @@ def as_rows(history):
 
 
 def plain(history, by):
-    """The same in plain Python: group → (trades, wins, profit, deepest fall)."""
+    """The same in plain Python: group → (trades, wins, profit, drawdown)."""
     found = {}
     for trade in sorted(history, key=lambda t: [t[n] for n in ("date", *TEXTS[1:3], TEXTS[4])]):
         points = found.setdefault(tuple(trade[name] for name in by), [])
@@ -57,12 +54,12 @@ def plain(history, by):
             points.append((trade["profit"], trade["result"] == "Win"))
     result = {}
     for group, closed in found.items():
-        standing = highest = fall = 0.0
-        for profit, _ in closed:
-            standing += profit
-            highest = max(highest, standing)
-            fall = max(fall, highest - standing)
-        result[group] = (len(closed), sum(won for _, won in closed), standing, fall)
+        profit = highest = drawdown = 0.0
+        for points, _ in closed:
+            profit += points
+            highest = max(highest, profit)
+            drawdown = max(drawdown, highest - profit)
+        result[group] = (len(closed), sum(won for _, won in closed), profit, drawdown)
     return result
 
 
@@ -74,9 +71,9 @@ def shown(found, by):
 @pytest.mark.parametrize("by", [BY, ("stream",), ("variant", "instrument")])
 @settings(deadline=None)
 @given(histories)
-def test_months_add_up_to_what_all_trades_come_to(by, history):
-    """Counts, sums and the fall across months, for any groups: as a plain walk over all trades."""
-    # The fall depends on the order of trades of one date, session, slot and instrument: leave one.
+def test_months_add_up_to_the_sums_of_all_trades(by, history):
+    """Counts, sums and the drawdown across months, for any groups, as all trades in turn."""
+    # The drawdown depends on the order of trades of one date, session, slot and instrument.
     history = list({tuple(t[n] for n in ("date", *TEXTS[1:5])): t for t in history}.values())
     single = {
         tuple(t[n] for n in ("date", "session", "slot", "instrument", *by)): t for t in history
@@ -89,31 +86,29 @@ def test_months_add_up_to_what_all_trades_come_to(by, history):
 
 @settings(deadline=None)
 @given(histories, st.randoms(use_true_random=False))
-def test_a_tally_knows_its_own_rows_alone(history, chance):
-    """A month tallied with others is what it is alone, to the bit, in any order of the rows."""
+def test_a_month_has_the_same_aggregates_alone_and_among_others(history, chance):
+    """To the bit, in any order of the rows."""
     history = list({tuple(t[n] for n in ("date", *TEXTS[:5])): t for t in history}.values())
     rows = as_rows(history)
-    found = tally(rows, BY)
+    found = aggregate(rows, BY)
     order = list(range(len(rows)))
     random.Random(chance.random()).shuffle(order)
     mixed = rows.take(np.array(order, np.intp))
     months = rows["date"].astype("M8[D]").astype("M8[M]").astype(np.int64) + 1970 * 12
-    parts = [tally(mixed.take(np.flatnonzero(months[order] == m)), BY) for m in np.unique(months)]
+    parts = [
+        aggregate(mixed.take(np.flatnonzero(months[order] == m)), BY) for m in np.unique(months)
+    ]
     alone = [part.values for part in parts]
     assert np.array_equal(found.values, np.concatenate([found.values[:, :0], *alone], axis=1))
-    assert lines(found, BY) == summarise(rows, BY)
+    assert to_lines(found, BY) == summarise(rows, BY)
 
 
-def test_no_rows_have_no_tallies():
-    """Nothing is made up of nothing."""
-    none = tally(as_rows([]), BY)
+def test_no_rows_have_no_aggregates():
+    """And no lines in the summary."""
+    none = aggregate(as_rows([]), BY)
     assert (len(none), none.columns) == (0, columns(BY))
-    assert lines(none, BY) == []
-    assert drawdown(np.array([])) == 0.0
-
-
-def kept(project):
-    return project.root / ".pipekit/cache/merger/tallies.parquet"
+    assert to_lines(none, BY) == []
+    assert max_drawdown(np.array([])) == 0.0
 
 
 def summary(project, kit):
@@ -127,27 +122,8 @@ def history_of(project, kit):
     project.run("merge", "summary")
 
 
-def test_the_summary_is_the_same_with_and_without_known_tallies(project, kit):
-    """What the merge had in memory, what was kept and what the months say are one."""
-    history_of(project, kit)
-    made = summary(project, kit)
-    tallies = kept(project).read_bytes()
-    for damage in (
-        b"",
-        b"no Parquet",
-        tallies[:-20],
-        tallies[:200] + b"xxxx" + tallies[204:],
-        None,
-    ):
-        (project.root / kit.merged / "summary.json").unlink()
-        kept(project).unlink() if damage is None else kept(project).write_bytes(damage)
-        project.run("merge", "summary")
-        assert summary(project, kit) == made
-        assert kept(project).read_bytes() == tallies
-
-
 def test_a_month_that_was_edited_by_hand_is_read_again(project, kit):
-    """Tallies are believed of the bytes they were made of, not of a name."""
+    """The summary is that of the files, whatever the merge wrote into them."""
     history_of(project, kit)
     path = project.root / kit.merged / "ES1/2020/ES1_2020_02.parquet"
     table = pq.ParquetFile(path).read()
@@ -159,7 +135,7 @@ def test_a_month_that_was_edited_by_hand_is_read_again(project, kit):
 
 
 def test_a_month_that_vanished_is_not_counted(project, kit):
-    """The summary is that of the months that are there, whatever is known of others."""
+    """The summary is that of the months that are there, whatever was merged."""
     history_of(project, kit)
     (project.root / kit.merged / "ES1/2020/ES1_2020_02.parquet").unlink()
     project.run("merge", "summary")
@@ -167,33 +143,8 @@ def test_a_month_that_vanished_is_not_counted(project, kit):
     assert line["trades"] == len(DAYS) - 1
 
 
-def test_a_month_is_read_once(project, kit):
-    """What is known of a month's bytes is not read from them: they may even be no Parquet."""
-    history_of(project, kit)
-    made = json.loads(summary(project, kit))["rows"]
-    months = [project.root / kit.merged / name for name in project.months()]
-    before = fingerprint(months[1])
-    months[1].write_bytes(b"no Parquet")
-    known = Tallies(str(kept(project)))
-    known.add(fingerprint(months[1]), known.of([before]))
-    known.keep(map(fingerprint, months))
-    (project.root / kit.merged / "summary.json").unlink()
-    outcome = project.run("merge", "summary")
-    assert outcome.failures() == {}
-    assert json.loads(summary(project, kit))["rows"] == made
-
-
-def test_a_place_for_tallies_that_cannot_be_written_costs_nothing_but_time(project, kit):
-    """The summary stands without them."""
-    (project.root / ".pipekit").mkdir()
-    (project.root / ".pipekit/cache").write_text("in the way")
-    history_of(project, kit)
-    (line,) = json.loads(summary(project, kit))["rows"]
-    assert line["trades"] == len(DAYS)
-
-
 def test_no_summary_is_made_where_a_month_failed(project, kit):
-    """It waits until all is merged, and is asked for again."""
+    """It waits until all months are merged."""
     history_of(project, kit)
     made = summary(project, kit)
     (project.root / kit.merged / "ES1/2020/ES1_2020_01.parquet").write_bytes(b"damaged")

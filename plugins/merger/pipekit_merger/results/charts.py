@@ -1,8 +1,8 @@
-"""What trades came to as pictures: plotly figures of data frames; knows neither files nor pages.
+"""Charts of trades: plotly figures made from data frames.
 
-Colours that depend on the reader's screen (text, grid, background) are left to the page. Numbers
-that a figure holds in bulk are rounded to four bytes; curves share the dates of their frame and say
-so by `meta`, so that these stand in the page but once.
+Colours that depend on the reader's screen (text, grid, background) are left to the page. Long
+series are rounded to four bytes; curves share the dates of their figure, which stand in the page
+once, and say so by their `meta`.
 """
 
 from __future__ import annotations
@@ -10,74 +10,62 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+from plotly.colors import sample_colorscale
+from plotly.graph_objects import Bar, Figure, Heatmap
+from plotly.subplots import make_subplots
+
 T1 = 0.65  # of the target: where the stop moves to the entry (docs/reference/data.md, rule 5a)
 WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri")
-RESULTS = ("Win", "BE", "Loss", "Time")  # in the order in which they are stacked
-DATES = "dates"  # the `meta` of a trace whose x are the dates of its frame
+RESULTS = ("Win", "BE", "Loss", "Time")  # in the order of the stack
+DATES = "dates"  # the `meta` of a trace whose x are the dates of its figure
 
-# Told apart by readers of any colour vision (the palette of Okabe and Ito).
+# The palette of Okabe and Ito, which readers of any colour vision can tell apart.
 _COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00")
 _OF_RESULT = {"Win": "#009e73", "BE": "#e69f00", "Loss": "#d55e00", "Time": "#56b4e9"}
-_FALL, _FALL_FILL = "#d55e00", "rgba(213,94,0,0.18)"
+_DRAWDOWN, _DRAWDOWN_FILL = "#d55e00", "rgba(213,94,0,0.18)"
 _SHADES = [[0.0, "rgba(0,114,178,0.04)"], [1.0, "rgba(0,114,178,0.62)"]]
 _ABOVE = {"orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 0}  # a legend
-_RATES = (0.2, 0.7)  # win rates between which the shade changes
-_BIN, _LAST = 0.1, 3.0  # of peak to target: the width of a bar, and where the last one begins
+_RATES = (0.2, 0.7)  # win rates of the lightest and the darkest shade
+_BIN, _LAST = 0.1, 3.0  # peak / target: the width of a bar, and the start of the last one
 
 
 def colours(variants: Sequence[str]) -> dict[str, str]:
-    """A colour for each variant: apart for a few, in a row for a sweep of many."""
+    """A colour for each variant: distinct ones for a few, a scale for a sweep of many."""
     if len(variants) <= len(_COLOURS):
         return dict(zip(variants, _COLOURS, strict=False))
-    from plotly.colors import sample_colorscale
-
     places = [0.05 + 0.85 * i / (len(variants) - 1) for i in range(len(variants))]
     return dict(zip(variants, sample_colorscale("viridis", places), strict=True))
 
 
 def equity(trades: Any, column: str, unit: str, colour: dict[str, str]) -> tuple[Any, list[str]]:
-    """Cumulated profit and its falls, a curve a variant; and the dates that are their x.
+    """Cumulated profit and its drawdown, a curve for each variant; and the dates of the x axis.
 
-    `trades`: closed trades in date order, with `variant`, `date` and `column`, which holds profit
-    in `unit`. A day's fall is the deepest of its trades'.
+    `trades`: closed trades in date order, with `variant`, `date` and `column`, the profit in
+    `unit`. The drawdown of a day is the largest one after any of its trades.
     """
-    from plotly.subplots import make_subplots
-
     figure = make_subplots(2, 1, shared_xaxes=True, row_heights=[0.7, 0.3], vertical_spacing=0.04)
     dates = sorted(trades["date"].unique())
-    form = ",.0f" if unit == "USD" else ",.2f"
     alone = len(colour) == 1
+    hover = f"%{{y:{',.0f' if unit == 'USD' else ',.2f'}}} {unit}"
     for variant, of in trades.groupby("variant", sort=True):
-        standing, fall = _curves(of, column, dates)
+        profit, drawdown = _curves(of, column, dates)
         shared = {"name": variant, "meta": DATES, "legendgroup": variant, "mode": "lines"}
+        line = {"color": colour[variant], "width": 1.6, "shape": "hv"}
+        below = {"color": _DRAWDOWN if alone else colour[variant], "width": 1, "shape": "hv"}
+        figure.add_scatter(**shared, y=profit, line=line, hovertemplate=hover, row=1, col=1)
         figure.add_scatter(
             **shared,
-            y=standing,
-            line={"color": colour[variant], "width": 1.6, "shape": "hv"},
-            hovertemplate=f"%{{y:{form}}} {unit}",
-            row=1,
-            col=1,
-        )
-        figure.add_scatter(
-            **shared,
-            y=-fall,
-            line={
-                "color": colour[variant] if len(colour) > 1 else _FALL,
-                "width": 1,
-                "shape": "hv",
-            },
-            fill="tozeroy" if len(colour) == 1 else None,
-            fillcolor=_FALL_FILL,
+            y=-drawdown,
+            line=below,
+            fill="tozeroy" if alone else None,
+            fillcolor=_DRAWDOWN_FILL,
             showlegend=False,
-            hovertemplate=f"%{{y:{form}}} {unit} from the top",
+            hovertemplate=f"{hover} below the highest",
             row=2,
             col=1,
         )
-    figure.update_layout(
-        hovermode="x unified",
-        showlegend=not alone,
-        legend=_ABOVE,
-    )
+    figure.update_layout(hovermode="x unified", showlegend=not alone, legend=_ABOVE)
     figure.update_xaxes(type="date", hoverformat="%a %Y-%m-%d")
     figure.update_yaxes(tickformat=",~r" if unit == "USD" else ",", zeroline=True)
     figure.update_yaxes(nticks=3, rangemode="tozero", row=2, col=1)
@@ -85,15 +73,13 @@ def equity(trades: Any, column: str, unit: str, colour: dict[str, str]) -> tuple
 
 
 def _curves(trades: Any, column: str, dates: list[Any]) -> tuple[Any, Any]:
-    """At the end of each date: what the trades came to, and how deep they fell below their top."""
-    import numpy as np
-
-    standing = trades[column].cumsum()
-    top = np.maximum(standing.cummax(), 0.0)
+    """The cumulated profit at the end of each date, and the drawdown of the date."""
+    profit = trades[column].cumsum()
+    highest = np.maximum(profit.cummax(), 0.0)
     days = trades["date"]
-    ends = standing.groupby(days).last().reindex(dates).ffill().fillna(0.0)
-    falls = (top - standing).groupby(days).max().reindex(dates).fillna(0.0)
-    return ends.to_numpy(np.float32), falls.to_numpy(np.float32)
+    ends = profit.groupby(days).last().reindex(dates).ffill().fillna(0.0)
+    drawdowns = (highest - profit).groupby(days).max().reindex(dates).fillna(0.0)
+    return ends.to_numpy(np.float32), drawdowns.to_numpy(np.float32)
 
 
 def win_rates(trades: Any) -> Any:
@@ -103,11 +89,9 @@ def win_rates(trades: Any) -> Any:
     counts = wins.size().unstack().reindex(columns=range(len(WEEKDAYS)))
     slots = list(rates.index)
     texts = [
-        ["" if n != n else f"{rate:.0%}<br>{n:.0f}" for rate, n in zip(*row, strict=True)]  # noqa: PLR0124  # a NaN
+        ["" if np.isnan(n) else f"{rate:.0%}<br>{n:.0f}" for rate, n in zip(*row, strict=True)]
         for row in zip(rates.to_numpy(), counts.to_numpy(), strict=True)
     ]
-    from plotly.graph_objects import Figure, Heatmap
-
     figure = Figure(
         Heatmap(
             x=WEEKDAYS,
@@ -131,10 +115,7 @@ def win_rates(trades: Any) -> Any:
 
 
 def peaks(trades: Any) -> Any:
-    """How far trades went in their favour, as a share of the target, by what came of them."""
-    import numpy as np
-    from plotly.graph_objects import Bar, Figure
-
+    """Trades by their peak, the largest favourable move as a share of the target, and result."""
     edges = np.append(np.arange(0, _LAST + _BIN / 2, _BIN), np.inf)
     share = (trades["peak"] / trades["target"]).to_numpy() + 1e-9  # 0.65 / 0.05 is 12.999...
     figure = Figure()
@@ -164,6 +145,6 @@ def peaks(trades: Any) -> Any:
 
 
 def _plain(figure: Any) -> Any:
-    """Without plotly's own theme, which would cost 7 kB a figure: the page has one."""
+    """Remove plotly's own theme, 7 kB in each figure; the page has one."""
     figure.update_layout(template={}, margin={"l": 8, "r": 8, "t": 24, "b": 8})
     return figure

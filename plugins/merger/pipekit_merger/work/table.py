@@ -1,6 +1,6 @@
-"""Rows of results as Parquet files and back; knows neither scopes nor folders.
+"""Results as Parquet files, and back.
 
-pandas stays out: of pyarrow's many ways only those are used that do not import it.
+Only those functions of pyarrow are used that do not import pandas, which takes longer than a merge.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from functools import lru_cache
 from itertools import groupby
 from typing import Any
 
-import numpy as np  # noqa: TID253  # a worker's module: no plan imports it
-import pyarrow as pa  # noqa: TID253  # as above
-import pyarrow.parquet as pq  # noqa: TID253  # as above
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 
-from pipekit_merger.rows import (
+from pipekit_merger.work.rows import (
     COLUMNS,
     NULL,
     NULLABLE,
@@ -22,50 +22,42 @@ from pipekit_merger.rows import (
     TIMES,
     Ints,
     Rows,
-    Words,
+    Vocabulary,
 )
 
-BATCH = 65_536  # rows that are read at once of a larger file
+BATCH = 65_536  # larger files are read in batches of this many rows
 _CODED = pa.dictionary(pa.int32(), pa.string())
 _OTHERS = {"date": pa.date32(), "range_bars": pa.int64()}
 _PLAIN = {name: _OTHERS.get(name, pa.float64()) for name in COLUMNS}
 
 
-class File:
-    """An open Parquet file with the columns of results; its times are shown in `zone`.
+class ResultsFile:
+    """An open Parquet file with the columns of results; `zone`: that of its times.
 
-    A small one has been read. Raises ValueError, with a clause in the file's terms, for anything
-    else.
+    Raises ValueError, with a clause about the file ("it ..." or "its ..."), for anything else.
     """
 
     def __init__(self, data: bytes) -> None:
         try:
             self._file = pq.ParquetFile(
                 pa.BufferReader(data), read_dictionary=list(TEXTS), pre_buffer=False
-            )  # all of it is in memory: there is nothing to fetch ahead
-            self.rows: int = self._file.metadata.num_rows
-            small = self.rows <= BATCH
-            self._whole = self._file.read(use_threads=False) if small else None
-            schema = self._file.schema_arrow if self._whole is None else self._whole.schema
+            )  # it is in memory already: nothing to fetch ahead
         except (pa.ArrowException, OSError, ValueError) as error:
             raise _unreadable(error) from error
-        self.zone = _zone(schema)
+        self.zone = _zone(self._file.schema_arrow)
+        self.rows: int = self._file.metadata.num_rows
         self.metadata: dict[bytes, bytes] = self._file.metadata.metadata or {}
 
     def tables(self) -> Iterator[Any]:
-        """Its rows, as tables for `matrix` of at most BATCH rows. Raises ValueError."""
+        """Its rows, as tables of at most BATCH rows. Raises ValueError."""
+        required = [name for name in COLUMNS if name not in NULLABLE]
         for table in self._tables():
-            bare = [
-                name for name in COLUMNS if name not in NULLABLE and table.column(name).null_count
-            ]
-            if bare:
-                raise ValueError(f"it has rows without {', '.join(bare)}")
+            missing = [name for name in required if table.column(name).null_count]
+            if missing:
+                raise ValueError(f"it has rows without {', '.join(missing)}")
             yield table
 
     def _tables(self) -> Iterator[Any]:
-        if self._whole is not None:
-            yield self._whole
-            return
         try:
             for batch in self._file.iter_batches(BATCH, use_threads=False):
                 yield pa.Table.from_batches([batch])
@@ -74,38 +66,35 @@ class File:
 
 
 def _unreadable(error: Exception) -> ValueError:
-    return ValueError(f"it is no readable Parquet file ({_first_line(error)})")
+    return ValueError(f"it is not a readable Parquet file ({_first_line(error)})")
 
 
-def decode(data: bytes, words: Words) -> tuple[Ints, str]:
-    """The rows of a Parquet file with the columns of results, as a matrix, and its zone.
+def decode(data: bytes, vocabulary: Vocabulary) -> tuple[Ints, str]:
+    """The rows of a results file as a matrix, and the zone of its times.
 
-    Raises ValueError, with a clause in the file's terms, for anything else.
+    Raises ValueError like ResultsFile.
     """
-    file = File(data)
-    return matrix(list(file.tables()), words), file.zone
+    file = ResultsFile(data)
+    return to_matrix(list(file.tables()), vocabulary), file.zone
 
 
 def _zone(schema: Any) -> str:
     """The zone of the times. Raises ValueError when the columns are not those of results."""
-    zone = schema.field("entry_time").type.tz if schema.names == list(COLUMNS) else None
-    if zone and schema.equals(_read_schema(zone)):
-        return str(zone)
     found = dict(zip(schema.names, schema.types, strict=True))
     if set(found) != set(COLUMNS) or len(schema.names) != len(COLUMNS):
         missing = [name for name in COLUMNS if name not in found]
-        more = [name for name in schema.names if name not in COLUMNS]
+        unknown = [name for name in schema.names if name not in COLUMNS]
         raise ValueError(
             f"its columns are not those of results (missing: {', '.join(missing) or 'none'}; "
-            f"unknown: {', '.join(more) or 'none'})"
+            f"unknown: {', '.join(unknown) or 'none'})"
         )
     for name, kind in found.items():
-        wanted = _CODED if name in TEXTS else _PLAIN[name]
+        expected = _CODED if name in TEXTS else _PLAIN[name]
         if name in TIMES:
             if not (pa.types.is_timestamp(kind) and kind.unit == "us" and kind.tz):
                 raise ValueError(f"its column {name} is {kind}, not a timestamp[us] with a zone")
-        elif kind != wanted:
-            raise ValueError(f"its column {name} is {kind}, not {wanted}")
+        elif kind != expected:
+            raise ValueError(f"its column {name} is {kind}, not {expected}")
     zones = {found[name].tz for name in TIMES}
     if len(zones) != 1:
         raise ValueError(f"its times are in different zones: {', '.join(sorted(zones))}")
@@ -113,22 +102,18 @@ def _zone(schema: Any) -> str:
 
 
 @lru_cache
-def _read_schema(zone: str) -> Any:
-    texts, times = dict.fromkeys(TEXTS, _CODED), dict.fromkeys(TIMES, pa.timestamp("us", zone))
-    return pa.schema(list((_PLAIN | texts | times).items()))
-
-
-@lru_cache
-def outer_schema(zone: str) -> Any:
-    """The schema of a published month whose times are shown in this zone."""
+def month_schema(zone: str) -> Any:
+    """The schema of a published month whose times are in this zone."""
     texts, times = dict.fromkeys(TEXTS, pa.string()), dict.fromkeys(TIMES, pa.timestamp("us", zone))
     return pa.schema(list((_PLAIN | texts | times).items()))
 
 
-def matrix(tables: Sequence[Any], words: Words, names: Sequence[str] = COLUMNS) -> Ints:
-    """The rows of a file's tables, or of several files', below each other; a line for each name.
+def to_matrix(
+    tables: Sequence[Any], vocabulary: Vocabulary, names: Sequence[str] = COLUMNS
+) -> Ints:
+    """The rows of Arrow tables as one matrix with a line for each name.
 
-    Tables of one schema are joined first and changed afterwards, at once.
+    Tables of one schema are concatenated first and converted together.
     """
     values = np.empty((len(names), sum(table.num_rows for table in tables)), np.int64)
     end = 0
@@ -137,28 +122,29 @@ def matrix(tables: Sequence[Any], words: Words, names: Sequence[str] = COLUMNS) 
         start, end = end, end + table.num_rows
         columns = dict(zip(table.column_names, table.columns, strict=True))
         for line, name in enumerate(names):
-            array = one(columns[name])
+            array = single_chunk(columns[name])
             values[line, start:end] = (
-                _numbers(name, array, words) if name in TEXTS else integers(array)
+                _codes(name, array, vocabulary) if name in TEXTS else to_integers(array)
             )
     return values
 
 
-def one(column: Any) -> Any:
+def single_chunk(column: Any) -> Any:
     """A column as one array."""
     return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
 
 
-def _numbers(column: str, array: Any, words: Words) -> Ints:
-    numbers = np.append(words.numbers(column, array.dictionary.to_pylist()), NULL)
-    codes = integers(array.indices)
-    codes[codes == NULL] = len(numbers) - 1
-    result: Ints = numbers[codes]
+def _codes(column: str, array: Any, vocabulary: Vocabulary) -> Ints:
+    """The codes of a column of texts, which has a dictionary of its own."""
+    codes = np.append(vocabulary.codes(column, array.dictionary.to_pylist()), NULL)
+    indices = to_integers(array.indices)
+    indices[indices == NULL] = len(codes) - 1
+    result: Ints = codes[indices]
     return result
 
 
-def integers(array: Any) -> Ints:
-    """The bits of a fixed-width array's values, sign kept, NULL for null."""
+def to_integers(array: Any) -> Ints:
+    """The bits of a fixed-width array's values, with their sign; NULL for null."""
     validity, data = array.buffers()
     width = np.dtype(f"i{array.type.bit_width // 8}")
     start, count = array.offset, len(array)
@@ -172,30 +158,30 @@ def integers(array: Any) -> Ints:
     return values
 
 
-def outer(rows: Rows, zone: str) -> Any:
-    """Rows as they are published: plain texts, times shown in this zone."""
-    schema = outer_schema(zone)
-    arrays = [array(rows, name, schema.field(name).type) for name in COLUMNS]
+def to_table(rows: Rows, zone: str) -> Any:
+    """Rows as an Arrow table, as they are published: plain texts, times in this zone."""
+    schema = month_schema(zone)
+    arrays = [to_array(rows, name, schema.field(name).type) for name in COLUMNS]
     return pa.Table.from_arrays(arrays, schema=schema)
 
 
-def array(rows: Rows, name: str, kind: Any) -> Any:
+def to_array(rows: Rows, name: str, kind: Any) -> Any:
     """A column of rows as an Arrow array."""
     values = np.ascontiguousarray(rows[name])
     null = values == NULL
     valid = pa.py_buffer(np.packbits(~null, bitorder="little")) if null.any() else None
     if name in TEXTS:
         words = [*rows.words[name], ""]
-        return texts(words, np.where(null, len(words) - 1, values), valid)
+        return text_array(words, np.where(null, len(words) - 1, values), valid)
     if name == "date":
         values = values.astype(np.int32)
     return pa.Array.from_buffers(kind, len(rows), [valid, pa.py_buffer(values)])
 
 
-def texts(words: Sequence[str], which: Ints | None = None, valid: Any = None) -> Any:
-    """An array of these words; of those at the places `which`, where they are given.
+def text_array(words: Sequence[str], which: Ints | None = None, valid: Any = None) -> Any:
+    """An array of these words, or of those at the places `which`.
 
-    Arrow has a function for this, whose module takes 50 ms to import.
+    `pyarrow.compute.take` would do the same, and takes 50 ms to import.
     """
     encoded = np.array([word.encode() for word in words], object)
     lengths = np.array([len(word) for word in encoded], np.int32)
@@ -207,9 +193,9 @@ def texts(words: Sequence[str], which: Ints | None = None, valid: Any = None) ->
 
 
 def parquet(table: Any) -> Any:
-    """A table of published rows as a Parquet file in a buffer: the same bytes for the same rows.
+    """A table as a Parquet file in a buffer; the same rows give the same bytes.
 
-    Only dates have statistics: nobody looks for a month by its prices, and they cost a seventh.
+    Only dates have statistics: nobody searches by prices, and theirs would take 14 % more time.
     """
     sink = pa.BufferOutputStream()
     with pq.ParquetWriter(

@@ -1,0 +1,75 @@
+"""The folder of merged results: a file for each stream and month, and the summary."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Iterator
+from hashlib import sha256
+
+from attrs import frozen
+
+SUMMARY_TABLE = "summary.parquet"
+SUMMARY_TEXT = "summary.json"
+
+_PATH = re.compile(
+    r"(?P<stream>[^/]+)/(?P<year>\d{4})/(?P=stream)_(?P=year)_(?P<month>0[1-9]|1[0-2])\.parquet"
+)
+
+
+@frozen(order=True)
+class StreamMonth:
+    """A month of a stream, which is published as one file. As text: `ES1/2020-01`.
+
+    `month` counts from January of the year 0.
+    """
+
+    stream: str
+    month: int
+
+    def __str__(self) -> str:
+        return f"{self.stream}/{self.month // 12:04}-{self.month % 12 + 1:02}"
+
+    @classmethod
+    def parse(cls, text: str) -> StreamMonth:
+        """The inverse of `str`. Raises ValueError."""
+        stream, _, month = text.rpartition("/")
+        year, _, number = month.partition("-")
+        return cls(stream, int(year) * 12 + int(number) - 1)
+
+    @property
+    def path(self) -> str:
+        """The path of its file, relative to the folder of merged results."""
+        year, month = f"{self.month // 12:04}", f"{self.month % 12 + 1:02}"
+        return f"{self.stream}/{year}/{self.stream}_{year}_{month}.parquet"
+
+    @classmethod
+    def of_path(cls, path: str) -> StreamMonth | None:
+        """The inverse of `path`; None for a path of another form."""
+        found = _PATH.fullmatch(path)
+        if found is None:
+            return None
+        return cls(found["stream"], int(found["year"]) * 12 + int(found["month"]) - 1)
+
+
+def find_months(folder: str) -> Iterator[StreamMonth]:
+    """The months that have a file in the folder of merged results, by stream and month."""
+    for stream in _names(folder):
+        for year in _names(f"{folder}/{stream}"):
+            for name in _names(f"{folder}/{stream}/{year}"):
+                month = StreamMonth.of_path(f"{stream}/{year}/{name}")
+                if month is not None:
+                    yield month
+
+
+def _names(folder: str) -> list[str]:
+    try:
+        return sorted(os.listdir(folder))
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def digest(months: Iterable[tuple[str, str]]) -> str:
+    """One digest for all months, each given as (path below the folder, fingerprint)."""
+    lines = sorted(f"{path} {fingerprint}\n" for path, fingerprint in months)
+    return sha256("".join(lines).encode()).hexdigest()

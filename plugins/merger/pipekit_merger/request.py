@@ -1,0 +1,49 @@
+"""What the merger's plan asks of its worker process (see `pipekit.worker.request`)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from attrs import frozen
+
+from pipekit_merger.layout import StreamMonth
+
+StatedScope = dict[str, Any]
+"""A scope in JSON form, as the analyzer stated it; `pipekit_merger.work.scope` reads it."""
+
+
+@frozen(kw_only=True)
+class RunFileEntry:
+    """A run file, and what the ledger knows of it.
+
+    `number`: from 1 on, in the order of the runs. `months`: merge it into these only; None: into
+    every month that it touches. `merged_scope`: it has been merged, and need not be opened: only
+    this scope of it counts. `earlier_scope`: the scope it had when it was last merged, for the case
+    that it can no longer be read.
+    """
+
+    path: str
+    number: int
+    months: tuple[StreamMonth, ...] | None = None
+    merged_scope: StatedScope | None = None
+    earlier_scope: StatedScope | None = None
+
+
+@frozen(kw_only=True)
+class Request:
+    """Merge these run files, then bring the summary up to date.
+
+    `merged`: folder of the merged results, relative to the project's root. `workers`: number of
+    threads. `rebuild`: encode every month again and replace damaged ones. `run_files`: by number;
+    none: only the summary is wanted. `lost`: months that were published
+    and whose files are gone. `summary`: whether the summary is wanted; `ledger_digest`: the digest
+    of the months as the ledger knows them, to be remembered with it.
+    """
+
+    merged: str
+    workers: int = 1
+    rebuild: bool = False
+    run_files: tuple[RunFileEntry, ...] = ()
+    lost: tuple[StreamMonth, ...] = ()
+    summary: bool = False
+    ledger_digest: str = ""

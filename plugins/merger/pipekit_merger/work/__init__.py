@@ -1,0 +1,1 @@
+"""The merger's worker process: nothing here is imported by a plan."""

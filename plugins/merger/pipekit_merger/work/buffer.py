@@ -1,0 +1,120 @@
+"""The rows of an instrument's run files until their month is merged: in memory, then in a file.
+
+Each batch is sorted by stream, month and run file, so that the rows of a few months can be read
+without the others: memory does not grow with the length of history.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from pipekit_merger.work.rows import (
+    COLUMNS,
+    LINES,
+    Ints,
+    Vocabulary,
+    concatenated,
+    empty,
+    months_of,
+)
+
+IN_MEMORY = 262_144  # rows; each takes 168 bytes
+_MONTHS = 12 * 10_000  # more than there are until the year 9999
+
+
+class _Extent(NamedTuple):
+    """Consecutive rows of a batch: the run file they are of, the batch, and the places."""
+
+    number: int
+    batch: int
+    start: int
+    end: int
+
+
+class RowBuffer:
+    """Rows by stream and month, each with the number of its run file.
+
+    `discarded`: numbers of run files whose rows do not count. `folder`: for the temporary file.
+    """
+
+    def __init__(self, folder: str) -> None:
+        self.vocabulary = Vocabulary()
+        self.discarded: set[int] = set()
+        self._folder = folder
+        self._file: Any = None
+        self._batches: list[Ints | None] = []  # None: it is in the file
+        self._places: list[tuple[int, int]] = []  # of each batch in the file: first byte, rows
+        self._extents: dict[tuple[int, int], list[_Extent]] = defaultdict(list)
+
+    def add(self, values: Ints, numbers: Ints) -> None:
+        """Add a matrix, coded by `vocabulary`, and each row's run file's number. Raises OSError."""
+        size = int(numbers.max(initial=0)) + 1
+        group = values[LINES["stream"]] * _MONTHS + months_of(values[LINES["date"]])
+        code = group * size + numbers
+        order = np.argsort(code, kind="stable")
+        codes, starts = np.unique(code[order], return_index=True)
+        ends = [*starts.tolist()[1:], len(code)]
+        for found, start, end in zip(codes.tolist(), starts.tolist(), ends, strict=True):
+            group, number = divmod(found, size)
+            self._extents[divmod(group, _MONTHS)].append(
+                _Extent(number, len(self._batches), start, end)
+            )
+        self._batches.append(values.take(order, axis=1))
+        if sum(batch.shape[1] for batch in self._batches if batch is not None) > IN_MEMORY:
+            self._spill()
+
+    def _spill(self) -> None:
+        """Move the batches in memory to the file."""
+        if self._file is None:
+            self._file = tempfile.TemporaryFile(dir=self._folder, buffering=0)  # noqa: SIM115  # until close()
+        for number in range(len(self._places), len(self._batches)):
+            batch = self._batches[number]
+            assert batch is not None
+            self._places.append((self._file.seek(0, os.SEEK_END), batch.shape[1]))
+            rest = memoryview(batch).cast("B")  # type: ignore[arg-type]  # numpy's stubs lack it
+            while rest:
+                rest = rest[self._file.write(rest) :]
+            self._batches[number] = None
+
+    def streams(self) -> dict[str, int]:
+        """The streams that have rows, with their codes."""
+        words = self.vocabulary.words()["stream"]
+        return {words[code]: code for code, month in self._extents if self._valid(code, month)}
+
+    def counts(self, stream: int) -> dict[int, dict[int, int]]:
+        """How many rows a stream has: month → number of a run file → rows."""
+        found: dict[int, dict[int, int]] = defaultdict(lambda: defaultdict(int))
+        for code, month in self._extents:
+            for extent in self._valid(code, month) if code == stream else ():
+                found[month][extent.number] += extent.end - extent.start
+        return found
+
+    def read(self, stream: int, months: Iterable[int]) -> tuple[Ints, Ints]:
+        """The rows of a stream in some months: the matrix, and each row's run file's number."""
+        extents = [extent for month in months for extent in self._valid(stream, month)]
+        numbers = np.repeat([e.number for e in extents], [e.end - e.start for e in extents])
+        return concatenated([empty(), *map(self._read, extents)]), numbers.astype(np.int64)
+
+    def _valid(self, stream: int, month: int) -> list[_Extent]:
+        found = self._extents.get((stream, month), ())
+        return [extent for extent in found if extent.number not in self.discarded]
+
+    def _read(self, extent: _Extent) -> Ints:
+        batch = self._batches[extent.batch]
+        if batch is not None:
+            return batch[:, extent.start : extent.end]
+        start, rows = self._places[extent.batch]
+        mapped = np.memmap(self._file, np.int64, "r", start, (len(COLUMNS), rows))
+        return np.array(mapped[:, extent.start : extent.end])
+
+    def close(self) -> None:
+        """Release all rows."""
+        self._batches.clear()
+        if self._file is not None:
+            self._file.close()
