@@ -1,0 +1,88 @@
+"""The checks of this repository by name: `uv run nox -s fast`, `uv run nox --list`.
+
+The sessions run in the environment that uv has made from pyproject.toml; nox makes none of its own,
+so that what is checked is what `uv run pytest` runs, with the versions that are pinned there.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import nox
+
+ROOT = Path(__file__).parent
+PLATFORMS = ("linux", "win32", "darwin")
+
+nox.needs_version = ">=2025.5"
+nox.options.default_venv_backend = "none"
+nox.options.sessions = ["fast"]
+
+
+def python(session: nox.Session, *words: str, **env: str) -> None:
+    """Run a module or script with this interpreter."""
+    session.run(sys.executable, *words, env=env)
+
+
+@nox.session
+def fast(session: nox.Session) -> None:
+    """What to run on save, in under a minute: unit tests, style, types."""
+    python(session, "-m", "pytest", "-q", "tests/unit", *session.posargs, UNIT_STRICT="1")
+    python(session, "-m", "ruff", "check")
+    python(session, "-m", "ruff", "format", "--check")
+    python(session, "-m", "mypy")
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """The whole test suite: `nox -s tests -- -k lock` passes words on to pytest."""
+    python(session, "-m", "pytest", *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Style, format, and who may import whom."""
+    python(session, "-m", "ruff", "check")
+    python(session, "-m", "ruff", "format", "--check")
+    session.run(str(Path(sys.executable).with_name("lint-imports")))
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """mypy, as if on Linux, Windows and macOS: three processes, since mypy uses one core."""
+    checks = {platform: _mypy(platform) for platform in PLATFORMS}
+    failed = []
+    for platform, check in checks.items():
+        said = check.communicate()[0].strip()
+        session.log(f"mypy --platform {platform}: {said}")
+        if check.returncode:
+            failed.append(platform)
+    if failed:
+        session.error(f"mypy found errors for {', '.join(failed)}")
+
+
+def _mypy(platform: str) -> subprocess.Popen[str]:
+    """Each platform has a cache of its own: in a common one each check would undo the others'."""
+    cache = ".mypy_cache" if platform == sys.platform else f".mypy_cache/{platform}"
+    words = [sys.executable, "-m", "mypy", "--platform", platform, "--cache-dir", cache]
+    return subprocess.Popen(
+        words, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """The generated page is fresh, and the pages say what the code does."""
+    python(session, "docs/generate.py", "--check")
+    python(session, "-m", "pytest", "-q", "tests/unit/docs", *session.posargs)
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """A benchmark by its folder's name: `nox -s bench -- startup --rounds 5`."""
+    names = sorted(path.parent.name for path in ROOT.glob("benchmarks/*/run.py"))
+    if not session.posargs or session.posargs[0] not in names:
+        session.error(f"which benchmark? nox -s bench -- {'|'.join(names)} [OPTIONS]")
+    name, *options = session.posargs
+    python(session, f"benchmarks/{name}/run.py", *options)
