@@ -68,11 +68,11 @@ def _beyond(work: str, most: float, ours: str, start: str, peer: str) -> Bar:
 
 MERGES = ("pipekit", "pipekit with summary")
 BARS = [
-    _times("translate", 0.6, "polars", 1),
-    _times("translate", 0.7, "polars", 2),
+    _times("translate", 0.75, "polars", 1),
+    _times("translate", 1, "polars", 2),
     Bar("translate", "translate: bytes ≤ 0.8 × polars", lambda r: _bytes(r, "polars"), 0.8),
-    _times("ticks", 0.6, "polars", 1),
-    _times("ticks", 0.6, "duckdb", 1),
+    _times("ticks", 0.65, "polars", 1),
+    _times("ticks", 0.65, "duckdb", 1),
     Bar(
         "ticks",
         "ticks: memory ≤ 300 MB",
@@ -80,10 +80,10 @@ BARS = [
         300,
         "MB",
     ),
-    _times("analyse", 0.33, "polars", 1),
-    _times("analyse", 0.33, "duckdb", 1),
-    _times("analyse-one", 0.33, "polars", 1),
-    _times("analyse-one", 0.33, "duckdb", 1),
+    _times("analyse", 0.25, "polars", 1),
+    _times("analyse", 0.25, "duckdb", 1),
+    _times("analyse-one", 0.55, "polars", 1),
+    _times("analyse-one", 0.55, "duckdb", 1),
     _times("kernel", 5, "numpy, one max of the columns", 1),
     _faster("kernel", 15, "numpy", 1),
     _faster("kernel", 50, "polars", 1),
@@ -91,9 +91,9 @@ BARS = [
     *(_times("targets", 4, "pipekit, one", cores, "pipekit, ten") for cores in (1, 2)),
     _seconds("day", 2.0),
     _seconds("idle", 0.3),
-    _beyond("idle", 4, "pipekit", "pipekit --version", "find"),
+    _beyond("idle", 8, "pipekit", "pipekit --version", "find"),
     _beyond("idle-many", 4, "pipekit", "pipekit --version", "find"),
-    *(_times("merge", 1.25, "polars", cores, ours) for ours in MERGES for cores in (1, 2)),
+    *(_times("merge", 1.1, "polars", cores, ours) for ours in MERGES for cores in (1, 2)),
     *(
         _times("merge-new", 0.4, f"{ours}, all of them", cores, ours)
         for ours in MERGES

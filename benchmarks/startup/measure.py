@@ -83,6 +83,6 @@ def middle(values: list[float]) -> float:
 
 
 def spread(values: list[float]) -> str:
-    """First and third quartile, as text."""
-    low, _, high = statistics.quantiles(values, n=4)
+    """First and third quartile, as text; a single value is both."""
+    low, _, high = statistics.quantiles(values, n=4) if len(values) > 1 else values * 3
     return f"{low:.0f}-{high:.0f}"
