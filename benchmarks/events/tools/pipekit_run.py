@@ -20,4 +20,5 @@ def opened(path: str):
     return emit, emit  # the end of a run is a change of state, which it syncs by itself
 
 
-told(opened)
+if __name__ == "__main__":
+    told(opened)

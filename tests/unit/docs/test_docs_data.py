@@ -17,9 +17,12 @@ from pipekit_translator.dialects import PRESETS
 from pipekit_translator.work.publish import columns as processed
 from pipekit_translator.work.publish import parquet
 
+from ...pages import docs
+from ...pages import rows as table_rows
+
 
 @pytest.fixture
-def page(docs):
+def page():
     return docs("reference/data.md")
 
 
@@ -68,14 +71,14 @@ def test_the_columns_of_the_summary(page):
     assert list(found.items()) == list(kinds(summary.SCHEMA).items())
 
 
-def test_every_result_has_its_row(page, table_rows):
+def test_every_result_has_its_row(page):
     """And no other."""
     section = page.section("Breakout analysis").partition("| result |")[2]
     listed = [row[0] for row in table_rows(f"| result |{section}")]
     assert sorted(listed) == sorted(kernel.RESULTS)
 
 
-def test_the_instruments_are_the_built_in_ones(page, table_rows):
+def test_the_instruments_are_the_built_in_ones(page):
     """With the parameters that the plugin has, micros included."""
     with open(instruments.BUILT_IN, "rb") as file:
         tables = tomllib.load(file)
@@ -87,7 +90,7 @@ def test_the_instruments_are_the_built_in_ones(page, table_rows):
     assert listed == tables
 
 
-def test_the_sessions_are_the_default_ones(page, table_rows):
+def test_the_sessions_are_the_default_ones(page):
     """Start, slots and stream."""
     text = page.section("Breakout analysis").partition("\n\nTimes are")[0]
     listed = [(name, start, slots.split(", "), s) for name, start, slots, s in table_rows(text)]
@@ -97,7 +100,7 @@ def test_the_sessions_are_the_default_ones(page, table_rows):
     ]
 
 
-def test_the_dialects_are_the_presets(page, table_rows):
+def test_the_dialects_are_the_presets(page):
     """Header and separator of each."""
     listed = {row[0]: (row[2] == "yes", row[4]) for row in table_rows(page.section("Raw files"))}
     assert listed == {name: (d.header, d.separator) for name, d in PRESETS.items()}

@@ -1,8 +1,8 @@
-"""What the pages print is done: examples run, configurations load, tutorials are followed."""
+"""What the pages print is done as a reader would do it: scripts run, tutorials are followed."""
 
 from __future__ import annotations
 
-import inspect
+import json
 import os
 import re
 import subprocess
@@ -12,87 +12,24 @@ from pathlib import Path
 
 import pytest
 
-import pipekit
-from pipekit import hookspecs
-from pipekit.config import load
-from pipekit.testing import EXAMPLES, plan, propose
+from ...pages import docs, rows
 
 WRITTEN = (
     "tutorial/write-a-stage.md",
     "how-to/write-an-event-sink.md",
     "how-to/write-a-lifecycle-policy.md",
 )
-CONFIGURED = (
-    "how-to/configure-sources.md",
-    "how-to/add-an-instrument.md",
-    "how-to/sweep-targets-and-stops.md",
-    "how-to/run-from-the-scheduler.md",
-    "explanation/lifecycle.md",
-)
 _CHANGING = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|\d+\.\d s\b")
 
 
-# --- hooks ------------------------------------------------------------------------------------
-
-
-def example(hook: str) -> list[object]:
-    """The records that the example in a hook's docstring offers."""
-    text = inspect.getdoc(getattr(hookspecs, hook))
-    (code,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
-    names: dict[str, object] = {}
-    exec(compile(code, hook, "exec"), names)
-    return list(names[hook]())
-
-
-def test_the_example_of_a_stage_plans(tmp_path):
-    (spec,) = example("pipekit_stages")
-    assert isinstance(spec, pipekit.StageSpec)
-    assert not plan(spec, tmp_path)
-    (tmp_path / "data/in").mkdir(parents=True)
-    (tmp_path / "data/in/a.txt").write_text("one\n")
-    made = plan(spec, tmp_path)
-    assert made.tasks[0].command.argv == ("wc", "-l", "data/in/a.txt")
-
-
-def test_the_example_of_a_policy_proposes(tmp_path):
-    (policy,) = example("pipekit_lifecycle_policies")
-    assert isinstance(policy, pipekit.LifecyclePolicy)
-    (tmp_path / "data/scratch").mkdir(parents=True)
-    file = tmp_path / "data/scratch/a"
-    file.write_text("x")
-    assert propose(policy, tmp_path) == []
-    (action,) = propose(policy, tmp_path, now=file.stat().st_mtime + 100_000)
-    assert action.path == "data/scratch/a"
-
-
-def test_the_example_of_a_sink_receives(tmp_path):
-    (sink,) = example("pipekit_event_sinks")
-    assert isinstance(sink, pipekit.EventSink)
-    context = pipekit.SinkContext(run_id="r", root=tmp_path, logs=tmp_path)
-    with sink.open(context, None) as emit:
-        for event in EXAMPLES:
-            emit(event)
-    assert len((tmp_path / "events.txt").read_text().splitlines()) == len(EXAMPLES)
-
-
 # --- blocks -----------------------------------------------------------------------------------
-
-
-def test_every_python_block_is_executed_by_a_test(all_pages):
-    loose = [
-        f"{page.path.name}: {block.text.splitlines()[0]}"
-        for page in all_pages
-        for block in page.blocks("python")
-        if block.mark is None and page.path.name != "hooks.md"  # those are the docstrings'
-    ]
-    assert loose == []
 
 
 @pytest.mark.parametrize(
     ("page", "stdin"),
     [("explanation/supervision.md", ""), ("reference/worker.md", '{"instruments": ["ES"]}')],
 )
-def test_a_block_marked_as_a_script_runs(docs, tmp_path, page, stdin):
+def test_a_block_marked_as_a_script_runs(tmp_path, page, stdin):
     (tmp_path / "data/out").mkdir(parents=True)
     (tmp_path / "data/out/ES.parquet").touch()
     for block in docs(page).blocks("python"):
@@ -108,15 +45,9 @@ def test_a_block_marked_as_a_script_runs(docs, tmp_path, page, stdin):
         assert not done.stderr
 
 
-def unpack(page, folder: Path) -> None:
-    """Write the files of a page."""
-    for name, text in page.files().items():
-        (folder / name).write_text(text, "utf-8")
-
-
 @pytest.mark.parametrize("name", WRITTEN)
-def test_a_plugin_on_a_page_keeps_its_contract(docs, tmp_path, name):
-    unpack(docs(name), tmp_path)
+def test_a_plugin_on_a_page_keeps_its_contract(tmp_path, name):
+    docs(name).unpack(tmp_path)
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path)],
         cwd=tmp_path,
@@ -127,22 +58,6 @@ def test_a_plugin_on_a_page_keeps_its_contract(docs, tmp_path, name):
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert " passed" in done.stdout
-
-
-@pytest.mark.parametrize("name", [*CONFIGURED, "how-to/write-a-lifecycle-policy.md"])
-def test_a_configuration_on_a_page_loads(docs, tmp_path, name):
-    settings = {}
-    for stage in ("translator", "analyzer"):
-        module = pytest.importorskip(f"pipekit_{stage}.plugin")
-        (spec,) = module.pipekit_stages()
-        settings[stage] = spec.settings
-    for block in docs(name).blocks("toml"):
-        if block.mark is not None:
-            continue
-        (tmp_path / "pipekit.toml").write_text(block.text, "utf-8")
-        configuration = load(tmp_path, environ={})
-        for stage in tomllib.loads(block.text).get("stages", {}):
-            configuration.settings_for("stages", stage, settings[stage])
 
 
 # --- tutorials, followed ------------------------------------------------------------------------
@@ -194,6 +109,17 @@ class Reader:
         return [code for said, code in self.codes if said == line][number]
 
 
+def assert_documented(journals: Path) -> None:
+    """Every event of these journals has its row, below its stage's heading."""
+    page = docs("reference/events.md")
+    for journal in journals.iterdir():
+        for line in journal.read_text("utf-8").splitlines():
+            event = json.loads(line)
+            own = event["stage"] in ("pipeline", "lifecycle", "sink", "plugin")
+            section = page.section(f"`{event['stage']}`" if own else "A stage")
+            assert event["event"] in [row[0] for row in rows(section)], line
+
+
 @pytest.fixture
 def reader(project, tmp_path) -> Reader:
     if os.name == "nt":
@@ -201,7 +127,7 @@ def reader(project, tmp_path) -> Reader:
     return Reader(project, tmp_path)
 
 
-def test_the_first_run_goes_as_the_tutorial_says(reader, docs):
+def test_the_first_run_goes_as_the_tutorial_says(reader):
     for block in docs("tutorial/first-run.md").blocks():
         if block.language == "console":
             reader.follow(block.text)
@@ -211,11 +137,12 @@ def test_the_first_run_goes_as_the_tutorial_says(reader, docs):
     assert codes == [0, 1, 0]
     others = {line: code for line, code in reader.codes if line != "pipekit run" and code}
     assert not others
+    assert_documented(reader.here / "logs/events")
 
 
-def test_the_stage_of_the_tutorial_is_installed_and_runs_as_it_says(reader, project, docs):
+def test_the_stage_of_the_tutorial_is_installed_and_runs_as_it_says(reader, project):
     page = docs("tutorial/write-a-stage.md")
-    unpack(page, project.site)
+    page.unpack(project.site)
     metadata = tomllib.loads(page.files()["pyproject.toml"])["project"]
     info = project.site / f"{metadata['name'].replace('-', '_')}-{metadata['version']}.dist-info"
     info.mkdir()  # what an installer makes of pyproject.toml
@@ -225,15 +152,16 @@ def test_the_stage_of_the_tutorial_is_installed_and_runs_as_it_says(reader, proj
     (config,) = [block.text for block in page.blocks("toml") if block.mark is None]
     project.config(config)
     for block in page.blocks("console"):
-        reader.follow(block.text.replace("$ uv pip install --editable .\n", ""))
+        reader.follow(re.sub(r"\$ python3 -m uv pip install .*\n", "", block.text))
     assert [code for line, code in reader.codes if line == "pipekit run"] == [0, 0, 1]
     assert "stage   lines" in reader.said
     assert "idle       run 2" in reader.said
     assert (project.root / "data/out/c.txt.lines").read_text() == "1\n"
     assert "IsADirectoryError" in reader.said
+    assert_documented(project.root / "logs/events")
 
 
-def test_the_unknown_instrument_of_the_demo_is_added_as_the_page_says(reader, project, docs):
+def test_the_unknown_instrument_of_the_demo_is_added_as_the_page_says(reader, project):
     reader.follow("$ pipekit demo\n$ cd pipekit-demo")
     file = reader.here / "pipekit.toml"
     page = docs("how-to/add-an-instrument.md")
@@ -249,7 +177,7 @@ def test_the_unknown_instrument_of_the_demo_is_added_as_the_page_says(reader, pr
     assert list((reader.here / "data/analyzer_runs").glob("*/XX.parquet"))
 
 
-def test_the_sweep_of_the_page_gives_the_variants_that_it_names(reader, docs):
+def test_the_sweep_of_the_page_gives_the_variants_that_it_names(reader):
     reader.follow("$ pipekit demo\n$ cd pipekit-demo")
     page = docs("how-to/sweep-targets-and-stops.md")
     file = reader.here / "pipekit.toml"
@@ -263,7 +191,7 @@ def test_the_sweep_of_the_page_gives_the_variants_that_it_names(reader, docs):
     assert all(f"`{name}`" in page.text for name in names)
 
 
-def test_the_sink_of_the_page_runs_beside_the_console(project, docs):
+def test_the_sink_of_the_page_runs_beside_the_console(project):
     page = docs("how-to/write-an-event-sink.md")
     project.plugin("alarm", page.files()["pipekit_alarm.py"])
     lines = docs("tutorial/write-a-stage.md").files()["pipekit_lines.py"]
@@ -276,9 +204,9 @@ def test_the_sink_of_the_page_runs_beside_the_console(project, docs):
     assert [line.split()[1] for line in written] == ["lines", "pipeline"]
 
 
-def test_the_command_of_the_page_is_listed_and_adds_up(reader, project, docs):
+def test_the_command_of_the_page_is_listed_and_adds_up(reader, project):
     page = docs("how-to/write-a-command.md")
-    unpack(page, project.site)
+    page.unpack(project.site)
     lines = docs("tutorial/write-a-stage.md").files()["pipekit_lines.py"]
     project.plugin("lines", lines.replace('"pipekit_lines"', '"lines_plugin"'))
     points = tomllib.loads(page.blocks("toml")[0].text)["project"]["entry-points"]
@@ -302,7 +230,7 @@ def test_the_command_of_the_page_is_listed_and_adds_up(reader, project, docs):
     assert "the lines of each file" in reader.said
 
 
-def test_the_results_of_the_demo_are_shown_as_the_page_says(reader, docs):
+def test_the_results_of_the_demo_are_shown_as_the_page_says(reader):
     reader.follow("$ pipekit demo\n$ cd pipekit-demo")
     for block in docs("how-to/look-at-results.md").blocks("console"):
         reader.follow(block.text)
@@ -312,7 +240,7 @@ def test_the_results_of_the_demo_are_shown_as_the_page_says(reader, docs):
     assert len((reader.here / "sums.csv").read_text().splitlines()) > 20
 
 
-def test_the_policy_of_the_page_proposes_what_it_says(project, docs):
+def test_the_policy_of_the_page_proposes_what_it_says(project):
     page = docs("how-to/write-a-lifecycle-policy.md")
     project.plugin("keep_latest", page.files()["pipekit_keep_latest.py"])
     lines = docs("tutorial/write-a-stage.md").files()["pipekit_lines.py"]
@@ -327,5 +255,5 @@ def test_the_policy_of_the_page_proposes_what_it_says(project, docs):
     assert project.pipekit("run").code == 0
     listed = project.pipekit("lifecycle", "plan")
     assert listed.out.count("delete") == 1, listed
-    assert "consumed, and 1 newer files are there" in listed.out
+    assert "consumed, and not among the newest 1" in listed.out
     assert len(list((project.root / "data/raw").iterdir())) == 2
