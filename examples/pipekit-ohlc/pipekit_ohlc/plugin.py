@@ -14,7 +14,7 @@ class Settings:
 
     processed: str = setting("Folder of the translator's bars.", default="data/processed")
     daily: str = setting("Folder of the daily bars.", default="data/daily")
-    timezone: str = setting("The time zone in which a day begins and ends.", default="America/Chicago")
+    timezone: str = setting("The time zone whose days these are.", default="America/Chicago")
 
 
 def plan(ctx, settings):
