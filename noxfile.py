@@ -73,7 +73,7 @@ def _mypy(platform: str) -> subprocess.Popen[str]:
 
 @nox.session
 def docs(session: nox.Session) -> None:
-    """The generated page is fresh, and the pages say what the code does."""
+    """The generated pages are fresh, and the pages say what the code does."""
     python(session, "docs/generate.py", "--check")
     python(session, "-m", "pytest", "-q", "tests/unit/docs", *session.posargs)
 

@@ -1,7 +1,7 @@
-"""Write docs/reference/commands.md from the commands' own help.
+"""Write docs/reference/commands.md, and the tables of settings in docs/reference/configuration.md.
 
-    python docs/generate.py            # write it
-    python docs/generate.py --check    # exit code 1 when it is stale
+    python docs/generate.py            # write them
+    python docs/generate.py --check    # exit code 1 when one of them is stale
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import click
+from settings_tables import filled
 
 from pipekit.cli.main import cli
 
-PAGE = Path(__file__).parent / "reference/commands.md"
+REFERENCE = Path(__file__).parent / "reference"
 WIDTH = 100
 
 HEAD = """\
@@ -54,8 +55,8 @@ def _is_ours(command: click.Command) -> bool:
     return getattr(command.callback, "__module__", "").startswith(("pipekit.", "pipekit_"))
 
 
-def page() -> str:
-    """What the page should contain: the help of each command."""
+def commands_page() -> str:
+    """The help of each command."""
     parts = [HEAD]
     for context, command in commands():
         parts.append(f"## `{context.command_path}`\n")
@@ -63,18 +64,31 @@ def page() -> str:
     return "\n".join(parts)
 
 
+def pages() -> dict[Path, str]:
+    """What each page should contain."""
+    configuration = REFERENCE / "configuration.md"
+    return {
+        REFERENCE / "commands.md": commands_page(),
+        configuration: filled(configuration.read_text("utf-8")),
+    }
+
+
 def main(words: list[str]) -> int:
-    """Write or check the page; returns the exit code."""
-    if words == ["--check"]:
-        if PAGE.exists() and PAGE.read_text("utf-8") == page():
-            return 0
-        print(f"{PAGE.name} is stale: run `python docs/generate.py`", file=sys.stderr)
-        return 1
-    if words:
+    """Write or check the pages; returns the exit code."""
+    if words not in ([], ["--check"]):
         print(__doc__, file=sys.stderr)
         return 64
-    PAGE.write_text(page(), "utf-8")
-    return 0
+    stale = [path for path, text in pages().items() if _content(path) != text]
+    for path in stale:
+        if words:
+            print(f"{path.name} is stale: run `python docs/generate.py`", file=sys.stderr)
+        else:
+            path.write_text(pages()[path], "utf-8")
+    return 1 if words and stale else 0
+
+
+def _content(path: Path) -> str:
+    return path.read_text("utf-8") if path.exists() else ""
 
 
 if __name__ == "__main__":
