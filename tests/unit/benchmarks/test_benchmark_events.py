@@ -17,8 +17,7 @@ def told(module, tmp_path):
     """The journal that pipekit writes of the benchmark's events."""
     telling = module("events/tools", "telling")
     from pipekit.run.events import EventLogger
-    from pipekit.storage.journal import Journal
-    from pipekit.storage.runlog import RunLog
+    from pipekit.storage.journal import Journal, RunLog
 
     path = tmp_path / "j.jsonl"
     logger = EventLogger(telling.RUN, Journal(path), RunLog(path.with_suffix(".log")))
