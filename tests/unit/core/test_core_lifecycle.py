@@ -8,6 +8,8 @@ import time
 import pytest
 
 from pipekit.builtins.rules import Rule, Rules, propose
+from pipekit.config.problems import TableError
+from pipekit.config.structure import structured
 from pipekit.config.tables import LifecycleConfig
 from pipekit.model.policy import ActionKind, FileAction
 from pipekit.model.specs import LifecyclePolicy
@@ -206,8 +208,8 @@ def test_a_rule_without_a_stage_could_take_the_unprocessed_and_is_refused():
 
 @pytest.mark.parametrize("wrong", [{"age": "fiel"}, {"min_age": -1.0}])
 def test_a_rule_with_a_slip_is_refused(wrong):
-    with pytest.raises(ValueError, match="must be"):
-        Rule(files="data/**", consumed_by=("a",), **wrong)
+    with pytest.raises(TableError, match="expected"):
+        structured(Rule, {"files": "data/**", "consumed_by": ["a"], **wrong})
 
 
 def test_a_rule_that_keeps_keeps_the_unconsumed_as_well(view, put):
