@@ -64,11 +64,8 @@ class Child(Protocol):
         With `output=False`, output does not end the wait.
         """
 
-    def read(self, stream: str, most: int) -> bytes | bytearray | memoryview | None:
-        """At most `most` bytes of a stream, valid until the next read.
-
-        None when there is nothing now; empty at the end of the stream.
-        """
+    def read(self, stream: str) -> bytes | None:
+        """Some bytes of a stream: None when there is nothing now, empty at its end."""
 
     def exited(self) -> bool:
         """Whether the leader has exited. It is not reaped, so its pid stays taken."""

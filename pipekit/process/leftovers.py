@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
 import time
@@ -26,33 +25,25 @@ def sweep(cookie: str) -> tuple[int, int]:
     return kill_by_name(cookie)
 
 
-if sys.platform == "win32":
-
-    def kill_by_name(name: str) -> tuple[int, int]:  # noqa: ARG001  # the other one's signature
-        """Nothing to do: see `sweep`."""
+def kill_by_name(name: str) -> tuple[int, int]:
+    """Kill every process with this name until none is left: how many there were, and are."""
+    if sys.platform == "win32":
         return 0, 0
+    from pipekit.process import signals
 
-else:
+    if sys.platform == "linux":
+        from pipekit.process.linux.procfs import members_by_name
+    else:
+        from pipekit.process.macos.child import members_by_name
 
-    def kill_by_name(name: str) -> tuple[int, int]:
-        """Kill every process with this name until none is left: how many there were, and are."""
-        from pipekit.process import signals
-
-        if sys.platform == "linux":
-            from pipekit.process.linux.procfs import members_by_name
-        else:
-            from pipekit.process.macos.tree import members_by_name
-
-        deadline = time.monotonic() + KILL_TIMEOUT
-        found: set[tuple[int, float]] = set()
-        while members := [member for member in members_by_name(name) if member.pid != os.getpid()]:
-            for member in members:
-                signals.signal_group(Force.HARD, member.group)
-                found.add((member.pid, member.started))
-            if time.monotonic() >= deadline:
-                break
-            time.sleep(0.005)
-            for pid, _ in found:
-                with contextlib.suppress(ChildProcessError):  # usually not a child of ours
-                    os.waitpid(pid, os.WNOHANG)
-        return len(found), len(members)
+    deadline = time.monotonic() + KILL_TIMEOUT
+    found: set[tuple[int, float]] = set()
+    while members := [member for member in members_by_name(name) if member.pid != os.getpid()]:
+        for member in members:
+            signals.signal_group(Force.HARD, member.group)
+            found.add((member.pid, member.started))
+        if time.monotonic() >= deadline:
+            break
+        time.sleep(0.005)
+        signals.reap([pid for pid, _ in found])  # usually no children of ours
+    return len(found), len(members)

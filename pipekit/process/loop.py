@@ -113,7 +113,7 @@ class Supervision:
     def _read(self, name: str) -> int:
         size, stream = 0, self._streams[name]
         while size < _READ_LIMIT and not self._paused():
-            data = self._child.read(name, stream.read_size)
+            data = self._child.read(name)
             if not data:
                 break
             size += len(data)

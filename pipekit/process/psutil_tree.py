@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
 from pipekit.model.command import ProcessSnapshot
+from pipekit.process.child import Child
 from pipekit.process.usage import ProcessUsage
 
 if TYPE_CHECKING:
@@ -14,21 +15,21 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 
 
-def usage(pids: Iterable[int]) -> list[ProcessUsage]:
-    """What these processes use. Bytes read and written count where the system tells them."""
-    return _each(pids, _usage)
+def usage(child: Child) -> list[ProcessUsage]:
+    """See `Child`. Bytes read and written count where the system tells them."""
+    return _each(child, _usage)
 
 
-def snapshot(pids: Iterable[int]) -> list[ProcessSnapshot]:
-    """What these processes are doing, as far as the system tells."""
-    return _each(pids, _snapshot)
+def snapshot(child: Child) -> list[ProcessSnapshot]:
+    """See `Child`, as far as the system tells."""
+    return _each(child, _snapshot)
 
 
-def _each(pids: Iterable[int], look: Callable[[psutil.Process], _T]) -> list[_T]:
+def _each(child: Child, look: Callable[[psutil.Process], _T]) -> list[_T]:
     import psutil
 
     found = []
-    for pid in pids:
+    for pid in (child.pid, *(member.pid for member in child.members())):
         try:
             process = psutil.Process(pid)
             with process.oneshot():

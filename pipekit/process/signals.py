@@ -1,4 +1,4 @@
-"""Sending signals to the process groups of a tree, never to our own (POSIX)."""
+"""Signals to the process groups of a tree, never to our own, and late reaping (POSIX)."""
 
 from __future__ import annotations
 
@@ -39,3 +39,15 @@ def signal_group(force: Force, group: int) -> None:
         # PermissionError: nobody in the group may be signalled by us
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(group, number)
+
+
+def reap(children: list[int]) -> None:
+    """Reap those of these children that have exited, and take them off the list."""
+    for pid in children[:]:
+        try:
+            done = os.waitpid(pid, os.WNOHANG)[0] == pid
+        except ChildProcessError:  # somebody else reaped it, or this process ignores SIGCHLD
+            done = True
+        if done:
+            with contextlib.suppress(ValueError):  # another thread was quicker
+                children.remove(pid)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import errno
-import io
 import os
 import sys
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import cast
+from typing import IO
 
 from pipekit.model.command import Command, Outcome
 
@@ -72,21 +71,34 @@ def child_environment(command: Command, tree: str) -> dict[str, str]:
     }
 
 
-def open_stdio(command: Command, outputs: dict[str, int], given: ExitStack) -> list[int]:
-    """The command's descriptors 0, 1 and 2, which `given` closes after the start.
+@contextmanager
+def open_stdio(
+    command: Command, env: Mapping[str, str]
+) -> Iterator[tuple[list[int], dict[str, int]]]:
+    """The command's descriptors 0, 1 and 2, and the ends of its output pipes that we read, by name.
 
-    `outputs` gets the ends of the output pipes that we read, by name of the stream.
+    The former are closed at the end of the block, the latter if it fails: an OSError or ValueError
+    then becomes a SpawnError.
     """
-    stdio = [_open_stdin(command.stdin)]
-    given.callback(os.close, stdio[0])
-    for stream in ("stdout",) if command.merge_stderr else ("stdout", "stderr"):
-        outputs[stream], writer = os.pipe()
-        given.callback(os.close, writer)
-        stdio.append(writer)
-    return [*stdio, stdio[1]][:3]
+    outputs: dict[str, int] = {}
+    with ExitStack() as given:
+        try:
+            stdio = [unnamed_file(command.stdin)]
+            given.callback(os.close, stdio[0])
+            for stream in ("stdout",) if command.merge_stderr else ("stdout", "stderr"):
+                outputs[stream], writer = os.pipe()
+                given.callback(os.close, writer)
+                stdio.append(writer)
+            yield [*stdio, stdio[1]][:3], outputs
+        except BaseException as error:  # an interrupt must not leave a descriptor behind either
+            for descriptor in outputs.values():
+                os.close(descriptor)
+            if isinstance(error, (OSError, ValueError)):
+                raise SpawnError(spawn_failure(command, env, error)) from error
+            raise
 
 
-def _open_stdin(data: bytes | int | None) -> int:
+def unnamed_file(data: bytes | int | None) -> int:
     """A descriptor to read `data` from; None: an empty input; a number: a copy of that descriptor.
 
     The data stands in a file without a name, so that no thread has to write it.
@@ -95,20 +107,18 @@ def _open_stdin(data: bytes | int | None) -> int:
         return os.open(os.devnull, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
     if isinstance(data, int):
         return os.dup(data)
-    with _unnamed_file() as file:
-        rest = memoryview(data)
-        while rest:
-            rest = rest[file.write(rest) or 0 :]
+    with _memory_file() as file:
+        file.write(data)
         file.seek(0)
         return os.dup(file.fileno())
 
 
-def _unnamed_file() -> io.RawIOBase:
+def _memory_file() -> IO[bytes]:
     if sys.platform == "linux":
-        return open(os.memfd_create("stdin"), "r+b", buffering=0)
+        return open(os.memfd_create("stdin"), "w+b")
     import tempfile
 
-    return cast("io.RawIOBase", tempfile.TemporaryFile(buffering=0))
+    return tempfile.TemporaryFile()
 
 
 def spawn_failure(command: Command, env: Mapping[str, str], error: Exception) -> str:

@@ -24,7 +24,6 @@ from pipekit.model.command import (
     ProcessSnapshot,
     StreamResult,
 )
-from pipekit.process import verdict
 from pipekit.process.cancel import Cancel
 from pipekit.process.child import Child
 from pipekit.process.leftovers import kill_by_name
@@ -32,6 +31,7 @@ from pipekit.process.loop import Supervision
 from pipekit.process.output.listener import OnLines
 from pipekit.process.output.stream import OutputStream
 from pipekit.process.start import SpawnError
+from pipekit.process.verdict import combined_usage, judge
 
 _numbers = itertools.count(1)
 _MAX_COMMAND_LINE = 200  # characters of a command line in a snapshot
@@ -162,14 +162,9 @@ def _result(
     *,
     oom_kill: bool,
 ) -> ProcessResult:
-    seen = verdict.Observation(
-        outcome=supervision.outcome or Outcome.EXITED,
-        stopped=supervision.stopped,
-        exit=supervision.exit,
-        oom_kill=oom_kill,
-    )
-    result = verdict.judge(command, seen)
-    peak, cpu, source = verdict.combined_usage(supervision.hang_watch.usage, supervision.exit)
+    outcome, exit = supervision.outcome or Outcome.EXITED, supervision.exit
+    result = judge(command, outcome, exit, stopped=supervision.stopped, oom_kill=oom_kill)
+    peak, cpu, source = combined_usage(supervision.hang_watch.usage, exit)
     remaining = [member.pid for member in supervision.remaining]
     warnings = [*_warnings(supervision, streams), *supervision.warnings()]
     return evolve(
@@ -181,7 +176,7 @@ def _result(
         usage_source=source,
         signals=supervision.stop.signals,
         survivors=supervision.stop.survivors,
-        escaped=tuple(remaining if supervision.exit else [supervision.pid, *remaining]),
+        escaped=tuple(remaining if exit else [supervision.pid, *remaining]),
         snapshot=tuple(_shortened(seen, command) for seen in supervision.snapshot),
         reason=_redacted(result.reason, command),
         warnings=tuple(_redacted(text, command) for text in warnings),

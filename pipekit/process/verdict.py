@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import signal
 import sys
-from typing import NamedTuple
 
 from attrs import evolve
 
 from pipekit.model.command import Command, Outcome, ProcessResult
-from pipekit.process.child import Exit
+from pipekit.process.child import LOST_EXIT, Exit
 from pipekit.process.usage import TreeUsage
 
 _SIGKILL_CODES = (-9, 137)  # 128 + 9: how a shell reports that its command was killed
@@ -22,31 +21,28 @@ _LOST = (
 )
 
 
-class Observation(NamedTuple):
-    """What was seen of a command that is over.
+def judge(
+    command: Command,
+    outcome: Outcome,
+    exit: Exit | None,
+    *,
+    stopped: bool = False,
+    oom_kill: bool = False,
+) -> ProcessResult:
+    """The result, without streams, times and usage.
 
     `stopped`: the leader got signals of ours; `oom_kill`: the kernel's out-of-memory killer was at
     work meanwhile.
     """
-
-    outcome: Outcome
-    stopped: bool = False
-    exit: Exit | None = None
-    oom_kill: bool = False
-
-
-def judge(command: Command, seen: Observation) -> ProcessResult:
-    """The result, without streams, times and usage."""
-    code = seen.exit.returncode if seen.exit else None
-    by_itself = code is not None and not seen.stopped
-    outcome = seen.outcome
+    code = exit.returncode if exit else None
+    by_itself = code is not None and not stopped
     if code is None and outcome in (Outcome.EXITED, Outcome.COMPLETED):
         outcome = Outcome.LOST
     result = ProcessResult(
         outcome=outcome,
         returncode=code,
         signal=signal_name(-code) if code is not None and code < 0 else None,
-        out_of_memory=by_itself and seen.oom_kill and code in _SIGKILL_CODES,
+        out_of_memory=by_itself and oom_kill and code in _SIGKILL_CODES,
         success=_success(command, outcome, code, by_itself=by_itself),
     )
     return evolve(result, reason=_reason(command, result, by_itself=by_itself))
@@ -103,13 +99,9 @@ def combined_usage(tree: TreeUsage, exit: Exit | None) -> tuple[int | None, floa
     """Peak memory (bytes) and CPU time (seconds) of a tree, and where the figures come from."""
     if exit is None and tree.peak_rss is None:
         return None, None, ""
-    waited = exit.cpu if exit else None
-    cpu, sources = (tree.cpu, ["cpu: sampled"]) if waited is None else (waited, ["cpu: wait4"])
-    if waited is not None and tree.cpu > waited:  # some processes were not waited for
-        cpu, sources = tree.cpu, ["cpu: sampled"]
-    peak = exit.peak_rss if exit else None
-    if tree.peak_rss is not None and tree.peak_rss >= (peak or 0):
-        return tree.peak_rss, cpu, "; ".join(["memory: sampled", *sources])
-    if peak is not None:
-        return peak, cpu, "; ".join(["memory: wait4", *sources])
-    return None, cpu, "; ".join(sources)
+    exit = exit or LOST_EXIT
+    peaks = [(tree.peak_rss, "memory: sampled"), (exit.peak_rss, "memory: wait4")]
+    times = [(exit.cpu, "cpu: wait4"), (tree.cpu, "cpu: sampled")]  # more: not all were waited for
+    peak, peak_source = max(peaks, key=lambda figure: figure[0] or 0)
+    cpu, cpu_source = max(times, key=lambda figure: -1 if figure[0] is None else figure[0])
+    return peak, cpu, f"{peak_source}; {cpu_source}" if peak is not None else cpu_source

@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 
 from pipekit.model.command import Outcome
-from pipekit.process import ProcessSupervisor
-from pipekit.process.linux import guardian, spawner_client
+from pipekit.process import ProcessSupervisor, signals
+from pipekit.process.linux import guardian
 
 from .conftest import NOISE, SLACK, processes
 
@@ -266,8 +266,8 @@ def test_process_forked_while_another_thread_started_a_spawner_can_start_its_own
 
 def test_two_threads_may_find_the_same_spawner_ended(monkeypatch):
     """Each looks whether it can be reaped; the kernel says so to one, and the other knows then."""
-    monkeypatch.setattr(spawner_client, "_unreaped", [1 << 30])
-    other = threading.Thread(target=spawner_client._reap_closed)
+    ended = [1 << 30]
+    other = threading.Thread(target=signals.reap, args=[ended])
 
     def waitpid(pid: int, _options: int) -> tuple[int, int]:
         if other.ident is None:
@@ -277,8 +277,8 @@ def test_two_threads_may_find_the_same_spawner_ended(monkeypatch):
         raise ChildProcessError
 
     monkeypatch.setattr(os, "waitpid", waitpid)
-    spawner_client._reap_closed()
-    assert spawner_client._unreaped == []
+    signals.reap(ended)
+    assert ended == []
 
 
 OLD = """#!{python}

@@ -11,7 +11,6 @@ import pytest
 from pipekit.model.command import Outcome
 from pipekit.process import ProcessSupervisor
 from pipekit.process.macos import child as macos
-from pipekit.process.macos import tree as macos_tree
 
 
 @pytest.fixture(autouse=True)
@@ -80,8 +79,8 @@ def test_status_that_somebody_else_took_is_lost_and_never_a_success(lab, monkeyp
 
 def test_exit_of_a_process_is_seen_where_nothing_reports_it():
     with subprocess.Popen(["sleep", "60"]) as process:
-        assert not macos_tree.has_exited(process.pid)
+        assert not macos.has_exited(process.pid)
         process.kill()
         os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
-        assert macos_tree.has_exited(process.pid)
-    assert macos_tree.has_exited(process.pid)
+        assert macos.has_exited(process.pid)
+    assert macos.has_exited(process.pid)

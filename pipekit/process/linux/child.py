@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import marshal
 import os
+import resource
 import select
 import signal
 import socket
@@ -49,34 +51,22 @@ def start(
     `cancel_fd`: becomes readable when the command is cancelled.
     """
     env = child_environment(command, tree)
-    outputs: dict[str, int] = {}
-    try:
+    with open_stdio(command, env) as (stdio, outputs):
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    except OSError as error:
-        raise SpawnError(spawn_failure(command, env, error)) from error
-    try:
-        with theirs, contextlib.ExitStack() as given:  # the guardian gets copies
-            stdio = open_stdio(command, outputs, given)
-            request = _request(command, env)
-            try:
-                spawner.send_request(request, theirs.fileno(), stdio, hold_fds)
-            except spawner_client.SpawnerGoneError:
-                spawner = spawner_client.shared_spawner()
-                spawner.send_request(request, theirs.fileno(), stdio, hold_fds)
-        message = _first_message(ours, spawner, _start_timeout(command), cancel_fd)
-        pids = _pids(message, command, env)
-        return GuardedChild(ours, pids, tree=tree, outputs=outputs, cancel_fd=cancel_fd)
-    except BaseException as error:  # an interrupt must not leave a command behind either
-        _abort(ours)
-        for descriptor in outputs.values():
-            os.close(descriptor)
-        if isinstance(error, spawner_client.SpawnerGoneError):
-            raise SpawnError(
-                "the spawner of the guardians exited before it could be asked to start it"
-            ) from error
-        if isinstance(error, (OSError, ValueError)):
-            raise SpawnError(spawn_failure(command, env, error)) from error
-        raise
+        try:
+            with theirs:  # the guardian gets a copy
+                request = _request(command, env)
+                try:
+                    spawner.send_request(request, theirs.fileno(), stdio, hold_fds)
+                except spawner_client.SpawnerGoneError:
+                    spawner = spawner_client.shared_spawner()
+                    spawner.send_request(request, theirs.fileno(), stdio, hold_fds)
+            message = _first_message(ours, spawner, _start_timeout(command), cancel_fd)
+            pids = _pids(message, command, env)
+            return GuardedChild(ours, pids, tree=tree, outputs=outputs, cancel_fd=cancel_fd)
+        except BaseException:  # an interrupt must not leave a command behind either
+            _abort(ours)
+            raise
 
 
 def _request(command: Command, env: dict[str, str]) -> bytes:
@@ -84,20 +74,21 @@ def _request(command: Command, env: dict[str, str]) -> bytes:
     program = command.argv[0]
     folders = [""] if os.path.dirname(program) else os.get_exec_path(env)
     limits = {
-        "memory": command.max_memory,
-        "cpu": command.max_cpu,
-        "files": command.max_open_files,
-        "nice": command.nice,
+        resource.RLIMIT_DATA: command.max_memory,
+        resource.RLIMIT_CPU: command.max_cpu,  # one second more is the hard limit: SIGXCPU first
+        resource.RLIMIT_NOFILE: command.max_open_files,
     }
-    words = [
-        str(command.grace),
-        os.path.join(_current_folder(), command.cwd or ""),
-        ",".join(f"{name}={number}" for name, number in limits.items() if number),
-        *(str(len(folders)), *(os.path.join(folder, program) for folder in folders)),
-        *(str(len(command.argv)), *command.argv),
-        *(f"{name}={value}" for name, value in env.items()),
-    ]
-    return b"\0".join(map(os.fsencode, words))
+    return marshal.dumps(
+        (
+            float(command.grace),
+            os.fsencode(os.path.join(_current_folder(), command.cwd or "")),
+            [(n, int(x), int(x) + (n == resource.RLIMIT_CPU)) for n, x in limits.items() if x],
+            int(command.nice),
+            [os.fsencode(os.path.join(folder, program)) for folder in folders],
+            [os.fsencode(word) for word in command.argv],
+            {os.fsencode(name): os.fsencode(value) for name, value in env.items()},
+        )
+    )
 
 
 def _current_folder() -> str:
@@ -269,11 +260,11 @@ class GuardedChild(pipes.Pipes):
 
     def usage(self) -> list[ProcessUsage]:
         """See `Child`."""
-        return [] if self._over else procfs.usage(self._guardian, (self._guardian,))
+        return [] if self._over else procfs.usage(self._guardian)
 
     def snapshot(self) -> list[ProcessSnapshot]:
         """See `Child`."""
-        return [] if self._over else procfs.snapshot(self._guardian, (self._guardian,))
+        return [] if self._over else procfs.snapshot(self._guardian)
 
     def send(self, force: Force, members: list[Member]) -> bool:
         """See `Child`. The guardian knows the tree best; without it, signal these members."""

@@ -15,9 +15,8 @@ Wire protocol. Both sockets are AF_UNIX SOCK_SEQPACKET: one packet is one messag
    command's stdin, stdout and stderr; the descriptors to hold. The standby guardian receives it.
    The supervisor closes its own copies once the packet is sent. When it closes the request socket
    (or dies), the spawner takes no more requests and exits after the last guardian.
-2. Request: words separated by NUL: grace in seconds; working folder; limits (`name=number`, joined
-   by commas); number of candidate paths; these paths; number of arguments; these arguments;
-   then `NAME=value` for each environment variable.
+2. Request, by `marshal`, with all text as bytes: (grace in seconds, working folder, list of limits
+   (resource, soft, hard), niceness, list of candidate paths, list of arguments, environment).
 3. Control socket, guardian -> supervisor:
    `started GUARDIAN LEADER` (process ids), or `failed STEP ERRNO` with STEP one of fork, guard,
    folder, limit, program. Then:
@@ -41,6 +40,7 @@ from __future__ import annotations
 
 import _signal  # type: ignore[import-not-found]  # typeshed knows only `signal`
 import _socket
+import marshal
 import os
 import resource
 import select
@@ -62,11 +62,6 @@ _PR_SET_CHILD_SUBREAPER = 36
 _MSG_CMSG_CLOEXEC = 0x40000000
 _IGNORED = (_signal.SIGINT, _signal.SIGTERM, _signal.SIGHUP)  # we end with the sockets instead
 _RESET = (*_IGNORED, _signal.SIGCHLD, _signal.SIGPIPE, _signal.SIGXFSZ)  # what a command gets back
-_LIMITS = {  # name: (added to the soft limit, added to the hard limit, resource)
-    b"cpu": (0, 1, resource.RLIMIT_CPU),  # SIGXCPU first: it names the cause
-    b"memory": (0, 0, resource.RLIMIT_DATA),
-    b"files": (0, 0, resource.RLIMIT_NOFILE),
-}
 _ENOENT, _ESRCH, _EINVAL, _EMFILE = 2, 3, 22, 24
 _KILL_PASSES = 20  # SIGKILL in a row: a process that keeps forking is caught sooner
 _MAXRSS_ERROR = 512  # KiB by which the kernel's figures may lag
@@ -136,21 +131,15 @@ def _drain(descriptor: int) -> None:
         return
 
 
-def _read(path: str) -> bytes | None:
-    """A file of /proc: empty if its process is gone, None if it cannot be read now."""
+def read(path: str) -> bytes:
+    """A file of /proc; empty if its process is gone. Raises OSError if it cannot be read now."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        with open(path, "rb", buffering=0) as file:
+            return file.read()
     except OSError as error:
-        return b"" if error.errno in (_ENOENT, _ESRCH) else None
-    try:
-        content = b""
-        while more := os.read(descriptor, 65536):
-            content += more
-        return content
-    except OSError:  # it exited while we read
-        return b""
-    finally:
-        os.close(descriptor)
+        if error.errno in (_ENOENT, _ESRCH):
+            return b""
+        raise
 
 
 class _OwnChildren:
@@ -177,15 +166,16 @@ class _OwnChildren:
 
 def _children(pid: int) -> list[int]:
     """The children of all threads of another process, as far as they can be read."""
+    found: list[int] = []
     try:
-        threads = os.listdir(f"/proc/{pid}/task")
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            found += map(int, read(f"/proc/{pid}/task/{thread}/children").split())
     except OSError:
-        return []
-    found = (_read(f"/proc/{pid}/task/{thread}/children") for thread in threads)
-    return [int(word) for content in found for word in (content or b"").split()]
+        return found
+    return found
 
 
-def _descendants(pids: list[int]) -> list[int]:
+def descendants(pids: list[int]) -> list[int]:
     """These processes and all below them, zombies included."""
     found, waiting = [], list(pids)
     while waiting:
@@ -196,10 +186,10 @@ def _descendants(pids: list[int]) -> list[int]:
 
 def _alive(pid: int) -> bool:
     """Whether a process runs, or may run. With its main thread gone it looks like a zombie."""
-    content = _read(f"/proc/{pid}/stat")
-    if content is None:
+    try:
+        words = read(f"/proc/{pid}/stat").rpartition(b")")[2].split()
+    except OSError:
         return True
-    words = content.rpartition(b")")[2].split()
     return len(words) > 17 and (words[0] not in b"ZX" or int(words[17]) > 1)
 
 
@@ -346,13 +336,13 @@ class Guardian:
         Whether the leader exited by itself is decided here, at the last moment before the signal.
         """
         running = not self._check_leader()
-        _signal_all(_descendants(self._children.pids()), _signal.SIGTERM, _signal.SIGCONT)
+        _signal_all(descendants(self._children.pids()), _signal.SIGTERM, _signal.SIGCONT)
         _send(self._control, SIGNALLED, b"%d" % running)
 
     def _kill(self) -> None:
         """SIGKILL until nobody is found, and again soon: a fork may have been missed."""
         for _ in range(_KILL_PASSES):
-            if not _signal_all(_descendants(self._children.pids()), _signal.SIGKILL):
+            if not _signal_all(descendants(self._children.pids()), _signal.SIGKILL):
                 break
             self._reap_all()
         self._kill_at = time.monotonic() + self._pause
@@ -376,18 +366,12 @@ def _send(control: _socket.socket, message: bytes, details: bytes) -> None:
 
 
 class Start:
-    """How to start a command: the words of a request (see the top of this file)."""
+    """How to start a command: a request (see the top of this file)."""
 
     def __init__(self, request: bytes) -> None:
-        words = request.split(b"\0")
-        self.grace = float(words[0])
-        self._folder = words[1]
-        self._limits = [limit.split(b"=") for limit in words[2].split(b",") if limit]
-        rest = 4 + int(words[3])
-        self._paths = words[4:rest]
-        end = rest + 1 + int(words[rest])
-        self._argv = words[rest + 1 : end]
-        self._environment = dict(word.split(b"=", 1) for word in words[end:] if word)
+        words = marshal.loads(request)  # noqa: S302  # our own supervisor has written it
+        self.grace, self._folder, self._limits, self._nice, *words = words
+        self._paths, self._argv, self._environment = words
 
     def run(self, stdio: list[int]) -> tuple[int, bytes]:
         """Fork and exec: the process id, or 0 with the step that failed and its errno."""
@@ -419,22 +403,15 @@ class Start:
                 os.dup2(descriptor, to)
             os.chdir(self._folder)
             step = b"limit"
-            self._set_limits()
+            for limit in self._limits:
+                resource.setrlimit(*limit)
+            os.nice(self._nice)
             step = b"program"
             self._exec()
         except Exception as error:  # reported: the fork must not return into the guardian
             os.write(writer, _failure(step, error))
         finally:
             os._exit(127)
-
-    def _set_limits(self) -> None:
-        for name, value in self._limits:
-            number = int(value)
-            if name == b"nice":
-                os.nice(number)
-            else:
-                soft, hard, which = _LIMITS[name]
-                resource.setrlimit(which, (number + soft, number + hard))
 
     def _exec(self) -> None:
         """Execute the first path that can be executed, as a shell does.
@@ -585,7 +562,7 @@ class SpawnerServer:
                 self._standby = 0 if pid == self._standby else self._standby
         orphans = [pid for pid in self._children.pids() if pid not in self._guardians]
         if orphans:
-            _signal_all(_descendants(orphans), _signal.SIGKILL)
+            _signal_all(descendants(orphans), _signal.SIGKILL)
         self._orphans_left = bool(orphans)
 
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import errno
-import io
 import os
 import sys
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from typing import NamedTuple
 
 from pipekit.model.command import ProcessSnapshot
 from pipekit.process.child import Member
+from pipekit.process.linux import guardian
 from pipekit.process.start import TREE_VARIABLE, belongs_to
 from pipekit.process.usage import ProcessUsage
 
@@ -20,11 +19,9 @@ assert sys.platform != "win32"  # tells the type checker that sysconf exists
 _VARIABLE = f"{TREE_VARIABLE}=".encode()
 _TICK = 1.0 / os.sysconf("SC_CLK_TCK")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
-_ONE_READ = 2048  # bytes; a shorter read was complete, a longer one may end within an entry
 _ROUNDS = 10
 _EXEC_PAUSE = 0.01  # seconds between two rounds for a process that is within exec
 _UNKNOWN = ":"  # never a tree's name
-_NOT_READABLE = (errno.ENOENT, errno.ESRCH, errno.EACCES, errno.EPERM)
 
 _STATES = {
     "R": "running",
@@ -57,15 +54,9 @@ def read(path: str) -> bytes:
     Raises OSError if it cannot be read for another reason (no descriptor left).
     """
     try:
-        with io.FileIO(path) as file:  # an object: an interrupt cannot leave it open
-            content = file.read(65536)
-            while more := file.read(65536) if len(content) >= _ONE_READ else b"":
-                content += more
-    except OSError as error:
-        if error.errno in _NOT_READABLE:
-            return b""
-        raise
-    return content
+        return guardian.read(path)
+    except PermissionError:
+        return b""
 
 
 def _stat(pid: int) -> _Stat | None:
@@ -99,19 +90,18 @@ def group_of(pid: int, started: float) -> int | None:
 
 def members(root: int, without: Collection[int]) -> list[Member]:
     """The live processes below `root`, except `without`."""
-    stats = (_stat(pid) for pid in _descendants(root) if pid not in without)
+    stats = (_stat(pid) for pid in guardian.descendants([root]) if pid not in without)
     return [_member(stat) for stat in stats if stat and stat.alive]
 
 
-def usage(root: int, without: Collection[int] = ()) -> list[ProcessUsage]:
-    """What `root` and its descendants use, except `without`: 0.25 ms for 20 on any host."""
-    pids = (pid for pid in _descendants(root) if pid not in without)
-    return [used for pid in pids if (used := _usage(pid))]
+def usage(root: int) -> list[ProcessUsage]:
+    """What the descendants of `root` use: 0.25 ms for 20 on any host."""
+    return [used for pid in guardian.descendants([root])[1:] if (used := _usage(pid))]
 
 
-def snapshot(root: int, without: Collection[int] = ()) -> list[ProcessSnapshot]:
-    """What `root` and its descendants are doing, except `without`, ordered by pid."""
-    pids = sorted(pid for pid in _descendants(root) if pid not in without)
+def snapshot(root: int) -> list[ProcessSnapshot]:
+    """What the descendants of `root` are doing, ordered by pid."""
+    pids = sorted(guardian.descendants([root])[1:])
     return [seen for pid in pids if (seen := _snapshot(pid))]
 
 
@@ -194,20 +184,6 @@ def _latest_pid() -> int:
     """The pid given out last, from /proc/loadavg."""
     words = read("/proc/loadavg").split()
     return int(words[4]) if len(words) > 4 else 0
-
-
-def _descendants(leader: int) -> Iterator[int]:
-    """The leader and all below it that are linked to it by live parents."""
-    waiting = [leader]
-    while waiting:
-        pid = waiting.pop()
-        yield pid
-        try:
-            tasks = os.listdir(f"/proc/{pid}/task")
-        except OSError:
-            continue
-        for task in tasks:
-            waiting += map(int, read(f"/proc/{pid}/task/{task}/children").split())
 
 
 def _usage(pid: int) -> ProcessUsage | None:

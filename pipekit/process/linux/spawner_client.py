@@ -18,8 +18,9 @@ import weakref
 from collections.abc import Sequence
 from pathlib import Path
 
+from pipekit.process import signals
 from pipekit.process.linux import guardian, procfs
-from pipekit.process.start import SpawnError, resource_shortage
+from pipekit.process.start import SpawnError, resource_shortage, unnamed_file
 
 assert sys.platform == "linux"  # tells the type checker that pidfds and subreapers exist
 
@@ -35,8 +36,11 @@ _unreaped: list[int] = []  # spawners that had not exited when they were closed
 _locks: dict[int, threading.RLock] = {}  # by process: a fork copies locks, but not their holders
 
 
-class SpawnerGoneError(Exception):
+class SpawnerGoneError(SpawnError):
     """The spawner was killed or does not answer; start another one."""
+
+    def __init__(self) -> None:
+        super().__init__("the spawner of the guardians exited before it could be asked to start it")
 
 
 def shared_spawner() -> SpawnerClient:
@@ -61,7 +65,7 @@ class SpawnerClient:
         self.pid = self._pidfd = -1
         self._socket: socket.socket | None = None
         self._owner = _identity()
-        _reap_closed()
+        signals.reap(_unreaped)
         try:
             self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             with theirs:
@@ -92,25 +96,23 @@ class SpawnerClient:
         most = guardian.MAX_DESCRIPTORS - 6
         if len(held) > most:
             raise SpawnError(f"hold_fds: at most {most} descriptors can be held, got {len(held)}")
-        with open(os.memfd_create("request"), "wb", buffering=0) as memory:
-            rest = memoryview(request)
-            while rest:
-                rest = rest[memory.write(rest) or 0 :]
+        memory = unnamed_file(request)
+        try:
             pidfds = [self._pidfd] if self._pidfd >= 0 else []
-            fds = [control, memory.fileno(), *pidfds, *stdio, *held]
+            fds = [control, memory, *pidfds, *stdio, *held]
             self._send(b"%d %d" % (len(fds), len(pidfds)), fds)
+        finally:
+            os.close(memory)
 
     def _send(self, message: bytes, fds: list[int]) -> None:
         try:
             if self._socket is None:
                 raise BrokenPipeError
             socket.send_fds(self._socket, [message], fds)
-        except TimeoutError as error:
-            with contextlib.suppress(OSError):
-                os.kill(self.pid, signal.SIGKILL)  # perhaps stopped; its guardians live on
-            self.close()
-            raise SpawnerGoneError from error
-        except ConnectionError as error:
+        except (TimeoutError, ConnectionError) as error:
+            if isinstance(error, TimeoutError):
+                with contextlib.suppress(OSError):
+                    os.kill(self.pid, signal.SIGKILL)  # perhaps stopped; its guardians live on
             self.close()
             raise SpawnerGoneError from error
 
@@ -139,7 +141,7 @@ class SpawnerClient:
             os.close(self._pidfd)
         deadline = time.monotonic() + _EXIT_TIMEOUT
         while owned and self.pid in _unreaped and time.monotonic() < deadline:
-            _reap_closed()
+            signals.reap(_unreaped)
             time.sleep(0.0005)
 
     def __del__(self) -> None:
@@ -178,14 +180,3 @@ def _start(theirs: socket.socket) -> int:
         )
     finally:
         os.close(high)
-
-
-def _reap_closed() -> None:
-    for pid in _unreaped[:]:
-        try:
-            done = os.waitpid(pid, os.WNOHANG)[0] == pid
-        except ChildProcessError:  # somebody else reaped it, or this process ignores SIGCHLD
-            done = True
-        if done:
-            with contextlib.suppress(ValueError):  # another thread was quicker
-                _unreaped.remove(pid)

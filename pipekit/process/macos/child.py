@@ -7,7 +7,6 @@ killed runs on until the next run sweeps it.
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 import select
@@ -17,27 +16,28 @@ from typing import TYPE_CHECKING
 from pipekit.model.command import Command, ProcessSnapshot
 from pipekit.process import psutil_tree, signals
 from pipekit.process.child import LOST_EXIT, Exit, Force, Member
-from pipekit.process.macos import tree as process_tree
-from pipekit.process.macos.limits import with_limits
 from pipekit.process.output import pipes
 from pipekit.process.start import (
+    TREE_VARIABLE,
     SpawnError,
+    belongs_to,
     child_environment,
     find_program,
     open_stdio,
-    spawn_failure,
 )
 from pipekit.process.usage import ProcessUsage
 
 if TYPE_CHECKING:
     from subprocess import Popen
 
+    import psutil
+
 assert sys.platform != "win32"  # tells the type checker that sessions and groups exist
 
 _POLL_INTERVAL = 0.01  # seconds, where no kqueue reports the exit
 _MAXRSS_UNIT = 1 if sys.platform == "darwin" else 1024  # bytes
 
-_unreaped: list[Popen[bytes]] = []  # leaders that outlived SIGKILL, to be reaped later
+_unreaped: list[int] = []  # leaders that outlived SIGKILL, to be reaped later
 
 
 def start(command: Command, tree: str, cancel_fd: int = -1) -> PosixChild:
@@ -45,18 +45,10 @@ def start(command: Command, tree: str, cancel_fd: int = -1) -> PosixChild:
 
     `tree`: a name for its tree; `cancel_fd`: becomes readable when the command is cancelled.
     """
-    _reap_late()
+    signals.reap(_unreaped)
     env = child_environment(command, tree)
-    outputs: dict[str, int] = {}
-    try:
-        with contextlib.ExitStack() as given:  # the child gets copies
-            popen = _popen(command, env, open_stdio(command, outputs, given))
-    except BaseException as error:
-        for descriptor in outputs.values():
-            os.close(descriptor)
-        if isinstance(error, (OSError, ValueError)):
-            raise SpawnError(spawn_failure(command, env, error)) from error
-        raise
+    with open_stdio(command, env) as (stdio, outputs):
+        popen = _popen(command, env, stdio)
     return PosixChild(popen, tree, outputs, cancel_fd)
 
 
@@ -66,10 +58,9 @@ def _popen(command: Command, env: dict[str, str], stdio: list[int]) -> Popen[byt
     argv = with_limits(command)
     if argv != command.argv:  # the shell would start, and then fail to find the program
         program = find_program(command, env)
-        if program is None:
-            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), command.argv[0])
-        if os.path.isdir(program) or not os.access(program, os.X_OK):
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), program)
+        if program is None or os.path.isdir(program) or not os.access(program, os.X_OK):
+            code = errno.ENOENT if program is None else errno.EACCES
+            raise OSError(code, os.strerror(code))
     return Popen(
         argv,
         cwd=command.cwd,
@@ -79,6 +70,24 @@ def _popen(command: Command, env: dict[str, str], stdio: list[int]) -> Popen[byt
         stderr=stdio[2],
         start_new_session=True,
     )
+
+
+def with_limits(command: Command) -> tuple[str, ...]:
+    """The command's words, behind a shell that sets its limits if it has any.
+
+    Raises SpawnError for `max_memory`, which macOS does not enforce.
+    """
+    if command.max_memory is not None:
+        raise SpawnError("max_memory: this system does not enforce it; leave it unset here")
+    settings = []
+    if command.max_cpu is not None:  # SIGXCPU first: it names the cause
+        settings += [f"ulimit -S -t {command.max_cpu}", f"ulimit -H -t {command.max_cpu + 1}"]
+    if command.max_open_files is not None:
+        settings.append(f"ulimit -n {command.max_open_files}")
+    if not settings and not command.nice:
+        return command.argv
+    program = f'nice -n {command.nice} "$@"' if command.nice else '"$@"'
+    return ("/bin/sh", "-c", " && ".join([*settings, f"exec {program}"]), "sh", *command.argv)
 
 
 class PosixChild(pipes.Pipes):
@@ -93,7 +102,7 @@ class PosixChild(pipes.Pipes):
         self.pid = popen.pid
         self._popen = popen
         self._reaped = False
-        self._tree = process_tree.PsutilTree(self.pid, tree)
+        self._tree = tree
         self._exit_fd = _exit_queue(self.pid)
         super().__init__(outputs, once=(self._exit_fd, cancel_fd))
 
@@ -107,30 +116,26 @@ class PosixChild(pipes.Pipes):
         """See `Child`."""
         if self._reaped:
             return True
-        return (
-            process_tree.has_exited(self.pid)
-            if self._exit_fd < 0
-            else self.has_woken(self._exit_fd)
-        )
+        return has_exited(self.pid) if self._exit_fd < 0 else self.has_woken(self._exit_fd)
 
     def members(self) -> list[Member]:
         """See `Child`."""
-        return self._tree.members()
+        return _members(self.pid, self._tree)
 
     def usage(self) -> list[ProcessUsage]:
         """See `Child`."""
-        return psutil_tree.usage(self._tree.pids())
+        return psutil_tree.usage(self)
 
     def snapshot(self) -> list[ProcessSnapshot]:
         """See `Child`."""
-        return psutil_tree.snapshot(self._tree.pids())
+        return psutil_tree.snapshot(self)
 
     def send(self, force: Force, members: list[Member]) -> bool:
         """See `Child`. The leader, or its zombie, keeps the number of its group taken."""
         running = not self.exited()
         signals.signal_group(force, self.pid)
         others = [member for member in members if member.group != self.pid]
-        signals.signal_members(force, others, process_tree.group_of)
+        signals.signal_members(force, others, _group_of)
         return running
 
     def reap(self) -> Exit | None:
@@ -142,7 +147,7 @@ class PosixChild(pipes.Pipes):
         except ChildProcessError:  # somebody else has reaped it
             return LOST_EXIT
         if pid == 0:
-            _unreaped.append(self._popen)
+            _unreaped.append(self.pid)
             return None
         return Exit(
             returncode=os.waitstatus_to_exitcode(status),
@@ -183,12 +188,65 @@ def _own_peak(maxrss: int) -> int | None:
     return maxrss * _MAXRSS_UNIT if maxrss > ours else None
 
 
-def _reap_late() -> None:
-    for popen in _unreaped[:]:
+def _members(leader: int, name: str) -> list[Member]:
+    """The live processes of a tree without the leader, whose pid must stay taken meanwhile.
+
+    `name`: of the tree, as each process has it in its environment. This looks at every process of
+    the host, and is not exact while processes come and go.
+    """
+    import psutil
+
+    found: dict[int, Member] = {}
+    for process in psutil.process_iter():
+        pid = process.pid
+        if pid in (0, leader, os.getpid()):
+            continue
         try:
-            done = os.waitpid(popen.pid, os.WNOHANG)[0] == popen.pid
-        except ChildProcessError:
-            done = True
-        if done:
-            with contextlib.suppress(ValueError):  # another thread was quicker
-                _unreaped.remove(popen)
+            if not _belongs(process, leader, name) and process.ppid() not in found:
+                continue
+            if process.status() != psutil.STATUS_ZOMBIE:
+                found[pid] = Member(pid, os.getpgid(pid), process.create_time())
+        except (psutil.Error, ProcessLookupError, PermissionError):
+            continue
+    return list(found.values())
+
+
+def _belongs(process: psutil.Process, leader: int, name: str) -> bool:
+    import psutil
+
+    if leader in (os.getsid(process.pid), os.getpgid(process.pid), process.ppid()):
+        return True
+    try:
+        return belongs_to(process.environ().get(TREE_VARIABLE, ""), name)
+    except (psutil.Error, OSError):  # its environment may not be read
+        return False
+
+
+def members_by_name(name: str) -> list[Member]:
+    """The live processes with this name in their environment, and their children.
+
+    `name`: a tree, or the cookie of a supervisor.
+    """
+    return _members(-1, name)
+
+
+def _group_of(pid: int, started: float) -> int | None:
+    """The process group of a live process, or None when that process has exited."""
+    import psutil
+
+    try:
+        return os.getpgid(pid) if psutil.Process(pid).create_time() == started else None
+    except (psutil.Error, OSError):
+        return None
+
+
+def has_exited(pid: int) -> bool:
+    """Whether a process has exited, reaped or not."""
+    import psutil
+
+    try:
+        return bool(psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:  # on some systems psutil's word for a zombie
+        return True
+    except psutil.Error:
+        return False

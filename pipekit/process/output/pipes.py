@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 
 assert sys.platform != "win32"  # tells the type checker that fcntl and poll exist
 
-_CHUNK = 64 * 1024  # bytes of the first reads
+_READ_SIZE = 64 * 1024  # bytes
 _PIPE_SIZE = 1024 * 1024  # bytes; the most that Linux allows without privileges by default
 _SET_PIPE_SIZE = getattr(fcntl, "F_SETPIPE_SZ", None)
 
@@ -26,8 +26,7 @@ class Pipes:
     def __init__(
         self, outputs: Mapping[str, int], *, once: Iterable[int], always: Iterable[int] = ()
     ) -> None:
-        self.capacity = _CHUNK
-        self._buffer = bytearray(_CHUNK)
+        self.capacity = _READ_SIZE
         self._outputs = dict(outputs)
         self._pending = {fd for fd in once if fd >= 0}
         self._with_output, self._without_output = select.poll(), select.poll()
@@ -63,27 +62,18 @@ class Pipes:
         self._without_output.unregister(descriptor)
         self._with_output.unregister(descriptor)
 
-    def read(self, stream: str, most: int) -> bytearray | memoryview | None:
-        """See `Child`.
-
-        New memory for each large read would cost more than the read itself, so the buffer is kept.
-        It grows with the output, to less than the pipe holds, so that one read can fill it.
-        """
-        descriptor, buffer = self._outputs[stream], self._buffer
-        content = memoryview(buffer)[:most]
+    def read(self, stream: str) -> bytes | None:
+        """See `Child`."""
+        descriptor = self._outputs[stream]
         try:
-            size = os.readv(descriptor, [content])
+            data = os.read(descriptor, _READ_SIZE)
         except BlockingIOError:
             return None
-        if size == 0:
+        if not data:
             self._with_output.unregister(descriptor)
             del self._outputs[stream]
             os.close(descriptor)
-        elif size == len(buffer):
-            if size < (larger := min(most, 3 * self.capacity // 4)):
-                self._buffer = bytearray(larger)
-            return buffer
-        return content[:size]
+        return data
 
     def close(self) -> None:
         """See `Child`."""

@@ -11,7 +11,6 @@ import contextlib
 import os
 import re
 import threading
-from collections import deque
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -19,12 +18,8 @@ from pipekit.model.command import StreamResult
 
 TAIL_BYTES = 64 * 1024  # of each stream, kept in memory for failure messages
 PIECE = 64 * 1024  # characters; a longer line is delivered in pieces, to bound memory
-_LARGE_READ = 1024 * 1024  # bytes
-_SMALL_PIECE = 4 * 1024  # bytes; smaller pieces of the tail are joined
 MASK = b"***"
 _CONTINUATION = bytes(range(0x80, 0xC0))  # of UTF-8: never the first byte of a character
-
-Bytes = bytes | bytearray | memoryview
 
 _counting = threading.local()  # decode errors of this thread's current call
 
@@ -45,10 +40,6 @@ class Redactor:
         self._secrets = sorted({s for s in secrets if s}, key=len, reverse=True)
         self._pattern = re.compile(b"|".join(map(re.escape, self._secrets)))
         self._held = b""
-
-    def __bool__(self) -> bool:
-        """Whether there are secrets to replace."""
-        return bool(self._secrets)
 
     def feed(self, data: bytes) -> bytes:
         """The redacted bytes, without an end that may be the beginning of a secret."""
@@ -107,7 +98,7 @@ class Spool:
         """Whether there is a file."""
         return self._made
 
-    def write(self, data: Bytes) -> None:
+    def write(self, data: bytes) -> None:
         """Append all of `data`; count what could not be written."""
         if self.path is None or not data:
             return
@@ -141,44 +132,15 @@ class Spool:
             return os.open(path, flags, 0o644)
 
 
-class Tail:
-    """The last `TAIL_BYTES` of a stream, kept in the pieces they came in to avoid copying."""
-
-    def __init__(self) -> None:
-        self._pieces: deque[bytes] = deque()
-        self._size = 0
-
-    def add(self, data: bytes) -> None:
-        """Append, and drop what is no longer within the tail."""
-        self._size += len(data)
-        if self._pieces and len(self._pieces[-1]) + len(data) < _SMALL_PIECE:
-            data = self._pieces.pop() + data
-        self._pieces.append(data)
-        while self._size - len(self._pieces[0]) >= TAIL_BYTES:
-            self._size -= len(self._pieces.popleft())
-
-    def content(self) -> bytes:
-        """The tail as bytes."""
-        return b"".join(self._pieces)[-TAIL_BYTES:]
-
-
 class Decoder:
     """Decodes bytes piece by piece; undecodable ones become U+FFFD and are counted."""
 
     def __init__(self, encoding: str) -> None:
         self._decoder = codecs.getincrementaldecoder(encoding)("pipekit.count")
-        self._plain = codecs.lookup(encoding).name in ("utf-8", "ascii")
-        self._clean = True
         self.errors = 0
-
-    def skip(self, data: bytes | bytearray) -> bool:
-        """Whether `data` is plain ASCII after complete characters, so has no errors to count."""
-        return self._plain and self._clean and data.isascii()
 
     def decode(self, data: bytes, *, final: bool = False) -> str:
         """The text of `data`; an incomplete character waits for its other bytes."""
-        if self.skip(data):
-            return data.decode("ascii")
         _counting.errors = 0
         try:
             text = self._decoder.decode(data, final)
@@ -186,8 +148,6 @@ class Decoder:
             _counting.errors = len(data)
             text = data.decode("ascii", "replace")
         self.errors += _counting.errors
-        if self._plain:
-            self._clean = not self._decoder.getstate()[0]
         return text
 
 
@@ -239,42 +199,22 @@ class OutputStream:
         self._decoder = Decoder(encoding)
         self._encoding = encoding
         self._splitter = LineSplitter() if lines else None
-        self.read_size = PIECE if lines else _LARGE_READ  # lines in memory are many times larger
-        self._tail = Tail()
+        self._tail = bytearray()
         self._size = 0
         self._lines = 0
         self.last_output: float | None = None
 
-    def feed(self, data: Bytes, at: float) -> list[str]:
-        """Take what was read `at` seconds after the start; `data` may be reused afterwards.
-
-        The file gets it in one write: small writes would cost twice as much.
-        """
+    def feed(self, data: bytes, at: float) -> list[str]:
+        """Take what was read `at` seconds after the start."""
         self._size += len(data)
         self.last_output = at
-        if not self._redactor:
-            self.spool.write(data)
-            if self._splitter is None and isinstance(data, bytearray) and self._decoder.skip(data):
-                self._count(data)
-                return []
-        lines = []
-        for start in range(0, len(data), PIECE):
-            piece = self._redactor.feed(bytes(data[start : start + PIECE]))
-            if self._redactor:
-                self.spool.write(piece)
-            lines += self._keep(piece)
-        return lines
+        return self._keep(self._redactor.feed(data))
 
     def finish(self) -> list[str]:
         """Nothing more will come: flush what was held back, and close the spool."""
-        held = self._redactor.finish()
-        self.spool.write(held)
-        lines = self._keep(held)
-        rest = self._decoder.decode(b"", final=True)
-        if self._splitter is not None:
-            lines += [*self._splitter.feed(rest), *self._splitter.finish()]
+        lines = self._keep(self._redactor.finish(), final=True)
         self.spool.close()
-        return lines
+        return lines + (self._splitter.finish() if self._splitter else [])
 
     def result(self) -> StreamResult:
         """The result for this stream."""
@@ -288,22 +228,17 @@ class OutputStream:
             last_output=self.last_output,
         )
 
-    def _keep(self, data: bytes) -> list[str]:
-        if not data:
-            return []
-        self._count(data)
-        if self._splitter is None:
-            if not self._decoder.skip(data):
-                self._decoder.decode(data)
-            return []
-        return self._splitter.feed(self._decoder.decode(data))
-
-    def _count(self, data: bytes | bytearray) -> None:
+    def _keep(self, data: bytes, *, final: bool = False) -> list[str]:
+        self.spool.write(data)
         self._lines += data.count(b"\n")
-        self._tail.add(bytes(data[-TAIL_BYTES:]))
+        self._tail += data
+        if len(self._tail) > 4 * TAIL_BYTES:  # not each time: small pieces come often
+            del self._tail[:-TAIL_BYTES]
+        text = self._decoder.decode(data, final=final)  # also if only to count the errors
+        return self._splitter.feed(text) if self._splitter else []
 
     def _tail_text(self) -> str:
-        tail = self._tail.content()
+        tail = bytes(self._tail[-TAIL_BYTES:])
         if len(tail) == TAIL_BYTES and codecs.lookup(self._encoding).name == "utf-8":
             tail = tail[:3].lstrip(_CONTINUATION) + tail[3:]  # the rest of a character cut in two
         try:

@@ -9,7 +9,6 @@ job, which kills all of them when its last handle is closed, so also when we die
 from __future__ import annotations
 
 import _winapi
-import contextlib
 import ctypes
 import msvcrt
 import os
@@ -23,7 +22,7 @@ from pipekit.model.command import Command, ProcessSnapshot
 from pipekit.process import psutil_tree
 from pipekit.process.cancel import Cancel
 from pipekit.process.child import Exit, Force, Member
-from pipekit.process.start import SpawnError, child_environment, open_stdio, spawn_failure
+from pipekit.process.start import SpawnError, child_environment, open_stdio
 from pipekit.process.usage import ProcessUsage
 from pipekit.process.windows.limits import ExtendedLimits, job_limits
 
@@ -64,10 +63,8 @@ def start(command: Command, tree: str, cancel: Cancel | None = None) -> WindowsC
     """Start a command suspended, put it into a job of its own, resume it. Raises SpawnError."""
     env = child_environment(command, tree)
     job = _create_job(job_limits(command))
-    outputs: dict[str, int] = {}
     try:
-        with contextlib.ExitStack() as given:  # the child gets copies
-            stdin, stdout, stderr = open_stdio(command, outputs, given)
+        with open_stdio(command, env) as ((stdin, stdout, stderr), outputs):
             popen = subprocess.Popen(
                 command.argv,
                 cwd=command.cwd,
@@ -78,12 +75,8 @@ def start(command: Command, tree: str, cancel: Cancel | None = None) -> WindowsC
                 creationflags=_CREATE_SUSPENDED | subprocess.CREATE_NEW_PROCESS_GROUP,
             )
             _resume_in_job(popen, job)
-    except BaseException as error:
+    except BaseException:
         _winapi.CloseHandle(job)
-        for descriptor in outputs.values():
-            os.close(descriptor)
-        if isinstance(error, (OSError, ValueError)):
-            raise SpawnError(spawn_failure(command, env, error)) from error
         raise
     return WindowsChild(popen, job, outputs, cancel)
 
@@ -160,14 +153,14 @@ class WindowsChild:
             else:
                 time.sleep(pause)
 
-    def read(self, stream: str, most: int) -> bytes | None:
+    def read(self, stream: str) -> bytes | None:
         """See `Child`."""
         descriptor = self._outputs[stream]
         try:
             waiting = _winapi.PeekNamedPipe(msvcrt.get_osfhandle(descriptor), 0)[0]
             if not waiting:
                 return None
-            return os.read(descriptor, min(int(waiting), most))
+            return os.read(descriptor, min(int(waiting), _PIPE_SIZE))
         except OSError:  # the last writer has closed it
             del self._outputs[stream]
             os.close(descriptor)
@@ -189,14 +182,11 @@ class WindowsChild:
 
     def usage(self) -> list[ProcessUsage]:
         """See `Child`."""
-        return psutil_tree.usage(self._pids())
+        return psutil_tree.usage(self)
 
     def snapshot(self) -> list[ProcessSnapshot]:
         """See `Child`."""
-        return psutil_tree.snapshot(self._pids())
-
-    def _pids(self) -> list[int]:
-        return [self.pid, *(member.pid for member in self.members())]
+        return psutil_tree.snapshot(self)
 
     def send(self, force: Force, members: list[Member]) -> bool:  # noqa: ARG002  # the job has them
         """See `Child`."""

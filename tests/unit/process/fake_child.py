@@ -117,7 +117,7 @@ class FakeChild:
     def _ready(self):
         return [s for s, data in self._streams.items() if data or s in self._ended]
 
-    def read(self, stream, most):
+    def read(self, stream):
         data, self._streams[stream] = self._streams[stream], b""
         if not data and stream in self._ended:
             del self._streams[stream]

@@ -35,12 +35,9 @@ def see(monkeypatch):
         finally:
             supervision.close()
         assert child.closed
-        seen = verdict.Observation(
-            outcome=supervision.outcome or Outcome.EXITED,
-            stopped=supervision.stopped,
-            exit=supervision.exit,
-        )
-        return supervision, verdict.judge(command, seen)
+        outcome = supervision.outcome or Outcome.EXITED
+        stopped = supervision.stopped
+        return supervision, verdict.judge(command, outcome, supervision.exit, stopped=stopped)
 
     return run
 

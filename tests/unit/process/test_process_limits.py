@@ -7,7 +7,7 @@ import ctypes
 import pytest
 
 from pipekit.model.command import Command
-from pipekit.process.macos.limits import with_limits
+from pipekit.process.macos.child import with_limits
 from pipekit.process.start import SpawnError
 from pipekit.process.windows.limits import job_limits
 

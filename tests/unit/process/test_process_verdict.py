@@ -9,7 +9,7 @@ import pytest
 from pipekit.model.command import Command, Outcome
 from pipekit.process.child import Exit
 from pipekit.process.usage import ProcessUsage, TreeUsage
-from pipekit.process.verdict import Observation, combined_usage, judge, signal_name
+from pipekit.process.verdict import combined_usage, judge, signal_name
 
 SEEN = [Outcome.EXITED, Outcome.TIMED_OUT, Outcome.HUNG, Outcome.COMPLETED, Outcome.CANCELLED]
 CODES = [None, 0, 1, -9, -15, 137]
@@ -22,10 +22,8 @@ def command(*, completed_ok: bool = False) -> Command:
 @pytest.mark.parametrize("completed_ok", [True, False])
 def test_success_is_exit_code_0_by_itself_or_a_completion_that_counts(completed_ok):
     for outcome, code, stopped, oom in itertools.product(SEEN, CODES, [True, False], [True, False]):
-        seen = Observation(
-            outcome=outcome, stopped=stopped, exit=Exit(code, None, None), oom_kill=oom
-        )
-        result = judge(command(completed_ok=completed_ok), seen)
+        seen = command(completed_ok=completed_ok), outcome, Exit(code, None, None)
+        result = judge(*seen, stopped=stopped, oom_kill=oom)
         itself = code == 0 and not stopped and outcome in (Outcome.EXITED, Outcome.COMPLETED)
         told = completed_ok and stopped and outcome is Outcome.COMPLETED and code is not None
         assert result.success is (itself or told), seen
@@ -36,9 +34,7 @@ def test_success_is_exit_code_0_by_itself_or_a_completion_that_counts(completed_
 @pytest.mark.parametrize("outcome", [Outcome.EXITED, Outcome.COMPLETED])
 @pytest.mark.parametrize("stopped", [True, False])
 def test_status_that_nobody_knows_is_lost(exit, outcome, stopped):
-    result = judge(
-        command(completed_ok=True), Observation(outcome=outcome, exit=exit, stopped=stopped)
-    )
+    result = judge(command(completed_ok=True), outcome, exit, stopped=stopped)
     assert (result.outcome, result.success) == (Outcome.LOST, False)
 
 
@@ -48,10 +44,8 @@ def test_status_that_nobody_knows_is_lost(exit, outcome, stopped):
      (-9, False, False, False), (1, False, True, False)],
 )  # fmt: skip
 def test_out_of_memory_is_named_when_the_kernel_killed_and_not_we(code, stopped, oom, named):
-    seen = Observation(
-        outcome=Outcome.EXITED, stopped=stopped, exit=Exit(code, None, None), oom_kill=oom
-    )
-    result = judge(command(), seen)
+    exit = Exit(code, None, None)
+    result = judge(command(), Outcome.EXITED, exit, stopped=stopped, oom_kill=oom)
     assert result.out_of_memory is named
     assert ("ran out of memory" in result.reason) is named
 
