@@ -6,7 +6,6 @@ Its exit codes are those of timeout(1) and env(1).
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -21,6 +20,7 @@ from pipekit.errors import DefinitionError
 from pipekit.model import quantity
 from pipekit.model.command import Command, Outcome, ProcessResult
 from pipekit.process.cancel import Cancel
+from pipekit.process.start import find_program
 from pipekit.process.supervisor import ProcessSupervisor
 
 TIMED_OUT, FAILED, NOT_EXECUTABLE, NOT_FOUND, BY_SIGNAL = 124, 125, 126, 127, 128
@@ -219,12 +219,7 @@ def _exit_code(
 def _start_failure(command: Command) -> int:
     if command.cwd is not None and not command.cwd.is_dir():
         return FAILED
-    folder = command.cwd or Path()
-    name = command.argv[0]
-    exists = os.path.lexists(folder / name) if os.path.dirname(name) else None
-    if exists is None:
-        exists = shutil.which(name, mode=os.F_OK) is not None
-    return NOT_EXECUTABLE if exists else NOT_FOUND
+    return NOT_EXECUTABLE if find_program(command, command.env) else NOT_FOUND
 
 
 def _write(file: str, result: ProcessResult) -> None:

@@ -9,7 +9,6 @@ from enum import Enum
 from typing import NamedTuple, Protocol
 
 from pipekit.model.command import ProcessSnapshot
-from pipekit.process.usage import ProcessUsage
 
 
 class Force(Enum):
@@ -25,6 +24,23 @@ class Member(NamedTuple):
     pid: int
     group: int
     started: float
+
+
+class ProcessUsage(NamedTuple):
+    """What one live process has used since its start.
+
+    `cpu`: seconds of its own; `waited`: CPU seconds of the children it waited for; `io`: a count
+    that grows with each byte read or written; `rss`, `peak_rss`: resident memory now and at its
+    peak, in bytes.
+    """
+
+    pid: int
+    started: float
+    cpu: float
+    waited: float
+    io: int
+    rss: int
+    peak_rss: int
 
 
 class Exit(NamedTuple):

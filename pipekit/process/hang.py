@@ -4,14 +4,47 @@ from __future__ import annotations
 
 import os
 from collections import deque
+from collections.abc import Iterable
 from pathlib import Path
 
-from pipekit.process.child import Child
-from pipekit.process.usage import TreeUsage
+from pipekit.process.child import Child, ProcessUsage
 
 _FIRST_SAMPLE = 0.01  # seconds after the start; the interval then doubles
 _LONGEST_INTERVAL = 1.0  # seconds between two samples of a long command
 _IDLE = 0.01  # of a core: below that, CPU time is no sign of life
+
+_NOTHING = ProcessUsage(0, 0.0, 0.0, 0.0, 0, 0, 0)
+
+
+class TreeUsage:
+    """Sums up what the processes of a tree use, one sample after the other."""
+
+    def __init__(self) -> None:
+        self.peak_rss: int | None = None
+        self.cpu = 0.0
+        self.io_changes = 0  # samples in which bytes had moved
+        self._last: dict[tuple[int, float], ProcessUsage] = {}
+
+    def add(self, sample: Iterable[ProcessUsage]) -> None:
+        """Take the usage of all live processes at one moment."""
+        now = {(usage.pid, usage.started): usage for usage in sample}
+        if not now:
+            return
+        resident = sum(usage.rss for usage in now.values())
+        single = max(usage.peak_rss for usage in now.values())
+        self.peak_rss = max(self.peak_rss or 0, resident, single)
+        own = waited = 0.0
+        moved = False
+        for key, usage in now.items():
+            before = self._last.get(key, _NOTHING)
+            own += max(usage.cpu - before.cpu, 0.0)
+            waited += max(usage.waited - before.waited, 0.0)
+            moved = moved or usage.io != before.io
+        exited = (last for key, last in self._last.items() if key not in now)
+        counted = sum(last.cpu + last.waited for last in exited)  # their parent reports it again
+        self.cpu += own + max(waited - counted, 0.0)
+        self.io_changes += moved
+        self._last = now
 
 
 class HangWatch:

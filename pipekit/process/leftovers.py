@@ -29,16 +29,17 @@ def kill_by_name(name: str) -> tuple[int, int]:
     """Kill every process with this name until none is left: how many there were, and are."""
     if sys.platform == "win32":
         return 0, 0
-    from pipekit.process import signals
-
     if sys.platform == "linux":
-        from pipekit.process.linux.procfs import members_by_name
+        from pipekit.process.linux import procfs as system
     else:
-        from pipekit.process.macos.child import members_by_name
+        from pipekit.process.macos import child as system
+    from pipekit.process import signals
 
     deadline = time.monotonic() + KILL_TIMEOUT
     found: set[tuple[int, float]] = set()
-    while members := [member for member in members_by_name(name) if member.pid != os.getpid()]:
+    while members := [
+        member for member in system.members_by_name(name) if member.pid != os.getpid()
+    ]:
         for member in members:
             signals.signal_group(Force.HARD, member.group)
             found.add((member.pid, member.started))

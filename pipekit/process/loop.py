@@ -108,7 +108,7 @@ class Supervision:
         return []
 
     def _paused(self) -> bool:
-        return self._listener.full and not self.stop.begun and self._empty_at is None
+        return self._listener.full and self.stop.begun_at is None and self._empty_at is None
 
     def _read(self, name: str) -> int:
         size, stream = 0, self._streams[name]
@@ -172,12 +172,12 @@ class Supervision:
         if not self._child.streams():
             return True
         waited = now >= self._empty_at + _EOF_TIMEOUT
-        return waited and (self.stop.begun or self._reason_to_stop(now) is not None)
+        return waited and (self.stop.begun_at is not None or self._reason_to_stop(now) is not None)
 
     # Deciding
 
     def _decide(self, now: float) -> None:
-        if self.stop.begun:
+        if self.stop.begun_at is not None:
             if self._child.lost or (self._cancel is not None and self._cancel.now):
                 self.stop.end_grace(now)
             self.stop.kill_if_due(now)
@@ -216,7 +216,7 @@ class Supervision:
     def _patience(self, now: float) -> float:
         """Seconds until there is something to do even if nothing happens."""
         due = [self.hang_watch.due() if self._exited_at is None else self._next_scan]
-        if self.stop.begun:
+        if self.stop.begun_at is not None:
             due += [self.stop.next_kill, now + _POLL_INTERVAL]
         else:
             due += [self._linger_ends(), self._deadline]

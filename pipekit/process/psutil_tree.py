@@ -6,8 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
 from pipekit.model.command import ProcessSnapshot
-from pipekit.process.child import Child
-from pipekit.process.usage import ProcessUsage
+from pipekit.process.child import Child, ProcessUsage
 
 if TYPE_CHECKING:
     import psutil

@@ -15,13 +15,13 @@ assert sys.platform != "win32"  # tells the type checker that process groups exi
 # a stopped process reacts to SIGTERM only after SIGCONT
 SIGNALS = {Force.POLITE: (signal.SIGTERM, signal.SIGCONT), Force.HARD: (signal.SIGKILL,)}
 
-GroupOf = Callable[[int, float], int | None]
-"""`group_of(pid, started)`: the group of that live process, or None when it has exited."""
 
-
-def signal_members(force: Force, members: Iterable[Member], group_of: GroupOf) -> None:
+def signal_members(
+    force: Force, members: Iterable[Member], group_of: Callable[[int, float], int | None]
+) -> None:
     """Signal the groups of these processes: a group cannot fork away from a signal.
 
+    `group_of(pid, started)`: the group of that live process, or None when it has exited.
     A member that has exited meanwhile is skipped, since its group may be a stranger's by now.
     """
     for member in {member.group: member for member in members}.values():

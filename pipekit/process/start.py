@@ -12,8 +12,7 @@ from typing import IO
 
 from pipekit.model.command import Command, Outcome
 
-TREE_VARIABLE = "PIPEKIT_TREE"
-"""Environment variable with the trees that a process belongs to, outermost first."""
+TREE_VARIABLE = "PIPEKIT_TREE"  # names the trees that a process belongs to, outermost first
 
 
 def belongs_to(trees: str, name: str) -> bool:
@@ -140,19 +139,16 @@ def _too_large(command: Command, env: Mapping[str, str], error: OSError) -> str 
     words = [len(os.fsencode(word)) + 1 for word in command.argv]
     variables = {k: len(os.fsencode(k)) + len(os.fsencode(v)) + 2 for k, v in env.items()}
     largest = max(variables, key=lambda name: variables[name])
-    limit = _argument_limit()
+    if sys.platform == "win32":
+        limit = 32767  # characters of a command line
+    else:
+        limit = os.sysconf("SC_ARG_MAX")
     single = f", {_MAX_STRING} bytes each" if sys.platform == "linux" else ""
     return (
         f"its arguments ({len(words)} words, {sum(words)} bytes, the longest {max(words)}) and its "
         f"environment ({sum(variables.values())} bytes, most of it in {largest}) exceed the limit "
         f"of this system ({limit} bytes in all{single}); pass them in a file or on standard input"
     )
-
-
-def _argument_limit() -> int:
-    if sys.platform == "win32":
-        return 32767  # characters of a command line
-    return os.sysconf("SC_ARG_MAX")
 
 
 def resource_shortage(error: OSError) -> str | None:

@@ -28,11 +28,6 @@ class Stop:
         return self._sent[Force.POLITE][0] if Force.POLITE in self._sent else None
 
     @property
-    def begun(self) -> bool:
-        """Whether the tree is being stopped."""
-        return bool(self._sent)
-
-    @property
     def survivors(self) -> int:
         """How many processes had to be signalled after their leader had exited."""
         return len(self._survivors)

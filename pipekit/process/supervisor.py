@@ -81,7 +81,7 @@ class ProcessSupervisor:
         name that cannot be a file's. If a signal handler raises, the whole tree is killed before
         the exception passes on.
         """
-        streams = self._streams(command, name, lines=on_lines is not None or _has_done(command))
+        streams = self._streams(command, name, lines=on_lines is not None)
         started = time.time()
         if cancel is not None and cancel.is_set():
             return _not_started(Outcome.CANCELLED, "cancelled before it was started", started)
@@ -137,6 +137,7 @@ class ProcessSupervisor:
     def _streams(self, command: Command, name: str, *, lines: bool) -> dict[str, OutputStream]:
         if not name or name.startswith(".") or any(c in name for c in "/\\:\0"):
             raise DefinitionError(f"{name!r} cannot be the name of output files")
+        lines = lines or command.done_pattern is not None or command.done is not None
         names = ("stdout",) if command.merge_stderr else ("stdout", "stderr")
         files = (
             {s: self._spool_dir / f"{name}{_SUFFIX[s]}" for s in names} if self._spool_dir else {}
@@ -145,10 +146,6 @@ class ProcessSupervisor:
             stream: OutputStream(files.get(stream), command.encoding, command.redact, lines=lines)
             for stream in names
         }
-
-
-def _has_done(command: Command) -> bool:
-    return command.done_pattern is not None or command.done is not None
 
 
 def _not_started(outcome: Outcome, reason: str, started: float) -> ProcessResult:

@@ -9,7 +9,7 @@ from attrs import evolve
 
 from pipekit.model.command import Command, Outcome, ProcessResult
 from pipekit.process.child import LOST_EXIT, Exit
-from pipekit.process.usage import TreeUsage
+from pipekit.process.hang import TreeUsage
 
 _SIGKILL_CODES = (-9, 137)  # 128 + 9: how a shell reports that its command was killed
 

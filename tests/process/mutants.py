@@ -53,7 +53,7 @@ MUTANTS = [
     _mutant(
         "no subreaper",
         "dropped_its_session_and_its_environment",
-        ("linux/guardian.py", "            self._become_subreaper()\n", ""),
+        ("linux/guardian.py", "            become_subreaper()\n", ""),
     ),
     _mutant(
         "leader reaped while others live",
@@ -66,18 +66,18 @@ MUTANTS = [
     _mutant(
         "the spawner may be reaped by nobody else",
         "host_that_reaps_every_child",
-        ("linux/spawner_client.py", "except ChildProcessError:  # somebody",
-         "except IndexError:  # somebody"),
+        ("signals.py", "except ChildProcessError:  # somebody", "except IndexError:  # somebody"),
     ),
     _mutant(
         "children of threads overlooked",
         "process_that_a_thread_forked",
-        ("linux/guardian.py", "for thread in threads)", "for thread in sorted(threads)[:1])"),
+        ("linux/guardian.py", "in os.listdir(f\"/proc/{pid}/task\"):",
+         "in sorted(os.listdir(f\"/proc/{pid}/task\"))[:1]:"),
     ),
     _mutant(
         "a page of children is all of them",
         "a_thousand_children",
-        ("linux/procfs.py", "if len(content) >= _ONE_READ", "if len(content) >= 4096"),
+        ("linux/guardian.py", "return file.read()", "return file.read(4096)"),
     ),
     # Signals
     _mutant(
@@ -88,8 +88,8 @@ MUTANTS = [
     _mutant(
         "SIGTERM to the leader's group alone",
         "session_of_its_own_is_asked",
-        ("linux/guardian.py", "_signal_all(_descendants(self._children.pids()), _signal.SIGTERM",
-         "_signal_all([self._leader], _signal.SIGTERM"),
+        ("linux/guardian.py", "descendants(_own_children(self._children)), _signal.SIGTERM",
+         "[self._leader], _signal.SIGTERM"),
     ),
     _mutant(
         "SIGKILL once, and not to what has come since",
@@ -158,8 +158,7 @@ MUTANTS = [
     _mutant(
         "death of the supervisor told by the socket alone",
         "a_child_that_the_host_forked_keeps",
-        ("linux/spawner_client.py", "pidfds = [self._pidfd] if self._pidfd >= 0 else []",
-         "pidfds = []"),
+        ("linux/guardian.py", "Guardian(control, self._host, ", "Guardian(control, -1, "),
     ),
     _mutant(
         "no grace without the supervisor",
@@ -169,13 +168,13 @@ MUTANTS = [
     _mutant(
         "the spawner stays for a fork of its host",
         "spawner_ends_with_its_host",
-        ("linux/guardian.py", "            poll.register(host, select.POLLIN)\n",
+        ("linux/guardian.py", "            poll.register(self._host, select.POLLIN)\n",
          "            pass\n"),
     ),
     _mutant(
         "orphans of a killed guardian live on",
         "hidden_daemon_whose_guardian_is_killed",
-        ("linux/guardian.py", "_signal_all(_descendants(orphans), _signal.SIGKILL)", "pass"),
+        ("linux/guardian.py", "_signal_all(descendants(orphans), _signal.SIGKILL)", "pass"),
     ),
     _mutant(
         "the leader forgotten with its guardian",
@@ -210,7 +209,7 @@ MUTANTS = [
     _mutant(
         "a start that was given up comes late",
         "and_comes_no_more",
-        ("linux/guardian.py", "        if not _hung_up(control):\n", "        if True:\n"),
+        ("linux/guardian.py", "        if not hung_up(control):\n", "        if True:\n"),
     ),
     _mutant(
         "a start hears no cancel",

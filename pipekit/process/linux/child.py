@@ -16,7 +16,7 @@ from collections.abc import Sequence
 
 from pipekit.model.command import Command, ProcessSnapshot
 from pipekit.process import signals
-from pipekit.process.child import LOST_EXIT, Exit, Force, Member
+from pipekit.process.child import LOST_EXIT, Exit, Force, Member, ProcessUsage
 from pipekit.process.linux import guardian, procfs, spawner_client
 from pipekit.process.output import pipes
 from pipekit.process.start import (
@@ -28,7 +28,6 @@ from pipekit.process.start import (
     spawn_failure,
 )
 from pipekit.process.stop import KILL_TIMEOUT
-from pipekit.process.usage import ProcessUsage
 
 assert sys.platform == "linux"  # tells the type checker that pidfds and subreapers exist
 
@@ -82,7 +81,7 @@ def _request(command: Command, env: dict[str, str]) -> bytes:
         (
             float(command.grace),
             os.fsencode(os.path.join(_current_folder(), command.cwd or "")),
-            [(n, int(x), int(x) + (n == resource.RLIMIT_CPU)) for n, x in limits.items() if x],
+            [(n, (int(x), int(x) + (n == resource.RLIMIT_CPU))) for n, x in limits.items() if x],
             int(command.nice),
             [os.fsencode(os.path.join(folder, program)) for folder in folders],
             [os.fsencode(word) for word in command.argv],

@@ -9,14 +9,13 @@ told to or when the supervisor dies. If a guardian dies, the spawner adopts its 
 Wire protocol. Both sockets are AF_UNIX SOCK_SEQPACKET: one packet is one message.
 
 1. Request socket: supervisor -> spawner, descriptor 3 of the spawner. One packet per command:
-   `DESCRIPTORS PIDFDS` (how many descriptors are attached, and whether one is a pidfd of the
-   supervisor, 0 or 1), with these descriptors attached (SCM_RIGHTS), in this order:
-   the guardian's end of a control socket; a memfd with the request; the pidfd, if any; the
-   command's stdin, stdout and stderr; the descriptors to hold. The standby guardian receives it.
-   The supervisor closes its own copies once the packet is sent. When it closes the request socket
-   (or dies), the spawner takes no more requests and exits after the last guardian.
+   the number of descriptors attached (SCM_RIGHTS), which are in this order: the guardian's end of
+   a control socket; a memfd with the request; the command's stdin, stdout and stderr; the
+   descriptors to hold. The standby guardian receives it. The supervisor closes its own copies once
+   the packet is sent. When it closes the request socket (or dies), the spawner takes no more
+   requests and exits after the last guardian.
 2. Request, by `marshal`, with all text as bytes: (grace in seconds, working folder, list of limits
-   (resource, soft, hard), niceness, list of candidate paths, list of arguments, environment).
+   (resource, (soft, hard)), niceness, list of candidate paths, list of arguments, environment).
 3. Control socket, guardian -> supervisor:
    `started GUARDIAN LEADER` (process ids), or `failed STEP ERRNO` with STEP one of fork, guard,
    folder, limit, program. Then:
@@ -28,8 +27,8 @@ Wire protocol. Both sockets are AF_UNIX SOCK_SEQPACKET: one packet is one messag
 
 The guardian closes the held descriptors just before `gone`, and exits after it: the supervisor sees
 the end of the control socket. An end without `gone` means that the guardian was killed. If the
-supervisor closes its end or its pidfd becomes readable, the guardian ends the tree by itself:
-`polite`, then `hard` after the grace.
+supervisor closes its end or dies, the guardian ends the tree by itself: `polite`, then `hard` after
+the grace.
 
 Standard library only: it runs isolated (`python -I -S -E`), where no package can be imported. The
 private `_socket` and `_signal` stand in for `socket` and `signal`, whose enums would cost 8 ms at
@@ -62,6 +61,7 @@ _PR_SET_CHILD_SUBREAPER = 36
 _MSG_CMSG_CLOEXEC = 0x40000000
 _IGNORED = (_signal.SIGINT, _signal.SIGTERM, _signal.SIGHUP)  # we end with the sockets instead
 _RESET = (*_IGNORED, _signal.SIGCHLD, _signal.SIGPIPE, _signal.SIGXFSZ)  # what a command gets back
+_PIPE_SIZE = 65536  # bytes; one read empties a pipe
 _ENOENT, _ESRCH, _EINVAL, _EMFILE = 2, 3, 22, 24
 _KILL_PASSES = 20  # SIGKILL in a row: a process that keeps forking is caught sooner
 _MAXRSS_ERROR = 512  # KiB by which the kernel's figures may lag
@@ -71,17 +71,12 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.005, 0.5  # seconds between two attempts to kil
 # --- shared by both roles -----------------------------------------------------------------------
 
 
-def _load_subreaper() -> Callable[[], None]:
-    """A function that makes its caller adopt orphaned descendants: prctl(2)."""
+def become_subreaper() -> None:
+    """Adopt orphaned descendants from now on: prctl(2)."""
     import ctypes  # not at the top: the supervisor imports this module for its constants
 
-    prctl = ctypes.CDLL(None).prctl
-
-    def become_subreaper() -> None:
-        if prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0):
-            raise OSError(0, "prctl")
-
-    return become_subreaper
+    if ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0):
+        raise OSError(0, "prctl")
 
 
 def _exit_notifications() -> int:
@@ -116,19 +111,11 @@ def open_pidfd(pid: int) -> int:
         return -1
 
 
-def _hung_up(control: _socket.socket) -> bool:
-    """Whether the supervisor has given this start up."""
+def hung_up(peer: _socket.socket) -> bool:
+    """Whether the other side of a socket is closed."""
     poll = select.poll()
-    poll.register(control.fileno(), 0)
+    poll.register(peer.fileno(), 0)  # a hang-up is always reported
     return bool(poll.poll(0))
-
-
-def _drain(descriptor: int) -> None:
-    try:
-        while os.read(descriptor, 4096):
-            continue
-    except BlockingIOError:
-        return
 
 
 def read(path: str) -> bytes:
@@ -142,26 +129,21 @@ def read(path: str) -> bytes:
         raise
 
 
-class _OwnChildren:
-    """The exact list of our own children, read from a descriptor that stays open.
+def _open_children() -> int:
+    """A descriptor of the exact list of our own children, which stays open.
 
     Opening it each time could fail, and "cannot look" must never be taken for "no child left".
     """
+    me = os.getpid()
+    return os.open(f"/proc/{me}/task/{me}/children", os.O_RDONLY | os.O_CLOEXEC)
 
-    def __init__(self) -> None:
-        me = os.getpid()
-        self._list = os.open(f"/proc/{me}/task/{me}/children", os.O_RDONLY | os.O_CLOEXEC)
 
-    def pids(self) -> list[int]:
-        """Their process ids, zombies included. Raises OSError rather than omit one."""
-        content = b""
-        while more := os.pread(self._list, 65536, len(content)):
-            content += more
-        return [int(word) for word in content.split()]
-
-    def close(self) -> None:
-        """Close the descriptor."""
-        os.close(self._list)
+def _own_children(descriptor: int) -> list[int]:
+    """Their process ids, zombies included. Raises OSError rather than omit one."""
+    content = b""
+    while more := os.pread(descriptor, 65536, len(content)):
+        content += more
+    return [int(word) for word in content.split()]
 
 
 def _children(pid: int) -> list[int]:
@@ -228,8 +210,7 @@ def _ignoring_errors(call: Callable[..., None], *arguments: int) -> None:
 class Guardian:
     """Guards one command from its start until nothing of it is left.
 
-    `control`: the control socket; `supervisor`: a pidfd of the supervisor, or -1. The pidfd is
-    needed because a process forked by the supervisor may keep the other end of `control` open.
+    `control`: the control socket; `supervisor`: a pidfd of the supervisor, or -1.
     """
 
     def __init__(
@@ -238,7 +219,7 @@ class Guardian:
         self._control = control
         self._grace = grace
         self._held = held
-        self._children = _OwnChildren()
+        self._children = _open_children()
         self._leader = 0
         self._exited = False
         self._code = 0
@@ -272,7 +253,7 @@ class Guardian:
         ready = self._poll.poll(None if rest == float("inf") else max(rest * 1000, 0))
         for descriptor, _ in ready:
             if descriptor == self._exits:
-                _drain(descriptor)
+                os.read(descriptor, _PIPE_SIZE)
             elif descriptor == self._control.fileno():
                 self._handle_message()
             else:
@@ -286,7 +267,7 @@ class Guardian:
         """
         while True:
             just_exited = not self._exited and self._check_leader()
-            children = self._children.pids()
+            children = _own_children(self._children)
             reaped = [pid for pid in children if pid != self._leader and self._reap(pid)]
             if self._exited and set(children) <= {self._leader}:
                 return True
@@ -336,13 +317,13 @@ class Guardian:
         Whether the leader exited by itself is decided here, at the last moment before the signal.
         """
         running = not self._check_leader()
-        _signal_all(descendants(self._children.pids()), _signal.SIGTERM, _signal.SIGCONT)
+        _signal_all(descendants(_own_children(self._children)), _signal.SIGTERM, _signal.SIGCONT)
         _send(self._control, SIGNALLED, b"%d" % running)
 
     def _kill(self) -> None:
         """SIGKILL until nobody is found, and again soon: a fork may have been missed."""
         for _ in range(_KILL_PASSES):
-            if not _signal_all(descendants(self._children.pids()), _signal.SIGKILL):
+            if not _signal_all(descendants(_own_children(self._children)), _signal.SIGKILL):
                 break
             self._reap_all()
         self._kill_at = time.monotonic() + self._pause
@@ -445,10 +426,10 @@ class SpawnerServer:
     The standby guardian receives the request itself, so that no command waits for a fork.
     """
 
-    def __init__(self, become_subreaper: Callable[[], None]) -> None:
-        self._become_subreaper = become_subreaper
+    def __init__(self) -> None:
+        self._host = open_pidfd(os.getppid())
         self._requests = _socket.socket(fileno=REQUEST_FD)
-        self._children = _OwnChildren()
+        self._children = _open_children()
         self._exits = _exit_notifications()
         self._taken, self._take = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._guardians: set[int] = set()
@@ -458,25 +439,25 @@ class SpawnerServer:
     def serve(self) -> None:
         """Return when nobody can send requests any more and all guardians have exited.
 
-        The host is our parent. Its pidfd is watched as well, since a process that it forked may
-        keep the other end of the request socket open.
+        The host is our parent. Its pidfd is watched as well, here and by the guardians, since a
+        process that it forked may keep the other ends of the sockets open.
         """
         poll = select.poll()
-        if (host := open_pidfd(os.getppid())) >= 0:
-            poll.register(host, select.POLLIN)
+        if self._host >= 0:
+            poll.register(self._host, select.POLLIN)
         poll.register(self._exits, select.POLLIN)
         poll.register(self._taken, select.POLLIN)
         poll.register(REQUEST_FD, 0)  # only its hang-up
         wanted = True
-        while wanted or self._children.pids():
+        while wanted or _own_children(self._children):
             if wanted:  # without a standby (fork failed) we read the requests ourselves
                 has_standby = self._standby or not self._fork_standby()
                 poll.modify(REQUEST_FD, 0 if has_standby else select.POLLIN)
             for descriptor, event in poll.poll(_FIRST_PAUSE * 1000 if self._orphans_left else None):
                 if descriptor == self._exits:
-                    _drain(descriptor)
+                    os.read(descriptor, _PIPE_SIZE)
                 elif descriptor == self._taken:
-                    _drain(descriptor)
+                    os.read(descriptor, _PIPE_SIZE)
                     self._standby = 0
                 elif descriptor == REQUEST_FD and event == select.POLLIN:
                     if code := self._fork_standby():
@@ -508,8 +489,8 @@ class SpawnerServer:
             for descriptor in descriptors[1:]:
                 os.close(descriptor)
 
-    def _receive_request(self) -> tuple[list[int], list[int]]:
-        """The descriptors of a request, and its two counts; both empty at the end.
+    def _receive_request(self) -> tuple[list[int], int]:
+        """The descriptors of a request, and how many there should be; none at the end.
 
         The kernel silently drops descriptors beyond our limit: hence the count.
         """
@@ -517,7 +498,7 @@ class SpawnerServer:
         message, ancillary, _, _ = self._requests.recvmsg(64, room, _MSG_CMSG_CLOEXEC)
         data = b"".join(bytes(entry[2]) for entry in ancillary)
         fds = [int.from_bytes(data[i : i + 4], sys.byteorder) for i in range(0, len(data), 4)]
-        return fds, [int(number) for number in message.split()]
+        return fds, int(message or 0)
 
     def _stand_by(self) -> None:
         """In the fork: wait for a request and serve it as a guardian. Never returns."""
@@ -525,42 +506,41 @@ class SpawnerServer:
         try:
             os.close(_signal.set_wakeup_fd(-1))
             os.close(self._exits)
-            self._children.close()
+            os.close(self._children)
             os.setsid()
-            self._become_subreaper()
-            descriptors, counts = self._receive_request()
+            become_subreaper()
+            descriptors, sent = self._receive_request()
             if descriptors:
                 os.write(self._take, b"!")
                 self._requests.close()  # or the supervisor would not notice the spawner's death
-                self._guard(descriptors, *counts)
+                self._guard(descriptors, sent)
             code = 0
         finally:
             os._exit(code)
 
-    def _guard(self, descriptors: list[int], sent: int, pidfds: int) -> None:
+    def _guard(self, descriptors: list[int], sent: int) -> None:
         control = _socket.socket(fileno=descriptors[0])
         try:
             if len(descriptors) < sent:
                 raise OSError(_EMFILE, "")
             request, *rest = descriptors[1:]
-            supervisor = rest.pop(0) if pidfds else -1
             start = Start(os.pread(request, os.fstat(request).st_size, 0))
-            guardian = Guardian(control, supervisor, start.grace, rest[3:])
+            guardian = Guardian(control, self._host, start.grace, rest[3:])
         except OSError as error:
             _send(control, FAILED, _failure(b"guard", error))
             return
         os.close(request)
-        if not _hung_up(control):
+        if not hung_up(control):
             guardian.guard(start, rest[:3])
 
     def _reap_and_kill_orphans(self) -> None:
         """Reap, and kill the adopted trees: their guardian has died."""
-        for pid in self._children.pids():
+        for pid in _own_children(self._children):
             done, _ = os.waitpid(pid, os.WNOHANG)
             if done:
                 self._guardians.discard(pid)
                 self._standby = 0 if pid == self._standby else self._standby
-        orphans = [pid for pid in self._children.pids() if pid not in self._guardians]
+        orphans = [pid for pid in _own_children(self._children) if pid not in self._guardians]
         if orphans:
             _signal_all(descendants(orphans), _signal.SIGKILL)
         self._orphans_left = bool(orphans)
@@ -574,9 +554,8 @@ def main() -> None:
     os.set_inheritable(REQUEST_FD, False)
     for number in _IGNORED:
         _signal.signal(number, _signal.SIG_IGN)
-    become_subreaper = _load_subreaper()
     become_subreaper()
-    SpawnerServer(become_subreaper).serve()
+    SpawnerServer().serve()
     os._exit(0)  # nothing is left to clean up
 
 

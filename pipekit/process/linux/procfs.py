@@ -9,12 +9,11 @@ from collections.abc import Collection
 from typing import NamedTuple
 
 from pipekit.model.command import ProcessSnapshot
-from pipekit.process.child import Member
+from pipekit.process.child import Member, ProcessUsage
 from pipekit.process.linux import guardian
 from pipekit.process.start import TREE_VARIABLE, belongs_to
-from pipekit.process.usage import ProcessUsage
 
-assert sys.platform != "win32"  # tells the type checker that sysconf exists
+assert sys.platform == "linux"  # tells the type checker that guardian.py has contents
 
 _VARIABLE = f"{TREE_VARIABLE}=".encode()
 _TICK = 1.0 / os.sysconf("SC_CLK_TCK")
@@ -40,7 +39,6 @@ class _Stat(NamedTuple):
     alive: bool
     parent: int
     group: int
-    session: int
     cpu: float
     waited: float
     started: float
@@ -73,7 +71,6 @@ def _stat(pid: int) -> _Stat | None:
         alive=words[0] not in b"ZX" or threads > 1,  # main thread gone: looks like a zombie
         parent=int(words[1]),
         group=int(words[2]),
-        session=int(words[3]),
         cpu=(int(words[11]) + int(words[12])) * _TICK,
         waited=(int(words[13]) + int(words[14])) * _TICK,
         started=int(words[19]) * _TICK,

@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import select
 import signal
 import socket
 import sys
@@ -62,7 +61,7 @@ class SpawnerClient:
     """A running spawner. Raises SpawnError if it cannot be started."""
 
     def __init__(self) -> None:
-        self.pid = self._pidfd = -1
+        self.pid = -1
         self._socket: socket.socket | None = None
         self._owner = _identity()
         signals.reap(_unreaped)
@@ -74,15 +73,12 @@ class SpawnerClient:
             shortage = resource_shortage(error) if isinstance(error, OSError) else None
             raise SpawnError(f"the guardian cannot be started: {shortage or error}") from error
         self._socket.settimeout(_SEND_TIMEOUT)
-        self._pidfd = guardian.open_pidfd(os.getpid())
 
     def usable(self) -> bool:
         """Whether it is alive and serves this process with its present rights."""
         if self._socket is None or self._owner != _identity():
             return False
-        poll = select.poll()
-        poll.register(self._socket.fileno(), 0)
-        return not poll.poll(0)  # a hang-up is always reported
+        return not guardian.hung_up(self._socket)
 
     def send_request(
         self, request: bytes, control: int, stdio: Sequence[int], held: Sequence[int]
@@ -93,22 +89,20 @@ class SpawnerClient:
         is the guardian's end; `held` stay open in the guardian as long as the command's tree lives.
         Raises SpawnerGoneError, SpawnError, or OSError when this process is out of descriptors.
         """
-        most = guardian.MAX_DESCRIPTORS - 6
+        most = guardian.MAX_DESCRIPTORS - 5
         if len(held) > most:
             raise SpawnError(f"hold_fds: at most {most} descriptors can be held, got {len(held)}")
         memory = unnamed_file(request)
         try:
-            pidfds = [self._pidfd] if self._pidfd >= 0 else []
-            fds = [control, memory, *pidfds, *stdio, *held]
-            self._send(b"%d %d" % (len(fds), len(pidfds)), fds)
+            self._send([control, memory, *stdio, *held])
         finally:
             os.close(memory)
 
-    def _send(self, message: bytes, fds: list[int]) -> None:
+    def _send(self, fds: list[int]) -> None:
         try:
             if self._socket is None:
                 raise BrokenPipeError
-            socket.send_fds(self._socket, [message], fds)
+            socket.send_fds(self._socket, [b"%d" % len(fds)], fds)
         except (TimeoutError, ConnectionError) as error:
             if isinstance(error, TimeoutError):
                 with contextlib.suppress(OSError):
@@ -137,8 +131,6 @@ class SpawnerClient:
             with contextlib.suppress(OSError):
                 ours.shutdown(socket.SHUT_RDWR)
         ours.close()
-        if self._pidfd >= 0:
-            os.close(self._pidfd)
         deadline = time.monotonic() + _EXIT_TIMEOUT
         while owned and self.pid in _unreaped and time.monotonic() < deadline:
             signals.reap(_unreaped)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from pipekit.model.command import Command, ProcessSnapshot
 from pipekit.process import psutil_tree, signals
-from pipekit.process.child import LOST_EXIT, Exit, Force, Member
+from pipekit.process.child import LOST_EXIT, Exit, Force, Member, ProcessUsage
 from pipekit.process.output import pipes
 from pipekit.process.start import (
     TREE_VARIABLE,
@@ -25,7 +25,6 @@ from pipekit.process.start import (
     find_program,
     open_stdio,
 )
-from pipekit.process.usage import ProcessUsage
 
 if TYPE_CHECKING:
     from subprocess import Popen

@@ -87,16 +87,11 @@ class Spool:
         self.path = path
         self.dropped = 0
         self.error: OSError | None = None
-        self._made = False
+        self.kept = False  # whether there is a file
         self._descriptor = -1
         if path is not None:
             with contextlib.suppress(OSError):  # left by an earlier command of this name
                 os.unlink(path)
-
-    @property
-    def kept(self) -> bool:
-        """Whether there is a file."""
-        return self._made
 
     def write(self, data: bytes) -> None:
         """Append all of `data`; count what could not be written."""
@@ -105,8 +100,10 @@ class Spool:
         rest = memoryview(data)
         try:
             if self.error is None and self._descriptor < 0:
-                self._descriptor = self._open(self.path)
-                self._made = True
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0)
+                self._descriptor = os.open(self.path, flags, 0o644)
+                self.kept = True
             while self.error is None and rest:
                 rest = rest[os.write(self._descriptor, rest) :]
         except OSError as error:
@@ -121,15 +118,6 @@ class Spool:
                 os.close(descriptor)
             except OSError as error:  # a network file system may report a full disk only now
                 self.error = self.error or error
-
-    @staticmethod
-    def _open(path: Path) -> int:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0)
-        try:
-            return os.open(path, flags, 0o644)
-        except FileNotFoundError:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            return os.open(path, flags, 0o644)
 
 
 class Decoder:

@@ -21,9 +21,8 @@ from ctypes import wintypes
 from pipekit.model.command import Command, ProcessSnapshot
 from pipekit.process import psutil_tree
 from pipekit.process.cancel import Cancel
-from pipekit.process.child import Exit, Force, Member
+from pipekit.process.child import Exit, Force, Member, ProcessUsage
 from pipekit.process.start import SpawnError, child_environment, open_stdio
-from pipekit.process.usage import ProcessUsage
 from pipekit.process.windows.limits import ExtendedLimits, job_limits
 
 assert sys.platform == "win32"  # tells the type checker to look at this file only there
@@ -143,7 +142,7 @@ class WindowsChild:
         deadline = time.monotonic() + (seconds if seconds is not None else float("inf"))
         was_alive = not self.exited()
         while True:
-            ready = [stream for stream in self._outputs if self._ready(stream)] if output else []
+            ready = [stream for stream in self._outputs if self._waiting(stream)] if output else []
             rest = deadline - time.monotonic()
             if ready or rest <= 0 or self._cancelled() or (was_alive and self.exited()):
                 return ready
@@ -155,16 +154,13 @@ class WindowsChild:
 
     def read(self, stream: str) -> bytes | None:
         """See `Child`."""
-        descriptor = self._outputs[stream]
-        try:
-            waiting = _winapi.PeekNamedPipe(msvcrt.get_osfhandle(descriptor), 0)[0]
-            if not waiting:
-                return None
-            return os.read(descriptor, min(int(waiting), _PIPE_SIZE))
-        except OSError:  # the last writer has closed it
-            del self._outputs[stream]
-            os.close(descriptor)
-            return b""
+        waiting = self._waiting(stream)
+        if waiting == 0:
+            return None
+        data = os.read(self._outputs[stream], min(waiting, _PIPE_SIZE)) if waiting > 0 else b""
+        if not data:
+            os.close(self._outputs.pop(stream))
+        return data
 
     def exited(self) -> bool:
         """See `Child`."""
@@ -210,12 +206,13 @@ class WindowsChild:
         self._outputs.clear()
         _winapi.CloseHandle(self._job)
 
-    def _ready(self, stream: str) -> bool:
+    def _waiting(self, stream: str) -> int:
+        """How many bytes can be read now; -1 once the last writer has closed the stream."""
         try:
             handle = msvcrt.get_osfhandle(self._outputs[stream])
-            return bool(_winapi.PeekNamedPipe(handle, 0)[0])
+            return int(_winapi.PeekNamedPipe(handle, 0)[0])
         except OSError:
-            return True  # it has ended, which `read` reports
+            return -1
 
     def _cancelled(self) -> bool:
         seen, self._cancel_seen = self._cancel_seen, bool(self._cancel and self._cancel.is_set())

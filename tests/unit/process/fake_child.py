@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from pipekit.process.child import LOST_EXIT, Exit, Member
-from pipekit.process.usage import ProcessUsage
+from pipekit.process.child import LOST_EXIT, Exit, Member, ProcessUsage
 
 OTHER = Member(pid=200, group=200, started=1.0)
 TICK = 0.0005  # seconds that any wait takes, at least

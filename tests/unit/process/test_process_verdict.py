@@ -7,8 +7,8 @@ import itertools
 import pytest
 
 from pipekit.model.command import Command, Outcome
-from pipekit.process.child import Exit
-from pipekit.process.usage import ProcessUsage, TreeUsage
+from pipekit.process.child import Exit, ProcessUsage
+from pipekit.process.hang import TreeUsage
 from pipekit.process.verdict import combined_usage, judge, signal_name
 
 SEEN = [Outcome.EXITED, Outcome.TIMED_OUT, Outcome.HUNG, Outcome.COMPLETED, Outcome.CANCELLED]
