@@ -189,8 +189,8 @@ def _signals(cancel: Cancel) -> Iterator[list[int]]:
         received.append(number)
         cancel.set(now=cancel.is_set())
 
-    names = [name for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    numbers = [signal.Signals[name] for name in names]
+    names = ("SIGINT", "SIGTERM", "SIGHUP")
+    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
     wanted = [n for n in numbers if signal.getsignal(n) is not signal.SIG_IGN]  # nohup
     before = {number: signal.signal(number, stop) for number in wanted}
     try:

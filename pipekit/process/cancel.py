@@ -12,7 +12,7 @@ class Cancel:
 
     One `Cancel` may be given to any number of commands in any threads; it stops all of them and
     stays set. `set()` stops politely: SIGTERM, then the command's grace. `set(now=True)` ends the
-    grace at once. So a handler for Ctrl-C that is polite the first time and hard the second is
+    grace at once; `now` tells that. So a handler for Ctrl-C, polite first and then hard, is
 
         signal.signal(signal.SIGINT, lambda *_: cancel.set(now=cancel.is_set()))
 
@@ -22,7 +22,7 @@ class Cancel:
 
     def __init__(self) -> None:
         self._set = False
-        self._now = False
+        self.now = False
         self._reader = self._writer = -1
         if sys.platform != "win32":
             self._reader, self._writer = os.pipe()
@@ -30,7 +30,7 @@ class Cancel:
 
     def set(self, *, now: bool = False) -> None:
         """Stop; with `now`, without further grace. May be called again."""
-        self._now = self._now or now
+        self.now = self.now or now
         if self._set:
             return
         self._set = True
@@ -40,11 +40,6 @@ class Cancel:
     def is_set(self) -> bool:
         """Whether it was cancelled."""
         return self._set
-
-    @property
-    def now(self) -> bool:
-        """Whether it was cancelled without further grace."""
-        return self._now
 
     def fileno(self) -> int:
         """A descriptor that stays readable once this is set; -1 on Windows."""

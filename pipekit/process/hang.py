@@ -56,7 +56,8 @@ class HangWatch:
 
     def __init__(self, child: Child, hang_timeout: float | None, activity: Path | None) -> None:
         self._child = child
-        self._hang_timeout = hang_timeout
+        self._hang_timeout = float("inf") if hang_timeout is None else hang_timeout
+        self._longest = min(_LONGEST_INTERVAL, max(self._hang_timeout / 20, _FIRST_SAMPLE))
         self._activity = activity
         self._size = self._activity_size()
         self._interval = _FIRST_SAMPLE
@@ -68,8 +69,6 @@ class HangWatch:
 
     def due(self) -> float:
         """When to `sample` next."""
-        if self._hang_timeout is None:
-            return self._next
         hang_at = self._last_sign + self._hang_timeout  # a sample is needed then, not before
         return min(self._next, hang_at) if hang_at > self._cpu[-1][0] else self._next
 
@@ -85,34 +84,27 @@ class HangWatch:
             self.usage.add(self._child.usage())
         except OSError:  # cannot look now: what cannot be seen is not called hung
             self._last_sign = now
-        if self._hang_timeout is not None:
-            self._note_signs_of_life(now, self._hang_timeout)
-        self._interval = min(2 * self._interval, self._longest_interval())
+        if self._hang_timeout < float("inf"):
+            self._note_signs_of_life(now)
+        self._interval = min(2 * self._interval, self._longest)
         self._next = now + self._interval
 
     def hung(self, now: float) -> bool:
         """Whether there was no sign of life for `hang_timeout`, up to the last sample."""
-        if self._hang_timeout is None:
-            return False
         hang_at = self._last_sign + self._hang_timeout
         if now < hang_at or self._cpu[-1][0] < hang_at:
             return False
         since, before = self._cpu[0]
         return self.usage.cpu - before < _IDLE * (now - since)
 
-    def _note_signs_of_life(self, now: float, timeout: float) -> None:
+    def _note_signs_of_life(self, now: float) -> None:
         size = self._activity_size()
         if size != self._size or self.usage.io_changes != self._io_changes:
             self._last_sign = now
         self._size, self._io_changes = size, self.usage.io_changes
         self._cpu.append((now, self.usage.cpu))
-        while len(self._cpu) > 1 and self._cpu[1][0] <= now - timeout:
+        while len(self._cpu) > 1 and self._cpu[1][0] <= now - self._hang_timeout:
             self._cpu.popleft()
-
-    def _longest_interval(self) -> float:
-        if self._hang_timeout is None:
-            return _LONGEST_INTERVAL
-        return min(_LONGEST_INTERVAL, max(self._hang_timeout / 20, _FIRST_SAMPLE))
 
     def _activity_size(self) -> int:
         try:

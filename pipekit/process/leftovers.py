@@ -22,11 +22,6 @@ def sweep(cookie: str) -> tuple[int, int]:
     """
     if not cookie:
         raise DefinitionError("sweep: the cookie is empty, so every process would match")
-    return kill_by_name(cookie)
-
-
-def kill_by_name(name: str) -> tuple[int, int]:
-    """Kill every process with this name until none is left: how many there were, and are."""
     if sys.platform == "win32":
         return 0, 0
     if sys.platform == "linux":
@@ -38,7 +33,7 @@ def kill_by_name(name: str) -> tuple[int, int]:
     deadline = time.monotonic() + KILL_TIMEOUT
     found: set[tuple[int, float]] = set()
     while members := [
-        member for member in system.members_by_name(name) if member.pid != os.getpid()
+        member for member in system.members_by_name(cookie) if member.pid != os.getpid()
     ]:
         for member in members:
             signals.signal_group(Force.HARD, member.group)

@@ -62,7 +62,7 @@ class Supervision:
         self.open_streams: list[str] = []
         self.scan_error: OSError | None = None
         self.snapshot: list[ProcessSnapshot] = []
-        self.stop = Stop(child, command.grace)
+        self.stop = Stop(child, command.grace, self._members)
         self.hang_watch = HangWatch(child, command.hang_timeout, command.activity)
 
     def run(self) -> None:

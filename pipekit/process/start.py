@@ -36,21 +36,15 @@ _MAX_STRING = 128 * 1024  # bytes of one argument or variable on Linux (MAX_ARG_
 
 
 class SpawnError(Exception):
-    """The command could not be started; the message is one clause for people."""
+    """The command could not be started; the message is one clause for people.
 
-    outcome = Outcome.SPAWN_FAILED
+    `outcome`: LOST if it is unknown whether it was started, CANCELLED if that happened during the
+    start, after which it may have been started as well.
+    """
 
-
-class SpawnLostError(SpawnError):
-    """It is unknown whether the command was started."""
-
-    outcome = Outcome.LOST
-
-
-class SpawnCancelledError(SpawnError):
-    """The command was cancelled during its start, and may have been started."""
-
-    outcome = Outcome.CANCELLED
+    def __init__(self, reason: str, outcome: Outcome = Outcome.SPAWN_FAILED) -> None:
+        super().__init__(reason)
+        self.outcome = outcome
 
 
 def child_environment(command: Command, tree: str) -> dict[str, str]:

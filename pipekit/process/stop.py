@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from pipekit.model.command import SentSignal
 from pipekit.process.child import Child, Force, Member
 
@@ -12,12 +14,14 @@ _KILL_INTERVAL = 0.01  # seconds between two looks at what is left, each followe
 class Stop:
     """The stop of one tree: the signals sent so far, and when the next is due.
 
-    Times are seconds after the start of the command.
+    `members`: looks for the live processes of the tree, the leader excepted. Times are seconds
+    after the start of the command.
     """
 
-    def __init__(self, child: Child, grace: float) -> None:
+    def __init__(self, child: Child, grace: float, members: Callable[[], list[Member]]) -> None:
         self._child = child
         self._grace = grace
+        self._members = members
         self._sent: dict[Force, tuple[float, set[tuple[int, float]]]] = {}
         self._survivors: set[int] = set()
         self.next_kill = float("inf")
@@ -65,12 +69,6 @@ class Stop:
     def given_up(self, now: float) -> bool:
         """Whether killing has not helped."""
         return Force.HARD in self._sent and now >= self._sent[Force.HARD][0] + KILL_TIMEOUT
-
-    def _members(self) -> list[Member]:
-        try:
-            return self._child.members()
-        except OSError:  # cannot look; the leader's group can be signalled all the same
-            return []
 
     def _send(self, force: Force, now: float, members: list[Member]) -> bool:
         running = self._child.send(force, members)

@@ -26,7 +26,7 @@ from pipekit.model.command import (
 )
 from pipekit.process.cancel import Cancel
 from pipekit.process.child import Child
-from pipekit.process.leftovers import kill_by_name
+from pipekit.process.leftovers import sweep
 from pipekit.process.loop import Supervision
 from pipekit.process.output.listener import OnLines
 from pipekit.process.output.stream import OutputStream
@@ -109,7 +109,7 @@ class ProcessSupervisor:
             supervision.run()
         except BaseException as error:
             if supervision is None and getattr(error, "outcome", None) is not Outcome.SPAWN_FAILED:
-                kill_by_name(tree)
+                sweep(tree)
             raise
         finally:
             if supervision is not None:
@@ -139,12 +139,12 @@ class ProcessSupervisor:
             raise DefinitionError(f"{name!r} cannot be the name of output files")
         lines = lines or command.done_pattern is not None or command.done is not None
         names = ("stdout",) if command.merge_stderr else ("stdout", "stderr")
-        files = (
-            {s: self._spool_dir / f"{name}{_SUFFIX[s]}" for s in names} if self._spool_dir else {}
-        )
+        folder, encoding, redact = self._spool_dir, command.encoding, command.redact
         return {
-            stream: OutputStream(files.get(stream), command.encoding, command.redact, lines=lines)
-            for stream in names
+            s: OutputStream(
+                folder and folder / f"{name}{_SUFFIX[s]}", encoding, redact, lines=lines
+            )
+            for s in names
         }
 
 

@@ -117,8 +117,8 @@ MUTANTS = [
     _mutant(
         "ignored signals handed on",
         "no_blocked_and_no_ignored_signals",
-        ("linux/guardian.py", "            for number in _RESET:\n",
-         "            for number in ():\n"),
+        ("linux/guardian.py", "        for number in _RESET:\n",
+         "        for number in ():\n"),
     ),
     _mutant(
         "the host's signal mask handed on",

@@ -14,15 +14,13 @@ import sys
 import time
 from collections.abc import Sequence
 
-from pipekit.model.command import Command, ProcessSnapshot
+from pipekit.model.command import Command, Outcome, ProcessSnapshot
 from pipekit.process import signals
 from pipekit.process.child import LOST_EXIT, Exit, Force, Member, ProcessUsage
 from pipekit.process.linux import guardian, procfs, spawner_client
 from pipekit.process.output import pipes
 from pipekit.process.start import (
-    SpawnCancelledError,
     SpawnError,
-    SpawnLostError,
     child_environment,
     open_stdio,
     spawn_failure,
@@ -107,7 +105,7 @@ def _start_timeout(command: Command) -> float:
 def _first_message(
     control: socket.socket, spawner: spawner_client.SpawnerClient, timeout: float, cancel_fd: int
 ) -> bytes:
-    """The guardian's first message. Raises SpawnLostError, SpawnCancelledError or OSError.
+    """The guardian's first message. Raises SpawnError or OSError.
 
     After a cancellation it waits a moment longer: a command that was just started is then stopped
     politely.
@@ -128,8 +126,8 @@ def _first_message(
         elif rest > _ANSWER_TIMEOUT:  # not at the end: it would start what we now give up
             spawner.resume()
     if cancelled:
-        raise SpawnCancelledError("cancelled before it had started")
-    raise SpawnLostError(f"its guardian did not answer within {timeout:g} s")
+        raise SpawnError("cancelled before it had started", Outcome.CANCELLED)
+    raise SpawnError(f"its guardian did not answer within {timeout:g} s", Outcome.LOST)
 
 
 def _pids(message: bytes, command: Command, env: dict[str, str]) -> tuple[int, int]:
@@ -139,7 +137,8 @@ def _pids(message: bytes, command: Command, env: dict[str, str]) -> tuple[int, i
         own, leader = details.split()
         return int(own), int(leader)
     if kind != guardian.FAILED:
-        raise SpawnLostError("its guardian was killed before it could report the start")
+        reason = "its guardian was killed before it could report the start"
+        raise SpawnError(reason, Outcome.LOST)
     step, code = details.split()
     error = OSError(int(code), os.strerror(int(code)))
     if step == b"limit":
@@ -180,11 +179,7 @@ class GuardedChild(pipes.Pipes):
         self._answer: bytes | None = None
         self._exit: Exit | None = None
         self._tree = tree
-        self._exit_fd = guardian.open_pidfd(self.pid)
-        self._exit_poll = select.poll()
-        if self._exit_fd >= 0:
-            self._exit_poll.register(self._exit_fd, select.POLLIN)
-        super().__init__(outputs, once=(self._exit_fd, cancel_fd), always=(control.fileno(),))
+        super().__init__(outputs, guardian.open_pidfd(self.pid), cancel_fd, [control.fileno()])
 
     # --- messages of the guardian -------------------------------------------------------------
 
@@ -227,22 +222,18 @@ class GuardedChild(pipes.Pipes):
 
     def _wait_for_answer(self, seconds: float) -> None:
         deadline = time.monotonic() + seconds
-        poll = select.poll()
-        poll.register(self._control.fileno(), select.POLLIN)
         while self._answer is None and not self._over:
             rest = deadline - time.monotonic()
-            if rest <= 0 or not poll.poll(rest * 1000):
+            if rest <= 0:
                 return
-            self._receive()
+            self.wait(rest, output=False)
 
     # --- the tree -----------------------------------------------------------------------------
 
     def exited(self) -> bool:
         """See `Child`."""
         self._receive()
-        if self.lost or self._code is not None:
-            return True
-        return bool(self._exit_poll.poll(0))
+        return self.lost or self._code is not None or super().exited()
 
     @property
     def tree_empty(self) -> bool | None:
@@ -305,6 +296,3 @@ class GuardedChild(pipes.Pipes):
         """See `Child`. A guardian that still has work to do carries on alone."""
         super().close()
         self._control.close()
-        if self._exit_fd >= 0:
-            os.close(self._exit_fd)
-            self._exit_fd = -1

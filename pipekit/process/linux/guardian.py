@@ -48,7 +48,8 @@ import time
 
 TYPE_CHECKING = False  # importing `typing` costs 3 ms
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
+    from typing import Any
 
 assert sys.platform == "linux"  # tells the type checker that pidfds and subreapers exist
 
@@ -182,14 +183,9 @@ def _signal_all(pids: list[int], *signals: int) -> int:
     tree belongs to the tree: only members of its session can join it, and sessions do not mix.
     """
     alive = [pid for pid in pids if _alive(pid)]
-    groups = set()
-    for pid in alive:
-        try:
-            groups.add(os.getpgid(pid))
-        except OSError:
-            continue
+    groups = {_ignoring_errors(os.getpgid, pid) for pid in alive} - {None, os.getpgrp()}
     for number in signals:
-        for group in groups - {os.getpgrp()}:
+        for group in groups:
             _ignoring_errors(os.killpg, group, number)
         if number == _signal.SIGKILL:
             for pid in alive:
@@ -197,11 +193,11 @@ def _signal_all(pids: list[int], *signals: int) -> int:
     return len(alive)
 
 
-def _ignoring_errors(call: Callable[..., None], *arguments: int) -> None:
+def _ignoring_errors(call: Callable[..., Any], *arguments: Any) -> Any:
     try:
-        call(*arguments)
-    except OSError:
-        return  # it has exited, or we may not signal it
+        return call(*arguments)
+    except OSError:  # that process has exited, or we may not look at it or signal it
+        return None
 
 
 # --- the guardian -------------------------------------------------------------------------------
@@ -233,9 +229,9 @@ class Guardian:
             if descriptor >= 0:
                 self._poll.register(descriptor, select.POLLIN)
 
-    def guard(self, start: Start, stdio: list[int]) -> None:
+    def guard(self, request: Sequence[Any], stdio: list[int]) -> None:
         """Start the command, and return when its whole tree has ended."""
-        self._leader, failure = start.run(stdio)
+        self._leader, failure = _start(request, stdio)
         for descriptor in stdio:
             os.close(descriptor)  # or its output would never end
         if failure:
@@ -286,10 +282,7 @@ class Guardian:
         return self._exited
 
     def _reap(self, pid: int) -> bool:
-        try:
-            done, _, used = os.wait4(pid, os.WNOHANG)
-        except ChildProcessError:
-            return False
+        done, _, used = os.wait4(pid, os.WNOHANG)
         if done:
             self._cpu += used.ru_utime + used.ru_stime
         return done != 0
@@ -340,75 +333,67 @@ class Guardian:
 
 
 def _send(control: _socket.socket, message: bytes, details: bytes) -> None:
+    _ignoring_errors(control.send, message + b" " + details)  # the supervisor may be gone
+
+
+def _start(request: Sequence[Any], stdio: list[int]) -> tuple[int, bytes]:
+    """Fork and exec: the process id, or 0 with the step that failed and its errno."""
+    reader, writer = os.pipe2(os.O_CLOEXEC)
     try:
-        control.send(message + b" " + details)
-    except OSError:
-        return  # the supervisor is gone
-
-
-class Start:
-    """How to start a command: a request (see the top of this file)."""
-
-    def __init__(self, request: bytes) -> None:
-        words = marshal.loads(request)  # noqa: S302  # our own supervisor has written it
-        self.grace, self._folder, self._limits, self._nice, *words = words
-        self._paths, self._argv, self._environment = words
-
-    def run(self, stdio: list[int]) -> tuple[int, bytes]:
-        """Fork and exec: the process id, or 0 with the step that failed and its errno."""
-        reader, writer = os.pipe2(os.O_CLOEXEC)
-        try:
-            pid = os.fork()
-        except OSError as error:
-            os.close(writer)
-            os.close(reader)
-            return 0, _failure(b"program", error)
-        if pid == 0:
-            self._become_command(stdio, writer)
+        pid = os.fork()
+    except OSError as error:
         os.close(writer)
-        failure = os.read(reader, 256)  # empty: exec has closed the other end
         os.close(reader)
-        if failure:
-            os.waitpid(pid, 0)
-            return 0, failure
-        return pid, b""
+        return 0, _failure(b"program", error)
+    if pid == 0:
+        _become_command(request, stdio, writer)
+    os.close(writer)
+    failure = os.read(reader, 256)  # empty: exec has closed the other end
+    os.close(reader)
+    if failure:
+        os.waitpid(pid, 0)
+        return 0, failure
+    return pid, b""
 
-    def _become_command(self, stdio: list[int], writer: int) -> None:
-        """In the fork. Never returns."""
-        step = b"folder"
+
+def _become_command(request: Sequence[Any], stdio: list[int], writer: int) -> None:
+    """In the fork. Never returns."""
+    _, folder, limits, niceness, *program = request
+    step = b"folder"
+    try:
+        os.setsid()
+        for number in _RESET:
+            _signal.signal(number, _signal.SIG_DFL)
+        for to, descriptor in enumerate(stdio):
+            os.dup2(descriptor, to)
+        os.chdir(folder)
+        step = b"limit"
+        for limit in limits:
+            resource.setrlimit(*limit)
+        os.nice(niceness)
+        step = b"program"
+        _exec(*program)
+    except Exception as error:  # reported: the fork must not return into the guardian
+        os.write(writer, _failure(step, error))
+    finally:
+        os._exit(127)
+
+
+def _exec(paths: list[bytes], argv: list[bytes], environment: dict[bytes, bytes]) -> None:
+    """Execute the first path that can be executed, as a shell does.
+
+    Otherwise raises the error of the first path that exists, or else of the last one tried.
+    """
+    exists: OSError | None = None
+    missing = OSError(_ENOENT, "no path")
+    for path in paths:
         try:
-            os.setsid()
-            for number in _RESET:
-                _signal.signal(number, _signal.SIG_DFL)
-            for to, descriptor in enumerate(stdio):
-                os.dup2(descriptor, to)
-            os.chdir(self._folder)
-            step = b"limit"
-            for limit in self._limits:
-                resource.setrlimit(*limit)
-            os.nice(self._nice)
-            step = b"program"
-            self._exec()
-        except Exception as error:  # reported: the fork must not return into the guardian
-            os.write(writer, _failure(step, error))
-        finally:
-            os._exit(127)
-
-    def _exec(self) -> None:
-        """Execute the first path that can be executed, as a shell does.
-
-        Otherwise raises the error of the first path that exists, or else of the last one tried.
-        """
-        exists: OSError | None = None
-        missing = OSError(_ENOENT, "no path")
-        for path in self._paths:
-            try:
-                os.execve(path, self._argv, self._environment)  # noqa: S606  # no shell is wanted
-            except (FileNotFoundError, NotADirectoryError) as error:
-                missing = error
-            except OSError as error:
-                exists = exists or error
-        raise exists or missing
+            os.execve(path, argv, environment)  # noqa: S606  # no shell is wanted
+        except (FileNotFoundError, NotADirectoryError) as error:
+            missing = error
+        except OSError as error:
+            exists = exists or error
+    raise exists or missing
 
 
 def _failure(step: bytes, error: Exception) -> bytes:
@@ -523,15 +508,16 @@ class SpawnerServer:
         try:
             if len(descriptors) < sent:
                 raise OSError(_EMFILE, "")
-            request, *rest = descriptors[1:]
-            start = Start(os.pread(request, os.fstat(request).st_size, 0))
-            guardian = Guardian(control, self._host, start.grace, rest[3:])
+            memory, *rest = descriptors[1:]
+            content = os.pread(memory, os.fstat(memory).st_size, 0)
+            request = marshal.loads(content)  # noqa: S302  # our own supervisor has written it
+            guardian = Guardian(control, self._host, request[0], rest[3:])
         except OSError as error:
             _send(control, FAILED, _failure(b"guard", error))
             return
-        os.close(request)
+        os.close(memory)
         if not hung_up(control):
-            guardian.guard(start, rest[:3])
+            guardian.guard(request, rest[:3])
 
     def _reap_and_kill_orphans(self) -> None:
         """Reap, and kill the adopted trees: their guardian has died."""
@@ -557,7 +543,3 @@ def main() -> None:
     become_subreaper()
     SpawnerServer().serve()
     os._exit(0)  # nothing is left to clean up
-
-
-if __name__ == "__main__":
-    main()

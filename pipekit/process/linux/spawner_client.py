@@ -93,12 +93,7 @@ class SpawnerClient:
         if len(held) > most:
             raise SpawnError(f"hold_fds: at most {most} descriptors can be held, got {len(held)}")
         memory = unnamed_file(request)
-        try:
-            self._send([control, memory, *stdio, *held])
-        finally:
-            os.close(memory)
-
-    def _send(self, fds: list[int]) -> None:
+        fds = [control, memory, *stdio, *held]
         try:
             if self._socket is None:
                 raise BrokenPipeError
@@ -109,6 +104,8 @@ class SpawnerClient:
                     os.kill(self.pid, signal.SIGKILL)  # perhaps stopped; its guardians live on
             self.close()
             raise SpawnerGoneError from error
+        finally:
+            os.close(memory)
 
     def resume(self) -> None:
         """Continue the spawner and its guardians (SIGCONT), in case somebody stopped them."""

@@ -102,8 +102,7 @@ class PosixChild(pipes.Pipes):
         self._popen = popen
         self._reaped = False
         self._tree = tree
-        self._exit_fd = _exit_queue(self.pid)
-        super().__init__(outputs, once=(self._exit_fd, cancel_fd))
+        super().__init__(outputs, _exit_queue(self.pid), cancel_fd)
 
     def wait(self, seconds: float | None, *, output: bool = True) -> list[str]:
         """See `Child`."""
@@ -115,7 +114,7 @@ class PosixChild(pipes.Pipes):
         """See `Child`."""
         if self._reaped:
             return True
-        return has_exited(self.pid) if self._exit_fd < 0 else self.has_woken(self._exit_fd)
+        return has_exited(self.pid) if self._exit_fd < 0 else super().exited()
 
     def members(self) -> list[Member]:
         """See `Child`."""
@@ -153,13 +152,6 @@ class PosixChild(pipes.Pipes):
             cpu=used.ru_utime + used.ru_stime,
             peak_rss=_own_peak(used.ru_maxrss),
         )
-
-    def close(self) -> None:
-        """See `Child`."""
-        super().close()
-        if self._exit_fd >= 0:
-            os.close(self._exit_fd)
-            self._exit_fd = -1
 
 
 def _exit_queue(pid: int) -> int:

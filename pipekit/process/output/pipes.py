@@ -13,22 +13,26 @@ assert sys.platform != "win32"  # tells the type checker that fcntl and poll exi
 
 _READ_SIZE = 64 * 1024  # bytes
 _PIPE_SIZE = 1024 * 1024  # bytes; the most that Linux allows without privileges by default
-_SET_PIPE_SIZE = getattr(fcntl, "F_SETPIPE_SZ", None)
 
 
 class Pipes:
     """The reading ends of a command's streams, and descriptors that wake a waiter.
 
-    A descriptor in `once` wakes a single time: it stays readable, and would wake everybody for
+    `exit_fd` becomes readable when the leader has exited, `cancel_fd` when the command is cancelled
+    (-1: there is none). They wake a single time: they stay readable, and would wake everybody for
     ever. Those in `always` are read by their owner.
     """
 
     def __init__(
-        self, outputs: Mapping[str, int], *, once: Iterable[int], always: Iterable[int] = ()
+        self, outputs: Mapping[str, int], exit_fd: int, cancel_fd: int, always: Iterable[int] = ()
     ) -> None:
         self.capacity = _READ_SIZE
         self._outputs = dict(outputs)
-        self._pending = {fd for fd in once if fd >= 0}
+        self._exit_fd = exit_fd
+        self._exit_poll = select.poll()
+        if exit_fd >= 0:
+            self._exit_poll.register(exit_fd, select.POLLIN)
+        self._pending = {fd for fd in (exit_fd, cancel_fd) if fd >= 0}
         self._with_output, self._without_output = select.poll(), select.poll()
         for descriptor in (*self._pending, *always):
             self._without_output.register(descriptor, select.POLLIN)
@@ -36,17 +40,17 @@ class Pipes:
         for descriptor in self._outputs.values():
             self._with_output.register(descriptor, select.POLLIN)
             os.set_blocking(descriptor, False)
-            if _SET_PIPE_SIZE is not None:
+            if sys.platform == "linux":
                 with contextlib.suppress(OSError):  # this user has too many large pipes already
-                    self.capacity = fcntl.fcntl(descriptor, _SET_PIPE_SIZE, _PIPE_SIZE)
+                    self.capacity = fcntl.fcntl(descriptor, fcntl.F_SETPIPE_SZ, _PIPE_SIZE)
 
     def streams(self) -> list[str]:
         """See `Child`."""
         return list(self._outputs)
 
-    def has_woken(self, descriptor: int) -> bool:
-        """Whether this descriptor of `once` has become readable."""
-        return descriptor not in self._pending
+    def exited(self) -> bool:
+        """See `Child`; False if there is no `exit_fd`."""
+        return bool(self._exit_poll.poll(0))
 
     def wait(self, seconds: float | None, *, output: bool = True) -> list[str]:
         """See `Child`."""
@@ -80,3 +84,6 @@ class Pipes:
         for descriptor in self._outputs.values():
             os.close(descriptor)
         self._outputs.clear()
+        if self._exit_fd >= 0:
+            os.close(self._exit_fd)
+            self._exit_fd = -1
