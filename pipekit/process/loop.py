@@ -246,7 +246,7 @@ class Supervision:
         return self._start + end + self._command.grace + KILL_TIMEOUT
 
     def _abort(self) -> None:
-        self._listener.abandon()
+        self._listener.finish(0.0)  # long past: drop what waits
         deadline = self.now() + KILL_TIMEOUT
         while self.now() < deadline:
             self._child.send(Force.HARD, self._members())

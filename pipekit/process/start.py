@@ -74,8 +74,8 @@ def open_stdio(
     then becomes a SpawnError.
     """
     outputs: dict[str, int] = {}
-    with ExitStack() as given:
-        try:
+    try:
+        with ExitStack() as given:
             stdio = [unnamed_file(command.stdin)]
             given.callback(os.close, stdio[0])
             for stream in ("stdout",) if command.merge_stderr else ("stdout", "stderr"):
@@ -83,12 +83,12 @@ def open_stdio(
                 given.callback(os.close, writer)
                 stdio.append(writer)
             yield [*stdio, stdio[1]][:3], outputs
-        except BaseException as error:  # an interrupt must not leave a descriptor behind either
-            for descriptor in outputs.values():
-                os.close(descriptor)
-            if isinstance(error, (OSError, ValueError)):
-                raise SpawnError(spawn_failure(command, env, error)) from error
-            raise
+    except BaseException as error:  # an interrupt must not leave a descriptor behind either
+        for descriptor in outputs.values():
+            os.close(descriptor)
+        if isinstance(error, (OSError, ValueError)):
+            raise SpawnError(spawn_failure(command, env, error)) from error
+        raise
 
 
 def unnamed_file(data: bytes | int | None) -> int:

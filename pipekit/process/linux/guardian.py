@@ -439,11 +439,9 @@ class SpawnerServer:
                 has_standby = self._standby or not self._fork_standby()
                 poll.modify(REQUEST_FD, 0 if has_standby else select.POLLIN)
             for descriptor, event in poll.poll(_FIRST_PAUSE * 1000 if self._orphans_left else None):
-                if descriptor == self._exits:
+                if descriptor in (self._exits, self._taken):
                     os.read(descriptor, _PIPE_SIZE)
-                elif descriptor == self._taken:
-                    os.read(descriptor, _PIPE_SIZE)
-                    self._standby = 0
+                    self._standby = 0 if descriptor == self._taken else self._standby
                 elif descriptor == REQUEST_FD and event == select.POLLIN:
                     if code := self._fork_standby():
                         self._refuse(code)

@@ -107,13 +107,6 @@ class Listener:
                 return
             self._thread.join(end - now)
 
-    def abandon(self) -> None:
-        """Drop what waits; the thread ends when its current call returns."""
-        with self._changed:
-            self._waiting = {}
-            self._ended = True
-            self._changed.notify()
-
     def warnings(self) -> list[str]:
         """What the callback raised, and how many lines it did not get."""
         why = f"had no thread ({self._thread_error})" if self._thread_error else "was too slow"
