@@ -196,16 +196,16 @@ def test_a_killed_run_leaves_no_daemon_and_the_next_one_waits_for_that(nest, eve
         ended = gone(nest, killed)
         _, err = refused.communicate(timeout=30)
         assert refused.returncode == 75
-        assert f"ending what run {run_id} left" in err
+        assert "the programs of a run that died are still being stopped" in err
         run.communicate(timeout=30)
-        starts = next_run(nest, run_id, killed)
+        starts = next_run(nest, killed)
         closed_as_lost(nest, run_id)
         return max(ended, starts) - grace
 
     in_time(attempt)
 
 
-def next_run(project, run_id: str, killed: float) -> float:
+def next_run(project, killed: float) -> float:
     """Start runs until one is not refused; seconds after `killed` when the last was that was."""
     refused_at = 0.0
     while True:
@@ -214,7 +214,7 @@ def next_run(project, run_id: str, killed: float) -> float:
         if after.code != 75:
             assert after.code == 0, after
             return refused_at
-        assert f"ending what run {run_id} left" in after.err
+        assert "the programs of a run that died are still being stopped" in after.err
         refused_at = at
 
 
@@ -242,6 +242,6 @@ def test_what_outlived_even_its_guardian_is_ended_before_the_next_run_starts(nes
     assert after.code == 0, after
     assert not living(nest)
     assert any(
-        f"{left} processes that it left were ended" in warning
+        f"{left} of its processes were still running and were killed" in warning
         for warning in nest.report()["warnings"]
     )
