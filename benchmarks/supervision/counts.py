@@ -1,4 +1,4 @@
-"""What a command costs, what many leave behind, and whether failures are told; knows no bars."""
+"""What a command costs, what many leave behind, and whether failures are told."""
 
 from __future__ import annotations
 

@@ -1,8 +1,7 @@
-"""All figures of part two, one after the other: nothing else may run meanwhile; knows no bars."""
+"""All figures of part two, one after the other: nothing else may run meanwhile."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -16,6 +15,7 @@ SLEEPERS = 20  # processes
 GROWTH_WAYS = ("text", "bounded", "asyncio", "pipekit")
 RATE_WAYS = ("threads", "asyncio", *streams.DAEMONS, "pipekit")
 SAMPLING_WAYS = ("psutil", "pipekit")
+OURS = "pipekit, `execute`"
 
 
 @dataclass(frozen=True)
@@ -56,27 +56,17 @@ def measured(found: Mapping[str, Environment], tools: Sequence[Tool], scale: Sca
     return Figures(
         scale,
         throughput=streams.throughput(bench, scale.throughput, scale.rounds),
-        rate={way: _share(bench, way, "paced", RATE, scale.seconds) for way in RATE_WAYS},
+        rate={way: bench.share(way, "paced", RATE, scale.seconds) for way in RATE_WAYS},
         sampling={
-            way: _share(bench, way, "sleepers", SLEEPERS, scale.seconds) for way in SAMPLING_WAYS
+            way: bench.share(way, "sleepers", SLEEPERS, scale.seconds) for way in SAMPLING_WAYS
         },
         growth={
-            (way, kind): _growth(bench, way, kind, size)
+            (way, kind): bench.growth(way, kind, size)
             for way in GROWTH_WAYS
             for kind, size in (("lines", scale.lines), ("blob", scale.blob))
         },
-        costs={**others, "pipekit, `execute`": cost},
+        costs={**others, OURS: cost},
         bare=bare,
         wrong={way: counts.wrong(found, way, scale.commands) for way in ("subprocess", "pipekit")},
         many=counts.many(found, scale.commands),
     )
-
-
-def _share(bench: streams.Bench, way: str, kind: str, *numbers: int) -> float:
-    print(f"share of a core, {kind}: {way}", file=sys.stderr)
-    return bench.share(way, kind, *numbers)
-
-
-def _growth(bench: streams.Bench, way: str, kind: str, size: int) -> tuple[int, str]:
-    print(f"memory, {kind}: {way}", file=sys.stderr)
-    return bench.growth(way, kind, size)

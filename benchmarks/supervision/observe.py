@@ -18,6 +18,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+sys.path.append(str(Path(__file__).resolve().parents[1]))
+
 import processes
 
 PATIENCE = 90.0  # seconds for a tool to start its command
@@ -34,7 +36,7 @@ def main() -> None:
     try:
         print(json.dumps(observed(cell)))
     finally:
-        left = processes.end_all(10)
+        left = processes.end_all()
     if left:
         raise SystemExit(f"could not end {left}")
 
@@ -104,7 +106,7 @@ def counted() -> int:
 
 def survivors() -> int:
     """Live processes below us that run the trees' program; the tool's own do not count."""
-    return sum(process.words[1:2] == (TREES,) for process in processes.descendants(os.getpid()))
+    return sum(words[1:2] == (TREES,) for words in processes.descendants(os.getpid()).values())
 
 
 if __name__ == "__main__":

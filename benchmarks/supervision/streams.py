@@ -1,10 +1,9 @@
-"""What reading a program's output costs: time, CPU and memory; knows no bars."""
+"""What reading a program's output costs: time, CPU and memory."""
 
 from __future__ import annotations
 
 import json
 import os
-import signal
 import statistics
 import subprocess
 import sys
@@ -44,12 +43,14 @@ class Bench:
 
     def growth(self, way: str, kind: str, size: int) -> tuple[int, str]:
         """Bytes of memory that the reader grew by, and the error that it ended with."""
+        print(f"memory, {kind}: {way}", file=sys.stderr)
         with self._started(way, kind, size) as (process, _):
             answer = _answer(process, way)
             return answer["growth"], answer["error"]
 
     def share(self, way: str, kind: str, *numbers: int) -> float:
         """The part of a core that all but the program itself uses while it works."""
+        print(f"share of a core, {kind}: {way}", file=sys.stderr)
         with self._started(way, kind, *numbers) as (process, folder):
             _stamp(folder, process)
             time.sleep(0.5)
@@ -79,9 +80,9 @@ class Bench:
             try:
                 yield process, folder
             finally:
-                process.send_signal(signal.SIGKILL)
+                process.kill()
                 process.communicate()
-                processes.end_all(10)
+                processes.end_all()
 
     def _argv(
         self, way: str, folder: Path, words: list[str]
@@ -126,9 +127,9 @@ def _filled(path: Path, size: int, process: subprocess.Popen[bytes]) -> float:
 def _cpu() -> dict[int, float]:
     """CPU seconds of everything below us that is not the children's program."""
     return {
-        each.pid: processes.cpu_seconds(each.pid)
-        for each in processes.descendants(os.getpid())
-        if each.words[1:2] != (CHILDREN,)
+        pid: processes.cpu_seconds(pid)
+        for pid, words in processes.descendants(os.getpid()).items()
+        if words[1:2] != (CHILDREN,)
     }
 
 

@@ -1,7 +1,8 @@
-"""Breakouts with polars: INPUT OUTPUT.
+"""Breakouts with polars: INPUT OUTPUT CORES [kernel | TARGETS].
 
 Each window's bars are listed by their positions, joined, and looked at in one aggregation: there is
-no loop over days in Python.
+no loop over days in Python. TARGETS: so many, a tenth of the first apart; what does not depend on
+them is shared.
 """
 
 import sys
@@ -11,42 +12,32 @@ import breakouts
 import polars as pl
 from breakouts import Instrument, files, windows
 
-COLUMNS = ["timestamp", "high", "low", "close"]
+TARGETS = next((int(word) for word in sys.argv[4:] if word.isdigit()), 1)
 
 
-def load(source: Path, name: str) -> pl.DataFrame:
-    """Times, and high, low and close in ticks."""
+def load(source: Path, name: str) -> tuple[pl.DataFrame, list]:
+    """Times, and high, low and close in ticks; the windows."""
     tick = breakouts.INSTRUMENTS[name].tick
     prices = [(pl.col(c) / tick).round().cast(pl.Int32).alias(c) for c in ("high", "low", "close")]
-    return (
-        pl.scan_parquet(files(source, name))
-        .select(pl.col("timestamp").cast(pl.Int64), *prices)
-        .collect()
-    )
+    columns = pl.col("timestamp").cast(pl.Int64), *prices
+    bars = pl.scan_parquet(files(source, name)).select(columns).collect()
+    return bars, windows(bars["timestamp"][0], bars["timestamp"][-1])
 
 
-def compute(bars: pl.DataFrame, asked: list, rules: Instrument) -> tuple[pl.DataFrame, ...]:
-    """The windows with a range, and what came of those with an entry."""
+def compute(given: tuple[pl.DataFrame, list], rules: Instrument) -> tuple:
+    """The windows with a range, and for each target what came of those with an entry."""
+    bars, asked = given
     ranged = ranges(bars, asked)
-    return ranged, walk(bars, entries(bars, ranged), rules)
-
-
-def asked_of(bars: pl.DataFrame) -> list:
-    """The windows of these bars."""
-    return windows(bars["timestamp"][0], bars["timestamp"][-1])
-
-
-def analyse(source: Path, target: Path, name: str, targets: int = 1) -> None:
-    """`targets`: so many, a tenth of the first apart; what does not depend on them is shared."""
-    rules = breakouts.INSTRUMENTS[name]
-    bars = load(source, name)
-    ranged = ranges(bars, asked_of(bars))
     entered = entries(bars, ranged)
-    made = []
-    for number in range(targets):
-        each = breakouts.scaled(rules, number)
-        made.append(rows(bars, ranged, walk(bars, entered, each), each, name))
-    pl.concat(made).write_parquet(target / f"{name}.parquet")
+    each = [breakouts.scaled(rules, number) for number in range(TARGETS)]
+    return ranged, [(rules, walk(bars, entered, rules)) for rules in each]
+
+
+def write(given: tuple, found: tuple, rules: Instrument, name: str, path: Path) -> None:
+    """The results of all targets."""
+    ranged, walks = found
+    made = [rows(given[0], ranged, walked, each, name) for each, walked in walks]
+    pl.concat(made).write_parquet(path)
 
 
 def ranges(bars: pl.DataFrame, asked: list) -> pl.DataFrame:
@@ -204,8 +195,4 @@ def rows(
 
 
 if __name__ == "__main__":
-    source, target = map(Path, sys.argv[1:3])
-    target.mkdir(parents=True, exist_ok=True)
-    for name in breakouts.INSTRUMENTS:
-        if (source / name).exists():
-            analyse(source, target, name, int((sys.argv[4:] or ["1"])[0]))
+    breakouts.main(load, compute, write)

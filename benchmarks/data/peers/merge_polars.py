@@ -5,12 +5,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import polars as pl
-from results import KEY, files, month_file
+from shared import KEY, ZSTD, month_file, run_files
 
 
 def merged(source: Path) -> pl.DataFrame:
     return (
-        pl.read_parquet(files(source))
+        pl.read_parquet(run_files(source))
         .unique(KEY, keep="last", maintain_order=True)
         .sort("stream", *KEY)
     )
@@ -26,9 +26,7 @@ def main() -> None:
 
     def write(part: tuple[tuple[str, int, int], pl.DataFrame]) -> None:
         name, frame = part
-        frame.drop("year", "month").write_parquet(
-            month_file(target, *name), compression="zstd", compression_level=1
-        )
+        frame.drop("year", "month").write_parquet(month_file(target, *name), **ZSTD)
 
     with ThreadPoolExecutor(pl.thread_pool_size()) as threads:
         list(threads.map(write, parts.items()))

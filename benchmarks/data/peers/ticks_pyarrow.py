@@ -6,6 +6,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv, parquet
+from shared import ZSTD
 
 COLUMNS = {
     "stamp": pa.string(),
@@ -48,9 +49,7 @@ def translate(source: str, target: Path, *, threads: bool) -> None:
                 if writer is not None:
                     writer.close()
                 path = target / f"ES_tick_{name}.parquet"
-                writer = parquet.ParquetWriter(
-                    path, SCHEMA, compression="zstd", compression_level=1
-                )
+                writer = parquet.ParquetWriter(path, SCHEMA, **ZSTD)
                 day = name
             writer.write_batch(ticks.slice(begin, end - begin))
             begin = end

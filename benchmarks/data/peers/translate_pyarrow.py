@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv, parquet
+from shared import ZSTD, instrument_folder
 
 TYPES = {
     "Date": pa.date32(),
@@ -37,15 +38,13 @@ def translate(source: Path, target: Path, *, threads: bool) -> None:
     local = pc.local_timestamp(bars["timestamp"].cast(pa.timestamp("us", "America/Chicago")))
     month = local.to_numpy().astype("M8[M]").astype(np.int64)
     begins = np.flatnonzero(np.diff(month, prepend=-1))
-    instrument = source.name.split("_")[1]
-    (target / instrument).mkdir(parents=True, exist_ok=True)
+    folder = instrument_folder(source, target)
     for begin, end in zip(begins, [*begins[1:], len(month)], strict=True):
-        name = f"{instrument}_1m_{np.datetime64(int(month[begin]), 'M')}.parquet"
+        name = f"{folder.name}_1m_{np.datetime64(int(month[begin]), 'M')}.parquet"
         parquet.write_table(
             bars.slice(begin, end - begin),
-            target / instrument / name,
-            compression="zstd",
-            compression_level=1,
+            folder / name,
+            **ZSTD,
         )
 
 

@@ -1,4 +1,4 @@
-"""What every tool has to tell, and how it is timed: FILE COUNT [die]; knows no tool.
+"""What every tool has to tell, and how it is timed: FILE COUNT [die]
 
 Prints one line of JSON: seconds, cpu (seconds), writes (system calls; Linux only) and told, the
 number of events. With `die` the process kills itself before the last event, so that what it told
