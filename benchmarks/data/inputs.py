@@ -145,8 +145,9 @@ def _many(at: Place, folder: Path, files: int) -> None:
 def merge(at: Place) -> list[Case]:
     """All run files into months by stream, the later run's row for each key."""
     folder = _with_runs(at, "merge")
-    tools = ("polars", "duckdb", "pyarrow", "pandas", "polars_onefile")
-    return [*_merger(folder, at), *at.beside("merge", tools, folder / RUNS)]
+    peers = at.beside("merge", ("polars", "duckdb", "pyarrow", "pandas"), folder / RUNS)
+    one = at.peer("merge-onefile", "polars", folder / RUNS, "merge", "onefile")
+    return [*_merger(folder, at), *peers, replace(one, tool="polars_onefile")]
 
 
 def merge_new(at: Place) -> list[Case]:

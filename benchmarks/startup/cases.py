@@ -44,7 +44,11 @@ COMMAND = os.environ["COMMAND"].split()
 
 
 class Trivial(luigi.Task):
+    number = luigi.IntParameter()
     done = False
+
+    def requires(self):
+        return [Trivial(self.number - 1)] if self.number > 1 else []
 
     def run(self):
         subprocess.run(COMMAND, check=True)
@@ -54,22 +58,8 @@ class Trivial(luigi.Task):
         return self.done
 
 
-class One(Trivial):
-    pass
-
-
-class Two(Trivial):
-    def requires(self):
-        return One()
-
-
-class Three(Trivial):
-    def requires(self):
-        return Two()
-
-
 if __name__ == "__main__":
-    result = luigi.build([Three()], local_scheduler=True, log_level="WARNING")
+    result = luigi.build([Trivial(3)], local_scheduler=True, log_level="WARNING")
     raise SystemExit(not result)
 """
 

@@ -9,7 +9,7 @@ import sys
 from collections import defaultdict
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from observe import TREES as PROGRAM
@@ -87,9 +87,7 @@ def once(tool: Tool, tree: str, occasion: str, times: Times, folder: Path) -> En
         "env": tool.environment(job),
         "folder": str(folder),
         "occasion": occasion,
-        "timeout": timeout,
-        "grace": times.grace,
-        "spare": times.spare,
+        **asdict(replace(times, timeout=timeout)),
     }
     words = [sys.executable, str(HERE / "observe.py"), json.dumps(request)]
     done = subprocess.run(words, capture_output=True, text=True, timeout=LONGEST, check=False)

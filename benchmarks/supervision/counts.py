@@ -12,12 +12,10 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from tools import DRIVERS, Job, Tool
+from tools import DEADLINE, DRIVERS, Job, Tool
 from venvs import Environment
 
-DEADLINE = 900.0  # seconds for one start of anything here
 COUNT = 100  # commands over which a cost is spread
 RUNNERS = ("bash", "doit", "luigi", "pipekit, `run`")
 HOSTS = ("ignores", "reaps")
@@ -103,7 +101,7 @@ def many(found: Mapping[str, Environment], count: int) -> dict[str, float]:
     """What `count` commands left in their process; `memory` in bytes for each of them."""
     print("many commands", file=sys.stderr)
     with tempfile.TemporaryDirectory(prefix="pipekit-many-") as folder:
-        states: dict[str, Any] = json.loads(_driver(found, "many.py", str(count), folder))
+        states = json.loads(_driver(found, "many.py", str(count), folder))
     before, after = states["before"], states["after"]
     left = {what: after[what] - before[what] for what in before}
     return {**left, "memory": left["memory"] / count}

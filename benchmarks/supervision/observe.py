@@ -8,7 +8,6 @@ ended, whatever it does to get away.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import signal
@@ -27,7 +26,6 @@ SETTLE = 0.3  # seconds that a tree is left in peace before the tool gets its si
 PAUSE = 0.02  # seconds between two looks
 CLEAN = 5  # looks in a row without a survivor: one alone may miss a process that just forked
 TREES = str(Path(__file__).with_name("trees.py"))
-SIGNALS = {"SIGTERM": signal.SIGTERM, "SIGKILL": signal.SIGKILL}
 
 
 def main() -> None:
@@ -57,24 +55,19 @@ def observed(cell: dict[str, Any]) -> dict[str, Any]:
     if not appears(folder / "ready", tool):
         said = (folder / "output.txt").read_text(errors="replace")[-3000:]
         return {"error": f"no tree within {PATIENCE:.0f} s, exit {tool.poll()}: {said}"}
-    occasion = time.monotonic()
-    wait = cell["grace"] + cell["spare"]
-    if cell["occasion"] == "time-out":
-        occasion += cell["timeout"]
-    else:
+    occasion = time.monotonic() + cell["timeout"]
+    if cell["occasion"] != "time-out":
         time.sleep(SETTLE)
         occasion = time.monotonic()
         if tool.poll() is None:
-            tool.send_signal(SIGNALS[cell["occasion"]])
-    return watch(tool, occasion, wait)
+            tool.send_signal(signal.Signals[cell["occasion"]])
+    return watch(tool, occasion, cell["grace"] + cell["spare"])
 
 
 def appears(path: Path, tool: subprocess.Popen[bytes]) -> bool:
     """Whether the file is there before the patience, or the tool, is at its end."""
     end = time.monotonic() + PATIENCE
-    while time.monotonic() < end and not path.exists():
-        if tool.poll() is not None:
-            return path.exists()
+    while time.monotonic() < end and not path.exists() and tool.poll() is None:
         time.sleep(0.005)
     return path.exists()
 
@@ -110,5 +103,4 @@ def survivors() -> int:
 
 
 if __name__ == "__main__":
-    with contextlib.suppress(KeyboardInterrupt):
-        main()
+    main()

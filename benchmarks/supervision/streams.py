@@ -14,12 +14,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import common
 import processes
-from tools import DRIVERS, HERE, PYTHON, Job, Tool
+from tools import DEADLINE, DRIVERS, HERE, PYTHON, Job, Tool
 from venvs import Environment
 
 CHILDREN = str(HERE / "children.py")
-DEADLINE = 900.0  # seconds for one start of anything here
 WAYS = ("file", "communicate", "text", "asyncio", "pipekit")
 DAEMONS = ("supervisord", "circus")
 
@@ -100,8 +100,7 @@ def _answer(process: subprocess.Popen[bytes], way: str) -> dict[str, Any]:
     output, _ = process.communicate(timeout=DEADLINE)
     if process.returncode:
         raise SystemExit(f"reading by {way} ended with {process.returncode}")
-    answer: dict[str, Any] = json.loads(output)
-    return answer
+    return json.loads(output)
 
 
 def _stamp(folder: Path, process: subprocess.Popen[bytes]) -> float:
@@ -135,9 +134,8 @@ def _cpu() -> dict[int, float]:
 
 def throughput(bench: Bench, size: int, rounds: int) -> dict[str, float]:
     """Seconds by way: medians, each way once a round."""
+    print("throughput", file=sys.stderr)
     times: dict[str, list[float]] = {way: [] for way in (*WAYS, *DAEMONS)}
-    for number in range(rounds):
-        for way, found in times.items():
-            print(f"throughput, round {number + 1}: {way}", file=sys.stderr)
-            found.append(bench.seconds(way, size))
+    for way in common.shuffled(list(times), rounds):
+        times[way].append(bench.seconds(way, size))
     return {way: statistics.median(found) for way, found in times.items()}

@@ -19,6 +19,7 @@ from venvs import Environment
 
 HERE = Path(__file__).parent
 DRIVERS = HERE / "drivers"
+DEADLINE = 900.0  # seconds for one start of any figure
 PYTHON = sys._base_executable  # type: ignore[attr-defined]  # no public name for it
 REQUIREMENTS = {  # exact: an index may offer much older ones
     "psutil": ["psutil==7.2.2"],

@@ -1,4 +1,7 @@
-"""Run files to months with polars: INPUT OUTPUT. The last row of each key, a file a month."""
+"""Run files to months with polars: INPUT OUTPUT CORES [onefile]. The last row of each key.
+
+With `onefile` all go to one file, which is less work than a file a month.
+"""
 
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -8,17 +11,17 @@ import polars as pl
 from shared import KEY, ZSTD, month_file, run_files
 
 
-def merged(source: Path) -> pl.DataFrame:
-    return (
+def main() -> None:
+    source, target = map(Path, sys.argv[1:3])
+    rows = (
         pl.read_parquet(run_files(source))
         .unique(KEY, keep="last", maintain_order=True)
         .sort("stream", *KEY)
     )
-
-
-def main() -> None:
-    source, target = map(Path, sys.argv[1:3])
-    rows = merged(source)
+    if sys.argv[4:] == ["onefile"]:
+        target.mkdir(parents=True, exist_ok=True)
+        rows.sort("date", maintain_order=True).write_parquet(target / "all.parquet", **ZSTD)
+        return
     date = pl.col("date").dt
     parts = rows.with_columns(year=date.year(), month=date.month()).partition_by(
         "stream", "year", "month", as_dict=True, include_key=True
