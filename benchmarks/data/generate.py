@@ -42,20 +42,11 @@ MARKETS = [
 ]
 
 
-@dataclass
-class Bars:
-    """Minutes of one market: `time` in seconds of UTC, prices in ticks, all of one length."""
+def bars(market: Market, years: float) -> tuple[np.ndarray, ...]:
+    """A market's minutes: time in seconds of UTC, open, high, low and close in ticks, volume.
 
-    time: np.ndarray
-    open: np.ndarray
-    high: np.ndarray
-    low: np.ndarray
-    close: np.ndarray
-    volume: np.ndarray
-
-
-def bars(market: Market, years: float) -> Bars:
-    """A market's minutes: a random walk in ticks, lively by day and quiet by night."""
+    A random walk, lively by day and quiet by night.
+    """
     rng = np.random.default_rng([7, MARKETS.index(market)])
     local = _session_minutes(int(years * 365))
     local = local[rng.random(len(local)) >= MISSING]
@@ -68,7 +59,7 @@ def bars(market: Market, years: float) -> Bars:
     high = np.maximum(open_, close) + abs(step[:, 1])
     low = np.minimum(open_, close) - abs(step[:, 2])
     volume = rng.integers(1, 900, len(local)) * lively.astype(np.int64)
-    return Bars(_utc(local), open_, high, low, close, volume)
+    return _utc(local), open_, high, low, close, volume
 
 
 def _session_minutes(days: int) -> np.ndarray:
@@ -148,18 +139,18 @@ def minutes(folder: Path, years: float) -> None:
         shown = replace(market, decimals=max(market.decimals, 2))
         with (folder / f"DataExport_{market.name}_20260101_000000_UTC.csv").open("wb") as file:
             file.write(b"Date,Time,Open,High,Low,Close,Volume,Instrument\r\n")
-            for first in range(0, len(made.time), CHUNK):
+            for first in range(0, len(made[0]), CHUNK):
                 part = slice(max(first - 500, 0), first + CHUNK)  # 500 of the last chunk again
-                file.write(_minute_text(made, part, shown))
+                file.write(_minute_text(*(column[part] for column in made), shown))
 
 
-def _minute_text(made: Bars, part: slice, market: Market) -> bytes:
-    year, month, day, hour, minute, second = _clock(made.time[part])
+def _minute_text(time, open, high, low, close, volume, market: Market) -> bytes:
+    year, month, day, hour, minute, second = _clock(time)
     text = Text(len(year)).number(year, 4).word("-").number(month, 2).word("-").number(day, 2)
     text.word(",").number(hour, 2).word(":").number(minute, 2).word(":").number(second, 2)
-    for column in (made.open, made.high, made.low, made.close):
-        text.word(",").price(column[part], market)
-    text.word(",").number(made.volume[part], 5, padded=False).word(f".0,{market.name}\r\n")
+    for column in (open, high, low, close):
+        text.word(",").price(column, market)
+    text.word(",").number(volume, 5, padded=False).word(f".0,{market.name}\r\n")
     return text.bytes()
 
 

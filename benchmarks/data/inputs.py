@@ -7,6 +7,7 @@ import shutil
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import generate
@@ -108,7 +109,7 @@ def _last_day(export: Path) -> tuple[bytes, list[bytes]]:
 
 
 def idle(at: Place, times: int = 1) -> list[Case]:
-    """Nothing to do, with so many raw files in place."""
+    """Nothing to do, with so many times the raw files in place."""
     files = times * at.files
     many = at.made(f"many-{files}", lambda folder: _many(at, folder, files))
     none = at.made("many-0", lambda folder: _many(at, folder, 0))
@@ -119,11 +120,6 @@ def idle(at: Place, times: int = 1) -> list[Case]:
         Case("find", many, ["find", "data/raw", "-printf", "%s %T@ %p\\n"]),
         Case("pipekit --version", many, [program, "--version"]),
     ]
-
-
-def idle_many(at: Place) -> list[Case]:
-    """Nothing to do, with ten times as many."""
-    return idle(at, 10)
 
 
 def _many(at: Place, folder: Path, files: int) -> None:
@@ -159,9 +155,7 @@ def merge_new(at: Place) -> list[Case]:
     runfiles.cut(_analysis(at), folder / RUNS, max(at.runs // 100, 1), at.runs)
     cases = _merger(folder, at)
 
-    def ready() -> None:
-        shutil.copytree(merged, folder, dirs_exist_ok=True)
-
+    ready = partial(shutil.copytree, merged, folder, dirs_exist_ok=True)
     return [
         *(replace(case, ready=ready) for case in cases),
         *(replace(case, tool=f"{case.tool}, all of them") for case in cases),
@@ -218,7 +212,7 @@ WORKS: dict[str, Callable[[Place], list[Case]]] = {
     "targets": targets,
     "day": day,
     "idle": idle,
-    "idle-many": idle_many,
+    "idle-many": lambda at: idle(at, times=10),
     "merge": merge,
     "merge-new": merge_new,
 }

@@ -145,7 +145,7 @@ def _check_records(logs: Path) -> None:
     """A journal that ends with the run's success, and a report."""
     journals = list(logs.glob("events/pipeline_*.jsonl"))
     reports = list(logs.glob("pipeline_report_*.json"))
-    if len(journals) != 1 or len(reports) != 1:
+    if (len(journals), len(reports)) != (1, 1):
         raise SystemExit(f"pipekit left {len(journals)} journals and {len(reports)} reports")
     last = journals[0].read_text().splitlines()[-1]
     if '"success"' not in last or '"pipeline"' not in last:

@@ -122,14 +122,11 @@ def _shares(found: Figures) -> Iterator[list[str]]:
 
 def _growth(found: Figures) -> Iterator[list[str]]:
     for way in dict.fromkeys(way for way, _ in found.growth):
-        grown = [found.growth[way, kind] for kind in ("lines", "blob")]
-        yield [
-            WAYS.get(way, way),
-            *(
-                f"gives up: {error.partition(':')[0]}" if error else f"{size / MIB:.1f} MiB"
-                for size, error in grown
-            ),
-        ]
+        cells = []
+        for size, error in (found.growth[way, kind] for kind in ("lines", "blob")):
+            raised = error.partition(":")[0]
+            cells.append(f"gives up: {raised}" if error else f"{size / MIB:.1f} MiB")
+        yield [WAYS.get(way, way), *cells]
 
 
 def _amount(size: int) -> str:

@@ -171,12 +171,9 @@ def _configured(program: str, option: str, text: str) -> Prepare:
     """A program with a configuration file."""
 
     def prepare(job: Job) -> list[str]:
-        path = job.folder / "tool.ini"
-        path.write_text(
-            text.format(
-                folder=job.folder, tree=job.text, grace=job.grace, seconds=max(1, round(job.grace))
-            )
-        )
+        path, grace = job.folder / "tool.ini", job.grace
+        words = {"folder": job.folder, "tree": job.text, "grace": grace}
+        path.write_text(text.format(**words, seconds=max(1, round(grace))))
         return [word for word in (program, option, str(path)) if word]
 
     return prepare

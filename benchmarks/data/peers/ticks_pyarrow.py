@@ -13,20 +13,16 @@ COLUMNS = {
     **dict.fromkeys(("price", "bid", "ask"), pa.float64()),
     "volume": pa.int64(),
 }
-FIELDS = [
-    pa.field("timestamp", pa.timestamp("ns", "UTC")),
-    *(pa.field(name, type) for name, type in list(COLUMNS.items())[1:]),
-    pa.field("instrument", pa.string()),
-]
-SCHEMA = pa.schema(FIELDS)
+NS = pa.timestamp("ns", "UTC")
+SCHEMA = pa.schema({"timestamp": NS, **COLUMNS, "instrument": pa.string()})
+SCHEMA = SCHEMA.remove(SCHEMA.get_field_index("stamp"))
 
 
 def stamps(texts: pa.Array) -> pa.Array:
     second = pc.strptime(pc.utf8_slice_codeunits(texts, 0, 15), "%Y%m%d %H%M%S", "s")
     fraction = pc.utf8_slice_codeunits(texts, 16, 23).cast(pa.int64())
-    return pc.add(pc.multiply(second.cast(pa.int64()), 10**9), pc.multiply(fraction, 100)).cast(
-        FIELDS[0].type
-    )
+    whole = pc.multiply(second.cast(pa.int64()), 10**9)
+    return pc.add(whole, pc.multiply(fraction, 100)).cast(NS)
 
 
 def translate(source: str, target: Path, *, threads: bool) -> None:
