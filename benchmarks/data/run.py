@@ -93,13 +93,13 @@ def measured(cases: list[Case], rounds: int) -> tables.Results:
     }
     for case, cores in common.shuffled(starts, rounds):
         samples[case.tool, cores].append(case.once(cores))
-    sizes = {case.tool: size_of(case.output) for case in cases if case.output}
+    sizes = {
+        case.tool: sum(file.stat().st_size for file in case.output.rglob("*") if file.is_file())
+        / 1e6
+        for case in cases
+        if case.output
+    }
     return tables.Results(samples, sizes)
-
-
-def size_of(folder: Path) -> float:
-    """Megabytes of all files below a folder."""
-    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) / 1e6
 
 
 def conditions(at: Place, cases: list[Case]) -> str:

@@ -126,7 +126,8 @@ def tools(found: Mapping[str, Environment]) -> list[Tool]:
     """All contestants, in the order of the tables."""
     version = {name: each.versions[PACKAGES.get(name, name)] for name, each in found.items()}
     version |= dict.fromkeys(("subprocess.run", "asyncio"), sys.version.split()[0])
-    version |= {"GNU timeout": _coreutils()}
+    said = subprocess.check_output(["timeout", "--version"], text=True)
+    version["GNU timeout"] = said.split("\n")[0].rpartition(" ")[2]
 
     def program(environment: str, name: str = "python") -> str:
         return found[environment].program(name)
@@ -156,11 +157,6 @@ def tools(found: Mapping[str, Environment]) -> list[Tool]:
         tool("pipekit, `execute`", driver("pipekit", "pipekit_execute.py"), "pipekit"),
         tool("pipekit, `run`", run, "pipekit"),
     ]
-
-
-def _coreutils() -> str:
-    said = subprocess.run(["timeout", "--version"], capture_output=True, text=True, check=True)
-    return said.stdout.split("\n")[0].rpartition(" ")[2]
 
 
 def _timeout(job: Job) -> list[str]:
