@@ -1,4 +1,4 @@
-"""Virtual environments for the benchmarks, a tool each, made with uv; knows no tool."""
+"""Virtual environments for the benchmarks, a tool each, made with uv."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+PLUGIN = REPOSITORY / "benchmarks/plugin"  # stages that run a command
 
 
 @dataclass(frozen=True)
@@ -39,8 +40,7 @@ def peer(folder: Path, requirements: Iterable[str]) -> Environment:
     wanted = "\n".join(requirements)
     installed = folder / "installed"
     if not installed.exists() or installed.read_text() != wanted:
-        _make(folder)
-        _install(folder, wanted.split("\n"))
+        _make(folder, wanted.split("\n"))
         installed.write_text(wanted)
     return _described(folder)
 
@@ -51,17 +51,13 @@ def pipekit(folder: Path, sources: Iterable[Path]) -> Environment:
     shutil.rmtree(wheels, ignore_errors=True)
     for source in sources:
         _uv("build", "--wheel", "--quiet", "--out-dir", str(wheels), str(source))
-    _make(folder)
-    _install(folder, [str(wheel) for wheel in sorted(wheels.glob("*.whl"))])
+    _make(folder, map(str, wheels.glob("*.whl")))
     return _described(folder)
 
 
-def _make(folder: Path) -> None:
+def _make(folder: Path, requirements: Iterable[str]) -> None:
     """Of the interpreter this runs on, so that all environments share one."""
     _uv("venv", "--quiet", "--clear", "--python", sys._base_executable, str(folder))  # type: ignore[attr-defined]  # no public name for it
-
-
-def _install(folder: Path, requirements: Iterable[str]) -> None:
     words = ("--quiet", "--no-config", "--compile-bytecode", "--python", str(folder))
     _uv("pip", "install", *words, *requirements)  # no-config: this project's pins are not a peer's
 

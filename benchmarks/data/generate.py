@@ -7,9 +7,8 @@ that gigabytes take seconds.
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -43,21 +42,12 @@ MARKETS = [
 ]
 
 
-@dataclass
-class Bars:
-    """Minutes of one market: `time` in seconds of UTC, prices in ticks, all of one length."""
+def bars(market: Market, years: float) -> tuple[np.ndarray, ...]:
+    """A market's minutes: time in seconds of UTC, open, high, low and close in ticks, volume.
 
-    time: np.ndarray
-    open: np.ndarray
-    high: np.ndarray
-    low: np.ndarray
-    close: np.ndarray
-    volume: np.ndarray
-
-
-def bars(market: Market, years: float, seed: int = 7) -> Bars:
-    """A market's minutes: a random walk in ticks, lively by day and quiet by night."""
-    rng = np.random.default_rng([seed, MARKETS.index(market)])
+    A random walk, lively by day and quiet by night.
+    """
+    rng = np.random.default_rng([7, MARKETS.index(market)])
     local = _session_minutes(int(years * 365))
     local = local[rng.random(len(local)) >= MISSING]
     minute = local // 60 % 1440
@@ -69,7 +59,7 @@ def bars(market: Market, years: float, seed: int = 7) -> Bars:
     high = np.maximum(open_, close) + abs(step[:, 1])
     low = np.minimum(open_, close) - abs(step[:, 2])
     volume = rng.integers(1, 900, len(local)) * lively.astype(np.int64)
-    return Bars(_utc(local), open_, high, low, close, volume)
+    return _utc(local), open_, high, low, close, volume
 
 
 def _session_minutes(days: int) -> np.ndarray:
@@ -92,9 +82,6 @@ def _kept_near(steps: np.ndarray, most: int) -> np.ndarray:
     """The walk of the steps, thrown back between two walls at +-`most`."""
     walk = np.cumsum(steps)
     return abs((walk + most) % (4 * most) - 2 * most) - most
-
-
-# --- text ---------------------------------------------------------------------------------------
 
 
 class Text:
@@ -145,48 +132,41 @@ def _clock(seconds: np.ndarray) -> tuple[np.ndarray, ...]:
     return year, month, day, rest // 3600, rest // 60 % 60, rest % 60
 
 
-def minute_export(path: Path, market: Market, years: float) -> int:
-    """Dialect A in UTC: with a header, two decimals and CRLF; some bars twice. Returns the rows."""
-    made = bars(market, years)
-    shown = Market(market.name, market.tick, max(market.decimals, 2), market.price)
-    rows = 0
-    with path.open("wb") as file:
-        file.write(b"Date,Time,Open,High,Low,Close,Volume,Instrument\r\n")
-        for first in range(0, len(made.time), CHUNK):
-            part = slice(max(first - 500, 0), first + CHUNK)  # 500 bars of the last chunk again
-            file.write(_minute_text(made, part, shown))
-            rows += len(made.time[part])
-    return rows
+def minutes(folder: Path, years: float) -> None:
+    """An export of each market: dialect A in UTC, with two decimals and CRLF; some bars twice."""
+    for market in MARKETS:
+        made = bars(market, years)
+        shown = replace(market, decimals=max(market.decimals, 2))
+        with (folder / f"DataExport_{market.name}_20260101_000000_UTC.csv").open("wb") as file:
+            file.write(b"Date,Time,Open,High,Low,Close,Volume,Instrument\r\n")
+            for first in range(0, len(made[0]), CHUNK):
+                part = slice(max(first - 500, 0), first + CHUNK)  # 500 of the last chunk again
+                file.write(_minute_text(*(column[part] for column in made), shown))
 
 
-def _minute_text(made: Bars, part: slice, market: Market) -> bytes:
-    year, month, day, hour, minute, second = _clock(made.time[part])
+def _minute_text(time, open, high, low, close, volume, market: Market) -> bytes:
+    year, month, day, hour, minute, second = _clock(time)
     text = Text(len(year)).number(year, 4).word("-").number(month, 2).word("-").number(day, 2)
     text.word(",").number(hour, 2).word(":").number(minute, 2).word(":").number(second, 2)
-    for column in (made.open, made.high, made.low, made.close):
-        text.word(",").price(column[part], market)
-    text.word(",").number(made.volume[part], 5, padded=False).word(f".0,{market.name}\r\n")
+    for column in (open, high, low, close):
+        text.word(",").price(column, market)
+    text.word(",").number(volume, 5, padded=False).word(f".0,{market.name}\r\n")
     return text.bytes()
 
 
-def tick_export(path: Path, market: Market, size: int, seed: int = 11) -> int:
-    """Dialect N of about `size` bytes: no header, seven-digit fractions. Returns the rows."""
-    rows = 0
-    with path.open("wb") as file:
-        for chunk in _ticks(market, seed):
-            file.write(chunk)
-            rows += CHUNK
-            if file.tell() >= size:
-                return rows
-    return rows
+def ticks(folder: Path, size: int) -> None:
+    """One export of about `size` bytes: dialect N, no header, seven-digit fractions."""
+    chunks = _ticks(MARKETS[0])
+    with (folder / "ES 03-20.Last.txt").open("wb") as file:
+        while file.tell() < size:
+            file.write(next(chunks))
 
 
-def _ticks(market: Market, seed: int) -> Iterator[bytes]:
-    rng = np.random.default_rng(seed)
+def _ticks(market: Market) -> Iterator[bytes]:
+    rng = np.random.default_rng(11)
     days = iter(_session_minutes(20 * 365)[::SESSION])
     now, end = 0, 0
-    last = round(market.price / market.tick)
-    middle = last
+    last = middle = round(market.price / market.tick)
     while True:
         gaps = (rng.exponential(0.04, CHUNK) * 1e7).astype(np.int64)  # 100 ns; many at one instant
         gaps[rng.random(CHUNK) < 0.3] = 0
@@ -208,38 +188,3 @@ def _tick_text(time: np.ndarray, price: np.ndarray, volume: np.ndarray, market: 
     for ticks in (price, price - 1, price + 1):
         text.word(";").price(ticks, market)
     return text.word(";").number(volume, 3, padded=False).word("\n").bytes()
-
-
-# --- by hand ------------------------------------------------------------------------------------
-
-
-def minutes(folder: Path, years: float) -> int:
-    """An export for each market. Returns the rows of all."""
-    folder.mkdir(parents=True, exist_ok=True)
-    return sum(
-        minute_export(folder / f"DataExport_{market.name}_20260101_000000_UTC.csv", market, years)
-        for market in MARKETS
-    )
-
-
-def ticks(folder: Path, size: int) -> int:
-    """One tick export. Returns its rows."""
-    folder.mkdir(parents=True, exist_ok=True)
-    return tick_export(folder / "ES 03-20.Last.txt", MARKETS[0], size)
-
-
-def main() -> None:
-    """Write what is asked for."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--years", type=float, default=0, help="of minutes of seven markets")
-    parser.add_argument("--tick-bytes", type=int, default=0, help="size of one tick export")
-    options = parser.parse_args()
-    if options.years:
-        print(minutes(options.folder, options.years), "rows of minutes")
-    if options.tick_bytes:
-        print(ticks(options.folder, options.tick_bytes), "ticks")
-
-
-if __name__ == "__main__":
-    main()

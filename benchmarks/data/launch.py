@@ -25,16 +25,8 @@ def main() -> None:
     child = os.posix_spawnp(argv[0], argv, os.environ, file_actions=actions)
     _, status, used = os.wait4(child, 0)
     took = time.perf_counter() - began
-    print(
-        json.dumps(
-            {
-                "seconds": took,
-                "memory": used.ru_maxrss / 1024,
-                "cpu": used.ru_utime + used.ru_stime,
-                "code": os.waitstatus_to_exitcode(status),
-            }
-        )
-    )
+    cpu, code = used.ru_utime + used.ru_stime, os.waitstatus_to_exitcode(status)
+    print(json.dumps({"seconds": took, "memory": used.ru_maxrss / 1024, "cpu": cpu, "code": code}))
 
 
 if __name__ == "__main__":

@@ -19,9 +19,8 @@ from pyarrow import parquet
 WEEK, AGAIN = 5, 2  # days that are new in a run, and days before them that it computes again
 
 
-def cut(analysis: Path, folder: Path, runs: int, first: int = 0) -> int:
-    """Write the files of `runs` runs from number `first` on. Returns the rows of all."""
-    written = 0
+def cut(analysis: Path, folder: Path, runs: int, first: int = 0) -> None:
+    """Write the files of `runs` runs from number `first` on."""
     for file in sorted(analysis.glob("*.parquet")):
         opened = parquet.ParquetFile(file)
         whole = opened.read().replace_schema_metadata()
@@ -33,13 +32,9 @@ def cut(analysis: Path, folder: Path, runs: int, first: int = 0) -> int:
         metadata["inputs"] = dict(list(metadata["inputs"].items())[:2])
         for number, days in _weeks(whole, runs, first):
             part = _still_open(whole.filter(pc.is_in(whole["date"], days)), days[-1])
-            stated = _scope(file.stem, whole, days)
-            path = folder / _run_id(number) / file.name
-            rows.publish_table(
-                str(path), part, metadata={**metadata, "scope": stated}, sources=[], detail={}
-            )
-            written += len(part)
-    return written
+            path = folder / f"01900000-0000-7000-8000-{number:012}" / file.name
+            stated = {**metadata, "scope": _scope(file.stem, whole, days)}
+            rows.publish_table(str(path), part, metadata=stated, sources=[], detail={})
 
 
 def _weeks(whole: pa.Table, runs: int, first: int) -> Iterator[tuple[int, pa.Array]]:
@@ -49,10 +44,6 @@ def _weeks(whole: pa.Table, runs: int, first: int) -> Iterator[tuple[int, pa.Arr
         if end > len(days):
             return
         yield number, days[end - AGAIN - WEEK : end]
-
-
-def _run_id(number: int) -> str:
-    return f"01900000-0000-7000-8000-{number:012}"
 
 
 def _scope(instrument: str, whole: pa.Table, days: pa.Array) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""Whether what a tool left in its file is what it was told, each event once; knows no tool."""
+"""Whether what a tool left in its file is what it was told, each event once."""
 
 from __future__ import annotations
 

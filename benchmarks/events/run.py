@@ -9,139 +9,128 @@ it told until then has to be in its file, equal to what the others wrote. README
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
-import platform
-import random
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from statistics import median
+from typing import NamedTuple
 
 sys.path.append(str(Path(__file__).resolve().parents[1]))
 
-import markers
+import common
 import venvs
 from check import check
-from tables import OURS, STANDARD, Sample, render
 
-PAGE = venvs.REPOSITORY / "docs/explanation/performance.md"
-TOOLS = Path(__file__).with_name("tools")
 REQUIREMENTS = ["structlog==26.1.0", "loguru==0.7.3", "orjson==3.13.0"]
 CHECKED = 3000  # events
+BAR = 1.5
+OURS, STANDARD = "pipekit", "logging"
+TOOLS = {  # the script of each; pipekit's has an environment of its own
+    OURS: "pipekit_run",
+    "pipekit, without the log for people": "pipekit_run",
+    STANDARD: "logging_json",
+    "logging, tuned": "logging_tuned",
+    "structlog": "structlog_json",
+    "structlog with orjson": "structlog_orjson",
+    "loguru": "loguru_json",
+}
 
 
-@dataclass(frozen=True)
-class Case:
-    """A tool: its script, and the environment that it is started in."""
+class Sample(NamedTuple):
+    """What one telling took: seconds, seconds of the processor, writes and events."""
 
-    name: str
-    script: str
-    python: str
-    environment: dict[str, str] = field(default_factory=dict)
+    seconds: float
+    cpu: float
+    writes: int
+    told: int
 
-    def start(self, path: Path, count: int, *words: str) -> subprocess.CompletedProcess[str]:
-        """Let it tell so many events into a file."""
+
+class Bench:
+    """Starts the tools, each with a new file in `folder`."""
+
+    def __init__(self, folder: Path, peers: venvs.Environment, pipekit: venvs.Environment) -> None:
+        self._folder, self._peers, self._pipekit = folder, peers, pipekit
+        self.path = folder / "events.jsonl"
+
+    def start(self, tool: str, count: int, *words: str) -> subprocess.CompletedProcess[str]:
+        """Let it tell so many events."""
+        for file in self._folder.iterdir():
+            file.unlink()
+        python = (self._pipekit if tool.startswith(OURS) else self._peers).program("python")
+        script = Path(__file__).parent / "tools" / f"{TOOLS[tool]}.py"
         return subprocess.run(
-            [self.python, str(TOOLS / f"{self.script}.py"), str(path), str(count), *words],
-            env={**os.environ, **self.environment},
+            [python, str(script), str(self.path), str(count), *words],
+            env={**os.environ, **({"NO_LOG": "1"} if "without" in tool else {})},
             capture_output=True,
             text=True,
             check=False,
         )
 
+    def once(self, tool: str, count: int) -> Sample:
+        """One start. Raises SystemExit when it fails."""
+        done = self.start(tool, count)
+        if done.returncode:
+            raise SystemExit(f"{tool} ended with {done.returncode}:\n{done.stderr}")
+        return Sample(**json.loads(done.stdout))
+
+    def check(self, tool: str) -> None:
+        """Raises SystemExit when a tool that was killed, or that ended, left something else."""
+        print(f"checking {tool}", file=sys.stderr)
+        killed = self.start(tool, CHECKED, "die")
+        if killed.returncode != -9:
+            raise SystemExit(f"{tool} ended with {killed.returncode}:\n{killed.stderr}")
+        check(self.path, CHECKED, CHECKED - 1)
+        self.once(tool, CHECKED)
+        check(self.path, CHECKED, CHECKED)
+
 
 def main() -> None:
-    options = arguments()
+    parser = common.parser(__doc__, "events", 9)
+    parser.add_argument("--count", type=int, default=50_000, help="events a start")
+    parser.add_argument("--folder", help="where the files go; the system's temporary folder")
+    options = parser.parse_args()
     print("building environments", file=sys.stderr)
-    cache = options.cache or venvs.cache("events")
-    peers = venvs.peer(cache / "peers", REQUIREMENTS)
-    pipekit = venvs.pipekit(cache / "pipekit", [venvs.REPOSITORY])
-    cases = cases_in(peers.program("python"), pipekit.program("python"))
+    peers = venvs.peer(options.cache / "peers", REQUIREMENTS)
+    pipekit = venvs.pipekit(options.cache / "pipekit", [venvs.REPOSITORY])
+    samples: dict[str, list[Sample]] = {tool: [] for tool in TOOLS}
     with tempfile.TemporaryDirectory(prefix="pipekit-events-", dir=options.folder) as folder:
-        check_all(cases, Path(folder))
-        samples = measured(cases, Path(folder), options.count, options.rounds)
+        bench = Bench(Path(folder), peers, pipekit)
+        for tool in TOOLS:
+            bench.check(tool)
+        for tool in common.shuffled(list(TOOLS), options.rounds):
+            samples[tool].append(bench.once(tool, options.count))
     versions = [f"pipekit {pipekit.versions['pipekit']}"]
     versions += [f"{name} {peers.versions[name]}" for name in ("structlog", "loguru", "orjson")]
-    text = f"{conditions(versions, options)}\n\n{render(samples)}"
+    how = (
+        f"{options.count:,} events a start, medians of {options.rounds} starts, in shuffled order."
+    )
+    text = f"{common.conditions(versions)} {how}\n\n{render(samples)}"
     print(text)
     if options.write:
-        markers.put(PAGE, "events", text)
+        common.put(common.PERFORMANCE, "events", text)
 
 
-def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--rounds", type=int, default=9, help="starts of each tool")
-    parser.add_argument("--count", type=int, default=50_000, help="events a start")
-    parser.add_argument("--write", action="store_true", help=f"update {PAGE.name}")
-    parser.add_argument("--folder", help="where the files go; the system's temporary folder")
-    parser.add_argument("--cache", type=Path, help="where the virtual environments are kept")
-    return parser.parse_args()
+def render(samples: Mapping[str, Sequence[Sample]]) -> str:
+    """All tables, as Markdown."""
 
+    def each(tool: str, column: str) -> float:
+        """The median of a column, for one event."""
+        return median(getattr(sample, column) / sample.told for sample in samples[tool])
 
-def cases_in(peers: str, pipekit: str) -> list[Case]:
-    """All tools, given the interpreters of the two environments."""
-    return [
-        Case(OURS, "pipekit_run", pipekit),
-        Case("pipekit, without the log for people", "pipekit_run", pipekit, {"NO_LOG": "1"}),
-        Case(STANDARD, "logging_json", peers),
-        Case("logging, tuned", "logging_tuned", peers),
-        Case("structlog", "structlog_json", peers),
-        Case("structlog with orjson", "structlog_orjson", peers),
-        Case("loguru", "loguru_json", peers),
-    ]
+    def row(tool: str) -> list[str]:
+        took, cpu, writes = (each(tool, column) for column in ("seconds", "cpu", "writes"))
+        times = f"{1 / took:,.0f}", f"{took * 1e6:.1f} µs", f"{cpu * 1e6:.1f} µs", f"{writes:.2g}"
+        return [tool, *times, f"{each(STANDARD, 'seconds') / took:.2f}"]
 
-
-def check_all(cases: Iterable[Case], folder: Path) -> None:
-    """Raises SystemExit when a tool that was killed, or that ended, left something else."""
-    for case in cases:
-        print(f"checking {case.name}", file=sys.stderr)
-        path = fresh(folder)
-        killed = case.start(path, CHECKED, "die")
-        if killed.returncode != -9:
-            raise SystemExit(f"{case.name} ended with {killed.returncode}:\n{killed.stderr}")
-        check(path, CHECKED, CHECKED - 1)
-        once(case, fresh(folder), CHECKED)
-        check(path, CHECKED, CHECKED)
-
-
-def measured(cases: list[Case], folder: Path, count: int, rounds: int) -> dict[str, list[Sample]]:
-    """Samples by tool, each once a round, the order shuffled."""
-    samples: dict[str, list[Sample]] = {case.name: [] for case in cases}
-    order = random.Random(1)
-    for number in range(rounds):
-        print(f"\rround {number + 1} of {rounds}", end="", file=sys.stderr)
-        for case in order.sample(cases, len(cases)):
-            samples[case.name].append(once(case, fresh(folder), count))
-    print(file=sys.stderr)
-    return samples
-
-
-def fresh(folder: Path) -> Path:
-    """A file that is not there."""
-    for file in folder.iterdir():
-        file.unlink()
-    return folder / "events.jsonl"
-
-
-def once(case: Case, path: Path, count: int) -> Sample:
-    """One start. Raises SystemExit when it fails."""
-    done = case.start(path, count)
-    if done.returncode:
-        raise SystemExit(f"{case.name} ended with {done.returncode}:\n{done.stderr}")
-    return Sample(**json.loads(done.stdout))
-
-
-def conditions(versions: list[str], options: argparse.Namespace) -> str:
-    """On what this was measured."""
-    return (
-        f"{platform.python_implementation()} {platform.python_version()} on {platform.system()} "
-        f"{platform.machine()}; {', '.join(versions)}. {options.count:,} events a start, medians "
-        f"of {options.rounds} starts, in shuffled order."
-    )
+    head = ("tool", "events a second", "one event", "its CPU", "writes", "× logging")
+    ratio, by_cpu = (each(STANDARD, name) / each(OURS, name) for name in ("seconds", "cpu"))
+    measured = f"{ratio:.2f} ×, {by_cpu:.2f} × by CPU"
+    bars = common.bars([(f"events: ≥ {BAR} × logging with JSON", measured, ratio >= BAR)])
+    return f"{common.table(head, map(row, samples))}\n\n{bars}"
 
 
 if __name__ == "__main__":

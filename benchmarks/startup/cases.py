@@ -1,11 +1,11 @@
-"""What is measured: projects of three trivial tasks and the commands upon them; knows no clock."""
+"""What is measured: projects of three trivial tasks and the commands upon them."""
 
 from __future__ import annotations
 
 import os
 import shutil
 import subprocess
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from venvs import Environment
@@ -19,7 +19,7 @@ _PIPEKIT = '[pipeline]\nstages = ["one", "two", "three"]\n\n[sinks.console]\n'
 _DOIT = """\
 import os
 
-ACTION = os.environ["TRIVIAL"].split()
+ACTION = os.environ["COMMAND"].split()
 
 
 def task_one():
@@ -40,11 +40,15 @@ import subprocess
 
 import luigi
 
-COMMAND = os.environ["TRIVIAL"].split()
+COMMAND = os.environ["COMMAND"].split()
 
 
 class Trivial(luigi.Task):
+    number = luigi.IntParameter()
     done = False
+
+    def requires(self):
+        return [Trivial(self.number - 1)] if self.number > 1 else []
 
     def run(self):
         subprocess.run(COMMAND, check=True)
@@ -54,68 +58,61 @@ class Trivial(luigi.Task):
         return self.done
 
 
-class One(Trivial):
-    pass
-
-
-class Two(Trivial):
-    def requires(self):
-        return One()
-
-
-class Three(Trivial):
-    def requires(self):
-        return Two()
-
-
 if __name__ == "__main__":
-    result = luigi.build([Three()], local_scheduler=True, log_level="WARNING")
+    result = luigi.build([Trivial(3)], local_scheduler=True, log_level="WARNING")
     raise SystemExit(not result)
 """
 
 
+FILES = {
+    "pipekit": ("pipekit.toml", _PIPEKIT),
+    "doit": ("dodo.py", _DOIT),
+    "luigi": ("tasks.py", _LUIGI),
+}
+
+
 @dataclass(frozen=True)
 class Case:
-    """A command to measure, of `tool`, doing `work`; started in `folder`."""
+    """A command of `tool` that does `work`, started in `folder`, whose tasks run `command`."""
 
     tool: str
     work: str
     argv: tuple[str, ...]
     folder: Path
-    trivial: str = TRUE
-    environment: dict[str, str] = field(default_factory=dict)
+    command: str = TRUE
 
-    def start(self, **more: object) -> subprocess.Popen[bytes]:
+    def start(self, output: int = subprocess.DEVNULL) -> subprocess.Popen[bytes]:
         """The process; its output goes nowhere unless told otherwise."""
         kept = {k: v for k, v in os.environ.items() if k in ("PATH", "HOME", "LANG", "TMPDIR")}
-        quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL}
         return subprocess.Popen(
             self.argv,
             cwd=self.folder,
-            env={**kept, **self.environment, "TRIVIAL": self.trivial},
-            **{**quiet, "stderr": subprocess.DEVNULL, **more},
+            env={**kept, "COMMAND": self.command},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output if output == subprocess.DEVNULL else subprocess.STDOUT,
         )
+
+    def output(self) -> tuple[int, str]:
+        """Its exit code and what it says."""
+        process = self.start(subprocess.PIPE)
+        output = process.communicate()[0].decode(errors="replace")
+        return process.returncode, output
 
 
 def prepare(folder: Path, environments: dict[str, Environment]) -> list[Case]:
     """Write a project for each tool below `folder`; the cases to measure on them."""
-    files = {
-        "pipekit": ("pipekit.toml", _PIPEKIT),
-        "doit": ("dodo.py", _DOIT),
-        "luigi": ("tasks.py", _LUIGI),
-    }
-    cases = []
+    python = environments["pipekit"].program("python")
+    cases = [
+        Case("python", "pass", (python, "-c", "pass"), folder),
+        Case("python", "import click", (python, "-c", "import click"), folder),
+    ]
     for tool, environment in environments.items():
-        name, text = files[tool]
+        name, text = FILES[tool]
         (folder / tool).mkdir()
         (folder / tool / name).write_text(text)
-        for work, argv in _commands(tool, environment).items():
-            cases.append(Case(tool, work, argv, folder / tool))
-    floor = environments.get("pipekit") or environments["doit"]
-    python = floor.program("python")
-    cases.append(Case("python", "pass", (python, "-c", "pass"), folder))
-    if "pipekit" in environments:
-        cases.append(Case("python", "import click", (python, "-c", "import click"), folder))
+        commands = _commands(tool, environment).items()
+        cases += [Case(tool, work, argv, folder / tool) for work, argv in commands]
     return cases
 
 
@@ -123,13 +120,10 @@ def _commands(tool: str, environment: Environment) -> dict[str, tuple[str, ...]]
     """Each tool's shortest way to run, to say its version, to help, to show its state."""
     program = environment.program(tool)
     if tool == "luigi":
-        python = environment.program("python")
-        return {"run": (python, "tasks.py"), "--help": (program, "--help")}
-    if tool == "doit":
-        words = {"run": ["run"], "--version": ["--version"], "--help": ["help"], "status": ["list"]}
-    else:
-        words = {work: [work] for work in ("run", "--version", "--help", "status")}
-    return {work: (program, *more) for work, more in words.items()}
+        return {"run": (environment.program("python"), "tasks.py"), "--help": (program, "--help")}
+    other = {"--help": "help", "status": "list"} if tool == "doit" else {}
+    works = ("run", "--version", "--help", "status")
+    return {work: (program, other.get(work, work)) for work in works}
 
 
 def check(case: Case) -> None:
@@ -138,13 +132,11 @@ def check(case: Case) -> None:
     Raises SystemExit with the output of a tool that did something else.
     """
     (case.folder / "trace.sh").write_text("echo ran >> trace.txt\n")
-    trace = Case(case.tool, case.work, case.argv, case.folder, "/bin/sh trace.sh")
-    process = trace.start(stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    output = process.communicate()[0].decode(errors="replace")
+    code, output = replace(case, command="/bin/sh trace.sh").output()
     traces = case.folder / "trace.txt"
     count = len(traces.read_text().splitlines()) if traces.exists() else 0
-    if process.returncode or count != TASKS:
-        raise SystemExit(f"{case.tool} ran {count} tasks, exit {process.returncode}:\n{output}")
+    if code or count != TASKS:
+        raise SystemExit(f"{case.tool} ran {count} tasks, exit {code}:\n{output}")
     if case.tool == "pipekit":
         _check_records(case.folder / "logs")
 
@@ -153,7 +145,7 @@ def _check_records(logs: Path) -> None:
     """A journal that ends with the run's success, and a report."""
     journals = list(logs.glob("events/pipeline_*.jsonl"))
     reports = list(logs.glob("pipeline_report_*.json"))
-    if len(journals) != 1 or len(reports) != 1:
+    if (len(journals), len(reports)) != (1, 1):
         raise SystemExit(f"pipekit left {len(journals)} journals and {len(reports)} reports")
     last = journals[0].read_text().splitlines()[-1]
     if '"success"' not in last or '"pipeline"' not in last:

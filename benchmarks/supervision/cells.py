@@ -1,4 +1,4 @@
-"""Every tool with every tree on every occasion, several at a time; measures by observe.py alone."""
+"""Every tool with every tree on every occasion, several at a time, by observe.py."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import random
 import subprocess
 import sys
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from observe import TREES as PROGRAM
@@ -36,29 +36,13 @@ class Ending:
     hangs: bool
     seconds: float | None
 
-
-@dataclass(frozen=True)
-class Cell:
-    """A tool, a tree, an occasion."""
-
-    tool: Tool
-    tree: str
-    occasion: str
-
     @property
-    def key(self) -> tuple[str, str, str]:
-        return self.tool.name, self.tree, self.occasion
+    def failed(self) -> bool:
+        """Whether anything was left."""
+        return self.hangs or self.survivors > 0
 
 
-Endings = dict[tuple[str, str, str], list[Ending]]
-
-
-def cells(tools: Sequence[Tool], trees: Sequence[str]) -> Iterator[Cell]:
-    """Those that there are: not every tool has a time-out."""
-    for tool in tools:
-        for occasion in OCCASIONS:
-            if occasion != "time-out" or tool.times_out:
-                yield from (Cell(tool, tree, occasion) for tree in trees)
+Endings = dict[tuple[str, str, str], list[Ending]]  # by tool, tree and occasion
 
 
 def measured(
@@ -66,17 +50,25 @@ def measured(
 ) -> Endings:
     """All cells, once a round, the order shuffled, `jobs` at a time."""
     endings: Endings = defaultdict(list)
-    order, all_cells = random.Random(1), list(cells(tools, trees))
-    planned = [cell for _ in range(rounds) for cell in order.sample(all_cells, len(all_cells))]
+    cells = [
+        (tool, tree, occasion)
+        for tool in tools
+        for occasion in OCCASIONS
+        if occasion != "time-out" or tool.times_out
+        for tree in trees
+    ]
+    order = random.Random(1)
+    planned = [cell for _ in range(rounds) for cell in order.sample(cells, len(cells))]
     with ThreadPoolExecutor(jobs) as pool:
         starts = {
-            pool.submit(once, cell, times, folder / str(number)): cell
+            pool.submit(once, *cell, times, folder / str(number)): cell
             for number, cell in enumerate(planned)
         }
         try:
             for number, start in enumerate(as_completed(starts), 1):
                 print(f"\rcell {number} of {len(planned)}", end="", file=sys.stderr)
-                endings[starts[start].key].append(start.result())
+                tool, tree, occasion = starts[start]
+                endings[tool.name, tree, occasion].append(start.result())
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
@@ -84,24 +76,22 @@ def measured(
     return dict(endings)
 
 
-def once(cell: Cell, times: Times, folder: Path) -> Ending:
+def once(tool: Tool, tree: str, occasion: str, times: Times, folder: Path) -> Ending:
     """One start. Raises SystemExit where the tool did not even start the tree."""
     folder.mkdir(parents=True)
-    timeout = times.timeout if cell.occasion == "time-out" else 0.0
-    command = (PYTHON, PROGRAM, cell.tree, str(folder / "ready"))
+    timeout = times.timeout if occasion == "time-out" else 0.0
+    command = (PYTHON, PROGRAM, tree, str(folder / "ready"))
     job = Job(command, timeout, times.grace, folder)
     request = {
-        "argv": cell.tool.prepare(job),
-        "env": cell.tool.environment(job),
+        "argv": tool.prepare(job),
+        "env": tool.environment(job),
         "folder": str(folder),
-        "occasion": cell.occasion,
-        "timeout": timeout,
-        "grace": times.grace,
-        "spare": times.spare,
+        "occasion": occasion,
+        **asdict(replace(times, timeout=timeout)),
     }
     words = [sys.executable, str(HERE / "observe.py"), json.dumps(request)]
     done = subprocess.run(words, capture_output=True, text=True, timeout=LONGEST, check=False)
     answer = json.loads(done.stdout) if done.returncode == 0 else {"error": done.stderr}
     if "error" in answer:
-        raise SystemExit(f"{', '.join(cell.key)}: {answer['error']}")
+        raise SystemExit(f"{tool.name}, {tree}, {occasion}: {answer['error']}")
     return Ending(**answer)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable
 
 LINE = b"x" * 99 + b"\n"
 BLOCK = 655  # lines in one write: as many as go into 64 KiB
@@ -54,18 +53,10 @@ def put(data: bytes) -> None:
         data = data[os.write(1, data) :]
 
 
-KINDS: dict[str, Callable[..., None]] = {
-    kind.__name__: kind for kind in (lines, paced, blob, sleepers)
-}
-
-
-def main() -> None:
+if __name__ == "__main__":
     stamp, kind, *numbers = sys.argv[1:]
     with open(f"{stamp}.new", "w", encoding="ascii") as file:
         file.write(str(time.monotonic()))
     os.rename(f"{stamp}.new", stamp)
-    KINDS[kind](*map(int, numbers))
-
-
-if __name__ == "__main__":
-    main()
+    kinds = {each.__name__: each for each in (lines, paced, blob, sleepers)}
+    kinds[kind](*map(int, numbers))

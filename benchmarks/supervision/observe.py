@@ -8,7 +8,6 @@ ended, whatever it does to get away.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import signal
@@ -18,6 +17,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+sys.path.append(str(Path(__file__).resolve().parents[1]))
+
 import processes
 
 PATIENCE = 90.0  # seconds for a tool to start its command
@@ -25,7 +26,6 @@ SETTLE = 0.3  # seconds that a tree is left in peace before the tool gets its si
 PAUSE = 0.02  # seconds between two looks
 CLEAN = 5  # looks in a row without a survivor: one alone may miss a process that just forked
 TREES = str(Path(__file__).with_name("trees.py"))
-SIGNALS = {"SIGTERM": signal.SIGTERM, "SIGKILL": signal.SIGKILL}
 
 
 def main() -> None:
@@ -34,7 +34,7 @@ def main() -> None:
     try:
         print(json.dumps(observed(cell)))
     finally:
-        left = processes.end_all(10)
+        left = processes.end_all()
     if left:
         raise SystemExit(f"could not end {left}")
 
@@ -55,24 +55,19 @@ def observed(cell: dict[str, Any]) -> dict[str, Any]:
     if not appears(folder / "ready", tool):
         said = (folder / "output.txt").read_text(errors="replace")[-3000:]
         return {"error": f"no tree within {PATIENCE:.0f} s, exit {tool.poll()}: {said}"}
-    occasion = time.monotonic()
-    wait = cell["grace"] + cell["spare"]
-    if cell["occasion"] == "time-out":
-        occasion += cell["timeout"]
-    else:
+    occasion = time.monotonic() + cell["timeout"]
+    if cell["occasion"] != "time-out":
         time.sleep(SETTLE)
         occasion = time.monotonic()
         if tool.poll() is None:
-            tool.send_signal(SIGNALS[cell["occasion"]])
-    return watch(tool, occasion, wait)
+            tool.send_signal(signal.Signals[cell["occasion"]])
+    return watch(tool, occasion, cell["grace"] + cell["spare"])
 
 
 def appears(path: Path, tool: subprocess.Popen[bytes]) -> bool:
     """Whether the file is there before the patience, or the tool, is at its end."""
     end = time.monotonic() + PATIENCE
-    while time.monotonic() < end and not path.exists():
-        if tool.poll() is not None:
-            return path.exists()
+    while time.monotonic() < end and not path.exists() and tool.poll() is None:
         time.sleep(0.005)
     return path.exists()
 
@@ -104,9 +99,8 @@ def counted() -> int:
 
 def survivors() -> int:
     """Live processes below us that run the trees' program; the tool's own do not count."""
-    return sum(process.words[1:2] == (TREES,) for process in processes.descendants(os.getpid()))
+    return sum(words[1:2] == (TREES,) for words in processes.descendants(os.getpid()).values())
 
 
 if __name__ == "__main__":
-    with contextlib.suppress(KeyboardInterrupt):
-        main()
+    main()

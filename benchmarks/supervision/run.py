@@ -20,18 +20,18 @@ from pathlib import Path
 
 sys.path.append(str(Path(__file__).resolve().parents[1]))
 
-import bars
 import cells
+import common
 import figures
-import markers
 import processes
 import tables
+import venvs
 from tools import Tool, environments, tools
-from venvs import REPOSITORY, Environment, cache
 
-PAGE = REPOSITORY / "docs/explanation/supervision.md"
-QUICK = ("hidden",)  # trees
+PAGE = venvs.REPOSITORY / "docs/explanation/supervision.md"
+QUICK_TREES = ["hidden"]
 QUICK_TIMES = cells.Times(timeout=0.3, grace=0.3, spare=0.8)
+QUICK = figures.Scale(1, 20_000_000, 3, 20_000_000, 20_000_000, 200)
 
 
 def main() -> None:
@@ -41,71 +41,62 @@ def main() -> None:
     processes.adopt()
     print("building environments", file=sys.stderr)
     found = environments(options.cache)
-    contestants = tools(found)
     try:
-        texts = measured(found, contestants, options)
+        texts = measured(found, tools(found), options)
     finally:
-        left = processes.end_all(10)
+        left = processes.end_all()
     if left:
         raise SystemExit(f"could not end {left}")
     print("\n\n".join(texts.values()))
     if options.write:
         for part, text in texts.items():
-            markers.put(PAGE, f"supervision-{part}", text)
+            common.put(PAGE, f"supervision-{part}", text)
 
 
 def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--rounds", type=int, default=5, help="starts of each cell")
+    parser = common.parser(__doc__, "supervision", 5)
     parser.add_argument("--quick", action="store_true", help="little of all: to see that it works")
     parser.add_argument("--long", action="store_true", help="10 GB of output instead of one")
     parser.add_argument("--only", choices=("trees", "figures"), help="one of the two parts")
     parser.add_argument("--jobs", type=int, default=4, help="cells at a time: they mostly wait")
-    parser.add_argument("--write", action="store_true", help=f"update {PAGE.name}")
-    parser.add_argument("--cache", type=Path, default=cache("supervision"), help="its own folder")
     options = parser.parse_args()
     if options.quick and options.write:
         parser.error("--quick is too small to say anything: it does not go with --write")
+    if options.quick:
+        options.rounds = 1
     return options
 
 
 def measured(
-    found: Mapping[str, Environment], contestants: Sequence[Tool], options: argparse.Namespace
+    found: Mapping[str, venvs.Environment], contestants: Sequence[Tool], options: argparse.Namespace
 ) -> dict[str, str]:
     """The text of each part that was asked for."""
-    times, endings, texts = QUICK_TIMES if options.quick else cells.Times(), {}, {}
-    rounds = 1 if options.quick else options.rounds
+    texts = {}
     if options.only != "figures":
-        endings = compared(contestants, times, options)
-        shown = [tree for tree in tables.TREES if any(tree in key for key in endings)]
-        order = f"Each cell {rounds} times, in shuffled order; the worst of them is shown."
-        head = f"{conditions(contestants)} {order}"
-        promises = bars.promises_of_trees(endings, times)
-        texts["trees"] = f"{head}\n\n{tables.trees(endings, contestants, shown)}\n\n{promises}"
+        texts["trees"] = compared(contestants, options)
     if options.only != "trees":
-        scale = bars.scale(options.quick, options.long, rounds)
-        result = figures.measured(found, contestants, scale)
-        head = f"`{command()}`. Times are medians of {rounds}."
-        texts["figures"] = f"{head}\n\n{bars.figures(result)}\n\n{bars.promises(result)}"
+        lines = 10_000_000_000 if options.long else 1_000_000_000
+        scale = QUICK if options.quick else figures.Scale(options.rounds, lines=lines)
+        head = f"`{command()}`. Times are medians of {options.rounds}."
+        texts["figures"] = (
+            f"{head}\n\n{tables.figures(figures.measured(found, contestants, scale))}"
+        )
     return texts
 
 
-def compared(
-    contestants: Sequence[Tool], times: cells.Times, options: argparse.Namespace
-) -> cells.Endings:
+def compared(contestants: Sequence[Tool], options: argparse.Namespace) -> str:
     """Every tool with every tree."""
-    trees = QUICK if options.quick else list(tables.TREES)
-    rounds = 1 if options.quick else options.rounds
-    with tempfile.TemporaryDirectory(prefix="pipekit-trees-") as folder:
-        return cells.measured(contestants, rounds, times, options.jobs, Path(folder), trees)
-
-
-def conditions(contestants: Sequence[Tool]) -> str:
-    """On what this was measured."""
+    times = QUICK_TIMES if options.quick else cells.Times()
+    trees = QUICK_TREES if options.quick else list(tables.TREES)
+    with tempfile.TemporaryDirectory(prefix="pipekit-trees-") as name:
+        folder = Path(name)
+        endings = cells.measured(contestants, options.rounds, times, options.jobs, folder, trees)
     versions = dict.fromkeys(f"{tool.name.split(',')[0]} {tool.version}" for tool in contestants)
+    system = f"{platform.system()} {platform.release()} {platform.machine()}"
     return (
-        f"`{command()}`: {platform.system()} {platform.release()} {platform.machine()}, "
-        f"{os.cpu_count()} cores; {', '.join(versions)}."
+        f"`{command()}`: {system}, {os.cpu_count()} cores; {', '.join(versions)}. Each cell "
+        f"{options.rounds} times, in shuffled order; the worst of them is shown.\n\n"
+        f"{tables.trees(endings, contestants, trees, times)}"
     )
 
 

@@ -1,10 +1,9 @@
-"""What reading a program's output costs: time, CPU and memory; knows no bars."""
+"""What reading a program's output costs: time, CPU and memory."""
 
 from __future__ import annotations
 
 import json
 import os
-import signal
 import statistics
 import subprocess
 import sys
@@ -15,12 +14,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import common
 import processes
-from tools import DRIVERS, HERE, PYTHON, Job, Tool
+from tools import DEADLINE, DRIVERS, HERE, PYTHON, Job, Tool
 from venvs import Environment
 
 CHILDREN = str(HERE / "children.py")
-DEADLINE = 900.0  # seconds for one start of anything here
 WAYS = ("file", "communicate", "text", "asyncio", "pipekit")
 DAEMONS = ("supervisord", "circus")
 
@@ -44,12 +43,14 @@ class Bench:
 
     def growth(self, way: str, kind: str, size: int) -> tuple[int, str]:
         """Bytes of memory that the reader grew by, and the error that it ended with."""
+        print(f"memory, {kind}: {way}", file=sys.stderr)
         with self._started(way, kind, size) as (process, _):
             answer = _answer(process, way)
             return answer["growth"], answer["error"]
 
     def share(self, way: str, kind: str, *numbers: int) -> float:
         """The part of a core that all but the program itself uses while it works."""
+        print(f"share of a core, {kind}: {way}", file=sys.stderr)
         with self._started(way, kind, *numbers) as (process, folder):
             _stamp(folder, process)
             time.sleep(0.5)
@@ -79,9 +80,9 @@ class Bench:
             try:
                 yield process, folder
             finally:
-                process.send_signal(signal.SIGKILL)
+                process.kill()
                 process.communicate()
-                processes.end_all(10)
+                processes.end_all()
 
     def _argv(
         self, way: str, folder: Path, words: list[str]
@@ -99,8 +100,7 @@ def _answer(process: subprocess.Popen[bytes], way: str) -> dict[str, Any]:
     output, _ = process.communicate(timeout=DEADLINE)
     if process.returncode:
         raise SystemExit(f"reading by {way} ended with {process.returncode}")
-    answer: dict[str, Any] = json.loads(output)
-    return answer
+    return json.loads(output)
 
 
 def _stamp(folder: Path, process: subprocess.Popen[bytes]) -> float:
@@ -126,17 +126,16 @@ def _filled(path: Path, size: int, process: subprocess.Popen[bytes]) -> float:
 def _cpu() -> dict[int, float]:
     """CPU seconds of everything below us that is not the children's program."""
     return {
-        each.pid: processes.cpu_seconds(each.pid)
-        for each in processes.descendants(os.getpid())
-        if each.words[1:2] != (CHILDREN,)
+        pid: processes.cpu_seconds(pid)
+        for pid, words in processes.descendants(os.getpid()).items()
+        if words[1:2] != (CHILDREN,)
     }
 
 
 def throughput(bench: Bench, size: int, rounds: int) -> dict[str, float]:
     """Seconds by way: medians, each way once a round."""
+    print("throughput", file=sys.stderr)
     times: dict[str, list[float]] = {way: [] for way in (*WAYS, *DAEMONS)}
-    for number in range(rounds):
-        for way, found in times.items():
-            print(f"throughput, round {number + 1}: {way}", file=sys.stderr)
-            found.append(bench.seconds(way, size))
+    for way in common.shuffled(list(times), rounds):
+        times[way].append(bench.seconds(way, size))
     return {way: statistics.median(found) for way, found in times.items()}

@@ -14,10 +14,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from venvs import REPOSITORY, Environment, peer, pipekit
+import venvs
+from venvs import Environment
 
 HERE = Path(__file__).parent
 DRIVERS = HERE / "drivers"
+DEADLINE = 900.0  # seconds for one start of any figure
 PYTHON = sys._base_executable  # type: ignore[attr-defined]  # no public name for it
 REQUIREMENTS = {  # exact: an index may offer much older ones
     "psutil": ["psutil==7.2.2"],
@@ -73,7 +75,7 @@ PREFECT = {
     "PREFECT_LOGGING_TO_API_ENABLED": "false",
     "DO_NOT_TRACK": "1",
 }
-_PIPEKIT = '[pipeline]\nstages = ["tree"]\n\n[stages.tree]\ngrace = {grace}\n\n[sinks.console]\n'
+_PIPEKIT = '[pipeline]\nstages = ["one"]\n\n[stages.one]\ngrace = {grace}\n\n[sinks.console]\n'
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,9 @@ class Job:
         return shlex.join(self.command)
 
 
+Prepare = Callable[[Job], list[str]]
+
+
 @dataclass(frozen=True)
 class Tool:
     """A contestant: `prepare` writes what it needs into the job's folder and gives the words.
@@ -100,107 +105,87 @@ class Tool:
 
     name: str
     version: str
-    prepare: Callable[[Job], list[str]]
+    prepare: Prepare
     times_out: bool = True
     settings: Mapping[str, str] = field(default_factory=dict)
 
     def environment(self, job: Job) -> dict[str, str]:
         """What the drivers read, and what the tool itself wants to be told."""
-        told = {"TREE": job.text, "TIMEOUT": f"{job.timeout:g}", "GRACE": f"{job.grace:g}"}
+        told = {"COMMAND": job.text, "TIMEOUT": f"{job.timeout:g}", "GRACE": f"{job.grace:g}"}
         return {**told, **{k: v.format(folder=job.folder) for k, v in self.settings.items()}}
 
 
 def environments(cache: Path) -> dict[str, Environment]:
     """An environment for each peer, from the cache where it is there, and a new one for pipekit."""
-    found = {name: peer(cache / name, wanted) for name, wanted in REQUIREMENTS.items()}
-    found["pipekit"] = pipekit(cache / "pipekit", [REPOSITORY, HERE / "plugin"])
+    found = {name: venvs.peer(cache / name, wanted) for name, wanted in REQUIREMENTS.items()}
+    found["pipekit"] = venvs.pipekit(cache / "pipekit", [venvs.REPOSITORY, venvs.PLUGIN])
     return found
 
 
 def tools(found: Mapping[str, Environment]) -> list[Tool]:
     """All contestants, in the order of the tables."""
     version = {name: each.versions[PACKAGES.get(name, name)] for name, each in found.items()}
-    program = {name: each.program for name, each in found.items()}
-    python = sys.version.split()[0]
+    version |= dict.fromkeys(("subprocess.run", "asyncio"), sys.version.split()[0])
+    said = subprocess.check_output(["timeout", "--version"], text=True)
+    version["GNU timeout"] = said.split("\n")[0].rpartition(" ")[2]
+
+    def program(environment: str, name: str = "python") -> str:
+        return found[environment].program(name)
+
+    def driver(environment: str, name: str) -> Prepare:
+        """A program of this benchmark that uses a library."""
+        python = program(environment) if environment else PYTHON
+        return lambda _: [python, str(DRIVERS / name)]
+
+    def tool(name: str, prepare: Prepare, of: str = "", **more: object) -> Tool:
+        return Tool(name, version[of or name], prepare, **more)
+
+    supervisord = _configured(program("supervisord", "supervisord"), "-c", _SUPERVISORD)
+    circus = _configured(program("circus", "circusd"), "", _CIRCUS)
+    run = _pipekit(program("pipekit", "pipekit"))
     return [
-        Tool("subprocess.run", python, _driver(PYTHON, "subprocess_run.py")),
-        Tool("asyncio", python, _driver(PYTHON, "asyncio_exec.py")),
-        Tool(
-            "psutil's recipe",
-            version["psutil"],
-            _driver(program["psutil"]("python"), "psutil_recipe.py"),
-        ),
-        Tool("GNU timeout", _coreutils(), _timeout),
-        Tool(
-            "supervisord",
-            version["supervisord"],
-            _configured(program["supervisord"]("supervisord"), "-c", _SUPERVISORD),
-            times_out=False,
-        ),
-        Tool(
-            "circus",
-            version["circus"],
-            _configured(program["circus"]("circusd"), "", _CIRCUS),
-            times_out=False,
-        ),
-        Tool("luigi", version["luigi"], _driver(program["luigi"]("python"), "luigi_task.py")),
-        Tool("snakemake", version["snakemake"], _snakemake(program["snakemake"]), times_out=False),
-        Tool("doit", version["doit"], _doit(program["doit"]("doit")), times_out=False),
-        Tool(
-            "prefect",
-            version["prefect"],
-            _prefect(program["prefect"]("python")),
-            settings=PREFECT,
-        ),
-        Tool(
-            "pipekit, `execute`",
-            version["pipekit"],
-            _driver(program["pipekit"]("python"), "pipekit_execute.py"),
-        ),
-        Tool("pipekit, `run`", version["pipekit"], _pipekit(program["pipekit"]("pipekit"))),
+        tool("subprocess.run", driver("", "subprocess_run.py")),
+        tool("asyncio", driver("", "asyncio_exec.py")),
+        tool("psutil's recipe", driver("psutil", "psutil_recipe.py"), "psutil"),
+        tool("GNU timeout", _timeout),
+        tool("supervisord", supervisord, times_out=False),
+        tool("circus", circus, times_out=False),
+        tool("luigi", driver("luigi", "luigi_task.py")),
+        tool("snakemake", _snakemake(program("snakemake", "snakemake")), times_out=False),
+        tool("doit", _doit(program("doit", "doit")), times_out=False),
+        tool("prefect", _prefect(program("prefect")), settings=PREFECT),
+        tool("pipekit, `execute`", driver("pipekit", "pipekit_execute.py"), "pipekit"),
+        tool("pipekit, `run`", run, "pipekit"),
     ]
-
-
-def _driver(python: str, name: str) -> Callable[[Job], list[str]]:
-    """A program of this benchmark that uses a library."""
-    return lambda _: [python, str(DRIVERS / name)]
-
-
-def _coreutils() -> str:
-    said = subprocess.run(["timeout", "--version"], capture_output=True, text=True, check=True)
-    return said.stdout.split("\n")[0].rpartition(" ")[2]
 
 
 def _timeout(job: Job) -> list[str]:
     return ["timeout", "-k", f"{job.grace:g}", f"{job.timeout:g}", *job.command]
 
 
-def _configured(program: str, option: str, text: str) -> Callable[[Job], list[str]]:
+def _configured(program: str, option: str, text: str) -> Prepare:
     """A program with a configuration file."""
 
     def prepare(job: Job) -> list[str]:
-        path = job.folder / "tool.ini"
-        path.write_text(
-            text.format(
-                folder=job.folder, tree=job.text, grace=job.grace, seconds=max(1, round(job.grace))
-            )
-        )
+        path, grace = job.folder / "tool.ini", job.grace
+        words = {"folder": job.folder, "tree": job.text, "grace": grace}
+        path.write_text(text.format(**words, seconds=max(1, round(grace))))
         return [word for word in (program, option, str(path)) if word]
 
     return prepare
 
 
-def _snakemake(program: Callable[[str], str]) -> Callable[[Job], list[str]]:
+def _snakemake(program: str) -> Prepare:
     words = ["--cores", "1", "--quiet", "--snakefile", str(DRIVERS / "Snakefile")]
-    return lambda job: [program("snakemake"), *words, "--directory", str(job.folder)]
+    return lambda job: [program, *words, "--directory", str(job.folder)]
 
 
-def _doit(program: str) -> Callable[[Job], list[str]]:
+def _doit(program: str) -> Prepare:
     words = [program, "--file", str(DRIVERS / "dodo.py")]
     return lambda job: [*words, "--dir", str(job.folder), "--db-file", str(job.folder / "db")]
 
 
-def _prefect(python: str) -> Callable[[Job], list[str]]:
+def _prefect(python: str) -> Prepare:
     """Each job gets a home of its own, with a database that is there already: making it is slow."""
     words = [python, str(DRIVERS / "prefect_flow.py")]
     template = Path(python).parents[1] / "home"
@@ -218,7 +203,7 @@ def _prefect(python: str) -> Callable[[Job], list[str]]:
     return prepare
 
 
-def _pipekit(program: str) -> Callable[[Job], list[str]]:
+def _pipekit(program: str) -> Prepare:
     def prepare(job: Job) -> list[str]:
         (job.folder / "pipekit.toml").write_text(_PIPEKIT.format(grace=job.grace))
         return [program, "run"]

@@ -18,61 +18,10 @@ LIFETIME = 60.0  # seconds
 HOP = 0.003  # seconds that one process of the hopper lives
 
 
-def stubborn(ready: Callable[[], None]) -> None:
-    """One process that ignores SIGTERM."""
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    ready()
-    sleep()
-
-
-def holder(ready: Callable[[], None]) -> None:
-    """The leader ends with 0; its child lives on and keeps standard output open."""
-    if os.fork() == 0:
-        sleep()
-        os._exit(0)
-    ready()
-
-
-def daemon(ready: Callable[[], None]) -> None:
-    """A second process, forked twice, in a session of its own; the leader stays."""
-
-    def work() -> None:
-        os.closerange(3, 64)
-        sleep()
-
-    started(lambda: daemonize(work))
-    ready()
-    sleep()
-
-
-def hidden(ready: Callable[[], None]) -> None:
-    """The same, and it ignores SIGTERM and has emptied its environment."""
-
-    def work() -> None:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        os.execve(sys.executable, [sys.executable, __file__, "sleep", ""], {})
-
-    started(lambda: daemonize(work))
-    ready()
-    sleep()
-
-
-def hopper(ready: Callable[[], None]) -> None:
-    """A second process that forks and ends every few milliseconds; the leader stays."""
-    if os.fork() == 0:
-        hop()
-    ready()
-    sleep()
-
-
-def stopped(ready: Callable[[], None]) -> None:
-    """One process, stopped with SIGSTOP."""
-    ready()
-    os.kill(os.getpid(), signal.SIGSTOP)
-    sleep()
-
-
-TREES = {tree.__name__: tree for tree in (stubborn, holder, daemon, hidden, hopper, stopped)}
+def ready() -> None:
+    """Say that all processes are up."""
+    with open(sys.argv[2], "x", encoding="ascii"):
+        pass
 
 
 def sleep() -> None:
@@ -80,21 +29,76 @@ def sleep() -> None:
     time.sleep(LIFETIME)
 
 
-def hop() -> None:
-    """Be a new process again and again. Never returns."""
-    end = time.monotonic() + LIFETIME
-    while time.monotonic() < end:
-        time.sleep(HOP)
-        if os.fork():
-            break
-    os._exit(0)
+def stubborn() -> None:
+    """One process that ignores SIGTERM."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    ready()
+    sleep()
+
+
+def holder() -> None:
+    """The leader ends with 0; its child lives on and keeps standard output open."""
+    if os.fork() == 0:
+        sleep()
+        os._exit(0)
+    ready()
+
+
+def daemon() -> None:
+    """A second process, forked twice, in a session of its own; the leader stays."""
+
+    def work() -> None:
+        os.closerange(3, 64)
+        sleep()
+
+    daemonize(work)
+    ready()
+    sleep()
+
+
+def hidden() -> None:
+    """The same, and it ignores SIGTERM and has emptied its environment."""
+
+    def work() -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        os.execve(sys.executable, [sys.executable, __file__, "sleep"], {})
+
+    daemonize(work)
+    ready()
+    sleep()
+
+
+def hopper() -> None:
+    """A second process that forks and ends every few milliseconds; the leader stays."""
+    if os.fork() == 0:
+        end = time.monotonic() + LIFETIME
+        while time.monotonic() < end:
+            time.sleep(HOP)
+            if os.fork():
+                break
+        os._exit(0)
+    ready()
+    sleep()
+
+
+def stopped() -> None:
+    """One process, stopped with SIGSTOP."""
+    ready()
+    os.kill(os.getpid(), signal.SIGSTOP)
+    sleep()
 
 
 def daemonize(work: Callable[[], None]) -> None:
-    """Do `work` in a process that has left session, group, parent and standard streams."""
+    """Do `work` in a process that has left session, group, parent and standard streams.
+
+    Returns when that has closed what it inherited, as exec does.
+    """
+    ours, theirs = os.pipe()
     child = os.fork()
     if child:
         os.waitpid(child, 0)
+        os.close(theirs)
+        os.read(ours, 1)
         return
     os.setsid()
     if os.fork():
@@ -106,26 +110,6 @@ def daemonize(work: Callable[[], None]) -> None:
     os._exit(0)
 
 
-def started(start: Callable[[], None]) -> None:
-    """Call `start` and wait until what it makes has closed what it inherited, as exec does."""
-    ours, theirs = os.pipe()
-    start()
-    os.close(theirs)
-    os.read(ours, 1)
-
-
-def main() -> None:
-    name, path = sys.argv[1:3]
-    if name == "sleep":
-        sleep()
-        return
-
-    def ready() -> None:
-        with open(path, "x", encoding="ascii"):
-            pass
-
-    TREES[name](ready)
-
-
 if __name__ == "__main__":
-    main()
+    trees = (stubborn, holder, daemon, hidden, hopper, stopped, sleep)
+    {tree.__name__: tree for tree in trees}[sys.argv[1]]()

@@ -1,11 +1,11 @@
-"""Breakouts with duckdb: INPUT OUTPUT [THREADS]. One statement for each instrument."""
+"""Breakouts with duckdb: INPUT OUTPUT CORES [kernel]. One statement for each instrument."""
 
 import sys
 from pathlib import Path
 
 import breakouts
 import duckdb
-from breakouts import files, windows
+from breakouts import Instrument, files, windows
 
 BARS = """
 create or replace temp table bars as
@@ -93,48 +93,43 @@ copy (
     from windows join ranges r using (w) left join exits using (w)
          left join bars b on b.i = begin_ left join bars e on e.i = end_bar
     order by date, slot
-) to '{target_file}' (format parquet)
+) to '{path}' (format parquet)
 """
 
 
-def words(target: Path, name: str) -> dict[str, object]:
-    """What the statements are filled with."""
-    rules = breakouts.INSTRUMENTS[name]._asdict()
-    output = target / f"{name}.parquet"
-    return {**rules, "tick": f"{rules['tick']}::double", "name": name, "target_file": output}
+DATABASE = duckdb.connect()
 
 
-def load(database: duckdb.DuckDBPyConnection, source: Path, target: Path, name: str) -> None:
+def execute(statement: str, rules: Instrument, **words: object) -> None:
+    """A statement filled with the instrument's rules and these words."""
+    words = {**rules._asdict(), **words, "tick": f"{rules.tick}::double"}
+    DATABASE.execute(statement.format(**words))
+
+
+def load(source: Path, name: str) -> None:
     """The bars in ticks, and the windows that are asked for."""
     paths = [str(path) for path in files(source, name)]
-    database.execute(BARS.format(files=paths, **words(target, name)))
-    first, last = database.execute("select min(t), max(t) from bars").fetchone()
+    execute(BARS, breakouts.INSTRUMENTS[name], files=paths)
+    first, last = DATABASE.execute("select min(t), max(t) from bars").fetchone()
     columns = "date date, slot text, start bigint, slot_at bigint, latest bigint, expiry bigint"
-    database.execute(f"create or replace temp table asked ({columns})")
+    DATABASE.execute(f"create or replace temp table asked ({columns})")
     asked = ",".join(
         f"('{w[0]}','{w[1]}',{w[2]},{w[3]},{w[4]},{w[5]})" for w in windows(first, last)
     )
-    database.execute(f"insert into asked values {asked}")
+    DATABASE.execute(f"insert into asked values {asked}")
 
 
-def compute(database: duckdb.DuckDBPyConnection, target: Path, name: str) -> None:
+def compute(_: None, rules: Instrument) -> None:
     """What came of each window."""
     for statement in [WINDOWS, *TRADES.split(";")[:-1]]:
-        database.execute(statement.format(**words(target, name)))
+        execute(statement, rules)
 
 
-def analyse(database: duckdb.DuckDBPyConnection, source: Path, target: Path, name: str) -> None:
-    load(database, source, target, name)
-    compute(database, target, name)
-    database.execute(RESULT.format(**words(target, name)))
+def write(_: None, found: None, rules: Instrument, name: str, path: Path) -> None:
+    """The table of results."""
+    execute(RESULT, rules, name=name, path=path)
 
 
 if __name__ == "__main__":
-    source, target, *threads = sys.argv[1:]
-    Path(target).mkdir(parents=True, exist_ok=True)
-    database = duckdb.connect()
-    if threads:
-        database.execute(f"set threads = {int(threads[0])}")
-    for name in breakouts.INSTRUMENTS:
-        if (Path(source) / name).exists():
-            analyse(database, Path(source), Path(target), name)
+    DATABASE.execute(f"set threads = {int(sys.argv[3])}")
+    breakouts.main(load, compute, write)

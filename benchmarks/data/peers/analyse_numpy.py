@@ -1,7 +1,7 @@
-"""Breakouts with numpy: INPUT OUTPUT. A Python loop over windows, vectors within each."""
+"""Breakouts with numpy: INPUT OUTPUT CORES [kernel]. A loop over windows, vectors within each."""
 
-import sys
 from pathlib import Path
+from typing import NamedTuple
 
 import breakouts
 import numpy as np
@@ -20,8 +20,18 @@ def first(flags: np.ndarray) -> int:
     return position if flags[position] else NEVER
 
 
-def load(source: Path, name: str) -> tuple[np.ndarray, ...]:
-    """Times, and high, low and close in ticks."""
+class Given(NamedTuple):
+    """Times, and high, low and close in ticks; the windows, and their instants in rows:
+    range starts, slots, latest entries and expiries.
+    """
+
+    bars: tuple[np.ndarray, ...]
+    windows: list
+    at: np.ndarray
+
+
+def load(source: Path, name: str) -> Given:
+    """The bars of an instrument, and what is asked of them."""
     rules = breakouts.INSTRUMENTS[name]
     columns = [
         parquet.ParquetFile(file).read(["timestamp", "high", "low", "close"])
@@ -30,32 +40,22 @@ def load(source: Path, name: str) -> tuple[np.ndarray, ...]:
     table = pa.concat_tables(columns)
     times = np.asarray(table["timestamp"].cast(pa.int64()))
     prices = [np.rint(np.asarray(table[c]) / rules.tick) for c in ("high", "low", "close")]
-    return times, *(column.astype(np.int64) for column in prices)
+    asked = windows(int(times[0]), int(times[-1]))
+    at = np.array([window[2:] for window in asked], np.int64).T.copy()
+    return Given((times, *(column.astype(np.int64) for column in prices)), asked, at)
 
 
-def instants(asked: list) -> np.ndarray:
-    """Range starts, slots, latest entries and expiries of the windows: a row of each."""
-    return np.array([window[2:] for window in asked], np.int64).T.copy()
-
-
-def compute(bars: tuple[np.ndarray, ...], asked: list, at: np.ndarray, rules: Instrument) -> list:
-    """What came of each window that has a range; `at`: their instants."""
-    times, *prices = bars
+def compute(given: Given, rules: Instrument) -> list:
+    """What came of each window that has a range."""
+    times, *prices = given.bars
     sides = "left", "left", "right", "left"
-    edges = [np.searchsorted(times, row, side) for row, side in zip(at, sides, strict=True)]
+    edges = [np.searchsorted(times, *at).tolist() for at in zip(given.at, sides, strict=True)]
     found = []
-    for window, start, slot, latest, end in zip(asked, *map(np.ndarray.tolist, edges), strict=True):
+    for window, start, slot, latest, end in zip(given.windows, *edges, strict=True):
         if start < slot:
             expired = window.expiry <= times[-1]
             found.append((window, *one(*prices, start, slot, latest, end, expired, rules)))
     return found
-
-
-def analyse(source: Path, target: Path, name: str) -> None:
-    rules = breakouts.INSTRUMENTS[name]
-    bars = load(source, name)
-    asked = windows(int(bars[0][0]), int(bars[0][-1]))
-    write(compute(bars, asked, instants(asked), rules), bars[0], rules, name, target)
 
 
 def one(high, low, close, start, at, latest, end, expired, rules: Instrument):
@@ -81,23 +81,17 @@ def one(high, low, close, start, at, latest, end, expired, rules: Instrument):
     back = t1 + 1 + first(worst[t1 + 1 :] >= 1) if t1 != NEVER else NEVER
     last = int(close[end - 1] - entry) * direction
     if won >= NEVER and back >= NEVER:
-        return (
-            (4 if expired else 5),
-            *seen,
-            end - 1 if expired else -1,
-            entry,
-            last,
-            peak,
-            top,
-            bottom,
-        )
+        kind, left = (4, end - 1) if expired else (5, -1)
+        return kind, *seen, left, entry, last, peak, top, bottom
     moved = int(close[begin + min(won, back)] - entry) * direction
     if won < back or (won == back and abs(moved - rules.target) < abs(moved + 1)):
         return 1, *seen, begin + won, entry, rules.target, peak, top, bottom
     return 2, *seen, begin + back, entry, -1, peak, top, bottom
 
 
-def write(found: list, times: np.ndarray, rules: Instrument, name: str, target: Path) -> None:
+def write(given: Given, found: list, rules: Instrument, name: str, path: Path) -> None:
+    """The table of results."""
+    times = given.bars[0]
     asked, *columns = zip(*found, strict=True)
     result, direction, begin, ended, entry, profit, peaks, top, bottom = columns
     none = [kind == 0 for kind in result]
@@ -108,11 +102,8 @@ def write(found: list, times: np.ndarray, rules: Instrument, name: str, target: 
     def stamp(bar: list) -> pa.Array:
         return pa.array(times[list(bar)], pa.timestamp("us", "UTC"), mask=np.array(bar) < 0)
 
-    left = [
-        price([e + d * p for e, d, p in zip(entry, direction, profit, strict=True)]),
-        price(entry),
-    ]
-    pa_table = {
+    left = [e + d * p for e, d, p in zip(entry, direction, profit, strict=True)]
+    columns = {
         "instrument": [name] * len(asked),
         "date": [window.date for window in asked],
         "slot": [window.slot for window in asked],
@@ -120,19 +111,15 @@ def write(found: list, times: np.ndarray, rules: Instrument, name: str, target: 
         "direction": [{1: "Long", -1: "Short"}.get(d) for d in direction],
         "entry_time": stamp(begin),
         "exit_time": stamp(ended),
-        "entry_price": pa.array(left[1], mask=np.array(none)),
-        "exit_price": pa.array(left[0], mask=np.array(ended) < 0),
+        "entry_price": pa.array(price(entry), mask=np.array(none)),
+        "exit_price": pa.array(price(left), mask=np.array(ended) < 0),
         "peak": pa.array(price([peak or 0 for peak in peaks]), mask=np.array(none)),
         "range_high": price(top),
         "range_low": price(bottom),
         "profit": price(profit),
     }
-    parquet.write_table(pa.table(pa_table), target / f"{name}.parquet")
+    parquet.write_table(pa.table(columns), path)
 
 
 if __name__ == "__main__":
-    source, target = map(Path, sys.argv[1:3])
-    target.mkdir(parents=True, exist_ok=True)
-    for name in breakouts.INSTRUMENTS:
-        if (source / name).exists():
-            analyse(source, target, name)
+    breakouts.main(load, compute, write)

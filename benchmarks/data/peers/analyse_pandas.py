@@ -1,6 +1,5 @@
-"""Breakouts with pandas: INPUT OUTPUT. A loop over dates and slots, slices of the frame in each."""
+"""Breakouts with pandas: INPUT OUTPUT CORES. A loop over windows, slices of the frame in each."""
 
-import sys
 from pathlib import Path
 
 import breakouts
@@ -8,12 +7,16 @@ import pandas as pd
 from breakouts import Instrument, files, windows
 
 
-def analyse(source: Path, target: Path, name: str) -> None:
-    rules = breakouts.INSTRUMENTS[name]
+def load(source: Path, name: str) -> pd.DataFrame:
+    """High, low and close in ticks by time."""
     columns = ["timestamp", "high", "low", "close"]
     bars = pd.concat([pd.read_parquet(file, columns=columns) for file in files(source, name)])
     bars = bars.set_index("timestamp")
-    bars = (bars / rules.tick).round().astype("int64")
+    return (bars / breakouts.INSTRUMENTS[name].tick).round().astype("int64")
+
+
+def compute(bars: pd.DataFrame, rules: Instrument) -> list[dict]:
+    """A row for each window that has a range."""
     first, last = (int(stamp.timestamp()) * 1_000_000 for stamp in (bars.index[0], bars.index[-1]))
     found = []
     for window in windows(first, last):
@@ -22,11 +25,16 @@ def analyse(source: Path, target: Path, name: str) -> None:
         ranged = ranged[ranged.index < at]
         if not ranged.empty:
             row = one(bars, ranged, at, latest, expiry, rules, window.expiry <= last)
-            found.append({"instrument": name, "date": window.date, "slot": window.slot, **row})
-    table = pd.DataFrame(found)
+            found.append({"date": window.date, "slot": window.slot, **row})
+    return found
+
+
+def write(bars: pd.DataFrame, found: list, rules: Instrument, name: str, path: Path) -> None:
+    """The table of results."""
+    table = pd.DataFrame(found).assign(instrument=name)
     prices = ["entry_price", "exit_price", "peak", "range_high", "range_low", "profit"]
     table[prices] = (table[prices].astype("float64") * rules.tick).round(rules.decimals)
-    table.to_parquet(target / f"{name}.parquet", index=False)
+    table.to_parquet(path, index=False)
 
 
 def _stamp(instant: int) -> pd.Timestamp:
@@ -82,8 +90,4 @@ def _walk(best, worst, moved, stop, rules: Instrument, expired: bool):
 
 
 if __name__ == "__main__":
-    source, target = map(Path, sys.argv[1:3])
-    target.mkdir(parents=True, exist_ok=True)
-    for name in breakouts.INSTRUMENTS:
-        if (source / name).exists():
-            analyse(source, target, name)
+    breakouts.main(load, compute, write)

@@ -1,7 +1,8 @@
-"""Breakouts with polars: INPUT OUTPUT.
+"""Breakouts with polars: INPUT OUTPUT CORES [kernel | TARGETS].
 
 Each window's bars are listed by their positions, joined, and looked at in one aggregation: there is
-no loop over days in Python.
+no loop over days in Python. TARGETS: so many, a tenth of the first apart; what does not depend on
+them is shared.
 """
 
 import sys
@@ -11,55 +12,44 @@ import breakouts
 import polars as pl
 from breakouts import Instrument, files, windows
 
-COLUMNS = ["timestamp", "high", "low", "close"]
+TARGETS = next((int(word) for word in sys.argv[4:] if word.isdigit()), 1)
 
 
-def load(source: Path, name: str) -> pl.DataFrame:
-    """Times, and high, low and close in ticks."""
+def load(source: Path, name: str) -> tuple[pl.DataFrame, list]:
+    """Times, and high, low and close in ticks; the windows."""
     tick = breakouts.INSTRUMENTS[name].tick
     prices = [(pl.col(c) / tick).round().cast(pl.Int32).alias(c) for c in ("high", "low", "close")]
-    return (
-        pl.scan_parquet(files(source, name))
-        .select(pl.col("timestamp").cast(pl.Int64), *prices)
-        .collect()
-    )
+    columns = pl.col("timestamp").cast(pl.Int64), *prices
+    bars = pl.scan_parquet(files(source, name)).select(columns).collect()
+    return bars, windows(bars["timestamp"][0], bars["timestamp"][-1])
 
 
-def compute(bars: pl.DataFrame, asked: list, rules: Instrument) -> tuple[pl.DataFrame, ...]:
-    """The windows with a range, and what came of those with an entry."""
+def compute(given: tuple[pl.DataFrame, list], rules: Instrument) -> tuple:
+    """The windows with a range, and for each target what came of those with an entry."""
+    bars, asked = given
     ranged = ranges(bars, asked)
-    return ranged, walk(bars, entries(bars, ranged), rules)
-
-
-def asked_of(bars: pl.DataFrame) -> list:
-    """The windows of these bars."""
-    return windows(bars["timestamp"][0], bars["timestamp"][-1])
-
-
-def analyse(source: Path, target: Path, name: str, targets: int = 1) -> None:
-    """`targets`: so many, a tenth of the first apart; what does not depend on them is shared."""
-    rules = breakouts.INSTRUMENTS[name]
-    bars = load(source, name)
-    ranged = ranges(bars, asked_of(bars))
     entered = entries(bars, ranged)
-    made = []
-    for number in range(targets):
-        each = breakouts.scaled(rules, number)
-        made.append(rows(bars, ranged, walk(bars, entered, each), each, name))
-    pl.concat(made).write_parquet(target / f"{name}.parquet")
+    each = [breakouts.scaled(rules, number) for number in range(TARGETS)]
+    return ranged, [(rules, walk(bars, entered, rules)) for rules in each]
+
+
+def write(given: tuple, found: tuple, rules: Instrument, name: str, path: Path) -> None:
+    """The results of all targets."""
+    ranged, walks = found
+    made = [rows(given[0], ranged, walked, each, name) for each, walked in walks]
+    pl.concat(made).write_parquet(path)
 
 
 def ranges(bars: pl.DataFrame, asked: list) -> pl.DataFrame:
     """A row a window that has a range; positions of its slot, latest entry and expiry."""
     times = bars["timestamp"]
     found = pl.DataFrame(asked, schema=breakouts.Window._fields, orient="row")
-    last = times[-1]
     found = found.with_columns(
         start=times.search_sorted(found["start"]).cast(pl.Int64),
         slot_bar=times.search_sorted(found["at"]).cast(pl.Int64),
         latest=times.search_sorted(found["latest"], side="right").cast(pl.Int64),
         end=times.search_sorted(found["expiry"]).cast(pl.Int64),
-        expired=pl.col("expiry") <= last,
+        expired=pl.col("expiry") <= times[-1],
     )
     found = found.filter(pl.col("start") < pl.col("slot_bar")).with_row_index("w")
     inside = spread(found.select("w", "start", "slot_bar"), "start", "slot_bar")
@@ -78,11 +68,8 @@ def spread(frame: pl.DataFrame, first: str, end: str) -> pl.DataFrame:
 
 def entries(bars: pl.DataFrame, ranged: pl.DataFrame) -> pl.DataFrame:
     """The windows with an entry: its position, direction and price."""
-    inside = spread(
-        ranged.select("w", "range_high", "range_low", "slot_bar", "latest", "end", "expired"),
-        "slot_bar",
-        "latest",
-    )
+    columns = "w", "range_high", "range_low", "slot_bar", "latest", "end", "expired"
+    inside = spread(ranged.select(columns), "slot_bar", "latest")
     touched = (
         inside.with_columns(
             up=bars["high"].gather(inside["i"]) > inside["range_high"],
@@ -109,13 +96,8 @@ def walk(bars: pl.DataFrame, entered: pl.DataFrame, rules: Instrument) -> pl.Dat
     long = moves["direction"] > 0
     up = bars["high"].gather(moves["i"]) - moves["entry"]
     down = moves["entry"] - bars["low"].gather(moves["i"])
-    moves = moves.select(
-        "w",
-        "stop",
-        "i",
-        best=pl.when(long).then(up).otherwise(down),
-        worst=pl.when(long).then(down).otherwise(up),
-    )
+    best, worst = pl.when(long).then(up).otherwise(down), pl.when(long).then(down).otherwise(up)
+    moves = moves.select("w", "stop", "i", best=best, worst=worst)
     i = pl.col("i")
     hit_t1 = i.filter(pl.col("best") >= rules.t1).min()
     hit_stop = i.filter(pl.col("worst") >= pl.col("stop")).min()
@@ -128,6 +110,14 @@ def walk(bars: pl.DataFrame, entered: pl.DataFrame, rules: Instrument) -> pl.Dat
         last=i.max(),
     )
     return trades.drop("i").join(found, on="w")
+
+
+def choice(*cases: tuple, otherwise: pl.Expr | None = None) -> pl.Expr:
+    """The value of the first pair whose condition holds."""
+    chosen = pl
+    for condition, value in cases:
+        chosen = chosen.when(condition).then(value)
+    return chosen.otherwise(otherwise)
 
 
 def rows(
@@ -146,42 +136,28 @@ def rows(
     )
     nearer = (pl.col("both") - pl.col("entry")) * pl.col("direction")
     target_wins = (nearer - rules.target).abs() < (nearer + 1).abs()
-    kind = (
-        pl.when(stopped < t1)
-        .then(pl.lit("Loss"))
-        .when((won < back) | ((won == back) & (won < never) & target_wins))
-        .then(pl.lit("Win"))
-        .when(back < never)
-        .then(pl.lit("BE"))
-        .when(pl.col("expired"))
-        .then(pl.lit("Time"))
-        .otherwise(pl.lit("Open"))
+    walked = walked.with_columns(
+        result=choice(
+            (stopped < t1, pl.lit("Loss")),
+            ((won < back) | ((won == back) & (won < never) & target_wins), pl.lit("Win")),
+            (back < never, pl.lit("BE")),
+            (pl.col("expired"), pl.lit("Time")),
+            otherwise=pl.lit("Open"),
+        )
     )
-    walked = walked.with_columns(result=kind)
-    ended = pl.col("result")
-    profit = (
-        pl.when(ended == "Win")
-        .then(rules.target)
-        .when(ended == "BE")
-        .then(-1)
-        .when(ended == "Loss")
-        .then(-pl.col("stop"))
-        .otherwise(pl.col("last_close"))
+    ended, stop = pl.col("result"), pl.col("stop")
+    lost, gained = ended == "Loss", ended == "Win"
+    profits = (gained, rules.target), (ended == "BE", -1), (lost, -stop)
+    walked = walked.with_columns(
+        profit=choice(*profits, otherwise=pl.col("last_close")),
+        exit_bar=choice(
+            (lost, pl.col("stopped")),
+            (ended.is_in(["Win", "BE"]), pl.col("at")),
+            (ended == "Time", pl.col("last")),
+        ),
     )
-    exit_bar = (
-        pl.when(ended == "Loss")
-        .then(pl.col("stopped"))
-        .when(ended.is_in(["Win", "BE"]))
-        .then(pl.col("at"))
-        .when(ended == "Time")
-        .then(pl.col("last"))
-    )
-    walked = walked.with_columns(profit=profit, exit_bar=exit_bar)
-    table = ranged.join(
-        walked.select("w", "direction", "result", "profit", "peak", "entry", "first", "exit_bar"),
-        on="w",
-        how="left",
-    ).sort("w")
+    columns = "w", "direction", "result", "profit", "peak", "entry", "first", "exit_bar"
+    table = ranged.join(walked.select(columns), on="w", how="left").sort("w")
     times = bars["timestamp"].cast(pl.Datetime("us", "UTC"))
     price = lambda ticks: (ticks * rules.tick).round(rules.decimals)  # noqa: E731
     return table.select(
@@ -204,8 +180,4 @@ def rows(
 
 
 if __name__ == "__main__":
-    source, target = map(Path, sys.argv[1:3])
-    target.mkdir(parents=True, exist_ok=True)
-    for name in breakouts.INSTRUMENTS:
-        if (source / name).exists():
-            analyse(source, target, name, int((sys.argv[4:] or ["1"])[0]))
+    breakouts.main(load, compute, write)

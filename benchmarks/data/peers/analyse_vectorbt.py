@@ -1,18 +1,16 @@
-"""Breakouts with vectorbt's signals: INPUT OUTPUT. A column for each slot, and choice functions.
+"""Breakouts with signals of vectorbt: INPUT OUTPUT CORES [kernel]. A column for each slot.
 
 `generate_nb` asks a function for a column's entries, `generate_ex_nb` another one for the exit of
 each. Both are ours and compiled, as vectorbt intends; they note what a signal cannot say. README.md
 tells why not its portfolio.
 """
 
-import sys
-from pathlib import Path
 from typing import NamedTuple
 
 import breakouts
 import numpy as np
-from analyse_numpy import instants, load, write
-from breakouts import SLOTS, Instrument, windows
+from analyse_numpy import Given, load, write
+from breakouts import SLOTS, Instrument
 from numba import njit
 from vectorbt.signals.nb import generate_ex_nb, generate_nb
 
@@ -102,10 +100,10 @@ def exits(from_i, to_i, col, high, low, close, target, t1, plans, notes):
     return left
 
 
-def compute(bars: tuple[np.ndarray, ...], asked: list, at: np.ndarray, rules: Instrument) -> list:
-    """What came of each window that has a range; `at`: their instants."""
-    times, high, low, close = bars
-    plans, asked = planned(bars, asked, at)
+def compute(given: Given, rules: Instrument) -> list:
+    """What came of each window that has a range."""
+    times, high, low, close = given.bars
+    plans, asked = planned(given)
     notes = Notes(*(np.zeros(len(asked), np.int64) for _ in Notes._fields))
     shape = len(times), len(SLOTS)
     entered = generate_nb(shape, False, entries, high, low, plans, notes)
@@ -123,9 +121,9 @@ def compute(bars: tuple[np.ndarray, ...], asked: list, at: np.ndarray, rules: In
     return sorted(rows, key=lambda row: row[0][:2])
 
 
-def planned(bars: tuple[np.ndarray, ...], asked: list, at: np.ndarray) -> tuple[Plans, list]:
+def planned(given: Given) -> tuple[Plans, list]:
     """The windows that have a range, by column and date."""
-    times, high, low, _ = bars
+    (times, high, low, _), asked, at = given
     edges = np.searchsorted(times, at)
     edges[2] = np.searchsorted(times, at[2], side="right")
     slots = [slot for _, slot in SLOTS]
@@ -142,10 +140,4 @@ def planned(bars: tuple[np.ndarray, ...], asked: list, at: np.ndarray) -> tuple[
 
 
 if __name__ == "__main__":
-    source, target = map(Path, sys.argv[1:3])
-    target.mkdir(parents=True, exist_ok=True)
-    for name, rules in breakouts.INSTRUMENTS.items():
-        if (source / name).exists():
-            bars = load(source, name)
-            asked = windows(int(bars[0][0]), int(bars[0][-1]))
-            write(compute(bars, asked, instants(asked), rules), bars[0], rules, name, target)
+    breakouts.main(load, compute, write, compiles=True)

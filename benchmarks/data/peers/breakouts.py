@@ -1,14 +1,17 @@
-"""What all peers of the analysis are given: instruments, windows, and the names of the results.
+"""What all peers of the analysis share: instruments, windows, results, and the loop over all.
 
 Dates and zones are no part of the comparison: each peer gets its windows as instants.
 """
 
 from __future__ import annotations
 
+import sys
+import time as clock
+from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta
 from math import ceil
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 ZONE = ZoneInfo("America/Chicago")
@@ -84,3 +87,34 @@ def _instant(day: date, at: str) -> int:
 def files(source: Path, instrument: str) -> list[Path]:
     """The instrument's months in order."""
     return sorted((source / instrument).rglob("*.parquet"))
+
+
+def main(
+    load: Callable[[Path, str], Any],
+    compute: Callable[[Any, Instrument], Any],
+    write: Callable[[Any, Any, Instrument, str, Path], None],
+    *,
+    compiles: bool = False,
+) -> None:
+    """All instruments that there are, one after the other: INPUT OUTPUT CORES [kernel].
+
+    What `load` gives goes to `compute`, and what both give to `write`. With `kernel` it says how
+    long `compute` took, and what is compiled is so before anything is timed.
+    """
+    source, target = map(Path, sys.argv[1:3])
+    alone = "kernel" in sys.argv[4:]
+    target.mkdir(parents=True, exist_ok=True)
+    took = 0.0
+    for name, rules in INSTRUMENTS.items():
+        if not (source / name).exists():
+            continue
+        given = load(source, name)
+        if alone and compiles:
+            compute(given, rules)
+            compiles = False
+        began = clock.perf_counter()
+        found = compute(given, rules)
+        took += clock.perf_counter() - began
+        write(given, found, rules, name, target / f"{name}.parquet")
+    if alone:
+        print(f"kernel {took} s")

@@ -1,12 +1,12 @@
-"""Run files to months with duckdb: INPUT OUTPUT [THREADS]. One statement."""
+"""Run files to months with duckdb: INPUT OUTPUT CORES. One statement."""
 
 import sys
 from pathlib import Path
 
-import duckdb
-from results import KEY, files
+from shared import KEY, copy_with_duckdb, run_files
 
 MERGE = """
+set TimeZone = 'UTC';
 copy (
     select * exclude (filename, file_row_number),
            stream as of, year(date) as year, month(date) as month
@@ -18,11 +18,5 @@ copy (
 """
 
 if __name__ == "__main__":
-    source, target, *threads = sys.argv[1:]
-    Path(target).mkdir(parents=True, exist_ok=True)
-    database = duckdb.connect()
-    database.execute("set TimeZone = 'UTC'")
-    if threads:
-        database.execute(f"set threads = {int(threads[0])}")
-    paths = [str(path) for path in files(Path(source))]
-    database.execute(MERGE.format(files=paths, key=", ".join(KEY), target=target))
+    files = [str(path) for path in run_files(Path(sys.argv[1]))]
+    copy_with_duckdb(MERGE, files=files, key=", ".join(KEY))

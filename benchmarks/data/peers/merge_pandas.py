@@ -4,18 +4,13 @@ import sys
 from pathlib import Path
 
 import pandas as pd
-from results import KEY, files, month_file
+from shared import KEY, ZSTD, month_file, run_files
 
-
-def main() -> None:
+if __name__ == "__main__":
     source, target = map(Path, sys.argv[1:3])
-    rows = pd.concat([pd.read_parquet(path, engine="pyarrow") for path in files(source)])
+    rows = pd.concat([pd.read_parquet(path, engine="pyarrow") for path in run_files(source)])
     rows = rows.drop_duplicates(KEY, keep="last").sort_values(["stream", *KEY], ignore_index=True)
     date = pd.to_datetime(rows["date"])
     for (stream, year, month), part in rows.groupby(["stream", date.dt.year, date.dt.month]):
         path = month_file(target, stream, year, month)
-        part.to_parquet(path, index=False, compression="zstd", compression_level=1)
-
-
-if __name__ == "__main__":
-    main()
+        part.to_parquet(path, index=False, **ZSTD)

@@ -10,14 +10,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import parquet
-from results import KEY, files, month_file
+from shared import KEY, ZSTD, month_file, run_files
 
 
 def main() -> None:
     source, target = map(Path, sys.argv[1:3])
     threads = ThreadPoolExecutor(len(sched_getaffinity(0)))
     read = threads.map(
-        lambda path: parquet.ParquetFile(path).read(use_threads=False), files(source)
+        lambda path: parquet.ParquetFile(path).read(use_threads=False), run_files(source)
     )
     rows = pa.concat_tables(table.replace_schema_metadata(None) for table in read).combine_chunks()
     months = np.asarray(rows["date"]).astype("M8[M]").astype(np.int64)
@@ -42,7 +42,7 @@ def main() -> None:
         month = int(months[first]) + 1970 * 12
         path = month_file(target, stream[first].as_py(), month // 12, month % 12 + 1)
         part = rows.slice(first, end - first)
-        parquet.write_table(part, path, compression="zstd", compression_level=1)
+        parquet.write_table(part, path, **ZSTD)
 
     list(threads.map(write, pairwise(edges)))
 

@@ -1,13 +1,10 @@
-"""A tick export to a Parquet file a day with duckdb: INPUT OUTPUT [THREADS].
+"""A tick export to a Parquet file a day with duckdb: INPUT OUTPUT CORES.
 
 The file is in order: duckdb is spared the sorting. With two threads it does not keep the order,
 with or without `order by`.
 """
 
-import sys
-from pathlib import Path
-
-import duckdb
+from shared import copy_with_duckdb
 
 TRANSLATE = """
 copy (
@@ -20,9 +17,4 @@ copy (
 """
 
 if __name__ == "__main__":
-    source, target, *threads = sys.argv[1:]
-    Path(target).mkdir(parents=True, exist_ok=True)
-    database = duckdb.connect()
-    if threads:
-        database.execute(f"set threads = {int(threads[0])}")
-    database.execute(TRANSLATE.format(source=source, target=target))
+    copy_with_duckdb(TRANSLATE)

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import polars as pl
+from shared import ZSTD
 
 COLUMNS = ["stamp", "price", "bid", "ask", "volume"]
 TYPES = [pl.String, pl.Float64, pl.Float64, pl.Float64, pl.Int64]
@@ -34,8 +35,7 @@ def translate(source: Path, target: Path) -> None:
         stamp.str.slice(0, 8).alias("day"),
     ).sink_parquet(
         pl.PartitionBy(target, key="day", include_key=False),
-        compression="zstd",
-        compression_level=1,
+        **ZSTD,
         mkdir=True,
     )
 

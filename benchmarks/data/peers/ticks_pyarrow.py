@@ -6,26 +6,23 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv, parquet
+from shared import ZSTD
 
 COLUMNS = {
     "stamp": pa.string(),
     **dict.fromkeys(("price", "bid", "ask"), pa.float64()),
     "volume": pa.int64(),
 }
-FIELDS = [
-    pa.field("timestamp", pa.timestamp("ns", "UTC")),
-    *(pa.field(name, type) for name, type in list(COLUMNS.items())[1:]),
-    pa.field("instrument", pa.string()),
-]
-SCHEMA = pa.schema(FIELDS)
+NS = pa.timestamp("ns", "UTC")
+SCHEMA = pa.schema({"timestamp": NS, **COLUMNS, "instrument": pa.string()})
+SCHEMA = SCHEMA.remove(SCHEMA.get_field_index("stamp"))
 
 
 def stamps(texts: pa.Array) -> pa.Array:
     second = pc.strptime(pc.utf8_slice_codeunits(texts, 0, 15), "%Y%m%d %H%M%S", "s")
     fraction = pc.utf8_slice_codeunits(texts, 16, 23).cast(pa.int64())
-    return pc.add(pc.multiply(second.cast(pa.int64()), 10**9), pc.multiply(fraction, 100)).cast(
-        FIELDS[0].type
-    )
+    whole = pc.multiply(second.cast(pa.int64()), 10**9)
+    return pc.add(whole, pc.multiply(fraction, 100)).cast(NS)
 
 
 def translate(source: str, target: Path, *, threads: bool) -> None:
@@ -48,9 +45,7 @@ def translate(source: str, target: Path, *, threads: bool) -> None:
                 if writer is not None:
                     writer.close()
                 path = target / f"ES_tick_{name}.parquet"
-                writer = parquet.ParquetWriter(
-                    path, SCHEMA, compression="zstd", compression_level=1
-                )
+                writer = parquet.ParquetWriter(path, SCHEMA, **ZSTD)
                 day = name
             writer.write_batch(ticks.slice(begin, end - begin))
             begin = end

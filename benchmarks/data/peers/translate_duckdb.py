@@ -1,11 +1,9 @@
-"""Minute exports to sorted, deduplicated Parquet with duckdb: INPUT OUTPUT [THREADS]."""
+"""Minute exports to sorted, deduplicated Parquet with duckdb: INPUT OUTPUT CORES."""
 
-import sys
-from pathlib import Path
-
-import duckdb
+from shared import copy_with_duckdb
 
 TRANSLATE = """
+set TimeZone = 'UTC';
 copy (
     select timezone('UTC', utc) as timestamp, open, high, low, close, volume, instrument,
            '1m' as interval, instrument as i,
@@ -24,10 +22,4 @@ copy (
 """  # a window function instead of `distinct on` takes as long, and `group by` twice as long
 
 if __name__ == "__main__":
-    source, target, *threads = sys.argv[1:]
-    Path(target).mkdir(parents=True, exist_ok=True)
-    database = duckdb.connect()
-    database.execute("set TimeZone = 'UTC'")
-    if threads:
-        database.execute(f"set threads = {int(threads[0])}")
-    database.execute(TRANSLATE.format(source=source, target=target))
+    copy_with_duckdb(TRANSLATE)

@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import pandas as pd
+from shared import ZSTD, instrument_folder
 
 
 def translate(source: Path, target: Path) -> None:
@@ -20,13 +21,10 @@ def translate(source: Path, target: Path) -> None:
     )
     bars = bars.sort_values("timestamp", kind="stable").drop_duplicates("timestamp", keep="last")
     local = bars["timestamp"].dt.tz_convert("America/Chicago").dt.tz_localize(None)
-    instrument = source.name.split("_")[1]
-    (target / instrument).mkdir(parents=True, exist_ok=True)
+    folder = instrument_folder(source, target)
     for month, part in bars.groupby(local.to_numpy().astype("M8[M]")):
-        name = f"{instrument}_1m_{month:%Y-%m}.parquet"
-        part.to_parquet(
-            target / instrument / name, index=False, compression="zstd", compression_level=1
-        )
+        name = f"{folder.name}_1m_{month:%Y-%m}.parquet"
+        part.to_parquet(folder / name, index=False, **ZSTD)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import polars as pl
+from shared import ZSTD, instrument_folder
 
 COLUMNS = ["Date", "Time", "Open", "High", "Low", "Close", "Volume", "Instrument"]
 PRICES = [pl.col(name).alias(name.lower()) for name in ("Open", "High", "Low", "Close")]
@@ -33,12 +34,10 @@ def translate(source: Path, target: Path) -> None:
         .drop("local")
         .collect()
     )
-    instrument = source.name.split("_")[1]
-    folder = target / instrument
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = instrument_folder(source, target)
     for (month,), part in bars.partition_by("month", as_dict=True, include_key=False).items():
-        name = f"{instrument}_1m_{month // 12}-{month % 12 + 1:02}.parquet"
-        part.write_parquet(folder / name, compression="zstd", compression_level=1)
+        name = f"{folder.name}_1m_{month // 12}-{month % 12 + 1:02}.parquet"
+        part.write_parquet(folder / name, **ZSTD)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@ import datetime as dt
 import itertools
 import json
 import logging
-import os
 
 from telling import RUN, told
 
@@ -43,11 +42,7 @@ def opened(path: str, formatter: type[logging.Formatter] = Formatter):
         stage, name, msg, data = event
         logging.getLogger(stage).info(msg, extra={"event": name, "data": data})
 
-    def end(event):
-        emit(event)
-        os.fsync(handler.stream.fileno())
-
-    return emit, end
+    return emit, handler.stream.fileno()
 
 
 if __name__ == "__main__":

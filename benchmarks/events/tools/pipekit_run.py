@@ -17,7 +17,7 @@ def opened(path: str):
         stage, name, msg, data = event
         logger.emit(stage, name, msg, **data)
 
-    return emit, emit  # the end of a run is a change of state, which it syncs by itself
+    return emit, None  # the end of a run is a change of state, which it syncs by itself
 
 
 if __name__ == "__main__":

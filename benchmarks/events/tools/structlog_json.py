@@ -6,7 +6,6 @@ file as it is.
 
 import itertools
 import logging
-import os
 import time
 from pathlib import Path
 
@@ -40,11 +39,7 @@ def opened(path: str, renderer=None, *, binary: bool = False):
         stage, name, msg, data = event
         log.info(name, stage=stage, msg=msg, data=data)
 
-    def end(event):
-        emit(event)
-        os.fsync(file.fileno())
-
-    return emit, end
+    return emit, file.fileno()
 
 
 if __name__ == "__main__":

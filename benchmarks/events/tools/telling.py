@@ -1,4 +1,4 @@
-"""What every tool has to tell, and how it is timed: FILE COUNT [die]; knows no tool.
+"""What every tool has to tell, and how it is timed: FILE COUNT [die]
 
 Prints one line of JSON: seconds, cpu (seconds), writes (system calls; Linux only) and told, the
 number of events. With `die` the process kills itself before the last event, so that what it told
@@ -18,7 +18,6 @@ from typing import Any
 
 RUN = "019d8a35-7c00-7e11-a84f-2f7f0a5b9d41"
 Event = tuple[str, str, str, dict[str, Any]]  # stage, event, msg, data
-Emit = Callable[[Event], object]
 _INSTRUMENTS = ("ES", "NQ", "YM", "RTY", "CL", "NG", "GC")
 
 
@@ -58,19 +57,21 @@ def events(count: int) -> Iterator[Event]:
     yield "pipeline", "success", "success: translator success", {"exit_code": 0}
 
 
-def told(opened: Callable[[str], tuple[Emit, Callable[[Event], object]]]) -> None:
-    """Tell everything with a tool: `opened(path)` gives what tells an event (one write each, no
-    sync) and what tells the last one, which has to be on the disk when that returns.
+def told(opened: Callable[[str], tuple[Callable[[Event], object], int | None]]) -> None:
+    """Tell everything with a tool: `opened(path)` gives what tells an event by one write, and the
+    file to sync after the last one, unless the tool does that by itself.
     """
     path, count, *die = sys.argv[1:]
     *usual, last = events(int(count))
-    emit, end = opened(path)
+    emit, file = opened(path)
     written, cpu, began = _writes(), time.process_time(), time.perf_counter()
     for event in usual:
         emit(event)
     if die:
         os.kill(os.getpid(), signal.SIGKILL)
-    end(last)
+    emit(last)
+    if file is not None:
+        os.fsync(file)
     seconds, spent = time.perf_counter() - began, time.process_time() - cpu
     found = {"seconds": seconds, "cpu": spent, "writes": _writes() - written, "told": int(count)}
     print(json.dumps(found))

@@ -12,7 +12,7 @@ PIPE = asyncio.subprocess.PIPE
 async def main() -> int:
     task = asyncio.current_task()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-    command, timeout = shlex.split(os.environ["TREE"]), float(os.environ["TIMEOUT"])
+    command, timeout = shlex.split(os.environ["COMMAND"]), float(os.environ["TIMEOUT"])
     process = await asyncio.create_subprocess_exec(*command, stdout=PIPE, stderr=PIPE)
     try:
         await asyncio.wait_for(process.communicate(), timeout or None)

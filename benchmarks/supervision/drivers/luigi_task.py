@@ -14,7 +14,7 @@ class Tree(ExternalProgramTask):
     worker_timeout = float(os.environ["TIMEOUT"]) or None
 
     def program_args(self):
-        return shlex.split(os.environ["TREE"])
+        return shlex.split(os.environ["COMMAND"])
 
     def complete(self):
         return False

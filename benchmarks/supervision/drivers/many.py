@@ -12,7 +12,7 @@ import sys
 import threading
 from pathlib import Path
 
-sys.path.append(str(Path(__file__).resolve().parents[1]))
+sys.path.append(str(Path(__file__).resolve().parents[2]))
 
 import processes
 
@@ -22,7 +22,7 @@ from pipekit.process import ProcessSupervisor
 
 def state(folder):
     gc.collect()
-    helpers = [each.pid for each in processes.descendants(os.getpid())]
+    helpers = list(processes.descendants(os.getpid()))
     return {
         "descriptors": len(os.listdir("/proc/self/fd")),
         "threads": threading.active_count(),

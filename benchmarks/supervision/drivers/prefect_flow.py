@@ -9,7 +9,7 @@ from prefect import flow
 
 @flow(timeout_seconds=float(os.environ["TIMEOUT"]) or None)
 def tree():
-    subprocess.run(shlex.split(os.environ["TREE"]), capture_output=True, check=True)
+    subprocess.run(shlex.split(os.environ["COMMAND"]), capture_output=True, check=True)
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ def end(process: psutil.Popen, grace: float) -> None:
 
 
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-command, timeout = shlex.split(os.environ["TREE"]), float(os.environ["TIMEOUT"])
+command, timeout = shlex.split(os.environ["COMMAND"]), float(os.environ["TIMEOUT"])
 with open("captured.txt", "wb") as file:
     process = psutil.Popen(command, stdout=file, stderr=file)
     try:

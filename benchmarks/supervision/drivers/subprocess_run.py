@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-command, timeout = shlex.split(os.environ["TREE"]), float(os.environ["TIMEOUT"])
+command, timeout = shlex.split(os.environ["COMMAND"]), float(os.environ["TIMEOUT"])
 try:
     subprocess.run(command, capture_output=True, timeout=timeout or None, check=False)
 except subprocess.TimeoutExpired:

@@ -26,15 +26,6 @@ FAILING = [
 ]
 
 
-def with_subprocess():
-    return lambda words: subprocess.run(words, check=False).returncode == 0
-
-
-def with_pipekit():
-    supervisor = ProcessSupervisor()
-    return lambda words: bool(supervisor.execute(Command(argv=words)))
-
-
 def ignore():
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
 
@@ -52,7 +43,11 @@ def reap():
 def main():
     way, host, count = sys.argv[1:]
     {"ignores": ignore, "reaps": reap}[host]()
-    succeeds = {"subprocess": with_subprocess, "pipekit": with_pipekit}[way]()
+    supervisor = ProcessSupervisor()
+    succeeds = {
+        "subprocess": lambda words: subprocess.run(words, check=False).returncode == 0,
+        "pipekit": lambda words: bool(supervisor.execute(Command(argv=words))),
+    }[way]
     print(sum(succeeds(words) for words in itertools.islice(itertools.cycle(FAILING), int(count))))
 
 

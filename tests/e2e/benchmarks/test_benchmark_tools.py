@@ -9,21 +9,16 @@ from pathlib import Path
 import pytest
 
 FOLDER = Path(__file__).parents[3] / "benchmarks/events"
-CHECK = (
-    "import check, sys, pathlib; check.check(pathlib.Path(sys.argv[2]), *map(int, sys.argv[3:]))"
-)
 TOLD = 200
 
 
-def python(code: str, *words: object) -> subprocess.CompletedProcess:
-    """Code that finds the benchmark's modules."""
-    begin = "import sys; sys.path[:0] = [sys.argv[1], sys.argv[1] + '/..']; "
-    return subprocess.run(
-        [sys.executable, "-c", begin + code, str(FOLDER), *map(str, words)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+def check(path: Path, told: int) -> None:
+    """By the benchmark's own module, in a process that finds it."""
+    code = "import sys; from pathlib import Path; from check import check;"
+    code += "check(Path(sys.argv[1]), *map(int, sys.argv[2:]))"
+    words = [sys.executable, "-c", code, str(path), str(TOLD), str(told)]
+    done = subprocess.run(words, cwd=FOLDER, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def tell(tool: str, path: Path, *words: str, **env: str) -> subprocess.CompletedProcess:
@@ -44,14 +39,12 @@ class TestTools:
         assert done.returncode == 0, done.stderr
         if sys.platform == "linux":
             assert json.loads(done.stdout)["writes"] == TOLD
-        checked = python(CHECK, tmp_path / "j.jsonl", TOLD, TOLD)
-        assert checked.returncode == 0, checked.stderr
+        check(tmp_path / "j.jsonl", TOLD)
 
     @pytest.mark.skipif(os.name != "posix", reason="killed as POSIX kills")
     def test_what_it_told_survives_its_death(self, tool, tmp_path):
         assert tell(tool, tmp_path / "j.jsonl", "die").returncode == -9
-        checked = python(CHECK, tmp_path / "j.jsonl", TOLD, TOLD - 1)
-        assert checked.returncode == 0, checked.stderr
+        check(tmp_path / "j.jsonl", TOLD - 1)
 
 
 def test_pipekit_writes_the_log_for_people_as_well(tmp_path):

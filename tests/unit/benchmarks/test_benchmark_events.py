@@ -55,7 +55,7 @@ def test_what_is_not_equal_is_refused(fault, check, told):
 @pytest.mark.parametrize(("ours", "met"), [(2.0, "1.50 ×, 2.00 × by CPU | yes |"),
                                            (2.1, "1.43 ×, 1.90 × by CPU | **no** |")])  # fmt: skip
 def test_the_bar_is_held_against_the_medians_of_logging(module, ours, met):
-    tables = module("events", "tables")
-    logging = [tables.Sample(n, 4.0, 100, 100) for n in (9.0, 3.0, 1.0)]
-    text = tables.render({"pipekit": [tables.Sample(ours, ours, 200, 100)] * 3, "logging": logging})
+    run = module("events", "run")
+    logging = [run.Sample(n, 4.0, 100, 100) for n in (9.0, 3.0, 1.0)]
+    text = run.render({"pipekit": [run.Sample(ours, ours, 200, 100)] * 3, "logging": logging})
     assert text.endswith(f"logging with JSON | {met}")

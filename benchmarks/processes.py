@@ -1,4 +1,4 @@
-"""Processes as /proc shows them, looked at from outside; knows no tool and no tree."""
+"""Processes as /proc shows them, looked at from outside."""
 
 from __future__ import annotations
 
@@ -7,18 +7,8 @@ import ctypes
 import os
 import signal
 import time
-from dataclasses import dataclass
 
 _SET_CHILD_SUBREAPER = 36  # prctl(2)
-
-
-@dataclass(frozen=True)
-class Process:
-    """One process that is not a zombie: its parent, and the words that it was started with."""
-
-    pid: int
-    parent: int
-    words: tuple[str, ...]
 
 
 def adopt() -> None:
@@ -28,19 +18,18 @@ def adopt() -> None:
         raise OSError(ctypes.get_errno(), "prctl(PR_SET_CHILD_SUBREAPER)")
 
 
-def descendants(root: int) -> list[Process]:
-    """All live processes below `root`, whatever session, group or environment they have.
+def descendants(root: int) -> dict[int, tuple[str, ...]]:
+    """The words of all live processes below `root`, by pid, whatever session or group they are in.
 
     A walk from parent to child, each looked at as soon as it is found: a list of all of /proc is
     so slow that a process which lives for milliseconds is gone when its turn comes.
     """
-    found = []
+    found = {}
     for pid in children(root):
         with contextlib.suppress(OSError, ValueError):
-            state, parent = _status(pid)
-            if state not in "ZX":
-                found.append(Process(pid, parent, _words(pid)))
-        found += descendants(pid)
+            if _read(pid, "stat").rpartition(")")[2].split()[0] not in "ZX":
+                found[pid] = tuple(_read(pid, "cmdline").split("\0")[:-1])
+        found |= descendants(pid)
     return found
 
 
@@ -49,21 +38,13 @@ def children(parent: int) -> list[int]:
     found = []
     with contextlib.suppress(OSError):
         for thread in os.listdir(f"/proc/{parent}/task"):
-            with open(f"/proc/{parent}/task/{thread}/children", encoding="ascii") as file:
-                found += [int(pid) for pid in file.read().split()]
+            found += map(int, _read(parent, f"task/{thread}/children").split())
     return found
 
 
-def _status(pid: int) -> tuple[str, int]:
-    """Its state's letter and its parent."""
-    with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
-        after_name = file.read().rpartition(")")[2].split()
-    return after_name[0], int(after_name[1])
-
-
-def _words(pid: int) -> tuple[str, ...]:
-    with open(f"/proc/{pid}/cmdline", encoding="utf-8", errors="replace") as file:
-        return tuple(file.read().split("\0")[:-1])
+def _read(pid: int, name: str) -> str:
+    with open(f"/proc/{pid}/{name}", encoding="utf-8", errors="replace") as file:
+        return file.read()
 
 
 def cpu_seconds(pid: int) -> float:
@@ -71,8 +52,8 @@ def cpu_seconds(pid: int) -> float:
     total = 0
     with contextlib.suppress(OSError):
         for thread in os.listdir(f"/proc/{pid}/task"):
-            with contextlib.suppress(OSError), open(f"/proc/{pid}/task/{thread}/schedstat") as file:
-                total += int(file.read().split()[0])
+            with contextlib.suppress(OSError):
+                total += int(_read(pid, f"task/{thread}/schedstat").split()[0])
     return total / 1e9
 
 
@@ -84,7 +65,7 @@ def reap(keep: int = 0) -> None:
                 os.waitpid(pid, os.WNOHANG)
 
 
-def end_all(patience: float) -> list[Process]:
+def end_all(patience: float = 10) -> dict[int, tuple[str, ...]]:
     """Kill everything below this process, each by its number; what is still there in the end.
 
     A process that forks all the time can be missed by a look, so its line is caught at the place
@@ -93,8 +74,8 @@ def end_all(patience: float) -> list[Process]:
     end = time.monotonic() + patience
     while True:
         left = descendants(os.getpid())
-        for process in left:
-            _kill(process.pid)
+        for pid in left:
+            _kill(pid)
         until = time.monotonic() + 0.05
         while time.monotonic() < until:
             for pid in children(os.getpid()):
