@@ -198,6 +198,8 @@ class _Structurer:
             return {}
 
     def _object(self, cls: type, raw: Any, path: KeyPath) -> Any:
+        if raw == {}:
+            return cls()
         try:
             return structured(cls, raw)
         except (ValueError, ExceptionGroup) as error:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import zoneinfo
 from collections.abc import Callable
 from typing import Any, Literal
 
@@ -64,6 +63,8 @@ def _stage_names(instance: object, attribute: object, value: tuple[str, ...]) ->
 def _zone(_instance: object, _attribute: object, value: str) -> None:
     if not value:
         return
+    import zoneinfo
+
     try:
         zoneinfo.ZoneInfo(value)
     except (ValueError, OSError, zoneinfo.ZoneInfoNotFoundError) as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 import time
@@ -25,6 +24,8 @@ def checked_name(_instance: object, _attribute: object, value: str) -> None:
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """`; did you mean 'timezone'?`, or nothing if no known name is close."""
+    import difflib  # only a mistake needs it
+
     folded = {each.lower(): each for each in known}
     near = difflib.get_close_matches(name.lower(), folded, n=1)
     return f"; did you mean {folded[near[0]]!r}?" if near else ""

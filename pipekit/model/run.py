@@ -6,13 +6,15 @@ import datetime as dt
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from attrs import field, frozen
 
-from pipekit.model.file import Consumption, FileStat, Pending, Published
-from pipekit.model.stage import StageResult
 from pipekit.model.status import RAN, PipelineStatus
+
+if TYPE_CHECKING:
+    from pipekit.model.file import Consumption, FileStat, Pending, Published
+    from pipekit.model.stage import StageResult
 
 
 class PipelineState(NamedTuple):

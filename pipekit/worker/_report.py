@@ -14,7 +14,6 @@ by hand. Several processes and threads may report at the same time.
 from __future__ import annotations
 
 import errno
-import hashlib
 import json
 import os
 import time
@@ -52,6 +51,8 @@ def fingerprint(path: str | os.PathLike[str]) -> str:
 
 def hasher(data: bytes = b"") -> Any:
     """A new hash object for fingerprints: SHA-256, as computed by `sha256sum`."""
+    import hashlib  # loads OpenSSL, which takes 2 ms
+
     return hashlib.sha256(data)
 
 
