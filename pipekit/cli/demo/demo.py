@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from pipekit.cli.demo.sample import Sample, write_sample
+from pipekit.cli.demo.sample import FIRST_DAY, LAST_DAY, Sample, write_sample
 from pipekit.cli.help import RUN_EXITS, Command
 from pipekit.cli.init import FILE_NAME, write_config
 from pipekit.cli.output import print_table, print_text
@@ -101,7 +101,7 @@ def _create(folder: Path) -> Sample:
         if not existed:
             shutil.rmtree(folder, ignore_errors=True)  # which did not exist a moment ago
         raise
-    bars, days = sum(sample.bars.values()), f"{sample.first_day} to {sample.last_day}"
+    bars, days = sum(sample.bars.values()), f"{FIRST_DAY} to {LAST_DAY}"
     print_text(
         f"made up {bars:,} one-minute bars of {', '.join(sample.bars)} ({days}) in "
         f"{len(sample.files)} files: {folder}/data/raw",
@@ -144,8 +144,8 @@ def _surprises(folder: Path, report: PipelineReport, sample: Sample | None) -> l
     if sample is None:
         return surprises
     rejected = {r.path for s in report.stages for r in s.files if r.verb == "rejected"}
-    if rejected != set(sample.unknown):
-        surprises.append(f"rejected files: {sorted(rejected)}, not {list(sample.unknown)}")
+    if rejected != {sample.unknown}:
+        surprises.append(f"rejected files: {sorted(rejected)}, not {[sample.unknown]}")
     gone = [file.path for file in sample.files if not (folder / file.path).exists()]
     if gone:
         surprises.append(f"raw files are missing: {gone}")
