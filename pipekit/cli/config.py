@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable
 
 import click
 
@@ -11,7 +11,6 @@ from pipekit.cli.help import Command, Group
 from pipekit.cli.output import print_json
 from pipekit.config import Configuration
 from pipekit.config.checks import check as contradictions
-from pipekit.config.explain import explain as explained
 from pipekit.config.explain import provenance, values
 from pipekit.config.schema import json_schema
 from pipekit.errors import (
@@ -22,6 +21,7 @@ from pipekit.errors import (
     PluginError,
     UsageError,
 )
+from pipekit.model.names import did_you_mean
 from pipekit.plugins.loader import Plugins
 from pipekit.run.project import Stage, in_order, load_plugins
 
@@ -52,13 +52,11 @@ def show(ctx: click.Context, sets: tuple[str, ...], as_json: bool) -> int:
 
     Secrets are masked.
     """
-    settings = configuration(ctx, sets)
-    _structure(settings, load_plugins(settings, ctx.obj["no_plugins"]))
+    settings, _, _ = _opened(ctx, sets)
     if as_json:
         print_json(provenance(settings))
-        return EXIT_SUCCESS
-    for value in values(settings).values():
-        click.echo(str(value))
+    else:
+        _print(values(settings).values())
     return EXIT_SUCCESS
 
 
@@ -75,21 +73,16 @@ def show(ctx: click.Context, sets: tuple[str, ...], as_json: bool) -> int:
 @click.pass_context
 def check(ctx: click.Context, sets: tuple[str, ...]) -> int:
     """Find every mistake and contradiction in the configuration."""
-    settings = configuration(ctx, sets)
-    found = load_plugins(settings, ctx.obj["no_plugins"])
-    problems = _structure(settings, found)
+    settings, found, problems = _opened(ctx, sets)
     try:
         found.require_stages(settings.pipeline.stages)
     except PluginError as error:
         problems += str(error).splitlines()
     problems += _circles(settings, found)
-    for problem in problems:
-        click.echo(f"error: {problem}")
     findings = contradictions(settings, policies=found.policies, sinks=found.sinks)
-    for finding in findings:
-        click.echo(str(finding))
-    for broken in found.broken:
-        click.echo(f"warning: {broken}")
+    _print(f"error: {problem}" for problem in problems)
+    _print(findings)
+    _print(f"warning: {broken}" for broken in found.broken)
     if problems or any(finding.error for finding in findings):
         return EXIT_ERROR
     click.echo(f"{settings.file} is valid")
@@ -108,15 +101,12 @@ def check(ctx: click.Context, sets: tuple[str, ...]) -> int:
 @click.pass_context
 def explain(ctx: click.Context, key: str, sets: tuple[str, ...]) -> int:
     """Show where a setting's value came from and which values it overrides."""
-    settings = configuration(ctx, sets)
-    _structure(settings, load_plugins(settings, ctx.obj["no_plugins"]))
-    below = [value for name, value in values(settings).items() if name.startswith(f"{key}.")]
-    try:
-        found = below or [explained(settings, key)]
-    except ConfigError as error:
-        raise UsageError(f"{error} (`pipekit config show` prints every key)") from error
-    for value in found:
-        click.echo(str(value))
+    known = values(_opened(ctx, sets)[0])
+    found = [value for name, value in known.items() if f"{name}.".startswith(f"{key}.")]
+    if not found:
+        hint = did_you_mean(key, known)
+        raise UsageError(f"{key}: unknown key{hint} (`pipekit config show` prints every key)")
+    _print(found)
     return EXIT_SUCCESS
 
 
@@ -133,33 +123,37 @@ def schema(ctx: click.Context) -> int:
     their help and marks mistakes.
     """
     found = load_plugins(configuration(ctx, tables=("plugins",)), ctx.obj["no_plugins"])
-    print_json(
-        json_schema(
-            stages={name: record.spec.settings for name, record in found.stages.items()},
-            policies={name: record.spec.settings for name, record in found.policies.items()},
-            sinks={name: record.spec.settings for name, record in found.sinks.items()},
-        )
-    )
+    kinds = {"stages": found.stages, "policies": found.policies, "sinks": found.sinks}
+    classes = {
+        kind: {name: record.spec.settings for name, record in records.items()}
+        for kind, records in kinds.items()
+    }
+    print_json(json_schema(**classes))
     return EXIT_SUCCESS
 
 
-def _structure(settings: Configuration, found: Plugins) -> list[str]:
-    """Structure the settings of all configured plugins; returns what is wrong with them."""
-    wanted: list[tuple[str, str, Any]] = [
-        (kind, name, records[name].spec.settings)
-        for kind, names, records in (
-            ("stages", settings.stages, found.stages),
-            ("lifecycle", settings.policies, found.policies),
-            ("sinks", settings.sinks, found.sinks),
-        )
-        for name in names
-        if name in records
-    ]
-    try:
-        settings.all_settings(wanted)
-    except ConfigError as error:
-        return list(error.problems)
-    return []
+def _print(lines: Iterable[object]) -> None:
+    for line in lines:
+        click.echo(str(line))
+
+
+def _opened(ctx: click.Context, sets: tuple[str, ...]) -> tuple[Configuration, Plugins, list[str]]:
+    """The configuration, the plugins, and what is wrong with their settings."""
+    settings = configuration(ctx, sets)
+    found = load_plugins(settings, ctx.obj["no_plugins"])
+    problems: list[str] = []
+    for kind, names, records in (
+        ("stages", settings.stages, found.stages),
+        ("lifecycle", settings.policies, found.policies),
+        ("sinks", settings.sinks, found.sinks),
+    ):
+        for name in names:
+            try:
+                if name in records:
+                    settings.settings_for(kind, name, records[name].spec.settings)
+            except ConfigError as error:
+                problems += error.problems
+    return settings, found, problems
 
 
 def _circles(settings: Configuration, found: Plugins) -> list[str]:

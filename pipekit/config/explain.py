@@ -15,15 +15,12 @@ from pipekit.config.describe import (
     secret_keys,
     settings_fields,
     toml,
-    type_words,
 )
 from pipekit.config.loading import Configuration
 from pipekit.config.problems import KeyPath, dotted
 from pipekit.config.sources import ABSENT, Layer, Source
 from pipekit.config.structure import literal
-from pipekit.config.tables import TABLES, policy_path
-from pipekit.errors import ConfigError
-from pipekit.model.names import did_you_mean
+from pipekit.config.tables import TABLES, StageConfig
 
 SHORTEST_SECRET = 4
 UNKNOWN = "Its plugin is not loaded, so it may be a secret and is not shown."
@@ -52,11 +49,9 @@ class Value(NamedTuple):
     key: str
     value: Any
     source: Source
-    where: str = ""
-    beaten: tuple[Origin, ...] = ()
-    type: str = ""
-    help: str = ""
-    secret: bool = False
+    where: str
+    beaten: tuple[Origin, ...]
+    help: str
 
     def __str__(self) -> str:
         """For `config explain`: the value, its source, what it beat, what it is for."""
@@ -73,38 +68,22 @@ class Value(NamedTuple):
 
 def values(configuration: Configuration) -> dict[str, Value]:
     """Every known key by its dotted name, the core's tables first."""
-    layers = list(reversed(configuration.layers))
-    found: list[Value] = []
-    for name in TABLES:
-        found += _of_class(getattr(configuration, name), (name,), layers)
-    for name, stage in configuration.stages.items():
-        found += _of_class(stage, ("stages", name), layers, leave_out="settings")
-    known = configuration.known_settings()
-    for path, settings in known.items():
-        if settings is not None:
-            found += _of_class(settings, path, layers)
-    for path, raw in _tables_of_plugins(configuration):
-        if path not in known:
+    layers = configuration.layers[::-1]
+    tables: list[tuple[KeyPath, Any]] = [((n,), getattr(configuration, n)) for n in TABLES]
+    tables += [(("stages", name), stage) for name, stage in configuration.stages.items()]
+    tables += configuration.known_settings.items()
+    found = [value for path, settings in tables for value in _of_class(settings, path, layers)]
+    for path, raw in configuration.plugin_tables().items():
+        if path not in configuration.known_settings:
             found += [_unknown((*path, key), layers) for key in raw]
     return {value.key: value for value in found}
 
 
-def _tables_of_plugins(configuration: Configuration) -> Iterator[tuple[KeyPath, Mapping[str, Any]]]:
-    for name, stage in configuration.stages.items():
-        yield ("stages", name, "settings"), stage.settings
-    for name, raw in configuration.policies.items():
-        yield policy_path(name), raw
-    for name, raw in configuration.sinks.items():
-        yield ("sinks", name), raw
-
-
-def _of_class(
-    instance: Any, path: KeyPath, layers: Sequence[Layer], leave_out: str = ""
-) -> Iterator[Value]:
+def _of_class(instance: Any, path: KeyPath, layers: Sequence[Layer]) -> Iterator[Value]:
     for key, field in settings_fields(type(instance)).items():
         value = getattr(instance, field.attribute.name)
-        if key == leave_out:
-            continue
+        if key == "settings" and isinstance(instance, StageConfig):
+            continue  # the plugin's, a table of its own
         if attrs.has(type(value)) and not field.secret:
             yield from _of_class(value, (*path, key), layers)
         else:
@@ -113,33 +92,22 @@ def _of_class(
 
 def _value(path: KeyPath, field: Field, value: Any, layers: Sequence[Layer]) -> Value:
     origins = [
-        Origin(
-            layer.source, layer.where(path), MASK if field.secret else _given(layer, path, field)
-        )
+        Origin(layer.source, layer.where(path), _given(layer.get(path), field))
         for layer in layers
         if layer.get(path) is not ABSENT
     ]
     if not field.required:
         origins.append(Origin(Source.DEFAULT, "", masked(field.default, field)))
-    winner = origins[0]
-    return Value(
-        key=dotted(path),
-        value=masked(value, field),
-        source=winner.source,
-        where=winner.where,
-        beaten=tuple(origins[1:]),
-        type=type_words(field.type),
-        help=field.help,
-        secret=field.secret,
-    )
+    source, where, _ = origins[0]
+    shown = masked(value, field)
+    return Value(dotted(path), shown, source, where, tuple(origins[1:]), field.help)
 
 
-def _given(layer: Layer, path: KeyPath, field: Field) -> Any:
+def _given(value: Any, field: Field) -> Any:
     """What a layer says, as it says it; keys that are secret at any depth are masked."""
-    secret = secret_keys(field.type)
-    value = literal(layer.get(path))
-    if secret and isinstance(value, str):
-        return MASK  # an unreadable list or table: it may hold one
+    secret, value = secret_keys(field.type), literal(value)
+    if field.secret or (secret and isinstance(value, str)):
+        return MASK  # an unreadable list or table may hold one
     return _hidden(plain(value), secret)
 
 
@@ -154,19 +122,7 @@ def _hidden(value: Any, secret: set[str]) -> Any:
 def _unknown(path: KeyPath, layers: Sequence[Layer]) -> Value:
     """A value whose plugin is not loaded: it may be a secret, so only its place is given."""
     layer = next(layer for layer in layers if layer.get(path) is not ABSENT)
-    where = layer.where(path)
-    return Value(dotted(path), MASK, layer.source, where, help=UNKNOWN, secret=True)
-
-
-def explain(configuration: Configuration, key: str) -> Value:
-    """The value of `key`. Raises ConfigError, with a suggestion, for an unknown key or a table."""
-    known = values(configuration)
-    if key in known:
-        return known[key]
-    inside = [name for name in known if name.startswith(f"{key}.")]
-    if inside:
-        raise ConfigError([f"{key} is a table; ask for one of its keys: {', '.join(inside)}"])
-    raise ConfigError([f"{key}: unknown key{did_you_mean(key, known)}"])
+    return Value(dotted(path), MASK, layer.source, layer.where(path), (), UNKNOWN)
 
 
 def provenance(configuration: Configuration) -> dict[str, Any]:
@@ -178,9 +134,9 @@ def provenance(configuration: Configuration) -> dict[str, Any]:
     return {
         "file": configuration.file.name,
         "set": {
-            value.key: {"value": value.value, "source": value.source.value, "where": value.where}
-            for value in known
-            if value.source is not Source.DEFAULT
+            v.key: {"value": v.value, "source": v.source.value, "where": v.where}
+            for v in known
+            if v.source is not Source.DEFAULT
         },
         "defaults": {v.key: v.value for v in known if v.source is Source.DEFAULT},
     }
@@ -194,7 +150,7 @@ def secrets(configuration: Configuration) -> tuple[str, ...]:
     """
     found = {
         text
-        for settings in configuration.known_settings().values()
+        for settings in configuration.known_settings.values()
         for text in _secret_texts(settings, secret=False)
         if len(text) >= SHORTEST_SECRET
     }
@@ -206,11 +162,8 @@ def _secret_texts(value: Any, *, secret: bool) -> Iterator[str]:
         for field in settings_fields(type(value)).values():
             inner = getattr(value, field.attribute.name)
             yield from _secret_texts(inner, secret=secret or field.secret)
-    elif isinstance(value, Mapping):
-        for inner in value.values():
+    elif isinstance(value, Mapping | list | tuple | set | frozenset):
+        for inner in value.values() if isinstance(value, Mapping) else value:
             yield from _secret_texts(inner, secret=secret)
-    elif isinstance(value, list | tuple | set | frozenset):
-        for inner in value:
-            yield from _secret_texts(inner, secret=secret)
-    elif secret and value is not None and not isinstance(value, bool) and str(value):
+    elif secret and value is not None and not isinstance(value, bool):
         yield str(value)

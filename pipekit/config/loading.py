@@ -24,7 +24,7 @@ from pipekit.config.tables import (
     RetentionConfig,
     ScheduleConfig,
     StageConfig,
-    policy_path,
+    settings_path,
 )
 from pipekit.errors import ConfigError, PluginError
 from pipekit.model.names import checked_name
@@ -36,7 +36,8 @@ class Configuration:
     """All settings of a project; made by `load`.
 
     `stages` holds every stage that is listed or has a table. `policies` and `sinks` hold the raw
-    tables of those that are switched on, by name; `settings_for` makes objects of them.
+    tables of those that are switched on, by name; `settings_for` makes objects of them, which stay
+    in `known_settings` by the path of their table.
     """
 
     root: Path
@@ -51,7 +52,7 @@ class Configuration:
     policies: Mapping[str, Mapping[str, Any]]
     sinks: Mapping[str, Mapping[str, Any]]
     layers: Sequence[Layer]
-    _settings: dict[KeyPath, tuple[type, Any]] = field(factory=dict, init=False)
+    known_settings: dict[KeyPath, Any] = field(factory=dict, init=False)
 
     @property
     def folders(self) -> Paths:
@@ -65,51 +66,31 @@ class Configuration:
         `kind`: `stages`, `lifecycle` or `sinks`. None if the plugin takes no settings. Raises
         ConfigError with all problems of its values, PluginError for a class that cannot be used.
         """
-        path, raw = self._raw(kind, name)
+        if kind == "lifecycle" and name in settings_fields(LifecycleConfig):
+            raise PluginError(
+                f"a policy cannot be named {name!r}: [lifecycle] has a key of that name"
+            )
+        path = settings_path(kind, name)
+        raw = self.plugin_tables().get(path, {})
         if cls is None:
             if raw:
                 text = f"unknown key: {name!r} has no settings"
                 raise ConfigError(located([Problem((*path, k), text) for k in raw], self.layers))
             return None
-        known = self._settings.get(path)
-        if known is None or known[0] is not cls:
+        if type(self.known_settings.get(path)) is not cls:
             try:
-                known = self._settings[path] = (cls, structured(cls, raw))
+                self.known_settings[path] = structured(cls, raw)
             except (ValueError, ExceptionGroup) as error:
                 raise ConfigError(located(problems_of(error, path), self.layers)) from None
-        return known[1]
+        return self.known_settings[path]
 
-    def all_settings(
-        self, wanted: Iterable[tuple[str, str, type | None]]
-    ) -> dict[tuple[str, str], Any]:
-        """`settings_for` of many, by (kind, name); raises one ConfigError with all problems."""
-        found: dict[tuple[str, str], Any] = {}
-        problems: list[str] = []
-        for kind, name, cls in wanted:
-            try:
-                found[kind, name] = self.settings_for(kind, name, cls)
-            except ConfigError as error:
-                problems += error.problems
-        if problems:
-            raise ConfigError(problems)
-        return found
-
-    def _raw(self, kind: str, name: str) -> tuple[KeyPath, Mapping[str, Any]]:
-        """Where a plugin's settings stand, and what stands there."""
-        if kind == "stages":
-            stage = self.stages.get(name)
-            return (kind, name, "settings"), stage.settings if stage else {}
-        if kind == "sinks":
-            return (kind, name), self.sinks.get(name, {})
-        if name in settings_fields(LifecycleConfig):
-            raise PluginError(
-                f"a policy cannot be named {name!r}: [lifecycle] has a key of that name"
-            )
-        return policy_path(name), self.policies.get(name, {})
-
-    def known_settings(self) -> Mapping[KeyPath, Any]:
-        """The settings objects made so far, by the path of their table."""
-        return {path: made for path, (_, made) in self._settings.items()}
+    def plugin_tables(self) -> dict[KeyPath, Mapping[str, Any]]:
+        """The raw settings of all configured stages, policies and sinks, by their place."""
+        return {
+            **{settings_path("stages", name): s.settings for name, s in self.stages.items()},
+            **{settings_path("lifecycle", name): raw for name, raw in self.policies.items()},
+            **{settings_path("sinks", name): raw for name, raw in self.sinks.items()},
+        }
 
     def located(self, path: KeyPath, text: str) -> list[str]:
         """A problem as a sentence that begins with the place to mend."""

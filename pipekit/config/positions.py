@@ -111,10 +111,4 @@ class _Lines:
 
 
 def _unquoted(token: str) -> str:
-    if token[:1] == "'":
-        return token[1:-1]
-    if token[:1] != '"':
-        return token
-    if "\\" not in token:
-        return token[1:-1]
-    return str(tomllib.loads(f"key = {token}")["key"])
+    return token if token[:1] not in "\"'" else next(iter(tomllib.loads(f"{token} = 0")))

@@ -77,7 +77,7 @@ def _converter() -> cattrs.Converter:
     converter.register_structure_hook_factory(_is_choice_of_types, _first_that_fits)
     converter.register_structure_hook_factory(_is_a(Collection), _list)
     converter.register_structure_hook_factory(_is_a(Mapping), _mapping)
-    for wanted, hook in _OTHERS:
+    for wanted, hook in _OTHERS.items():
         converter.register_structure_hook_func(partial(operator.eq, wanted), hook)
     converter.register_structure_hook_factory(attrs.has, _settings_class)
     return converter
@@ -264,51 +264,35 @@ def _integer(value: object, wanted: Any) -> Any:
     return value
 
 
-def _number(value: object, _: object) -> float:
-    value = literal(value)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise UnfitError("a number", value)
-    return float(value)
+def _scalar(expected: str, read: Callable[[Any], Any]) -> Hook:
+    """A hook for one kind of value; `read` gives None for a value of another kind."""
+
+    def structure(value: object, _: object) -> Any:
+        found = read(literal(value))
+        if found is None:
+            raise UnfitError(expected, value)
+        return found
+
+    return structure
 
 
-def _boolean(value: object, _: object) -> bool:
-    value = literal(value)
-    if not isinstance(value, bool):
-        raise UnfitError("true or false", value)
-    return value
+def _number(value: Any) -> float | None:
+    numeric = isinstance(value, int | float) and not isinstance(value, bool)
+    return float(value) if numeric and math.isfinite(value) else None
 
 
-def _duration(value: object, _: object) -> float:
-    found = quantity.seconds(literal(value))
-    if found is None:
-        raise UnfitError('a duration such as "90s", "10m", "1h30m" or a number of seconds', value)
-    return found
+def _moment(cls: Any) -> Callable[[Any], Any]:
+    """Reads TOML's own dates or times, or ISO text."""
 
-
-def _size(value: object, _: object) -> int:
-    found = quantity.byte_count(literal(value))
-    if found is None:
-        raise UnfitError('a size such as "500MB", "64MiB" or a number of bytes', value)
-    return found
-
-
-def _path(value: object, _: object) -> pathlib.Path:
-    return pathlib.Path(_string(value, str))
-
-
-def _moment(expected: str) -> Hook:
-    """A hook for dates and times: TOML's own, or ISO text."""
-
-    def structure(value: object, cls: Any) -> Any:
-        value = literal(value)
+    def read(value: Any) -> Any:
         if type(value) is cls:
             return value
         try:
             return cls.fromisoformat(value)
         except (TypeError, ValueError):
-            raise UnfitError(expected, value) from None
+            return None
 
-    return structure
+    return read
 
 
 def _enum(value: object, cls: type[Enum]) -> Any:
@@ -333,18 +317,20 @@ def _choice(value: object, options: Mapping[Any, Any]) -> Any:
 _SCALARS: dict[Any, Hook] = {
     str: _string,
     int: _integer,
-    float: _number,
-    bool: _boolean,
+    float: _scalar("a number", _number),
+    bool: _scalar("true or false", lambda value: value if isinstance(value, bool) else None),
     Enum: _enum,
-    pathlib.Path: _path,
-    dt.date: _moment('a date such as "2024-12-31"'),
-    dt.time: _moment('a time such as "07:30"'),
-    dt.datetime: _moment('a date with time: "2024-12-31T07:30"'),
+    pathlib.Path: lambda value, _: pathlib.Path(_string(value, str)),
+    dt.date: _scalar('a date such as "2024-12-31"', _moment(dt.date)),
+    dt.time: _scalar('a time such as "07:30"', _moment(dt.time)),
+    dt.datetime: _scalar('a date with time: "2024-12-31T07:30"', _moment(dt.datetime)),
 }
 
-_OTHERS: list[tuple[Any, Hook]] = [
-    (Any, lambda value, _: literal(value)),
-    (Duration, _duration),
-    (Size, _size),
-    (dict[str, Any], lambda value, _: table(value)),  # its values stay as they are
-]
+_OTHERS: dict[Any, Hook] = {
+    Any: lambda value, _: literal(value),
+    Duration: _scalar(
+        'a duration such as "90s", "10m", "1h30m" or a number of seconds', quantity.seconds
+    ),
+    Size: _scalar('a size such as "500MB", "64MiB" or a number of bytes', quantity.byte_count),
+    dict[str, Any]: lambda value, _: table(value),  # its values stay as they are
+}

@@ -254,6 +254,8 @@ RULES = "rules"
 """The policy whose settings are not a table but an array of tables: `[[lifecycle.rules]]`."""
 
 
-def policy_path(name: str) -> KeyPath:
-    """Where the settings of a lifecycle policy stand; those of `rules` in [lifecycle] itself."""
-    return ("lifecycle",) if name == RULES else ("lifecycle", name)
+def settings_path(kind: str, name: str) -> KeyPath:
+    """Where the settings of a plugin's stage, policy or sink stand in the tables of this kind."""
+    if (kind, name) == ("lifecycle", RULES):
+        return (kind,)
+    return (kind, name, "settings") if kind == "stages" else (kind, name)

@@ -6,7 +6,7 @@ import pytest
 
 from pipekit import ConfigError
 from pipekit.config import find_project, load
-from pipekit.config.explain import explain, provenance
+from pipekit.config.explain import provenance, values
 
 
 def test_the_project_is_the_nearest_folder_above_with_a_pipekit_toml(tmp_path):
@@ -163,7 +163,7 @@ def test_a_sink_and_a_policy_are_active_when_their_table_stands_even_empty(confi
 def test_a_file_as_windows_editors_save_it_is_read(configured, raw):
     config = configured(raw)
     assert config.pipeline.workers == 2
-    assert explain(config, "pipeline.workers").where == "pipekit.toml:2"
+    assert values(config)["pipeline.workers"].where == "pipekit.toml:2"
 
 
 def test_of_some_tables_only_theirs_is_read_whatever_is_wrong_elsewhere(configured, tmp_path):

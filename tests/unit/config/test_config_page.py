@@ -10,7 +10,7 @@ import pytest
 
 from pipekit.builtins.console import ConsoleSettings
 from pipekit.builtins.rules import Rules
-from pipekit.config.explain import explain
+from pipekit.config.explain import values
 from pipekit.config.tables import TOP
 
 PAGE = Path(__file__).parents[3] / "docs" / "reference" / "configuration.md"
@@ -48,4 +48,4 @@ def test_the_example_is_a_configuration_that_loads(configured, page):
 def test_the_explanation_shown_is_what_the_example_gives(configured, page):
     (example,) = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
     config = configured(example, {"PIPEKIT_STAGES__TRANSLATOR__TIMEOUT": "2h"})
-    assert f"```text\n{explain(config, 'stages.translator.timeout')}\n```" in page
+    assert f"```text\n{values(config)['stages.translator.timeout']}\n```" in page

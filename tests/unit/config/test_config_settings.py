@@ -292,15 +292,6 @@ def test_settings_for_a_plugin_that_takes_none_are_an_error(configured):
         config.settings_for("sinks", "s", None)
 
 
-def test_the_problems_of_several_plugins_are_told_at_once(configured):
-    config = configured("[sinks.a]\nlow = 'x'\n[sinks.b]\nhigh = 'y'\n[sinks.c]\nlow = 2")
-    assert config.settings_for("sinks", "c", Range) == Range(low=2)
-    with pytest.raises(ConfigError) as caught:
-        config.all_settings([("sinks", name, Range) for name in "abc"])
-    assert len(caught.value.problems) == 2
-    assert config.all_settings([("sinks", "c", Range)]) == {("sinks", "c"): Range(low=2)}
-
-
 class OldTie(str, Enum):  # noqa: UP042  # as plugins still write it
     STOP = "stop"
 
