@@ -18,7 +18,7 @@ from typing import TypeVar
 import click
 
 from pipekit.cli import common
-from pipekit.cli.help import Command
+from pipekit.cli.help import Command as PluginCommand
 from pipekit.cli.output import COLOURS, print_table
 
 __all__ = [
@@ -31,14 +31,6 @@ __all__ = [
 ]
 
 Settings = TypeVar("Settings")
-
-
-class PluginCommand(Command):
-    """A click command whose help lists its arguments, its exit codes and an example.
-
-    `example`: a line to type, and what it does. `arguments`: name → meaning. `exits`: exit code →
-    when, in addition to those of every command.
-    """
 
 
 def project_root(ctx: click.Context) -> Path:

@@ -84,17 +84,16 @@ def open_history(paths: Paths) -> RunHistory | None:
     return RunHistory(path, read_only=True) if path.exists() else None
 
 
-def find_run(history: RunHistory | None, run: str | None) -> PipelineState:
+def find_run(paths: Paths, run: str | None) -> PipelineState:
     """The run with this id, start of an id or number; the latest one by default.
 
     Whatever is typed is looked up in the ledger and never used as a path. Raises UsageError.
     """
+    history = open_history(paths)
     latest = history.runs(limit=1) if history is not None else []
     if history is None or not latest:
         raise UsageError(NO_RUN)
-    if run is None:
-        return latest[0]
-    state = history.run(run)
+    state = latest[0] if run is None else history.run(run)
     if state is None:
         raise UsageError(
             f"there is no run {run!r}, or several ids begin like this; the latest is run "

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from pipekit.cli.common import find_run, folders, open_history
+from pipekit.cli.common import find_run, folders
 from pipekit.cli.help import RUN_MEANING, Command
 from pipekit.cli.output import print_text
 from pipekit.errors import UsageError
@@ -32,7 +32,7 @@ _POLL_SECONDS = 0.2
 def command(ctx: click.Context, run: str | None, follow: bool, as_json: bool) -> int:
     """Print the events of a run."""
     paths = folders(ctx)
-    state = find_run(open_history(paths), run)
+    state = find_run(paths, run)
     path = paths.events / f"pipeline_{state.run_id}.jsonl"
     if not path.exists():
         raise UsageError(

@@ -40,8 +40,12 @@ _WIDEST = 50  # columns for the command of an example; its meaning is shown besi
 RUN_MEANING = "A run's number, its id or the beginning of its id"
 
 
-class _Described(click.Command):
-    """`arguments`: name → meaning; `exits`: code → when, in addition to those of every command."""
+class Command(click.Command):
+    """A click command whose help lists its arguments, its exit codes and an example.
+
+    `example`: a line to type, and what it does. `arguments`: name → meaning. `exits`: exit code →
+    when, in addition to those of every command.
+    """
 
     def __init__(
         self,
@@ -58,6 +62,7 @@ class _Described(click.Command):
         self.short_help = self.short_help or (self.help or "").partition("\n")[0]
 
     def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the sections of the help; see click."""
         self.format_usage(ctx, formatter)
         self.format_help_text(ctx, formatter)
         self._section(formatter, "Arguments", self.arguments)
@@ -74,9 +79,5 @@ class _Described(click.Command):
                 formatter.write_dl(list(rows.items()), col_max=_WIDEST)
 
 
-class Command(_Described):
-    """A single command."""
-
-
-class Group(_Described, click.Group):
+class Group(Command, click.Group):
     """A command with subcommands; the help of each lists its exit codes."""

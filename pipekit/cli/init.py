@@ -8,9 +8,9 @@ from pathlib import Path
 import click
 
 from pipekit.cli.help import Command
+from pipekit.config.sources import FILE_NAME
 from pipekit.errors import EXIT_ERROR, EXIT_USAGE, UsageError
 
-FILE_NAME = "pipekit.toml"
 TEMPLATE = Path(__file__).with_name("project.toml")
 
 

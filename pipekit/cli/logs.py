@@ -7,7 +7,7 @@ import sys
 
 import click
 
-from pipekit.cli.common import find_run, folders, open_history
+from pipekit.cli.common import find_run, folders
 from pipekit.cli.help import RUN_MEANING, Command
 from pipekit.errors import UsageError
 from pipekit.model.status import StageStatus
@@ -31,7 +31,7 @@ def command(ctx: click.Context, run: str, stage: str, only: str | None) -> int:
     before them.
     """
     paths = folders(ctx)
-    state = find_run(open_history(paths), run)
+    state = find_run(paths, run)
     if stage not in state.stages:
         names = ", ".join(state.stages) or "none yet"
         raise UsageError(

@@ -129,6 +129,11 @@ def coloured(status: str, width: int = 0) -> str:
     return click.style(status.ljust(width), fg=COLOURS.get(status))
 
 
+def last_line(*texts: str) -> str:
+    """The last line of the first text that has one: of stderr, or else of stdout."""
+    return next((text.strip().splitlines()[-1].strip() for text in texts if text.strip()), "")
+
+
 def plural(count: int, one: str, many: str = "") -> str:
     """A count with its noun: `1 file`, `1,371 rows`."""
     return f"{count:,} {one if count == 1 else many or f'{one}s'}"

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import click
 
-from pipekit.cli.common import json_option
+from pipekit.cli.common import configuration, json_option
 from pipekit.cli.help import Command, Group
 from pipekit.cli.output import print_json, print_table
-from pipekit.plugins.loader import Plugins
+from pipekit.errors import UsageError
+from pipekit.plugins.loader import Plugins, load
+from pipekit.run.project import load_plugins
 
 
 @click.group(
@@ -37,10 +37,18 @@ def list_plugins(ctx: click.Context, as_json: bool) -> int:
     found = _load(ctx)
     records = [*found.stages.values(), *found.policies.values(), *found.sinks.values()]
     rows = [(r.kind, r.name, r.origin.distribution, r.origin.version) for r in records]
+    head = ("kind", "name", "distribution", "version")
     if as_json:
-        print_json(_record(rows, found))
+        print_json(
+            {
+                "plugins": [dict(zip(head, row, strict=True)) for row in rows],
+                "disabled": [str(origin) for origin in found.disabled],
+                "broken": [str(broken) for broken in found.broken],
+                "conflicts": list(found.conflicts.values()),
+            }
+        )
         return 0
-    print_table(("kind", "name", "distribution", "version"), rows)
+    print_table(head, rows)
     for origin in found.disabled:
         click.echo(f"disabled: {origin}")
     for broken in found.broken:
@@ -51,23 +59,8 @@ def list_plugins(ctx: click.Context, as_json: bool) -> int:
 
 
 def _load(ctx: click.Context) -> Plugins:
-    from pipekit.cli.common import configuration
-    from pipekit.errors import UsageError
-    from pipekit.plugins import loader as plugins
-    from pipekit.run import project
-
     try:
         settings = configuration(ctx)
     except UsageError:
-        return plugins.load(builtins_only=ctx.obj["no_plugins"])
-    return project.load_plugins(settings, ctx.obj["no_plugins"])
-
-
-def _record(rows: list[tuple[str, str, str, str]], found: Plugins) -> dict[str, Any]:
-    keys = ("kind", "name", "distribution", "version")
-    return {
-        "plugins": [dict(zip(keys, row, strict=True)) for row in rows],
-        "disabled": [str(origin) for origin in found.disabled],
-        "broken": [str(broken) for broken in found.broken],
-        "conflicts": list(found.conflicts.values()),
-    }
+        return load(builtins_only=ctx.obj["no_plugins"])
+    return load_plugins(settings, ctx.obj["no_plugins"])

@@ -15,7 +15,7 @@ import click
 from pipekit.cli.common import configuration, json_option, set_option
 from pipekit.cli.exits import output_may_fail
 from pipekit.cli.help import RUN_EXITS, Command
-from pipekit.cli.output import coloured, print_json, print_text
+from pipekit.cli.output import coloured, last_line, print_json, print_text
 from pipekit.cli.selection import open_orchestrator, selection_options
 from pipekit.config import Configuration
 from pipekit.errors import (
@@ -150,10 +150,8 @@ def _last_lines(result: StageResult) -> dict[str, str]:
     for task in result.tasks:
         failed = task.status is StageStatus.FAILURE and task.kind is not FailureKind.PLUGIN
         if failed and task.process is not None:
-            text = task.process.stderr.tail.strip() or task.process.stdout.tail.strip()
-            if text:
-                found[task.name] = text.splitlines()[-1].strip()
-    return found
+            found[task.name] = last_line(task.process.stderr.tail, task.process.stdout.tail)
+    return {name: line for name, line in found.items() if line}
 
 
 def _record(report: PipelineReport) -> dict[str, Any]:

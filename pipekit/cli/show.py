@@ -6,9 +6,9 @@ from typing import Any
 
 import click
 
-from pipekit.cli.common import find_run, folders, json_option, lock_holder, open_history
+from pipekit.cli.common import find_run, folders, json_option, lock_holder
 from pipekit.cli.help import RUN_MEANING, Command
-from pipekit.cli.output import coloured, print_json, print_text
+from pipekit.cli.output import coloured, last_line, print_json, print_text
 from pipekit.errors import UsageError
 from pipekit.model.run import Paths, PipelineState
 from pipekit.model.status import FailureKind, StageStatus
@@ -34,7 +34,7 @@ def command(ctx: click.Context, run: str | None, verbose: bool, as_json: bool) -
     With --json, print the whole report of the run as it was written to the logs folder.
     """
     paths = folders(ctx)
-    state = find_run(open_history(paths), run)
+    state = find_run(paths, run)
     reporter = AuditReporter(paths)
     if reporter.find(state.run_id) is None:
         raise UsageError(_without_report(state, paths))
@@ -116,11 +116,7 @@ def _last_line(task: dict[str, Any]) -> str:
     failed = task["status"] == StageStatus.FAILURE and task["kind"] != FailureKind.PLUGIN
     if not failed or not task["process"]:
         return ""
-    for stream in ("stderr", "stdout"):
-        text: str = task["process"][stream]["tail"].strip()
-        if text:
-            return text.splitlines()[-1].strip()
-    return ""
+    return last_line(task["process"]["stderr"]["tail"], task["process"]["stdout"]["tail"])
 
 
 def _print_unit(unit: dict[str, Any], verbose: bool) -> None:

@@ -9,6 +9,7 @@ import pathlib
 import types
 import typing
 from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import Any, NamedTuple
 
 import attrs
@@ -54,28 +55,18 @@ class Field(NamedTuple):
         return default.factory() if isinstance(default, attrs.Factory) else default  # type: ignore[arg-type]  # Factory is a class at run time, a function in its stubs
 
 
-_KNOWN: dict[type, Mapping[str, Field]] = {}
-
-
 def settings_fields(cls: type) -> Mapping[str, Field]:
     """The fields of a settings class by key, those of nested classes checked as well.
 
     Raises PluginError, with the class and the field, for a class that is not attrs', a field
     without help, or a type that cannot be found.
     """
-    if cls not in _KNOWN:
-        fields = _KNOWN[cls] = _checked_fields(cls)  # known at once: a class may hold itself
-        try:
-            for field in fields.values():
-                for nested in nested_classes(field.type):
-                    settings_fields(nested)
-        except PluginError:
-            del _KNOWN[cls]
-            raise
-    return _KNOWN[cls]
+    _settings_classes(cls)
+    return _own_fields(cls)
 
 
-def _checked_fields(cls: type) -> dict[str, Field]:
+@cache
+def _own_fields(cls: type) -> dict[str, Field]:
     name = f"{cls.__module__}.{cls.__qualname__}"
     if not attrs.has(cls):
         raise PluginError(f"{name} is not a settings class: decorate it with @attrs.frozen")
@@ -107,18 +98,20 @@ def nested_classes(wanted: Any) -> Iterator[type]:
         yield from nested_classes(argument)
 
 
+@cache
+def _settings_classes(wanted: Any) -> list[type]:
+    """The attrs classes that a type mentions, and those of their fields, at any depth."""
+    found = list(nested_classes(wanted))
+    for cls in found:
+        for field in _own_fields(cls).values():
+            found += [each for each in nested_classes(field.type) if each not in found]
+    return found
+
+
 def secret_keys(wanted: Any) -> set[str]:
     """The keys of all secret fields that a value of this type may hold, at any depth."""
-    found: set[str] = set()
-    waiting, seen = list(nested_classes(wanted)), set[type]()
-    while waiting:
-        cls = waiting.pop()
-        if cls not in seen:
-            seen.add(cls)
-            for key, field in settings_fields(cls).items():
-                found |= {key} if field.secret else set()
-                waiting += nested_classes(field.type)
-    return found
+    fields = [item for cls in _settings_classes(wanted) for item in _own_fields(cls).items()]
+    return {key for key, field in fields if field.secret}
 
 
 _WORDS: dict[Any, str] = {

@@ -12,10 +12,11 @@ import click
 
 from pipekit.cli.demo.sample import FIRST_DAY, LAST_DAY, Sample, write_sample
 from pipekit.cli.help import RUN_EXITS, Command
-from pipekit.cli.init import FILE_NAME, write_config
+from pipekit.cli.init import write_config
 from pipekit.cli.output import print_table, print_text
 from pipekit.cli.run import print_report, run_project
 from pipekit.config import load
+from pipekit.config.sources import FILE_NAME
 from pipekit.errors import EXIT_FAILURE, EXIT_SUCCESS, EXIT_USAGE, UsageError
 from pipekit.model.run import PipelineReport
 from pipekit.model.status import PipelineStatus
