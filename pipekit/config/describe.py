@@ -108,10 +108,10 @@ def _settings_classes(wanted: Any) -> list[type]:
     return found
 
 
-def secret_keys(wanted: Any) -> set[str]:
-    """The keys of all secret fields that a value of this type may hold, at any depth."""
-    fields = [item for cls in _settings_classes(wanted) for item in _own_fields(cls).items()]
-    return {key for key, field in fields if field.secret}
+def holds_secrets(wanted: Any) -> bool:
+    """Whether a value of this type may hold a secret, at any depth."""
+    classes = _settings_classes(wanted)
+    return any(field.secret for cls in classes for field in _own_fields(cls).values())
 
 
 _WORDS: dict[Any, str] = {

@@ -10,9 +10,9 @@ import attrs
 from pipekit.config.describe import (
     MASK,
     Field,
+    holds_secrets,
     masked,
     plain,
-    secret_keys,
     settings_fields,
     toml,
 )
@@ -104,19 +104,9 @@ def _value(path: KeyPath, field: Field, value: Any, layers: Sequence[Layer]) -> 
 
 
 def _given(value: Any, field: Field) -> Any:
-    """What a layer says, as it says it; keys that are secret at any depth are masked."""
-    secret, value = secret_keys(field.type), literal(value)
-    if field.secret or (secret and isinstance(value, str)):
-        return MASK  # an unreadable list or table may hold one
-    return _hidden(plain(value), secret)
-
-
-def _hidden(value: Any, secret: set[str]) -> Any:
-    if isinstance(value, list):
-        return [_hidden(item, secret) for item in value]
-    if isinstance(value, dict):
-        return {key: MASK if key in secret else _hidden(v, secret) for key, v in value.items()}
-    return value
+    """What a layer says, as it says it; masked if a secret may be in it, at any depth."""
+    secret = field.secret or holds_secrets(field.type)
+    return MASK if secret else plain(literal(value))
 
 
 def _unknown(path: KeyPath, layers: Sequence[Layer]) -> Value:

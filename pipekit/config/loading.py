@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from attrs import define, field
 
@@ -29,6 +29,8 @@ from pipekit.config.tables import (
 from pipekit.errors import ConfigError, PluginError
 from pipekit.model.names import checked_name
 from pipekit.model.run import Paths
+
+T = TypeVar("T")
 
 
 @define(eq=False, repr=False, kw_only=True)  # no comparison; its repr would show secrets
@@ -147,10 +149,7 @@ class _Structurer:
         return {**made, "policies": policies}
 
     def _stage(self, name: str, raw: Any) -> StageConfig:
-        try:
-            checked_name(None, None, name)
-        except ValueError as error:
-            self._problems += problems_of(error, ("stages", name))
+        self._noted(("stages", name), lambda: checked_name(None, None, name), None)
         stage: StageConfig = self._object(StageConfig, raw, ("stages", name))
         if name in (stage.after or {}):
             path = ("stages", name, "after", name)
@@ -172,20 +171,22 @@ class _Structurer:
         return policies
 
     def _table(self, raw: Any, path: KeyPath, *, secret: bool = False) -> dict[str, Any]:
-        try:
-            return dict(table(raw))
-        except ValueError as error:
-            self._problems += problems_of(error, path, secret=secret)
-            return {}
+        return self._noted(path, lambda: dict(table(raw)), {}, secret=secret)
 
     def _object(self, cls: type, raw: Any, path: KeyPath) -> Any:
         if raw == {}:
             return cls()
+        return self._noted(path, lambda: structured(cls, raw), cls())
+
+    def _noted(
+        self, path: KeyPath, make: Callable[[], T], default: T, *, secret: bool = False
+    ) -> T:
+        """What `make` returns; `default` where it raises problems, which are noted."""
         try:
-            return structured(cls, raw)
+            return make()
         except (ValueError, ExceptionGroup) as error:
-            self._problems += problems_of(error, path)
-            return cls()
+            self._problems += problems_of(error, path, secret=secret)
+            return default
 
 
 def located(problems: Iterable[Problem], layers: Sequence[Layer]) -> list[str]:

@@ -24,7 +24,7 @@ from cattrs.cols import list_structure_factory, mapping_structure_factory
 from cattrs.errors import ClassValidationError, ForbiddenExtraKeysError
 from cattrs.gen import make_dict_structure_fn
 
-from pipekit.config.describe import MASK, Field, secret_keys, settings_fields
+from pipekit.config.describe import MASK, Field, holds_secrets, settings_fields
 from pipekit.config.problems import (
     Problem,
     TableError,
@@ -104,7 +104,7 @@ def _settings_class(cls: type, converter: cattrs.Converter) -> Hook:
             return None, [p for inner in error.exceptions for p in _problems(cls, inner, given)]
 
     def structure(value: object, _: object) -> Any:
-        given = dict(table(value, secret=bool(secret_keys(cls))))
+        given = dict(table(value, secret=holds_secrets(cls)))
         made, problems = attempt(given)
         new = problems
         while wrong := {p.path[0] for p in new if p.path and p.path[0] in given}:
@@ -128,7 +128,7 @@ def _problems(cls: type, error: Exception, given: Mapping[str, Any]) -> Iterator
     field = _field_of(error, fields)
     if field is not None and field.key in given:
         value = given[field.key]
-        secret = field.secret or (isinstance(value, str) and bool(secret_keys(field.type)))
+        secret = field.secret or (isinstance(value, str) and holds_secrets(field.type))
         yield from problems_of(error, (field.key,), secret=secret)
     elif isinstance(error, KeyError) and field is not None and field.required:
         yield Problem((field.key,), f"this key is required: {field.help}")
@@ -217,14 +217,19 @@ def _is_literal(wanted: Any) -> bool:
     return typing.get_origin(wanted) is typing.Literal
 
 
+def _members(wanted: Any) -> list[Any]:
+    """The types of a union; None is left out, as TOML has no null."""
+    is_union = typing.get_origin(wanted) in (typing.Union, types.UnionType)
+    return [m for m in typing.get_args(wanted) if m is not types.NoneType] if is_union else []
+
+
 def _is_choice_of_types(wanted: Any) -> bool:
-    """`int | str`, but not `int | None`: TOML has no null, and cattrs knows what that means."""
-    members = [member for member in typing.get_args(wanted) if member is not types.NoneType]
-    return typing.get_origin(wanted) in (typing.Union, types.UnionType) and len(members) > 1
+    """`int | str`, but not `int | None`: cattrs knows what that means."""
+    return len(_members(wanted)) > 1
 
 
 def _first_that_fits(wanted: Any, converter: cattrs.Converter) -> Hook:
-    members = [member for member in typing.get_args(wanted) if member is not types.NoneType]
+    members = _members(wanted)
     hooks = [converter.get_structure_hook(member) for member in members]
 
     def structure(value: object, _: object) -> Any:
