@@ -30,11 +30,12 @@ set_option = click.option(
 )
 
 
-def find_root(project: Path | None) -> Path:
-    """The root of the project in this folder, or for None in or above the working directory.
+def project_root(ctx: click.Context) -> Path:
+    """The root of the project in the folder of `-C`, or in or above the working directory.
 
     Raises UsageError.
     """
+    project: Path | None = ctx.obj["project"]
     start = (project or Path.cwd()).resolve()
     if not start.is_dir():
         raise UsageError(f"there is no folder {start}; `pipekit init FOLDER` creates one")
@@ -47,11 +48,6 @@ def find_root(project: Path | None) -> Path:
         f"no pipekit.toml in {start}{'' if project else ' or above'}; "
         "`pipekit init` writes one, `pipekit demo` creates a whole project to look at"
     )
-
-
-def project_root(ctx: click.Context) -> Path:
-    """The root of the project that the command line names. Raises UsageError."""
-    return find_root(ctx.obj["project"])
 
 
 def configuration(

@@ -53,27 +53,27 @@ def command(ctx: click.Context, as_json: bool) -> int:
     has failed.
     """
     settings = configuration(ctx, tables=("pipeline", "paths", "stages"))
-    paths, stages = settings.folders, tuple(settings.stages)
+    paths, holder, last = settings.folders, None, None
+    latest: dict[str, StageEntry | None] = dict.fromkeys(settings.stages)
+    rejected: dict[str, list[Rejection]] = {}
     ledger = open_history(paths)
     if ledger is None:
         click.echo(NO_RUN, err=as_json)
-        if as_json:
-            print_json(_record(None, None, dict.fromkeys(stages), {}))
-        return 0
-    with ledger:
-        holder = lock_holder(paths)
-        last = next(iter(ledger.runs(limit=1)), None)
-        rejected = _rejected(ledger, paths.root)
-        recent = ledger.runs(limit=_LOOKED_AT)
-        latest = {name: _latest(recent, name) for name in stages}
+    else:
+        with ledger:
+            holder = lock_holder(paths)
+            recent = ledger.runs(limit=_LOOKED_AT)
+            last = next(iter(recent), None)
+            latest = {name: _latest(recent, name) for name in latest}
+            rejected = _rejected(ledger, paths.root)
     if as_json:
         print_json(_record(holder, last, latest, rejected))
-        return 0
-    _print_runs(holder, last)
-    for name, entry in latest.items():
-        _print_stage(name, entry)
-    for stage, files in rejected.items():
-        _print_rejected(stage, files)
+    elif ledger is not None:
+        _print_runs(holder, last)
+        for name, entry in latest.items():
+            _print_stage(name, entry)
+        for stage, files in rejected.items():
+            _print_rejected(stage, files)
     return 0
 
 

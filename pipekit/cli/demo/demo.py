@@ -147,7 +147,7 @@ def _surprises(folder: Path, report: PipelineReport, sample: Sample | None) -> l
     rejected = {r.path for s in report.stages for r in s.files if r.verb == "rejected"}
     if rejected != {sample.unknown}:
         surprises.append(f"rejected files: {sorted(rejected)}, not {[sample.unknown]}")
-    gone = [file.path for file in sample.files if not (folder / file.path).exists()]
+    gone = [path for path in sample.files if not (folder / path).exists()]
     if gone:
         surprises.append(f"raw files are missing: {gone}")
     return surprises

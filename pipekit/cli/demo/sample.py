@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import itertools
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,7 +21,6 @@ _OPEN = dt.time(23, tzinfo=dt.UTC)  # 17:00 in Chicago, on the evening before th
 _SESSION = 23 * 60  # minutes; then an hour's halt, or the weekend
 _BUSY = range(930, 1320)  # minutes of the session: 08:30 to 15:00 in Chicago
 _CHICAGO = -dt.timedelta(hours=6)  # to UTC, all winter
-_HEAD = "Date,Time,Open,High,Low,Close,Volume,Instrument"  # of dialects A and B
 
 
 class Bar(NamedTuple):
@@ -35,22 +34,14 @@ class Bar(NamedTuple):
     volume: int
 
 
-class SampleFile(NamedTuple):
-    """A raw file; `path` is relative to the project's root."""
-
-    path: str
-    dialect: str
-    instrument: str
-
-
 class Sample(NamedTuple):
     """What was written, and what the first run must make of it.
 
-    `bars`: instrument → number of translated bars. `unknown`: the file of an unknown instrument,
-    which is rejected and makes the run partial.
+    `files`: paths relative to the project's root. `bars`: instrument → number of translated bars.
+    `unknown`: the file of an unknown instrument, which is rejected and makes the run partial.
     """
 
-    files: tuple[SampleFile, ...]
+    files: tuple[str, ...]
     bars: dict[str, int]
     unknown: str
 
@@ -85,14 +76,18 @@ def write_sample(folder: Path, seed: int = 7) -> Sample:
         **_daily(_ES, es),
         **_export(_NQ, nq[:half], "20240203_060000"),
         **_export(_NQ, nq[half - _SESSION :], "20240217_060000"),
-        SampleFile("concatenated/CL.csv", "B", "CL"): [_HEAD, *_rows(_CL, cl, _CHICAGO)],
+        "concatenated/CL.csv": "".join(f"{line}\n" for line in _table(_CL, cl, _CHICAGO)),
         **_contract(_GC, gc[:half], "02-24"),
         **_contract(_GC, gc[half:], "04-24"),
         **_export(_XX, make_bars(_XX, seed)[:60], "20240217_060000"),
     }
-    files = tuple(_write(folder, file, lines) for file, lines in texts.items())
+    files = tuple(f"data/raw/{name}" for name in texts)
+    for path, text in zip(files, texts.values(), strict=True):
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        with (folder / path).open("xb") as stream:
+            stream.write(text.encode("ascii"))
     counts = {"ES": len(es), "NQ": len(nq), "CL": len(cl) - 1, "GC": len(gc)}
-    return Sample(files=files, bars=counts, unknown=files[-1].path)
+    return Sample(files=files, bars=counts, unknown=files[-1])
 
 
 def make_bars(market: _Market, seed: int) -> list[Bar]:
@@ -112,52 +107,40 @@ def make_bars(market: _Market, seed: int) -> list[Bar]:
     return bars
 
 
-_Texts = dict[SampleFile, Sequence[str]]
-
-
-def _daily(market: _Market, bars: Iterable[Bar]) -> _Texts:
+def _daily(market: _Market, bars: Iterable[Bar]) -> dict[str, str]:
     """Dialect D: one file per UTC day."""
-    texts: _Texts = {}
+    texts = {}
     for day, of_day in itertools.groupby(bars, lambda bar: bar.start.date()):
         lines = [_line(market, bar, f"{bar.start:%Y-%m-%dT%H:%M:%SZ}", ",") for bar in of_day]
+        head = "timestamp_utc,open,high,low,close,volume\n"
         name = f"daily/{market.name}/1m/{day:%Y/%m}/{market.name}_1m_{day}.csv"
-        head = "timestamp_utc,open,high,low,close,volume"
-        texts[SampleFile(name, "D", market.name)] = [head, *lines]
+        texts[name] = head + "".join(f"{line}\n" for line in lines)
     return texts
 
 
-def _export(market: _Market, bars: Iterable[Bar], stamp: str) -> _Texts:
+def _export(market: _Market, bars: Iterable[Bar], stamp: str) -> dict[str, str]:
     """Dialect A: a header, an instrument column, UTC, CRLF line ends."""
-    name = f"exporter/DataExport_{market.name}_{stamp}_UTC.csv"
-    lines = [_HEAD, *_rows(market, bars, dt.timedelta())]
-    return {SampleFile(name, "A", market.name): lines}
+    text = "".join(f"{line}\r\n" for line in _table(market, bars))
+    return {f"exporter/DataExport_{market.name}_{stamp}_UTC.csv": text}
 
 
-def _contract(market: _Market, bars: Iterable[Bar], contract: str) -> _Texts:
+def _contract(market: _Market, bars: Iterable[Bar], contract: str) -> dict[str, str]:
     """Dialect C: no header, stamped with the bar's close, one file per contract."""
     lines = [_line(market, bar, f"{bar.start + _MINUTE:%Y%m%d %H%M%S}", ";") for bar in bars]
     name = f"ninjatrader/{market.name} {contract}.Last.txt"
-    return {SampleFile(name, "C", market.name): lines}
+    return {name: "".join(f"{line}\r\n" for line in lines)}
 
 
-def _rows(market: _Market, bars: Iterable[Bar], zone: dt.timedelta) -> list[str]:
-    """The rows of dialects A and B, in a zone this far from UTC."""
-    return [
-        f"{_line(market, bar, f'{bar.start + zone:%Y-%m-%d,%H:%M:%S}', ',')}.0,{market.name}"
-        for bar in bars
-    ]
+def _table(
+    market: _Market, bars: Iterable[Bar], zone: dt.timedelta = dt.timedelta()
+) -> Iterator[str]:
+    """The lines of dialects A and B, in a zone this far from UTC."""
+    yield "Date,Time,Open,High,Low,Close,Volume,Instrument"
+    for bar in bars:
+        stamp = f"{bar.start + zone:%Y-%m-%d,%H:%M:%S}"
+        yield f"{_line(market, bar, stamp, ',')}.0,{market.name}"
 
 
 def _line(market: _Market, bar: Bar, stamp: str, separator: str) -> str:
     prices = [f"{ticks * market.tick:.2f}" for ticks in bar[1:5]]
     return separator.join([stamp, *prices, str(bar.volume)])
-
-
-def _write(folder: Path, file: SampleFile, lines: Sequence[str]) -> SampleFile:
-    file = file._replace(path=f"data/raw/{file.path}")
-    target = folder / file.path
-    target.parent.mkdir(parents=True, exist_ok=True)
-    end = "\r\n" if file.dialect in "AC" else "\n"
-    with target.open("x", encoding="ascii", newline="") as stream:
-        stream.writelines(f"{line}{end}" for line in lines)
-    return file
