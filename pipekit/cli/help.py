@@ -20,21 +20,19 @@ from pipekit.errors import (
     EXIT_USAGE,
 )
 
-_ALL_EXITS = {
+_ALL_EXITS = {  # of every command
     EXIT_SUCCESS: "done",
     EXIT_ERROR: "an invalid configuration, an unusable ledger, or an internal error",
     EXIT_USAGE: "wrong usage",
     EXIT_INTERRUPTED: "interrupted by Ctrl-C",
 }
-"""Of every command."""
 
-RUN_EXITS = {
+RUN_EXITS = {  # of the commands that make a run
     EXIT_LOCKED: "another run is going on; nothing was started",
     EXIT_HANGUP: "stopped because the terminal was closed",
     EXIT_INTERRUPTED: "stopped by Ctrl-C",
     EXIT_TERMINATED: "stopped by SIGTERM",
 }
-"""Of the commands that make a run."""
 
 _WIDEST = 50  # columns for the command of an example; its meaning is shown beside it
 RUN_MEANING = "A run's number, its id or the beginning of its id"

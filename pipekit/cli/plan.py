@@ -7,13 +7,13 @@ from typing import Any
 
 import click
 
-from pipekit.cli.common import configuration, json_option, set_option
+from pipekit.cli.common import json_option, set_option
 from pipekit.cli.help import Command
 from pipekit.cli.output import coloured, plural, print_json, print_text
 from pipekit.cli.selection import open_orchestrator, selection_options
 from pipekit.errors import EXIT_ERROR, EXIT_FAILURE
 from pipekit.model.stage import StagePlan
-from pipekit.run.planning import CannotPlan, Decision, RunOptions
+from pipekit.run.planning import CannotPlan, Decision
 
 _INDENT = " " * 11  # below a stage's name
 _WAITING_SHOWN = 3  # files, without --verbose
@@ -42,9 +42,7 @@ def command(
     Nothing is run and nothing is written. A stage that depends on the output of another one can
     only be planned once that one has run.
     """
-    orchestrator = open_orchestrator(
-        configuration(ctx, sets), RunOptions(**selection), no_plugins=ctx.obj["no_plugins"]
-    )
+    orchestrator = open_orchestrator(ctx, sets, **selection)
     decisions = orchestrator.plan()
     for broken in orchestrator.project.plugins.broken:
         click.echo(f"warning: {broken}", err=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -12,12 +12,11 @@ from typing import Any
 
 import click
 
-from pipekit.cli.common import configuration, json_option, set_option
+from pipekit.cli.common import json_option, set_option
 from pipekit.cli.exits import output_may_fail
 from pipekit.cli.help import RUN_EXITS, Command
 from pipekit.cli.output import coloured, last_line, print_json, print_text
 from pipekit.cli.selection import open_orchestrator, selection_options
-from pipekit.config import Configuration
 from pipekit.errors import (
     EXIT_ERROR,
     EXIT_FAILURE,
@@ -32,7 +31,6 @@ from pipekit.model.stage import StageResult
 from pipekit.model.status import FailureKind, StageStatus
 from pipekit.process import Cancel
 from pipekit.run.orchestrator import PipelineOrchestrator
-from pipekit.run.planning import RunOptions
 
 _INDENT = " " * 11  # below a stage's name
 _UNFINISHED = (StageStatus.FAILURE, StageStatus.CANCELLED, StageStatus.BLOCKED)
@@ -62,9 +60,7 @@ def command(ctx: click.Context, /, sets: tuple[str, ...], as_json: bool, **selec
     go to stdout, progress and warnings to stderr. Ctrl-C or SIGTERM stops the running programs
     gracefully; a second one kills them. Safe to run from a scheduler.
     """
-    report = run_project(
-        configuration(ctx, sets), RunOptions(**selection), no_plugins=ctx.obj["no_plugins"]
-    )
+    report = run_project(ctx, sets, **selection)
     with output_may_fail():
         if as_json:
             print_json(_record(report))
@@ -73,14 +69,10 @@ def command(ctx: click.Context, /, sets: tuple[str, ...], as_json: bool, **selec
     return report.exit_code
 
 
-def run_project(
-    configuration: Configuration, options: RunOptions, *, no_plugins: bool = False
-) -> PipelineReport:
+def run_project(ctx: click.Context, sets: Sequence[str] = (), **selection: Any) -> PipelineReport:
     """Make one run that Ctrl-C and SIGTERM stop gracefully."""
     with Cancel() as cancel:
-        orchestrator = open_orchestrator(
-            configuration, options, no_plugins=no_plugins, cancel=cancel
-        )
+        orchestrator = open_orchestrator(ctx, sets, cancel=cancel, **selection)
         with _signals_stop(orchestrator):
             return orchestrator.run()
 

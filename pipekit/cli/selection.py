@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import click
 
-from pipekit.config import Configuration
+from pipekit.cli.common import open_project
 from pipekit.errors import UsageError
 from pipekit.process import Cancel
 from pipekit.run.orchestrator import PipelineOrchestrator
 from pipekit.run.planning import RunOptions
-from pipekit.run.project import open_project, selected
+from pipekit.run.project import selected
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
@@ -60,17 +60,17 @@ def selection_options(command: Decorated) -> Decorated:
 
 
 def open_orchestrator(
-    configuration: Configuration,
-    options: RunOptions,
+    ctx: click.Context,
+    sets: Sequence[str] = (),
     *,
-    no_plugins: bool = False,
     cancel: Cancel | None = None,
+    **selection: Any,
 ) -> PipelineOrchestrator:
-    """The orchestrator of the configured project.
+    """The orchestrator of the project, with the options that `selection_options` has added.
 
-    Raises UsageError where the options leave none of its stages.
+    Raises UsageError where they leave none of its stages.
     """
-    project = open_project(configuration, no_plugins=no_plugins)
+    options, project = RunOptions(**selection), open_project(ctx, sets)
     if not selected(project.stages, options.only, options.first, options.last):
         names = ", ".join(stage.name for stage in project.stages)
         raise UsageError(f"--only, --from and --until select no stage; the order is: {names}")

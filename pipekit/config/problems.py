@@ -8,8 +8,7 @@ from typing import NamedTuple
 
 from pipekit.model.names import did_you_mean
 
-KeyPath = tuple[str | int, ...]
-"""Where a value stands: keys, and positions in lists."""
+KeyPath = tuple[str | int, ...]  # where a value stands: keys, and positions in lists
 
 _HIDDEN = "not shown: it is or may be secret"
 

@@ -74,28 +74,19 @@ def _of_field(field: Field, above: tuple[type | None, ...]) -> Schema:
     return schema
 
 
+def _quantity(number: str, pattern: str) -> Schema:
+    text = {"type": "string", "pattern": f"^(?:{pattern})$"}
+    return {"anyOf": [{"type": number, "minimum": 0}, text]}
+
+
 _SCALARS: dict[Any, Schema] = {
-    str: {"type": "string"},
     int: {"type": "integer"},
     float: {"type": "number"},
     bool: {"type": "boolean"},
-    Duration: {
-        "anyOf": [
-            {"type": "number", "minimum": 0},
-            {"type": "string", "pattern": f"^(?:{DURATION_PATTERN})$"},
-        ]
-    },
-    Size: {
-        "anyOf": [
-            {"type": "integer", "minimum": 0},
-            {"type": "string", "pattern": f"^(?:{SIZE_PATTERN})$"},
-        ]
-    },
+    Duration: _quantity("number", DURATION_PATTERN),
+    Size: _quantity("integer", SIZE_PATTERN),
     Any: {},
-    pathlib.Path: {"type": "string"},
-    dt.date: {"type": "string"},
-    dt.time: {"type": "string"},
-    dt.datetime: {"type": "string"},
+    **{key: {"type": "string"} for key in (str, pathlib.Path, dt.date, dt.time, dt.datetime)},
 }
 
 

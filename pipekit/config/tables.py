@@ -237,7 +237,7 @@ class ScheduleConfig:
     )
 
 
-TABLES: dict[str, type] = {
+TABLES: dict[str, type] = {  # the core's own; `stages` and `sinks` hold a table for each name
     "pipeline": PipelineConfig,
     "paths": PathsConfig,
     "plugins": PluginsConfig,
@@ -245,13 +245,8 @@ TABLES: dict[str, type] = {
     "retention": RetentionConfig,
     "schedule": ScheduleConfig,
 }
-"""The core's own tables; `stages` and `sinks` hold one table for each name."""
-
-TOP = (*TABLES, "stages", "sinks")
-"""All keys at the top of pipekit.toml."""
-
-RULES = "rules"
-"""The policy whose settings are not a table but an array of tables: `[[lifecycle.rules]]`."""
+TOP = (*TABLES, "stages", "sinks")  # all keys at the top of pipekit.toml
+RULES = "rules"  # the policy whose settings are an array of tables: `[[lifecycle.rules]]`
 
 
 def settings_path(kind: str, name: str) -> KeyPath:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shlex
 import shutil
 from pathlib import Path
@@ -15,13 +14,11 @@ from pipekit.cli.help import RUN_EXITS, Command
 from pipekit.cli.init import write_config
 from pipekit.cli.output import print_table, print_text
 from pipekit.cli.run import print_report, run_project
-from pipekit.config import load
 from pipekit.config.sources import FILE_NAME
 from pipekit.errors import EXIT_FAILURE, EXIT_SUCCESS, EXIT_USAGE, UsageError
 from pipekit.model.run import PipelineReport
 from pipekit.model.status import PipelineStatus
 from pipekit.plugins import loader as plugins
-from pipekit.run.planning import RunOptions
 
 TEMPLATE = Path(__file__).with_name("demo.toml")
 _STAGES = ("translator", "analyzer", "merger")
@@ -64,10 +61,8 @@ def command(ctx: click.Context, folder: Path) -> int:
     if not _is_demo(folder):
         plugins.load(builtins_only=ctx.obj["no_plugins"]).require_stages(_STAGES)
         sample = _create(folder)
-    root = folder.resolve()
-    report = run_project(
-        load(root, environ=os.environ), RunOptions(), no_plugins=ctx.obj["no_plugins"]
-    )
+    ctx.obj["project"] = folder
+    report = run_project(ctx)
     print_report(report, folder)
     if report.status is PipelineStatus.CANCELLED:
         return report.exit_code
