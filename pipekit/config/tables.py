@@ -1,6 +1,6 @@
 """The core's own tables of pipekit.toml, one attrs class each."""
 
-from __future__ import annotations
+# No `from __future__ import annotations`: settings classes keep real types.
 
 import os
 from collections.abc import Callable
