@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from attrs import define, field, frozen
 
@@ -63,7 +63,8 @@ def open_console(_context: SinkContext, settings: ConsoleSettings) -> Iterator[E
     if live is None:
         live = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
     if live:
-        with _LiveTable() as table:
+        table = _LiveTable()
+        with table.live:
             yield table.emit
     else:
         yield _PlainLines(settings.every).emit
@@ -124,19 +125,12 @@ class _LiveTable:
         self._stages: dict[str, _Row] = {}
         self._units: dict[str, dict[str, _Row]] = {}
         self._console = Console(stderr=True)
-        self._live = Live(
+        self.live = Live(
             console=self._console,
             refresh_per_second=8,
             get_renderable=self._table,
             transient=sys.stdout.isatty(),  # the command prints the same there when the run ends
         )
-
-    def __enter__(self) -> Self:
-        self._live.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._live.stop()
 
     def emit(self, event: Event) -> None:
         stage, data = event.stage, event.data
@@ -176,8 +170,9 @@ class _LiveTable:
         for stage, row in list(self._stages.items()):
             table.add_row(*self._cells(stage, row, style="bold"))
             units = list(self._units.get(stage, {}).items())
-            shown = _most_relevant(units) if row.state == _RUNNING else _failed(units)
-            for name, unit in shown:
+            if row.state != _RUNNING:
+                units = [(n, unit) for n, unit in units if unit.state == StageStatus.FAILURE]
+            for name, unit in _most_relevant(units):
                 table.add_row(*self._cells(name, unit, indent=2))
         return table
 
@@ -207,11 +202,6 @@ class _LiveTable:
 def _shortened(name: str, width: int) -> str:
     """The end of a name that is too long: of paths it says more than the beginning."""
     return name if len(name) <= width else f"…{name[len(name) - width + 1 :]}"
-
-
-def _failed(units: list[tuple[str, _Row]]) -> list[tuple[str, _Row]]:
-    failed = [(name, row) for name, row in units if row.state == StageStatus.FAILURE]
-    return failed[:_MAX_UNITS]
 
 
 def _most_relevant(units: list[tuple[str, _Row]]) -> list[tuple[str, _Row]]:

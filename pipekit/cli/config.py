@@ -79,11 +79,11 @@ def check(ctx: click.Context, sets: tuple[str, ...]) -> int:
     except PluginError as error:
         problems += str(error).splitlines()
     problems += _circles(settings, found)
-    findings = contradictions(settings, policies=found.policies, sinks=found.sinks)
-    _print(f"error: {problem}" for problem in problems)
-    _print(findings)
-    _print(f"warning: {broken}" for broken in found.broken)
-    if problems or any(finding.error for finding in findings):
+    errors, warnings = contradictions(settings, policies=found.policies, sinks=found.sinks)
+    errors = [*problems, *errors]
+    _print(f"error: {problem}" for problem in errors)
+    _print(f"warning: {problem}" for problem in [*warnings, *found.broken])
+    if errors:
         return EXIT_ERROR
     click.echo(f"{settings.file} is valid")
     return EXIT_SUCCESS

@@ -4,27 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
-from attrs import frozen
-
-from pipekit.config.loading import Configuration, located
-from pipekit.config.problems import KeyPath, Problem
+from pipekit.config.loading import Configuration
+from pipekit.config.problems import KeyPath
 from pipekit.config.tables import StageConfig
 from pipekit.model.names import did_you_mean
 from pipekit.model.quantity import duration_text
 
-
-@frozen
-class Finding:
-    """A sentence with its place. `error`: `config check` refuses it; else it is a warning."""
-
-    error: bool
-    text: str
-
-    def __str__(self) -> str:
-        return f"{'error' if self.error else 'warning'}: {self.text}"
-
-
-Found = Iterator[tuple[bool, KeyPath, str]]
+Found = Iterator[tuple[bool, KeyPath, str]]  # whether it is an error, where, a sentence
 
 
 def check(
@@ -32,8 +18,8 @@ def check(
     *,
     policies: Collection[str] | None = None,
     sinks: Collection[str] | None = None,
-) -> list[Finding]:
-    """The errors first, then the warnings.
+) -> tuple[list[str], list[str]]:
+    """The errors, which `config check` refuses, and the warnings; each with its place.
 
     `policies` and `sinks`: the names that installed plugins offer; a table of another name is an
     error. None skips this check.
@@ -43,12 +29,11 @@ def check(
         found += _stage(configuration, name, stage)
     found += _unoffered("lifecycle", "policy", configuration.policies, policies)
     found += _unoffered("sinks", "sink", configuration.sinks, sinks)
-    findings = [
-        Finding(error, text)
-        for error, path, sentence in found
-        for text in located([Problem(path, sentence)], configuration.layers)
-    ]
-    return sorted(findings, key=lambda finding: not finding.error)
+    errors: list[str] = []
+    warnings: list[str] = []
+    for is_error, path, sentence in found:
+        (errors if is_error else warnings).extend(configuration.located(path, sentence))
+    return errors, warnings
 
 
 def _pipeline(configuration: Configuration) -> Found:

@@ -134,15 +134,12 @@ def _print_places(folder: Path, report: PipelineReport) -> None:
 def _surprises(folder: Path, report: PipelineReport, sample: Sample | None) -> list[str]:
     """What differs from the prediction."""
     expected = PipelineStatus.IDLE if sample is None else PipelineStatus.PARTIAL
-    surprises = []
-    if report.status is not expected:
-        surprises.append(f"the run was {report.status}, not {expected}")
-    if sample is None:
-        return surprises
-    rejected = {r.path for s in report.stages for r in s.files if r.verb == "rejected"}
-    if rejected != {sample.unknown}:
-        surprises.append(f"rejected files: {sorted(rejected)}, not {[sample.unknown]}")
-    gone = [path for path in sample.files if not (folder / path).exists()]
-    if gone:
-        surprises.append(f"raw files are missing: {gone}")
-    return surprises
+    rejected = [r.path for s in report.stages for r in s.files if r.verb == "rejected"]
+    unknown, files = ([sample.unknown], sample.files) if sample else ([], ())
+    gone = [path for path in files if not (folder / path).exists()]
+    surprises = {
+        f"the run was {report.status}, not {expected}": report.status is not expected,
+        f"rejected files: {rejected}, not {unknown}": rejected != unknown,
+        f"raw files are missing: {gone}": bool(gone),
+    }
+    return [text for text, surprising in surprises.items() if surprising]
