@@ -18,41 +18,30 @@ from pipekit.errors import PluginError
 from pipekit.model import quantity as units
 from pipekit.settings import Duration, Size
 
-REQUIRED = attrs.NOTHING
-
 
 class Field(NamedTuple):
-    """A field of a settings class, with its type resolved; `key` is its name in TOML."""
+    """A field of a settings class: its name in TOML and in Python, its type resolved, its help.
+
+    `secret`: its value must never be shown. `attrs_default`: as attrs has it.
+    """
 
     key: str
+    name: str
     type: Any
-    attribute: Any
-
-    @property
-    def help(self) -> str:
-        """What it is for, in one sentence."""
-        return str(self.attribute.metadata["help"])
-
-    @property
-    def secret(self) -> bool:
-        """Whether its value must never be shown."""
-        return bool(self.attribute.metadata.get("secret"))
-
-    @property
-    def affects_output(self) -> bool:
-        """Whether changing it makes inputs that are already processed pending again."""
-        return bool(self.attribute.metadata.get("affects_output", True))
+    help: str
+    secret: bool
+    attrs_default: Any
 
     @property
     def required(self) -> bool:
         """Whether it has no default."""
-        return self.attribute.default is attrs.NOTHING
+        return self.attrs_default is attrs.NOTHING
 
     @property
     def default(self) -> Any:
-        """Its default, made anew; REQUIRED where it has none."""
-        default = self.attribute.default
-        return default.factory() if isinstance(default, attrs.Factory) else default  # type: ignore[arg-type]  # Factory is a class at run time, a function in its stubs
+        """Its default, made anew; attrs.NOTHING where it has none."""
+        made_anew = isinstance(self.attrs_default, attrs.Factory)  # type: ignore[arg-type]  # Factory is a class at run time, a function in its stubs
+        return self.attrs_default.factory() if made_anew else self.attrs_default
 
 
 def settings_fields(cls: type) -> Mapping[str, Field]:
@@ -67,26 +56,29 @@ def settings_fields(cls: type) -> Mapping[str, Field]:
 
 @cache
 def _own_fields(cls: type) -> dict[str, Field]:
-    name = f"{cls.__module__}.{cls.__qualname__}"
+    cls_name = f"{cls.__module__}.{cls.__qualname__}"
     if not attrs.has(cls):
-        raise PluginError(f"{name} is not a settings class: decorate it with @attrs.frozen")
+        raise PluginError(f"{cls_name} is not a settings class: decorate it with @attrs.frozen")
     try:
         hints = typing.get_type_hints(cls, include_extras=True)
     except NameError as error:
         raise PluginError(
-            f"{name}: the type of a field cannot be found ({error}): define settings classes, and "
-            "the types they use, at the top level of a module"
+            f"{cls_name}: the type of a field cannot be found ({error}): define settings classes, "
+            "and the types they use, at the top level of a module"
         ) from None
     fields = {}
     for attribute in attrs.fields(cls):
         if attribute.init:
+            key, name = attribute.alias or attribute.name, attribute.name
             if not attribute.metadata.get("help"):
                 raise PluginError(
-                    f"{name}.{attribute.name} has no help: declare it with "
+                    f"{cls_name}.{name} has no help: declare it with "
                     "pipekit.setting('what it is for', default=...)"
                 )
-            key = attribute.alias or attribute.name
-            fields[key] = Field(key, hints.get(attribute.name, attribute.type), attribute)
+            wanted = hints.get(name, attribute.type)
+            secret = bool(attribute.metadata.get("secret"))
+            help = attribute.metadata["help"]
+            fields[key] = Field(key, name, wanted, help, secret, attribute.default)
     return fields
 
 
@@ -170,10 +162,7 @@ def plain(value: Any, wanted: Any = Any) -> Any:
         return units.size_text(value)
     if attrs.has(type(value)):
         fields = settings_fields(type(value))
-        return {
-            key: masked(getattr(value, field.attribute.name), field)
-            for key, field in fields.items()
-        }
+        return {key: masked(getattr(value, field.name), field) for key, field in fields.items()}
     if isinstance(value, enum.Enum):
         return value.value
     if isinstance(value, Mapping):

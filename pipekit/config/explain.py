@@ -81,7 +81,7 @@ def values(configuration: Configuration) -> dict[str, Value]:
 
 def _of_class(instance: Any, path: KeyPath, layers: Sequence[Layer]) -> Iterator[Value]:
     for key, field in settings_fields(type(instance)).items():
-        value = getattr(instance, field.attribute.name)
+        value = getattr(instance, field.name)
         if key == "settings" and isinstance(instance, StageConfig):
             continue  # the plugin's, a table of its own
         if attrs.has(type(value)) and not field.secret:
@@ -150,7 +150,7 @@ def secrets(configuration: Configuration) -> tuple[str, ...]:
 def _secret_texts(value: Any, *, secret: bool) -> Iterator[str]:
     if attrs.has(type(value)):
         for field in settings_fields(type(value)).values():
-            inner = getattr(value, field.attribute.name)
+            inner = getattr(value, field.name)
             yield from _secret_texts(inner, secret=secret or field.secret)
     elif isinstance(value, Mapping | list | tuple | set | frozenset):
         for inner in value.values() if isinstance(value, Mapping) else value:

@@ -152,7 +152,7 @@ def _field_of(error: Exception, fields: Mapping[str, Field]) -> Field | None:
     names = [note.name for note in notes if hasattr(note, "name")]
     if isinstance(error, RefusedError):
         names.append(error.name)
-    return next((f for f in fields.values() if f.attribute.name in names[-1:]), None)
+    return next((f for f in fields.values() if f.name in names[-1:]), None)
 
 
 # --- lists, tables by name, and choices ---

@@ -81,8 +81,10 @@ def test_tables_of_policies_and_sinks_that_nobody_offers_are_errors(configured):
     config = configured(GOOD + "[sinks.consol]\n[sinks.text]\n[lifecycle.scrach]")
     errors, warnings = check(config, sinks=["console", "text"], policies=["rules", "scratch"])
     assert [error.split(": ", 1)[1] for error in errors] == [
-        ("lifecycle.scrach: no installed plugin offers a policy with this name; "
-        "did you mean 'scratch'?"),
-        ("sinks.consol: no installed plugin offers a sink with this name; did you mean 'console'?",
+        (
+            "lifecycle.scrach: no installed plugin offers a policy with this name; "
+            "did you mean 'scratch'?"
+        ),
+        "sinks.consol: no installed plugin offers a sink with this name; did you mean 'console'?",
     ]
     assert warnings == []

@@ -55,12 +55,11 @@ def test_a_field_is_described_in_the_notation_of_the_file():
     ]
 
 
-def test_a_field_knows_its_help_secrecy_and_whether_the_output_depends_on_it():
+def test_a_field_knows_its_help_and_whether_it_is_secret_or_required():
     assert settings_fields(Settings)["wait"].help == "How long."
     token = settings_fields(Source)["token"]
-    assert (token.secret, token.affects_output, default_text(token)) == (True, True, '"***"')
+    assert (token.secret, default_text(token)) == (True, '"***"')
     assert settings_fields(Source)["glob"].required
-    assert not settings_fields(Quality)["max_bad"].affects_output
 
 
 @attrs.frozen

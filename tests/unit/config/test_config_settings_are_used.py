@@ -86,7 +86,7 @@ def documented(module, name):
 
 @pytest.mark.parametrize(("package", "cls", "field"), SETTINGS)
 def test_a_setting_is_read_somewhere(package, cls, field):
-    assert field.attribute.name in names_read(package), "nothing reads this setting"
+    assert field.name in names_read(package), "nothing reads this setting"
 
 
 @pytest.mark.parametrize(("package", "cls", "field"), SETTINGS)
