@@ -71,7 +71,7 @@ def _discard_output() -> None:
 
 def _prepare_streams() -> None:
     """Open closed standard streams on the null device; replace characters that cannot be shown."""
-    for name, descriptor in (("stdin", 0), ("stdout", 1), ("stderr", 2)):
+    for descriptor, name in enumerate(("stdin", "stdout", "stderr")):
         if getattr(sys, name) is None:  # else the next file we open would take its number
             _open_devnull(name, descriptor)
     for stream in (sys.stdout, sys.stderr):

@@ -8,7 +8,7 @@ import re
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
-from functools import cached_property
+from functools import cached_property, reduce
 from pathlib import Path
 from typing import Any
 
@@ -209,17 +209,14 @@ def flags(words: Sequence[str]) -> tuple[list[Layer], list[str]]:
 
 def _nested(path: tuple[str, ...], value: str) -> dict[str, Any]:
     tree: Any = ShellText(value)
-    for part in reversed(path[1:]):
+    for part in reversed(path):
         tree = {part: tree}
-    return {path[0]: tree}
+    return dict(tree)
 
 
 def merged(layers: Iterable[Layer]) -> dict[str, Any]:
     """One tree of all layers: tables are merged key by key, any other value replaces the weaker."""
-    tree: dict[str, Any] = {}
-    for layer in layers:
-        tree = _merged(tree, layer.tree)
-    return tree
+    return reduce(_merged, (layer.tree for layer in layers), {})
 
 
 def _merged(weak: dict[str, Any], strong: dict[str, Any]) -> dict[str, Any]:

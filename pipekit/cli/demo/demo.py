@@ -122,13 +122,13 @@ def _print_results(folder: Path) -> None:
 
 
 def _print_places(folder: Path, report: PipelineReport) -> None:
-    click.echo()
-    click.echo(f"results   {folder / 'data/analyzer_runs/merged'}")
-    click.echo(f"bars      {folder / 'data/processed'}")
     name = report.path.name if report.path else "could not be written"
-    click.echo(f"report    {folder / 'logs' / name}")
-    click.echo(f"events    {folder / 'logs/events'}")
-    click.echo(f"next      cd {shlex.quote(str(folder))} && pipekit run   (idle: nothing to do)")
+    click.echo(f"""
+results   {folder / "data/analyzer_runs/merged"}
+bars      {folder / "data/processed"}
+report    {folder / "logs" / name}
+events    {folder / "logs/events"}
+next      cd {shlex.quote(str(folder))} && pipekit run   (idle: nothing to do)""")
 
 
 def _surprises(folder: Path, report: PipelineReport, sample: Sample | None) -> list[str]:
