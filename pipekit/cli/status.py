@@ -130,8 +130,5 @@ def _record(
         "running": holder.run_id if holder else None,
         "last_run": None if last is None else run_record(last),
         "stages": latest,
-        "rejected": {
-            stage: [{"path": c.path, "reason": c.reason, "run": c.run} for c in files]
-            for stage, files in rejected.items()
-        },
+        "rejected": {stage: [r._asdict() for r in files] for stage, files in rejected.items()},
     }
