@@ -12,12 +12,11 @@ command's function returns is the exit code, and a PipekitError becomes a senten
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TypeVar
 
 import click
 
-from pipekit.cli import common
+from pipekit.cli.common import configuration, project_root
 from pipekit.cli.help import Command as PluginCommand
 from pipekit.cli.output import COLOURS, print_table
 
@@ -33,19 +32,9 @@ __all__ = [
 Settings = TypeVar("Settings")
 
 
-def project_root(ctx: click.Context) -> Path:
-    """The root of the project that the command was called for: `-C`, or upwards from here.
-
-    Raises PipekitError (exit code 64) where there is none.
-    """
-    _ensure(ctx)
-    return common.project_root(ctx)
-
-
 def project_stages(ctx: click.Context) -> tuple[str, ...]:
     """The names of the project's stages, in the order of the configuration. Raises ConfigError."""
-    _ensure(ctx)
-    return tuple(common.configuration(ctx).pipeline.stages)
+    return tuple(configuration(ctx).pipeline.stages)
 
 
 def stage_settings(ctx: click.Context, stage: str, settings: type[Settings]) -> Settings:
@@ -54,11 +43,5 @@ def stage_settings(ctx: click.Context, stage: str, settings: type[Settings]) -> 
     `settings`: the class that the stage's StageSpec names. Raises ConfigError with every problem
     of the configuration.
     """
-    _ensure(ctx)
-    made: Settings = common.configuration(ctx).settings_for("stages", stage, settings)
+    made: Settings = configuration(ctx).settings_for("stages", stage, settings)
     return made
-
-
-def _ensure(ctx: click.Context) -> None:
-    """Give a command that was called without `pipekit` before it, as in a test, its object."""
-    ctx.ensure_object(dict).setdefault("project", None)

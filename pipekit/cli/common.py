@@ -33,9 +33,9 @@ set_option = click.option(
 def project_root(ctx: click.Context) -> Path:
     """The root of the project in the folder of `-C`, or in or above the working directory.
 
-    Raises UsageError.
+    Raises PipekitError (exit code 64) where there is none.
     """
-    project: Path | None = ctx.obj["project"]
+    project: Path | None = ctx.ensure_object(dict).get("project")  # none where a test calls
     start = (project or Path.cwd()).resolve()
     if not start.is_dir():
         raise UsageError(f"there is no folder {start}; `pipekit init FOLDER` creates one")
