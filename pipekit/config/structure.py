@@ -126,23 +126,20 @@ def _problems(cls: type, error: Exception, given: Mapping[str, Any]) -> Iterator
             yield Problem((key,), unknown_key(key, fields))
         return
     field = _field_of(error, fields)
-    if field is not None and field.key in given:
-        value = given[field.key]
-        secret = field.secret or (isinstance(value, str) and holds_secrets(field.type))
-        yield from problems_of(error, (field.key,), secret=secret)
-    elif isinstance(error, KeyError) and field is not None and field.required:
+    missing = field is not None and field.required and field.key not in given
+    if field is not None and missing and isinstance(error, KeyError):
         yield Problem((field.key,), f"this key is required: {field.help}")
     elif not given:
         name = f"{cls.__module__}.{cls.__qualname__}"
         raise PluginError(f"{name} refuses its own defaults: {error}") from error
-    elif field is not None:  # its default does not go with what is given
-        yield from problems_of(error, (field.key,), secret=field.secret)
+    elif field is not None:  # its value, or its default beside what is given
+        unreadable = isinstance(given.get(field.key), str) and holds_secrets(field.type)
+        yield from problems_of(error, (field.key,), secret=field.secret or unreadable)
     else:
         text = str(error) or repr(error)
-        for secret in (
-            given[key] for key, field in fields.items() if field.secret and key in given
-        ):
-            text = text.replace(str(secret), MASK) if secret else text
+        for key, value in given.items():
+            if value and key in fields and fields[key].secret:
+                text = text.replace(str(value), MASK)
         yield Problem((), text)
 
 
