@@ -9,31 +9,24 @@ import json
 import os
 from collections import Counter
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
-
-import attrs
 
 from pipekit.worker import report, sync_folders
 from pipekit_translator import layout
-from pipekit_translator.request import FileJob, FileMemory, Request
+from pipekit_translator.request import FileJob, Request
 from pipekit_translator.work.assemble.buffer import Chunk, RowBuffer
 from pipekit_translator.work.assemble.file_rows import Assembly
 from pipekit_translator.work.publish import quality
 from pipekit_translator.work.publish.columns import use_system_memory
-from pipekit_translator.work.publish.publisher import (
-    DiskThreads,
-    Outcome,
-    Publisher,
-    export_rank,
-    of_days,
-)
+from pipekit_translator.work.publish.publisher import Outcome, Publisher, export_rank, of_days
 from pipekit_translator.work.publish.quarantine import Quarantine, lines_of
 from pipekit_translator.work.read.files import read_all
 from pipekit_translator.work.read.rawfile import RawFile
 from pipekit_translator.work.zones import Zone
 
 LATE = "late: the lifecycle has removed the processed {part}"
+_DISK_THREADS = 4  # wait some milliseconds for each finished file
 FIXED_MEMORY = 256_000_000  # bytes that reading and writing take on two cores, besides the buffer
 
 
@@ -41,67 +34,15 @@ class LateRowsError(Exception):
     """Rows of a part whose processed file the lifecycle has removed."""
 
 
-@attrs.define
-class _File:
-    """A file that was read, and the keys that must be published before it is consumed."""
-
-    raw: RawFile
-    waits_for: set[str]
-    failed: bool = False
-
-    @property
-    def job(self) -> FileJob:
-        return self.raw.job
-
-    @property
-    def late(self) -> dict[str, list[int]]:
-        """Lines by processed file that the lifecycle has removed."""
-        return self.raw.rows.late
-
-    @property
-    def repeated(self) -> bool:
-        """Whether this very content was consumed before, so that its bad rows are known."""
-        return not self.raw.resumed and self.raw.fingerprint == self.job.known
-
-    @property
-    def is_empty(self) -> bool:
-        return not self.raw.total and not self.raw.resumed
-
-    def memory(self) -> FileMemory:
-        """What the next plan needs to know of the file."""
-        raw = self.raw
-        before = self.job.before if raw.resumed else FileMemory()
-        return FileMemory(
-            reading=raw.format.digest(),
-            source=self.job.source,
-            prefix=raw.prefix,
-            lines=raw.lines,
-            days=layout.union([before.days, raw.rows.days]),
-            quarantined=before.quarantined + len(raw.bad) + sum(map(len, self.late.values())),
-            empty=self.is_empty,
-            late=sorted({*before.late, *self.late}),
-            folds={
-                name: [fold.last, int(fold.second)]
-                for name, fold in raw.folds.items()
-                if fold.last is not None
-            },
-            last=raw.last,
-            unread=0 if raw.complete else raw.signature[2] - raw.prefix,
-        )
-
-
 def translate(request: Request) -> None:
     """Work off a request, in the project's root."""
     use_system_memory()
-    with (
-        closing(RowBuffer(_buffer_size(request.memory), request.processed)) as buffer,
-        closing(DiskThreads()) as disks,
-    ):
-        _Translation(request, buffer, disks).run()
+    with closing(RowBuffer(_buffer_size(request.memory), request.processed)) as buffer:
+        _Translation(request, buffer).run()
 
 
 class _Translation:
-    def __init__(self, request: Request, buffer: RowBuffer, disks: DiskThreads) -> None:
+    def __init__(self, request: Request, buffer: RowBuffer) -> None:
         self._request = request
         self._assembly = Assembly(
             buffer=buffer,
@@ -112,9 +53,8 @@ class _Translation:
         self._quarantine = Quarantine(request.quarantine)
         self._rebuild = request.rebuild
         self._left = request.left
-        self._disks = disks
-        self._files: list[_File] = []
-        self._feeding: dict[str, dict[str, list[tuple[int, _File]]]] = {}  # by key and part
+        self._files: list[RawFile] = []
+        self._feeding: dict[str, dict[str, list[tuple[int, RawFile]]]] = {}  # by key and part
         self._quality: dict[str, dict[str, float]] = {}
         self._counts: Counter[str] = Counter(
             dict.fromkeys(("files", "empty_files", "rows", "bad_rows", "late_rows"), 0)
@@ -125,10 +65,11 @@ class _Translation:
         for file in self._files:
             self._finish_when_done(file)
         workers = max(self._request.workers, 1)
-        with ThreadPoolExecutor(workers + 1) as keys, ThreadPoolExecutor(workers) as parts:
-            work = {keys.submit(self._publish, key, parts): key for key in self._keys()}
-            for done in as_completed(work):
-                self._note_published(work[done], ok=done.result())
+        with ThreadPoolExecutor(_DISK_THREADS) as disks, ThreadPoolExecutor(workers) as threads:
+            parts = {key: self._submit(key, threads, disks) for key in self._keys()}
+            for key in list(parts):
+                published = self._publish(key, parts.pop(key))
+                self._note_published(key, ok=published)
         self._report_late()
         for name, value in self._counts.items():
             report.metric(name, value)
@@ -138,16 +79,16 @@ class _Translation:
 
     def _read(self) -> None:
         found = read_all(self._request, self._assembly)
-        self._files = [_File(raw, set(raw.rows.chunks)) for raw in found.files]
-        self._files.sort(key=_rank)
+        self._files = sorted(found.files, key=_rank)
         for rank, file in enumerate(self._files):
-            for key, parts in file.raw.rows.chunks.items():
+            file.waits_for = set(file.rows.chunks)
+            for key, parts in file.rows.chunks.items():
                 for part in parts:
                     self._feeding.setdefault(key, {}).setdefault(part, []).append((rank, file))
         self._leave_days(found.again, found.rejected)
         for file in self._files:
-            for warning in file.raw.warnings:
-                report.warning(warning, path=file.raw.path)
+            for warning in file.warnings:
+                report.warning(warning, path=file.path)
 
     def _leave_days(self, again: list[FileJob], rejected: list[FileJob]) -> None:
         """Do not rebuild days that an unreadable file fed."""
@@ -170,44 +111,44 @@ class _Translation:
     def _keys(self) -> list[str]:
         return sorted({*self._feeding, *self._rebuild})
 
-    def _publish(self, key: str, threads: ThreadPoolExecutor) -> bool:
-        """Whether the unit succeeded."""
-        with report.unit(key):
-            self._publish_parts(key, threads)
-            return True
-        return False
-
-    def _publish_parts(self, key: str, threads: ThreadPoolExecutor) -> None:
+    def _submit(
+        self, key: str, threads: ThreadPoolExecutor, disks: ThreadPoolExecutor
+    ) -> list[Future[Outcome | None]]:
+        """Publish the parts of a key in these threads."""
         rebuild = self._rebuild.get(key, {})
         publisher = Publisher(
             processed=self._request.processed,
             key=key,
             zone=self._zone(key),
             rules=self._request.quality,
-            disks=self._disks,
+            disks=disks,
         )
-        names = {*self._feeding.get(key, ()), *layout.parts_of(key, rebuild)}
-        parts = {part: self._chunks(key, part) for part in sorted(names)}
 
         def publish(part: str) -> Outcome | None:
             days = layout.both({key: rebuild}, {key: layout.days_of(part)})
-            return publisher.publish(part, parts.pop(part), days.get(key, {}))
+            return publisher.publish(part, self._chunks(key, part), days.get(key, {}))
 
-        outcomes: list[Outcome] = []
-        count = len(parts)
-        try:
-            for index, outcome in enumerate(threads.map(publish, list(parts))):
-                if outcome is not None:
-                    if outcome.placed:
-                        outcome.placed.result()
-                    outcomes.append(outcome)
-                report.progress(index + 1, count)
-        finally:  # also if a later part cannot be published
-            written = [outcome.publication for outcome in outcomes if outcome.publication.changed]
-            sync_folders(publication.target for publication in written)
-            for outcome in outcomes:
-                self._report_part(key, outcome)
-        self._report_rows(key, outcomes)
+        names = {*self._feeding.get(key, ()), *layout.parts_of(key, rebuild)}
+        return [threads.submit(publish, part) for part in sorted(names)]
+
+    def _publish(self, key: str, parts: list[Future[Outcome | None]]) -> bool:
+        """Whether the unit succeeded; parts that were published are reported even if not."""
+        with report.unit(key):
+            outcomes: list[Outcome] = []
+            try:
+                for index, part in enumerate(parts):
+                    if outcome := part.result():
+                        if outcome.placed:
+                            outcome.placed.result()
+                        outcomes.append(outcome)
+                    report.progress(index + 1, len(parts))
+            finally:
+                sync_folders(o.publication.target for o in outcomes if o.publication.changed)
+                for outcome in outcomes:
+                    self._report_part(key, outcome)
+            self._report_rows(key, outcomes)
+            return True
+        return False
 
     def _zone(self, key: str) -> Zone:
         return self._assembly.zone(layout.of_key(key)[1])
@@ -216,11 +157,11 @@ class _Translation:
         """The chunks that feed a part, with the rank of their export, in ascending order."""
         found: list[tuple[int, Chunk]] = []
         for rank, file in self._feeding.get(key, {}).get(part, ()):
-            chunks = file.raw.rows.chunks[key].pop(part)
+            chunks = file.rows.chunks[key].pop(part)
             found += [(rank, chunk) for chunk in self._wanted(file, key, chunks)]
         return found
 
-    def _wanted(self, file: _File, key: str, chunks: list[Chunk]) -> Iterator[Chunk]:
+    def _wanted(self, file: RawFile, key: str, chunks: list[Chunk]) -> Iterator[Chunk]:
         """Of a helper only the days to rebuild; of a stale file all but the days to leave."""
         if file.job.role == "new" or not chunks:
             return iter(chunks)
@@ -234,7 +175,7 @@ class _Translation:
     def _report_part(self, key: str, outcome: Outcome) -> None:
         feeding = self._feeding.get(key, {}).get(outcome.part, ())
         publication = outcome.publication
-        publication.sources = [file.raw.path for _, file in feeding]
+        publication.sources = [file.path for _, file in feeding]
         publication.detail = {
             "series": layout.series_name(key),
             "first": outcome.first,
@@ -251,7 +192,7 @@ class _Translation:
         report.metric(f"{series.noun}_added", sum(outcome.added for outcome in written))
         report.metric(f"{series.noun}_changed", sum(outcome.changed for outcome in written))
         report.metric(f"{series.noun}_removed", sum(outcome.removed for outcome in written))
-        within = [file.raw.rows.repeated.get(key, (0, 0)) for file in self._files]
+        within = [file.rows.repeated.get(key, (0, 0)) for file in self._files]
         duplicates = sum(outcome.duplicates for outcome in outcomes) + sum(n for n, _ in within)
         conflicts = sum(outcome.conflicts for outcome in outcomes) + sum(n for _, n in within)
         self._examine(key, outcomes, {"duplicates": duplicates, "conflicts": conflicts})
@@ -275,37 +216,35 @@ class _Translation:
                 file.failed |= not ok
                 self._finish_when_done(file)
 
-    def _finish_when_done(self, file: _File) -> None:
+    def _finish_when_done(self, file: RawFile) -> None:
         """Quarantine the rows that cannot be used, then report the file as consumed."""
         if file.waits_for or file.failed:
             return
-        raw = file.raw
         self._set_aside(file)
         self._counts["files"] += 1
-        self._counts["rows"] += raw.total
-        self._counts["bad_rows"] += len(raw.bad)
+        self._counts["rows"] += file.total
+        self._counts["bad_rows"] += len(file.bad)
         self._counts["empty_files"] += file.is_empty
         report.consumed(
-            raw.path,
-            raw.fingerprint,
-            raw.signature,
+            file.path,
+            file.fingerprint,
+            file.signature,
             detail=file.memory().detail(),
-            complete=raw.complete,
+            complete=file.complete,
         )
 
-    def _set_aside(self, file: _File) -> None:
-        raw = file.raw
-        rows = [] if file.repeated and file.job.role != "stale" else list(raw.bad)
-        late = [] if file.repeated else [line for lines in file.late.values() for line in lines]
+    def _set_aside(self, file: RawFile) -> None:
+        rows = [] if file.repeated and file.job.role != "stale" else list(file.bad)
+        late = [] if file.repeated else [n for lines in file.rows.late.values() for n in lines]
         if late:
-            rows += lines_of(raw.path, late, LATE.format(part=raw.format.made.part))
+            rows += lines_of(file.path, late, LATE.format(part=file.format.made.part))
             self._counts["late_rows"] += len(late)
-        if path := self._quarantine.add(raw.path, rows):
+        if path := self._quarantine.add(file.path, rows):
             count = "1 row" if len(rows) == 1 else f"{len(rows):,} rows"
             report.warning(
-                f"{raw.path}: {count} set aside in {path}; the first is line {rows[0].line}: "
+                f"{file.path}: {count} set aside in {path}; the first is line {rows[0].line}: "
                 f"{rows[0].reason}",
-                path=raw.path,
+                path=file.path,
             )
 
     def _report_late(self) -> None:
@@ -313,7 +252,7 @@ class _Translation:
         late: Counter[str] = Counter()
         for file in self._files:
             if not file.repeated:
-                late.update({path: len(lines) for path, lines in file.late.items()})
+                late.update({path: len(lines) for path, lines in file.rows.late.items()})
         for path, count in sorted(late.items()):
             key, part = layout.covered(path) or (path, "")
             series = layout.of_key(key)[1]
@@ -332,8 +271,8 @@ class _Translation:
                 json.dump(self._quality, file, indent=1, sort_keys=True)
 
 
-def _rank(file: _File) -> tuple[int, float, int, str]:
-    return export_rank(file.raw.path, file.job.priority, file.raw.signature[3])
+def _rank(file: RawFile) -> tuple[int, float, int, str]:
+    return export_rank(file.path, file.job.priority, file.signature[3])
 
 
 def _buffer_size(memory: int) -> int:

@@ -17,7 +17,6 @@ from pipekit_translator.work.table import Table
 
 _SAMPLE = 1024  # rows of a column that decide its encoding
 _FEW = 0.9  # share of different values up to which a dictionary is shorter than the column
-_BUFFER = 1 << 18  # bytes
 _CODEC = {
     BARS.name: "snappy",
     TICKS.name: "zstd",
@@ -49,11 +48,6 @@ SCHEMAS = {
     TICKS.name: _schema(TICKS, "ns", "instrument"),
 }
 SCHEMA = SCHEMAS[BARS.name]
-
-
-def buffered(file: Any) -> Any:
-    """A buffered sink that writes to a file object."""
-    return pa.BufferedOutputStream(pa.PythonFile(file, mode="w"), _BUFFER)
 
 
 def writer(sink: Any, series: Series, first: Table) -> Any:

@@ -9,15 +9,15 @@ Nothing in a file depends on when, how often or from what it was made.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable
-from io import FileIO
-from typing import Any, NamedTuple, TypedDict
+from typing import Any, NamedTuple, Self, TypedDict
 
 import numpy as np
 import pyarrow as pa
 from pyarrow.parquet import ParquetFile
 
-from pipekit.worker import Publication, hasher
+from pipekit.worker import hasher
 from pipekit_translator import layout
 from pipekit_translator.series import Series
 from pipekit_translator.work.assemble.buffer import Chunk
@@ -109,20 +109,23 @@ def _array(column: Any, type: Any, optional: bool = False) -> Any:
 
 
 class Writer:
-    """Writes the new content of a publication; `discard` it where that fails.
+    """Writes a processed file, in a `with` block. Raises OSError."""
 
-    Methods raise OSError.
-    """
-
-    def __init__(self, publication: Publication, key: str, zone: Zone) -> None:
-        self._publication = publication
+    def __init__(self, path: os.PathLike[str], key: str, zone: Zone) -> None:
         self._instrument, self._series = layout.of_key(key)
         self._days = _Days(self._series, zone)
         self._waiting: list[Table] = []  # of the next row group
         self._rows = 0
-        self._file = _HashedFile(publication)
-        self._sink = columns.buffered(self._file)
+        self._sink = pa.OSFile(os.fspath(path), "wb")
         self._parquet: Any = None  # pyarrow has no types
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: object, error: object, traceback: object) -> None:
+        with self._sink:
+            if kind is None:
+                self._finish()
 
     def add(self, table: Table) -> None:
         """Add rows, in order."""
@@ -145,38 +148,11 @@ class Writer:
             arrow = columns.arrow(rows, self._instrument, self._series)
             self._parquet.write_table(arrow, row_group_size=ROW_GROUP)
 
-    def close(self) -> None:
-        """Finish the file; the publication can then be placed."""
+    def _finish(self) -> None:
         if self._rows or self._parquet is None:
             self._write()
         self._parquet.add_key_value_metadata(self._days.metadata())
         self._parquet.close()
-        self._sink.flush()
-        self._file.close()
-        self._publication.fingerprint = self._file.fingerprint()
-
-    def discard(self) -> None:
-        """Remove what was written so far."""
-        self._file.close()
-        self._publication.discard()
-
-
-class _HashedFile(FileIO):
-    """A file whose bytes are hashed as they are written."""
-
-    def __init__(self, publication: Publication) -> None:
-        super().__init__(publication.begin(), "wb")
-        self._hash = hasher()
-
-    def write(self, data: Any, /) -> int:
-        self._hash.update(data)
-        rest = memoryview(data)
-        while rest:
-            rest = rest[super().write(rest) :]
-        return len(data)
-
-    def fingerprint(self) -> str:
-        return str(self._hash.hexdigest())
 
 
 class _Day(TypedDict, total=False):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from threading import Semaphore
+from contextlib import suppress
 
 import attrs
 import numpy as np
@@ -22,7 +23,6 @@ from pipekit_translator.work.publish.quality import Statistics
 from pipekit_translator.work.table import Ranked, Table, difference, merge
 from pipekit_translator.work.zones import Zone
 
-_DISK_THREADS = 4
 _PUBLISHED = -1  # the rank of published rows
 
 
@@ -76,38 +76,15 @@ def of_days(chunk: Chunk, zone: Zone, months: Months, *, inside: bool) -> Chunk:
     return chunk._replace(load=load)
 
 
-class DiskThreads:
-    """Places finished files while the threads that made them go on.
-
-    Each waits some milliseconds for the disk. Few are on their way at a time, so that the process
-    does not run out of file descriptors.
-    """
-
-    def __init__(self) -> None:
-        self._threads = ThreadPoolExecutor(_DISK_THREADS)
-        self._free = Semaphore(_DISK_THREADS * 4)
-
-    def close(self) -> None:
-        """Wait until all files are in their places."""
-        self._threads.shutdown()
-
-    def place(self, publication: Publication) -> Future[None]:
-        """Done when the file is in its place."""
-        self._free.acquire()
-        placed = self._threads.submit(publication.place)
-        placed.add_done_callback(lambda _: self._free.release())
-        return placed
-
-
 @attrs.frozen(kw_only=True)
 class Publisher:
-    """Publishes the parts of one key in the folder `processed`."""
+    """Publishes the parts of one key in the folder `processed`; `disks` place finished files."""
 
     processed: str
     key: str
     zone: Zone
     rules: QualityRules
-    disks: DiskThreads
+    disks: ThreadPoolExecutor
 
     @property
     def series(self) -> Series:
@@ -124,34 +101,26 @@ class Publisher:
         published = parquet.read(path, self.series, self.zone)
         if published is None and not new:
             return None
-        outcome = self._outcome(path, part)
-        chunks = list(new)
-        if published is not None:
-            chunks = [*((_PUBLISHED, chunk) for chunk in published.chunks), *new]
-            for _ in self._merged(chunks, rebuilt, outcome):
-                pass
-            if not outcome.differs:
-                outcome.publication.changed = False
-                outcome.publication.fingerprint = published.fingerprint
-                return outcome
-            outcome = self._outcome(path, part)
-        self._write(outcome, self._merged(chunks, rebuilt, outcome))
+        statistics = Statistics(self.key, Zone(self.zone.name), self.rules)
+        outcome = Outcome(publication=Publication(path), part=part, statistics=statistics)
+        known = [(_PUBLISHED, chunk) for chunk in published.chunks] if published else []
+        self._write(outcome, self._merged([*known, *new], rebuilt, outcome))
+        if published and not outcome.differs:
+            outcome.publication.discard()
+            outcome.publication.changed = False
+            outcome.publication.fingerprint = published.fingerprint
+        else:
+            outcome.placed = self.disks.submit(outcome.publication.place)
         return outcome
 
-    def _outcome(self, path: str, part: str) -> Outcome:
-        statistics = Statistics(self.key, Zone(self.zone.name), self.rules)
-        return Outcome(publication=Publication(path), part=part, statistics=statistics)
-
     def _write(self, outcome: Outcome, tables: Iterator[Table]) -> None:
-        writer = parquet.Writer(outcome.publication, self.key, self.zone)
         try:
-            for table in tables:
-                writer.add(table)
-            writer.close()
+            with parquet.Writer(outcome.publication.begin(), self.key, self.zone) as writer:
+                for table in tables:
+                    writer.add(table)
         except BaseException:
-            writer.discard()
+            outcome.publication.discard()
             raise
-        outcome.placed = self.disks.place(outcome.publication)
 
     def _merged(
         self, chunks: list[tuple[int, Chunk]], rebuilt: Months, outcome: Outcome
@@ -194,7 +163,7 @@ class Publisher:
         return f"{np.datetime64(int(time) // self.zone.unit, 's')}Z"
 
 
-_STAMP = re.compile(r"(?<!\d)(\d{8})_(\d{6})(?!\d)")
+_STAMP = re.compile(r"(?<!\d)(\d{8}_\d{6})(?!\d)")
 
 
 def export_rank(path: str, priority: int, changed_ns: int) -> tuple[int, float, int, str]:
@@ -202,14 +171,9 @@ def export_rank(path: str, priority: int, changed_ns: int) -> tuple[int, float, 
 
     By priority, then the time stamp in its name, else its modification time, then its name.
     """
-    found = _STAMP.search(path.rpartition("/")[2])
-    stamp = _stamp_seconds(*found.groups()) if found else None
-    return (priority, changed_ns / 1e9 if stamp is None else stamp, changed_ns, path)
-
-
-def _stamp_seconds(date: str, time: str) -> float | None:
-    try:
-        iso = f"{date[:4]}-{date[4:6]}-{date[6:]}T{time[:2]}:{time[2:4]}:{time[4:]}"
-        return float(np.datetime64(iso, "s").astype(np.int64))
-    except ValueError:
-        return None
+    exported = changed_ns / 1e9
+    if found := _STAMP.search(path.rpartition("/")[2]):
+        with suppress(ValueError):
+            stamp = dt.datetime.strptime(found[1], "%Y%m%d_%H%M%S").replace(tzinfo=dt.UTC)
+            exported = stamp.timestamp()
+    return (priority, exported, changed_ns, path)

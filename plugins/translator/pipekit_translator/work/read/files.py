@@ -53,7 +53,6 @@ def read_all(request: Request, assembly: Assembly) -> FilesRead:
             assembly=assembly,
             final_after=request.final_after,
             progress=_Progress(request.size),
-            threads=threads,
             kernel=kernel,
         )
 

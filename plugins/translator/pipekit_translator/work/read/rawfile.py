@@ -5,15 +5,15 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from concurrent.futures import Executor
 from io import FileIO
 
 import attrs
 import numpy as np
 
-from pipekit.worker import Signature, look
+from pipekit.worker import Signature, hasher, look
+from pipekit_translator import layout
 from pipekit_translator.dialects import FileFormat
-from pipekit_translator.request import FileJob
+from pipekit_translator.request import FileJob, FileMemory
 from pipekit_translator.work.arrays import Ints
 from pipekit_translator.work.assemble.file_rows import Assembly, FileRows
 from pipekit_translator.work.assemble.minutes import MINUTE, Minutes
@@ -21,7 +21,6 @@ from pipekit_translator.work.parse.header import RejectedError
 from pipekit_translator.work.parse.kernel import Kernel
 from pipekit_translator.work.parse.lines import BadRow
 from pipekit_translator.work.parse.parser import Parser
-from pipekit_translator.work.read.digest import Digest
 from pipekit_translator.work.table import Table
 from pipekit_translator.work.zones import Fold
 
@@ -29,8 +28,7 @@ BLOCK = 4 << 20  # bytes; parsing takes about ten times as much memory
 MIN_BAD_ROWS = 10
 SHORTEST_ROW = 20  # bytes; a file's size limits how many rows it can have
 LONGEST_LINE = 1 << 20
-Bytes = bytes | memoryview
-_NEAR = 1 << 12  # bytes: most lines are shorter
+_NEWLINE = ord("\n")
 _BOM = b"\xef\xbb\xbf"
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
@@ -45,7 +43,8 @@ class RawFile:
 
     `prefix`: the bytes that count, `fingerprint` their hash, `lines` the newlines in them.
     `complete`: nothing is left unread. `resumed`: reading went on behind what was known. `last`:
-    by instrument, the time of the latest tick.
+    by instrument, the time of the latest tick. `waits_for`: keys to publish before it is consumed;
+    `failed`: one of them was not published.
     """
 
     job: FileJob
@@ -62,11 +61,45 @@ class RawFile:
     folds: dict[str, Fold] = attrs.field(factory=dict)
     last: dict[str, int] = attrs.field(factory=dict)
     warnings: list[str] = attrs.field(factory=list)
+    waits_for: set[str] = attrs.field(factory=set)
+    failed: bool = False
 
     @property
     def path(self) -> str:
         """Relative to the project's root."""
         return self.job.path
+
+    @property
+    def repeated(self) -> bool:
+        """Whether this very content was consumed before, so that its bad rows are known."""
+        return not self.resumed and self.fingerprint == self.job.known
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether it holds no rows."""
+        return not self.total and not self.resumed
+
+    def memory(self) -> FileMemory:
+        """What the next plan needs to know of the file."""
+        before = self.job.before if self.resumed else FileMemory()
+        late = self.rows.late
+        return FileMemory(
+            reading=self.format.digest(),
+            source=self.job.source,
+            prefix=self.prefix,
+            lines=self.lines,
+            days=layout.union([before.days, self.rows.days]),
+            quarantined=before.quarantined + len(self.bad) + sum(map(len, late.values())),
+            empty=self.is_empty,
+            late=sorted({*before.late, *late}),
+            folds={
+                name: [fold.last, int(fold.second)]
+                for name, fold in self.folds.items()
+                if fold.last is not None
+            },
+            last=self.last,
+            unread=0 if self.complete else self.signature[2] - self.prefix,
+        )
 
 
 class _StartAgainError(Exception):
@@ -75,12 +108,11 @@ class _StartAgainError(Exception):
 
 @attrs.frozen(kw_only=True)
 class ReadContext:
-    """What reading any file needs: where rows go, who is told of bytes read, threads to use."""
+    """What reading any file needs: where rows go, and who is told of bytes read."""
 
     assembly: Assembly
     final_after: float
     progress: Callable[[int], None]
-    threads: Executor
     kernel: Kernel | None = None
 
 
@@ -122,7 +154,7 @@ class _Reader:
         self._format = raw.format
         self._context = context
         self._size = raw.signature[2]
-        self._hash = Digest(context.threads)
+        self._hash = hasher()
         self._header_read = not raw.format.header
         self._minutes: dict[str, Minutes] = {}
 
@@ -138,15 +170,17 @@ class _Reader:
         at = 0
         while raw.resumed and not self._header_read and at < len(first):
             at = self._read_header(parser, first, at)
-        rest: Bytes = b""
-        while (block := self._block(self._size, rest)) is not None:
-            rest = self._feed_lines(parser, block)
-            if len(rest) > LONGEST_LINE:
+        while block := self._block(self._size):
+            end = len(block) if block[-1] == _NEWLINE else bytes(block).rfind(b"\n") + 1
+            if end:
+                self._feed(parser, block[:end])
+            rest = block[end:]
+            if len(rest) > LONGEST_LINE or (rest and self._file.tell() < self._size):
                 raise RejectedError(
                     f"line {raw.lines + 1}: no end of line within {LONGEST_LINE:,} bytes"
                 )
-        if rest:
-            self._last_line(parser, memoryview(rest))
+            if rest:
+                self._last_line(parser, rest)
         for instrument, minutes in self._minutes.items():
             raw.rows.add(instrument, *minutes.bars())
         raw.fingerprint = self._hash.hexdigest()
@@ -154,10 +188,13 @@ class _Reader:
 
     def hash_all(self) -> None:
         """Set the fingerprint of a rejected file: that of its whole content."""
-        self._file.seek(0)
-        self._hash = Digest(self._context.threads)
+        self._start_again()
         self._hash_upto(self._size)
         self.raw.fingerprint = self._hash.hexdigest()
+
+    def _start_again(self) -> None:
+        self._file.seek(0)
+        self._hash = hasher()
 
     def _first_bytes(self) -> bytes:
         first = self._file.read(min(self._size, 1 << 16))
@@ -176,36 +213,31 @@ class _Reader:
         if self._hash.hexdigest() == job.known:
             self.raw.prefix, self.raw.lines = prefix, job.before.lines
             return True
-        self._hash = Digest(self._context.threads)
-        self._file.seek(0)
+        self._start_again()
         return False
 
     def _hash_upto(self, end: int) -> None:
-        while (block := self._block(end)) is not None:
+        while block := self._block(end):
             self._hash.update(block)
 
-    def _block(self, end: int, before: Bytes = b"") -> memoryview | None:
-        """The bytes `before` and the next ones of the file; None at its end.
+    def _block(self, end: int) -> memoryview:
+        """The next bytes of the file, to the end of a line where possible; empty at its `end`.
 
         The end was determined on opening: what is appended later does not count.
         """
-        left = min(BLOCK, end - self._file.tell())
-        if left <= 0:
-            return None
-        data = np.empty(len(before) + left, np.uint8).data
-        data[: len(before)] = before
-        count = self._file.readinto(data[len(before) :])
+        left = end - self._file.tell()
+        data = np.empty(min(BLOCK + LONGEST_LINE, left), np.uint8).data
+        if not data:
+            return data
+        count = self._file.readinto(data[:BLOCK])
         if not count:
             raise BusyError("it became shorter while it was read")
+        if data[count - 1] != _NEWLINE:
+            line = self._file.readline(min(LONGEST_LINE, left - count))
+            data[count : count + len(line)] = line
+            count += len(line)
         self._context.progress(count)
-        return data[: len(before) + count]
-
-    def _feed_lines(self, parser: Parser, data: memoryview) -> memoryview:
-        """Parse the whole lines; return the rest."""
-        end = _last_newline(data) + 1
-        if end:
-            self._feed(parser, data[:end])
-        return data[end:]
+        return data[:count]
 
     def _feed(self, parser: Parser, data: memoryview) -> None:
         raw = self.raw
@@ -299,12 +331,3 @@ def _check_unchanged(file: FileIO, job: FileJob, before: Signature) -> None:
     stat = os.stat(job.path)
     if (stat.st_dev, stat.st_ino) != before[:2]:
         raise BusyError("another file took its place while it was read")
-
-
-def _last_newline(data: memoryview) -> int:
-    """The position of the last newline, or -1; the end is searched first."""
-    begin = max(len(data) - _NEAR, 0)
-    found = bytes(data[begin:]).rfind(b"\n")
-    if found >= 0 or not begin:
-        return begin + found if found >= 0 else -1
-    return bytes(data).rfind(b"\n")
