@@ -210,6 +210,9 @@ RARE = {
     "names one of which begins like another": [
         row for name in ("ES", "ESX", "E") * 3 for row in rows_of(USUAL_STAMP, name=name)
     ],
+    "a name with and without quotes": [
+        row for name in ("ES", '"ES"', "ES", " NQ") for row in rows_of(USUAL_STAMP, name=name)
+    ],
     "a column too many": [f"{row},1" for row in rows_of(USUAL_STAMP, USUAL_STAMP)],
     "a high below the close": [f"{USUAL_STAMP},1.5,1.5,1.0,2.0,1,ES"],
     "a low above the open": [f"{USUAL_STAMP},1.0,1.5,1.25,1.5,1,ES"],

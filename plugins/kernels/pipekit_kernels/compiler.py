@@ -1,15 +1,24 @@
-"""Compiles functions with numba, or loads what was compiled before."""
+"""Compiles functions with numba, or loads what was compiled before.
+
+numba, and LLVM below it, trust what they find in a cache. A file cut off by a full disk makes numba
+raise whatever unpickling may raise, and a page of zeros within one ends the process. So a checksum
+stands beside each file, and a file that does not match its checksum is removed.
+"""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from tempfile import TemporaryFile
 from typing import Any
 
-from pipekit.worker import report
-from pipekit_kernels.cache import Cache
+from pipekit.worker import fingerprint, report
 
 Function = Callable[..., Any]
+
+_ENDINGS = (".nbi", ".nbc")  # numba's index of a function, and its machine code
+_CHECKSUM = ".sum"
 
 
 def compiled(
@@ -17,15 +26,18 @@ def compiled(
     *,
     parts: Iterable[Function] = (),
     warm_up: Callable[[Function], object],
-    cache: Cache,
+    beside: str,
+    otherwise: str,
     seconds: int,
 ) -> Function | None:
     """The function compiled, or None where this machine allows no compiled code.
 
     `parts`: functions that it calls; they are inlined. `warm_up` calls the function it is given
-    with arguments of the types it is for. `seconds`: about how long compiling takes, which is said
-    before it begins. A cache that cannot be written, or holds what cannot be read, costs time and
-    changes no result. Raises what compiling or `warm_up` raises.
+    with arguments of the types it is for. `beside`: the `__file__` of a module; the code is kept in
+    `__pycache__` there, so that all projects share it and it goes with the package, or in the
+    folder `otherwise` if that cannot be written. `seconds`: about how long compiling takes, which
+    is said before it begins. A cache that cannot be written, or holds what cannot be read, costs
+    time and changes no result. Raises what compiling or `warm_up` raises.
     """
     if problem := _jit_problem():
         report.warning(
@@ -38,16 +50,17 @@ def compiled(
     for part in parts:
         numba.extending.register_jitable(forceinline=True, error_model="numpy")(part)
     config: Any = numba.config  # its names are set at run time, so no type checker knows them
-    config.CACHE_DIR = cache.folder
+    config.CACHE_DIR = _cache_folder(beside, otherwise)
     with _announced(function.__name__, seconds):
-        for prepare in (cache.verify, cache.clear):
+        for unwanted in (_damaged, _files):
             try:
                 made = _jitted(numba, function, cache=True)
-                prepare(made)
+                for path in unwanted(made):
+                    os.remove(path)
                 warm_up(made)
             except Exception:  # noqa: S112  # unpickling garbage raises anything; the last try counts
                 continue
-            cache.seal(made)
+            _write_checksums(made)
             return made
         made = _jitted(numba, function, cache=False)
         warm_up(made)
@@ -94,3 +107,47 @@ def _announced(name: str, seconds: int) -> Iterator[None]:
 
     with event.install_listener("numba:compile", Announcement()):
         yield
+
+
+def _cache_folder(beside: str, otherwise: str) -> str:
+    if named := os.environ.get("NUMBA_CACHE_DIR"):
+        return named
+    folder = os.path.join(os.path.dirname(beside), "__pycache__", "numba")
+    with suppress(OSError):
+        os.makedirs(folder, exist_ok=True)
+        with TemporaryFile(dir=folder):
+            return folder
+    return os.path.abspath(otherwise)
+
+
+def _files(dispatcher: Any) -> list[str]:
+    """The files that numba keeps of a function declared with `cache=True`."""
+    folder, code = dispatcher.stats.cache_path, dispatcher.py_func.__code__
+    module = os.path.splitext(os.path.basename(code.co_filename))[0]
+    beginning = f"{module}.{dispatcher.py_func.__qualname__}-"
+    names = os.listdir(folder) if os.path.isdir(folder) else []
+    found = [name for name in names if name.startswith(beginning) and name.endswith(_ENDINGS)]
+    return [os.path.join(folder, name) for name in found]
+
+
+def _damaged(dispatcher: Any) -> list[str]:
+    """Those of them that do not match their checksums."""
+    return [path for path in _files(dispatcher) if not _matches(path)]
+
+
+def _matches(path: str) -> bool:
+    try:
+        with open(path + _CHECKSUM, encoding="ascii", errors="replace") as file:
+            return file.read() == fingerprint(path)
+    except OSError:
+        return False
+
+
+def _write_checksums(dispatcher: Any) -> None:
+    """Each whole or not at all, as others may read it; code without one is compiled again."""
+    for path in _damaged(dispatcher):
+        temporary = f"{path}{_CHECKSUM}.{os.getpid()}"
+        with suppress(OSError):
+            with open(temporary, "w", encoding="ascii") as file:
+                file.write(fingerprint(path))
+            os.replace(temporary, path + _CHECKSUM)

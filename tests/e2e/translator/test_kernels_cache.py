@@ -17,7 +17,7 @@ from pipekit.worker import fingerprint
 
 MODULE = """
 import sys
-from pipekit_kernels import Cache, compiled
+from pipekit_kernels import compiled
 
 def twice(number):
     return number + part(number)
@@ -26,8 +26,10 @@ def part(number):
     return number
 
 if __name__ == "__main__":
-    cache = Cache.beside(sys.argv[1], sys.argv[2])
-    found = compiled(twice, parts=[part], warm_up=lambda f: f(1), cache=cache, seconds=1)
+    beside, otherwise = sys.argv[1:]
+    found = compiled(
+        twice, parts=[part], warm_up=lambda f: f(1), beside=beside, otherwise=otherwise, seconds=1
+    )
     print(found(21), sum(found.stats.cache_hits.values()), len(found.signatures))
 """
 COMPILED, LOADED = "42 0 1", "42 1 1"

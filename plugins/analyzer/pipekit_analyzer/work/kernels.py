@@ -10,7 +10,7 @@ import threading
 from typing import Any
 
 import numpy as np
-from pipekit_kernels import Cache, compiled
+from pipekit_kernels import compiled
 
 from pipekit_analyzer.work import kernel
 from pipekit_analyzer.work.kernel import Bars, Data, Entries, Sweep, Trades, Windows
@@ -51,7 +51,8 @@ def _compiled(cache: str) -> Kernel | None:
         kernel.breakouts,
         parts=kernel.PARTS,
         warm_up=_warm_up,
-        cache=Cache.beside(kernel.__file__, cache),
+        beside=kernel.__file__,
+        otherwise=cache,
         seconds=_SECONDS,
     )
 

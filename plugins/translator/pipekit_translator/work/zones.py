@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pipekit_translator.work.arrays import Flags, Ints
+from pipekit_translator.work.table import Flags, Ints
 
 DAY = 86_400
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)

@@ -10,9 +10,8 @@ import numpy as np
 from pipekit_translator import layout
 from pipekit_translator.layout import Days
 from pipekit_translator.series import Series
-from pipekit_translator.work.arrays import Ints
 from pipekit_translator.work.assemble.buffer import Chunk, RowBuffer
-from pipekit_translator.work.table import Ranked, Table, merge
+from pipekit_translator.work.table import Ints, Ranked, Table, merge
 from pipekit_translator.work.zones import Zone
 
 

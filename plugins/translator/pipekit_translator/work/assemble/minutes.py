@@ -8,8 +8,7 @@ import numpy as np
 
 from pipekit_translator.dialects import BAR_SECONDS
 from pipekit_translator.series import BARS, TICKS
-from pipekit_translator.work.arrays import Ints
-from pipekit_translator.work.table import Table
+from pipekit_translator.work.table import Ints, Table
 
 MINUTE = BAR_SECONDS * TICKS.unit
 

@@ -14,13 +14,13 @@ from typing import NamedTuple, Self
 
 import attrs
 import numpy as np
-from pipekit_kernels import Cache, compiled
+from pipekit_kernels import compiled
 
 from pipekit_translator.dialects import Stamp
 from pipekit_translator.series import BARS, Series
-from pipekit_translator.work.arrays import Floats, Ints, Words
 from pipekit_translator.work.parse import scan
 from pipekit_translator.work.parse.scan import WORD
+from pipekit_translator.work.table import Floats, Ints, Words
 
 LARGE = 16 << 20  # bytes of input from which importing numba (0.4 s) pays
 SECONDS = 5  # that compiling takes, about
@@ -152,7 +152,8 @@ class Kernel:
             scan.scan,
             parts=scan.CALLED,
             warm_up=lambda function: _warm_up(cls(function)),
-            cache=Cache.beside(__file__, cache),
+            beside=__file__,
+            otherwise=cache,
             seconds=SECONDS,
         )
         return None if function is None else cls(function)

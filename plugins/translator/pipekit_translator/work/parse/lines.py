@@ -6,8 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pipekit_translator.work.arrays import Bytes, Flags, Ints, Words
-from pipekit_translator.work.parse.digits import PADDING, padded, words_of
+from pipekit_translator.work.table import Bytes, Flags, Ints
 
 _NEWLINE, _RETURN = 10, 13
 
@@ -30,8 +29,7 @@ class Block:
     def __init__(
         self, data: bytes | memoryview, first_line: int, separator: int, width: int
     ) -> None:
-        self.buffer: Bytes = padded(data)
-        self.words: Words = words_of(self.buffer)
+        self.buffer: Bytes = np.frombuffer(data, np.uint8)
         self.width = width
         self.start, self.end, self.number = _lines(self.buffer, first_line)
         self._separator = separator
@@ -51,11 +49,7 @@ class Block:
 
     def text(self, row: int) -> str:
         """The text of one of `rows`."""
-        return self._line(int(self.rows[row])).decode("utf-8", "replace")
-
-    def first_text(self) -> str:
-        """The text of the first row of all."""
-        return self._line(0).decode("utf-8", "replace")
+        return self.line(int(self.rows[row])).decode("utf-8", "replace")
 
     def mark_bad(self, rows: Ints | Flags, reason: str) -> None:
         """Some of `rows` are invalid."""
@@ -68,36 +62,32 @@ class Block:
         reasons = {row: self._width_reason(row) for row in np.flatnonzero(odd).tolist()}
         reasons |= self._reasons
         return [
-            BadRow(int(self.number[row]), reasons[row], self._line(row)) for row in sorted(reasons)
+            BadRow(int(self.number[row]), reasons[row], self.line(row)) for row in sorted(reasons)
         ]
 
     def _width_reason(self, row: int) -> str:
-        fields = self._line(row).count(bytes([self._separator])) + 1
+        fields = self.line(row).count(bytes([self._separator])) + 1
         return f"{fields} field{'s' if fields > 1 else ''} instead of {self.width}"
 
-    def _line(self, row: int) -> bytes:
+    def line(self, row: int) -> bytes:
+        """The bytes of one of all rows."""
         return self.buffer[self.start[row] : self.end[row]].tobytes()
 
     def _split(self) -> tuple[Ints, Ints]:
         """Rows with the right number of fields, and the positions of their separators."""
         inner = self.width - 1
-        found = np.flatnonzero(self.buffer[PADDING:-PADDING] == self._separator) + PADDING
-        if len(found) == inner * self.total:
-            table = found.reshape(-1, inner)
-            if (table[:, 0] >= self.start).all() and (table[:, -1] < self.end).all():
-                return np.arange(len(table)), table
+        found = np.flatnonzero(self.buffer == self._separator)
         first = np.searchsorted(found, self.start)
         rows = np.flatnonzero(np.searchsorted(found, self.end) - first == inner)
-        return rows, found[first[rows][:, None] + np.arange(inner)]
+        return rows, found[first[rows, None] + np.arange(inner)]
 
 
 def _lines(buffer: Bytes, first_line: int) -> tuple[Ints, Ints, Ints]:
     """Begin, end and number of lines that are not blank; the last one may lack its newline."""
-    ends = np.flatnonzero(buffer[PADDING:-PADDING] == _NEWLINE) + PADDING
-    stop = len(buffer) - PADDING
-    if stop > PADDING and (not len(ends) or ends[-1] != stop - 1):
-        ends = np.append(ends, stop)
-    starts = np.concatenate(([PADDING], ends[:-1] + 1)) if len(ends) else ends
+    ends = np.flatnonzero(buffer == _NEWLINE)
+    if len(buffer) and buffer[-1] != _NEWLINE:
+        ends = np.append(ends, len(buffer))
+    starts = np.append(0, ends[:-1] + 1)[: len(ends)]
     ends = ends - ((buffer[ends - 1] == _RETURN) & (ends > starts))
     number = np.arange(first_line, first_line + len(starts))
     kept = ends > starts

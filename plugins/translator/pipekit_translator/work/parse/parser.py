@@ -13,17 +13,14 @@ from copy import copy
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pipekit_translator.dialects import BAR_SECONDS, FileFormat, Stamp
 from pipekit_translator.series import BARS
-from pipekit_translator.work.arrays import Flags, Floats, Ints
 from pipekit_translator.work.parse import digits, header
 from pipekit_translator.work.parse.header import SHOWN, RejectedError
 from pipekit_translator.work.parse.kernel import Found, Kernel, Layout, layout_of, newlines
 from pipekit_translator.work.parse.lines import BadRow, Block
-from pipekit_translator.work.parse.scan import WORD
-from pipekit_translator.work.table import Table
+from pipekit_translator.work.table import Flags, Floats, Ints, Table
 from pipekit_translator.work.zones import Fold, Zone
 
 Data = bytes | memoryview
@@ -172,9 +169,9 @@ class Parser:
         """The numbers of each row; clears `ok` where one cannot be read."""
         values, read = [], np.ones(len(block.rows), np.bool_)
         for role in self._numbers:
-            number = digits.decimals(block.buffer, block.words, *self._field(block, role))
-            read &= number.ok
-            values.append(number.values())
+            column, plain = digits.decimals(block.buffer, *self._field(block, role))
+            read &= plain
+            values.append(column)
         for row in np.flatnonzero(ok & ~read).tolist():
             try:
                 for column, value in zip(
@@ -210,18 +207,22 @@ class Parser:
         """The instruments of these rows, each with its own. Raises RejectedError."""
         if self._instrument is not None:
             return [(self._instrument, rows)]
-        start, end = self._field(block, "instrument")
-        names = _names(block, start[rows], end[rows])
-        found = []
-        for name in np.unique(names).tolist():
-            of = rows[names == name]
-            text = name.decode("utf-8", "replace").strip().strip('"')
-            line = int(block.number[block.rows[of[0]]])
-            found.append((header.accepted(self._format, text, f"line {line}"), of))
-        return found
+        start, end = (places.tolist() for places in self._field(block, "instrument"))
+        found: dict[str, list[int]] = {}
+        known: dict[bytes, list[int]] = {}
+        data = block.buffer.tobytes()
+        for row in rows.tolist():
+            text = data[start[row] : end[row]]
+            if text not in known:
+                name = text.decode("utf-8", "replace").strip().strip('"')
+                line = int(block.number[block.rows[row]])
+                accepted = header.accepted(self._format, name, f"line {line}")
+                known[text] = found.setdefault(accepted, [])
+            known[text].append(row)
+        return [(name, np.array(of, np.int64)) for name, of in found.items()]
 
     def _check_separator(self, block: Block) -> None:
-        text = block.first_text()
+        text = block.line(0).decode("utf-8", "replace")
         if self._format.separator not in text:
             line = int(block.number[0])
             raise RejectedError(header.wrong_separator(self._format, text, line))
@@ -255,16 +256,3 @@ def _broken(prices: list[Floats], volume: Floats) -> list[tuple[str, Flags]]:
         ("volume is negative", volume < 0),
         ("volume is not whole", volume != np.floor(volume)),
     ]
-
-
-def _names(block: Block, start: Ints, end: Ints) -> NDArray[np.bytes_]:
-    """The text of each field; runs of equal fields are looked at once."""
-    if not len(start):
-        return np.zeros(0, "S1")
-    length = end - start
-    shift = 8 * np.clip(WORD - length, 0, WORD - 1).astype(np.uint64)
-    word = block.words[end - WORD] >> shift
-    same = (length[1:] == length[:-1]) & (word[1:] == word[:-1]) & (length[1:] <= WORD)
-    begins = digits.runs(~same)
-    texts = [block.buffer[start[row] : end[row]].tobytes() for row in begins.tolist()]
-    return np.repeat(np.array(texts), np.diff(np.append(begins, len(start))))

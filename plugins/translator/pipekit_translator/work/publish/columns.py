@@ -12,8 +12,7 @@ import pyarrow as pa
 from pyarrow.parquet import ParquetWriter
 
 from pipekit_translator.series import BARS, TICKS, Series
-from pipekit_translator.work.arrays import Floats
-from pipekit_translator.work.table import Table
+from pipekit_translator.work.table import Floats, Table
 
 _SAMPLE = 1024  # rows of a column that decide its encoding
 _FEW = 0.9  # share of different values up to which a dictionary is shorter than the column

@@ -16,11 +16,10 @@ from pipekit_translator import layout
 from pipekit_translator.layout import Months
 from pipekit_translator.request import QualityRules
 from pipekit_translator.series import Series
-from pipekit_translator.work.arrays import Flags, Ints
 from pipekit_translator.work.assemble.buffer import Chunk, windows
 from pipekit_translator.work.publish import parquet
 from pipekit_translator.work.publish.quality import Statistics
-from pipekit_translator.work.table import Ranked, Table, difference, merge
+from pipekit_translator.work.table import Flags, Ints, Ranked, Table, difference, merge
 from pipekit_translator.work.zones import Zone
 
 _PUBLISHED = -1  # the rank of published rows

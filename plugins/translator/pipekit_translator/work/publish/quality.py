@@ -13,8 +13,7 @@ import numpy as np
 from pipekit_translator import layout
 from pipekit_translator.dialects import BAR_SECONDS
 from pipekit_translator.request import QualityRules
-from pipekit_translator.work.arrays import Floats, Ints
-from pipekit_translator.work.table import Table
+from pipekit_translator.work.table import Floats, Ints, Table
 from pipekit_translator.work.zones import DAY, Zone
 
 OFF_GRID = 1e-6  # of a tick: far above a rounding error, far below a real deviation

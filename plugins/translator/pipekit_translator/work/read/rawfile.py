@@ -14,14 +14,13 @@ from pipekit.worker import Signature, hasher, look
 from pipekit_translator import layout
 from pipekit_translator.dialects import FileFormat
 from pipekit_translator.request import FileJob, FileMemory
-from pipekit_translator.work.arrays import Ints
 from pipekit_translator.work.assemble.file_rows import Assembly, FileRows
 from pipekit_translator.work.assemble.minutes import MINUTE, Minutes
 from pipekit_translator.work.parse.header import RejectedError
 from pipekit_translator.work.parse.kernel import Kernel
 from pipekit_translator.work.parse.lines import BadRow
 from pipekit_translator.work.parse.parser import Parser
-from pipekit_translator.work.table import Table
+from pipekit_translator.work.table import Ints, Table
 from pipekit_translator.work.zones import Fold
 
 BLOCK = 4 << 20  # bytes; parsing takes about ten times as much memory
