@@ -35,7 +35,7 @@ def translate() -> Callable[..., None]:
             "formats": [settings.format(source, accepted=False)],
             "files": [FileJob(path=name, format=0) for name in names],
             "size": 1,
-            "quality": settings.quality.rules(),
+            "quality": settings.quality,
             **more,
         }
         with pytest.MonkeyPatch.context() as patch, contextlib.chdir(root):

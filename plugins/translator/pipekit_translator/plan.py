@@ -92,7 +92,7 @@ def _task(
         rebuild=rebuild.days,
         left=rebuild.left,
         removed=rebuild.removed,
-        quality=settings.quality.rules(),
+        quality=settings.quality,
     )
     return Task(
         name="translate",

@@ -1,6 +1,6 @@
 """What plan and worker tell each other: the request, and what is remembered of a file.
 
-The only module besides plain descriptions (`series`, `layout`, `dialects`) that both sides import.
+Both sides import it, and what it imports: `settings`, `series`, `layout`, `dialects`.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ import attrs
 
 from pipekit_translator.dialects import FileFormat
 from pipekit_translator.layout import Days
+from pipekit_translator.settings import Kernels, Quality
 
 Role = Literal["new", "stale", "helper"]
-Kernels = Literal["auto", "off"]
 
 
 @attrs.frozen(kw_only=True)
@@ -76,19 +76,6 @@ class FileJob:
 
 
 @attrs.frozen(kw_only=True)
-class QualityRules:
-    """The settings of the data-quality report; spans in minutes of the day, `gap` in seconds."""
-
-    instruments: list[str]
-    pause: tuple[int, int]
-    core: tuple[int, int]
-    min_core_share: float
-    gap: float
-    min_bars: int
-    ticks: dict[str, float]
-
-
-@attrs.frozen(kw_only=True)
 class Request:
     """One run of the worker. Paths are relative to the project's root, its working directory.
 
@@ -112,4 +99,4 @@ class Request:
     rebuild: Days = attrs.field(factory=dict)
     left: Days = attrs.field(factory=dict)
     removed: list[str] = attrs.field(factory=list)
-    quality: QualityRules
+    quality: Quality

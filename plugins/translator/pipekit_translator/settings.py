@@ -6,7 +6,7 @@ import os
 import re
 import zoneinfo
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Literal
 
 import attrs
 
@@ -24,7 +24,6 @@ from pipekit_translator.dialects import (
     roles_of,
     series_of,
 )
-from pipekit_translator.request import Kernels, QualityRules
 from pipekit_translator.series import BARS
 
 TICKS = {
@@ -34,6 +33,8 @@ TICKS = {
 INSTRUMENTS = tuple(TICKS)
 ANY = "*"
 RAW = "{raw}"  # stands for the setting `raw` in a source's glob
+
+Kernels = Literal["auto", "off"]
 
 _PARTS = ("separator", "header", "columns", "timestamp_format", "bar_time", "instrument")
 _SPAN = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]):([0-5]\d)")
@@ -191,18 +192,6 @@ class Quality:
         "Tick size by instrument; prices of others are not checked.",
         factory=lambda: dict(TICKS),
     )
-
-    def rules(self) -> QualityRules:
-        """The same for the worker."""
-        return QualityRules(
-            instruments=list(self.instruments),
-            pause=span(self.pause),
-            core=span(self.core),
-            min_core_share=self.min_core_share,
-            gap=self.gap,
-            min_bars=self.min_bars,
-            ticks=dict(self.ticks),
-        )
 
 
 def _default_sources() -> tuple[Source, ...]:

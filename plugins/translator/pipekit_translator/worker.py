@@ -16,9 +16,11 @@ def main(words: list[str]) -> int:
     """The exit code is 0 even if files or instruments failed: the report says so."""
     with loading():
         if words == ["--check"]:
-            from pipekit_translator.work.check import versions
+            import numba
+            import numpy as np
+            import pyarrow as pa
 
-            sys.stdout.write(f"{versions()}\n")
+            print(f"numpy {np.__version__}, pyarrow {pa.__version__}, numba {numba.__version__}")
             return 0
         from pipekit_translator.work.translate import translate
     translate(request(Request))

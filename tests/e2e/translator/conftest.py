@@ -52,7 +52,7 @@ class Worker:
             "formats": [settings.format(self.source, accepted=True)],
             "files": [FileJob(path=name, format=0) for name in names],
             "size": sum((self.root / name).stat().st_size for name in names),
-            "quality": settings.quality.rules(),
+            "quality": settings.quality,
             **more,
         }
         stdin = Command.python(WORKER, request=Request(**given)).stdin

@@ -33,11 +33,8 @@ class Table(NamedTuple):
         """How many rows."""
         return len(self.time)
 
-    def own(self) -> Table:
-        """The same rows, copied if they are a view of a much larger buffer."""
-        most = self.size * len(self.prices) * 1.1
-        if all(base is None or base.size <= most for base in (c.base for c in self.columns())):
-            return self
+    def copy(self) -> Table:
+        """The same rows, in memory of their own: a view keeps all that it is of."""
         return Table(self.time.copy(), tuple(c.copy() for c in self.prices), self.volume.copy())
 
     def columns(self) -> list[Ints | Floats]:

@@ -9,7 +9,7 @@ import os
 import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, NamedTuple
+from typing import IO, NamedTuple
 
 import numpy as np
 
@@ -36,8 +36,7 @@ class RowBuffer:
         self._left = limit
         self._folder = folder
         self._lock = threading.Lock()
-        self._file: Any = None  # typeshed: a file without buffer has no `readinto`
-        self._end = 0
+        self._file: IO[bytes] | None = None
 
     def add(self, table: Table) -> Chunk:
         """Buffer sorted rows, at least one. Raises OSError."""
@@ -47,9 +46,9 @@ class RowBuffer:
             fits = size <= self._left
             self._left -= size if fits else 0
             if not fits:
-                count, prices, at = table.size, len(table.prices), self._write(table)
-                return Chunk(first, last, lambda: self._read(at, count, prices))
-        kept = table.own()
+                columns, at = len(table.columns()), self._write(table)
+                return Chunk(first, last, lambda: self._read(at, columns, size))
+        kept = table.copy()
         return Chunk(first, last, lambda: kept)
 
     def close(self) -> None:
@@ -61,28 +60,18 @@ class RowBuffer:
         """Write the rows; return their position in the file."""
         if self._file is None:
             os.makedirs(self._folder, exist_ok=True)
-            folder = self._folder
-            self._file = tempfile.TemporaryFile(dir=folder, buffering=0)  # noqa: SIM115  # see close
-        at = self._end
-        self._file.seek(at)
+            self._file = tempfile.TemporaryFile(dir=self._folder)  # noqa: SIM115  # see close
+        at = int(self._file.seek(0, os.SEEK_END))
         for column in table.columns():
-            data = np.ascontiguousarray(column).data.cast("B")
-            self._end += len(data)
-            while data:
-                data = data[self._file.write(data) :]
+            self._file.write(np.ascontiguousarray(column).data)
         return at
 
-    def _read(self, at: int, count: int, prices: int) -> Table:
-        data = np.empty((prices + 2) * count, np.int64)
+    def _read(self, at: int, columns: int, size: int) -> Table:
         with self._lock:
             assert self._file is not None
             self._file.seek(at)
-            rest = data.data.cast("B")
-            while rest:
-                rest = rest[self._file.readinto(rest) :]
-        whole = data.reshape(prices + 2, count)
-        price = whole.view(np.float64)
-        return Table(whole[0], tuple(price[1:-1]), whole[-1])
+            whole = np.frombuffer(self._file.read(size), np.int64).reshape(columns, -1)
+        return Table(whole[0], tuple(whole.view(np.float64)[1:-1]), whole[-1])
 
 
 class _Open:

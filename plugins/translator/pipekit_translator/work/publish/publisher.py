@@ -14,8 +14,8 @@ import numpy as np
 from pipekit.worker import Publication
 from pipekit_translator import layout
 from pipekit_translator.layout import Months
-from pipekit_translator.request import QualityRules
 from pipekit_translator.series import Series
+from pipekit_translator.settings import Quality
 from pipekit_translator.work.assemble.buffer import Chunk, windows
 from pipekit_translator.work.publish import parquet
 from pipekit_translator.work.publish.quality import Statistics
@@ -82,7 +82,7 @@ class Publisher:
     processed: str
     key: str
     zone: Zone
-    rules: QualityRules
+    rules: Quality
     disks: ThreadPoolExecutor
 
     @property

@@ -12,7 +12,7 @@ import numpy as np
 
 from pipekit_translator import layout
 from pipekit_translator.dialects import BAR_SECONDS
-from pipekit_translator.request import QualityRules
+from pipekit_translator.settings import Quality, span
 from pipekit_translator.work.table import Floats, Ints, Table
 from pipekit_translator.work.zones import DAY, Zone
 
@@ -24,7 +24,7 @@ _DAY_MINUTES = DAY // 60
 class Statistics:
     """Statistics of a key's sorted rows."""
 
-    def __init__(self, key: str, zone: Zone, rules: QualityRules) -> None:
+    def __init__(self, key: str, zone: Zone, rules: Quality) -> None:
         instrument, self._series = layout.of_key(key)
         self._zone = zone
         self._rules = rules
@@ -67,7 +67,7 @@ class Statistics:
 
     def _find_gaps(self, local: Ints) -> None:
         """Count gaps of at least `gap` seconds between two rows of one session."""
-        session = (local - self._rules.pause[1] * 60) // DAY
+        session = (local - span(self._rules.pause)[1] * 60) // DAY
         missing = local[1:] - local[:-1] - BAR_SECONDS
         gaps = (missing >= self._rules.gap) & (session[1:] == session[:-1])
         self.gaps += int(gaps.sum())
@@ -89,7 +89,7 @@ class Statistics:
         return found
 
 
-def combined(key: str, zone: Zone, rules: QualityRules, parts: Iterable[Statistics]) -> Statistics:
+def combined(key: str, zone: Zone, rules: Quality, parts: Iterable[Statistics]) -> Statistics:
     """The combined statistics of consecutive stretches."""
     found = Statistics(key, zone, rules)
     for part in parts:
@@ -97,7 +97,7 @@ def combined(key: str, zone: Zone, rules: QualityRules, parts: Iterable[Statisti
     return found
 
 
-def findings(found: dict[str, float], rules: QualityRules) -> list[str]:
+def findings(found: dict[str, float], rules: Quality) -> list[str]:
     """What a person should look at, one clause each."""
     clauses = []
     noun = "ticks" if "ticks" in found else "bars"
@@ -113,17 +113,17 @@ def findings(found: dict[str, float], rules: QualityRules) -> list[str]:
     return clauses
 
 
-def _zone_signs(found: dict[str, float], rules: QualityRules) -> list[str]:
+def _zone_signs(found: dict[str, float], rules: Quality) -> list[str]:
     signs = []
-    start, length = rules.pause[0], rules.pause[1] - rules.pause[0]
+    start, end = span(rules.pause)
     off = abs((found["empty_from"] - start + _DAY_MINUTES // 2) % _DAY_MINUTES - _DAY_MINUTES // 2)
     if off >= NEAR and found["pause_bars"]:
         signs.append(
-            f"the daily break of {length} minutes begins at {_clock(found['empty_from'])}, not at "
-            f"{_clock(start)}: the source's timezone may be wrong"
+            f"the daily break of {end - start} minutes begins at {_clock(found['empty_from'])}, "
+            f"not at {_clock(start)}: the source's timezone may be wrong"
         )
     if found["core_share"] < rules.min_core_share:
-        first, end = rules.core
+        first, end = span(rules.core)
         signs.append(
             f"only {found['core_share']:.0%} of the volume falls between {_clock(first)} and "
             f"{_clock(end)}: the source's timezone may be wrong"
@@ -153,8 +153,8 @@ def _minutes(table: Table, unit: int) -> tuple[Ints, Ints, Ints]:
     return minutes, counts[there], np.add.reduceat(table.volume, begins[there])
 
 
-def _day_profile(counts: Ints, volumes: Floats, rules: QualityRules) -> dict[str, float]:
-    (first, end), (core, core_end) = rules.pause, rules.core
+def _day_profile(counts: Ints, volumes: Floats, rules: Quality) -> dict[str, float]:
+    (first, end), (core, core_end) = span(rules.pause), span(rules.core)
     around = np.concatenate(([0], np.cumsum(np.concatenate((counts, counts)))))
     windows = around[end - first : end - first + _DAY_MINUTES] - around[:_DAY_MINUTES]
     emptiest = np.flatnonzero(windows == windows.min())
