@@ -55,12 +55,8 @@ class InstrumentRule:
                 "instrument, for example '^([A-Z]+)_'"
             )
 
-    def of_name(self, name: str) -> str | None:
-        """The instrument of a file called `name`; None if the name does not match."""
-        return next(iter(self.of_names([name])))
-
     def of_names(self, names: Iterable[str]) -> Iterator[str | None]:
-        """The same for many names: a plan looks at up to 100,000."""
+        """The instruments of files with these names; None where a name does not match."""
         if not self.pattern:
             return (self.constant or None for _ in names)
         return (found and found[1] for found in map(re.compile(self.pattern).search, names))
@@ -177,14 +173,10 @@ class FileFormat:
 
     def stamp_formats(self) -> list[tuple[str, str]]:
         """The columns that make up the time stamp, each with its format."""
-        if any(role == "timestamp" for role, _ in self.roles()):
+        if any(role == "timestamp" for role, _ in roles_of(self.columns)):
             return [("timestamp", self.timestamp_format)]
         date, _, time = self.timestamp_format.partition(" ")
         return [("date", date), ("time", time)]
-
-    def roles(self) -> list[tuple[str, str]]:
-        """Role and header name of each column."""
-        return roles_of(self.columns)
 
 
 def roles_of(columns: tuple[str, ...]) -> list[tuple[str, str]]:
@@ -195,23 +187,23 @@ def roles_of(columns: tuple[str, ...]) -> list[tuple[str, str]]:
 
 def series_of(columns: tuple[str, ...]) -> Series:
     """What rows with these columns are: ticks have one price, and quotes."""
-    return TICKS if set(TICKS.prices) & set(_roles(columns)) else BARS
+    return TICKS if any(role in TICKS.prices for role, _ in roles_of(columns)) else BARS
 
 
 def check_columns(columns: tuple[str, ...]) -> None:
     """Raises ValueError for columns that make neither a bar nor a tick."""
-    roles = _roles(columns)
-    unknown = [role for role in roles if role not in (*ROLES, UNUSED)]
+    roles = roles_of(columns)
+    unknown = [role for role, _ in roles if role not in (*ROLES, UNUSED)]
     if unknown:
         raise ValueError(
             f"columns: unknown role {unknown[0]!r}; use {', '.join(ROLES)}, or '-' for an ignored "
             "column"
         )
-    used = [role for role in roles if role != UNUSED]
+    used = [role for role, _ in roles if role != UNUSED]
     if len(used) != len(set(used)):
         twice = next(role for role in used if used.count(role) > 1)
         raise ValueError(f"columns: the role {twice!r} is given twice")
-    names = [name.lower() for role, name in roles_of(columns) if role != UNUSED]
+    names = [name.lower() for role, name in roles if role != UNUSED]
     if shared := [name for name in names if names.count(name) > 1]:
         raise ValueError(f"columns: {shared[0]!r} is the name of two columns")
     series = series_of(columns)
@@ -230,13 +222,9 @@ def check_columns(columns: tuple[str, ...]) -> None:
         raise ValueError(f"columns: {', '.join(need)} missing")
 
 
-def _roles(columns: tuple[str, ...]) -> list[str]:
-    return [role for role, _ in roles_of(columns)]
-
-
 def check_format(text: str, columns: tuple[str, ...]) -> None:
     """Raises ValueError for a time stamp format of variable width, or without a needed part."""
-    if "timestamp" not in _roles(columns) and text.count(" ") != 1:
+    if all(role != "timestamp" for role, _ in roles_of(columns)) and text.count(" ") != 1:
         raise ValueError(
             f"timestamp_format {text!r}: date and time are two columns, so write both formats with "
             "one space between them"

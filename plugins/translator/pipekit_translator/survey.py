@@ -89,17 +89,15 @@ def _groups(settings: Settings, source: Source, files: list[FileStat]) -> list[G
     rule = source.resolved().instrument
     if rule.column:
         return [Group(source, settings.format(source, accepted=False), tuple(files))]
-    known: list[FileStat] = []
-    unknown: list[FileStat] = []
-    places: dict[str | None, list[FileStat]] = {None: unknown}
-    instruments = rule.of_names([file[0].rpartition("/")[2] for file in files])
-    for file, instrument in zip(files, instruments, strict=True):
-        if instrument not in places:
-            places[instrument] = known if settings.accepts(str(instrument)) else unknown
-        places[instrument].append(file)
+    named = list(rule.of_names(file.path.rpartition("/")[2] for file in files))
+    known = {name for name in set(named) if name and settings.accepts(name)}
     return [
-        Group(source, settings.format(source, accepted=accepted), tuple(group))
-        for accepted, group in ((True, known), (False, unknown))
+        Group(
+            source,
+            settings.format(source, accepted=accepted),
+            tuple(f for f, name in zip(files, named, strict=True) if (name in known) is accepted),
+        )
+        for accepted in (True, False)
     ]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipekit_translator.dialects import UNUSED, FileFormat
+from pipekit_translator.dialects import UNUSED, FileFormat, roles_of
 from pipekit_translator.layout import INSTRUMENT
 
 SHOWN = 80  # characters of a line in a message
@@ -17,7 +17,7 @@ def roles_of_header(format: FileFormat, header: str) -> list[str]:
     names = [name.strip().strip('"').lower() for name in header.split(format.separator)]
     if len(names) == 1:
         raise RejectedError(wrong_separator(format, header, 1))
-    roles = {name.lower(): role for role, name in format.roles() if role != UNUSED}
+    roles = {name.lower(): role for role, name in roles_of(format.columns) if role != UNUSED}
     if format.instrument.column:
         roles[format.instrument.column.lower()] = "instrument"
     missing = [name for name in roles if name not in names]
@@ -48,7 +48,7 @@ def wrong_separator(format: FileFormat, text: str, line: int) -> str:
 
 def instrument_of(format: FileFormat, name: str) -> str:
     """The instrument in a file name. Raises RejectedError."""
-    found = format.instrument.of_name(name)
+    (found,) = format.instrument.of_names([name])
     if found is None:
         raise RejectedError(
             f"the file name does not match the source's instrument pattern "

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pipekit_translator.dialects import BAR_SECONDS, FileFormat, Stamp
+from pipekit_translator.dialects import BAR_SECONDS, FileFormat, Stamp, roles_of
 from pipekit_translator.series import BARS
 from pipekit_translator.work.parse import digits, header
 from pipekit_translator.work.parse.header import SHOWN, RejectedError
@@ -68,7 +68,7 @@ class Parser:
         self._kernel = kernel
         self._layout: Layout | None = None
         if not format.header:
-            self._set_roles([role for role, _ in format.roles()])
+            self._set_roles([role for role, _ in roles_of(format.columns)])
 
     def header(self, line: bytes) -> None:
         """Find the columns by their names in line 1."""
