@@ -115,7 +115,7 @@ def test_the_presets_find_the_instrument_in_the_name(
     dialect: str, name: str, instrument: str | None
 ) -> None:
     source = Source(glob="x", dialect=dialect, timezone="UTC")
-    assert list(source.resolved().instrument.of_names([name]))[0] == instrument
+    assert list(source.resolved().instrument.of_names([name])) == [instrument]
 
 
 @pytest.mark.parametrize("folder", ["/data", "../data", ""])
