@@ -61,8 +61,6 @@ def _reason(settings: Settings, pending: Pending) -> str:
 
 
 def _without(pending: Pending, postponed: set[str]) -> Pending:
-    if not postponed:
-        return pending
     inputs = tuple(item for item in pending.inputs if item.path not in postponed)
     waiting = [item.path for item in pending.inputs if item.path in postponed]
     return attrs.evolve(pending, inputs=inputs, waiting=(*pending.waiting, *waiting))

@@ -156,14 +156,12 @@ def _name_outdated(
     digests = {
         source.glob: settings.format(source, accepted=True).digest() for source in settings.sources
     }
-    outdated = []
-    for path in gone:
-        detail = known[path].detail
-        if not detail.get("days"):
-            continue
-        now = digests.get(str(detail.get("source")))
-        if now is not None and now != detail.get("reading"):
-            outdated.append(path)
+    details = {path: known[path].detail for path in gone if known[path].detail.get("days")}
+    outdated = [
+        path
+        for path, detail in details.items()
+        if digests.get(str(detail.get("source")), detail.get("reading")) != detail.get("reading")
+    ]
     if outdated:
         found.warnings.append(
             f"the settings of the source have changed, but {names(outdated)} "

@@ -14,7 +14,6 @@ from pipekit_analyzer.work import kernel, rows
 from pipekit_merger.work import rows as merged_rows
 from pipekit_merger.work import scope, summary
 from pipekit_translator.dialects import PRESETS
-from pipekit_translator.work.publish import columns as bar_columns
 from pipekit_translator.work.publish import parquet
 
 from ...pages import docs
@@ -42,13 +41,13 @@ def kinds(schema: pa.Schema) -> dict[str, str]:
 def test_the_columns_of_processed_bars(page):
     """Name, order and type of each."""
     assert list(columns(page.section("Processed bars")).items()) == list(
-        kinds(bar_columns.SCHEMA).items()
+        kinds(parquet.SCHEMA).items()
     )
 
 
 def test_the_columns_of_processed_ticks(page):
     """Likewise."""
-    assert columns(page.section("Processed ticks")) == kinds(bar_columns.SCHEMAS["tick"])
+    assert columns(page.section("Processed ticks")) == kinds(parquet.SCHEMAS["tick"])
 
 
 def test_the_metadata_of_processed_bars(page):

@@ -46,10 +46,6 @@ class Table(NamedTuple):
         prices = tuple(column[rows] for column in self.prices)
         return Table(self.time[rows], prices, self.volume[rows])
 
-    def same(self, other: Table) -> bool:
-        """Whether both hold the same values."""
-        return self.size == other.size and not self.differs(other).any()
-
     def differs(self, other: Table) -> Flags:
         """Which rows differ from those at the same position in the other. Absent equals absent."""
         found = np.zeros(self.size, np.bool_)
@@ -99,6 +95,7 @@ def merge(parts: Sequence[Ranked], series: Series) -> Merged:
     Of rows with the same time stamp, those of the highest rank are kept. In a grouped series these
     are all rows of that rank, in their order; otherwise (bars) only the last of them.
     """
+    parts = [part for part in parts if part.table.size]
     if not parts:
         return Merged(no_rows(series))
     grouped = series.grouped

@@ -5,12 +5,14 @@ A file is consumed when every key that it feeds is published; if one fails, it s
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import os
+import re
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 
 from pipekit.worker import report, sync_folders
 from pipekit_translator import layout
@@ -18,14 +20,15 @@ from pipekit_translator.request import FileJob, Request
 from pipekit_translator.work.assemble.buffer import Chunk, RowBuffer
 from pipekit_translator.work.assemble.file_rows import Assembly
 from pipekit_translator.work.publish import quality
-from pipekit_translator.work.publish.columns import use_system_memory
-from pipekit_translator.work.publish.publisher import Outcome, Publisher, export_rank, of_days
+from pipekit_translator.work.publish.parquet import use_system_memory
+from pipekit_translator.work.publish.publisher import Outcome, Publisher, of_days
 from pipekit_translator.work.publish.quarantine import Quarantine, lines_of
 from pipekit_translator.work.read.files import read_all
 from pipekit_translator.work.read.rawfile import RawFile
 from pipekit_translator.work.zones import Zone
 
 LATE = "late: the lifecycle has removed the processed {part}"
+_STAMP = re.compile(r"(?<!\d)(\d{8}_\d{6})(?!\d)")  # of an export
 _DISK_THREADS = 4  # wait some milliseconds for each finished file
 FIXED_MEMORY = 256_000_000  # bytes that reading and writing take on two cores, besides the buffer
 
@@ -66,7 +69,10 @@ class _Translation:
             self._finish_when_done(file)
         workers = max(self._request.workers, 1)
         with ThreadPoolExecutor(_DISK_THREADS) as disks, ThreadPoolExecutor(workers) as threads:
-            parts = {key: self._submit(key, threads, disks) for key in self._keys()}
+            parts = {
+                key: self._submit(key, threads, disks)
+                for key in sorted({*self._feeding, *self._rebuild})
+            }
             for key in list(parts):
                 published = self._publish(key, parts.pop(key))
                 self._note_published(key, ok=published)
@@ -78,14 +84,14 @@ class _Translation:
     # Reading
 
     def _read(self) -> None:
-        found = read_all(self._request, self._assembly)
-        self._files = sorted(found.files, key=_rank)
+        files, again = read_all(self._request, self._assembly)
+        self._files = sorted((file for file in files if not file.rejected), key=_rank)
         for rank, file in enumerate(self._files):
             file.waits_for = set(file.rows.chunks)
             for key, parts in file.rows.chunks.items():
                 for part in parts:
                     self._feeding.setdefault(key, {}).setdefault(part, []).append((rank, file))
-        self._leave_days(found.again, found.rejected)
+        self._leave_days(again, [file.job for file in files if file.rejected])
         for file in self._files:
             for warning in file.warnings:
                 report.warning(warning, path=file.path)
@@ -107,9 +113,6 @@ class _Translation:
             )
 
     # Publishing
-
-    def _keys(self) -> list[str]:
-        return sorted({*self._feeding, *self._rebuild})
 
     def _submit(
         self, key: str, threads: ThreadPoolExecutor, disks: ThreadPoolExecutor
@@ -272,7 +275,17 @@ class _Translation:
 
 
 def _rank(file: RawFile) -> tuple[int, float, int, str]:
-    return export_rank(file.path, file.job.priority, file.signature[3])
+    """Of rows with the same time, those of the file with the highest rank stand.
+
+    By priority, then the time stamp in the file's name, else its modification time, then its name.
+    """
+    changed_ns = file.signature[3]
+    exported = changed_ns / 1e9
+    if found := _STAMP.search(os.path.basename(file.path)):
+        with suppress(ValueError):
+            stamp = dt.datetime.strptime(found[1], "%Y%m%d_%H%M%S").replace(tzinfo=dt.UTC)
+            exported = stamp.timestamp()
+    return (file.job.priority, exported, changed_ns, file.path)
 
 
 def _buffer_size(memory: int) -> int:

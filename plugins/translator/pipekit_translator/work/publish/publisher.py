@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import datetime as dt
-import re
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
 
 import attrs
 import numpy as np
@@ -131,22 +128,16 @@ class Publisher:
             outcome.duplicates += fresh.duplicates
             outcome.conflicts += fresh.conflicts
             outcome.statistics.add(fresh.table)
-            after = fresh.table
-            if known:
-                before = merge(known, self.series).table
-                kept = before if not rebuilt else self._without(before, rebuilt)
-                both = merge([Ranked(_PUBLISHED, kept), Ranked(0, fresh.table)], self.series)
-                outcome.conflicts += both.conflicts
-                after = both.table
-                changes = difference(before, after)
-            else:
-                changes = after.size, 0, 0
-            self._count(outcome, after, changes)
-            if after.size:
-                yield after
+            before = merge(known, self.series).table
+            kept = before.at(~in_days(self.zone.days(before.time), rebuilt))
+            both = merge([Ranked(_PUBLISHED, kept), Ranked(0, fresh.table)], self.series)
+            outcome.conflicts += both.conflicts
+            self._count(outcome, before, both.table)
+            if both.table.size:
+                yield both.table
 
-    def _count(self, outcome: Outcome, after: Table, changes: tuple[int, int, int]) -> None:
-        added, changed, removed = changes
+    def _count(self, outcome: Outcome, before: Table, after: Table) -> None:
+        added, changed, removed = difference(before, after)
         outcome.added += added
         outcome.changed += changed
         outcome.removed += removed
@@ -155,24 +146,5 @@ class Publisher:
             outcome.first = outcome.first or self._iso(after.time[0])
             outcome.last = self._iso(after.time[-1])
 
-    def _without(self, table: Table, rebuilt: Months) -> Table:
-        return table.at(~in_days(self.zone.days(table.time), rebuilt))
-
     def _iso(self, time: np.int64) -> str:
         return f"{np.datetime64(int(time) // self.zone.unit, 's')}Z"
-
-
-_STAMP = re.compile(r"(?<!\d)(\d{8}_\d{6})(?!\d)")
-
-
-def export_rank(path: str, priority: int, changed_ns: int) -> tuple[int, float, int, str]:
-    """The rank of an export: the higher one's rows win.
-
-    By priority, then the time stamp in its name, else its modification time, then its name.
-    """
-    exported = changed_ns / 1e9
-    if found := _STAMP.search(path.rpartition("/")[2]):
-        with suppress(ValueError):
-            stamp = dt.datetime.strptime(found[1], "%Y%m%d_%H%M%S").replace(tzinfo=dt.UTC)
-            exported = stamp.timestamp()
-    return (priority, exported, changed_ns, path)

@@ -6,27 +6,15 @@ import threading
 import traceback
 from concurrent.futures import ThreadPoolExecutor
 
-import attrs
-
 from pipekit.worker import report
 from pipekit_translator.request import FileJob, Request
 from pipekit_translator.work.assemble.file_rows import Assembly
-from pipekit_translator.work.parse.header import RejectedError
 from pipekit_translator.work.parse.kernel import LARGE, Kernel
 from pipekit_translator.work.read.rawfile import BusyError, RawFile, ReadContext, read
 
 
 class UnreadError(Exception):
     """A file could not be read at all; it stays pending."""
-
-
-@attrs.frozen
-class FilesRead:
-    """The files that were read; those to be tried `again` next time; those that were rejected."""
-
-    files: list[RawFile] = attrs.field(factory=list)
-    again: list[FileJob] = attrs.field(factory=list)
-    rejected: list[FileJob] = attrs.field(factory=list)
 
 
 class _Progress:
@@ -43,37 +31,36 @@ class _Progress:
             report.progress(min(self._done, self._total), self._total)
 
 
-def read_all(request: Request, assembly: Assembly) -> FilesRead:
-    """Read the files of a request, in `workers` threads; results are in the order of the jobs."""
+def read_all(request: Request, assembly: Assembly) -> tuple[list[RawFile], list[FileJob]]:
+    """Read the files of a request, in `workers` threads; also return those to try again next time.
+
+    Results are in the order of the jobs.
+    """
     large = request.size >= LARGE and request.kernels == "auto"
-    kernel = Kernel.load(request.cache) if large else None
-    found = FilesRead()
+    context = ReadContext(
+        assembly=assembly,
+        final_after=request.final_after,
+        progress=_Progress(request.size),
+        kernel=Kernel.load(request.cache) if large else None,
+    )
+
+    def attempt(job: FileJob) -> RawFile | Exception:
+        try:
+            return read(job, request.formats[job.format], context)
+        except Exception as error:  # the isolation boundary between files
+            return error
+
+    files, again = [], []
     with ThreadPoolExecutor(max(request.workers, 1)) as threads:
-        context = ReadContext(
-            assembly=assembly,
-            final_after=request.final_after,
-            progress=_Progress(request.size),
-            kernel=kernel,
-        )
-
-        def attempt(job: FileJob) -> tuple[RawFile, RejectedError | None] | Exception:
-            try:
-                return read(job, request.formats[job.format], context)
-            except Exception as error:  # the isolation boundary between files
-                return error
-
         for job, result in zip(request.files, threads.map(attempt, request.files), strict=True):
             if isinstance(result, Exception):
                 _report_unread(job, result)
-                found.again.append(job)
+                again.append(job)
                 continue
-            file, rejected = result
-            if rejected is None:
-                found.files.append(file)
-            else:
-                report.rejected(file.path, str(rejected), file.fingerprint, file.signature)
-                found.rejected.append(job)
-    return found
+            files.append(result)
+            if result.rejected:
+                report.rejected(job.path, result.rejected, result.fingerprint, result.signature)
+    return files, again
 
 
 def _report_unread(job: FileJob, error: Exception) -> None:

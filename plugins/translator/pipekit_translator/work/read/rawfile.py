@@ -42,8 +42,8 @@ class RawFile:
 
     `prefix`: the bytes that count, `fingerprint` their hash, `lines` the newlines in them.
     `complete`: nothing is left unread. `resumed`: reading went on behind what was known. `last`:
-    by instrument, the time of the latest tick. `waits_for`: keys to publish before it is consumed;
-    `failed`: one of them was not published.
+    by instrument, the time of the latest tick. `rejected`: why it cannot be used. `waits_for`: keys
+    to publish before it is consumed; `failed`: one of them was not published.
     """
 
     job: FileJob
@@ -60,6 +60,7 @@ class RawFile:
     folds: dict[str, Fold] = attrs.field(factory=dict)
     last: dict[str, int] = attrs.field(factory=dict)
     warnings: list[str] = attrs.field(factory=list)
+    rejected: str = ""
     waits_for: set[str] = attrs.field(factory=set)
     failed: bool = False
 
@@ -115,35 +116,25 @@ class ReadContext:
     kernel: Kernel | None = None
 
 
-def read(
-    job: FileJob, format: FileFormat, context: ReadContext
-) -> tuple[RawFile, RejectedError | None]:
-    """Read a file; the error says why it cannot be used.
+def read(job: FileJob, format: FileFormat, context: ReadContext) -> RawFile:
+    """Read a file, or find why it is rejected.
 
     Raises BusyError when the file changed meanwhile, OSError when it cannot be read.
     """
-    try:
-        return _read(job, format, context)
-    except _StartAgainError:
-        return _read(attrs.evolve(job, resume=False), format, context)
-
-
-def _read(
-    job: FileJob, format: FileFormat, context: ReadContext
-) -> tuple[RawFile, RejectedError | None]:
     with open(job.path, "rb", buffering=0) as file:
         signature = _signature(file) if job.growing else look(file.fileno())
         rows = FileRows(format.made, context.assembly)
         raw = RawFile(job=job, format=format, rows=rows, signature=signature)
         reader = _Reader(file, raw, context)
-        rejected = None
         try:
             reader.run()
+        except _StartAgainError:
+            return read(attrs.evolve(job, resume=False), format, context)
         except RejectedError as error:
-            rejected = error
+            raw.rejected = str(error)
             reader.hash_all()
         _check_unchanged(file, job, signature)
-    return raw, rejected
+    return raw
 
 
 class _Reader:
