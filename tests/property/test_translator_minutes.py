@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pipekit_translator.work.assemble.minutes import Minutes
+from pipekit_translator.work.assemble.file_rows import Minutes
 from pipekit_translator.work.table import Table
 
 SECOND = 1_000_000_000

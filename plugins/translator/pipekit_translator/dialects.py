@@ -14,7 +14,7 @@ from typing import Literal, NamedTuple
 import attrs
 
 from pipekit import setting
-from pipekit_translator.series import BARS, TICKS, Series
+from pipekit_translator.layout import BARS, TICKS, Series
 
 BarTime = Literal["open", "close"]
 Aggregate = Literal["", "1m"]

@@ -1,4 +1,4 @@
-"""Paths of processed files, and sets of days.
+"""The two kinds of processed data (one-minute bars and ticks), their files, and sets of days.
 
 An instrument's rows of one series have a key: `ES` for its bars, `ES/tick` for its ticks. The days
 that a raw file fed are kept in the ledger, so their form is compact: for each key and month an
@@ -9,8 +9,49 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
-from pipekit_translator.series import ALL, BARS, Series
+
+class Series(NamedTuple):
+    """How one kind differs from the other.
+
+    `name`: in folders and file names; `noun`: in messages. `prices`: columns between time and
+    volume, of which those in `optional` may be null. `unit`: units of time in a second. `part`:
+    what a file holds, a month or a day. `grouped`: whether several rows may share a time stamp.
+    """
+
+    name: str
+    noun: str
+    prices: tuple[str, ...]
+    unit: int
+    part: str
+    grouped: bool
+    optional: tuple[str, ...] = ()
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that differ from row to row, in the order of the file."""
+        return ("timestamp", *self.prices, "volume")
+
+
+BARS = Series(
+    name="1m",
+    noun="bars",
+    prices=("open", "high", "low", "close"),
+    unit=1_000_000,
+    part="month",
+    grouped=False,
+)
+TICKS = Series(
+    name="tick",
+    noun="ticks",
+    prices=("price", "bid", "ask"),
+    optional=("bid", "ask"),
+    unit=1_000_000_000,
+    part="day",
+    grouped=True,
+)
+ALL = {series.name: series for series in (BARS, TICKS)}
 
 INSTRUMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_\-]{0,31}")  # it names folders and files
 

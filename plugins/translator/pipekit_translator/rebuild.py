@@ -92,17 +92,22 @@ def _decide_days(
     found: Rebuild, stale: list[str], waiting: set[str], gone: list[str], fed: Mapping[str, Days]
 ) -> None:
     """Which days are rebuilt, and which are left because of a file that is gone or waits."""
-    found.postponed = _postponed(stale, waiting, fed)
+    unread = layout.union(fed[path] for path in waiting if path in fed)
+    found.postponed = {path for path in stale if layout.both(fed[path], unread)}
     found.stale = set(stale) - found.postponed
     lost = _days_of(found.lost, fed)
     wanted = layout.union([*(fed[path] for path in found.stale), lost])
     wanted = layout.without(wanted, _days_of(found.removed, fed))
-    gone = [path for path in gone if path in fed]
+    gone = [path for path in gone if path in fed and layout.both(fed[path], wanted)]
     left = layout.both(layout.union(fed[path] for path in gone), wanted)
-    held = layout.both(layout.union(fed[path] for path in fed if path in waiting), wanted)
-    found.left = layout.union([left, held])
+    found.left = layout.union([left, layout.both(unread, wanted)])
     found.days = layout.without(wanted, found.left)
-    _name_left(found, left, [path for path in gone if layout.both(fed[path], wanted)])
+    if left:
+        found.warnings.append(
+            f"not rebuilt: {layout.named(left)}, because {names(gone)} "
+            f"{'is' if len(gone) == 1 else 'are'} gone. To rebuild them, put the raw files back "
+            "from your archive and run `pipekit run --rebuild`"
+        )
 
 
 def _look_at_published(ctx: RunContext, settings: Settings, found: Rebuild) -> None:
@@ -125,26 +130,11 @@ def _stale(ctx: RunContext, groups: list[Group], pendings: list[Pending]) -> lis
     ]
 
 
-def _postponed(stale: list[str], waiting: set[str], fed: Mapping[str, Days]) -> set[str]:
-    """Files that fed the same days as a file that cannot be read yet."""
-    unread = layout.union(fed[path] for path in waiting if path in fed)
-    return {path for path in stale if layout.both(fed[path], unread)}
-
-
 def _days_of(paths: list[str], fed: Mapping[str, Days]) -> Days:
     """The days in some processed files that known files fed."""
     found = [covered for path in paths if (covered := layout.covered(path))]
     whole = layout.union({key: layout.days_of(part)} for key, part in found)
     return layout.both(layout.union(fed.values()), whole) if whole else {}
-
-
-def _name_left(found: Rebuild, left: Days, gone: list[str]) -> None:
-    if left:
-        found.warnings.append(
-            f"not rebuilt: {layout.named(left)}, because {names(gone)} "
-            f"{'is' if len(gone) == 1 else 'are'} gone. To rebuild them, put the raw files back "
-            "from your archive and run `pipekit run --rebuild`"
-        )
 
 
 def _name_outdated(

@@ -1,6 +1,6 @@
 """What plan and worker tell each other: the request, and what is remembered of a file.
 
-Both sides import it, and what it imports: `settings`, `series`, `layout`, `dialects`.
+Both sides import it, and what it imports: `settings`, `layout`, `dialects`.
 """
 
 from __future__ import annotations

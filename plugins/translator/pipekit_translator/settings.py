@@ -24,7 +24,7 @@ from pipekit_translator.dialects import (
     roles_of,
     series_of,
 )
-from pipekit_translator.series import BARS
+from pipekit_translator.layout import BARS
 
 TICKS = {
     "ES": 0.25, "NQ": 0.25, "YM": 1.0, "RTY": 0.10, "CL": 0.01, "NG": 0.001, "GC": 0.10,
@@ -142,8 +142,8 @@ def _check_source(source: Source) -> None:
             f"{where}: unknown dialect {source.dialect!r}; use one of {', '.join(PRESETS)}, or "
             "leave it out and set separator, header, columns, timestamp_format and instrument"
         )
-    missing = [name for name in _PARTS if getattr(source, name) in (None, "", ())]
-    missing = [name for name in missing if name != "bar_time"]
+    needed = [name for name in _PARTS if name != "bar_time"]
+    missing = [name for name in needed if getattr(source, name) in (None, "", ())]
     if missing and not source.dialect:
         raise ValueError(f"{where}: set a dialect, or else {', '.join(missing)}")
     dialect = source.resolved()

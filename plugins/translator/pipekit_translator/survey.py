@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import NoReturn
@@ -57,17 +56,16 @@ def survey(ctx: RunContext, settings: Settings) -> tuple[list[Group], list[str]]
 def _refuse_double_claims(
     settings: Settings, found: list[tuple[Source, list[FileStat]]]
 ) -> NoReturn:
-    claims: dict[str, list[str]] = {}
+    claims: dict[str, tuple[str, ...]] = {}
     for source, files in found:
         for file in files:
-            claims.setdefault(file.path, []).append(settings.glob(source))
-    twice = Counter(tuple(globs) for globs in claims.values() if len(globs) > 1)
+            claims[file.path] = (*claims.get(file.path, ()), settings.glob(source))
     problems = []
-    for globs, count in twice.items():
-        example = min(path for path, claimed in claims.items() if tuple(claimed) == globs)
-        more = f" and {count - 1} more" if count > 1 else ""
+    for globs in dict.fromkeys(globs for globs in claims.values() if len(globs) > 1):
+        paths = sorted(path for path, claimed in claims.items() if claimed == globs)
+        more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
         problems.append(
-            f"translator: {example}{more} {'match' if more else 'matches'} several sources "
+            f"translator: {paths[0]}{more} {'match' if more else 'matches'} several sources "
             f"({', '.join(map(repr, globs))}): narrow the globs so that each file matches one"
         )
     raise ConfigError(problems)

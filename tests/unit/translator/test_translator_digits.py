@@ -8,17 +8,17 @@ import random
 import numpy as np
 import pytest
 from pipekit_translator.dialects import Stamp
-from pipekit_translator.work.parse import digits
+from pipekit_translator.work.parse import lines
 
 
-def bytes_of(text: str) -> digits.Bytes:
+def bytes_of(text: str) -> lines.Bytes:
     return np.frombuffer(text.encode(), np.uint8)
 
 
-def decimals(*texts: str) -> tuple[digits.Floats, digits.Flags]:
+def decimals(*texts: str) -> tuple[lines.Floats, lines.Flags]:
     ends = np.cumsum([len(text) + 1 for text in texts]) - 1
     starts = ends - np.array([len(text) for text in texts])
-    return digits.decimals(bytes_of(",".join(texts)), starts, ends)
+    return lines.decimals(bytes_of(",".join(texts)), starts, ends)
 
 
 def test_every_number_is_the_double_nearest_to_its_text() -> None:
@@ -58,7 +58,7 @@ def test_time_stamps_agree_with_the_standard_library() -> None:
     moments = [first + dt.timedelta(days=day, seconds=day * 37 % 86_400) for day in range(40_000)]
     data = "".join(f"{moment:%Y-%m-%dT%H:%M:%SZ}" for moment in moments)
     start = np.arange(len(moments)) * 20
-    seconds, ok = digits.instants(*digits.stamps(bytes_of(data), start, start + 20, layout), 1)
+    seconds, ok = lines.instants(*lines.stamps(bytes_of(data), start, start + 20, layout), 1)
     assert ok.all()
     assert seconds.tolist() == [int(moment.timestamp()) for moment in moments]
 
@@ -72,5 +72,5 @@ def test_time_stamps_agree_with_the_standard_library() -> None:
 def test_days_and_times_that_do_not_exist_are_not_read(text: str) -> None:
     start = np.array([0])
     layout = Stamp.of("%Y-%m-%d %H:%M")
-    parts, ok = digits.stamps(bytes_of(text), start, start + len(text), layout)
-    assert not digits.instants(parts, ok, 1)[1][0]
+    parts, ok = lines.stamps(bytes_of(text), start, start + len(text), layout)
+    assert not lines.instants(parts, ok, 1)[1][0]

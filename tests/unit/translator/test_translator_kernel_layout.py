@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from pipekit_translator.dialects import Stamp
-from pipekit_translator.series import BARS
+from pipekit_translator.layout import BARS
 from pipekit_translator.work.parse.kernel import layout_of
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from pipekit_translator.series import BARS
+from pipekit_translator.layout import BARS
 from pipekit_translator.settings import Settings, Source
 from pipekit_translator.work.assemble.buffer import RowBuffer
 from pipekit_translator.work.assemble.file_rows import Assembly, FileRows

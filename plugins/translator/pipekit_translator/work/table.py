@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pipekit_translator.series import Series
+from pipekit_translator.layout import Series
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -50,7 +50,7 @@ class Table(NamedTuple):
         """Which rows differ from those at the same position in the other. Absent equals absent."""
         found = np.zeros(self.size, np.bool_)
         for one, two in zip(self.columns(), other.columns(), strict=True):
-            found |= one.view(np.int64) != two.view(np.int64)  # no negative zeros: see `digits`
+            found |= one.view(np.int64) != two.view(np.int64)  # no negative zeros: see `lines`
         return found
 
 

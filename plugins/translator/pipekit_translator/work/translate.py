@@ -10,9 +10,10 @@ import json
 import os
 import re
 from collections import Counter
-from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, suppress
+
+import pyarrow as pa
 
 from pipekit.worker import report, sync_folders
 from pipekit_translator import layout
@@ -20,7 +21,6 @@ from pipekit_translator.request import FileJob, Request
 from pipekit_translator.work.assemble.buffer import Chunk, RowBuffer
 from pipekit_translator.work.assemble.file_rows import Assembly
 from pipekit_translator.work.publish import quality
-from pipekit_translator.work.publish.parquet import use_system_memory
 from pipekit_translator.work.publish.publisher import Outcome, Publisher, of_days
 from pipekit_translator.work.publish.quarantine import Quarantine, lines_of
 from pipekit_translator.work.read.files import read_all
@@ -39,7 +39,7 @@ class LateRowsError(Exception):
 
 def translate(request: Request) -> None:
     """Work off a request, in the project's root."""
-    use_system_memory()
+    pa.set_memory_pool(pa.system_memory_pool())  # pyarrow's others keep tens of megabytes
     with closing(RowBuffer(_buffer_size(request.memory), request.processed)) as buffer:
         _Translation(request, buffer).run()
 
@@ -69,11 +69,9 @@ class _Translation:
             self._finish_when_done(file)
         workers = max(self._request.workers, 1)
         with ThreadPoolExecutor(_DISK_THREADS) as disks, ThreadPoolExecutor(workers) as threads:
-            parts = {
-                key: self._submit(key, threads, disks)
-                for key in sorted({*self._feeding, *self._rebuild})
-            }
-            for key in list(parts):
+            keys = sorted({*self._feeding, *self._rebuild})
+            parts = {key: self._submit(key, threads, disks) for key in keys}
+            for key in keys:
                 published = self._publish(key, parts.pop(key))
                 self._note_published(key, ok=published)
         self._report_late()
@@ -137,18 +135,19 @@ class _Translation:
     def _publish(self, key: str, parts: list[Future[Outcome | None]]) -> bool:
         """Whether the unit succeeded; parts that were published are reported even if not."""
         with report.unit(key):
-            outcomes: list[Outcome] = []
-            try:
-                for index, part in enumerate(parts):
-                    if outcome := part.result():
-                        if outcome.placed:
-                            outcome.placed.result()
-                        outcomes.append(outcome)
-                    report.progress(index + 1, len(parts))
-            finally:
-                sync_folders(o.publication.target for o in outcomes if o.publication.changed)
-                for outcome in outcomes:
-                    self._report_part(key, outcome)
+            for index, part in enumerate(parts):
+                part.exception()  # waits
+                report.progress(index + 1, len(parts))
+            outcomes = [o for part in parts if not part.exception() and (o := part.result())]
+            placed = [o for o in outcomes if not (o.placed and o.placed.exception())]
+            sync_folders(o.publication.target for o in placed if o.publication.changed)
+            for outcome in placed:
+                self._report_part(key, outcome)
+            for part in parts:
+                part.result()
+            for outcome in outcomes:
+                if outcome.placed:
+                    outcome.placed.result()
             self._report_rows(key, outcomes)
             return True
         return False
@@ -157,21 +156,19 @@ class _Translation:
         return self._assembly.zone(layout.of_key(key)[1])
 
     def _chunks(self, key: str, part: str) -> list[tuple[int, Chunk]]:
-        """The chunks that feed a part, with the rank of their export, in ascending order."""
-        found: list[tuple[int, Chunk]] = []
+        """The chunks that feed a part, with the rank of their export, in ascending order.
+
+        Of a helper only the days to rebuild; of a stale file all but the days to leave.
+        """
+        zone, found = self._zone(key), []
         for rank, file in self._feeding.get(key, {}).get(part, ()):
             chunks = file.rows.chunks[key].pop(part)
-            found += [(rank, chunk) for chunk in self._wanted(file, key, chunks)]
+            if file.job.role != "new":
+                inside = file.job.role == "helper"
+                days = (self._rebuild if inside else self._left).get(key, {})
+                chunks = [of_days(chunk, zone, days, inside=inside) for chunk in chunks]
+            found += [(rank, chunk) for chunk in chunks]
         return found
-
-    def _wanted(self, file: RawFile, key: str, chunks: list[Chunk]) -> Iterator[Chunk]:
-        """Of a helper only the days to rebuild; of a stale file all but the days to leave."""
-        if file.job.role == "new" or not chunks:
-            return iter(chunks)
-        zone = self._zone(key)
-        inside = file.job.role == "helper"
-        days = (self._rebuild if inside else self._left).get(key, {})
-        return (of_days(chunk, zone, days, inside=inside) for chunk in chunks)
 
     # Reporting
 
@@ -202,10 +199,10 @@ class _Translation:
 
     def _examine(self, key: str, outcomes: list[Outcome], counts: dict[str, float]) -> None:
         rules = self._request.quality
-        zone = Zone(self._assembly.timezone)
-        parts = (outcome.statistics for outcome in outcomes)
-        numbers = quality.combined(key, zone, rules, parts).numbers() | counts
-        self._quality[key] = numbers
+        whole = quality.Statistics(key, Zone(self._assembly.timezone), rules)
+        for outcome in outcomes:
+            whole.append(outcome.statistics)
+        numbers = self._quality[key] = whole.numbers() | counts
         for name, value in numbers.items():
             report.metric(name, value)
         if findings := quality.findings(numbers, rules):

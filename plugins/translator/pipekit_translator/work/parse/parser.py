@@ -15,8 +15,8 @@ from typing import NamedTuple
 import numpy as np
 
 from pipekit_translator.dialects import BAR_SECONDS, FileFormat, Stamp, roles_of
-from pipekit_translator.series import BARS
-from pipekit_translator.work.parse import digits, header
+from pipekit_translator.layout import BARS
+from pipekit_translator.work.parse import header, lines
 from pipekit_translator.work.parse.header import SHOWN, RejectedError
 from pipekit_translator.work.parse.kernel import Found, Kernel, Layout, layout_of, newlines
 from pipekit_translator.work.parse.lines import BadRow, Block
@@ -123,9 +123,7 @@ class Parser:
         ends = [*found.names[2, 1:].tolist(), len(found.local)]
         spans: dict[str, list[tuple[int, int]]] = {}
         for (begin, end, first), last in zip(found.names.T.tolist(), ends, strict=True):
-            text = bytes(data[begin:end]).decode("utf-8", "replace").strip().strip('"')
-            line = first_line + int(found.lines[first])
-            name = header.accepted(self._format, text, f"line {line}")
+            name = self._accepted(bytes(data[begin:end]), first_line + int(found.lines[first]))
             spans.setdefault(name, []).append((first, last))
         if len(spans) == 1:
             return [(name, slice(None)) for name in spans]
@@ -160,22 +158,22 @@ class Parser:
         ok = np.ones(len(block.rows), np.bool_)
         for role, layout in self._stamp:
             start, end = self._field(block, role)
-            found, read = digits.stamps(block.buffer, start, end, layout)
+            found, read = lines.stamps(block.buffer, start, end, layout)
             parts |= found
             ok &= read
-        return digits.instants(parts, ok, self._series.unit)
+        return lines.instants(parts, ok, self._series.unit)
 
     def _read_numbers(self, block: Block, ok: Flags) -> list[Floats]:
         """The numbers of each row; clears `ok` where one cannot be read."""
         values, read = [], np.ones(len(block.rows), np.bool_)
         for role in self._numbers:
-            column, plain = digits.decimals(block.buffer, *self._field(block, role))
+            column, plain = lines.decimals(block.buffer, *self._field(block, role))
             read &= plain
             values.append(column)
         for row in np.flatnonzero(ok & ~read).tolist():
             try:
                 for column, value in zip(
-                    values, self._unusual_numbers(block.text(row)), strict=True
+                    values, self._unusual_numbers(block.line(int(block.rows[row]))), strict=True
                 ):
                     column[row] = value
             except ValueError as error:
@@ -183,9 +181,9 @@ class Parser:
                 block.mark_bad(np.array([row]), str(error))
         return values
 
-    def _unusual_numbers(self, line: str) -> list[float]:
+    def _unusual_numbers(self, line: bytes) -> list[float]:
         """The numbers of a row in which one is of unusual form. Raises ValueError."""
-        fields = line.split(self._format.separator)
+        fields = line.decode("utf-8", "replace").split(self._format.separator)
         optional = self._series.optional
         return [
             _number(role, fields[self._roles.index(role)], optional=role in optional)
@@ -214,12 +212,15 @@ class Parser:
         for row in rows.tolist():
             text = data[start[row] : end[row]]
             if text not in known:
-                name = text.decode("utf-8", "replace").strip().strip('"')
-                line = int(block.number[block.rows[row]])
-                accepted = header.accepted(self._format, name, f"line {line}")
-                known[text] = found.setdefault(accepted, [])
+                name = self._accepted(text, int(block.number[block.rows[row]]))
+                known[text] = found.setdefault(name, [])
             known[text].append(row)
         return [(name, np.array(of, np.int64)) for name, of in found.items()]
+
+    def _accepted(self, field: bytes, line: int) -> str:
+        """The instrument in a field. Raises RejectedError."""
+        name = field.decode("utf-8", "replace").strip().strip('"')
+        return header.accepted(self._format, name, f"line {line}")
 
     def _check_separator(self, block: Block) -> None:
         text = block.line(0).decode("utf-8", "replace")

@@ -1,6 +1,6 @@
 """The function that numba compiles: regular rows out of bytes.
 
-Written for the compiler: eight bytes are read as one number (see `digits`); a number is first tried
+Written for the compiler: eight bytes are read as one number ; a number is first tried
 with the width that its column had in the row before; indices are unsigned. A position of -1 means
 "not regular". numba notices only changes of this very file, so no constant is imported.
 """
@@ -27,7 +27,7 @@ _POWERS = np.array([10.0**places for places in range(_DIGITS + 1)])
 
 EIGHT = "eight"  # the field of a word
 
-# Eight bytes as one number: see `digits`
+# Eight bytes as one number: all digits of a word are turned into a number in a few operations
 _U = np.uint64
 _ZEROS = _U(0x3030303030303030)
 _BEYOND = _U(0x7676767676767676)  # sets the top bit of each byte above 9

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable
-from typing import Any, NamedTuple, Self, TypedDict
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import pyarrow as pa
@@ -20,7 +20,7 @@ from pyarrow.parquet import ParquetFile, ParquetWriter
 
 from pipekit.worker import hasher
 from pipekit_translator import layout
-from pipekit_translator.series import BARS, TICKS, Series
+from pipekit_translator.layout import BARS, TICKS, Series
 from pipekit_translator.work.assemble.buffer import Chunk
 from pipekit_translator.work.assemble.file_rows import by_day
 from pipekit_translator.work.table import Floats, Table, joined, no_rows
@@ -55,7 +55,6 @@ SCHEMAS = {
     BARS.name: _schema(BARS, "us", "instrument", "interval"),
     TICKS.name: _schema(TICKS, "ns", "instrument"),
 }
-SCHEMA = SCHEMAS[BARS.name]
 
 
 class Published(NamedTuple):
@@ -78,7 +77,9 @@ def read(path: str, series: Series, zone: Zone) -> Published | None:
         return None
     try:
         parquet = ParquetFile(pa.BufferReader(data))
-        _check_schema(parquet.schema_arrow, series)
+        types, count = parquet.schema_arrow.types, len(series.columns)
+        if types[:count] != SCHEMAS[series.name].types[:count]:
+            raise ValueError(f"its columns are {', '.join(map(str, types))}")
         chunks = [_chunk(parquet, group, series) for group in range(parquet.num_row_groups)]
         made_for = (parquet.metadata.metadata or {}).get(ZONE_KEY.encode(), b"").decode()
     except (pa.ArrowException, OSError, KeyError, ValueError) as error:
@@ -92,12 +93,6 @@ def read(path: str, series: Series, zone: Zone) -> Published | None:
             "timezone back, or move the processed folder away and run `pipekit run --rebuild`"
         )
     return Published([chunk for chunk in chunks if chunk], hasher(data).hexdigest())
-
-
-def _check_schema(schema: Any, series: Series) -> None:
-    count = len(series.columns)
-    if schema.types[:count] != SCHEMAS[series.name].types[:count]:
-        raise ValueError(f"its columns are {', '.join(map(str, schema.types))}")
 
 
 def _chunk(parquet: Any, group: int, series: Series) -> Chunk | None:
@@ -182,18 +177,13 @@ class Writer:
         self._parquet.close()
 
 
-class _Day(TypedDict, total=False):
-    rows: int
-    digest: str
-
-
 class _Days:
     """The metadata of a file, collected while rows are added."""
 
     def __init__(self, series: Series, zone: Zone) -> None:
         self._digested = not series.grouped
         self._zone = zone
-        self._days: dict[str, _Day] = {}
+        self._days: dict[str, dict[str, Any]] = {}
         self._day = ""
         self._rows: list[Table] = []
         self._last = ""
@@ -229,11 +219,6 @@ def _digest(columns: Iterable[Any]) -> str:
         little = column.astype(column.dtype.newbyteorder("<"), copy=False)
         digest.update(np.ascontiguousarray(little))
     return str(digest.hexdigest())
-
-
-def use_system_memory() -> None:
-    """Use the system's allocator: pyarrow's others keep tens of megabytes."""
-    pa.set_memory_pool(pa.system_memory_pool())
 
 
 def _writer(sink: Any, series: Series, first: Table) -> Any:

@@ -10,8 +10,7 @@ import numpy as np
 
 from pipekit.worker import Publication
 from pipekit_translator import layout
-from pipekit_translator.layout import Months
-from pipekit_translator.series import Series
+from pipekit_translator.layout import Months, Series
 from pipekit_translator.settings import Quality
 from pipekit_translator.work.assemble.buffer import Chunk, windows
 from pipekit_translator.work.publish import parquet
@@ -53,13 +52,8 @@ class Outcome:
 
 def in_days(days: Ints, months: Months) -> Flags:
     """Which local dates are among these days."""
-    wanted = [
-        int(np.datetime64(f"{month}-{day:02}", "D").astype(np.int64))
-        for month, bits in months.items()
-        for day in range(1, 32)
-        if bits >> day & 1
-    ]
-    return np.isin(days, np.array(wanted, np.int64))
+    wanted = np.array([day for _, day in layout.dates({"": months})], "M8[D]")
+    return np.isin(days, wanted.astype(np.int64))
 
 
 def of_days(chunk: Chunk, zone: Zone, months: Months, *, inside: bool) -> Chunk:

@@ -6,8 +6,6 @@ of consecutive stretches of rows can be combined, so that stretches are examined
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import numpy as np
 
 from pipekit_translator import layout
@@ -87,14 +85,6 @@ class Statistics:
             found |= {"gaps": self.gaps, "missing_minutes": self.missing // BAR_SECONDS}
             found |= _day_profile(self.counts, self.volumes, self._rules)
         return found
-
-
-def combined(key: str, zone: Zone, rules: Quality, parts: Iterable[Statistics]) -> Statistics:
-    """The combined statistics of consecutive stretches."""
-    found = Statistics(key, zone, rules)
-    for part in parts:
-        found.append(part)
-    return found
 
 
 def findings(found: dict[str, float], rules: Quality) -> list[str]:

@@ -17,30 +17,24 @@ class UnreadError(Exception):
     """A file could not be read at all; it stays pending."""
 
 
-class _Progress:
-    """Reports the bytes read by all threads as the task's progress."""
-
-    def __init__(self, total: int) -> None:
-        self._total = max(total, 1)
-        self._done = 0
-        self._lock = threading.Lock()
-
-    def __call__(self, count: int) -> None:
-        with self._lock:
-            self._done += count
-            report.progress(min(self._done, self._total), self._total)
-
-
 def read_all(request: Request, assembly: Assembly) -> tuple[list[RawFile], list[FileJob]]:
     """Read the files of a request, in `workers` threads; also return those to try again next time.
 
     Results are in the order of the jobs.
     """
     large = request.size >= LARGE and request.kernels == "auto"
+    lock, done, total = threading.Lock(), 0, max(request.size, 1)
+
+    def progress(count: int) -> None:
+        nonlocal done
+        with lock:
+            done += count
+            report.progress(min(done, total), total)
+
     context = ReadContext(
         assembly=assembly,
         final_after=request.final_after,
-        progress=_Progress(request.size),
+        progress=progress,
         kernel=Kernel.load(request.cache) if large else None,
     )
 

@@ -14,8 +14,7 @@ from pipekit.worker import Signature, hasher, look
 from pipekit_translator import layout
 from pipekit_translator.dialects import FileFormat
 from pipekit_translator.request import FileJob, FileMemory
-from pipekit_translator.work.assemble.file_rows import Assembly, FileRows
-from pipekit_translator.work.assemble.minutes import MINUTE, Minutes
+from pipekit_translator.work.assemble.file_rows import MINUTE, Assembly, FileRows, Minutes
 from pipekit_translator.work.parse.header import RejectedError
 from pipekit_translator.work.parse.kernel import Kernel
 from pipekit_translator.work.parse.lines import BadRow
