@@ -146,11 +146,6 @@ def dates(days: Days) -> Iterator[tuple[str, str]]:
                     yield key, f"{month}-{day:02}"
 
 
-def within(days: Days, first: str, last: str) -> bool:
-    """Whether any of the days lies between two ISO dates, both included."""
-    return any(first <= day <= last for _, day in dates(days))
-
-
 def named(days: Days, limit: int = 5) -> str:
     """For messages: `ES 2013-10-06, ES 2013-10-07 and 3 more`."""
     all_days = [f"{key} {day}" for key, day in dates(days)]

@@ -194,13 +194,6 @@ class Quality:
     )
 
 
-def _default_sources() -> tuple[Source, ...]:
-    return (
-        Source(glob=f"{RAW}/**/*DataExport_*_UTC.csv", dialect="A", timezone="UTC"),
-        Source(glob=f"{RAW}/**/1m/*/*/*_1m_*.csv", dialect="D"),
-    )
-
-
 def _folder(_instance: object, attribute: attrs.Attribute[Any], value: str) -> None:
     if not value or os.path.isabs(value) or ".." in value.replace("\\", "/").split("/"):
         raise ValueError(
@@ -217,7 +210,11 @@ class Settings:
         "Folder of the processed bars.", default="data/processed", validator=_folder
     )
     sources: tuple[Source, ...] = setting(
-        "Kinds of raw files. A file that no source matches is left alone.", factory=_default_sources
+        "Kinds of raw files. A file that no source matches is left alone.",
+        factory=lambda: (
+            Source(glob=f"{RAW}/**/*DataExport_*_UTC.csv", dialect="A", timezone="UTC"),
+            Source(glob=f"{RAW}/**/1m/*/*/*_1m_*.csv", dialect="D"),
+        ),
     )
     instruments: tuple[str, ...] = setting(
         'Accepted instruments; ["*"] accepts all.', default=INSTRUMENTS

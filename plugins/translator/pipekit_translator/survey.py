@@ -129,7 +129,7 @@ def _outside(ctx: RunContext, row: Consumption | None) -> bool:
     if ctx.dates is None or row is None or not row.detail.get("days"):
         return False
     first, last = (date.isoformat() for date in ctx.dates)
-    return not layout.within(row.detail["days"], first, last)
+    return not any(first <= day <= last for _, day in layout.dates(row.detail["days"]))
 
 
 def names(paths: list[str]) -> str:
