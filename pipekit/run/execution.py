@@ -1,4 +1,4 @@
-"""Executes the tasks of a plan on the cores of a run. Another engine could take this place."""
+"""Executes the plan of a stage: its tasks on the run's cores, then verdict and ledger."""
 
 from __future__ import annotations
 
@@ -7,81 +7,104 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from pipekit.config.digest import output_digest
 from pipekit.model.event import EventKind
+from pipekit.model.stage import StagePlan, StageResult
 from pipekit.model.status import FailureKind, StageStatus, satisfies
 from pipekit.model.task import Task, TaskResult
 from pipekit.process import Cancel, ProcessSupervisor
-from pipekit.run.running_task import RunningTask, StageEmit, StageOrders
-from pipekit.run.verdict import last_lines
-from pipekit.storage.files import FileManager
+from pipekit.run.current_run import CurrentRun
+from pipekit.run.project import Stage
+from pipekit.run.running_task import RunningTask, TaskContext
+from pipekit.run.verdict import judge_stage, last_lines
+from pipekit.storage.lock import RunLock
 
 POLL_SECONDS = 0.2  # between two looks at the reports of running tasks
 _PROCESSES = 20  # of a command that hung, in its last event; the report has all
 
 
-class TaskExecutor:
-    """Runs tasks in parallel, on `workers` cores at most.
+class StageExecutor:
+    """Executes the stages of one run. Their tasks run in parallel; events come from this thread.
 
-    Events are emitted in the calling thread only. `hold_fds`: descriptors that stay open as long as
-    any process of a task lives (the run's lock).
+    Any process of a task keeps the run's lock as long as it lives.
     """
 
-    def __init__(
-        self,
-        files: FileManager,
-        *,
-        workers: int,
-        cancel: Cancel,
-        hold_fds: tuple[int, ...] = (),
-    ) -> None:
-        self._files = files
-        self._workers = max(workers, 1)
+    def __init__(self, run: CurrentRun, lock: RunLock, cancel: Cancel) -> None:
+        self._run = run
+        self._lock = lock
         self._cancel = cancel
-        self._hold_fds = hold_fds
+        self._cores = run.project.configuration.pipeline.cores
         self._supervisors: list[ProcessSupervisor] = []  # kept: they share a spawner process
 
-    def run(
-        self, tasks: Sequence[Task], orders: StageOrders, emit: StageEmit
-    ) -> tuple[TaskResult, ...]:
-        """Run the tasks of one stage; returns their results in the order of the plan."""
+    def execute(self, stage: Stage, plan: StagePlan) -> StageResult:
+        """Run the tasks of a plan, and record in the ledger what they consumed and published."""
+        run = self._run
+        names = [task.name for task in plan.tasks]
+        run.events.emit(stage.name, EventKind.START, plan.reason, tasks=names)
+        context = self._context(stage)
         try:
-            orders.spool_dir.mkdir(parents=True, exist_ok=True)
+            context.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            return tuple(_no_folder(task, orders.spool_dir, error) for task in tasks)
-        supervisor = ProcessSupervisor(orders.spool_dir, self._hold_fds, cookie=orders.run_id)
+            tasks = [_no_folder(task, context.folder, error) for task in plan.tasks]
+        else:
+            tasks = self._run_tasks(context, plan.tasks)
+        for task in tasks:
+            if task.process is not None:
+                name = f"{stage.name}/{task.name}"
+                run.events.log.output(name, "stdout", task.process.stdout.spool)
+                run.events.log.output(name, "stderr", task.process.stderr.spool)
+        result = judge_stage(stage.name, plan, tasks)
+        run.ledger.commit(
+            stage.name,
+            stage.version,
+            run.number,
+            result.files,
+            settings={item.path: item.settings for item in plan.inputs},
+            default_settings=output_digest(stage.settings),
+        )
+        return result
+
+    def _context(self, stage: Stage) -> TaskContext:
+        run = self._run
+        folder = run.project.paths.runs / run.run_id / stage.name
+        supervisor = ProcessSupervisor(folder, (self._lock.descriptor,), cookie=run.run_id)
         self._supervisors.append(supervisor)
-        ended: queue.Queue[RunningTask] = queue.Queue()
+        return TaskContext(
+            run=run,
+            stage=stage,
+            folder=folder,
+            supervisor=supervisor,
+            cancel=self._cancel,
+            published=run.ledger.published_signatures(stage.name),
+        )
+
+    def _run_tasks(self, context: TaskContext, tasks: Sequence[Task]) -> list[TaskResult]:
+        """The results of the tasks, in the order of the plan."""
         results: dict[str, TaskResult] = {}
         waiting, running = list(tasks), list[RunningTask]()
         try:
             while waiting or running:
                 for task in self._ready(waiting, running, results):
                     waiting.remove(task)
-                    job = RunningTask(
-                        task,
-                        orders,
-                        self._files,
-                        supervisor=supervisor,
-                        cancel=self._cancel,
-                        ended=ended,
-                    )
-                    emit(EventKind.TASK_START, task.name, task=task.name, units=list(task.units))
+                    job = RunningTask(task, context)
+                    units = list(task.units)
+                    context.emit(EventKind.TASK_START, task.name, task=task.name, units=units)
                     running.append(job)
                     job.start()
-                _settle(waiting, results, self._cancel.is_set(), emit)
-                done = _next_ended(ended) if running else None
+                _settle(waiting, results, self._cancel.is_set(), context)
+                done = _next_ended(context.ended) if running else None
                 for job in running:
-                    job.update(emit)
+                    job.update()
                 if done is not None:
                     running.remove(done)
                     results[done.task.name] = done.result()
-                    _emit_end(results[done.task.name], emit)
+                    _emit_end(results[done.task.name], context)
         except BaseException:  # an internal error: leave no process behind
             self._cancel.set()
             for job in running:
                 job.join()
             raise
-        return tuple(results[task.name] for task in tasks)
+        return [results[task.name] for task in tasks]
 
     def _ready(
         self, waiting: list[Task], running: list[RunningTask], results: Mapping[str, TaskResult]
@@ -89,10 +112,10 @@ class TaskExecutor:
         """The waiting tasks that can start now: their predecessors succeeded, cores are free."""
         if self._cancel.is_set():
             return []
-        free = self._workers - sum(min(job.task.cores, self._workers) for job in running)
+        free = self._cores - sum(min(job.task.cores, self._cores) for job in running)
         ready = []
         for task in waiting:
-            cores = min(task.cores, self._workers)
+            cores = min(task.cores, self._cores)
             if cores <= free and all(
                 name in results and satisfies(results[name].status, "partial")
                 for name in task.after
@@ -119,7 +142,7 @@ def _no_folder(task: Task, folder: Path, error: OSError) -> TaskResult:
 
 
 def _settle(
-    waiting: list[Task], results: dict[str, TaskResult], cancelled: bool, emit: StageEmit
+    waiting: list[Task], results: dict[str, TaskResult], cancelled: bool, context: TaskContext
 ) -> None:
     """Give results to the waiting tasks that will never start."""
     for task in list(waiting):
@@ -138,10 +161,10 @@ def _settle(
             continue
         waiting.remove(task)
         results[task.name] = result
-        _emit_end(result, emit)
+        _emit_end(result, context)
 
 
-def _emit_end(result: TaskResult, emit: StageEmit) -> None:
+def _emit_end(result: TaskResult, context: TaskContext) -> None:
     data: dict[str, Any] = {"task": result.name, "status": result.status, "kind": result.kind}
     if result.metrics:
         data["metrics"] = dict(result.metrics)
@@ -149,4 +172,4 @@ def _emit_end(result: TaskResult, emit: StageEmit) -> None:
         data["last_lines"] = last_lines(result.process)
         if result.process.snapshot:
             data["processes"] = [str(seen) for seen in result.process.snapshot[:_PROCESSES]]
-    emit(EventKind.TASK_END, str(result), **data)
+    context.emit(EventKind.TASK_END, str(result), **data)

@@ -112,7 +112,7 @@ class PipelineOrchestrator:
                 for warning in _plan_warnings(decision.plan):
                     run.events.emit(stage.name, EventKind.WARNING, warning)
             if isinstance(decision, Execute):
-                from pipekit.run.stages import StageExecutor  # an idle run needs no supervision
+                from pipekit.run.execution import StageExecutor  # an idle run needs no supervision
 
                 executor = executor or StageExecutor(run, lock, self.cancel)
                 result = executor.execute(stage, decision.plan)

@@ -153,22 +153,15 @@ class ReportReader:
         return None
 
 
-class Watcher:
-    """Turns lines of output into report records, with a stage's `watch` patterns."""
-
-    def __init__(self, watch: Iterable[Watch]) -> None:
-        self._patterns = [(re.compile(w.pattern), w.metric) for w in watch]
-
-    def records(self, line: str) -> list[dict[str, Any]]:
-        """The records for one line."""
-        found = []
-        for pattern, metric in self._patterns:
-            match = pattern.search(line)
-            if match and metric:
-                found.append({"verb": "metric", "name": metric, "value": match["value"]})
-            elif match:
-                groups = match.groupdict()
-                status = groups.get("status") or "success"
-                found.append({"verb": "unit_start", "unit": groups["unit"]})
-                found.append({"verb": "unit_end", "unit": groups["unit"], "status": status})
-        return found
+def watched(watch: Iterable[Watch], line: str) -> list[dict[str, Any]]:
+    """The report records that a stage's `watch` patterns find in a line of output."""
+    found = []
+    for pattern, metric in ((each.pattern, each.metric) for each in watch):
+        match = re.search(pattern, line)
+        if match and metric:
+            found.append({"verb": "metric", "name": metric, "value": match["value"]})
+        elif match:
+            status = match.groupdict().get("status") or "success"
+            found.append({"verb": "unit_start", "unit": match["unit"]})
+            found.append({"verb": "unit_end", "unit": match["unit"], "status": status})
+    return found

@@ -8,54 +8,51 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-from attrs import evolve, frozen
+from attrs import evolve, field, frozen
 
-from pipekit.config.tables import StageConfig
 from pipekit.model.command import Command, Outcome, ProcessResult
 from pipekit.model.event import EventKind
-from pipekit.model.task import Task, TaskResult, Watch
+from pipekit.model.task import Task, TaskResult
 from pipekit.process import Cancel, ProcessSupervisor
-from pipekit.run.report_file import ReportReader, TaskReport, Watcher
+from pipekit.run.current_run import CurrentRun
+from pipekit.run.project import Stage
+from pipekit.run.report_file import ReportReader, TaskReport, watched
 from pipekit.run.temporaries import remove_temporaries
-from pipekit.run.verdict import judge_task, outputs_before
-from pipekit.storage.files import FileManager
+from pipekit.run.verdict import judge_task
 from pipekit.worker import REPORT_VARIABLE
 
 PROGRESS_SECONDS = 1.0  # between two progress events of a unit
 
 
-class StageEmit(Protocol):
-    """Emits events of one stage."""
-
-    def __call__(self, event: EventKind, msg: str, /, **data: Any) -> None:
-        """Emit one event."""
-
-
 @frozen(kw_only=True)
-class StageOrders:
+class TaskContext:
     """What applies to all tasks of a stage in a run.
 
-    `config`: the stage's table in the configuration. `spool_dir`: the folder for the output and
-    reports of its processes. `redact`: strings to mask. `published`: see OutputsBefore.
+    `folder`: for the output and reports of its processes. `published`: see `judge_task`. `ended`:
+    receives each task at its end.
     """
 
-    stage: str
-    config: StageConfig
-    run_id: str
-    root: Path
-    spool_dir: Path
-    watch: tuple[Watch, ...]
-    redact: tuple[str, ...]
+    run: CurrentRun
+    stage: Stage
+    folder: Path
+    supervisor: ProcessSupervisor
+    cancel: Cancel
     published: Mapping[str, str]
+    ended: queue.Queue[RunningTask] = field(factory=queue.Queue)
+
+    def emit(self, event: EventKind, msg: str, /, **data: Any) -> None:
+        """Emit an event of the stage."""
+        self.run.events.emit(self.stage.name, event, msg, **data)
 
     def command_of(self, task: Task, report: Path) -> Command:
         """The task's command, completed by the stage's settings and the variables of the run."""
-        command, config = task.command, self.config
+        command, project = task.command, self.run.project
+        config = project.configuration.stages[self.stage.name]
         return evolve(
             command,
-            cwd=command.cwd or self.root,
+            cwd=command.cwd or project.paths.root,
             timeout=config.timeout if command.timeout is None else command.timeout,
             hang_timeout=config.hang_timeout
             if command.hang_timeout is None
@@ -64,12 +61,12 @@ class StageOrders:
             max_memory=config.max_memory if command.max_memory is None else command.max_memory,
             nice=command.nice or config.nice,
             activity=command.activity or report,
-            redact=(*command.redact, *self.redact),
+            redact=(*command.redact, *project.secrets),
             env={
                 **command.env,
                 REPORT_VARIABLE: str(report),
-                "PIPEKIT_RUN_ID": self.run_id,
-                "PIPEKIT_STAGE": self.stage,
+                "PIPEKIT_RUN_ID": self.run.run_id,
+                "PIPEKIT_STAGE": self.stage.name,
                 "PIPEKIT_TASK": task.name,
             },
         )
@@ -81,28 +78,17 @@ class RunningTask(threading.Thread):
     `update` and `result` are called by the thread that started it.
     """
 
-    def __init__(
-        self,
-        task: Task,
-        orders: StageOrders,
-        files: FileManager,
-        *,
-        supervisor: ProcessSupervisor,
-        cancel: Cancel,
-        ended: queue.Queue[RunningTask],
-    ) -> None:
-        super().__init__(name=f"{orders.stage}.{task.name}")
+    def __init__(self, task: Task, context: TaskContext) -> None:
+        super().__init__(name=f"{context.stage.name}.{task.name}")
+        assert context.stage.spec is not None
         self.task = task
-        self._orders = orders
-        self._files = files
-        self._supervisor = supervisor
-        self._cancel = cancel
-        self._ended = ended
-        self._reader = ReportReader(orders.spool_dir / f"{task.name}.report")
-        self._command = orders.command_of(task, self._reader.path)
-        self._before = outputs_before(files, task, orders.published)
+        self._context = context
+        self._files = context.run.project.files
+        self._reader = ReportReader(context.folder / f"{task.name}.report")
+        self._command = context.command_of(task, self._reader.path)
+        self._before = {path: self._files.stat(path) for path in task.outputs}
         self._report = TaskReport()
-        self._watcher = Watcher(orders.watch) if orders.watch else None
+        self._watch = context.stage.spec.watch
         self._watched: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
         self._process = ProcessResult(
             outcome=Outcome.LOST, reason="an internal error of the supervisor; see the log"
@@ -112,14 +98,16 @@ class RunningTask(threading.Thread):
     def run(self) -> None:
         """Supervise the process until it has ended."""
         try:
-            on_lines = self._search_lines if self._watcher else None
-            self._process = self._supervisor.execute(
-                self._command, name=self.task.name, on_lines=on_lines, cancel=self._cancel
+            self._process = self._context.supervisor.execute(
+                self._command,
+                name=self.task.name,
+                on_lines=self._search_lines if self._watch else None,
+                cancel=self._context.cancel,
             )
         finally:
-            self._ended.put(self)
+            self._context.ended.put(self)
 
-    def update(self, emit: StageEmit) -> None:
+    def update(self) -> None:
         """Read what was reported since the last call, and emit events for it."""
         records = self._reader.poll()
         while not self._watched.empty():
@@ -127,22 +115,29 @@ class RunningTask(threading.Thread):
         self._report.damage = self._reader.damage
         for record in records:
             if self._report.add(record):
-                self._emit(record, emit)
+                self._emit(record)
 
     def result(self) -> TaskResult:
         """The verdict, after the process has ended and a last `update`."""
-        orders, environment = self._orders, {**os.environ, **self._command.env}
-        remove_temporaries(self._report.temporaries, orders.run_id, orders.root, environment)
-        return judge_task(self.task, self._process, self._report, self._before, self._files)
+        run, environment = self._context.run, {**os.environ, **self._command.env}
+        temporaries = self._report.temporaries
+        remove_temporaries(temporaries, run.run_id, run.project.paths.root, environment)
+        return judge_task(
+            self.task,
+            self._process,
+            self._report,
+            before=self._before,
+            published=self._context.published,
+            files=self._files,
+        )
 
     def _search_lines(self, _stream: str, lines: Sequence[str]) -> None:
-        assert self._watcher is not None
         for line in lines:
-            for record in self._watcher.records(line):
+            for record in watched(self._watch, line):
                 self._watched.put(record)
 
-    def _emit(self, record: Mapping[str, Any], emit: StageEmit) -> None:
-        verb, unit = record["verb"], record.get("unit")
+    def _emit(self, record: Mapping[str, Any]) -> None:
+        emit, verb, unit = self._context.emit, record["verb"], record.get("unit")
         data = {"task": self.task.name, **({"unit": unit} if unit else {})}
         if verb == "progress":
             if self._is_due(unit):

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from attrs import evolve, frozen
+from attrs import evolve
 
 from pipekit.model.command import Outcome, ProcessResult
 from pipekit.model.file import FileStat
@@ -25,45 +25,36 @@ _KINDS = {
     Outcome.SPAWN_FAILED: FailureKind.SPAWN,
     Outcome.LOST: FailureKind.LOST,
 }
-_PUBLISHED = frozenset({"wrote", "unchanged"})
-_PAST = {"wrote": "written", "unchanged": "unchanged"}
+_PUBLISHED = {"wrote": "written", "unchanged": "unchanged"}  # verb: its participle
 _NEVER_FINISHED = "never finished"
-
-
-@frozen(kw_only=True)
-class OutputsBefore:
-    """The outputs before a task runs.
-
-    `declared`: the task's declared outputs. `published`: the signature (as text) of each file that
-    the stage published in earlier runs.
-    """
-
-    declared: Mapping[str, FileStat | None]
-    published: Mapping[str, str]
-
-
-def outputs_before(files: FileManager, task: Task, published: Mapping[str, str]) -> OutputsBefore:
-    """Look at the outputs of a task that is about to start."""
-    declared = {path: files.stat(path) for path in task.outputs}
-    return OutputsBefore(declared=declared, published=published)
 
 
 def judge_task(
     task: Task,
     process: ProcessResult,
     report: TaskReport,
-    before: OutputsBefore,
+    *,
+    before: Mapping[str, FileStat | None],
+    published: Mapping[str, str],
     files: FileManager,
 ) -> TaskResult:
-    """The result of one task."""
+    """The result of one task.
+
+    `before`: its declared outputs, as they were when it started. `published`: the signature (as
+    text) of each file that the stage published in earlier runs.
+    """
     records = [evolve(record, path=files.relative(record.path)) for record in report.files]
     units = _units(task, report)
     problems: list[str] = []
     claims = [record for record in records if record.unit is None or units[record.unit]]
-    for unit, problem in _output_problems(claims, before, files):
-        problems.append(problem)
-        if unit is not None:
-            units[unit] = evolve(units[unit], status=StageStatus.FAILURE, reason=problem)
+    for record in {r.path: r for r in claims if r.verb in _PUBLISHED}.values():  # the last counts
+        problem = _published_problem(record, published, files)
+        if problem:
+            problems.append(problem)
+        if problem and record.unit is not None:
+            failed = evolve(units[record.unit], status=StageStatus.FAILURE, reason=problem)
+            units[record.unit] = failed
+    problems += _declared_problems(before, claims, files)
     if report.damage:
         problems.append(report.damage)
     kept = _counted(records, units, problems)
@@ -100,37 +91,30 @@ def _units(task: Task, report: TaskReport) -> dict[str, UnitResult]:
     return units
 
 
-def _output_problems(
-    records: list[FileRecord], before: OutputsBefore, files: FileManager
-) -> list[tuple[str | None, str]]:
-    """Unit (or None) and sentence for each output that is not as reported or declared."""
-    problems: list[tuple[str | None, str]] = []
-    published = [record for record in records if record.verb in _PUBLISHED]
-    last = {record.path: record for record in published}  # a file may be reported more than once
-    for record in published:
-        problem = _published_problem(record, before, files) if last[record.path] is record else ""
-        if problem:
-            problems.append((record.unit, problem))
+def _declared_problems(
+    before: Mapping[str, FileStat | None], records: list[FileRecord], files: FileManager
+) -> list[str]:
+    """A sentence for each declared output that is missing, or still the file of before."""
+    problems = []
     unchanged = {record.path for record in records if record.verb == "unchanged"}
-    for path, old in before.declared.items():
+    for path, old in before.items():
         new = files.stat(path)
         if new is None:
-            problems.append((None, f"the declared output {path} does not exist"))
+            problems.append(f"the declared output {path} does not exist")
         elif old == new and path not in unchanged:
-            problems.append(
-                (None, f"the declared output {path} was not written: it is the same file as before")
-            )
+            text = f"the declared output {path} was not written: it is the same file as before"
+            problems.append(text)
     return problems
 
 
-def _published_problem(record: FileRecord, before: OutputsBefore, files: FileManager) -> str:
+def _published_problem(record: FileRecord, published: Mapping[str, str], files: FileManager) -> str:
+    """Why a published file is not as reported, if so."""
     now = files.stat(record.path)
     if now is None:
-        return f"{record.path} was reported as {_PAST[record.verb]}, but does not exist"
+        return f"{record.path} was reported as {_PUBLISHED[record.verb]}, but does not exist"
     if record.signature is not None and now.signature != record.signature:
-        return f"{record.path} was changed after it was reported as {_PAST[record.verb]}"
-    same = before.published.get(record.path) == signature_text(now.signature)
-    if record.verb == "wrote" and same:
+        return f"{record.path} was changed after it was reported as {_PUBLISHED[record.verb]}"
+    if record.verb == "wrote" and published.get(record.path) == signature_text(now.signature):
         return f"{record.path} was reported as written, but is the same file as before"
     return ""
 

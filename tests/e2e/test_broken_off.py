@@ -98,7 +98,7 @@ def test_a_task_that_runs_when_pipekit_fails_is_ended_with_it(project, tmp_path:
         from pipekit import Command, StagePlan, StageSpec, Task, hookimpl
         import pipekit.run.running_task
 
-        def tell(self, emit):
+        def tell(self):
             import pathlib
             if pathlib.Path({str(pid)!r}).exists():
                 raise RuntimeError("our own error")

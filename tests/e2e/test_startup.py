@@ -115,7 +115,7 @@ def test_run_imports_nothing_heavy(project: Path) -> None:
 
 
 FOR_WORK = {
-    *("pipekit.run.execution", "pipekit.run.stages", "pipekit.run.running_task"),
+    *("pipekit.run.execution", "pipekit.run.running_task"),
     "pipekit.process.supervisor",
 }
 """What supervises processes: a tenth of the time of an idle run."""

@@ -11,11 +11,9 @@ from pipekit.model.status import FailureKind, StageStatus
 from pipekit.model.task import FileRecord, Task, TaskResult
 from pipekit.run.report_file import TaskReport
 from pipekit.run.verdict import (
-    OutputsBefore,
     judge_stage,
     judge_task,
     last_lines,
-    outputs_before,
 )
 from pipekit.storage.ledger import signature_text
 
@@ -35,8 +33,9 @@ def judge(files):
         for record in records:
             assert report.add(record), report.warnings
         report.damage = damage
-        stood = before or OutputsBefore(declared={}, published=published or {})
-        return judge_task(task, process, report, stood, files)
+        return judge_task(
+            task, process, report, before=before or {}, published=published or {}, files=files
+        )
 
     return verdict
 
@@ -224,12 +223,11 @@ def test_a_file_that_a_failed_unit_wrote_over_is_no_longer_what_the_good_one_sai
 
 
 def test_a_declared_output_must_be_there_and_differ_from_before(judge, say, put, files):
-    task = Task(name="t", command=Command(argv=["x"]), outputs=["out"])
-    nothing = outputs_before(files, task, {})
+    nothing = {"out": None}
     assert "does not exist" in judge(outputs=["out"], before=nothing).reason
     put("out")
     assert judge(outputs=["out"], before=nothing)
-    stood = outputs_before(files, task, {})
+    stood = {"out": files.stat("out")}
     assert "same file as before" in judge(outputs=["out"], before=stood).reason
     assert judge(say("unchanged", "out"), outputs=["out"], before=stood)
     put("out", "rewritten")

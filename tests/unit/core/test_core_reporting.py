@@ -9,7 +9,7 @@ import pytest
 
 from pipekit.errors import DefinitionError
 from pipekit.model.task import Watch
-from pipekit.run.report_file import ReportReader, TaskReport, Watcher
+from pipekit.run.report_file import ReportReader, TaskReport, watched
 
 
 def line(**fields):
@@ -159,15 +159,13 @@ def test_metrics_are_kept_by_unit_and_the_last_value_counts():
 
 
 def test_patterns_make_units_and_metrics_of_lines_of_output():
-    watcher = Watcher(
-        [
-            Watch(pattern=r"rows=(?P<value>\d+)", metric="rows"),
-            Watch(pattern=r"(?P<status>success|failure) of (?P<unit>\w+)"),
-        ]
-    )
+    watch = [
+        Watch(pattern=r"rows=(?P<value>\d+)", metric="rows"),
+        Watch(pattern=r"(?P<status>success|failure) of (?P<unit>\w+)"),
+    ]
     report = TaskReport()
     for text in ("rows=7", "nothing", "success of A", "failure of B"):
-        for record in watcher.records(text):
+        for record in watched(watch, text):
             report.add(record)
     assert report.metrics == {"rows": 7.0}
     assert report.units["A"]
