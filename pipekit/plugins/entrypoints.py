@@ -7,6 +7,7 @@ Reads only `*.dist-info/entry_points.txt` (Python packaging: entry points specif
 from __future__ import annotations
 
 import os
+import pkgutil
 import re
 import sys
 from collections.abc import Iterator, Sequence
@@ -31,13 +32,7 @@ class EntryPoint(NamedTuple):
 
     def load(self) -> Any:
         """Import and return the object. Raises whatever the import raises."""
-        import importlib
-
-        module, _, attribute = self.value.partition(":")
-        loaded = importlib.import_module(module.strip())
-        for part in filter(None, attribute.strip().split(".")):
-            loaded = getattr(loaded, part)
-        return loaded
+        return pkgutil.resolve_name(self.value.replace(" ", ""))
 
 
 def entry_points(group: str, path: Sequence[str] | None = None) -> list[EntryPoint]:

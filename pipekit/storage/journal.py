@@ -11,13 +11,8 @@ from typing import Any
 
 from pipekit.model.event import Event, EventKind
 
-OUTPUT_LIMIT = (
-    1024 * 1024
-)  # bytes of a program's output that the log repeats, half of it from the end
+OUTPUT_LIMIT = 1024 * 1024  # bytes of a program's output that the log repeats, half from the end
 _BLOCK = 64 * 1024
-_encode = json.JSONEncoder(
-    ensure_ascii=False, allow_nan=False
-).encode  # `dumps` would make a new one for each call
 
 
 class Journal:
@@ -65,7 +60,7 @@ def _line(record: Mapping[str, Any]) -> bytes:
     become strings.
     """
     try:
-        text = _encode(record)
+        text = json.dumps(record, ensure_ascii=False, allow_nan=False)
     except (TypeError, ValueError, RecursionError):
         text = json.dumps(_plain(record), ensure_ascii=False)
     return text.encode("utf-8", "backslashreplace") + b"\n"

@@ -9,15 +9,15 @@ from __future__ import annotations
 import errno
 import json
 import os
+import platform
 import sys
 import time
 from pathlib import Path
-from types import TracebackType
 from typing import NamedTuple, Self
 
 from pipekit.errors import LockHeldError, StorageError
 
-_TRIES = 4
+_TRIES = 5
 _BETWEEN_TRIES = 0.02  # seconds
 
 
@@ -37,7 +37,7 @@ class Holder(NamedTuple):
     @property
     def local(self) -> bool:
         """Whether it is a process of this machine."""
-        return self.host == _host()
+        return self.host == platform.node()
 
     @property
     def alive(self) -> bool:
@@ -87,12 +87,7 @@ class RunLock:
         self._descriptor = descriptor
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
@@ -118,16 +113,11 @@ class RunLock:
     def write_holder(self, run: int = 0) -> None:
         """Note who holds the lock, for messages of others. `run`: the run's number, if known."""
         pid, since = os.getpid(), time.time()
-        holder = Holder(pid, process_start(pid), self._run_id, _host(), since, run)
+        holder = Holder(pid, process_start(pid), self._run_id, platform.node(), since, run)
         try:
             # Overwritten, then cut: some file systems wait for the disk when a file is emptied.
-            descriptor = _open(self._holder_path)
-            try:
-                os.ftruncate(
-                    descriptor, os.write(descriptor, json.dumps(holder._asdict()).encode())
-                )
-            finally:
-                os.close(descriptor)
+            with open(_open(self._holder_path), "wb", buffering=0) as file:
+                file.truncate(file.write(json.dumps(holder._asdict()).encode()))
         except OSError as error:
             raise StorageError(f"cannot write {self._holder_path}: {error.strerror}") from error
 
@@ -145,14 +135,6 @@ def _refusal(holder: Holder | None) -> str:
     return (
         f"another run has been going on{since} ({holder}): nothing was started; wait for it{stop}"
     )
-
-
-def _host() -> str:
-    if sys.platform != "win32":
-        return os.uname().nodename
-    import platform
-
-    return platform.node()
 
 
 def process_start(pid: int) -> int:
@@ -182,7 +164,7 @@ def _try_lock_patiently(descriptor: int) -> bool:
         if _try_lock(descriptor):
             return True
         time.sleep(_BETWEEN_TRIES)
-    return _try_lock(descriptor)
+    return False
 
 
 def _open(path: Path) -> int:

@@ -38,8 +38,11 @@ def _folders(parent: Path, count: int, oldest: float, history: RunHistory) -> li
     names = _found(parent, _FOLDER)
     floor = _first_id(oldest)
     beyond = [name for i, name in enumerate(names) if i and (i >= count or name < floor)]
-    going = history.ended(beyond) if beyond else ()
-    return _removed((parent / name for name in going), _remove_folder)
+    if not beyond:
+        return []
+    import shutil  # rarely needed
+
+    return _removed((parent / name for name in history.ended(beyond)), shutil.rmtree)
 
 
 def _logs(paths: Paths, keep: RetentionConfig, history: RunHistory, now: float) -> list[str]:
@@ -91,9 +94,3 @@ def _removed(paths: Iterable[Path], remove: Callable[[Path], None]) -> list[str]
         except OSError as error:
             problems.append(f"cannot remove {path}, which is due ([retention]): {error.strerror}")
     return problems
-
-
-def _remove_folder(folder: Path) -> None:
-    import shutil  # rarely needed
-
-    shutil.rmtree(folder)  # does not follow links

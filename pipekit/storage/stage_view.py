@@ -17,8 +17,6 @@ from pipekit.model.file import (
 from pipekit.storage.files import FileManager, Walks
 from pipekit.storage.ledger import Entry, Ledger
 
-_SINGLE_READS = 32  # of entries; after that it is quicker to read all of them at once
-
 
 class LedgerStageView:
     """The StageView of a stage; in a project without a ledger all files are pending.
@@ -107,31 +105,18 @@ class LedgerStageView:
 
 
 class Consumptions(Mapping[str, Consumption]):
-    """All files that a stage has consumed or rejected, by path; read when they are needed.
+    """All files that a stage has consumed or rejected, by path.
 
-    The paths come with `entries`. The full values are larger: the first few are read one by one,
-    then all at once.
+    The paths come with `entries`; the full values, which are larger, are read one by one.
     """
 
     def __init__(self, ledger: Ledger | None, stage: str) -> None:
         self._ledger = ledger
         self._stage = stage
-        self._reads = 0
-
-    @cached_property
-    def entries(self) -> dict[str, Entry]:
-        """The files without details."""
-        return self._ledger.entries(self._stage) if self._ledger else {}
-
-    @cached_property
-    def _all(self) -> dict[str, Consumption]:
-        return self._ledger.consumptions(self._stage) if self._ledger else {}
+        self.entries = ledger.entries(stage) if ledger else {}
 
     def __getitem__(self, path: str) -> Consumption:
-        self._reads += 1
-        if self._reads > _SINGLE_READS or self._ledger is None:
-            return self._all[path]
-        found = self._ledger.consumption(self._stage, path)
+        found = self._ledger.consumption(self._stage, path) if self._ledger else None
         if found is None:
             raise KeyError(path)
         return found

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Mapping
-from types import TracebackType
 from typing import Any, Self
 
 from pipekit.worker._report import fingerprint, report, target
@@ -131,12 +130,7 @@ class Publication:
     def __enter__(self) -> Self:
         return self.begin()
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: object, *_: object) -> None:
         try:
             if kind is None:
                 self.place()
