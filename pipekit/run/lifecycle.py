@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import cached_property
+from itertools import groupby
 from types import MappingProxyType
 from typing import Any
 
@@ -19,7 +22,7 @@ from pipekit.run.project import Project
 from pipekit.storage.files import FileManager
 from pipekit.storage.ledger import Entry, Ledger, signature_text
 
-_PRECEDENCE = {ActionKind.KEEP: 0, ActionKind.ARCHIVE: 1, ActionKind.DELETE: 2}
+_PRECEDENCE = (ActionKind.KEEP, ActionKind.ARCHIVE, ActionKind.DELETE)
 
 
 @frozen(kw_only=True)
@@ -55,27 +58,15 @@ class Review:
     proposals: list[Proposal] = field(factory=list)
     problems: list[str] = field(factory=list)
 
-    @property
-    def acts(self) -> list[Proposal]:
-        """The proposals that would change something, refused or not."""
-        return [proposal for proposal in self.proposals if proposal.acts]
-
 
 class LedgerLifecycleView:
     """The LifecycleView of a project."""
 
     def __init__(self, files: FileManager, ledger: Ledger, now: float) -> None:
+        self.now = now
         self._files = files
         self._ledger = ledger
-        self._now = now
         self._entries: dict[str, dict[str, Entry]] = {}
-        self._series: dict[str, tuple[str, float]] | None = None  # path: its series and last time
-        self._newest: dict[str, float] = {}
-
-    @property
-    def now(self) -> float:
-        """See LifecycleView."""
-        return self._now
 
     def files(self, *patterns: str) -> Sequence[FileStat]:
         """See LifecycleView."""
@@ -83,7 +74,7 @@ class LedgerLifecycleView:
 
     def age(self, file: FileStat) -> float:
         """See LifecycleView; by modification or change time, whichever is later."""
-        return self._now - max(file.mtime_ns, file.ctime_ns) / 1e9
+        return self.now - max(file.mtime_ns, file.ctime_ns) / 1e9
 
     def why_not_consumed(self, file: FileStat, chain: Sequence[str]) -> str | None:
         """See LifecycleView."""
@@ -100,10 +91,6 @@ class LedgerLifecycleView:
 
     def data_age(self, file: FileStat) -> float | None:
         """See LifecycleView; from `series` and `last` in the detail of published files."""
-        if self._series is None:
-            self._series = self._published_series()
-            for series, last in self._series.values():
-                self._newest[series] = max(last, self._newest.get(series, last))
         if file.path not in self._series:
             return None
         series, last = self._series[file.path]
@@ -126,18 +113,23 @@ class LedgerLifecycleView:
             return f"the end of {path} has not been read yet"
         return None
 
-    def _published_series(self) -> dict[str, tuple[str, float]]:
+    @cached_property
+    def _series(self) -> dict[str, tuple[str, float]]:
+        """The series and last time of each published file that has both, by path."""
         found = {}
         for stage in self._ledger.stages():
             for file in self._ledger.published(stage):
                 series, last = file.detail.get("series"), file.detail.get("last")
-                if not series or not last:
-                    continue
-                try:
-                    found[file.path] = (str(series), dt.datetime.fromisoformat(last).timestamp())
-                except (TypeError, ValueError, OverflowError):  # not a time
-                    continue
+                with contextlib.suppress(TypeError, ValueError, OverflowError):  # not a time
+                    if series and last:
+                        moment = dt.datetime.fromisoformat(last).timestamp()
+                        found[file.path] = (str(series), moment)
         return found
+
+    @cached_property
+    def _newest(self) -> dict[str, float]:
+        """The last time of each series: dict keeps the latest of the sorted pairs."""
+        return dict(sorted(self._series.values()))
 
 
 def collect(
@@ -152,21 +144,21 @@ def collect(
 
     `held`: path → why it must stay. `problems`: why all files must.
     """
-    chosen: dict[str, Proposal] = {}
+    found: list[Proposal] = []
     broken = []
     for policy, settings in policies:
         try:
-            for action in policy.propose(view, settings):
-                _add(chosen, Proposal(action=_checked(action), policy=policy.name))
+            actions = policy.propose(view, settings)
+            found.extend(Proposal(action=_checked(each), policy=policy.name) for each in actions)
         except (Exception, SystemExit) as error:  # the isolation boundary of policies
             broken.append(f"policy {policy.name!r} raised {type(error).__name__}: {error}")
     forbidden = "; ".join((*problems, *broken))  # a broken policy might have kept any file
-    proposals = [
-        evolve(each, refused=forbidden or _refusal(each.action, files, limits.roots, held))
-        if each.acts
-        else each
-        for _, each in sorted(chosen.items())
-    ]
+    found.sort(key=lambda each: (each.action.path, _PRECEDENCE.index(each.action.kind)))
+    proposals = []
+    for _, same in groupby(found, key=lambda each: each.action.path):
+        first = next(same)
+        refused = forbidden or _refusal(first.action, files, limits.roots, held)
+        proposals.append(evolve(first, refused=refused) if first.acts else first)
     return Review(proposals=_within_limits(proposals, files, limits), problems=broken)
 
 
@@ -237,14 +229,6 @@ def _checked(action: FileAction) -> FileAction:
     if "\0" in action.path or not action.path:
         raise ValueError(f"{action.path!r} is not a valid path")
     return action
-
-
-def _add(chosen: dict[str, Proposal], proposal: Proposal) -> None:
-    """Keep the proposal that goes before others for the same file: keep, archive, delete."""
-    before = chosen.get(proposal.action.path)
-    if before and _PRECEDENCE[before.action.kind] <= _PRECEDENCE[proposal.action.kind]:
-        return
-    chosen[proposal.action.path] = proposal
 
 
 def held_files(

@@ -138,9 +138,10 @@ class PipelineOrchestrator:
         )
         for problem in found.problems:
             run.warn(problem, "lifecycle")
-        if found.acts:
-            refused = sum(bool(proposal.refused) for proposal in found.acts)
-            going = len(found.acts) - refused
+        acting = [proposal for proposal in found.proposals if proposal.acts]
+        if acting:
+            refused = sum(bool(proposal.refused) for proposal in acting)
+            going = len(acting) - refused
             msg = f"{going} file{'' if going == 1 else 's'} could be removed or archived"
             msg += f", {refused} must stay; pipekit has changed nothing"
             run.events.emit("lifecycle", EventKind.PROPOSED, msg)

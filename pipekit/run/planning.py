@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import time
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from attrs import evolve, frozen
 
@@ -161,15 +161,17 @@ class Planner:
         return None
 
     def _plan(
-        self,
-        stage: Stage,
-        ledger: Ledger | None,
-        results: Mapping[str, StageResult],
-        *,
-        dry_run: bool = False,
+        self, stage: Stage, ledger: Ledger | None, results: Mapping[str, StageResult], **more: Any
     ) -> Execute | Skip | CannotPlan:
+        """Ask the stage for its plan. `more`: further fields of its RunContext."""
+        assert stage.spec is not None
+        skipped = self._project.files.unnameable
+        skipped.clear()
         try:
-            plan = self._ask(stage, ledger, results, dry_run=dry_run)
+            context = self._context(stage, ledger, results=dict(results), **more)
+            plan = stage.spec.plan(context, stage.settings)
+            if not isinstance(plan, StagePlan):
+                raise TypeError(f"plan must return a StagePlan, not {plan!r}")
         except (Exception, SystemExit) as error:  # the isolation boundary of plans
             import traceback  # only on failure
 
@@ -178,48 +180,32 @@ class Planner:
                 reason=f"its plan raised {type(error).__name__}: {error}",
                 traceback=traceback.format_exc(limit=-5),
             )
-        if plan:
-            return Execute(stage=stage.name, reason=plan.reason, plan=plan)
-        return Skip(stage=stage.name, reason=plan.reason, plan=plan)
+        if skipped:
+            plan = evolve(plan, warnings=(*plan.warnings, _bad_names(sorted(skipped))))
+        return (Execute if plan else Skip)(stage=stage.name, reason=plan.reason, plan=plan)
 
-    def _ask(
-        self,
-        stage: Stage,
-        ledger: Ledger | None,
-        results: Mapping[str, StageResult],
-        *,
-        dry_run: bool,
-    ) -> StagePlan:
-        assert stage.spec is not None
+    def _context(self, stage: Stage, ledger: Ledger | None, **more: Any) -> RunContext:
+        project, options = self._project, self._options
         view = LedgerStageView(
-            self._project.files,
+            project.files,
             ledger,
             stage.name,
             version=stage.version,
             settings=output_digest(stage.settings),
             digest=output_digest,
         )
-        context = RunContext(
+        return RunContext(
             run_id=self._run_id,
             stage=stage.name,
-            paths=self._project.paths,
+            paths=project.paths,
             started=self._started,
-            dry_run=dry_run,
-            results=dict(results),
-            workers=self._project.configuration.pipeline.cores,
-            force=self._options.force,
-            rebuild=self._options.rebuild,
-            dates=self._options.dates,
+            workers=project.configuration.pipeline.cores,
+            force=options.force,
+            rebuild=options.rebuild,
+            dates=options.dates,
             view=view,
+            **more,
         )
-        skipped = self._project.files.unnameable
-        skipped.clear()
-        plan = stage.spec.plan(context, stage.settings)
-        if not isinstance(plan, StagePlan):
-            raise TypeError(f"plan must return a StagePlan, not {plan!r}")
-        if not skipped:
-            return plan
-        return evolve(plan, warnings=(*plan.warnings, _bad_names(sorted(skipped))))
 
     def _wait_for(self, waiting: tuple[str, ...]) -> None:
         """Wait until the youngest of the files is settled, or the run is cancelled."""

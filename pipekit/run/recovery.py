@@ -37,7 +37,10 @@ def close_vanished_runs(ledger: Ledger, paths: Paths) -> list[str]:
     sentences = []
     for run in vanished:
         sentences.append(_SENTENCE.format(run.number) + _kill_processes(run.run_id))
-        _remove_temporaries(paths, run.run_id)
+        remove_temporaries_of_run(paths.runs / run.run_id, run.run_id, paths.root)
+        for leftover in paths.logs.glob(f".pipeline_report_*_{run.run_id}.json.*.tmp"):
+            with contextlib.suppress(OSError):
+                leftover.unlink()
         _close(ledger, paths, run)
     for run in ledger.runs(limit=1):
         if run.run_id not in {state.run_id for state in vanished}:
@@ -52,13 +55,6 @@ def _kill_processes(run_id: str) -> str:
     if left:
         return f"; {left} of its processes could not be killed and are still running"
     return f"; {found} of its processes were still running and were killed" if found else ""
-
-
-def _remove_temporaries(paths: Paths, run_id: str) -> None:
-    remove_temporaries_of_run(paths.runs / run_id, run_id, paths.root)
-    for leftover in paths.logs.glob(f".pipeline_report_*_{run_id}.json.*.tmp"):
-        with contextlib.suppress(OSError):
-            leftover.unlink()
 
 
 def _close(ledger: Ledger, paths: Paths, run: PipelineState) -> None:
@@ -78,13 +74,6 @@ def _close(ledger: Ledger, paths: Paths, run: PipelineState) -> None:
 def _complete(
     paths: Paths, run: PipelineState, events: list[dict[str, Any]], *, lost: bool = False
 ) -> None:
-    with contextlib.suppress(OSError):
-        _write_missing(paths, run, events, lost=lost)
-
-
-def _write_missing(
-    paths: Paths, run: PipelineState, events: list[dict[str, Any]], *, lost: bool
-) -> None:
     """Write the last event and the report of a finished run, if they are missing."""
     assert run.status is not None
     ended = any(e.get("stage") == "pipeline" and e.get("event") in RUN_ENDS for e in events[-1:])
@@ -94,10 +83,11 @@ def _write_missing(
     if not events and not run.exit_code:
         return  # it was fine, and retention has removed its journal
     report = _report(run)
-    if not ended:
-        _end_journal(paths, run, report, events, lost=lost)
-    if audit.find(run.run_id) is None:
-        audit.write(report, {"recovered": True})
+    with contextlib.suppress(OSError):
+        if not ended:
+            _end_journal(paths, run, report, events, lost=lost)
+        if audit.find(run.run_id) is None:
+            audit.write(report, {"recovered": True})
 
 
 def _end_journal(

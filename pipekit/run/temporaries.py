@@ -52,10 +52,6 @@ def _may_go(path: str, run_id: str, allowed: list[str]) -> bool:
     return (
         is_temporary_name(name, run_id)
         and os.path.isabs(path)
-        and any(_is_below(os.path.realpath(folder), root) for root in allowed)
+        and any(Path(os.path.realpath(folder)).is_relative_to(root) for root in allowed)
         and stat.S_ISREG(os.lstat(path).st_mode)
     )
-
-
-def _is_below(folder: str, root: str) -> bool:
-    return folder == root or folder.startswith(os.path.join(root, ""))

@@ -24,7 +24,7 @@ class Journal:
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_CLOEXEC", 0)
+        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT
         self.path = path
         self.problem = ""
         self._descriptor = os.open(path, flags, 0o644)
@@ -126,7 +126,7 @@ class RunLog:
         self._descriptor: int | None = None
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_CLOEXEC", 0)
+            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
             self._descriptor = os.open(path, flags, 0o644)
         except OSError:
             pass  # the journal has the same events, and its errors are reported

@@ -168,7 +168,7 @@ def _try_lock_patiently(descriptor: int) -> bool:
 
 
 def _open(path: Path) -> int:
-    return os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o644)
+    return os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
 
 
 def _check_that_locks_hold(path: Path) -> None:

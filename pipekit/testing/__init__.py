@@ -12,11 +12,8 @@ files it plans, which it proposes to delete), use `plan` and `propose`. Needs py
 
 from __future__ import annotations
 
-from pipekit.testing.policies import PolicyContract as PolicyContract
-from pipekit.testing.policies import propose as propose
-from pipekit.testing.sinks import EXAMPLES as EXAMPLES
-from pipekit.testing.sinks import SinkContract as SinkContract
-from pipekit.testing.stages import StageContract as StageContract
-from pipekit.testing.stages import plan as plan
+from pipekit.testing.policies import PolicyContract, propose
+from pipekit.testing.sinks import EXAMPLES, SinkContract
+from pipekit.testing.stages import StageContract, plan
 
 __all__ = ["EXAMPLES", "PolicyContract", "SinkContract", "StageContract", "plan", "propose"]

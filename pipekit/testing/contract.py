@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from pipekit.config.describe import settings_fields
-from pipekit.model.run import Paths
 
 
 class Contract:
@@ -39,11 +38,6 @@ class Contract:
     def prepares(self) -> bool:
         """Whether the subclass overrides `prepare`."""
         return type(self).prepare is not Contract.prepare
-
-
-def paths_of(root: Path) -> Paths:
-    """The folders of a project with the default configuration."""
-    return Paths(root=root, data=root / "data", logs=root / "logs", state=root / "state.db")
 
 
 def chosen(settings_class: type | None, settings: object | None) -> Any:

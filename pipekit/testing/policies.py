@@ -80,10 +80,6 @@ class PolicyContract(Contract):
         """What the policy proposes for a project folder."""
         return propose(self.policy, root, self.settings, now=self.now)
 
-    def test_it_is_a_policy(self) -> None:
-        """`policy` is a LifecyclePolicy; its name was checked when it was made."""
-        assert isinstance(self.policy, LifecyclePolicy)
-
     def test_every_setting_has_help_and_a_default(self) -> None:
         """Every setting can be explained and omitted."""
         check_settings(self.policy.settings)

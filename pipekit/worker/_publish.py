@@ -7,16 +7,16 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Self
 
-from pipekit.worker._report import fingerprint, report, target
+from pipekit.worker._report import AnyPath, fingerprint, report, target
 
 TEMPORARY_SUFFIX = ".tmp"
 _LONGEST_NAME = 120  # bytes of the target's name in a temporary one; 255 are allowed in all
 
-Paths = Iterable[str | os.PathLike[str]]
+Paths = Iterable[AnyPath]
 
 
 def publish(
-    path: str | os.PathLike[str],
+    path: AnyPath,
     data: bytes | None = None,
     *,
     sources: Paths | None = None,
@@ -54,7 +54,7 @@ class Publication:
 
     def __init__(
         self,
-        path: str | os.PathLike[str],
+        path: AnyPath,
         *,
         sources: Paths | None = None,
         detail: Mapping[str, Any] | None = None,
@@ -84,17 +84,14 @@ class Publication:
         temporary = os.path.join(folder, temporary_name(name, run))
         if self._reported:
             report.temporary(temporary)
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0)
-        os.close(os.open(temporary, flags, 0o666))
+        open(temporary, "xb").close()
         self._temporary = temporary
         return self
 
     def write(self, data: bytes | memoryview) -> None:
         """Write these bytes as the whole file."""
-        with open(self._temporary, "wb", buffering=0) as file:
-            rest = memoryview(data)
-            while rest:
-                rest = rest[file.write(rest) :]
+        with open(self._temporary, "wb") as file:
+            file.write(data)
 
     def place(self) -> None:
         """Sync the file to disk and rename it; if the content has not changed, remove it.
@@ -106,11 +103,8 @@ class Publication:
             self.changed = False
             self.discard()
             return
-        descriptor = os.open(self._temporary, os.O_RDWR)  # Windows requires it to be writable
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        with open(self._temporary, "rb+") as file:  # Windows requires it to be writable
+            os.fsync(file.fileno())
         os.replace(self._temporary, self.target)
         self._temporary = ""
 

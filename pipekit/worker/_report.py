@@ -22,7 +22,6 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
-_CHUNK = 256 * 1024
 REPORT_VARIABLE = "PIPEKIT_REPORT"
 PUBLISH_VARIABLE = "PIPEKIT_PUBLISH_DIR"
 """Names a folder to publish files in, instead of the project's root.
@@ -36,17 +35,15 @@ _PROGRESS_INTERVAL = 0.2  # seconds between two progress lines of a unit
 _TICK = 0.02  # seconds; the resolution of file times is 4 ms on Linux, 16 ms on Windows
 _COARSE_TICK = 2.0  # seconds, for file systems with whole seconds (FAT: two)
 
+AnyPath = str | os.PathLike[str]
 Signature = tuple[int, int, int, int, int]
 _unit: ContextVar[str | None] = ContextVar("pipekit_unit", default=None)
 
 
-def fingerprint(path: str | os.PathLike[str]) -> str:
+def fingerprint(path: AnyPath) -> str:
     """The SHA-256 of a file's content, in hexadecimal. Raises OSError."""
-    digest, buffer = hasher(), memoryview(bytearray(_CHUNK))
     with open(path, "rb", buffering=0) as file:
-        while size := file.readinto(buffer):
-            digest.update(buffer[:size])
-    return str(digest.hexdigest())
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def hasher(data: bytes = b"") -> Any:
@@ -56,7 +53,7 @@ def hasher(data: bytes = b"") -> Any:
     return hashlib.sha256(data)
 
 
-def look(path: str | os.PathLike[str] | int) -> Signature:
+def look(path: AnyPath | int) -> Signature:
     """The signature of a file (path or descriptor). Take it *before* reading the content.
 
     A file changed within the last tick of the file system's clock could change again and keep its
@@ -77,7 +74,7 @@ def _signature(stat: os.stat_result) -> Signature:
     return (stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
 
 
-def target(path: str | os.PathLike[str]) -> str:
+def target(path: AnyPath) -> str:
     """Where a published file is written: see PUBLISH_VARIABLE."""
     folder = os.environ.get(PUBLISH_VARIABLE)
     if not folder:
@@ -142,7 +139,7 @@ class Report:
 
     def consumed(
         self,
-        path: str | os.PathLike[str],
+        path: AnyPath,
         fingerprint: str,
         signature: Signature | None = None,
         *,
@@ -159,11 +156,12 @@ class Report:
         """
         if signature is None and fingerprint != ABSENT:
             signature = look(path)
-        self._file("consumed", path, fingerprint, signature, detail=detail, complete=complete)
+        what = {"path": os.fspath(path), "fingerprint": fingerprint, "signature": signature}
+        self._write("consumed", **what, detail=detail, complete=complete)
 
     def rejected(
         self,
-        path: str | os.PathLike[str],
+        path: AnyPath,
         reason: str,
         fingerprint: str = "",
         signature: Signature | None = None,
@@ -171,14 +169,15 @@ class Report:
         """This file cannot be used. It is left where it is; the stage ends as partial at best."""
         if signature is None:
             signature = look(path)
-        self._file("rejected", path, fingerprint, signature, reason=reason)
+        what = {"path": os.fspath(path), "fingerprint": fingerprint, "signature": signature}
+        self._write("rejected", **what, reason=reason)
 
     def wrote(
         self,
-        path: str | os.PathLike[str],
+        path: AnyPath,
         fingerprint: str = "",
         *,
-        sources: Iterable[str | os.PathLike[str]] | None = None,
+        sources: Iterable[AnyPath] | None = None,
         detail: Mapping[str, Any] | None = None,
     ) -> None:
         """This file has been published: it is complete under its final name.
@@ -190,44 +189,33 @@ class Report:
 
     def unchanged(
         self,
-        path: str | os.PathLike[str],
+        path: AnyPath,
         fingerprint: str = "",
         *,
-        sources: Iterable[str | os.PathLike[str]] | None = None,
+        sources: Iterable[AnyPath] | None = None,
         detail: Mapping[str, Any] | None = None,
     ) -> None:
         """This output was already up to date and was left alone."""
         self._published("unchanged", path, fingerprint, sources, detail)
 
-    def temporary(self, path: str | os.PathLike[str]) -> None:
+    def temporary(self, path: AnyPath) -> None:
         """The temporary file that `publish` creates next; the run removes it if it is left over."""
         self._write("temporary", path=os.path.abspath(path))
 
     def _published(
         self,
         verb: str,
-        path: str | os.PathLike[str],
+        path: AnyPath,
         fingerprint: str,
-        sources: Iterable[str | os.PathLike[str]] | None,
+        sources: Iterable[AnyPath] | None,
         detail: Mapping[str, Any] | None,
     ) -> None:
         named = None if sources is None else [os.fspath(source) for source in sources]
         published = target(path)  # an unchanged file may be only in the project
         there = published if verb == "wrote" or os.path.exists(published) else path
         signature = _signature(os.stat(there))
-        self._file(verb, path, fingerprint, signature, sources=named, detail=detail)
-
-    def _file(
-        self,
-        verb: str,
-        path: str | os.PathLike[str],
-        fingerprint: str,
-        signature: Signature | None,
-        **more: Any,
-    ) -> None:
-        self._write(
-            verb, path=os.fspath(path), fingerprint=fingerprint, signature=signature, **more
-        )
+        what = {"path": os.fspath(path), "fingerprint": fingerprint, "signature": signature}
+        self._write(verb, **what, sources=named, detail=detail)
 
     def _write(self, verb: str, **fields: Any) -> None:
         """One `write` per line to a file opened for appending, so that writers do not mix."""
@@ -235,7 +223,7 @@ class Report:
         if not path:
             return
         if path != self._path:
-            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_CLOEXEC", 0)
+            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
             self._descriptor, self._path = os.open(path, flags, 0o644), path
         record = {"verb": verb, "at": time.time(), "unit": _unit.get(), **fields}
         line = json.dumps({k: v for k, v in record.items() if v is not None}).encode() + b"\n"
