@@ -17,17 +17,7 @@ from pipekit.commands import COLOURS
 if TYPE_CHECKING:
     from rich.table import Table
 
-_STAGE_ENDS = frozenset(
-    {
-        EventKind.SUCCESS,
-        EventKind.PARTIAL,
-        EventKind.FAILURE,
-        EventKind.BLOCKED,
-        EventKind.CANCELLED,
-        EventKind.SKIPPED,
-        EventKind.IDLE,
-    }
-)
+_STAGE_ENDS = frozenset({*StageStatus, EventKind.IDLE})
 _NOTICES = frozenset({EventKind.WARNING, EventKind.BROKEN, EventKind.DROPPED})
 _WAITING = "waiting"
 _RUNNING = "running"
@@ -79,7 +69,7 @@ class _PlainLines:
 
     def emit(self, event: Event) -> None:
         now = time.monotonic()
-        if event.event == EventKind.START or event.event in _STAGE_ENDS | _NOTICES:
+        if event.event in _STAGE_ENDS | _NOTICES | {EventKind.START}:
             self._print(event, event.msg)
             self._last = now
         elif event.event == EventKind.PROGRESS and now - self._last >= self._every:

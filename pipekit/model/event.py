@@ -9,6 +9,8 @@ from typing import Any
 
 from attrs import field, fields, frozen
 
+from pipekit.model.status import PipelineStatus
+
 FORMAT = 1  # the field `v` of a record
 
 
@@ -35,15 +37,7 @@ class EventKind(StrEnum):
     BROKEN = "broken"
 
 
-RUN_ENDS = frozenset(
-    {
-        EventKind.SUCCESS,
-        EventKind.PARTIAL,
-        EventKind.FAILURE,
-        EventKind.CANCELLED,
-        EventKind.IDLE,
-    }
-)
+RUN_ENDS = frozenset(map(EventKind, PipelineStatus))
 """The last event of a run is one of these, with the stage `pipeline`."""
 
 

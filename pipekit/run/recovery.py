@@ -19,7 +19,7 @@ from pipekit.storage.report import AuditReporter, stamp
 
 _LOST = "the pipekit process vanished while this stage was running (killed, or a system crash)"
 _SENTENCE = "run {} vanished (killed, or a system crash) and is now recorded as a failure"
-_STAGE_ENDS = RUN_ENDS | {EventKind.SKIPPED, EventKind.BLOCKED}
+_STAGE_ENDS = frozenset(map(EventKind, StageStatus))
 
 
 def close_vanished_runs(ledger: Ledger, paths: Paths) -> list[str]:
