@@ -63,28 +63,17 @@ def setting(
     """
     return attrs.field(
         default=default if factory is None else attrs.Factory(factory),
-        validator=_naming_validator(validator) if validator else None,
-        converter=_naming_converter(converter) if converter else None,
+        validator=validator and (lambda i, at, value: _named(at, validator, i, at, value)),
+        converter=converter
+        and attrs.Converter(lambda value, at: _named(at, converter, value), takes_field=True),
         metadata={"help": help, "secret": secret, "affects_output": affects_output},
         kw_only=True,
     )
 
 
-def _naming_validator(validator: Callable[..., None]) -> Callable[..., None]:
-    def check(instance: object, attribute: attrs.Attribute[Any], value: object) -> None:
-        try:
-            validator(instance, attribute, value)
-        except (ValueError, TypeError) as error:
-            raise RefusedError(attribute.name, error) from error
-
-    return check
-
-
-def _naming_converter(converter: Callable[[Any], Any]) -> Any:
-    def convert(value: Any, attribute: attrs.Attribute[Any]) -> Any:
-        try:
-            return converter(value)
-        except (ValueError, TypeError) as error:
-            raise RefusedError(attribute.name, error) from error
-
-    return attrs.Converter(convert, takes_field=True)
+def _named(attribute: attrs.Attribute[Any], check: Callable[..., Any], *arguments: Any) -> Any:
+    """Call a validator or converter; its error gets the field's name."""
+    try:
+        return check(*arguments)
+    except (ValueError, TypeError) as error:
+        raise RefusedError(attribute.name, error) from error

@@ -18,8 +18,7 @@ from pipekit.storage.journal import Journal, RunLog
 QUEUE_SIZE = 10_000  # events that a sink may be behind before it is dropped
 FLUSH_SECONDS = 2.0  # the time for all sinks together to finish at the end
 _NO_DROP_AFTER = RUN_ENDS | {EventKind.START, EventKind.DROPPED}  # no event about a dropped sink
-_CONTROLS = dict.fromkeys((*range(32), *range(127, 160)), " ")
-"""Characters that would break a line or control the terminal, as in errors and file names."""
+_CONTROLS = dict.fromkeys((*range(32), *range(127, 160)), " ")  # break lines, control terminals
 
 
 def zone_of(name: str) -> dt.tzinfo | None:
@@ -61,7 +60,7 @@ class EventLogger:
     @property
     def healthy(self) -> bool:
         """Whether every event so far was written to the journal."""
-        return self._journal.healthy
+        return not self._journal.problem
 
     def open_sink(self, sink: EventSink, settings: Any, context: SinkContext) -> None:
         """Start a sink in its own thread; it receives the events from now on."""
@@ -99,7 +98,7 @@ class EventLogger:
             problem = sink.problem or ("it did not finish in time" if sink.is_alive() else "")
             if problem and not sink.reported:
                 self.warnings.append(f"sink {sink.name!r} was dropped: {problem}")
-        if not self._journal.healthy:
+        if self._journal.problem:
             self.warnings.append(f"the journal is incomplete: {self._journal.problem}")
         self._journal.close()
         self.log.close()

@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from attrs import evolve, frozen
+from attrs import define, evolve, field, frozen
 
 from pipekit.config.digest import output_digest
 from pipekit.model.run import RunContext
@@ -103,16 +103,16 @@ def result_without_tasks(decision: Decision) -> StageResult:
     )
 
 
+@define
 class Planner:
     """Plans the stages of one run, each when its turn comes."""
 
-    def __init__(self, project: Project, options: RunOptions, run_id: str, cancel: Cancel) -> None:
-        self._project = project
-        self._options = options
-        self._run_id = run_id
-        self._cancel = cancel
-        self._started = time.time()
-        self._waited = False
+    _project: Project
+    _options: RunOptions
+    _run_id: str
+    cancel: Cancel
+    _started: float = field(factory=time.time, init=False)
+    _waited: bool = field(default=False, init=False)
 
     def decide(self, stage: Stage, ledger: Ledger, results: Mapping[str, StageResult]) -> Decision:
         """Decide what to do with a stage, after those in `results`.
@@ -150,7 +150,7 @@ class Planner:
 
     def _without_plan(self, stage: Stage, results: Mapping[str, StageResult]) -> Decision | None:
         """The decision for a stage that cannot even be planned, if it is so."""
-        if self._cancel.is_set():
+        if self.cancel.is_set():
             return Cancelled(stage=stage.name, reason="the run was cancelled before it started")
         for name, least in stage.after.items():
             before = results.get(name)
@@ -210,7 +210,7 @@ class Planner:
     def _wait_for(self, waiting: tuple[str, ...]) -> None:
         """Wait until the youngest of the files is settled, or the run is cancelled."""
         deadline = time.monotonic() + self._project.files.seconds_until_settled(waiting)
-        while time.monotonic() < deadline and not self._cancel.is_set():
+        while time.monotonic() < deadline and not self.cancel.is_set():
             time.sleep(min(0.05, max(deadline - time.monotonic(), 0)))
 
 

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from attrs import define, field
+
 from pipekit.model.status import StageStatus
 from pipekit.model.task import FileRecord, UnitResult, Watch
 
@@ -17,6 +19,7 @@ _CHUNK = 1024 * 1024
 _FILE_VERBS = frozenset({"consumed", "wrote", "unchanged", "rejected"})
 
 
+@define(kw_only=True)
 class TaskReport:
     """The content of a task's report so far. A unit without a result has not finished.
 
@@ -24,14 +27,13 @@ class TaskReport:
     incomplete, if it is.
     """
 
-    def __init__(self) -> None:
-        self.units: dict[str, UnitResult | None] = {}
-        self.metrics: dict[str, float] = {}
-        self.unit_metrics: dict[str, dict[str, float]] = {}
-        self.files: list[FileRecord] = []
-        self.warnings: list[str] = []
-        self.temporaries: list[str] = []
-        self.damage = ""
+    units: dict[str, UnitResult | None] = field(factory=dict)
+    metrics: dict[str, float] = field(factory=dict)
+    unit_metrics: dict[str, dict[str, float]] = field(factory=dict)
+    files: list[FileRecord] = field(factory=list)
+    warnings: list[str] = field(factory=list)
+    temporaries: list[str] = field(factory=list)
+    damage: str = ""
 
     def add(self, record: Mapping[str, Any]) -> bool:
         """Add one record; returns whether it is valid. An invalid one becomes a warning."""
@@ -107,6 +109,7 @@ def _checked_signature(value: Iterable[Any]) -> tuple[int, int, int, int, int]:
     return device, inode, size, mtime, ctime
 
 
+@define
 class ReportReader:
     """Follows a growing report file; `poll` returns the new records, from complete lines only.
 
@@ -114,12 +117,11 @@ class ReportReader:
     was full), a file that is too large, or one that cannot be read.
     """
 
-    def __init__(self, path: Path, limit: int = MAX_REPORT_BYTES) -> None:
-        self.path = path
-        self.damage = ""
-        self._limit = limit
-        self._position = 0
-        self._rest = b""
+    path: Path
+    damage: str = field(default="", init=False)
+    _limit: int = MAX_REPORT_BYTES
+    _position: int = field(default=0, init=False)
+    _rest: bytes = field(default=b"", init=False)
 
     def poll(self) -> list[dict[str, Any]]:
         """The records added since the last call."""

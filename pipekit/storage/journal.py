@@ -19,7 +19,7 @@ class Journal:
     """Appends records to a JSONL file, each with one `write`.
 
     Opening removes an incomplete last line; it raises OSError. `append` never raises: if a record
-    cannot be written, `healthy` becomes False and `problem` says why.
+    cannot be written, `problem` says why.
     """
 
     def __init__(self, path: Path) -> None:
@@ -29,11 +29,6 @@ class Journal:
         self.problem = ""
         self._descriptor = os.open(path, flags, 0o644)
         _drop_torn_line(self._descriptor)
-
-    @property
-    def healthy(self) -> bool:
-        """Whether all records so far were written completely."""
-        return not self.problem
 
     def append(self, record: Mapping[str, Any], *, sync: bool = False) -> None:
         """Write one record; with `sync`, also wait until it is on disk."""

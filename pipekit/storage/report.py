@@ -23,14 +23,10 @@ _TAIL = 2000  # characters of a task's last output in the report
 
 
 class AuditReporter:
-    """Reports are `pipeline_report_{YYYYMMDD_HHMMSS}_{run_id}.json` in the logs folder."""
+    """Reports are `pipeline_report_{local YYYYMMDD_HHMMSS}_{run_id}.json` in the logs folder."""
 
     def __init__(self, paths: Paths) -> None:
         self._paths = paths
-
-    def path(self, run_id: str, started: float) -> Path:
-        """The path of a run's report; its name has the local time of the start."""
-        return self._paths.logs / f"pipeline_report_{stamp(started)}_{run_id}.json"
 
     def find(self, run_id: str) -> Path | None:
         """The path of a run's report; None if there is none."""
@@ -66,7 +62,8 @@ class AuditReporter:
             **context,
         }
         text = json.dumps(_masked(content, hidden), indent=1, ensure_ascii=False, default=str)
-        path = self.path(report.run_id, report.started)
+        name = f"pipeline_report_{stamp(report.started)}_{report.run_id}.json"
+        path = self._paths.logs / name
         with Publication(path, reported=False) as file:
             file.write(text.encode("utf-8", "backslashreplace"))  # file names may not be UTF-8
         return path

@@ -163,15 +163,8 @@ def _is_damage(error: BaseException | None) -> bool:
 
 def _state(row: tuple[Any, ...]) -> PipelineState:
     run_id, number, started, ended, status, exit_code, stages = row
-    return PipelineState(
-        run_id=run_id,
-        number=number,
-        started=started,
-        ended=ended,
-        status=None if status is None else PipelineStatus(status),
-        exit_code=exit_code,
-        stages=json.loads(stages),
-    )
+    known = None if status is None else PipelineStatus(status)
+    return PipelineState(run_id, number, started, ended, known, exit_code, json.loads(stages))
 
 
 def connect(path: Path, read_only: bool) -> sqlite3.Connection:

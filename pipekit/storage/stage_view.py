@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
 
+from attrs import field, frozen
+
 from pipekit.model.file import (
     Consumption,
     ContentState,
@@ -18,6 +20,7 @@ from pipekit.storage.files import FileManager, Walks
 from pipekit.storage.ledger import Entry, Ledger
 
 
+@frozen(eq=False)
 class LedgerStageView:
     """The StageView of a stage; in a project without a ledger all files are pending.
 
@@ -25,23 +28,13 @@ class LedgerStageView:
     `version`: the plugin's; a newer version retries files that an older one rejected.
     """
 
-    def __init__(
-        self,
-        files: FileManager,
-        ledger: Ledger | None,
-        stage: str,
-        *,
-        version: str,
-        settings: str,
-        digest: Callable[[object], str],
-    ) -> None:
-        self._files = files
-        self._ledger = ledger
-        self._stage = stage
-        self._version = version
-        self._settings = settings
-        self._digest = digest
-        self._walks: Walks = {}  # each folder is read once, so that all answers agree
+    _files: FileManager
+    _ledger: Ledger | None
+    _stage: str
+    _version: str = field(kw_only=True)
+    _settings: str = field(kw_only=True)
+    _digest: Callable[[object], str] = field(kw_only=True)
+    _walks: Walks = field(factory=dict, init=False)  # each folder is read once: all answers agree
 
     def files(self, patterns: tuple[str, ...]) -> list[FileStat]:
         """See RunContext.files."""

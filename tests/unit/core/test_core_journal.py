@@ -22,7 +22,7 @@ def test_what_was_appended_is_read_again(tmp_path):
         journal.append({"n": n, "text": "déjà\nvu"}, sync=n == 1)
     journal.close()
     assert records(journal.path) == [{"n": n, "text": "déjà\nvu"} for n in range(3)]
-    assert journal.healthy
+    assert not journal.problem
 
 
 @pytest.mark.parametrize("size", [1, 5, 4096, 64 * 1024, 200_000])
@@ -88,7 +88,7 @@ def test_every_value_gives_a_line_of_strict_json(tmp_path, value):
 
     (line,) = journal.path.read_bytes().splitlines()
     assert json.loads(line, parse_constant=refuse)["seq"] == 1
-    assert journal.healthy
+    assert not journal.problem
 
 
 def test_values_within_themselves_give_a_line(tmp_path):

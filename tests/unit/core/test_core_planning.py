@@ -44,7 +44,6 @@ def planner(files, ledger, tmp_path):
     )
     cancel = Cancel()
     made = Planner(project, RunOptions(), "run", cancel)
-    made.cancel = cancel
     yield made
     cancel.close()
 
