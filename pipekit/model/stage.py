@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import Any
 
 from attrs import Factory, field, frozen
@@ -34,12 +33,11 @@ class StagePlan:
     @tasks.validator
     def _check_tasks(self, attribute: Any, value: tuple[Task, ...]) -> None:
         all_are(Task)(self, attribute, value)
-        names = {task.name for task in value}
-        if len(names) < len(value):
-            twice = next(
-                n for n, count in Counter(task.name for task in value).items() if count > 1
-            )
-            raise DefinitionError(f"two tasks of the plan are named {twice!r}")
+        names: set[str] = set()
+        for task in value:
+            if task.name in names:
+                raise DefinitionError(f"two tasks of the plan are named {task.name!r}")
+            names.add(task.name)
         waiting = {task.name: set(task.after) for task in value if task.after}
         while ready := {name for name in waiting if not waiting[name] & waiting.keys()}:
             for name in ready:

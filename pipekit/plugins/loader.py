@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -146,17 +146,11 @@ def _load_one(origin: EntryPoint) -> list[Installed]:
     offered = []
     for hook, (kind, name) in _HOOKS.items():
         for implementation in getattr(manager.hook, hook).get_hookimpls():
-            specs = _call(hook, implementation.function, kind)
-            offered += [Installed(name, spec, origin) for spec in specs]
+            for spec in implementation.function() or ():
+                if not isinstance(spec, kind):
+                    raise PluginError(f"{hook} must return {kind.__name__} objects, not {spec!r}")
+                offered.append(Installed(name, spec, origin))
     return offered
-
-
-def _call(hook: str, function: Callable[[], Iterable[Any]], kind: type) -> list[Any]:
-    specs = list(function() or ())
-    for spec in specs:
-        if not isinstance(spec, kind):
-            raise PluginError(f"{hook} must return {kind.__name__} objects, not {spec!r}")
-    return specs
 
 
 def _check_api(module: ModuleType) -> None:

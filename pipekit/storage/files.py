@@ -17,6 +17,7 @@ Walks = dict[tuple[str, bool], list[FileStat]]
 """The files found in a folder, or (True) in it and all its subfolders, sorted by path."""
 
 _POSIX = os.name == "posix"
+_SURROGATES = re.compile("[\ud800-\udfff]")  # in names that are not valid UTF-8
 _WILD = re.compile(r"[*?\[]")
 
 
@@ -134,7 +135,7 @@ class FileManager:
             name = entry.name
             if name[0] == ".":
                 continue
-            if not name.isascii() and not _is_text(name):
+            if not name.isascii() and _SURROGATES.search(name):
                 self.unnameable.add(prefix + name)
                 continue
             if entry.is_dir(follow_symlinks=False):
@@ -148,14 +149,6 @@ class FileManager:
             if stat.S_ISREG(status.st_mode):
                 found.append(_file_stat(prefix + name, status))
         return below
-
-
-def _is_text(name: str) -> bool:
-    try:
-        name.encode()
-    except UnicodeEncodeError:  # not valid UTF-8
-        return False
-    return True
 
 
 def _file_stat(path: str, status: os.stat_result) -> FileStat:

@@ -20,24 +20,12 @@ class Contract:
         """Override this: fill a new project folder, so that the plugin has something to do."""
 
     @pytest.fixture
-    def empty(self, tmp_path: Path) -> Path:
-        """A project folder with nothing in it."""
-        root = tmp_path / "empty"
-        root.mkdir()
-        return root
-
-    @pytest.fixture
     def project(self, tmp_path: Path) -> Path:
         """A project folder filled by `prepare`."""
         root = tmp_path / "project"
         root.mkdir()
         self.prepare(root)
         return root
-
-    @property
-    def prepares(self) -> bool:
-        """Whether the subclass overrides `prepare`."""
-        return type(self).prepare is not Contract.prepare
 
 
 def chosen(settings_class: type | None, settings: object | None) -> Any:

@@ -145,15 +145,15 @@ class StageContract(Contract):
         """Every setting can be explained and omitted."""
         check_settings(self.spec.settings)
 
-    def test_an_empty_project_is_skipped_with_a_reason(self, empty: Path) -> None:
+    def test_an_empty_project_is_skipped_with_a_reason(self, tmp_path: Path) -> None:
         """If there is nothing to do, the plan says why; it does not fail."""
-        made = self.plan(empty)
+        made = self.plan(tmp_path)
         assert not made.tasks, f"tasks in an empty project: {[task.name for task in made.tasks]}"
         assert made.reason.strip(), "the plan gives no reason"
 
     def test_a_prepared_project_has_something_to_do(self, project: Path) -> None:
         """The stage has tasks in the project that `prepare` fills."""
-        if not self.prepares:
+        if not any(project.iterdir()):
             pytest.skip("prepare(root) is not overridden: there is nothing to plan")
         made = self.plan(project)
         assert made.tasks, f"nothing to do in the prepared project: {made.reason}"

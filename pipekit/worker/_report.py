@@ -113,7 +113,9 @@ class Report:
         except Exception as error:  # the isolation boundary between units
             reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
             self._write("unit_end", status="failure", reason=reason, duration=_since(started))
-            _print_traceback()
+            import traceback  # only on failure
+
+            traceback.print_exc()
         else:
             self._write("unit_end", status="success", duration=_since(started))
         finally:
@@ -234,12 +236,6 @@ class Report:
 
 def _since(started: float) -> float:
     return round(time.monotonic() - started, 6)
-
-
-def _print_traceback() -> None:
-    import traceback
-
-    traceback.print_exc()
 
 
 report = Report()
