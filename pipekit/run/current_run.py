@@ -17,12 +17,11 @@ from pipekit.model.event import EventKind, SinkContext
 from pipekit.model.run import PipelineReport
 from pipekit.model.stage import StageResult
 from pipekit.model.status import FailureKind, PipelineStatus, StageStatus
-from pipekit.run.events import EventLogger, zone_of
+from pipekit.run.events import EventLogger, open_logger, zone_of
 from pipekit.run.project import Project
 from pipekit.run.verdict import event_data, ledger_entry
-from pipekit.storage.journal import Journal, RunLog
 from pipekit.storage.ledger import Ledger
-from pipekit.storage.report import AuditReporter, stamp
+from pipekit.storage.report import AuditReporter
 
 
 class CurrentRun:
@@ -53,15 +52,13 @@ class CurrentRun:
     def open_events(self) -> None:
         """Open the journal, the log and the sinks."""
         paths = self.project.paths
+        zone = zone_of(self.project.configuration.pipeline.timezone)
         try:
-            journal = Journal(paths.events / f"pipeline_{self.run_id}.jsonl")
+            self._events = open_logger(paths, self.run_id, self.started, zone=zone)
         except OSError as error:
             raise StorageError(
                 f"cannot write a journal in {paths.events}: {error.strerror}"
             ) from error
-        log = RunLog(paths.logs / f"pipeline_{stamp(self.started)}_{self.run_id}.log")
-        zone = zone_of(self.project.configuration.pipeline.timezone)
-        self._events = EventLogger(self.run_id, journal, log, zone=zone)
         context = SinkContext(run_id=self.run_id, root=paths.root, logs=paths.logs)
         for sink, settings in self.project.sinks:
             self._events.open_sink(sink, settings, context)

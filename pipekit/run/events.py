@@ -12,8 +12,10 @@ import time
 from typing import Any
 
 from pipekit.model.event import RUN_ENDS, Event, EventKind, SinkContext
+from pipekit.model.run import Paths
 from pipekit.model.specs import EventSink
 from pipekit.storage.journal import Journal, RunLog
+from pipekit.storage.report import stamp
 
 QUEUE_SIZE = 10_000  # events that a sink may be behind before it is dropped
 FLUSH_SECONDS = 2.0  # the time for all sinks together to finish at the end
@@ -112,6 +114,15 @@ class EventLogger:
                 self.emit("sink", EventKind.DROPPED, f"{sink.name}: {sink.problem}", sink=sink.name)
 
 
+def open_logger(
+    paths: Paths, run_id: str, started: float, *, first: int = 1, zone: dt.tzinfo | None = None
+) -> EventLogger:
+    """The logger of a run that writes its journal and its log. Raises OSError."""
+    journal = Journal(paths.events / f"pipeline_{run_id}.jsonl")
+    log = RunLog(paths.logs / f"pipeline_{stamp(started)}_{run_id}.log")
+    return EventLogger(run_id, journal, log, first, zone)
+
+
 class _SinkThread(threading.Thread):
     """The thread of one sink, which opens, feeds and closes it; it ends at the first error."""
 
@@ -137,7 +148,5 @@ class _SinkThread(threading.Thread):
             with self._sink.open(self._context, self._settings) as emit:
                 while (event := self._queue.get()) is not None:
                     emit(event)
-        except (
-            BaseException
-        ) as error:  # the isolation boundary of sinks; nothing above would catch it
+        except BaseException as error:  # the isolation boundary of sinks, at the end of a thread
             self.problem = f"{type(error).__name__}: {error}"

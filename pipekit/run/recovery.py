@@ -10,12 +10,12 @@ from pipekit.model.event import RUN_ENDS, EventKind
 from pipekit.model.run import Paths, PipelineReport, PipelineState
 from pipekit.model.stage import StageResult
 from pipekit.model.status import FailureKind, PipelineStatus, StageStatus
-from pipekit.run.events import EventLogger
+from pipekit.run.events import open_logger
 from pipekit.run.temporaries import remove_temporaries_of_run
 from pipekit.run.verdict import ledger_entry
-from pipekit.storage.journal import Journal, RunLog, read_journal
+from pipekit.storage.journal import read_journal
 from pipekit.storage.ledger import Ledger
-from pipekit.storage.report import AuditReporter, stamp
+from pipekit.storage.report import AuditReporter
 
 _LOST = "the pipekit process vanished while this stage was running (killed, or a system crash)"
 _SENTENCE = "run {} vanished (killed, or a system crash) and is now recorded as a failure"
@@ -44,7 +44,7 @@ def close_vanished_runs(ledger: Ledger, paths: Paths) -> list[str]:
         _close(ledger, paths, run)
     for run in ledger.runs(limit=1):
         if run.run_id not in {state.run_id for state in vanished}:
-            _complete(paths, run, _events(paths, run.run_id))
+            _complete(paths, run)
     return sentences
 
 
@@ -58,8 +58,7 @@ def _kill_processes(run_id: str) -> str:
 
 
 def _close(ledger: Ledger, paths: Paths, run: PipelineState) -> None:
-    events = _events(paths, run.run_id)
-    for stage in _unfinished_stages(events):
+    for stage in _unfinished_stages(_events(paths, run.run_id)):
         lost = StageResult(
             stage=stage, status=StageStatus.FAILURE, kind=FailureKind.LOST, error=_LOST
         )
@@ -68,49 +67,38 @@ def _close(ledger: Ledger, paths: Paths, run: PipelineState) -> None:
     ledger.end_run(run.run_id, status, status.exit_code, time.time())
     closed = ledger.run(run.run_id)
     assert closed is not None
-    _complete(paths, closed, events, lost=True)
+    _complete(paths, closed, kind=FailureKind.LOST)
 
 
-def _complete(
-    paths: Paths, run: PipelineState, events: list[dict[str, Any]], *, lost: bool = False
-) -> None:
-    """Write the last event and the report of a finished run, if they are missing."""
-    assert run.status is not None
+def _complete(paths: Paths, run: PipelineState, **more: Any) -> None:
+    """Write the last event and the report of a finished run, if they are missing.
+
+    `more`: for the data of the event.
+    """
+    events = _events(paths, run.run_id)
     ended = any(e.get("stage") == "pipeline" and e.get("event") in RUN_ENDS for e in events[-1:])
     audit = AuditReporter(paths)
-    if ended and audit.find(run.run_id):
-        return
-    if not events and not run.exit_code:
-        return  # it was fine, and retention has removed its journal
+    if (ended and audit.find(run.run_id)) or not (events or run.exit_code):
+        return  # both are there; or it was fine, and retention has removed its journal
     report = _report(run)
     with contextlib.suppress(OSError):
         if not ended:
-            _end_journal(paths, run, report, events, lost=lost)
+            _end_journal(paths, report, events, more)
         if audit.find(run.run_id) is None:
             audit.write(report, {"recovered": True})
 
 
 def _end_journal(
-    paths: Paths,
-    run: PipelineState,
-    report: PipelineReport,
-    events: list[dict[str, Any]],
-    *,
-    lost: bool,
+    paths: Paths, report: PipelineReport, events: list[dict[str, Any]], more: dict[str, Any]
 ) -> None:
-    journal = Journal(paths.events / f"pipeline_{run.run_id}.jsonl")
-    log = RunLog(paths.logs / f"pipeline_{stamp(run.started)}_{run.run_id}.log")
     last = max((e["seq"] for e in events if isinstance(e.get("seq"), int)), default=0)
-    logger = EventLogger(run.run_id, journal, log, first=last + 1)
+    logger = open_logger(paths, report.run_id, report.started, first=last + 1)
     unfinished = _unfinished_stages(events)
     for stage in report.stages:
         if stage.stage in unfinished:
             logger.emit(stage.stage, EventKind.FAILURE, stage.error, kind=stage.kind)
-    assert run.status is not None
-    data: dict[str, Any] = {"exit_code": run.exit_code, "recovered": True}
-    if lost:
-        data["kind"] = FailureKind.LOST
-    logger.emit("pipeline", EventKind(run.status), str(report), **data)
+    data = {"exit_code": report.exit_code, "recovered": True, **more}
+    logger.emit("pipeline", EventKind(report.status), str(report), **data)
     logger.close()
 
 

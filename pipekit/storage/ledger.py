@@ -44,9 +44,7 @@ class Ledger(RunHistory):
         rows = self._read(
             "SELECT path, state, settings, signature FROM content WHERE stage = ?", (stage,)
         )
-        return {
-            path: Entry(state, settings, signature) for path, state, settings, signature in rows
-        }
+        return {path: Entry(*entry) for path, *entry in rows}
 
     def consumption(self, stage: str, path: str) -> Consumption | None:
         """What the stage did with one file."""
