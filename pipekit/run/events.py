@@ -11,11 +11,13 @@ import threading
 import time
 from typing import Any
 
+from attrs import define, field
+
 from pipekit.model.event import RUN_ENDS, Event, EventKind, SinkContext
 from pipekit.model.run import Paths
 from pipekit.model.specs import EventSink
 from pipekit.storage.journal import Journal, RunLog
-from pipekit.storage.report import stamp
+from pipekit.storage.report import iso, stamp
 
 QUEUE_SIZE = 10_000  # events that a sink may be behind before it is dropped
 FLUSH_SECONDS = 2.0  # the time for all sinks together to finish at the end
@@ -32,32 +34,18 @@ def zone_of(name: str) -> dt.tzinfo | None:
     return ZoneInfo(name)
 
 
-def timestamp(moment: int, zone: dt.tzinfo | None) -> str:
-    """Unix time in nanoseconds as ISO 8601, with milliseconds and the zone's offset."""
-    second, rest = divmod(moment, 1_000_000_000)
-    local = dt.datetime.fromtimestamp(second, dt.UTC) + dt.timedelta(milliseconds=rest // 1_000_000)
-    return local.astimezone(zone).isoformat(timespec="milliseconds")
-
-
+@define(eq=False, slots=False)
 class EventLogger:
     """Emits events; may be used from any thread. Errors go to `warnings`, and never raise."""
 
-    def __init__(
-        self,
-        run_id: str,
-        journal: Journal,
-        log: RunLog,
-        first: int = 1,
-        zone: dt.tzinfo | None = None,
-    ) -> None:
-        self.run_id = run_id
-        self.log = log
-        self.warnings: list[str] = []
-        self._zone = zone
-        self._journal = journal
-        self._seq = first - 1
-        self._lock = threading.RLock()
-        self._sinks: list[_SinkThread] = []
+    run_id: str
+    _journal: Journal
+    log: RunLog
+    _seq: int = 0
+    _zone: dt.tzinfo | None = None
+    warnings: list[str] = field(factory=list, init=False)
+    _lock: threading.RLock = field(factory=threading.RLock, init=False)
+    _sinks: list[_SinkThread] = field(factory=list, init=False)
 
     @property
     def healthy(self) -> bool:
@@ -79,7 +67,7 @@ class EventLogger:
                 seq=self._seq,
                 stage=stage,
                 event=event,
-                timestamp=timestamp(time.time_ns(), self._zone),
+                timestamp=iso(time.time(), self._zone),
                 msg=msg if msg.isprintable() else msg.translate(_CONTROLS),
                 data=data,
             )
@@ -115,12 +103,12 @@ class EventLogger:
 
 
 def open_logger(
-    paths: Paths, run_id: str, started: float, *, first: int = 1, zone: dt.tzinfo | None = None
+    paths: Paths, run_id: str, started: float, *, after: int = 0, zone: dt.tzinfo | None = None
 ) -> EventLogger:
-    """The logger of a run that writes its journal and its log. Raises OSError."""
+    """The logger of a run. `after`: the `seq` of its last event so far. Raises OSError."""
     journal = Journal(paths.events / f"pipeline_{run_id}.jsonl")
     log = RunLog(paths.logs / f"pipeline_{stamp(started)}_{run_id}.log")
-    return EventLogger(run_id, journal, log, first, zone)
+    return EventLogger(run_id, journal, log, seq=after, zone=zone)
 
 
 class _SinkThread(threading.Thread):

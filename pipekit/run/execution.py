@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from attrs import define, field
+
 from pipekit.config.digest import output_digest
 from pipekit.model.event import EventKind
 from pipekit.model.stage import StagePlan, StageResult
@@ -23,18 +25,18 @@ POLL_SECONDS = 0.2  # between two looks at the reports of running tasks
 _PROCESSES = 20  # of a command that hung, in its last event; the report has all
 
 
+@define(eq=False)
 class StageExecutor:
     """Executes the stages of one run. Their tasks run in parallel; events come from this thread.
 
     Any process of a task keeps the run's lock as long as it lives.
     """
 
-    def __init__(self, run: CurrentRun, lock: RunLock, cancel: Cancel) -> None:
-        self._run = run
-        self._lock = lock
-        self._cancel = cancel
-        self._cores = run.project.configuration.pipeline.cores
-        self._supervisors: list[ProcessSupervisor] = []  # kept: they share a spawner process
+    _run: CurrentRun
+    _lock: RunLock
+    _cancel: Cancel
+    _supervisors: list[ProcessSupervisor] = field(factory=list, init=False)
+    """Kept, since they share a spawner process."""
 
     def execute(self, stage: Stage, plan: StagePlan) -> StageResult:
         """Run the tasks of a plan, and record in the ledger what they consumed and published."""
@@ -112,10 +114,11 @@ class StageExecutor:
         """The waiting tasks that can start now: their predecessors succeeded, cores are free."""
         if self._cancel.is_set():
             return []
-        free = self._cores - sum(min(job.task.cores, self._cores) for job in running)
+        all_cores = self._run.project.configuration.pipeline.cores
+        free = all_cores - sum(min(job.task.cores, all_cores) for job in running)
         ready = []
         for task in waiting:
-            cores = min(task.cores, self._cores)
+            cores = min(task.cores, all_cores)
             if cores <= free and all(
                 name in results and satisfies(results[name].status, "partial")
                 for name in task.after

@@ -59,14 +59,14 @@ class Review:
     problems: list[str] = field(factory=list)
 
 
+@frozen(eq=False)
 class LedgerLifecycleView:
     """The LifecycleView of a project."""
 
-    def __init__(self, files: FileManager, ledger: Ledger, now: float) -> None:
-        self.now = now
-        self._files = files
-        self._ledger = ledger
-        self._entries: dict[str, dict[str, Entry]] = {}
+    _files: FileManager
+    _ledger: Ledger
+    now: float
+    _entries: dict[str, dict[str, Entry]] = field(factory=dict, init=False)
 
     def files(self, *patterns: str) -> Sequence[FileStat]:
         """See LifecycleView."""

@@ -92,7 +92,7 @@ def _end_journal(
     paths: Paths, report: PipelineReport, events: list[dict[str, Any]], more: dict[str, Any]
 ) -> None:
     last = max((e["seq"] for e in events if isinstance(e.get("seq"), int)), default=0)
-    logger = open_logger(paths, report.run_id, report.started, first=last + 1)
+    logger = open_logger(paths, report.run_id, report.started, after=last)
     unfinished = _unfinished_stages(events)
     for stage in report.stages:
         if stage.stage in unfinished:

@@ -22,11 +22,11 @@ SECRET = "***"  # noqa: S105  # the mask, not a secret
 _TAIL = 2000  # characters of a task's last output in the report
 
 
+@attrs.frozen
 class AuditReporter:
     """Reports are `pipeline_report_{local YYYYMMDD_HHMMSS}_{run_id}.json` in the logs folder."""
 
-    def __init__(self, paths: Paths) -> None:
-        self._paths = paths
+    _paths: Paths
 
     def find(self, run_id: str) -> Path | None:
         """The path of a run's report; None if there is none."""
@@ -74,9 +74,10 @@ def stamp(moment: float) -> str:
     return time.strftime("%Y%m%d_%H%M%S", time.localtime(moment))
 
 
-def iso(moment: float) -> str:
-    """Local time with offset, ISO 8601 with milliseconds."""
-    return dt.datetime.fromtimestamp(moment).astimezone().isoformat(timespec="milliseconds")
+def iso(moment: float, zone: dt.tzinfo | None = None) -> str:
+    """Time with offset, ISO 8601 with milliseconds; `zone`: default the system's."""
+    time_there = dt.datetime.fromtimestamp(moment, dt.UTC).astimezone(zone)
+    return time_there.isoformat(timespec="milliseconds")
 
 
 def _stage(result: StageResult) -> dict[str, Any]:
