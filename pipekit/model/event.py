@@ -7,7 +7,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from attrs import field, fields, frozen
+from attrs import asdict, field, frozen
 
 from pipekit.model.status import PipelineStatus
 
@@ -60,8 +60,7 @@ class Event:
 
     def record(self) -> dict[str, Any]:
         """The record of the journal for this event."""
-        values = {attribute.name: getattr(self, attribute.name) for attribute in fields(Event)}
-        return {"v": FORMAT, **values, "data": dict(self.data)}
+        return {"v": FORMAT, **asdict(self, recurse=False), "data": dict(self.data)}
 
 
 Emit = Callable[[Event], None]

@@ -17,7 +17,7 @@ from pipekit.model.event import EventKind, SinkContext
 from pipekit.model.run import PipelineReport
 from pipekit.model.stage import StageResult
 from pipekit.model.status import FailureKind, PipelineStatus, StageStatus
-from pipekit.run.events import EventLogger, open_logger, zone_of
+from pipekit.run.events import EventLogger, open_logger
 from pipekit.run.project import Project
 from pipekit.run.verdict import event_data, ledger_entry
 from pipekit.storage.ledger import Ledger
@@ -52,7 +52,7 @@ class CurrentRun:
     def open_events(self) -> None:
         """Open the journal, the log and the sinks."""
         paths = self.project.paths
-        zone = zone_of(self.project.configuration.pipeline.timezone)
+        zone = self.project.configuration.pipeline.timezone
         try:
             self._events = open_logger(paths, self.run_id, self.started, zone=zone)
         except OSError as error:

@@ -10,6 +10,7 @@ import queue
 import threading
 import time
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from attrs import define, field
 
@@ -23,15 +24,6 @@ QUEUE_SIZE = 10_000  # events that a sink may be behind before it is dropped
 FLUSH_SECONDS = 2.0  # the time for all sinks together to finish at the end
 _NO_DROP_AFTER = RUN_ENDS | {EventKind.START, EventKind.DROPPED}  # no event about a dropped sink
 _CONTROLS = dict.fromkeys((*range(32), *range(127, 160)), " ")  # break lines, control terminals
-
-
-def zone_of(name: str) -> dt.tzinfo | None:
-    """The time zone of events: the configured one, or None for the system's."""
-    if not name:
-        return None
-    from zoneinfo import ZoneInfo
-
-    return ZoneInfo(name)
 
 
 @define(eq=False, slots=False)
@@ -103,12 +95,15 @@ class EventLogger:
 
 
 def open_logger(
-    paths: Paths, run_id: str, started: float, *, after: int = 0, zone: dt.tzinfo | None = None
+    paths: Paths, run_id: str, started: float, *, after: int = 0, zone: str = ""
 ) -> EventLogger:
-    """The logger of a run. `after`: the `seq` of its last event so far. Raises OSError."""
+    """The logger of a run. `after`: the `seq` of its last event so far. Raises OSError.
+
+    `zone`: for the times of events (default: the system's).
+    """
     journal = Journal(paths.events / f"pipeline_{run_id}.jsonl")
     log = RunLog(paths.logs / f"pipeline_{stamp(started)}_{run_id}.log")
-    return EventLogger(run_id, journal, log, seq=after, zone=zone)
+    return EventLogger(run_id, journal, log, seq=after, zone=ZoneInfo(zone) if zone else None)
 
 
 class _SinkThread(threading.Thread):

@@ -216,15 +216,12 @@ class Planner:
 
 def _unsatisfied(before: StageResult, least: str) -> str:
     """Why the stage after `before` is blocked, as a clause."""
-    match before.status:
-        case StageStatus.FAILURE:
-            return f"{before.stage} failed"
-        case StageStatus.PARTIAL:
-            return f"{before.stage} was only a partial success, but {least} is needed"
-        case StageStatus.BLOCKED:
-            return f"{before.stage} was not run"
-        case _:
-            return f"{before.stage} was {before.status}"
+    clauses = {
+        StageStatus.FAILURE: "failed",
+        StageStatus.PARTIAL: f"was only a partial success, but {least} is needed",
+        StageStatus.BLOCKED: "was not run",
+    }
+    return f"{before.stage} {clauses.get(before.status, f'was {before.status}')}"
 
 
 def _bad_names(names: list[str]) -> str:
