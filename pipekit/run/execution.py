@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -94,7 +95,9 @@ class StageExecutor:
                     running.append(job)
                     job.start()
                 _settle(waiting, results, self._cancel.is_set(), context)
-                done = _next_ended(context.ended) if running else None
+                done = None
+                with contextlib.suppress(queue.Empty):
+                    done = context.ended.get(timeout=POLL_SECONDS) if running else None
                 for job in running:
                     job.update()
                 if done is not None:
@@ -126,13 +129,6 @@ class StageExecutor:
                 ready.append(task)
                 free -= cores
         return ready
-
-
-def _next_ended(ended: queue.Queue[RunningTask]) -> RunningTask | None:
-    try:
-        return ended.get(timeout=POLL_SECONDS)
-    except queue.Empty:
-        return None
 
 
 def _no_folder(task: Task, folder: Path, error: OSError) -> TaskResult:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import os
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from itertools import groupby
 from types import MappingProxyType
@@ -16,7 +16,6 @@ from attrs import evolve, field, frozen
 from pipekit.config.tables import LifecycleConfig
 from pipekit.model.file import ContentState, FileStat
 from pipekit.model.policy import ActionKind, FileAction
-from pipekit.model.specs import LifecyclePolicy
 from pipekit.model.stage import StagePlan, StageResult
 from pipekit.run.project import Project
 from pipekit.storage.files import FileManager
@@ -132,32 +131,39 @@ class LedgerLifecycleView:
         return dict(sorted(self._series.values()))
 
 
-def collect(
-    policies: Iterable[tuple[LifecyclePolicy, Any]],
-    view: LedgerLifecycleView,
-    files: FileManager,
-    limits: LifecycleConfig,
-    held: Mapping[str, str],
-    problems: Collection[str] = (),
+def review(
+    project: Project,
+    ledger: Ledger,
+    plans: Mapping[str, StagePlan | None],
+    *,
+    now: float,
+    results: Mapping[str, StageResult] = MappingProxyType({}),
+    forbidden: Iterable[str] = (),
 ) -> Review:
-    """Ask all policies, and refuse what is not safe.
+    """What the project's policies propose for its files; refused if it is not safe.
 
-    `held`: path → why it must stay. `problems`: why all files must.
+    `plans`: for each stage, None if it could not be planned: then all files must stay, since that
+    stage may need any of them. `now`: Unix time. `results`: of the stages that have run.
+    `forbidden`: further reasons why all files must stay.
     """
+    files, limits = project.files, project.configuration.lifecycle
+    view = LedgerLifecycleView(files, ledger, now)
+    held = _held_files(plans, results)
     found: list[Proposal] = []
     broken = []
-    for policy, settings in policies:
+    for policy, settings in project.policies:
         try:
             actions = policy.propose(view, settings)
             found.extend(Proposal(action=_checked(each), policy=policy.name) for each in actions)
         except (Exception, SystemExit) as error:  # the isolation boundary of policies
             broken.append(f"policy {policy.name!r} raised {type(error).__name__}: {error}")
-    forbidden = "; ".join((*problems, *broken))  # a broken policy might have kept any file
+    unplanned = [f"stage {name!r} was not planned" for name, plan in plans.items() if plan is None]
+    always = "; ".join((*unplanned, *forbidden, *broken))  # a broken policy might keep any file
     found.sort(key=lambda each: (each.action.path, _PRECEDENCE.index(each.action.kind)))
     proposals = []
     for _, same in groupby(found, key=lambda each: each.action.path):
         first = next(same)
-        refused = forbidden or _refusal(first.action, files, limits.roots, held)
+        refused = always or _refusal(first.action, files, limits.roots, held)
         proposals.append(evolve(first, refused=refused) if first.acts else first)
     return Review(proposals=_within_limits(proposals, files, limits), problems=broken)
 
@@ -196,32 +202,6 @@ def _within_limits(
     return [evolve(each, refused=refused) if each in going else each for each in proposals]
 
 
-def review(
-    project: Project,
-    ledger: Ledger,
-    plans: Mapping[str, StagePlan | None],
-    *,
-    now: float,
-    results: Mapping[str, StageResult] = MappingProxyType({}),
-    forbidden: Iterable[str] = (),
-) -> Review:
-    """What the project's policies propose for its files.
-
-    `plans`: for each stage, None if it could not be planned: then all files must stay, since that
-    stage may need any of them. `now`: Unix time. `results`: of the stages that have run.
-    `forbidden`: further reasons why all files must stay.
-    """
-    unplanned = [f"stage {name!r} was not planned" for name, plan in plans.items() if plan is None]
-    return collect(
-        project.policies,
-        LedgerLifecycleView(project.files, ledger, now),
-        project.files,
-        project.configuration.lifecycle,
-        held_files(plans, results),
-        [*unplanned, *forbidden],
-    )
-
-
 def _checked(action: FileAction) -> FileAction:
     """Raise an error that names the policy's mistake, if the action is not valid."""
     if not isinstance(action, FileAction) or not isinstance(action.path, str):
@@ -231,7 +211,7 @@ def _checked(action: FileAction) -> FileAction:
     return action
 
 
-def held_files(
+def _held_files(
     plans: Mapping[str, StagePlan | None], results: Mapping[str, StageResult]
 ) -> dict[str, str]:
     """Path → why it must stay: a stage still has to read it, rejected it, or will read it again."""

@@ -46,10 +46,10 @@ resource.setrlimit(resource.RLIMIT_FSIZE, (100, resource.RLIM_INFINITY))
 journal = Journal(Path(sys.argv[1]))
 for n in range(20):
     journal.append({"n": n, "text": "123456789"})
-print(journal.healthy, journal.problem)
+print(not journal.problem, journal.problem)
 resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
 journal.append({"n": 99})
-print(journal.healthy)
+print(not journal.problem)
 """
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -13,7 +14,8 @@ from pipekit.config.structure import structured
 from pipekit.config.tables import LifecycleConfig
 from pipekit.model.policy import ActionKind, FileAction
 from pipekit.model.specs import LifecyclePolicy
-from pipekit.run.lifecycle import LedgerLifecycleView, collect
+from pipekit.model.stage import StagePlan
+from pipekit.run.lifecycle import LedgerLifecycleView, review
 
 DAY = 86_400.0
 
@@ -50,24 +52,21 @@ def act(path, kind=ActionKind.DELETE, **more):
 
 
 @pytest.fixture
-def decide(files, view):
+def decide(files, ledger):
     """The decisions on what policies propose, each given as a list of actions."""
 
-    def decided(
-        *proposals, held=None, problems=(), max_files=100, max_bytes=10**9, roots=("data",)
-    ):
+    def decided(*proposals, held=(), problems=(), max_files=100, max_bytes=10**9, roots=("data",)):
         def policy(n, actions):
             return LifecyclePolicy(f"p{n}", lambda _view, _settings: iter(actions)), None
 
         limits = LifecycleConfig(roots=roots, max_files=max_files, max_bytes=max_bytes)
-        found = collect(
-            [policy(n, actions) for n, actions in enumerate(proposals)],
-            view(),
-            files,
-            limits,
-            held or {},
-            problems,
+        project = SimpleNamespace(
+            policies=[policy(n, actions) for n, actions in enumerate(proposals)],
+            files=files,
+            configuration=SimpleNamespace(lifecycle=limits),
         )
+        plans = {"analyzer": StagePlan(reason="", holds=held)}
+        found = review(project, ledger, plans, now=time.time(), forbidden=problems)
         return {p.action.path: p for p in found.proposals}, found.problems
 
     return decided
@@ -233,7 +232,7 @@ def test_keep_beats_archive_beats_delete_in_whatever_order(decide, put):
 
 def test_what_a_stage_holds_or_has_pending_is_refused_with_that_reason(decide, put):
     put("data/a")
-    found, _ = decide([act("data/a")], held={"data/a": "analyzer will read it again"})
+    found, _ = decide([act("data/a")], held=["data/a"])
     assert found["data/a"].refused == "analyzer will read it again"
 
 
@@ -284,8 +283,8 @@ def test_more_than_the_caps_is_refused_whole(decide, put, caps):
 def test_what_was_refused_for_itself_does_not_count_towards_the_caps(decide, put):
     put("data/a")
     put("data/b")
-    found, _ = decide([act("data/a"), act("data/b")], held={"data/b": "no"}, max_files=1)
-    assert [d.refused for d in found.values()] == ["", "no"]
+    found, _ = decide([act("data/a"), act("data/b")], held=["data/b"], max_files=1)
+    assert [d.refused for d in found.values()] == ["", "analyzer will read it again"]
 
 
 def test_a_reason_against_the_whole_run_refuses_every_act(decide, put):
