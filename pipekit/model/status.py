@@ -57,16 +57,12 @@ class PipelineStatus(StrEnum):
     @property
     def exit_code(self) -> int:
         """Of `pipekit run`; an interrupted run exits with 129, 130 or 143 instead."""
-        return _EXIT_CODES[self]
-
-
-_EXIT_CODES = {
-    PipelineStatus.SUCCESS: errors.EXIT_SUCCESS,
-    PipelineStatus.IDLE: errors.EXIT_SUCCESS,
-    PipelineStatus.PARTIAL: errors.EXIT_PARTIAL,
-    PipelineStatus.FAILURE: errors.EXIT_FAILURE,
-    PipelineStatus.CANCELLED: errors.EXIT_INTERRUPTED,
-}
+        codes = {
+            PipelineStatus.PARTIAL: errors.EXIT_PARTIAL,
+            PipelineStatus.FAILURE: errors.EXIT_FAILURE,
+            PipelineStatus.CANCELLED: errors.EXIT_INTERRUPTED,
+        }
+        return codes.get(self, errors.EXIT_SUCCESS)
 
 
 def pipeline_status(stages: Iterable[StageStatus]) -> PipelineStatus:

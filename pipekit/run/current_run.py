@@ -98,7 +98,13 @@ class CurrentRun:
             return
         text = str(error) if isinstance(error, PipekitError) else f"{type(error).__name__}: {error}"
         if self.stage:
-            self._lose_stage(text)
+            lost = StageResult(
+                stage=self.stage, status=StageStatus.FAILURE, kind=FailureKind.LOST, error=text
+            )
+            self.results[lost.stage] = lost
+            with contextlib.suppress(StorageError):
+                self.ledger.note_stage(self.run_id, lost.stage, ledger_entry(lost))
+            self.events.emit(lost.stage, EventKind.FAILURE, str(lost), **event_data(lost))
         report = self._report(PipelineStatus.FAILURE, EXIT_ERROR, time.time())
         with contextlib.suppress(StorageError):
             self.ledger.end_run(self.run_id, report.status, report.exit_code, time.time())
@@ -108,16 +114,6 @@ class CurrentRun:
             self.events.emit("pipeline", EventKind.FAILURE, msg, exit_code=code, error=text)
             self.events.close()
             self._write_report(report, [])
-
-    def _lose_stage(self, error: str) -> None:
-        lost = StageResult(
-            stage=self.stage, status=StageStatus.FAILURE, kind=FailureKind.LOST, error=error
-        )
-        self.results[lost.stage] = lost
-        with contextlib.suppress(StorageError):
-            self.ledger.note_stage(self.run_id, lost.stage, ledger_entry(lost))
-        if self._events is not None:
-            self.events.emit(lost.stage, EventKind.FAILURE, str(lost), **event_data(lost))
 
     def _report(self, status: PipelineStatus, exit_code: int, ended: float) -> PipelineReport:
         return PipelineReport(

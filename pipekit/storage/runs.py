@@ -36,6 +36,7 @@ CREATE TABLE lineage (
     stage TEXT NOT NULL, source TEXT NOT NULL, output TEXT NOT NULL,
     PRIMARY KEY (stage, source, output)) WITHOUT ROWID;
 """
+_RUNS = "SELECT run_id, number, started, ended, status, exit_code, stages FROM runs"
 
 
 class RunHistory:
@@ -100,8 +101,7 @@ class RunHistory:
         """The latest runs, newest first."""
         where = "WHERE status IS NULL" if unfinished else ""
         rows = self._read(
-            "SELECT run_id, number, started, ended, status, exit_code, stages FROM runs "  # noqa: S608  # `where` is one of two constants
-            f"{where} ORDER BY number DESC LIMIT ?",
+            f"{_RUNS} {where} ORDER BY number DESC LIMIT ?",
             (limit,),
         )
         return [_state(row) for row in rows]
@@ -109,8 +109,7 @@ class RunHistory:
     def run(self, run_id: str) -> PipelineState | None:
         """The run with this number, id or unique beginning of an id; None if there is none."""
         rows = self._read(
-            "SELECT run_id, number, started, ended, status, exit_code, stages FROM runs "
-            "WHERE substr(run_id, 1, ?) = ? OR CAST(number AS TEXT) = ? LIMIT 2",
+            f"{_RUNS} WHERE substr(run_id, 1, ?) = ? OR CAST(number AS TEXT) = ? LIMIT 2",
             (len(run_id), run_id, run_id),
         )
         return _state(rows[0]) if len(rows) == 1 else None

@@ -1,12 +1,5 @@
 """Reports from a stage's process to the run: JSON lines in a file.
 
-    from pipekit.worker import report, request
-
-    for name in request()["instruments"]:
-        with report.unit(name):
-            ...
-            report.wrote("data/out/ES.parquet")
-
 `PIPEKIT_REPORT` names the file. If it is not set, nothing is written, so that a worker can be run
 by hand. Several processes and threads may report at the same time.
 """
