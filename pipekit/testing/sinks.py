@@ -13,6 +13,8 @@ from pipekit.model.specs import EventSink
 from pipekit.testing.contract import Contract, check_settings, chosen
 
 _RUN_ID = "01900000-0000-7000-8000-000000000000"
+_UNIT = {"task": "translate", "unit": "ES"}
+_FAILED = {"kind": "exit", "error": "translate: exited with code 1", "last_lines": ["KeyError"]}
 
 
 def _end(status: str, text: str, **more: Any) -> dict[str, Any]:
@@ -21,22 +23,23 @@ def _end(status: str, text: str, **more: Any) -> dict[str, Any]:
     return {**common, "duration": 2.1, "warnings": 0, **more}
 
 
-_KINDS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
-    "pipeline": {
-        "start": {"stages": ["translator"]},
-        "warning": {},
-        "success": {"exit_code": 0},
-        "partial": {"exit_code": 1},
-        "failure": {"exit_code": 3, "recovered": True, "kind": "lost", "error": "OSError: no room"},
-        "cancelled": {"exit_code": 130},
-        "idle": {"exit_code": 0},
-    },
-    "translator": {
-        "start": {"tasks": ["translate"]},
-        "metric": {"task": "translate", "unit": "ES", "name": "rows", "value": 1380},
-        "progress": {"task": "translate", "unit": "ES", "done": 1, "total": 3},
-        "task_start": {"task": "translate", "units": ["ES"]},
-        "task_end": {
+_RUN, _STAGE = "pipeline", "translator"
+_KINDS: tuple[tuple[str, str, Mapping[str, Any]], ...] = (
+    (_RUN, "start", {"stages": [_STAGE]}),
+    (_RUN, "warning", {}),
+    (_RUN, "success", {"exit_code": 0}),
+    (_RUN, "partial", {"exit_code": 1}),
+    (_RUN, "failure", {"exit_code": 3, "recovered": True, "kind": "lost", "error": "OSError"}),
+    (_RUN, "cancelled", {"exit_code": 130}),
+    (_RUN, "idle", {"exit_code": 0}),
+    (_STAGE, "start", {"tasks": ["translate"]}),
+    (_STAGE, "metric", {**_UNIT, "name": "rows", "value": 1380}),
+    (_STAGE, "progress", {**_UNIT, "done": 1, "total": 3}),
+    (_STAGE, "task_start", {"task": "translate", "units": ["ES"]}),
+    (
+        _STAGE,
+        "task_end",
+        {
             "task": "translate",
             "status": "failure",
             "kind": "hang",
@@ -44,44 +47,36 @@ _KINDS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
             "last_lines": ["reading ES.csv"],
             "processes": ["4711 sleeping in futex_do_wait, 0.8 s of CPU: python -m translate"],
         },
-        "unit_start": {"task": "translate", "unit": "ES"},
-        "unit_end": {"task": "translate", "unit": "ES", "status": "success", "reason": ""},
-        "warning": {"task": "translate", "unit": "ES", "path": "data/raw/ES.csv"},
-        "success": _end("success", "3 files, 2 written, 2.1 s"),
-        "partial": _end("partial", "partial, 3 files, 1 rejected, 2.1 s", error="1 file rejected"),
-        "failure": _end(
-            "failure",
-            "failure, 2.1 s",
-            kind="exit",
-            error="translate: exited with code 1",
-            last_lines=["Traceback (most recent call last):", "KeyError: 'open'"],
-        ),
-        "skipped": _end("skipped", "skipped, nothing new in data/raw"),
-        "blocked": _end("blocked", "not run: analyzer failed"),
-        "cancelled": _end("cancelled", "cancelled, 2.1 s"),
-    },
-    "lifecycle": {
-        "proposed": {},
-        "warning": {},
-    },
-    "sink": {"dropped": {"sink": "webhook"}},
-    "plugin": {"broken": {"plugin": "pipekit-strange"}},
-}
-
-
-def _event(seq: int, stage: str, kind: str, data: Mapping[str, Any], msg: str) -> Event:
-    timestamp = "2026-04-12T02:00:00.123-05:00"
-    return Event(
-        run_id=_RUN_ID, seq=seq, stage=stage, event=kind, timestamp=timestamp, msg=msg, data=data
-    )
-
-
-EXAMPLES: tuple[Event, ...] = tuple(
-    _event(seq, stage, kind, data, f"an example of {stage} {kind}")
-    for seq, (stage, kind, data) in enumerate(
-        ((stage, kind, data) for stage, kinds in _KINDS.items() for kind, data in kinds.items()), 1
-    )
+    ),
+    (_STAGE, "unit_start", _UNIT),
+    (_STAGE, "unit_end", {**_UNIT, "status": "success", "reason": ""}),
+    (_STAGE, "warning", {**_UNIT, "path": "data/raw/ES.csv"}),
+    (_STAGE, "success", _end("success", "3 files, 2 written, 2.1 s")),
+    (_STAGE, "partial", _end("partial", "partial, 3 files, 1 rejected, 2.1 s", error="1 rejected")),
+    (_STAGE, "failure", _end("failure", "failure, 2.1 s", **_FAILED)),
+    (_STAGE, "skipped", _end("skipped", "skipped, nothing new in data/raw")),
+    (_STAGE, "blocked", _end("blocked", "not run: analyzer failed")),
+    (_STAGE, "cancelled", _end("cancelled", "cancelled, 2.1 s")),
+    ("lifecycle", "proposed", {}),
+    ("lifecycle", "warning", {}),
+    ("sink", "dropped", {"sink": "webhook"}),
+    ("plugin", "broken", {"plugin": "pipekit-strange"}),
 )
+
+
+def _event(seq: int, stage: str, kind: str, data: Mapping[str, Any], msg: str = "") -> Event:
+    return Event(
+        run_id=_RUN_ID,
+        seq=seq,
+        stage=stage,
+        event=kind,
+        timestamp="2026-04-12T02:00:00.123-05:00",
+        msg=msg or f"an example of {stage} {kind}",
+        data=data,
+    )
+
+
+EXAMPLES: tuple[Event, ...] = tuple(_event(seq, *each) for seq, each in enumerate(_KINDS, 1))
 """One event of each kind for each stage that emits it, with data as in a real run."""
 
 
