@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from attrs import evolve
@@ -78,8 +78,8 @@ class PipelineOrchestrator:
         """The decision that a run would make now for each stage. Writes nothing."""
         decisions: dict[str, Decision] = {}
         path = self.project.paths.state / "state.db"
-        opened = Ledger(path, read_only=True) if path.exists() else contextlib.nullcontext()
-        with opened as ledger:
+        before = path.exists()
+        with Ledger(path if before else Path(":memory:"), read_only=before) as ledger:
             for stage in self._selected():
                 decisions[stage.name] = self._planner.foresee(stage, ledger, decisions)
         return list(decisions.values())

@@ -130,9 +130,7 @@ class Planner:
             decision = self._plan(stage, ledger, results)
         return decision
 
-    def foresee(
-        self, stage: Stage, ledger: Ledger | None, before: Mapping[str, Decision]
-    ) -> Decision:
+    def foresee(self, stage: Stage, ledger: Ledger, before: Mapping[str, Decision]) -> Decision:
         """The decision that a run would make now; `before`: those for the stages before."""
         open_stages = [
             name for name in stage.after if isinstance(before.get(name), Execute | Later)
@@ -161,7 +159,7 @@ class Planner:
         return None
 
     def _plan(
-        self, stage: Stage, ledger: Ledger | None, results: Mapping[str, StageResult], **more: Any
+        self, stage: Stage, ledger: Ledger, results: Mapping[str, StageResult], **more: Any
     ) -> Execute | Skip | CannotPlan:
         """Ask the stage for its plan. `more`: further fields of its RunContext."""
         assert stage.spec is not None
@@ -184,7 +182,7 @@ class Planner:
             plan = evolve(plan, warnings=(*plan.warnings, _bad_names(sorted(skipped))))
         return (Execute if plan else Skip)(stage=stage.name, reason=plan.reason, plan=plan)
 
-    def _context(self, stage: Stage, ledger: Ledger | None, **more: Any) -> RunContext:
+    def _context(self, stage: Stage, ledger: Ledger, **more: Any) -> RunContext:
         project, options = self._project, self._options
         view = LedgerStageView(
             project.files,

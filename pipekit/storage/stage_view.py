@@ -22,14 +22,14 @@ from pipekit.storage.ledger import Entry, Ledger
 
 @frozen(eq=False)
 class LedgerStageView:
-    """The StageView of a stage; in a project without a ledger all files are pending.
+    """The StageView of a stage.
 
     `settings`: the digest of the stage's settings; `digest` computes one for any settings object.
     `version`: the plugin's; a newer version retries files that an older one rejected.
     """
 
     _files: FileManager
-    _ledger: Ledger | None
+    _ledger: Ledger
     _stage: str
     _version: str = field(kw_only=True)
     _settings: str = field(kw_only=True)
@@ -75,13 +75,13 @@ class LedgerStageView:
 
     def consumed(self, noted: str = "") -> Mapping[str, Consumption]:
         """See RunContext.consumed."""
-        if noted and self._ledger is not None:
+        if noted:
             return self._ledger.consumptions(self._stage, noted)
         return self._consumed
 
     def published(self, stage: str) -> tuple[Published, ...]:
         """See RunContext.published."""
-        return self._ledger.published(stage) if self._ledger else ()
+        return self._ledger.published(stage)
 
     @cached_property
     def _consumed(self) -> Consumptions:
@@ -103,13 +103,13 @@ class Consumptions(Mapping[str, Consumption]):
     The paths come with `entries`; the full values, which are larger, are read one by one.
     """
 
-    def __init__(self, ledger: Ledger | None, stage: str) -> None:
+    def __init__(self, ledger: Ledger, stage: str) -> None:
         self._ledger = ledger
         self._stage = stage
-        self.entries = ledger.entries(stage) if ledger else {}
+        self.entries = ledger.entries(stage)
 
     def __getitem__(self, path: str) -> Consumption:
-        found = self._ledger.consumption(self._stage, path) if self._ledger else None
+        found = self._ledger.consumption(self._stage, path)
         if found is None:
             raise KeyError(path)
         return found

@@ -111,16 +111,16 @@ def test_a_plan_that_cannot_be_made_is_a_failure_of_its_plugin(planner, ledger, 
     assert result.error == reason
 
 
-def test_foreseeing_leaves_open_what_depends_on_a_stage_that_would_run(planner):
+def test_foreseeing_leaves_open_what_depends_on_a_stage_that_would_run(planner, ledger):
     seen = {}
     for each in (stage("a"), stage("b", a="partial"), stage("c", b="any"), stage("d")):
-        seen[each.name] = planner.foresee(each, None, seen)
+        seen[each.name] = planner.foresee(each, ledger, seen)
     assert [decision.action for decision in seen.values()] == ["run", "later", "later", "run"]
     assert seen["b"] == Later(stage="b", reason="depends on what a writes")
     assert seen["c"].reason == "depends on what b writes"
 
 
-def test_foreseeing_goes_on_after_a_stage_that_would_be_skipped_or_fail(planner):
+def test_foreseeing_goes_on_after_a_stage_that_would_be_skipped_or_fail(planner, ledger):
     seen = {}
     for each in (
         stage("a", lambda *_: NOTHING),
@@ -128,7 +128,7 @@ def test_foreseeing_goes_on_after_a_stage_that_would_be_skipped_or_fail(planner)
         stage("c", None),
         stage("d", c="partial"),
     ):
-        seen[each.name] = planner.foresee(each, None, seen)
+        seen[each.name] = planner.foresee(each, ledger, seen)
     assert [decision.action for decision in seen.values()] == [
         "skipped",
         "run",
