@@ -7,6 +7,7 @@ import pickle
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any, ClassVar
 
@@ -31,11 +32,10 @@ from pipekit.testing.contract import Contract, check_settings, chosen, snapshot
 
 DATA_LIBRARIES = ("duckdb", "numpy", "pandas", "polars", "pyarrow")
 _DIGEST = "the settings under test"
-_PLAN_ELSEWHERE = """
+_PLAN_ELSEWHERE = f"""
 import pickle, sys
-spec_plan, context, settings, libraries = pickle.load(sys.stdin.buffer)
-spec_plan(context, settings)
-print(*[name for name in libraries if name in sys.modules])
+pickle.load(sys.stdin.buffer)()
+print(*[name for name in {DATA_LIBRARIES} if name in sys.modules])
 """
 
 
@@ -99,19 +99,6 @@ def plan(
     consumed before; all others are pending. `published`: stage → the files it has published.
     `more`: fields of RunContext, for example `force=True`, `workers=4`.
     """
-    return spec.plan(
-        context(spec, root, consumed, published, **more), chosen(spec.settings, settings)
-    )
-
-
-def context(
-    spec: StageSpec,
-    root: Path,
-    consumed: Iterable[str] | Mapping[str, Consumption] = (),
-    published: Mapping[str, Iterable[Published]] | None = None,
-    **more: Any,
-) -> RunContext:
-    """The RunContext that `plan` passes to the stage."""
     if not isinstance(consumed, Mapping):
         common: dict[str, Any] = {"fingerprint": "", "settings": _DIGEST, "version": "", "run": 1}
         state = ContentState.CONSUMED
@@ -125,7 +112,8 @@ def context(
     }
     view = MemoryView(root=root, known=consumed, outputs=outputs)
     paths = Paths(root=root, data=root / "data", logs=root / "logs", state=root / "state.db")
-    return RunContext(stage=spec.name, paths=paths, view=view, **given)
+    context = RunContext(stage=spec.name, paths=paths, view=view, **given)
+    return spec.plan(context, chosen(spec.settings, settings))
 
 
 class StageContract(Contract):
@@ -187,15 +175,11 @@ class StageContract(Contract):
 
     def test_planning_imports_no_data_library(self, project: Path) -> None:
         """A plan is made in every run, so it must be cheap; data libraries belong in the worker."""
-        request = (
-            self.spec.plan,
-            context(self.spec, project),
-            chosen(self.spec.settings, self.settings),
-            DATA_LIBRARIES,
-        )
+        settings = chosen(self.spec.settings, self.settings)
+        made = partial(plan, StageSpec(self.spec.name, self.spec.plan), project, settings)
         done = subprocess.run(
             [sys.executable, "-c", _PLAN_ELSEWHERE],
-            input=pickle.dumps(request),
+            input=pickle.dumps(made),
             env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
             capture_output=True,
             check=False,
