@@ -5,7 +5,7 @@ The rules are in docs/reference/statuses.md. Without evidence nothing counts as 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from attrs import evolve
@@ -45,16 +45,11 @@ def judge_task(
     """
     records = [evolve(record, path=files.relative(record.path)) for record in report.files]
     units = _units(task, report)
-    problems: list[str] = []
     claims = [record for record in records if record.unit is None or units[record.unit]]
-    for record in {r.path: r for r in claims if r.verb in _PUBLISHED}.values():  # the last counts
-        problem = _published_problem(record, published, files)
-        if problem:
-            problems.append(problem)
-        if problem and record.unit is not None:
-            failed = evolve(units[record.unit], status=StageStatus.FAILURE, reason=problem)
-            units[record.unit] = failed
-    problems += _declared_problems(before, claims, files)
+    problems = [
+        *_published_problems(claims, units, published, files),
+        *_declared_problems(before, claims, files),
+    ]
     if report.damage:
         problems.append(report.damage)
     kept = _counted(records, units, problems)
@@ -107,16 +102,27 @@ def _declared_problems(
     return problems
 
 
-def _published_problem(record: FileRecord, published: Mapping[str, str], files: FileManager) -> str:
-    """Why a published file is not as reported, if so."""
-    now = files.stat(record.path)
-    if now is None:
-        return f"{record.path} was reported as {_PUBLISHED[record.verb]}, but does not exist"
-    if record.signature is not None and now.signature != record.signature:
-        return f"{record.path} was changed after it was reported as {_PUBLISHED[record.verb]}"
-    if record.verb == "wrote" and published.get(record.path) == signature_text(now.signature):
-        return f"{record.path} was reported as written, but is the same file as before"
-    return ""
+def _published_problems(
+    records: list[FileRecord],
+    units: dict[str, UnitResult],
+    published: Mapping[str, str],
+    files: FileManager,
+) -> Iterator[str]:
+    """A sentence for each published file that is not as reported; its unit has failed."""
+    for record in {r.path: r for r in records if r.verb in _PUBLISHED}.values():  # the last counts
+        verb, now = _PUBLISHED[record.verb], files.stat(record.path)
+        if now is None:
+            problem = f"{record.path} was reported as {verb}, but does not exist"
+        elif record.signature is not None and now.signature != record.signature:
+            problem = f"{record.path} was changed after it was reported as {verb}"
+        elif record.verb == "wrote" and published.get(record.path) == signature_text(now.signature):
+            problem = f"{record.path} was reported as written, but is the same file as before"
+        else:
+            continue
+        if record.unit is not None:
+            failed = evolve(units[record.unit], status=StageStatus.FAILURE, reason=problem)
+            units[record.unit] = failed
+        yield problem
 
 
 def _counted(
