@@ -35,6 +35,8 @@ _unit: ContextVar[str | None] = ContextVar("pipekit_unit", default=None)
 
 def fingerprint(path: AnyPath) -> str:
     """The SHA-256 of a file's content, in hexadecimal. Raises OSError."""
+    import hashlib  # see `hasher`
+
     with open(path, "rb", buffering=0) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
