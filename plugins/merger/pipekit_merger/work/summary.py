@@ -12,21 +12,26 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from pipekit.worker import hasher, publish, report
 from pipekit_merger.layout import SUMMARY_TABLE, SUMMARY_TEXT, digest, find_months
-from pipekit_merger.work.aggregate import CLOSED, COUNTS, aggregate, columns, equity, total
-from pipekit_merger.work.rows import Ints, Rows, Vocabulary, with_sorted_words
+from pipekit_merger.work.rows import Ints, Rows, Vocabulary, sort_key, with_sorted_words
 from pipekit_merger.work.table import text_array, to_matrix
 
 # Sums of points and dollars are rounded here: prices have at most three decimals, and what comes
 # behind the sixth is the noise of binary fractions.
 DECIMALS = 6
 GROUPS = ("variant", "stream", "slot")
+CLOSED = {"Win": "wins", "BE": "break_evens", "Loss": "losses", "Time": "times"}
+COUNTS = {**CLOSED, "Open": "open", "NoTrade": "no_trade"}  # by result
 MONTHS_TOGETHER = 12  # read before they are summed up
+_AMOUNTS = ("points", "highest", "drawdown", "dollars")  # points: cumulated from 0
+_ORDER = ["date", "session", "slot", "instrument"]  # in which trades are cumulated
 _TEXTS = [*GROUPS, "session", "instrument", "result"]
 _COLUMNS = [*GROUPS, "date", "session", "instrument", "result", "profit", "profit_usd"]
 
+Floats = NDArray[np.float64]
 Line = dict[str, Any]
 """A line of the summary: the words of its group, counts and amounts, by column."""
 
@@ -41,9 +46,8 @@ def update_summary(merged: str, ledger_digest: str) -> None:
     `ledger_digest`: see Request.
     """
     with report.unit("summary"):
-        months, aggregates = _read_months(merged)
+        months, lines = _read_months(merged)
         of = digest((path.removeprefix(f"{merged}/"), found) for path, found in months.items())
-        lines = to_lines(aggregates, GROUPS)
         sources, detail = sorted(months), {"of": sorted({of, ledger_digest})}
         table = bytes(parquet(lines))
         text = _json({"months": of, "table": hasher(table).hexdigest()}, lines)
@@ -51,20 +55,18 @@ def update_summary(merged: str, ledger_digest: str) -> None:
         publish(f"{merged}/{SUMMARY_TEXT}", text, sources=sources, detail=detail)
 
 
-def _read_months(merged: str) -> tuple[dict[str, str], Rows]:
-    """The fingerprint of each month by its path, and the aggregates of all."""
+def _read_months(merged: str) -> tuple[dict[str, str], list[Line]]:
+    """The fingerprint of each month by its path, and the lines of all."""
     months = [f"{merged}/{month.path}" for month in find_months(merged)]
     fingerprints: dict[str, str] = {}
-    vocabulary = Vocabulary()
-    parts = [np.empty((len(columns(GROUPS)), 0), np.int64)]
+    sums = Sums(GROUPS)
     for start in range(0, len(months), MONTHS_TOGETHER):
-        tables = []
+        tables, words = [], Vocabulary()
         for path in months[start : start + MONTHS_TOGETHER]:
             table, fingerprints[path] = _read_month(path)
             tables.append(table)
-        parts.append(_aggregates(tables, vocabulary))
-    values = np.concatenate(parts, axis=1)
-    return fingerprints, with_sorted_words(values, vocabulary, columns(GROUPS))
+        sums.add(with_sorted_words(to_matrix(tables, words, _COLUMNS), words, _COLUMNS))
+    return fingerprints, sums.lines()
 
 
 def _read_month(path: str) -> tuple[Any, str]:
@@ -82,15 +84,6 @@ def _read_month(path: str) -> tuple[Any, str]:
     return table, hasher(data).hexdigest()
 
 
-def _aggregates(tables: Sequence[Any], vocabulary: Vocabulary) -> Ints:
-    """The aggregates of some months, coded by `vocabulary`."""
-    own = Vocabulary()
-    found = aggregate(with_sorted_words(to_matrix(tables, own, _COLUMNS), own, _COLUMNS), GROUPS)
-    for line, name in enumerate(GROUPS, columns(GROUPS).index(GROUPS[0])):
-        found.values[line] = vocabulary.codes(name, found.words[name])[found.values[line]]
-    return found.values
-
-
 def _json(head: dict[str, str], lines: Sequence[Line]) -> bytes:
     """JSON with each of the lines on a line of its own."""
     start = json.dumps({**head, "rows": []}).removesuffix("]}")
@@ -100,54 +93,96 @@ def _json(head: dict[str, str], lines: Sequence[Line]) -> bytes:
 
 def summarise(rows: Rows, by: Sequence[str] = GROUPS) -> list[Line]:
     """The summary of rows: a line for each variant, stream and slot, or for other groups `by`."""
-    return to_lines(aggregate(rows, by), by)
+    sums = Sums(by)
+    sums.add(rows)
+    return sums.lines()
 
 
-def to_lines(aggregates: Rows, by: Sequence[str]) -> list[Line]:
-    """The summary of months, by group, sorted by the words of the groups.
+class Sums:
+    """What rows come to, by the words of the columns `by`; each group's number is its column."""
 
-    Open trades and slots without a trade are counted, and left out of everything else. `win_rate`
-    is Win / (Win + BE + Loss + Time); `average` is the points of a trade; both are None where there
-    is no trade. `max_drawdown`: of the points, cumulated in date order from 0.
-    """
-    groups = total(aggregates, by)
-    words = [[groups.words[name][code] for code in groups[name].tolist()] for name in by]
-    counts = [groups[name].tolist() for name in COUNTS]
-    points, dollars, drawdowns = (
-        groups[name].view(np.float64).tolist() for name in ("points", "dollars", "drawdown")
-    )
-    return [
-        {
-            **{name: word[at] for name, word in zip(by, words, strict=True)},
-            **_line([count[at] for count in counts], points[at], dollars[at], drawdowns[at]),
+    def __init__(self, by: Sequence[str]) -> None:
+        self._by = by
+        self._numbers: dict[tuple[str, ...], int] = {}
+        self._counts = np.zeros((len(COUNTS), 0), np.int64)
+        self._amounts = np.zeros((len(_AMOUNTS), 0))
+
+    def add(self, rows: Rows) -> None:
+        """Add rows in any order; of each group, all that were added before must be older."""
+        numbers, group = self._groups(rows)
+        size, words = len(numbers), rows.words["result"]
+        closed = np.zeros(len(rows), np.bool_)
+        for count, result in zip(self._counts, COUNTS, strict=True):
+            found = rows["result"] == (words.index(result) if result in words else -1)
+            closed |= found & (result in CLOSED)
+            count[numbers] += np.bincount(group[found], minlength=size)
+        trades = np.flatnonzero(closed)
+        trades = trades[np.lexsort([sort_key(rows, _ORDER)[trades], group[trades]])]
+        profit, usd = (rows[name][trades].view(np.float64) for name in ("profit", "profit_usd"))
+        points, highest, drawdown, dollars = self._amounts[:, numbers]
+        changes = _side_by_side(profit, group[trades], size)
+        curve = np.cumsum(np.column_stack([points, changes]), axis=1)
+        peaks = np.maximum(np.maximum.accumulate(curve, axis=1), highest[:, None])
+        drawdown = np.maximum(drawdown, (peaks - curve).max(axis=1))
+        dollars += np.bincount(group[trades], usd, size)
+        self._amounts[:, numbers] = curve[:, -1], peaks[:, -1], drawdown, dollars
+
+    def _groups(self, rows: Rows) -> tuple[Ints, Ints]:
+        """The numbers of the groups that rows are of, and for each row its place among these."""
+        code = np.zeros(len(rows), np.int64)
+        for name in self._by:
+            code = code * len(rows.words[name]) + rows[name]
+        _, first, group = np.unique(code, return_index=True, return_inverse=True)
+        texts = [[rows.words[name][at] for at in rows[name][first]] for name in self._by]
+        known = self._numbers
+        numbers = [known.setdefault(words, len(known)) for words in zip(*texts, strict=True)]
+        new = ((0, 0), (0, len(known) - self._counts.shape[1]))
+        self._counts, self._amounts = np.pad(self._counts, new), np.pad(self._amounts, new)
+        return np.array(numbers, np.int64), group
+
+    def lines(self) -> list[Line]:
+        """A line for each group, sorted by their words.
+
+        Open trades and slots without a trade are counted, and left out of everything else.
+        `win_rate` is Win / (Win + BE + Loss + Time); `average` is the points of a trade; both are
+        None where there is no trade. `max_drawdown`: of the points, cumulated in date order from 0.
+        """
+        return [
+            {**dict(zip(self._by, words, strict=True)), **self._line(number)}
+            for words, number in sorted(self._numbers.items())
+        ]
+
+    def _line(self, number: int) -> Line:
+        counts = dict(zip(COUNTS.values(), self._counts[:, number].tolist(), strict=True))
+        trades = sum(counts[name] for name in CLOSED.values())
+        profit, _, drawdown, dollars = map(_rounded, self._amounts[:, number].tolist())
+        return {
+            "trades": trades,
+            **counts,
+            "win_rate": counts["wins"] / trades if trades else None,
+            "profit": profit,
+            "average": profit / trades if trades else None,
+            "profit_usd": dollars,
+            "max_drawdown": drawdown,
         }
-        for at in range(len(groups))
-    ]
 
 
-def _line(counts: Sequence[int], points: float, dollars: float, drawdown: float) -> Line:
-    trades = sum(counts[: len(CLOSED)])
-    named = dict(zip(COUNTS, counts, strict=True))
-    profit = _rounded(points)
-    return {
-        "trades": trades,
-        **named,
-        "win_rate": named["wins"] / trades if trades else None,
-        "profit": profit,
-        "average": profit / trades if trades else None,
-        "profit_usd": _rounded(dollars),
-        "max_drawdown": _rounded(drawdown),
-    }
+def _side_by_side(values: Floats, of: Ints, groups: int) -> Floats:
+    """A line for each group with its values in order, then zeros; `of`, their group, ascends."""
+    place = np.arange(len(of)) - np.searchsorted(of, of)
+    lines = np.zeros((groups, int(place.max(initial=0)) + 1))
+    lines[of, place] = values
+    return lines
 
 
 def _rounded(amount: float) -> float:
     return round(amount, DECIMALS) + 0.0  # turns -0.0 into 0.0
 
 
-def max_drawdown(amounts: Any) -> float:
-    """The maximum drawdown of amounts (an array), cumulated from 0."""
-    (drawdown,) = equity(np.append(amounts, 0.0)[None]).drawdown.tolist()
-    return _rounded(drawdown)
+def max_drawdown(amounts: Floats) -> float:
+    """The maximum drawdown of amounts, cumulated from 0."""
+    curve = np.append(0.0, np.cumsum(amounts))
+    return _rounded(float((np.maximum.accumulate(curve) - curve).max()))
 
 
 def parquet(lines: Sequence[Line]) -> Any:
@@ -169,7 +204,7 @@ def _array(kind: Any, values: Sequence[Any]) -> Any:
     return pa.Array.from_buffers(kind, len(values), [valid, pa.py_buffer(plain)])
 
 
-_NUMBERS = ("trades", *COUNTS)
+_NUMBERS = ("trades", *COUNTS.values())
 _FRACTIONS = ("win_rate", "profit", "average", "profit_usd", "max_drawdown")
 SCHEMA = pa.schema(
     [(name, pa.string()) for name in GROUPS]

@@ -1,17 +1,15 @@
-"""Aggregates of months add up to those of all trades."""
+"""The sums of months that are added one after the other are those of all trades."""
 
 import datetime as dt
 import json
-import random
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pipekit_merger.work.aggregate import aggregate, columns
 from pipekit_merger.work.rows import NULL, TEXTS, Rows
-from pipekit_merger.work.summary import max_drawdown, summarise, to_lines
+from pipekit_merger.work.summary import Sums, max_drawdown, summarise
 
 DAYS = ["2020-01-30", "2020-01-31", "2020-02-03", "2020-03-02", "2021-01-04"]
 BY = ("variant", "stream", "slot")
@@ -85,29 +83,23 @@ def test_months_add_up_to_the_sums_of_all_trades(by, history):
 
 
 @settings(deadline=None)
-@given(histories, st.randoms(use_true_random=False))
-def test_a_month_has_the_same_aggregates_alone_and_among_others(history, chance):
-    """To the bit, in any order of the rows."""
+@given(histories, st.integers(0, 3), st.randoms(use_true_random=False))
+def test_the_months_can_be_added_one_after_the_other(history, size, chance):
+    """The lines are the same, in any order of a month's rows."""
     history = list({tuple(t[n] for n in ("date", *TEXTS[:5])): t for t in history}.values())
     rows = as_rows(history)
-    found = aggregate(rows, BY)
-    order = list(range(len(rows)))
-    random.Random(chance.random()).shuffle(order)
-    mixed = rows.take(np.array(order, np.intp))
-    months = rows["date"].astype("M8[D]").astype("M8[M]").astype(np.int64) + 1970 * 12
-    parts = [
-        aggregate(mixed.take(np.flatnonzero(months[order] == m)), BY) for m in np.unique(months)
-    ]
-    alone = [part.values for part in parts]
-    assert np.array_equal(found.values, np.concatenate([found.values[:, :0], *alone], axis=1))
-    assert to_lines(found, BY) == summarise(rows, BY)
+    sums = Sums(BY)
+    for first in range(0, len(DAYS), size + 1):
+        dates = DAYS[first : first + size + 1]
+        at = [n for n, trade in enumerate(history) if trade["date"] in dates]
+        chance.shuffle(at)
+        sums.add(rows.take(np.array(at, np.intp)))
+    assert sums.lines() == summarise(rows, BY)
 
 
-def test_no_rows_have_no_aggregates():
-    """And no lines in the summary."""
-    none = aggregate(as_rows([]), BY)
-    assert (len(none), none.columns) == (0, columns(BY))
-    assert to_lines(none, BY) == []
+def test_no_rows_have_no_lines():
+    """And no drawdown."""
+    assert summarise(as_rows([]), BY) == []
     assert max_drawdown(np.array([])) == 0.0
 
 
