@@ -9,7 +9,7 @@ import tempfile
 
 import pyarrow.parquet as pq
 import pytest
-from pipekit_merger.work import buffer, merge, reading, run_files, summary, table
+from pipekit_merger.work import buffer, merge, reading, summary, table
 
 DAYS = ["2020-01-06", "2020-01-31", "2020-02-03", "2020-02-28", "2020-03-02"]
 SLOTS = ["07:30", "08:00", "09:00"]
@@ -75,7 +75,7 @@ def test_workers_order_and_division_of_the_input_do_not_matter(months_of):
 def little(monkeypatch):
     """All that is done in batches is done in the smallest: rows go through the temporary file."""
     monkeypatch.setattr(buffer, "IN_MEMORY", 4)
-    for module in (table, run_files, reading):
+    for module in (table, reading):
         monkeypatch.setattr(module, "BATCH", 5)
     monkeypatch.setattr(summary, "MONTHS_TOGETHER", 2)
     monkeypatch.setattr(merge, "ROWS_TOGETHER", 1)

@@ -13,8 +13,7 @@ from pipekit_merger.request import Request, RunFileEntry
 from pipekit_merger.work.changes import Change
 from pipekit_merger.work.merge import StreamMerge
 from pipekit_merger.work.published import PublishedMonths
-from pipekit_merger.work.reading import RunFiles, read_run_files
-from pipekit_merger.work.run_files import instrument_of
+from pipekit_merger.work.reading import RunFiles, instrument_of, read_run_files
 
 
 class UnreadableRunError(Exception):

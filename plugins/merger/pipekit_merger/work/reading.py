@@ -5,26 +5,44 @@ Their rows are converted in batches: several small files together, a large one i
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Sequence
-from typing import Any
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from attrs import define, field
 
-from pipekit_merger.request import RunFileEntry
+from pipekit.worker import Signature, hasher, look
+from pipekit_merger.request import RunFileEntry, StatedScope
 from pipekit_merger.work.buffer import RowBuffer
 from pipekit_merger.work.coverage import Coverage, RunFile
-from pipekit_merger.work.rows import Rows
-from pipekit_merger.work.run_files import (
-    OpenedRunFile,
-    RejectedRunFile,
-    RowCheck,
-    instrument_of,
-    merged_run_file,
-    open_run_file,
-)
-from pipekit_merger.work.table import BATCH, to_matrix
+from pipekit_merger.work.rows import Ints, Rows
+from pipekit_merger.work.scope import METADATA, Scope, parse_scope
+from pipekit_merger.work.table import BATCH, ResultsFile, to_matrix
+
+_STREAM = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+
+
+@define(eq=False, kw_only=True)
+class AcceptedRunFile:
+    """A run file to merge now. `stated`: its scope in JSON form; `keys`: of its rows."""
+
+    run_file: RunFile
+    fingerprint: str
+    signature: Signature
+    stated: StatedScope
+    keys: list[Ints] = field(factory=list)
+
+
+class RejectedRunFile(NamedTuple):
+    """A run file that can be read and cannot be used, with the reason."""
+
+    path: str
+    reason: str
+    fingerprint: str
+    signature: Signature
 
 
 @define
@@ -38,68 +56,111 @@ class RunFiles:
 
     buffer: RowBuffer
     ordered: list[RunFile] = field(factory=list)
-    accepted: list[OpenedRunFile] = field(factory=list)
+    accepted: list[AcceptedRunFile] = field(factory=list)
     rejected: list[RejectedRunFile] = field(factory=list)
     waiting: dict[str, str] = field(factory=dict)
-    _batch: list[tuple[RowCheck, OpenedRunFile, Any]] = field(factory=list)  # Arrow tables
+    _batch: list[tuple[AcceptedRunFile, Any]] = field(factory=list)  # Arrow tables
     _rows: int = 0  # in the batch
     _line_numbers: dict[tuple[str, ...], int] = field(factory=dict)  # the same in all batches
-    _complete: list[tuple[RowCheck, OpenedRunFile]] = field(factory=list)  # all rows are added
 
-    def add(self, file: OpenedRunFile) -> None:
-        """Add the rows of a file. Raises OSError."""
-        check = RowCheck(file.run_file)
+    def read(self, entry: RunFileEntry) -> None:
+        """Read a run file; of one that is merged already, only the scope is needed.
+
+        One that cannot be opened now may be usable later, so its instrument waits. Raises OSError
+        where rows cannot be buffered.
+        """
+        if entry.merged_scope is not None:
+            self.ordered.append(_merged(entry, entry.merged_scope))
+            return
         try:
-            for table in file.tables:
+            signature = look(entry.path)
+            with open(entry.path, "rb") as file:
+                data = file.read()
+        except OSError as error:
+            reason = (
+                f"{entry.path} cannot be read ({error.strerror or error}): fix this and run again"
+            )
+            self.waiting.setdefault(instrument_of(entry.path), reason)
+            return
+        fingerprint = hasher(data).hexdigest()
+        try:
+            run_file, stated, tables = _opened(entry, data)
+        except ValueError as error:
+            self.rejected.append(RejectedRunFile(entry.path, str(error), fingerprint, signature))
+            return
+        self._add(
+            AcceptedRunFile(
+                run_file=run_file, fingerprint=fingerprint, signature=signature, stated=stated
+            ),
+            tables,
+        )
+
+    def finish(self, entries: Iterable[RunFileEntry]) -> None:
+        """Check and order the files read from these entries. Raises OSError."""
+        self._convert_batch()
+        for file in list(self.accepted):
+            keys = np.sort(np.concatenate([np.empty(0, np.int64), *file.keys]))
+            if (keys[1:] == keys[:-1]).any():
+                self._reject(file, "it has several rows of one variant, date, session and slot")
+            elif file.run_file.scope.instrument in self.waiting:
+                self._discard(file)
+        rejected = {file.path for file in self.rejected}
+        self.ordered += [
+            _merged(entry, entry.earlier_scope)  # what is published of it must stay
+            for entry in entries
+            if entry.path in rejected and entry.earlier_scope is not None
+        ]
+        self.ordered += [file.run_file for file in self.accepted]
+        self.ordered.sort(key=lambda run_file: run_file.number)
+
+    def _add(self, file: AcceptedRunFile, tables: Iterable[Any]) -> None:
+        self.accepted.append(file)
+        try:
+            for table in tables:
                 if self._rows + table.num_rows > BATCH:
-                    self.flush()
-                if file.run_file.number in self.buffer.discarded:
+                    self._convert_batch()
+                if file not in self.accepted:
                     return
-                self._batch.append((check, file, table))
+                self._batch.append((file, table))
                 self._rows += table.num_rows
         except ValueError as error:
-            self._reject(file, error)
-        self._complete.append((check, file._replace(tables=())))
-
-    def flush(self) -> None:
-        """Convert and check the rows added so far, and accept the files. Raises OSError."""
-        self._convert_batch()
-        for check, file in self._complete:
-            try:
-                check.whole()
-            except ValueError as error:
-                self._reject(file, error)
-            if file.run_file.number not in self.buffer.discarded:
-                self.accepted.append(file)
-        self._complete.clear()
+            self._reject(file, str(error))
 
     def _convert_batch(self) -> None:
         batch, self._batch, self._rows = self._batch, [], 0
         if not batch:
             return
         vocabulary = self.buffer.vocabulary
-        values = to_matrix([table for *_, table in batch], vocabulary)
+        values = to_matrix([table for _, table in batch], vocabulary)
         rows = Rows(values, vocabulary.words())
         coverage, end = Coverage(rows), 0
         known = self._line_numbers
         lines = np.array([known.setdefault(line, len(known)) for line in coverage.lines], np.int64)
         keys = (lines[coverage.line] << 32) + rows["date"]
-        for check, file, table in batch:
+        for file, table in batch:
             start, end = end, end + table.num_rows
-            try:
-                check.batch(coverage, rows, keys, slice(start, end))
-            except ValueError as error:
-                self._reject(file, error)
-        numbers = [file.run_file.number for _, file, _ in batch]
-        self.buffer.add(values, np.repeat(numbers, [table.num_rows for *_, table in batch]))
+            which = slice(start, end)
+            file.keys.append(keys[which])
+            streams = {rows.words["stream"][code] for code in set(rows["stream"][which].tolist())}
+            coverage.cover(file.run_file.scope, file.run_file.number)
+            if wrong := _wrong_streams(streams, file.run_file.scope):
+                self._reject(file, wrong)
+            elif (coverage.decisive(which) != file.run_file.number).any():
+                self._reject(file, "it has rows outside the scope that it states")
+        numbers = [file.run_file.number for file, _ in batch]
+        self.buffer.add(values, np.repeat(numbers, [table.num_rows for _, table in batch]))
 
-    def _reject(self, file: OpenedRunFile, error: ValueError) -> None:
+    def _reject(self, file: AcceptedRunFile, reason: str) -> None:
         """Reject a file, of which rows may be in the buffer already."""
-        if file.run_file.number not in self.buffer.discarded:
-            self.buffer.discarded.add(file.run_file.number)
+        if file in self.accepted:
+            self._discard(file)
             self.rejected.append(
-                RejectedRunFile(file.run_file.path, str(error), file.fingerprint, file.signature)
+                RejectedRunFile(file.run_file.path, reason, file.fingerprint, file.signature)
             )
+
+    def _discard(self, file: AcceptedRunFile) -> None:
+        self.accepted.remove(file)
+        self.buffer.discarded.add(file.run_file.number)
 
 
 def read_run_files(entries: Sequence[RunFileEntry]) -> RunFiles:
@@ -111,43 +172,40 @@ def read_run_files(entries: Sequence[RunFileEntry]) -> RunFiles:
     """
     found = RunFiles(RowBuffer(os.path.dirname(os.path.dirname(entries[0].path))))
     for entry in entries:
-        result = open_run_file(entry)
-        if isinstance(result, OSError):
-            found.waiting.setdefault(instrument_of(entry.path), _cannot_read(entry.path, result))
-        elif isinstance(result, RejectedRunFile):
-            found.rejected.append(result)
-        elif isinstance(result, RunFile):
-            found.ordered.append(result)
-        else:
-            found.add(result)
-    found.flush()
-    _set_waiting_aside(found)
-    found.ordered += _merged_earlier(entries, found.rejected)
-    found.ordered += [file.run_file for file in found.accepted]
-    found.ordered.sort(key=lambda run_file: run_file.number)
+        found.read(entry)
+    found.finish(entries)
     return found
 
 
-def _cannot_read(path: str, error: OSError) -> str:
-    return f"{path} cannot be read ({error.strerror or error}): fix this and run again"
+def instrument_of(path: str) -> str:
+    """The instrument that a run file is named after."""
+    return path.rpartition("/")[2].removesuffix(".parquet")
 
 
-def _set_waiting_aside(found: RunFiles) -> None:
-    """Drop the accepted files of instruments that have to wait."""
-    by_waiting: dict[bool, list[OpenedRunFile]] = {True: [], False: []}
-    for file in found.accepted:
-        by_waiting[file.run_file.scope.instrument in found.waiting].append(file)
-    found.buffer.discarded.update(file.run_file.number for file in by_waiting[True])
-    found.accepted = by_waiting[False]
+def _merged(entry: RunFileEntry, stated: StatedScope) -> RunFile:
+    """A run file that is merged into every month already."""
+    return RunFile(entry.number, entry.path, parse_scope(stated), pending=frozenset())
 
 
-def _merged_earlier(
-    entries: Sequence[RunFileEntry], rejected: Sequence[RejectedRunFile]
-) -> list[RunFile]:
-    """Files that were merged once and are rejected now: what is published of them must stay."""
-    paths = {file.path for file in rejected}
-    return [
-        merged_run_file(entry, entry.earlier_scope)
-        for entry in entries
-        if entry.path in paths and entry.earlier_scope is not None
-    ]
+def _opened(entry: RunFileEntry, data: bytes) -> tuple[RunFile, StatedScope, Iterable[Any]]:
+    """A run file, its scope in JSON form, and its rows as Arrow tables.
+
+    Raises ValueError with a clause about the file, also while the rows are read.
+    """
+    opened = ResultsFile(data)
+    stated = json.loads(opened.metadata.get(METADATA, b"null"))
+    if stated is None:
+        raise ValueError("it states no scope (metadata pipekit.scope)")
+    scope = parse_scope(stated)
+    if scope.instrument != instrument_of(entry.path):
+        raise ValueError(f"its scope is that of another instrument, {scope.instrument}")
+    pending = None if entry.months is None else frozenset(entry.months)
+    return RunFile(entry.number, entry.path, scope, opened.zone, pending), stated, opened.tables()
+
+
+def _wrong_streams(streams: Iterable[str], scope: Scope) -> str:
+    """Why rows of a file with this scope cannot be of these streams; empty if they can."""
+    for stream in sorted(streams):
+        if not (_STREAM.fullmatch(stream) and stream.startswith(scope.instrument)):
+            return f"it has rows of a stream {stream!r}, which cannot be {scope.instrument}'s"
+    return ""
