@@ -33,7 +33,7 @@ def buffer(request, tmp_path, monkeypatch):
 
 
 def profits(buffer, stream, months):
-    values, numbers = buffer.read(buffer.streams()[stream], months)
+    values, numbers = buffer.read(stream, months)
     return sorted(zip(values[LINES["profit"]].tolist(), numbers.tolist(), strict=True))
 
 
@@ -43,20 +43,19 @@ def test_rows_are_read_by_stream_and_month_with_their_run_files_numbers(buffer):
     assert profits(buffer, "ES1", [FEBRUARY]) == [(4, 3), (5, 3)]
     assert profits(buffer, "ES2", [JANUARY, FEBRUARY]) == [(3, 1)]
     assert len(profits(buffer, "ES1", [FEBRUARY, JANUARY])) == 6
-    values, _ = buffer.read(buffer.streams()["ES1"], [FEBRUARY])
+    values, _ = buffer.read("ES1", [FEBRUARY])
     assert set(months_of(values[LINES["date"]]).tolist()) == {FEBRUARY}
 
 
 def test_rows_are_counted_by_month_and_file_over_all_that_was_added(buffer):
     """The merge decides by it how many months it merges at once."""
-    streams = buffer.streams()
-    assert buffer.counts(streams["ES1"]) == {JANUARY: {1: 2, 2: 1, 3: 1}, FEBRUARY: {3: 2}}
-    assert buffer.counts(streams["ES2"]) == {JANUARY: {1: 1}}
+    assert buffer.counts("ES1") == {JANUARY: {1: 2, 2: 1, 3: 1}, FEBRUARY: {3: 2}}
+    assert buffer.counts("ES2") == {JANUARY: {1: 1}}
 
 
 def test_rows_of_a_discarded_file_are_neither_counted_nor_read(buffer):
     """A stream that no other file has is not listed."""
     buffer.discarded.add(1)
-    assert list(buffer.streams()) == ["ES1"]
+    assert buffer.streams() == {"ES1"}
     assert profits(buffer, "ES1", [JANUARY, FEBRUARY]) == [(2, 2), (4, 3), (5, 3), (7, 3)]
-    assert buffer.counts(buffer.streams()["ES1"]) == {JANUARY: {2: 1, 3: 1}, FEBRUARY: {3: 2}}
+    assert buffer.counts("ES1") == {JANUARY: {2: 1, 3: 1}, FEBRUARY: {3: 2}}

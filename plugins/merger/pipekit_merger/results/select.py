@@ -14,8 +14,14 @@ import numpy as np
 
 from pipekit_merger.layout import StreamMonth, find_months
 from pipekit_merger.results.question import Question
-from pipekit_merger.work.days import day_of
-from pipekit_merger.work.rows import Rows, Vocabulary, empty, sort_key, with_sorted_words
+from pipekit_merger.work.rows import (
+    Rows,
+    Vocabulary,
+    day_of,
+    empty,
+    sort_key,
+    with_sorted_words,
+)
 from pipekit_merger.work.table import decode, to_table
 
 

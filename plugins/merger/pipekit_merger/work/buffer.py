@@ -19,7 +19,6 @@ from pipekit_merger.work.rows import (
     LINES,
     Ints,
     Vocabulary,
-    concatenated,
     empty,
     months_of,
 )
@@ -50,10 +49,11 @@ class RowBuffer:
         self._file: Any = None
         self._batches: list[Ints | None] = []  # None: it is in the file
         self._places: list[tuple[int, int]] = []  # of each batch in the file: first byte, rows
-        self._extents: dict[tuple[int, int], list[_Extent]] = defaultdict(list)
+        self._extents: dict[tuple[str, int], list[_Extent]] = defaultdict(list)
 
     def add(self, values: Ints, numbers: Ints) -> None:
         """Add a matrix, coded by `vocabulary`, and each row's run file's number. Raises OSError."""
+        words = self.vocabulary.words()["stream"]
         size = int(numbers.max(initial=0)) + 1
         group = values[LINES["stream"]] * _MONTHS + months_of(values[LINES["date"]])
         code = group * size + numbers
@@ -62,9 +62,9 @@ class RowBuffer:
         ends = [*starts.tolist()[1:], len(code)]
         for found, start, end in zip(codes.tolist(), starts.tolist(), ends, strict=True):
             group, number = divmod(found, size)
-            self._extents[divmod(group, _MONTHS)].append(
-                _Extent(number, len(self._batches), start, end)
-            )
+            stream, month = divmod(group, _MONTHS)
+            extent = _Extent(number, len(self._batches), start, end)
+            self._extents[words[stream], month].append(extent)
         self._batches.append(values.take(order, axis=1))
         if sum(batch.shape[1] for batch in self._batches if batch is not None) > IN_MEMORY:
             self._spill()
@@ -82,26 +82,26 @@ class RowBuffer:
                 rest = rest[self._file.write(rest) :]
             self._batches[number] = None
 
-    def streams(self) -> dict[str, int]:
-        """The streams that have rows, with their codes."""
-        words = self.vocabulary.words()["stream"]
-        return {words[code]: code for code, month in self._extents if self._valid(code, month)}
+    def streams(self) -> set[str]:
+        """The streams that have rows."""
+        return {stream for stream, month in self._extents if self._valid(stream, month)}
 
-    def counts(self, stream: int) -> dict[int, dict[int, int]]:
+    def counts(self, stream: str) -> dict[int, dict[int, int]]:
         """How many rows a stream has: month → number of a run file → rows."""
         found: dict[int, dict[int, int]] = defaultdict(lambda: defaultdict(int))
-        for code, month in self._extents:
-            for extent in self._valid(code, month) if code == stream else ():
+        for of, month in self._extents:
+            for extent in self._valid(of, month) if of == stream else ():
                 found[month][extent.number] += extent.end - extent.start
         return found
 
-    def read(self, stream: int, months: Iterable[int]) -> tuple[Ints, Ints]:
+    def read(self, stream: str, months: Iterable[int]) -> tuple[Ints, Ints]:
         """The rows of a stream in some months: the matrix, and each row's run file's number."""
         extents = [extent for month in months for extent in self._valid(stream, month)]
         numbers = np.repeat([e.number for e in extents], [e.end - e.start for e in extents])
-        return concatenated([empty(), *map(self._read, extents)]), numbers.astype(np.int64)
+        values = np.concatenate([empty(), *map(self._read, extents)], axis=1)
+        return values, numbers.astype(np.int64)
 
-    def _valid(self, stream: int, month: int) -> list[_Extent]:
+    def _valid(self, stream: str, month: int) -> list[_Extent]:
         found = self._extents.get((stream, month), ())
         return [extent for extent in found if extent.number not in self.discarded]
 

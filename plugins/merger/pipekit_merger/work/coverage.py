@@ -13,8 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pipekit_merger.layout import StreamMonth
-from pipekit_merger.work.days import first_and_last_day
-from pipekit_merger.work.rows import Ints, Rows
+from pipekit_merger.work.rows import Ints, Rows, first_and_last_day
 from pipekit_merger.work.scope import Part, Scope, Slot
 
 PUBLISHED = 0  # the number that stands for the published months

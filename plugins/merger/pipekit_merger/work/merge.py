@@ -41,8 +41,6 @@ from pipekit_merger.work.output import MergedRows, write_month
 from pipekit_merger.work.published import MonthError, PublishedMonth, PublishedMonths
 from pipekit_merger.work.rows import (
     Ints,
-    concatenated,
-    empty,
     months_of,
     sort_key,
     with_sorted_words,
@@ -78,13 +76,11 @@ class StreamMerge:
     kept: int = 0
     warnings: list[str] = field(factory=list)
     _failed: dict[int, str] = field(factory=dict)
-    _code: int | None = field(init=False)  # of the stream in the buffer; None: it has no rows
     _rows: int = field(init=False)  # in the buffer
     _covering: dict[int, list[RunFile]] = field(init=False)  # by month, in order
 
     def __attrs_post_init__(self) -> None:
-        self._code = self.buffer.streams().get(self.stream)
-        buffered = {} if self._code is None else self.buffer.counts(self._code)
+        buffered = self.buffer.counts(self.stream)
         self._rows = sum(sum(counts.values()) for counts in buffered.values())
         by_number = {run_file.number: run_file for run_file in self.run_files}
         months = self.published.existing | self.published.lost
@@ -119,11 +115,9 @@ class StreamMerge:
         before = self._read_published(months)
         if not before:
             return
-        values, numbers = empty(), np.zeros(0, np.int64)
-        if self._code is not None:
-            values, numbers = self.buffer.read(self._code, before)
+        values, numbers = self.buffer.read(self.stream, before)
         published = [month.values for month in before.values() if month.values is not None]
-        matrix = concatenated([*published, values])
+        matrix = np.concatenate([*published, values], axis=1)
         rows = with_sorted_words(matrix, self.buffer.vocabulary)
         source = np.full(len(rows), PUBLISHED, np.int64)
         source[len(source) - len(numbers) :] = numbers

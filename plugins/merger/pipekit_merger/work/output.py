@@ -9,7 +9,6 @@ from attrs import define, field
 from numpy.typing import NDArray
 
 from pipekit.worker import Publication
-from pipekit_merger.work.days import date_of
 from pipekit_merger.work.published import set_aside
 from pipekit_merger.work.rows import Ints, Rows
 from pipekit_merger.work.table import parquet, to_table
@@ -44,8 +43,8 @@ class MergedRows:
         days = self._rows["date"][self._of(month)]
         if not len(days):
             return {"rows": 0}
-        first, last = date_of(int(days.min())), date_of(int(days.max()))
-        return {"rows": len(days), "first": first.isoformat(), "last": last.isoformat()}
+        first, last = (str(day.astype("M8[D]")) for day in (days.min(), days.max()))
+        return {"rows": len(days), "first": first, "last": last}
 
     def _of(self, month: int) -> slice:
         start, end = np.searchsorted(self._month, [month, month + 1]).tolist()

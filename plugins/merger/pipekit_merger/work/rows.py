@@ -7,6 +7,7 @@ floats are their bits, times are microseconds of UTC, dates are days since 1970-
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date
 
 import numpy as np
 from attrs import frozen
@@ -86,11 +87,6 @@ def with_sorted_words(
     return Rows(values, words, columns)
 
 
-def concatenated(parts: Sequence[Ints]) -> Ints:
-    """The rows of several matrices in one; a single matrix is returned as it is, uncopied."""
-    return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
-
-
 def empty(count: int = 0) -> Ints:
     """A matrix of `count` rows, to be filled."""
     return np.empty((len(COLUMNS), count), np.int64)
@@ -109,7 +105,19 @@ def sort_key(rows: Rows, names: Sequence[str] = KEY) -> Ints:
     return result
 
 
+def day_of(when: date) -> int:
+    """A day, counted from 1970-01-01."""
+    return when.toordinal() - date(1970, 1, 1).toordinal()
+
+
 def months_of(days: Ints) -> Ints:
-    """The month (counted from January of the year 0) of each day since 1970-01-01."""
+    """The month (counted from January of the year 0) of each day."""
     months: Ints = days.astype("M8[D]").astype("M8[M]").astype(np.int64) + 1970 * 12
     return months
+
+
+def first_and_last_day(month: int) -> tuple[int, int]:
+    """The days of a month."""
+    months = (np.arange(month, month + 2) - 1970 * 12).astype("M8[M]")
+    first, end = months.astype("M8[D]").astype(np.int64).tolist()
+    return first, end - 1

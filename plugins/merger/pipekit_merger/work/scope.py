@@ -10,7 +10,9 @@ from collections.abc import Collection, Mapping
 from datetime import date
 from typing import Any, NamedTuple
 
-from pipekit_merger.work.days import day_of, month_of
+import numpy as np
+
+from pipekit_merger.work.rows import day_of, months_of
 
 METADATA = b"pipekit.scope"
 VERSION = 1
@@ -46,7 +48,9 @@ class Scope(NamedTuple):
     def months(self, among: Collection[int]) -> set[int]:
         """Those of the months that have a day in the scope."""
         found: set[int] = set()
-        for first, last in {(month_of(a), month_of(b)) for p in self.parts for a, b in p.dates}:
+        days = [span for part in self.parts for span in part.dates]
+        spans = months_of(np.array(days, np.int64).reshape(-1, 2))
+        for first, last in set(map(tuple, spans.tolist())):
             candidates = range(first, last + 1) if last - first < len(among) else among
             found.update(m for m in candidates if first <= m <= last and m in among)
         return found
