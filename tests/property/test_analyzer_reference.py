@@ -25,9 +25,8 @@ from pipekit_analyzer.times import WEEKDAYS, parse_instant, to_datetime
 from pipekit_analyzer.work import scope
 from pipekit_analyzer.work.contract import Contract
 from pipekit_analyzer.work.kernel import NO_ROW, RESULTS, Bars, Data
-from pipekit_analyzer.work.kernels import Kernels
 from pipekit_analyzer.work.sessions import Exchange, Slot
-from pipekit_analyzer.work.strategy import analyse, interpreted
+from pipekit_analyzer.work.strategy import Kernels, analyse, interpreted
 
 CHICAGO = ZoneInfo("America/Chicago")
 TICK = Decimal("0.05")

@@ -11,9 +11,8 @@ import breakouts
 import numpy as np
 from analyse_numpy import Given
 from breakouts import Instrument
-from pipekit_analyzer.work.kernel import Bars, Data, Windows
-from pipekit_analyzer.work.kernels import Kernels
-from pipekit_analyzer.work.strategy import Rules, analyse
+from pipekit_analyzer.work.kernel import Bars, Data, Rules, Windows
+from pipekit_analyzer.work.strategy import Kernels, analyse
 
 FLOOR = "floor" in sys.argv
 KERNEL = Kernels(str(Path(sys.argv[2]) / "compiled"), large=0).choose(1)

@@ -23,8 +23,8 @@ from pipekit import (
 )
 from pipekit_analyzer import instruments
 from pipekit_analyzer.instruments import InstrumentError, Table
-from pipekit_analyzer.recompute import InstrumentRules, InstrumentState, days_of
-from pipekit_analyzer.request import BarFile, Days, InstrumentJob, Request
+from pipekit_analyzer.recompute import InstrumentState, days_of
+from pipekit_analyzer.request import BarFile, Days, InstrumentJob, InstrumentRules, Request
 from pipekit_analyzer.settings import Settings
 
 WORKER = "pipekit_analyzer.worker"
@@ -202,10 +202,7 @@ def _job(state: InstrumentState) -> InstrumentJob:
     pending = {i.path for i in state.pending}
     return InstrumentJob(
         name=state.name,
-        parameters=state.rules.parameters,
-        problem=state.rules.problem,
-        variants=state.rules.variants,
-        digests=state.rules.digests,
+        rules=state.rules,
         full=state.full,
         new_variants=state.new_variants,
         removed_variants=state.removed_variants,

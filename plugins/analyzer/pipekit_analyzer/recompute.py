@@ -2,37 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from functools import cached_property
-from hashlib import blake2b
 
 import attrs
 
 from pipekit import ABSENT, Consumption, ContentState, FileStat, Input, Pending
-from pipekit_analyzer.request import Days, Parameters, RuleDigests, Strategy, VariantRules
-
-
-@attrs.frozen(kw_only=True)
-class InstrumentRules:
-    """What an instrument's results depend on besides its bars.
-
-    `parameters` is None where `problem` says why there are none.
-    """
-
-    strategy: Strategy
-    parameters: Parameters | None = None
-    problem: str = ""
-    variants: tuple[VariantRules, ...] = ()
-
-    @cached_property
-    def digests(self) -> RuleDigests:
-        """Digests of these rules, which the ledger keeps with what was computed by them."""
-        shared = [attrs.asdict(part) if part else None for part in (self.strategy, self.parameters)]
-        return RuleDigests(
-            rules=_digest(shared),
-            variants={variant.name: _digest(attrs.asdict(variant)) for variant in self.variants},
-        )
+from pipekit_analyzer.request import Days, InstrumentRules
 
 
 @attrs.frozen(kw_only=True)
@@ -89,7 +65,7 @@ class InstrumentState:
     @property
     def new_variants(self) -> tuple[str, ...]:
         """The variants that are new or changed: these need their whole history computed."""
-        now, before = self.rules.digests.variants, self._known_variants
+        now, before = self.rules.digests["variants"], self._known_variants
         if before is None:
             return ()
         return tuple(name for name in now if now[name] != before.get(name))
@@ -97,7 +73,7 @@ class InstrumentState:
     @property
     def removed_variants(self) -> tuple[str, ...]:
         """The variants that have results and are no longer configured."""
-        now, before = self.rules.digests.variants, self._known_variants or {}
+        now, before = self.rules.digests["variants"], self._known_variants or {}
         return tuple(sorted(before.keys() - now.keys()))
 
     @cached_property
@@ -105,7 +81,7 @@ class InstrumentState:
         """Digests of the variants computed before; None where the other rules differed."""
         details = [known.detail for path, known in self.history.items() if path in self.files]
         variants: dict[str, str] | None = details[0].get("variants") if details else None
-        rules = self.rules.digests.rules
+        rules = self.rules.digests["rules"]
         same = all(d.get("rules") == rules and d.get("variants") == variants for d in details)
         return variants if same else None
 
@@ -130,9 +106,3 @@ def _is_gone(known: Consumption | None) -> bool:
 def _settings_changed(input: Input) -> bool:
     before = input.previous
     return before is not None and not _is_gone(before) and before.settings != input.settings
-
-
-def _digest(value: Mapping[str, object] | Iterable[object]) -> str:
-    """A short digest of a JSON value."""
-    text = json.dumps(value, sort_keys=True)
-    return blake2b(text.encode(), digest_size=8).hexdigest()

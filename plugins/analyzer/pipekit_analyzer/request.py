@@ -6,10 +6,14 @@ that must stay exact are strings: a tick of `0.1` is a tenth.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from datetime import date
+from functools import cached_property
+from hashlib import blake2b
+from typing import Any
 
-from attrs import field, frozen
+from attrs import asdict, field, frozen
 
 
 @frozen(kw_only=True)
@@ -79,32 +83,45 @@ class BarFile:
 
 
 @frozen(kw_only=True)
-class RuleDigests:
-    """What the results were computed with, for the next plan to compare.
+class InstrumentRules:
+    """What an instrument's results depend on besides its bars.
 
-    `rules`: digest of what all variants share. `variants`: digest of each one's rules, by name.
+    `parameters` is None where `problem` says why there are none.
     """
 
-    rules: str
-    variants: Mapping[str, str]
+    strategy: Strategy
+    parameters: Parameters | None = None
+    problem: str = ""
+    variants: tuple[VariantRules, ...] = ()
+
+    @property
+    def names(self) -> list[str]:
+        """The names of the variants, in order."""
+        return [variant.name for variant in self.variants]
+
+    @cached_property
+    def digests(self) -> dict[str, Any]:
+        """Digests of the `rules` that all variants share and, by name, of the `variants`.
+
+        The ledger keeps them with what was computed, for the next plan to compare.
+        """
+        shared = [asdict(part) if part else None for part in (self.strategy, self.parameters)]
+        variants = {variant.name: _digest(asdict(variant)) for variant in self.variants}
+        return {"rules": _digest(shared), "variants": variants}
 
 
 @frozen(kw_only=True)
 class InstrumentJob:
     """What to compute for one instrument.
 
-    `parameters` is None where `problem` says why there are none. `full`: compute the whole history
-    of all variants; `new_variants` otherwise names those that need theirs. `removed_variants` lose
-    their rows. `vanished`: files that were consumed and are gone, by path. `archived`: months whose
-    bars the lifecycle has taken away, so that their rows stay. `last_bar`: the time of the last bar
-    consumed before.
+    `full`: compute the whole history of all variants; `new_variants` otherwise names those that
+    need theirs. `removed_variants` lose their rows. `vanished`: files that were consumed and are
+    gone, by path. `archived`: months whose bars the lifecycle has taken away, so that their rows
+    stay. `last_bar`: the time of the last bar consumed before.
     """
 
     name: str
-    parameters: Parameters | None
-    problem: str
-    variants: tuple[VariantRules, ...]
-    digests: RuleDigests
+    rules: InstrumentRules
     full: bool
     new_variants: tuple[str, ...]
     removed_variants: tuple[str, ...]
@@ -117,11 +134,6 @@ class InstrumentJob:
     def pending(self) -> list[str]:
         """The paths to consume."""
         return [file.path for file in self.files if file.pending]
-
-    @property
-    def variant_names(self) -> list[str]:
-        """The names of all variants, in order."""
-        return [variant.name for variant in self.variants]
 
 
 @frozen(kw_only=True)
@@ -140,3 +152,8 @@ class Request:
     strategy: Strategy
     dates: tuple[date, date] | None
     instruments: tuple[InstrumentJob, ...]
+
+
+def _digest(value: object) -> str:
+    """A short digest of a JSON value."""
+    return blake2b(json.dumps(value, sort_keys=True).encode(), digest_size=8).hexdigest()

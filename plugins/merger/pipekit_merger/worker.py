@@ -8,13 +8,14 @@ of history. `work.merge` explains the merge itself.
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 from pipekit.worker import leave, loading, report, request
 from pipekit_merger.layout import find_months
 from pipekit_merger.request import Request
 
 with loading():
-    from pipekit_merger.work.instrument import InstrumentMerger, by_instrument
+    from pipekit_merger.work.instrument import by_instrument, merge_instrument
     from pipekit_merger.work.summary import update_summary
 
 
@@ -27,16 +28,16 @@ def run(asked: Request) -> None:
 
 def _merge(asked: Request) -> list[str]:
     """Merge the run files; returns the instruments and streams that failed."""
-    existing = list(find_months(asked.merged))
-    merger = InstrumentMerger(request=asked, existing=existing)
+    existing = set(find_months(asked.merged))
+    merge = partial(merge_instrument, request=asked, existing=existing)
     with ThreadPoolExecutor(asked.workers) as pool:
-        merged = {month for part in pool.map(merger.merge, by_instrument(asked)) for month in part}
-    kept = sorted(map(str, set(existing) - merged))
+        results = list(pool.map(merge, by_instrument(asked)))
+    kept = sorted(map(str, existing.difference(*(months for months, _ in results))))
     if asked.rebuild and kept:
         what = "1 month that is" if len(kept) == 1 else f"{len(kept)} months that are"
         named = kept[0] if len(kept) == 1 else f"{kept[0]} to {kept[-1]}"
         report.warning(f"kept {what} in no run file any more: {named}", months=kept)
-    return merger.failed
+    return [name for _, failed in results for name in failed]
 
 
 if __name__ == "__main__":

@@ -21,9 +21,9 @@ from pipekit_analyzer.request import (
     BarFile,
     Days,
     InstrumentJob,
+    InstrumentRules,
     Parameters,
     Request,
-    RuleDigests,
     VariantRules,
 )
 from pipekit_analyzer.settings import Settings
@@ -68,19 +68,20 @@ def request(variants: int) -> Request:
     """The whole history of that month, under so many variants."""
     job = InstrumentJob(
         name="XX",
-        parameters=Parameters(tick="0.05", target="0.6", decimals=2, usd_per_point="10"),
-        problem="",
-        variants=tuple(
-            VariantRules(
-                name=f"v{number:04}",
-                target=str(0.05 * number),
-                max_stop="3",
-                stop_rule="range",
-                same_bar_tie="stop",
-            )
-            for number in range(1, variants + 1)
+        rules=InstrumentRules(
+            strategy=Settings().strategy(),
+            parameters=Parameters(tick="0.05", target="0.6", decimals=2, usd_per_point="10"),
+            variants=tuple(
+                VariantRules(
+                    name=f"v{number:04}",
+                    target=str(0.05 * number),
+                    max_stop="3",
+                    stop_rule="range",
+                    same_bar_tie="stop",
+                )
+                for number in range(1, variants + 1)
+            ),
         ),
-        digests=RuleDigests(rules="", variants={}),
         full=True,
         new_variants=(),
         removed_variants=(),

@@ -18,7 +18,7 @@ from pipekit_analyzer.instruments import (
 from pipekit_analyzer.request import Parameters
 from pipekit_analyzer.settings import Settings, Variant
 from pipekit_analyzer.work.contract import Contract, ParameterError
-from pipekit_analyzer.work.strategy import Rules
+from pipekit_analyzer.work.kernel import Rules
 
 TABLE = """
 ES 0.25 10 2 50 | NQ 0.25 50 2 20 | YM 1 100 0 5 | RTY 0.1 10 1 50 | CL 0.01 0.5 2 1000

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from pipekit_analyzer.work.kernel import NO_ROW, RESULTS, Bars, Data, Windows
-from pipekit_analyzer.work.strategy import Rules, analyse
+from pipekit_analyzer.work.kernel import NO_ROW, RESULTS, Bars, Data, Rules, Windows
+from pipekit_analyzer.work.strategy import analyse
 
 RANGE = [(100, 95, 95), (96, 90, 91), (92, 91, 91)]
 RULES = Rules(target=20, t1=13, max_stop=60)

@@ -1,7 +1,7 @@
 """A month is written whole or not at all."""
 
 import pytest
-from pipekit_merger.work.output import write_month
+from pipekit_merger.work.published import write_month
 
 from pipekit.worker import Publication
 

@@ -11,8 +11,9 @@ from pipekit_analyzer.request import InstrumentJob
 from pipekit_analyzer.work import quality, rows, scope
 from pipekit_analyzer.work.bars import Month, RejectedError, Rejection, open_months
 from pipekit_analyzer.work.contract import Contract, ParameterError
+from pipekit_analyzer.work.kernel import Rules
 from pipekit_analyzer.work.selection import Run, Selection, select
-from pipekit_analyzer.work.strategy import Rules, analyse, minutes_in
+from pipekit_analyzer.work.strategy import analyse, minutes_in
 
 
 def run_unit(job: InstrumentJob, run: Run) -> None:
@@ -36,10 +37,10 @@ def run_unit(job: InstrumentJob, run: Run) -> None:
 
 
 def _run(job: InstrumentJob, run: Run) -> None:
-    if job.parameters is None:
-        raise ParameterError(job.problem)
-    contract = Contract.of(job.name, job.parameters)
-    rules = {variant.name: contract.rules(variant) for variant in job.variants}
+    if job.rules.parameters is None:
+        raise ParameterError(job.rules.problem)
+    contract = Contract.of(job.name, job.rules.parameters)
+    rules = {variant.name: contract.rules(variant) for variant in job.rules.variants}
     paths = [file.path for file in job.files if file.pending or job.full]
     months = open_months(paths, run.exchange)
     selected = select(job, run, contract, months)
@@ -105,11 +106,11 @@ def _publish(
 
 def _settings(job: InstrumentJob, run: Run) -> dict[str, object]:
     """All rules that the results depend on, as a result file states them."""
-    assert job.parameters is not None
+    assert job.rules.parameters is not None
     return {
         **attrs.asdict(run.request.strategy),
-        "instrument": attrs.asdict(job.parameters),
-        "variants": [attrs.asdict(variant) for variant in job.variants],
+        "instrument": attrs.asdict(job.rules.parameters),
+        "variants": [attrs.asdict(variant) for variant in job.rules.variants],
     }
 
 
@@ -131,7 +132,7 @@ def _warn(job: InstrumentJob, found: quality.Quality) -> None:
 def _consume(job: InstrumentJob, months: Mapping[str, Month]) -> None:
     for path in job.pending:
         month = months[path]
-        detail = attrs.asdict(month.content()) | attrs.asdict(job.digests)
+        detail = attrs.asdict(month.content()) | job.rules.digests
         report.consumed(path, month.fingerprint, month.signature, detail=detail)
     for path in job.vanished:
         report.consumed(path, ABSENT)

@@ -178,14 +178,10 @@ def _array(name: str, column: pa.ChunkedArray) -> NDArray[Any]:
         raise UnusableError(f"{column.null_count} values of {name} are missing")
     # not to_numpy(): it imports pandas where that is installed
     type = np.float64 if name in PRICES else np.int64
-    parts = [
-        np.frombuffer(chunk.buffers()[1], type, len(chunk), chunk.offset * 8)
-        for chunk in column.chunks
-        if len(chunk)
-    ]
-    if len(parts) == 1:
-        return parts[0]
-    return np.concatenate(parts) if parts else np.empty(0, type)
+    if not len(column):
+        return np.empty(0, type)
+    array = column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
+    return np.frombuffer(array.buffers()[1], type, len(array), array.offset * 8)
 
 
 def _split(stamps: NDArray[np.int64], exchange: Exchange) -> list[tuple[date, int, int]]:
@@ -231,29 +227,19 @@ def read_bars(
 def _fill(bars: Bars, file: ParquetFile, contract: Contract, exchange: Exchange) -> int:
     """Write a file's bars into these arrays, and count those with a price off the grid."""
     columns = _columns(file, PRICES)
-    tick = float(contract.tick)
     bars.time[:] = columns["timestamp"]
-    on_grid = True
-    for name in PRICES:
-        whole, distance = _rounded(columns[name], tick)
-        if name != "open":
-            with np.errstate(invalid="ignore"):  # values that are not finite are rejected below
+    off = np.zeros(len(bars.time), np.bool_)
+    with np.errstate(invalid="ignore"):  # values that are not finite are rejected below
+        for name in PRICES:
+            exact = columns[name] / float(contract.tick)
+            whole = np.rint(exact)
+            off |= ~(np.abs(exact - whole) <= OFF_GRID)
+            if name != "open":
                 getattr(bars, name)[:] = whole
-        on_grid &= bool(np.max(distance, initial=0) <= OFF_GRID)
-    if on_grid:
-        return 0
-    _check_numbers(columns)
-    off = np.any([_rounded(columns[name], tick)[1] > OFF_GRID for name in PRICES], axis=0)
-    _check_grid(contract, _split(columns["timestamp"], exchange), off)
+    if off.any():
+        _check_numbers(columns)
+        _check_grid(contract, _split(columns["timestamp"], exchange), off)
     return int(np.count_nonzero(off))
-
-
-def _rounded(prices: NDArray[np.float64], tick: float) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Prices in whole ticks, and each one's distance from the grid (NaN where not finite)."""
-    exact = prices / tick
-    whole = np.rint(exact)
-    exact -= whole
-    return whole, np.abs(exact, out=exact)
 
 
 def _check_numbers(columns: Mapping[str, NDArray[Any]]) -> None:
@@ -263,9 +249,7 @@ def _check_numbers(columns: Mapping[str, NDArray[Any]]) -> None:
 
 
 def _check_grid(
-    contract: Contract,
-    days: list[tuple[date, int, int]],
-    off: NDArray[np.bool_],
+    contract: Contract, days: list[tuple[date, int, int]], off: NDArray[np.bool_]
 ) -> None:
     bad = [
         (int(np.count_nonzero(off[first:end])), end - first, day)

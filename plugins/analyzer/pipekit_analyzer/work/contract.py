@@ -10,7 +10,7 @@ from attrs import frozen
 from numpy.typing import NDArray
 
 from pipekit_analyzer.request import Parameters, VariantRules
-from pipekit_analyzer.work.strategy import Rules
+from pipekit_analyzer.work.kernel import Rules
 
 T1_SHARE = 0.65  # of the target: the move at which the stop moves to the entry
 

@@ -47,14 +47,14 @@ class Data(NamedTuple):
     end: int
 
 
-class Sweep(NamedTuple):
-    """One entry per variant, in ticks: see `strategy.Rules`."""
+class Rules(NamedTuple):
+    """A variant's rules in ticks; the kernel gets columns, with an entry per variant."""
 
     target: Any
-    t1: Any
-    max_stop: Any
-    boundary: Any
-    tie_to_target: Any
+    t1: Any  # the move at which the stop moves to the entry
+    max_stop: Any  # the largest initial stop distance
+    boundary: Any = False  # stop at the opposite end of the range, not the range's size away
+    tie_to_target: Any = False  # target and stop equally near to the close: the target counts
 
 
 class Entries(NamedTuple):
@@ -79,7 +79,7 @@ class Trades(NamedTuple):
 
 
 def breakouts(
-    bars: Bars, windows: Windows, data: Data, sweep: Sweep, entries: Entries, trades: Trades
+    bars: Bars, windows: Windows, data: Data, rules: Rules, entries: Entries, trades: Trades
 ) -> None:
     """Write the outcome of every window under every variant; skip windows without a row."""
     start = slot = latest = expiry = 0
@@ -103,16 +103,16 @@ def breakouts(
         entries.range_bars[w] = slot - start
         entries.direction[w], entries.entry_bar[w], entries.entry[w] = direction, first, entry
         until, best, least = first, 0, -1
-        for v in range(len(sweep.target)):
-            size = high - low + (1 if sweep.boundary[v] else 0)  # 4
-            stop = min(size, sweep.max_stop[v])
+        for v in range(len(rules.target)):
+            size = high - low + (1 if rules.boundary[v] else 0)  # 4
+            stop = min(size, rules.max_stop[v])
             trades.stop[w, v] = stop
             if direction == NEITHER:
                 trades.result[w, v] = NO_TRADE
                 continue
             trades.result[w, v], trades.exit_bar[w, v], trades.profit[w, v] = walked(
-                bars, first, expiry, entry, direction, stop, sweep.target[v],
-                sweep.t1[v], sweep.tie_to_target[v], windows.expiry[w] <= data.end,
+                bars, first, expiry, entry, direction, stop, rules.target[v],
+                rules.t1[v], rules.tie_to_target[v], windows.expiry[w] <= data.end,
             )  # fmt: skip
             if stop < least:
                 until, best = first, 0

@@ -75,7 +75,7 @@ def _columns(computed: Computed, bars: Bars, contract: Contract, zone: str) -> l
     same = np.zeros(len(kept), np.int64)
     return [
         _texts([computed.variant], same),
-        _days([day for day, _ in rows]),
+        _fixed(pa.date32(), np.array([day.toordinal() - _EPOCH for day, _ in rows], np.int32)),
         _texts([slot.session for slot in slots], of_slot),
         _texts([slot.key[1] for slot in slots], of_slot),
         _texts([slot.stream.replace("{I}", contract.name) for slot in slots], of_slot),
@@ -110,10 +110,6 @@ def _texts(words: Sequence[str | None], chosen: NDArray[np.int64]) -> pa.Array:
     text = b"".join([encoded[number] for number in chosen.tolist()])
     buffers = [valid, pa.py_buffer(ends.tobytes()), pa.py_buffer(text)]
     return pa.Array.from_buffers(pa.string(), len(chosen), buffers)
-
-
-def _days(days: Sequence[date]) -> pa.Array:
-    return _fixed(pa.date32(), np.array([day.toordinal() - _EPOCH for day in days], np.int32))
 
 
 def _times(

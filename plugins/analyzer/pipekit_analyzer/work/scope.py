@@ -50,11 +50,6 @@ def everything(archived: Dates = (), variants: tuple[str, ...] | None = None) ->
     return (Part(variants, None, _without(ALWAYS, _reaching(archived))),)
 
 
-def removed(variants: tuple[str, ...]) -> Scope:
-    """All results of variants that are no longer configured."""
-    return (Part(variants, None, ALWAYS),)
-
-
 def affected(
     exchange: Exchange,
     variants: tuple[str, ...],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from functools import lru_cache
 
@@ -14,9 +14,9 @@ from pipekit_analyzer.work import scope
 from pipekit_analyzer.work.bars import Month, open_months, read_bars
 from pipekit_analyzer.work.contract import Contract
 from pipekit_analyzer.work.kernel import Bars, Data, Windows
-from pipekit_analyzer.work.kernels import Kernels
 from pipekit_analyzer.work.scope import Scope
 from pipekit_analyzer.work.sessions import Exchange, Slot, exchange
+from pipekit_analyzer.work.strategy import Kernels
 
 
 @frozen(kw_only=True)
@@ -71,27 +71,23 @@ def select(job: InstrumentJob, run: Run, contract: Contract, months: dict[str, M
     whole = _scope(job, run, months, last)
     slots = {
         names: _slots(job, run, parts, months, last)
-        for names, parts in scope.by_variants(whole, job.variant_names).items()
+        for names, parts in scope.by_variants(whole, job.rules.names).items()
     }
     needed = {month for group in slots.values() for month in group.months}
     paths = [file.path for file in job.files if file.month in needed]
     months |= open_months([path for path in paths if path not in months], run.exchange)
     read = [months[path] for path in paths]
     bars, off_grid = read_bars(read, contract, run.exchange, run.as_of)
+    # `as_of` cuts the data off, and says that they are complete up to there.
+    end = (last or 0) if run.as_of is None else run.as_of
     return Selection(
         scope=whole,
         slots=slots,
         read=read,
         bars=bars,
         off_grid=off_grid,
-        data=_data(last, run.as_of),
+        data=Data(min(last or 0, end), end),
     )
-
-
-def _data(last: int | None, as_of: int | None) -> Data:
-    """`as_of` cuts the data off, and says that they are complete up to there."""
-    known = last or 0
-    return Data(known, known) if as_of is None else Data(min(known, as_of), as_of)
 
 
 def _last_bars(job: InstrumentJob, months: Mapping[str, Month]) -> list[int]:
@@ -102,13 +98,13 @@ def _last_bars(job: InstrumentJob, months: Mapping[str, Month]) -> list[int]:
 
 def _scope(job: InstrumentJob, run: Run, months: Mapping[str, Month], last: int | None) -> Scope:
     archived = tuple(scope.month_span(month) for month in job.archived)
-    found: Scope = scope.removed(job.removed_variants) if job.removed_variants else ()
+    found: Scope = scope.everything((), job.removed_variants) if job.removed_variants else ()
     if job.full:
         found += scope.everything(archived)
     else:
         if job.new_variants:
             found += scope.everything(archived, job.new_variants)
-        others = tuple(name for name in job.variant_names if name not in job.new_variants)
+        others = tuple(name for name in job.rules.names if name not in job.new_variants)
         last_bars = parse_instant(job.last_bar) if job.last_bar else None, last
         changed = _changed_days(job, months)
         found += scope.affected(run.exchange, others, changed, last_bars, archived)
@@ -119,12 +115,9 @@ def _scope(job: InstrumentJob, run: Run, months: Mapping[str, Month], last: int 
 def _changed_days(job: InstrumentJob, months: Mapping[str, Month]) -> set[date]:
     pending = [file for file in job.files if file.pending]
     consumed = [*(file.consumed for file in pending), *job.vanished.values()]
-    before = _merged(content.days for content in consumed)
-    return scope.changed_days(before, _merged(months[file.path].days for file in pending))
-
-
-def _merged(parts: Iterable[Mapping[str, str]]) -> dict[str, str]:
-    return {day: digest for part in parts for day, digest in part.items()}
+    before = {day: digest for part in consumed for day, digest in part.days.items()}
+    now = {day: digest for f in pending for day, digest in months[f.path].days.items()}
+    return scope.changed_days(before, now)
 
 
 def _slots(

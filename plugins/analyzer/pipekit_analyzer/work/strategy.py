@@ -1,42 +1,38 @@
-"""From bars and windows to outcomes: run the kernel on them.
+"""From bars and windows to outcomes: run the kernel, compiled for large jobs or interpreted.
 
-A pure function from arrays to arrays. Times are microseconds of UTC, prices and distances ticks.
-The rules themselves are in `kernel`.
+Times are microseconds of UTC, prices and distances ticks. The rules themselves are in `kernel`.
 """
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from pipekit_kernels import compiled
 
 from pipekit_analyzer.work.kernel import (
     NO_ROW,
+    PARTS,
     Bars,
     Data,
     Entries,
-    Sweep,
+    Rules,
     Trades,
     Windows,
     breakouts,
 )
 
 _MINUTE = 60_000_000
+# Minutes in windows, over all variants, from which compiled code is used: numba takes a third of a
+# second to import and to load it, as long as the interpreted kernel takes for so many.
+LARGE = 5_000_000
+_SECONDS = 4  # that compiling takes
 
 Ints = NDArray[np.int64]
-Kernel = Callable[[Bars, Windows, Data, Sweep, Entries, Trades], None]
-
-
-class Rules(NamedTuple):
-    """A variant's rules in ticks; `t1` is the move at which the stop moves to the entry."""
-
-    target: int
-    t1: int
-    max_stop: int  # the largest initial stop distance
-    boundary: bool = False  # stop at the opposite end of the range, not the range's size away
-    tie_to_target: bool = False  # target and stop equally near to the close: the target counts
+Kernel = Callable[..., None]  # called as `kernel.breakouts`
 
 
 class Outcome(NamedTuple):
@@ -60,15 +56,17 @@ class Outcome(NamedTuple):
     range_bars: Ints
 
 
-def interpreted(
-    bars: Bars, windows: Windows, data: Data, sweep: Sweep, entries: Entries, trades: Trades
-) -> None:
+def interpreted(bars: Bars, windows: Windows, data: Data, *rest: Any) -> None:
     """The kernel in plain Python.
 
     It gets memoryviews, whose items are Python's own numbers: four times as fast as arrays.
     """
-    read = _viewed(bars), _viewed(windows), data, _viewed(sweep)
-    breakouts(*read, _viewed(entries), _viewed(trades))
+    bars, windows, *views = (_viewed(group) for group in (bars, windows, *rest))
+    breakouts(bars, windows, data, *views)
+
+
+def _viewed(group: Any) -> Any:
+    return type(group)(*(memoryview(column) for column in group))
 
 
 def analyse(
@@ -82,14 +80,20 @@ def analyse(
 
     Each group of columns that the kernel writes is one table, whose rows they are.
     """
-    sweep = Sweep(*np.array(list(zip(*rules, strict=True)), np.int64))
+    columns = Rules(*np.array(list(zip(*rules, strict=True)), np.int64))
     shape = len(windows.slot), len(rules)
     entries = Entries(*np.zeros((len(Entries._fields), shape[0]), np.int64))
     trades = Trades(*np.zeros((len(Trades._fields), *shape), np.int64))
     entries.entry_bar[:] = trades.exit_bar[:] = -1
     trades.result[:] = NO_ROW
-    kernel(bars, windows, data, sweep, entries, trades)
-    return [_outcome(entries, Trades(*(t[:, v] for t in trades))) for v in range(len(rules))]
+    kernel(bars, windows, data, columns, entries, trades)
+    of_variants = (Trades(*(table[:, v] for table in trades)) for v in range(len(rules)))
+    return [
+        Outcome(
+            exit=entries.entry + entries.direction * of.profit, **entries._asdict(), **of._asdict()
+        )
+        for of in of_variants
+    ]
 
 
 def minutes_in(windows: Windows) -> int:
@@ -97,13 +101,41 @@ def minutes_in(windows: Windows) -> int:
     return int((windows.expiry - windows.start).sum()) // _MINUTE
 
 
-def _viewed(group: Any) -> Any:
-    return type(group)(*(memoryview(array) for array in group))
+class Kernels:
+    """The kernels of one process; it compiles at most once, and threads share what it compiled.
+
+    `cache`: folder for compiled code where none can be kept beside this package. `compile`: False
+    to use the interpreted kernel alone.
+    """
+
+    def __init__(self, cache: str, *, compile: bool = True, large: int = LARGE) -> None:
+        self._cache = cache
+        self._compile = compile
+        self._large = large
+        self._minutes = 0  # so far
+        self._lock = threading.Lock()
+        self._compiled: Kernel | None = None
+
+    def choose(self, minutes: int) -> Kernel:
+        """The kernel for a further job of so many minutes in windows, over all variants."""
+        with self._lock:
+            self._minutes += minutes
+            if not self._compile or self._minutes <= self._large:
+                return interpreted
+            if self._compiled is None:
+                made = compiled(
+                    breakouts,
+                    parts=PARTS,
+                    warm_up=_warm_up,
+                    beside=breakouts.__code__.co_filename,
+                    otherwise=self._cache,
+                    seconds=_SECONDS,
+                )
+                self._compiled = made or interpreted
+            return self._compiled
 
 
-def _outcome(entries: Entries, trades: Trades) -> Outcome:
-    return Outcome(
-        exit=entries.entry + entries.direction * trades.profit,
-        **entries._asdict(),
-        **trades._asdict(),
-    )
+def _warm_up(function: Kernel) -> None:
+    """Call the kernel with the types that `analyse` uses, on no windows."""
+    columns = np.zeros((4, 0), np.int64)
+    analyse(Bars(*columns), Windows(*columns), Data(0, 0), [Rules(1, 1, 1)], function)

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
-
-from attrs import field, frozen
+from collections.abc import Collection, Iterable, Sequence
 
 from pipekit.worker import report
 from pipekit_merger.layout import StreamMonth
 from pipekit_merger.request import Request, RunFileEntry
-from pipekit_merger.work.changes import Change
-from pipekit_merger.work.merge import StreamMerge
+from pipekit_merger.work.merge import Change, StreamMerge
 from pipekit_merger.work.published import PublishedMonths
 from pipekit_merger.work.reading import RunFiles, instrument_of, read_run_files
 
@@ -20,76 +16,55 @@ class UnreadableRunError(Exception):
     """A run file cannot be opened, so the later ones of its instrument wait."""
 
 
-@frozen(kw_only=True)
-class InstrumentMerger:
-    """Merges one instrument after another; several threads may.
+def merge_instrument(
+    entries: Sequence[RunFileEntry], request: Request, existing: Collection[StreamMonth]
+) -> tuple[set[StreamMonth], list[str]]:
+    """Merge the run files of an instrument, and report; several threads may.
 
-    `existing`: the months that have a file. `failed`: the instruments and streams that failed so
-    far.
+    `existing`: the months that have a file. Returns the months concerned, and the instruments and
+    streams that failed.
     """
+    try:
+        files = read_run_files(entries)
+    except OSError as error:  # the temporary file cannot be written
+        names = sorted({instrument_of(entry.path) for entry in entries})
+        return set(), [_failed(name, error) for name in names]
+    for rejected in files.rejected:
+        report.rejected(*rejected)
+    failed = [_failed(name, UnreadableRunError(reason)) for name, reason in files.waiting.items()]
+    merges = _merges(files, request, existing)
+    for merge in merges:
+        _run(merge)
+        _report_months(merge)
+        if request.rebuild and merge.kept:
+            _warn_of_kept_rows(merge)
+    failed += [merge.stream for merge in merges if merge.months - merge.done]
+    _report_consumed(files, merges)
+    files.buffer.close()
+    return {merge.stream_month(month) for merge in merges for month in merge.months}, failed
 
-    request: Request
-    existing: Sequence[StreamMonth]
-    failed: list[str] = field(factory=list)
 
-    def merge(self, entries: Sequence[RunFileEntry]) -> list[StreamMonth]:
-        """Merge the run files of an instrument, and report; returns the months concerned."""
-        try:
-            run_files = read_run_files(entries)
-        except OSError as error:  # the temporary file cannot be written
-            for name in sorted({instrument_of(entry.path) for entry in entries}):
-                self._fail(name, error)
-            return []
-        for rejected in run_files.rejected:
-            report.rejected(*rejected)
-        for instrument, reason in run_files.waiting.items():
-            self._fail(instrument, UnreadableRunError(reason))
-        merges = self._streams(run_files)
-        for merge in merges:
-            _run(merge)
-            _report_months(merge)
-            if self.request.rebuild and merge.kept:
-                _warn_of_kept_rows(merge)
-        self.failed.extend(merge.stream for merge in merges if merge.months - merge.done)
-        report_consumed(run_files, merges)
-        run_files.buffer.close()
-        return [merge.stream_month(month) for merge in merges for month in merge.months]
+def _failed(name: str, error: Exception) -> str:
+    with report.unit(name):
+        raise error
+    return name
 
-    def _fail(self, instrument: str, error: Exception) -> None:
-        self.failed.append(instrument)
-        with report.unit(instrument):
-            raise error
 
-    def _streams(self, run_files: RunFiles) -> list[StreamMerge]:
-        """A merge for each stream that a run file has rows of, or may remove rows from."""
-        existing, lost = _by_stream(self.existing), _by_stream(self.request.lost)
-        streams = sorted({*run_files.buffer.streams(), *existing, *lost})
-        merges = (self._stream(stream, run_files, existing, lost) for stream in streams)
-        return [merge for merge in merges if merge.months]
-
-    def _stream(
-        self,
-        stream: str,
-        run_files: RunFiles,
-        existing: dict[str, set[int]],
-        lost: dict[str, set[int]],
-    ) -> StreamMerge:
-        of_stream = [r for r in run_files.ordered if stream.startswith(r.scope.instrument)]
+def _merges(
+    files: RunFiles, request: Request, existing: Collection[StreamMonth]
+) -> list[StreamMerge]:
+    """A merge for each stream that a run file has rows of, or may remove rows from."""
+    there = {month.stream for month in (*existing, *request.lost)}
+    merges = []
+    for stream in sorted(files.buffer.streams() | there):
         published = PublishedMonths(
-            stream=stream,
-            folder=self.request.merged,
-            existing=frozenset(existing[stream]),
-            lost=frozenset(lost[stream]),
-            run_files=of_stream,
-            rebuild=self.request.rebuild,
-            vocabulary=run_files.buffer.vocabulary,
+            request=request,
+            existing=existing,
+            run_files=[r for r in files.ordered if stream.startswith(r.scope.instrument)],
+            vocabulary=files.buffer.vocabulary,
         )
-        return StreamMerge(
-            stream=stream,
-            run_files=of_stream,
-            buffer=run_files.buffer,
-            published=published,
-        )
+        merges.append(StreamMerge(stream=stream, buffer=files.buffer, published=published))
+    return [merge for merge in merges if merge.months]
 
 
 def by_instrument(request: Request) -> list[list[RunFileEntry]]:
@@ -110,13 +85,6 @@ def by_instrument(request: Request) -> list[list[RunFileEntry]]:
             first = name
             parts.append(found[name])
     return parts
-
-
-def _by_stream(months: Iterable[StreamMonth]) -> dict[str, set[int]]:
-    found: dict[str, set[int]] = defaultdict(set)
-    for month in months:
-        found[month.stream].add(month.month)
-    return found
 
 
 def _run(merge: StreamMerge) -> None:
@@ -146,7 +114,7 @@ def _warn_of_kept_rows(merge: StreamMerge) -> None:
     )
 
 
-def report_consumed(run_files: RunFiles, merges: Iterable[StreamMerge]) -> None:
+def _report_consumed(run_files: RunFiles, merges: Iterable[StreamMerge]) -> None:
     """Report the run files as consumed in order, each with the months it is still to go into.
 
     The order counts. Killed between two reports, the next run takes the newer file again, which

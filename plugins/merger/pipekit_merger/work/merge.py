@@ -25,48 +25,99 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from enum import IntEnum
 from typing import Any
 
 import numpy as np
 from attrs import define, field
+from numpy.typing import NDArray
 
 from pipekit.worker import Publication, hasher, sync_folders
 from pipekit_merger.layout import StreamMonth
 from pipekit_merger.work.buffer import RowBuffer
-from pipekit_merger.work.changes import Change, classify, count_by_month
 from pipekit_merger.work.coverage import PUBLISHED, Coverage, RunFile
-from pipekit_merger.work.output import MergedRows, write_month
-from pipekit_merger.work.published import MonthError, PublishedMonth, PublishedMonths
+from pipekit_merger.work.published import MonthError, PublishedMonth, PublishedMonths, write_month
 from pipekit_merger.work.rows import (
     Ints,
+    Rows,
     months_of,
     sort_key,
     with_sorted_words,
 )
+from pipekit_merger.work.table import parquet, to_table
 
 ROWS_TOGETHER = 131_072  # merged at once, as nearly as whole months allow; 800 bytes each
 DISK_THREADS = 4  # wait for the disk, which works on all their files at once; 16 are no faster
 MONTHS_TOGETHER = 60  # at most
 
 
+class Change(IntEnum):
+    """What becomes of a row, published or from a run file.
+
+    REPLACED is a row whose key another row has, which is counted instead of it.
+    """
+
+    REPLACED = 0
+    UNCHANGED = 1
+    UPDATED = 2
+    NEW = 3
+    REMOVED = 4
+
+
 class MergeError(Exception):
     """Months of a stream that could not be merged, each with its reason and what to do."""
+
+
+@define
+class MergedRows:
+    """The rows of some months after the merge, sorted by month and key.
+
+    They are converted together, and only when a month of them is written. `published`: whether a
+    row was in the published month and no run file covers it.
+    """
+
+    _rows: Rows
+    _month: Ints
+    _published: NDArray[np.bool_]
+    _tables: dict[str, Any] = field(factory=dict)  # by zone
+
+    def file(self, month: int, zone: str) -> Any:
+        """The Parquet file of a month, in a buffer."""
+        if zone not in self._tables:
+            self._tables[zone] = to_table(self._rows, zone)
+        which = self._of(month)
+        return parquet(self._tables[zone].slice(which.start, which.stop - which.start))
+
+    def published_rows(self, month: int) -> int:
+        """How many rows of a month no run file covers."""
+        return int(self._published[self._of(month)].sum())
+
+    def span(self, month: int) -> dict[str, int | str]:
+        """The number of rows of a month, and its first and last date, as reported."""
+        days = self._rows["date"][self._of(month)]
+        if not len(days):
+            return {"rows": 0}
+        first, last = (str(day.astype("M8[D]")) for day in (days.min(), days.max()))
+        return {"rows": len(days), "first": first, "last": last}
+
+    def _of(self, month: int) -> slice:
+        start, end = np.searchsorted(self._month, [month, month + 1]).tolist()
+        return slice(start, end)
 
 
 @define(kw_only=True)
 class StreamMerge:
     """The merge of one stream: what to merge, and after `run`, what came of it.
 
-    `run_files`: of its instrument, in order; their rows are in `buffer`. `published`: its months.
+    `published`: the months there are, and the run files of the instrument, whose rows are in
+    `buffer`.
 
     `months`: those to merge. `done`: those that were merged. `publications`: their files. `counts`:
     rows by Change. `kept`: how many published rows no run file covers.
     """
 
     stream: str
-    run_files: Sequence[RunFile]
     buffer: RowBuffer
     published: PublishedMonths
     months: frozenset[int] = field(init=False)
@@ -82,13 +133,15 @@ class StreamMerge:
     def __attrs_post_init__(self) -> None:
         buffered = self.buffer.counts(self.stream)
         self._rows = sum(sum(counts.values()) for counts in buffered.values())
-        by_number = {run_file.number: run_file for run_file in self.run_files}
-        months = self.published.existing | self.published.lost
+        run_files = self.published.run_files
+        by_number = {run_file.number: run_file for run_file in run_files}
+        there = (*self.published.existing, *self.published.request.lost)
+        months = {month.month for month in there if month.stream == self.stream}
         for month, counts in buffered.items():
             if any(by_number[number].is_pending(self.stream_month(month)) for number in counts):
-                months |= {month}
+                months.add(month)
         self._covering = defaultdict(list)
-        for run_file in self.run_files:
+        for run_file in run_files:
             for month in run_file.scope.months(months):
                 self._covering[month].append(run_file)
         self.months = frozenset(month for month in months if self._pending_files(month))
@@ -122,11 +175,13 @@ class StreamMerge:
         source = np.full(len(rows), PUBLISHED, np.int64)
         source[len(source) - len(numbers) :] = numbers
         coverage = Coverage(rows)
-        coverage.cover_all(self.run_files, self.stream)
+        coverage.cover_all(self.published.run_files, self.stream)
         keep = coverage.decisive() == source
 
         month, key = months_of(rows["date"]), sort_key(rows)
-        counts = count_by_month(classify(rows, key, source, keep), month, sorted(before))
+        change = _classify(rows, key, source, keep)
+        counts = np.zeros((len(before), len(Change)), np.int64)
+        np.add.at(counts, (np.searchsorted(sorted(before), month), change), 1)
         kept = np.flatnonzero(keep)
         kept = kept[np.lexsort((key[kept], month[kept]))]
         merged = MergedRows(rows.take(kept), month[kept], source[kept] == PUBLISHED)
@@ -137,7 +192,7 @@ class StreamMerge:
         found = {}
         for month in months:
             try:
-                found[month] = self.published.read(month)
+                found[month] = self.published.read(self.stream_month(month))
             except MonthError as error:
                 self._failed[month] = str(error)
         return found
@@ -174,13 +229,13 @@ class StreamMerge:
         pending = self._pending_files(month)
         zone = self._covering[month][-1].zone or before.zone or pending[-1].zone
         publication = Publication(
-            self.published.path(month),
+            self.published.path(self.stream_month(month)),
             sources=[run_file.path for run_file in pending],
             detail={"series": self.stream, **merged.span(month)},
         )
         changed = counts[[Change.NEW, Change.UPDATED, Change.REMOVED]].any()
         data: Any = before.data
-        if self.published.rebuild or changed or zone != before.zone:
+        if self.published.request.rebuild or changed or zone != before.zone:
             data = merged.file(month, zone)
         publication.fingerprint = hasher(data).hexdigest()
         publication.changed = before.data is None or data != before.data
@@ -190,3 +245,27 @@ class StreamMerge:
         """The run files that cover a month and are still to be merged into it, in order."""
         wanted = self.stream_month(month)
         return [run_file for run_file in self._covering[month] if run_file.is_pending(wanted)]
+
+
+def _classify(rows: Rows, key: Ints, source: Ints, kept: NDArray[np.bool_]) -> NDArray[np.int8]:
+    """The Change of each row.
+
+    `key`: equal for rows that stand for the same trade. `source`: the number of the row's run file,
+    or PUBLISHED. `kept`: whether the row is in the month after the merge.
+    """
+    published = np.flatnonzero(source == PUBLISHED)
+    fresh = np.flatnonzero(kept & (source != PUBLISHED))
+    change = np.full(len(source), Change.REPLACED, np.int8)
+    change[published] = np.where(kept[published], Change.UNCHANGED, Change.REMOVED)
+    change[fresh] = Change.NEW
+    if not len(published):
+        return change
+    published = published[np.argsort(key[published], kind="stable")]
+    at = np.minimum(np.searchsorted(key[published], key[fresh]), len(published) - 1)
+    before = published[at]
+    same_key = key[before] == key[fresh]
+    before, fresh = before[same_key], fresh[same_key]
+    equal = (rows.values[:, before] == rows.values[:, fresh]).all(axis=0)
+    change[before] = Change.REPLACED
+    change[fresh] = np.where(equal, Change.UNCHANGED, Change.UPDATED)
+    return change

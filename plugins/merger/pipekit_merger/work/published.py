@@ -1,14 +1,16 @@
-"""The published months of a stream: read them, and decide what to do when one cannot be read."""
+"""The published months: read them, decide what to do when one cannot be read, and write them."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Collection, Sequence
+from typing import Any, NamedTuple
 
 from attrs import frozen
 
+from pipekit.worker import Publication
 from pipekit_merger.layout import StreamMonth
+from pipekit_merger.request import Request
 from pipekit_merger.work.coverage import RunFile, needs_published
 from pipekit_merger.work.rows import Ints, Rows, Vocabulary, months_of
 from pipekit_merger.work.table import decode
@@ -34,24 +36,18 @@ class PublishedMonth(NamedTuple):
 
 @frozen(kw_only=True)
 class PublishedMonths:
-    """The months of a stream that have a file, and those whose file is `lost`.
+    """The months that have a file, and the run files of an instrument, in order."""
 
-    `run_files`: of its instrument, in order. `rebuild`: a damaged month may be replaced.
-    """
-
-    stream: str
-    folder: str
-    existing: frozenset[int]
-    lost: frozenset[int]
+    request: Request
+    existing: Collection[StreamMonth]
     run_files: Sequence[RunFile]
-    rebuild: bool
     vocabulary: Vocabulary
 
-    def path(self, month: int) -> str:
+    def path(self, month: StreamMonth) -> str:
         """The path of a month's file."""
-        return f"{self.folder}/{StreamMonth(self.stream, month).path}"
+        return f"{self.request.merged}/{month.path}"
 
-    def read(self, month: int) -> PublishedMonth:
+    def read(self, month: StreamMonth) -> PublishedMonth:
         """Read a month. Raises MonthError when the merge cannot go on from what is there."""
         if month in self.existing:
             try:
@@ -59,39 +55,36 @@ class PublishedMonths:
             except (OSError, ValueError) as error:
                 self._accept_damage(month, error)
                 return PublishedMonth(damaged=True)
-        if month in self.lost and self._is_needed(month):
+        if month in self.request.lost and needs_published(self.run_files, month):
             raise MonthError(
                 f"{self.path(month)} was published and is missing, and {_INCOMPLETE}: {_RESTORE}, "
                 f"or {_ANALYSE}"
             )
         return PublishedMonth()
 
-    def _decoded(self, month: int) -> PublishedMonth:
+    def _decoded(self, month: StreamMonth) -> PublishedMonth:
         with open(self.path(month), "rb") as file:
             data = file.read()
         values, zone = decode(data, self.vocabulary)
         rows = Rows(values, self.vocabulary.words())
         streams = {rows.words["stream"][code] for code in set(rows["stream"].tolist())}
-        if streams - {self.stream} or (months_of(rows["date"]) != month).any():
+        if streams - {month.stream} or (months_of(rows["date"]) != month.month).any():
             raise ValueError("it holds rows that are not of its stream and month")
         return PublishedMonth(values, zone, data)
 
-    def _accept_damage(self, month: int, error: OSError | ValueError) -> None:
+    def _accept_damage(self, month: StreamMonth, error: OSError | ValueError) -> None:
         """Raise MonthError unless the month can be made again without its file."""
         path = self.path(month)
         reason = f"{path}: {error}" if isinstance(error, ValueError) else str(error)
-        if not self.rebuild:
+        if not self.request.rebuild:
             raise MonthError(
                 f"{reason}; it was left as it is, and its run files wait: {_RESTORE}, or {_REBUILD}"
             ) from error
-        if self._is_needed(month):
+        if needs_published(self.run_files, month):
             raise MonthError(f"{reason}; {_INCOMPLETE}: {_RESTORE}, or {_ANALYSE}") from error
 
-    def _is_needed(self, month: int) -> bool:
-        return needs_published(self.run_files, StreamMonth(self.stream, month))
 
-
-def set_aside(path: str) -> str:
+def _set_aside(path: str) -> str:
     """Rename a damaged file, so that nothing reads it; returns its new path. Raises OSError."""
     aside = f"{path}.unreadable"
     number = 1
@@ -100,3 +93,17 @@ def set_aside(path: str) -> str:
         aside = f"{path}.unreadable-{number}"
     os.rename(path, aside)
     return aside
+
+
+def write_month(publication: Publication, data: Any, *, damaged: bool) -> str:
+    """Write a month and place it; returns a warning, or "". Raises OSError.
+
+    A `damaged` file that stands in its place is set aside first.
+    """
+    aside = _set_aside(publication.path) if damaged else ""
+    try:
+        publication.begin().write(data)
+        publication.place()
+    finally:
+        publication.discard()
+    return f"{publication.path} could not be read; it was kept as {aside}" if aside else ""
