@@ -238,7 +238,7 @@ def computed(
     bars: list[Bar], asked, variants, as_of=None, last=None, kernel=interpreted
 ) -> list[dict]:
     """The analyzer's rows of the dates and slots asked for, in the reference's form; by variant."""
-    contract = Contract.of("X", CONTRACT)
+    contract = Contract(name="X", tick=CONTRACT.tick, usd_per_point=CONTRACT.usd_per_point)
     rules = [
         contract.rules(
             VariantRules(

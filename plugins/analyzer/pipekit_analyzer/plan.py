@@ -173,7 +173,16 @@ def _tasks(ctx: RunContext, settings: Settings, due: list[InstrumentState]) -> I
     for number in range(count):
         share = due[number::count]
         workers = max(1, ctx.workers // count)
-        request = _request(ctx, settings, share, workers)
+        request = Request(
+            run_id=ctx.run_id,
+            runs=settings.runs,
+            cache=str(ctx.paths.state / "cache" / "analyzer"),
+            workers=workers,
+            compile=settings.kernels == "auto",
+            strategy=settings.strategy(),
+            dates=ctx.dates,
+            instruments=tuple(_job(state) for state in share),
+        )
         yield Task(
             name="analyze" if count == 1 else f"analyze-{number + 1}",
             command=Command.python(WORKER, request=request),
@@ -181,21 +190,6 @@ def _tasks(ctx: RunContext, settings: Settings, due: list[InstrumentState]) -> I
             inputs=[i.path for state in share for i in state.pending],
             cores=workers,
         )
-
-
-def _request(
-    ctx: RunContext, settings: Settings, share: list[InstrumentState], workers: int
-) -> Request:
-    return Request(
-        run_id=ctx.run_id,
-        runs=settings.runs,
-        cache=str(ctx.paths.state / "cache" / "analyzer"),
-        workers=workers,
-        compile=settings.kernels == "auto",
-        strategy=settings.strategy(),
-        dates=ctx.dates,
-        instruments=tuple(_job(state) for state in share),
-    )
 
 
 def _job(state: InstrumentState) -> InstrumentJob:

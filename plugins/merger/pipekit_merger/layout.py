@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+from glob import glob
 from hashlib import sha256
 
 from attrs import frozen
@@ -52,21 +52,10 @@ class StreamMonth:
         return cls(found["stream"], int(found["year"]) * 12 + int(found["month"]) - 1)
 
 
-def find_months(folder: str) -> Iterator[StreamMonth]:
+def find_months(folder: str) -> list[StreamMonth]:
     """The months that have a file in the folder of merged results, by stream and month."""
-    for stream in _names(folder):
-        for year in _names(f"{folder}/{stream}"):
-            for name in _names(f"{folder}/{stream}/{year}"):
-                month = StreamMonth.of_path(f"{stream}/{year}/{name}")
-                if month is not None:
-                    yield month
-
-
-def _names(folder: str) -> list[str]:
-    try:
-        return sorted(os.listdir(folder))
-    except (FileNotFoundError, NotADirectoryError):
-        return []
+    paths = sorted(glob("*/*/*.parquet", root_dir=folder))
+    return [month for month in map(StreamMonth.of_path, paths) if month is not None]
 
 
 def digest(months: Iterable[tuple[str, str]]) -> str:

@@ -8,8 +8,7 @@ from attrs import frozen
 
 from pipekit_merger.layout import StreamMonth
 
-StatedScope = dict[str, Any]
-"""A scope in JSON form, as the analyzer stated it; `pipekit_merger.work.scope` reads it."""
+StatedScope = dict[str, Any]  # a scope in JSON form; `pipekit_merger.work.scope` reads it
 
 
 @frozen(kw_only=True)

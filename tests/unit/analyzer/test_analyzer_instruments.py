@@ -48,11 +48,15 @@ def test_t1_is_65_percent_of_the_target_rounded_up_to_ticks(name, t1):
     assert ruled(name).t1 == t1
 
 
+def contract(name, parameters):
+    return Contract(name=name, tick=parameters.tick, usd_per_point=parameters.usd_per_point)
+
+
 def ruled(name, **given):
     """An instrument's rules under a variant that leaves out nothing but what is given."""
     instrument = resolve(name, load_tables(BUILT_IN))
     (variant,) = Settings(variants=(Variant(name="a", **given),)).resolved_variants()
-    return Contract.of(name, instrument).rules(variant_rules(name, instrument, variant))
+    return contract(name, instrument).rules(variant_rules(name, instrument, variant))
 
 
 def test_a_variants_target_is_a_multiple_of_its_own_base_or_the_instruments():
@@ -66,7 +70,7 @@ def test_a_variants_target_is_a_multiple_of_its_own_base_or_the_instruments():
 
 def test_a_touch_of_the_target_is_exact_for_every_price_of_natural_gas():
     """Ticks become the very doubles that a price list holds, whatever their number."""
-    gas = Contract.of("NG", resolve("NG", load_tables(BUILT_IN)))
+    gas = contract("NG", resolve("NG", load_tables(BUILT_IN)))
     ticks = np.arange(-5_000, 20_000)
     assert gas.points(ticks).tolist() == [float(f"{n / 1000:.3f}") for n in ticks.tolist()]
     assert gas.usd(ticks).tolist() == [10.0 * n for n in ticks.tolist()]

@@ -8,6 +8,7 @@ import attrs
 
 from pipekit.worker import ABSENT, report
 from pipekit_analyzer.request import InstrumentJob
+from pipekit_analyzer.times import to_datetime
 from pipekit_analyzer.work import quality, rows, scope
 from pipekit_analyzer.work.bars import Month, RejectedError, Rejection, open_months
 from pipekit_analyzer.work.contract import Contract, ParameterError
@@ -37,9 +38,10 @@ def run_unit(job: InstrumentJob, run: Run) -> None:
 
 
 def _run(job: InstrumentJob, run: Run) -> None:
-    if job.rules.parameters is None:
+    parameters = job.rules.parameters
+    if parameters is None:
         raise ParameterError(job.rules.problem)
-    contract = Contract.of(job.name, job.rules.parameters)
+    contract = Contract(name=job.name, tick=parameters.tick, usd_per_point=parameters.usd_per_point)
     rules = {variant.name: contract.rules(variant) for variant in job.rules.variants}
     paths = [file.path for file in job.files if file.pending or job.full]
     months = open_months(paths, run.exchange)
@@ -80,6 +82,8 @@ def _publish(
     request = run.request
     table = rows.table(computed, selected.bars, contract, request.strategy.timezone)
     stated = scope.record(selected.scope, job.name)
+    dates = [day for one in computed for day in one.dates()]
+    span = {"first": min(dates).isoformat(), "last": max(dates).isoformat()} if dates else {}
     rows.publish_table(
         f"{request.runs}/{request.run_id}/{job.name}.parquet",
         table,
@@ -95,7 +99,7 @@ def _publish(
             "rows": len(table),
             "full": job.full,
             "scope": stated,
-            **_first_and_last(computed),
+            **span,
         },
     )
     report.metric("rows", len(table))
@@ -114,13 +118,6 @@ def _settings(job: InstrumentJob, run: Run) -> dict[str, object]:
     }
 
 
-def _first_and_last(computed: list[rows.Computed]) -> dict[str, str]:
-    dates = [day for one in computed for day in one.dates()]
-    if not dates:
-        return {}
-    return {"first": min(dates).isoformat(), "last": max(dates).isoformat()}
-
-
 def _warn(job: InstrumentJob, found: quality.Quality) -> None:
     for flag, count in found.counts.items():
         report.metric(flag, count)
@@ -132,7 +129,8 @@ def _warn(job: InstrumentJob, found: quality.Quality) -> None:
 def _consume(job: InstrumentJob, months: Mapping[str, Month]) -> None:
     for path in job.pending:
         month = months[path]
-        detail = attrs.asdict(month.content()) | job.rules.digests
+        last = None if month.last is None else to_datetime(month.last).isoformat()
+        detail = {"days": month.days, "last": last, **job.rules.digests}
         report.consumed(path, month.fingerprint, month.signature, detail=detail)
     for path in job.vanished:
         report.consumed(path, ABSENT)

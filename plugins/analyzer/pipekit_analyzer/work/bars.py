@@ -18,8 +18,7 @@ from numpy.typing import NDArray
 from pyarrow.parquet import ParquetFile
 
 from pipekit.worker import Signature, fingerprint, hasher, look
-from pipekit_analyzer.request import Days
-from pipekit_analyzer.times import parse_instant, to_datetime
+from pipekit_analyzer.times import parse_instant
 from pipekit_analyzer.work.contract import Contract
 from pipekit_analyzer.work.kernel import Bars
 from pipekit_analyzer.work.sessions import Exchange
@@ -69,11 +68,6 @@ class Month:
     file: ParquetFile
     days: dict[str, str]
     last: int | None
-
-    def content(self) -> Days:
-        """What the next plan will compare."""
-        last = None if self.last is None else to_datetime(self.last).isoformat()
-        return Days(days=self.days, last=last)
 
 
 def open_months(paths: Iterable[str], exchange: Exchange) -> dict[str, Month]:

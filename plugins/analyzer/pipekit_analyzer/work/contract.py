@@ -6,10 +6,10 @@ import math
 from decimal import ROUND_HALF_UP, Decimal
 
 import numpy as np
-from attrs import frozen
+from attrs import field, frozen
 from numpy.typing import NDArray
 
-from pipekit_analyzer.request import Parameters, VariantRules
+from pipekit_analyzer.request import VariantRules
 from pipekit_analyzer.work.kernel import Rules
 
 T1_SHARE = 0.65  # of the target: the move at which the stop moves to the entry
@@ -24,17 +24,8 @@ class Contract:
     """`tick` is in points, `usd_per_point` is for one contract."""
 
     name: str
-    tick: Decimal
-    usd_per_point: Decimal
-
-    @classmethod
-    def of(cls, name: str, parameters: Parameters) -> Contract:
-        """The contract of checked parameters."""
-        return cls(
-            name=name,
-            tick=Decimal(parameters.tick),
-            usd_per_point=Decimal(parameters.usd_per_point),
-        )
+    tick: Decimal = field(converter=Decimal)
+    usd_per_point: Decimal = field(converter=Decimal)
 
     def rules(self, variant: VariantRules) -> Rules:
         """A variant's rules in ticks. Raises ParameterError for a target below one tick."""

@@ -95,19 +95,15 @@ def short_days(days: Sequence[date], bars: Bars, exchange: Exchange) -> set[date
     """
     if not days or not len(bars.time):
         return set()
-    around = _trading_days(exchange.day_of(int(bars.time[0])), expiry_day(days[-1]), exchange)
-    data_end = exchange.day_of(int(bars.time[-1]))
-    closes = {day: _distance(day, bars, exchange) for day in around if day < data_end}
+    first, data_end = (exchange.day_of(int(bars.time[at])) for at in (0, -1))
+    end = min(data_end, expiry_day(days[-1]) + timedelta(days=1))
+    around = (first + timedelta(days=n) for n in range((end - first).days))
+    closes = {day: _distance(day, bars, exchange) for day in around if exchange.trades_on(day)}
     usual = [distance for distance in closes.values() if distance is not None]
     if not usual:
         return set()
     limit = sorted(usual)[(len(usual) - 1) // 2] + EARLY
     return {day for day, distance in closes.items() if distance is None or distance > limit}
-
-
-def _trading_days(first: date, last: date, exchange: Exchange) -> list[date]:
-    days = (first + timedelta(days=n) for n in range((last - first).days + 1))
-    return [day for day in days if exchange.trades_on(day)]
 
 
 def _distance(day: date, bars: Bars, exchange: Exchange) -> int | None:

@@ -5,8 +5,9 @@ The same rows and question give the same bytes.
 
 from __future__ import annotations
 
+import html
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib import resources
 from string import Template
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 from plotly.offline import get_plotlyjs
 
 from pipekit_merger.results import charts
-from pipekit_merger.results.markup import escaped, table
+from pipekit_merger.results.export import COUNT_HEADS, number
 from pipekit_merger.results.question import Question
 from pipekit_merger.results.select import Answer
 from pipekit_merger.work.summary import Line, max_drawdown, summarise
@@ -24,6 +25,9 @@ DEFAULT = "default"  # the variant that comes first
 _COLUMNS = ("variant", "stream", "slot", "date", "session", "instrument", "result")
 _NUMBERS = ("profit", "profit_usd", "peak", "target")
 _USD = "profit_usd"
+_POINTS = {"profit": "points", "average": "average", "max_drawdown": "drawdown"}
+_DOLLARS = {"max_drawdown": "drawdown, USD", "profit_usd": "USD"}
+_DECIMALS = {"profit": 2, "average": 3, "max_drawdown": 2}
 
 
 class Page:
@@ -44,7 +48,7 @@ class Page:
         """The page as HTML."""
         streams = sorted(set(self._rows["stream"]))
         body = "\n".join([*self._overview(), *(self._stream(name) for name in streams)])
-        links = [f'<a href="#{escaped(name)}">{escaped(name)}</a>' for name in streams]
+        links = [f'<a href="#{_escaped(name)}">{_escaped(name)}</a>' for name in streams]
         return Template(_resource("page.html")).substitute(
             title=TITLE,
             style=_resource("page.css"),
@@ -71,17 +75,17 @@ class Page:
             f"left out: {open_trades:,} open, {no_trade:,} slots without a trade",
             *self._question.phrases(dates=False),
         ]
-        return escaped("; ".join(phrases))
+        return _escaped("; ".join(phrases))
 
     def _notes(self) -> Iterator[str]:
         for month in self._answer.unreadable:
             text = f"Not shown: {month.path} cannot be read ({month.reason})."
-            yield f'<p class="note">{escaped(text)}</p>'
+            yield f'<p class="note">{_escaped(text)}</p>'
 
     def _chooser(self) -> str:
         if len(self._variants) < 2:
             return ""
-        options = "".join(f"<option>{escaped(name)}</option>" for name in self._variants)
+        options = "".join(f"<option>{_escaped(name)}</option>" for name in self._variants)
         return (
             '<div class="chooser"><label>Variant <select id="variant">'
             f"{options}</select></label></div>"
@@ -97,18 +101,18 @@ class Page:
         yield self._figure(figure, "Profit and drawdown, USD", dates)
         if len(self._variants) > 1:
             lines = self._lines(self._rows, "variant")
-            variants = table("variant", lines, points=False, sortable=True)
+            variants = _table("variant", lines, points=False, sortable=True)
             yield f'<div class="scroll">{variants}</div>'
         yield "</section>"
         yield "<section><h2>Streams</h2>"
         for variant, lines in _by_variant(self._lines(self._rows, "variant", "stream")):
-            yield self._of(variant, table("stream", lines, sortable=True, linked=True))
+            yield self._of(variant, _table("stream", lines, sortable=True, linked=True))
         yield "</section>"
 
     def _stream(self, stream: str) -> str:
         rows = self._rows[self._rows["stream"] == stream]
         trades = closed(rows)
-        parts = [f'<section class="card" id="{escaped(stream)}"><h2>{escaped(stream)}</h2>']
+        parts = [f'<section class="card" id="{_escaped(stream)}"><h2>{_escaped(stream)}</h2>']
         if len(trades):
             figure, dates = charts.equity(trades, "profit", "points", self._colours)
             parts.append(self._figure(figure, "Profit and drawdown, points", dates))
@@ -117,7 +121,7 @@ class Page:
             peaks = self._figure(charts.peaks(of), "Trades by their peak, in targets")
             parts += [self._of(variant, rates, "part"), self._of(variant, peaks, "part")]
         for variant, lines in _by_variant(self._lines(rows, "variant", "stream", "slot")):
-            parts.append(self._of(variant, table("slot", lines)))
+            parts.append(self._of(variant, _table("slot", lines)))
         return "\n".join([*parts, "</section>"])
 
     def _lines(self, rows: Any, *by: str) -> list[Line]:
@@ -144,7 +148,7 @@ class Page:
 
     def _of(self, variant: str, part: str, css: str = "scroll") -> str:
         """A part of the page that is shown while its variant is selected."""
-        choice = f' data-variant="{escaped(variant)}"' if len(self._variants) > 1 else ""
+        choice = f' data-variant="{_escaped(variant)}"' if len(self._variants) > 1 else ""
         return f'<div class="{css}"{choice}>{part}</div>'
 
 
@@ -173,3 +177,51 @@ def _json(value: Any) -> str:
 
 def _resource(name: str) -> str:
     return resources.files("pipekit_merger.results").joinpath(name).read_text("utf-8")
+
+
+def _table(
+    first: str,
+    lines: Sequence[dict[str, Any]],
+    *,
+    points: bool = True,
+    sortable: bool = False,
+    linked: bool = False,
+) -> str:
+    """Lines of a summary, each named by its value of `first`.
+
+    `points`: each line is of one stream, so that its points can be added up; otherwise only dollars
+    are shown. `linked`: the name is a link to the section with that id.
+    """
+    amounts = {**_POINTS, "profit_usd": "USD"} if points else _DOLLARS
+    names = [first, *COUNT_HEADS, "win_rate", *amounts]
+    head = [first, *COUNT_HEADS.values(), "win rate", *amounts.values()]
+    cells = "".join(f'<th scope="col">{name}</th>' for name in head)
+    decimals = _DECIMALS if points else {}
+    rows = "\n".join(f"<tr>{_row(names, line, decimals, linked=linked)}</tr>" for line in lines)
+    kind = ' class="sortable"' if sortable else ""
+    return f"<table{kind}><thead><tr>{cells}</tr></thead>\n<tbody>\n{rows}\n</tbody></table>"
+
+
+def _row(
+    names: Sequence[str], line: dict[str, Any], decimals: dict[str, int], *, linked: bool
+) -> str:
+    title = _escaped(str(line[names[0]]))
+    shown = f'<a href="#{title}">{title}</a>' if linked else title
+    return f"<td>{shown}</td>" + "".join(
+        _cell(line[name], None if name == "win_rate" else decimals.get(name, 0))
+        for name in names[1:]
+    )
+
+
+def _cell(value: float | None, decimals: int | None) -> str:
+    """A number; a percentage if `decimals` is None."""
+    if value is None:
+        return '<td data-sort="-1">-</td>'
+    text = f"{value:.1%}" if decimals is None else number(value, decimals)
+    kind = ' class="minus"' if value < 0 else ""
+    return f'<td data-sort="{value!r}"{kind}>{text}</td>'
+
+
+def _escaped(text: str) -> str:
+    """For an HTML text or attribute."""
+    return html.escape(text, quote=True)

@@ -47,8 +47,7 @@ class RowBuffer:
         self.discarded: set[int] = set()
         self._folder = folder
         self._file: Any = None
-        self._batches: list[Ints | None] = []  # None: it is in the file
-        self._places: list[tuple[int, int]] = []  # of each batch in the file: first byte, rows
+        self._batches: list[Ints | tuple[int, int]] = []  # in the file: first byte, rows
         self._extents: dict[tuple[str, int], list[_Extent]] = defaultdict(list)
 
     def add(self, values: Ints, numbers: Ints) -> None:
@@ -66,21 +65,18 @@ class RowBuffer:
             extent = _Extent(number, len(self._batches), start, end)
             self._extents[words[stream], month].append(extent)
         self._batches.append(values.take(order, axis=1))
-        if sum(batch.shape[1] for batch in self._batches if batch is not None) > IN_MEMORY:
+        in_memory = [batch for batch in self._batches if isinstance(batch, np.ndarray)]
+        if sum(batch.shape[1] for batch in in_memory) > IN_MEMORY:
             self._spill()
 
     def _spill(self) -> None:
         """Move the batches in memory to the file."""
         if self._file is None:
             self._file = tempfile.TemporaryFile(dir=self._folder, buffering=0)  # noqa: SIM115  # until close()
-        for number in range(len(self._places), len(self._batches)):
-            batch = self._batches[number]
-            assert batch is not None
-            self._places.append((self._file.seek(0, os.SEEK_END), batch.shape[1]))
-            rest = memoryview(batch).cast("B")  # type: ignore[arg-type]  # numpy's stubs lack it
-            while rest:
-                rest = rest[self._file.write(rest) :]
-            self._batches[number] = None
+        for number, batch in enumerate(self._batches):
+            if isinstance(batch, np.ndarray):
+                self._batches[number] = self._file.seek(0, os.SEEK_END), batch.shape[1]
+                batch.tofile(self._file)
 
     def streams(self) -> set[str]:
         """The streams that have rows."""
@@ -107,9 +103,9 @@ class RowBuffer:
 
     def _read(self, extent: _Extent) -> Ints:
         batch = self._batches[extent.batch]
-        if batch is not None:
+        if isinstance(batch, np.ndarray):
             return batch[:, extent.start : extent.end]
-        start, rows = self._places[extent.batch]
+        start, rows = batch
         mapped = np.memmap(self._file, np.int64, "r", start, (len(COLUMNS), rows))
         return np.array(mapped[:, extent.start : extent.end])
 

@@ -19,8 +19,7 @@ VERSION = 1
 EVERY = "*"
 _INSTRUMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
-Slot = tuple[str, str]
-"""A session and the time of one of its slots."""
+Slot = tuple[str, str]  # a session and the time of one of its slots
 
 
 class Part(NamedTuple):

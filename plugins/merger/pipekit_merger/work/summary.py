@@ -32,8 +32,7 @@ _TEXTS = [*GROUPS, "session", "instrument", "result"]
 _COLUMNS = [*GROUPS, "date", "session", "instrument", "result", "profit", "profit_usd"]
 
 Floats = NDArray[np.float64]
-Line = dict[str, Any]
-"""A line of the summary: the words of its group, counts and amounts, by column."""
+Line = dict[str, Any]  # of the summary: the words of its group, counts and amounts, by column
 
 
 class SummaryError(Exception):
