@@ -6,7 +6,6 @@ Data libraries are imported when there is something to read, so that `--help` is
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,48 +39,14 @@ def _slots(
     return tuple(value.zfill(5) for value in values)  # 7:30 is 07:30
 
 
-_FILTERS = (
-    click.option("--from", "first", metavar="DATE", callback=_date, help="Only from this date on."),
-    click.option("--to", "last", metavar="DATE", callback=_date, help="Only up to this date."),
-    click.option(
-        "--instrument", "instruments", multiple=True, help="Only this instrument, like ES."
-    ),
-    click.option("--stream", "streams", multiple=True, help="Only this stream, like ES1."),
-    click.option(
-        "--slot", "slots", multiple=True, callback=_slots, help="Only this slot, like 07:30."
-    ),
-    click.option("--variant", "variants", multiple=True, help="Only this variant."),
-)
-
-
-def _filters(command: Callable[..., int]) -> Callable[..., int]:
-    """The options that select rows."""
-    for option in reversed(_FILTERS):
-        command = option(command)
-    return command
-
-
-@attrs.frozen(kw_only=True)
-class Output:
-    """The forms in which the results are wanted; without any, a table on stdout."""
-
-    rows: bool
-    json: bool
-    csv: str | None
-    parquet: str | None
-    html: str | None
-
-    def check(self) -> None:
-        """Raise an error where the results cannot be written as asked."""
-        for name in ("parquet", "html"):
-            if getattr(self, name) == STDOUT:
-                raise click.UsageError(f"--{name} needs the name of a file")
-        if self.json and self.csv == STDOUT:
-            raise click.UsageError("--json and --csv would both go to stdout: name a file for CSV")
-        for path in (self.csv, self.parquet, self.html):
-            folder = Path(path or STDOUT).parent
-            if not folder.is_dir():
-                raise PipekitError(f"cannot write {path}: there is no folder {folder}")
+def _file(_ctx: click.Context, option: click.Parameter, value: str | None) -> str | None:
+    """Refuse a file that cannot be written; only CSV may go to stdout."""
+    if value == STDOUT and option.name != "csv":
+        raise click.UsageError(f"--{option.name} needs the name of a file")
+    folder = Path(value or STDOUT).parent
+    if not folder.is_dir():
+        raise PipekitError(f"cannot write {value}: there is no folder {folder}")
+    return value
 
 
 @click.command(
@@ -90,7 +55,12 @@ class Output:
     exits={PARTIAL: "some months cannot be read; they are named, the others are shown"},
     example=("pipekit results --stream ES1 --from 2024-01-01", "one stream, from a date on"),
 )
-@_filters
+@click.option("--from", "first", metavar="DATE", callback=_date, help="Only from this date on.")
+@click.option("--to", "last", metavar="DATE", callback=_date, help="Only up to this date.")
+@click.option("--instrument", "instruments", multiple=True, help="Only this instrument, like ES.")
+@click.option("--stream", "streams", multiple=True, help="Only this stream, like ES1.")
+@click.option("--slot", "slots", multiple=True, callback=_slots, help="Only this slot, like 07:30.")
+@click.option("--variant", "variants", multiple=True, help="Only this variant.")
 @click.option("--rows", is_flag=True, help="Show each row instead of sums.")
 @click.option("--json", is_flag=True, help="Print JSON on stdout.")
 @click.option(
@@ -98,10 +68,11 @@ class Output:
     type=_FILE,
     is_flag=False,
     flag_value=STDOUT,
+    callback=_file,
     help="Write CSV to a file, or to stdout when none is named.",
 )
-@click.option("--parquet", type=_FILE, help="Write a Parquet file.")
-@click.option("--html", type=_FILE, help="Write a page with charts, for a browser.")
+@click.option("--parquet", type=_FILE, callback=_file, help="Write a Parquet file.")
+@click.option("--html", type=_FILE, callback=_file, help="Write a page with charts, for a browser.")
 @click.pass_context
 def command(ctx: click.Context, /, **options: Any) -> int:
     """Show what the trades earned, by variant, stream and slot.
@@ -110,9 +81,9 @@ def command(ctx: click.Context, /, **options: Any) -> int:
     times. Dates are those of the exchange; both ends are included. Sums leave out open trades and
     slots without a trade, as the summary does; each stream has a line with its total.
     """
-    output = Output(**{field.name: options.pop(field.name) for field in attrs.fields(Output)})
-    output.check()
-    question = Question(**options)
+    if options["json"] and options["csv"] == STDOUT:
+        raise click.UsageError("--json and --csv would both go to stdout: name a file for CSV")
+    question = Question(**{name: options.pop(name) for name in attrs.fields_dict(Question)})
     if question.first and question.last and question.first > question.last:
         raise click.UsageError(f"--from {question.first} is after --to {question.last}")
     merged = stage_settings(ctx, "merger", Settings).merged
@@ -124,7 +95,7 @@ def command(ctx: click.Context, /, **options: Any) -> int:
     if unknown and answer.streams:
         present = ", ".join(answer.streams)
         raise click.UsageError(f"there is no stream {', '.join(unknown)}; there are: {present}")
-    _write(answer, question, output)
+    _write(answer, question, **options)
     if not answer.months:
         click.echo(_no_results(project_stages(ctx)), err=True)
     else:
@@ -132,23 +103,33 @@ def command(ctx: click.Context, /, **options: Any) -> int:
     return PARTIAL if answer.unreadable else 0
 
 
-def _write(answer: Answer, question: Question, output: Output) -> None:
+def _write(
+    answer: Answer,
+    question: Question,
+    *,
+    rows: bool,
+    json: bool,
+    csv: str | None,
+    parquet: str | None,
+    html: str | None,
+) -> None:
+    """Write the results in the forms asked for; without any, a table on stdout."""
     from pipekit_merger.results import export
 
-    found = export.Rows(answer) if output.rows else export.Sums.of(answer)
-    if output.csv == STDOUT:
+    found = export.Rows(answer) if rows else export.Sums.of(answer)
+    if csv == STDOUT:
         click.echo(found.csv(), nl=False)
-    elif output.csv:
-        _write_file(output.csv, found.csv())
-    if output.parquet:
-        _write_file(output.parquet, found.parquet())
-    if output.html:
+    elif csv:
+        _write_file(csv, found.csv())
+    if parquet:
+        _write_file(parquet, found.parquet())
+    if html:
         from pipekit_merger.results.page import Page
 
-        _write_file(output.html, Page(answer, question).text().encode(), "; open it in a browser")
-    if output.json:
+        _write_file(html, Page(answer, question).text().encode(), "; open it in a browser")
+    if json:
         click.echo(found.json())
-    elif not (output.csv or output.parquet or output.html):
+    elif not (csv or parquet or html):
         found.print()
 
 
