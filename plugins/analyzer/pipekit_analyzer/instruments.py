@@ -100,8 +100,8 @@ def parameters(name: str, values: Table) -> Parameters:
 
 def variant_rules(name: str, instrument: Parameters, variant: ResolvedVariant) -> VariantRules:
     """A variant's rules for an instrument; the target becomes points."""
-    base = variant.base_targets.get(name)
-    points = _decimal(instrument.target if base is None else base) * _decimal(variant.target)
+    base = variant.base_targets.get(name, instrument.target)
+    points = Decimal(str(base)) * Decimal(str(variant.target))
     return VariantRules(
         name=variant.name,
         target=f"{points.normalize():f}",
@@ -116,15 +116,10 @@ def _header(name: str) -> str:
 
 
 def _positive(name: str, field: str, value: object) -> Decimal:
-    number = _decimal(value)
+    try:
+        number = Decimal(str(value))  # as it was written: 0.1 is a tenth
+    except InvalidOperation:
+        number = Decimal("nan")
     if not (number.is_finite() and number > 0):
         raise InstrumentError(f"{_header(name)} {field} must be greater than 0, got {value!r}")
     return number
-
-
-def _decimal(value: object) -> Decimal:
-    """The number as it was written: 0.1 is a tenth. Text that is no number gives NaN."""
-    try:
-        return Decimal(str(value))
-    except InvalidOperation:
-        return Decimal("nan")

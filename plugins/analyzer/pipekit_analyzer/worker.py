@@ -17,7 +17,7 @@ with loading():
 def run(asked: Request) -> None:
     """Compute all instruments of a request in threads; the heavy libraries let others run."""
     with ThreadPoolExecutor(asked.workers) as pool:
-        list(pool.map(partial(run_unit, run=Run.of(asked)), asked.instruments))
+        list(pool.map(partial(run_unit, run=Run(asked)), asked.instruments))
 
 
 def main(words: list[str]) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from itertools import accumulate
 
 from pipekit import Consumption, ContentState, Input, Pending, Published, RunContext, Why
@@ -13,26 +13,24 @@ from pipekit_merger.request import RunFileEntry, StatedScope
 SortKey = tuple[int, str, str]
 
 
-class RunOrder:
-    """Sorts run files by the runs that made them: by the ledger's counter, not by the clock.
+def run_order(published: Iterable[Published]) -> Callable[[str], SortKey]:
+    """Sort keys of run files, by the ledger's counter of the runs that made them, not the clock.
 
     A file whose run the ledger does not know comes after the last known run with a smaller run id.
     Run ids are ordered by time, so it takes its place among the known ones and among its like.
     """
+    known = [file for file in published if file.run_id]
+    runs = {file.path: file.run for file in known}
+    ids = sorted((file.run_id, file.run) for file in known)
+    latest = [0, *accumulate((run for _, run in ids), max)]
 
-    def __init__(self, published: Iterable[Published]) -> None:
-        known = [file for file in published if file.run_id]
-        self._runs = {file.path: file.run for file in known}
-        self._ids = sorted((file.run_id, file.run) for file in known)
-        self._latest = list(accumulate((run for _, run in self._ids), max))
-
-    def key(self, path: str) -> SortKey:
-        """The sort key of a run file."""
-        if path in self._runs:
-            return (self._runs[path], "", path)
+    def key(path: str) -> SortKey:
+        if path in runs:
+            return (runs[path], "", path)
         run_id = path.split("/")[-2].lower()
-        before = bisect_left(self._ids, (run_id,))
-        return (self._latest[before - 1] if before else 0, run_id, path)
+        return (latest[bisect_left(ids, (run_id,))], run_id, path)
+
+    return key
 
 
 def run_file_entries(
@@ -47,15 +45,15 @@ def run_file_entries(
     if not pending:
         return ()
     published = ctx.published("analyzer")
-    order = RunOrder(published)
+    key = run_order(published)
     again = ctx.rebuild or ctx.force
     inputs = {file.path: file for file in pending.inputs}
     oldest: dict[str, SortKey] = {}
     for path in inputs:
-        oldest[_name(path)] = min(oldest.get(_name(path), order.key(path)), order.key(path))
+        oldest[_name(path)] = min(oldest.get(_name(path), key(path)), key(path))
 
     def is_newer(path: str) -> bool:
-        return _name(path) in oldest and order.key(path) > oldest[_name(path)]
+        return _name(path) in oldest and key(path) > oldest[_name(path)]
 
     everything = bool(again or lost)
     not_pending = {*others, *(file.path for file in published)} - inputs.keys()
@@ -67,7 +65,7 @@ def run_file_entries(
         _entry(inputs[path], number, again=again)
         if path in inputs
         else RunFileEntry(path=path, number=number, merged_scope=merged[path])
-        for number, path in enumerate(sorted(inputs.keys() | merged.keys(), key=order.key), 1)
+        for number, path in enumerate(sorted(inputs.keys() | merged.keys(), key=key), 1)
     )
 
 

@@ -23,6 +23,7 @@ from pipekit_merger.request import Request
 from pipekit_merger.settings import Settings
 
 PIPEKIT_API = "1"
+WORKER = "pipekit_merger.worker"
 
 
 def plan(ctx: RunContext, settings: Settings) -> StagePlan:
@@ -33,7 +34,8 @@ def plan(ctx: RunContext, settings: Settings) -> StagePlan:
     lost = _lost_months(merged, months, published)
     warnings = _warnings(merged, lost)
     pending, others = _run_files(ctx, settings)
-    known = _ledger_digest(merged, months, published)
+    fingerprints = {file.path: file.fingerprint for file in published}
+    known = digest((path.removeprefix(f"{merged}/"), fingerprints.get(path, "")) for path in months)
     outdated = bool(months) and not _has_summary(ctx, merged, known, published)
     if not pending and not (settings.summary and outdated):
         reason = pending.sentence(settings.runs)
@@ -59,16 +61,10 @@ def plan(ctx: RunContext, settings: Settings) -> StagePlan:
 
 
 def _task(request: Request) -> Task:
-    command = Command.python("pipekit_merger.worker", request=request)
+    command = Command.python(WORKER, request=request)
     if request.run_files:
         return Task(name="merge", command=command, cores=request.workers)
     return Task(name="summary", command=command, units=["summary"])
-
-
-def _ledger_digest(merged: str, months: Iterable[str], published: Iterable[Published]) -> str:
-    """The digest of the months that are there, by what the ledger knows of them."""
-    known = {file.path: file.fingerprint for file in published}
-    return digest((path.removeprefix(f"{merged}/"), known.get(path, "")) for path in months)
 
 
 def _has_summary(
@@ -115,12 +111,13 @@ def _warnings(merged: str, lost: list[StreamMonth]) -> list[str]:
     return [f"{what} missing: {named}; `pipekit run --rebuild` makes them again from the run files"]
 
 
-def check(_settings: Settings) -> Command:
-    """Import everything that the worker needs, and exit."""
-    return Command(argv=(sys.executable, "-c", "import pipekit_merger.worker"))
-
-
 @hookimpl
 def pipekit_stages() -> Iterable[StageSpec]:
     """The stage `merger`."""
-    yield StageSpec("merger", plan, settings=Settings, after={"analyzer": "partial"}, check=check)
+    yield StageSpec(
+        "merger",
+        plan,
+        settings=Settings,
+        after={"analyzer": "partial"},
+        check=lambda _settings: Command(argv=(sys.executable, "-c", f"import {WORKER}")),
+    )

@@ -4,7 +4,7 @@ import io
 import sys
 
 import pytest
-from pipekit_merger.history import RunOrder
+from pipekit_merger.history import run_order
 from pipekit_merger.layout import StreamMonth
 from pipekit_merger.plugin import pipekit_stages
 from pipekit_merger.request import Request, RunFileEntry
@@ -78,7 +78,7 @@ def test_a_file_unknown_to_the_ledger_is_put_where_its_run_id_belongs():
     known = [published("runs/a/ES.parquet", 3, 2), published("runs/b/ES.parquet", 4, 5)]
     strangers = [f"runs/{run_id(number)}/ES.parquet" for number in (1, 3, 4, 7)]
     paths = [file.path for file in known] + strangers
-    ordered = sorted(paths, key=RunOrder(known).key)
+    ordered = sorted(paths, key=run_order(known))
     a, b = known[0].path, known[1].path
     assert ordered == [strangers[0], a, strangers[1], strangers[2], b, strangers[3]]
 

@@ -57,8 +57,12 @@ class Rules(NamedTuple):
     tie_to_target: Any = False  # target and stop equally near to the close: the target counts
 
 
-class Entries(NamedTuple):
-    """Output by window: the range and the entry, which all variants share."""
+class Outcome(NamedTuple):
+    """Output by window: the range and the entry; by window and variant: how the trade went.
+
+    `result` indexes RESULTS, or is NO_ROW. `entry_bar` and `exit_bar` index the bars, -1 where
+    there is none. `exit` is meaningful where there is an exit bar. Prices are ticks.
+    """
 
     range_high: Any
     range_low: Any
@@ -66,21 +70,18 @@ class Entries(NamedTuple):
     direction: Any
     entry_bar: Any
     entry: Any
-
-
-class Trades(NamedTuple):
-    """Output by window and variant: how the trade went."""
-
     result: Table
     exit_bar: Table
+    exit: Table
     stop: Table
     peak: Table
     profit: Table
 
 
-def breakouts(
-    bars: Bars, windows: Windows, data: Data, rules: Rules, entries: Entries, trades: Trades
-) -> None:
+SHARED = 6  # so many columns of an Outcome are by window alone
+
+
+def breakouts(bars: Bars, windows: Windows, data: Data, rules: Rules, outcome: Outcome) -> None:
     """Write the outcome of every window under every variant; skip windows without a row."""
     start = slot = latest = expiry = 0
     begin, end, high, low = -1, 0, 0, 0  # the range so far: the bars from begin to end
@@ -99,27 +100,28 @@ def breakouts(
         long, short = high + 1, low - 1  # 2
         first, direction = entered(bars, slot, latest, long, short)
         entry = long if direction == LONG else short
-        entries.range_high[w], entries.range_low[w] = high, low
-        entries.range_bars[w] = slot - start
-        entries.direction[w], entries.entry_bar[w], entries.entry[w] = direction, first, entry
+        outcome.range_high[w], outcome.range_low[w] = high, low
+        outcome.range_bars[w] = slot - start
+        outcome.direction[w], outcome.entry_bar[w], outcome.entry[w] = direction, first, entry
         until, best, least = first, 0, -1
         for v in range(len(rules.target)):
             size = high - low + (1 if rules.boundary[v] else 0)  # 4
             stop = min(size, rules.max_stop[v])
-            trades.stop[w, v] = stop
+            outcome.stop[w, v] = stop
             if direction == NEITHER:
-                trades.result[w, v] = NO_TRADE
+                outcome.result[w, v] = NO_TRADE
                 continue
-            trades.result[w, v], trades.exit_bar[w, v], trades.profit[w, v] = walked(
+            outcome.result[w, v], outcome.exit_bar[w, v], outcome.profit[w, v] = walked(
                 bars, first, expiry, entry, direction, stop, rules.target[v],
                 rules.t1[v], rules.tie_to_target[v], windows.expiry[w] <= data.end,
             )  # fmt: skip
+            outcome.exit[w, v] = entry + direction * outcome.profit[w, v]
             if stop < least:
                 until, best = first, 0
             if stop != least:  # a farther stop goes on from where a nearer one was hit
                 until, best = peak(bars, until, expiry, entry, direction, stop, best)
                 least = stop
-            trades.peak[w, v] = best
+            outcome.peak[w, v] = best
 
 
 def bar_at(time: Ticks, moment: int, near: int) -> int:

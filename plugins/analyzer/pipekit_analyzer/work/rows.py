@@ -15,9 +15,8 @@ from pyarrow.parquet import ParquetWriter
 
 from pipekit.worker import publish
 from pipekit_analyzer.work.contract import Contract
-from pipekit_analyzer.work.kernel import NO_ROW, NO_TRADE, RESULTS, SHORT, Bars, Windows
+from pipekit_analyzer.work.kernel import NO_ROW, NO_TRADE, RESULTS, SHORT, Bars, Outcome, Windows
 from pipekit_analyzer.work.sessions import Slot
-from pipekit_analyzer.work.strategy import Outcome
 
 _DIRECTIONS = ("Short", None, "Long")  # from SHORT upwards
 _EPOCH = date(1970, 1, 1).toordinal()

@@ -19,25 +19,15 @@ from pipekit_analyzer.work.sessions import Exchange, Slot, exchange
 from pipekit_analyzer.work.strategy import Kernels
 
 
-@frozen(kw_only=True)
 class Run:
     """What all instruments of a request share. `as_of`: the end of the data, as an instant."""
 
-    request: Request
-    exchange: Exchange
-    as_of: int | None
-    kernels: Kernels
-
-    @classmethod
-    def of(cls, request: Request) -> Run:
-        """The run that a request describes."""
+    def __init__(self, request: Request) -> None:
         as_of = request.strategy.as_of
-        return cls(
-            request=request,
-            exchange=exchange(request.strategy),
-            as_of=parse_instant(as_of) if as_of else None,
-            kernels=Kernels(request.cache, compile=request.compile),
-        )
+        self.request = request
+        self.exchange = exchange(request.strategy)
+        self.as_of = parse_instant(as_of) if as_of else None
+        self.kernels = Kernels(request.cache, compile=request.compile)
 
 
 @frozen(kw_only=True)

@@ -7,20 +7,19 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from pipekit_kernels import compiled
 
 from pipekit_analyzer.work.kernel import (
     NO_ROW,
     PARTS,
+    SHARED,
     Bars,
     Data,
-    Entries,
+    Outcome,
     Rules,
-    Trades,
     Windows,
     breakouts,
 )
@@ -31,38 +30,15 @@ _MINUTE = 60_000_000
 LARGE = 5_000_000
 _SECONDS = 4  # that compiling takes
 
-Ints = NDArray[np.int64]
-Kernel = Callable[..., None]  # called as `kernel.breakouts`
+Kernel = Callable[[Bars, Windows, Data, Rules, Outcome], None]
 
 
-class Outcome(NamedTuple):
-    """The outcome of the windows under one variant, as arrays in their order.
-
-    `result` indexes `kernel.RESULTS`, or is NO_ROW. `entry_bar` and `exit_bar` index the bars, -1
-    where there is none. `exit` is a price in ticks, meaningful where there is an exit bar.
-    """
-
-    result: Ints
-    direction: Ints
-    entry_bar: Ints
-    exit_bar: Ints
-    entry: Ints
-    exit: Ints
-    stop: Ints
-    peak: Ints
-    profit: Ints
-    range_high: Ints
-    range_low: Ints
-    range_bars: Ints
-
-
-def interpreted(bars: Bars, windows: Windows, data: Data, *rest: Any) -> None:
+def interpreted(bars: Bars, windows: Windows, data: Data, rules: Rules, outcome: Outcome) -> None:
     """The kernel in plain Python.
 
     It gets memoryviews, whose items are Python's own numbers: four times as fast as arrays.
     """
-    bars, windows, *views = (_viewed(group) for group in (bars, windows, *rest))
-    breakouts(bars, windows, data, *views)
+    breakouts(_viewed(bars), _viewed(windows), data, _viewed(rules), _viewed(outcome))
 
 
 def _viewed(group: Any) -> Any:
@@ -76,23 +52,19 @@ def analyse(
     rules: Sequence[Rules],
     kernel: Kernel = interpreted,
 ) -> list[Outcome]:
-    """The outcome of every window under each variant's rules, in their order.
-
-    Each group of columns that the kernel writes is one table, whose rows they are.
-    """
+    """The outcome of every window under each variant's rules, in their order."""
     columns = Rules(*np.array(list(zip(*rules, strict=True)), np.int64))
     shape = len(windows.slot), len(rules)
-    entries = Entries(*np.zeros((len(Entries._fields), shape[0]), np.int64))
-    trades = Trades(*np.zeros((len(Trades._fields), *shape), np.int64))
-    entries.entry_bar[:] = trades.exit_bar[:] = -1
-    trades.result[:] = NO_ROW
-    kernel(bars, windows, data, columns, entries, trades)
-    of_variants = (Trades(*(table[:, v] for table in trades)) for v in range(len(rules)))
+    of_variants = len(Outcome._fields) - SHARED
+    outcome = Outcome(
+        *np.zeros((SHARED, shape[0]), np.int64), *np.zeros((of_variants, *shape), np.int64)
+    )
+    outcome.entry_bar[:] = outcome.exit_bar[:] = -1
+    outcome.result[:] = NO_ROW
+    kernel(bars, windows, data, columns, outcome)
     return [
-        Outcome(
-            exit=entries.entry + entries.direction * of.profit, **entries._asdict(), **of._asdict()
-        )
-        for of in of_variants
+        Outcome(*outcome[:SHARED], *(table[:, v] for table in outcome[SHARED:]))
+        for v in range(len(rules))
     ]
 
 

@@ -116,7 +116,7 @@ def _write(
     """Write the results in the forms asked for; without any, a table on stdout."""
     from pipekit_merger.results import export
 
-    found = export.Rows(answer) if rows else export.Sums.of(answer)
+    found = export.Rows(answer) if rows else export.Sums(answer)
     if csv == STDOUT:
         click.echo(found.csv(), nl=False)
     elif csv:

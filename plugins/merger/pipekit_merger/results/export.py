@@ -15,7 +15,7 @@ import click
 from pipekit.commands import print_table
 from pipekit_merger.results.select import Answer
 from pipekit_merger.work import summary, table
-from pipekit_merger.work.summary import Line, summarise
+from pipekit_merger.work.summary import summarise
 
 TOTALS = ("variant", "stream")
 COUNT_HEADS = {"trades": "trades", "wins": "win", "break_evens": "BE", "losses": "loss"}
@@ -55,18 +55,13 @@ class Rows:
         print_rows(self.answer.table.to_pylist())
 
 
-@attrs.frozen(eq=False)
 class Sums:
     """A line for each variant, stream and slot of an answer, and the totals of each stream."""
 
-    answer: Answer
-    slots: list[Line]
-    streams: list[Line]
-
-    @classmethod
-    def of(cls, answer: Answer) -> Sums:
-        """Sum up the rows of an answer."""
-        return cls(answer, summarise(answer.rows), summarise(answer.rows, TOTALS))
+    def __init__(self, answer: Answer) -> None:
+        self.answer = answer
+        self.slots = summarise(answer.rows)
+        self.streams = summarise(answer.rows, TOTALS)
 
     def csv(self) -> bytes:
         """Of the slots alone, so that nobody adds up totals."""

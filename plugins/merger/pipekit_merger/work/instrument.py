@@ -35,7 +35,10 @@ def merge_instrument(
     merges = _merges(files, request, existing)
     for merge in merges:
         _run(merge)
-        _report_months(merge)
+        for warning in merge.warnings:
+            report.warning(warning, stream=merge.stream)
+        for publication in merge.publications:
+            publication.tell()  # outside of the unit: it counts also where a month failed
         if request.rebuild and merge.kept:
             _warn_of_kept_rows(merge)
     failed += [merge.stream for merge in merges if merge.months - merge.done]
@@ -94,14 +97,6 @@ def _run(merge: StreamMerge) -> None:
         finally:
             for change in (Change.NEW, Change.UPDATED, Change.REMOVED, Change.UNCHANGED):
                 report.metric(f"rows_{change.name.lower()}", int(merge.counts[change]))
-
-
-def _report_months(merge: StreamMerge) -> None:
-    """Report the files of a stream outside of its unit: they count also where a month failed."""
-    for warning in merge.warnings:
-        report.warning(warning, stream=merge.stream)
-    for publication in merge.publications:
-        publication.tell()
 
 
 def _warn_of_kept_rows(merge: StreamMerge) -> None:

@@ -73,7 +73,10 @@ def _part(value: Mapping[str, Any]) -> Part:
     return Part(
         variants=None if variants == EVERY else frozenset(_strings(variants)),
         slots=None if slots == EVERY else frozenset((str(a), str(b)) for a, b in slots),
-        dates=tuple((_day(first), _day(last)) for first, last in value["dates"]),
+        dates=tuple(
+            (day_of(date.fromisoformat(first)), day_of(date.fromisoformat(last)))
+            for first, last in value["dates"]
+        ),
     )
 
 
@@ -81,7 +84,3 @@ def _strings(value: Any) -> list[str]:
     if isinstance(value, str):
         raise TypeError(f"expected a list of strings, got the string {value!r}")
     return [str(item) for item in value]
-
-
-def _day(text: str) -> int:
-    return day_of(date.fromisoformat(text))

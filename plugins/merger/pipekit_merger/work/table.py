@@ -45,7 +45,6 @@ class ResultsFile:
         except (pa.ArrowException, OSError, ValueError) as error:
             raise _unreadable(error) from error
         self.zone = _zone(self._file.schema_arrow)
-        self.rows: int = self._file.metadata.num_rows
         self.metadata: dict[bytes, bytes] = self._file.metadata.metadata or {}
 
     def tables(self) -> Iterator[Any]:
