@@ -14,16 +14,12 @@ with loading():
     from pipekit_analyzer.work.selection import Run
 
 
-def run(asked: Request) -> None:
-    """Compute all instruments of a request in threads; the heavy libraries let others run."""
-    with ThreadPoolExecutor(asked.workers) as pool:
-        list(pool.map(partial(run_unit, run=Run(asked)), asked.instruments))
-
-
 def main(words: list[str]) -> int:
     """Do what standard input asks for; `--check` only shows that everything can be imported."""
     if words != ["--check"]:
-        run(request(Request))
+        asked = request(Request)
+        with ThreadPoolExecutor(asked.workers) as pool:  # the heavy libraries let others run
+            list(pool.map(partial(run_unit, run=Run(asked)), asked.instruments))
     return 0
 
 

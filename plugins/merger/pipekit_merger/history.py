@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable
 from itertools import accumulate
 
-from pipekit import Consumption, ContentState, Input, Pending, Published, RunContext, Why
+from pipekit import ContentState, Input, Pending, Published, RunContext, Why
 from pipekit_merger.layout import StreamMonth
 from pipekit_merger.request import RunFileEntry, StatedScope
 
@@ -59,8 +59,13 @@ def run_file_entries(
     not_pending = {*others, *(file.path for file in published)} - inputs.keys()
     merged: dict[str, StatedScope] = {}
     if everything or any(map(is_newer, not_pending)):
-        scopes = _merged_scopes(ctx.consumed(), pending.inputs[0].settings)
-        merged = {path: scope for path, scope in scopes.items() if everything or is_newer(path)}
+        merged = {
+            path: file.detail["scope"]
+            for path, file in ctx.consumed().items()
+            if file.state is not ContentState.REJECTED
+            and file.settings == pending.inputs[0].settings  # of the same folder of results
+            and (everything or is_newer(path))
+        }
     return tuple(
         _entry(inputs[path], number, again=again)
         if path in inputs
@@ -86,12 +91,3 @@ def _entry(file: Input, number: int, *, again: bool) -> RunFileEntry:
         months=tuple(map(StreamMonth.parse, previous.detail["left"])) if partly else None,
         earlier_scope=None if rejected else previous.detail["scope"],
     )
-
-
-def _merged_scopes(consumed: Mapping[str, Consumption], settings: str) -> dict[str, StatedScope]:
-    """The scopes of the run files merged into this folder of results, by path."""
-    return {
-        path: file.detail["scope"]
-        for path, file in consumed.items()
-        if file.state is not ContentState.REJECTED and file.settings == settings
-    }

@@ -79,7 +79,7 @@ def _publish(
     selected: Selection,
     computed: list[rows.Computed],
 ) -> None:
-    request = run.request
+    request, rules = run.request, attrs.asdict(job.rules)
     table = rows.table(computed, selected.bars, contract, request.strategy.timezone)
     stated = scope.record(selected.scope, job.name)
     dates = [day for one in computed for day in one.dates()]
@@ -89,7 +89,11 @@ def _publish(
         table,
         metadata={
             "scope": stated,
-            "settings": _settings(job, run),
+            "settings": {
+                **rules["strategy"],
+                "instrument": rules["parameters"],
+                "variants": rules["variants"],
+            },
             "inputs": {month.path: month.fingerprint for month in selected.read},
         },
         sources=sorted({*job.pending, *(month.path for month in selected.read)}),
@@ -106,16 +110,6 @@ def _publish(
     if computed:
         longest = max(computed, key=lambda one: len(one.slots))
         _warn(job, quality.assess(longest, selected.bars, run.exchange, selected.off_grid))
-
-
-def _settings(job: InstrumentJob, run: Run) -> dict[str, object]:
-    """All rules that the results depend on, as a result file states them."""
-    assert job.rules.parameters is not None
-    return {
-        **attrs.asdict(run.request.strategy),
-        "instrument": attrs.asdict(job.rules.parameters),
-        "variants": [attrs.asdict(variant) for variant in job.rules.variants],
-    }
 
 
 def _warn(job: InstrumentJob, found: quality.Quality) -> None:

@@ -24,19 +24,14 @@ from pipekit_merger.work.rows import (
 )
 from pipekit_merger.work.table import decode, to_table
 
+Absent = tuple[list[str], list[str]]  # values asked for that no row has; those that there are
+
 
 class Unreadable(NamedTuple):
     """A month whose file cannot be used: its path from the project's root, and why."""
 
     path: str
     reason: str
-
-
-class Absent(NamedTuple):
-    """Values asked for that no row has, and those that there are."""
-
-    missing: list[str]
-    present: list[str]
 
 
 @attrs.frozen(eq=False, kw_only=True)
@@ -112,6 +107,6 @@ def _filtered(rows: Rows, question: Question) -> tuple[Rows, dict[str, Absent]]:
         wanted &= np.isin(rows[column], [present.index(v) for v in values if v in present])
         missing = [value for value in values if value not in present]
         if missing:
-            absent[column] = Absent(missing, present)
+            absent[column] = missing, present
     at = np.flatnonzero(wanted)
     return rows.take(at[np.argsort(sort_key(rows)[at], kind="stable")]), absent

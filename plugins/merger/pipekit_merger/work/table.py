@@ -119,18 +119,12 @@ def to_matrix(
     for _, like in groupby(tables, lambda table: table.schema):
         table = pa.concat_tables(like).unify_dictionaries().combine_chunks()
         start, end = end, end + table.num_rows
-        columns = dict(zip(table.column_names, table.columns, strict=True))
-        for line, name in enumerate(names):
-            array = single_chunk(columns[name])
+        for line, name in enumerate(names if table.num_rows else ()):
+            array = table.column(name).chunk(0)
             values[line, start:end] = (
                 _codes(name, array, vocabulary) if name in TEXTS else to_integers(array)
             )
     return values
-
-
-def single_chunk(column: Any) -> Any:
-    """A column as one array."""
-    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
 
 
 def _codes(column: str, array: Any, vocabulary: Vocabulary) -> Ints:
