@@ -7,7 +7,7 @@ from functools import cached_property
 
 import attrs
 
-from pipekit import ABSENT, Consumption, ContentState, FileStat, Input, Pending
+from pipekit import ABSENT, Consumption, ContentState, FileStat, Pending
 from pipekit_analyzer.request import Days, InstrumentRules
 
 
@@ -54,12 +54,18 @@ class InstrumentState:
     @property
     def full(self) -> bool:
         """Whether the whole history must be computed: earlier results are of no use."""
-        previous = [i.previous for i in self.pending if not _is_gone(i.previous)]
+        previous = [
+            (i.previous, i.settings)
+            for i in self.pending
+            if i.previous is not None and i.previous.fingerprint != ABSENT
+        ]
+        changed = any(known.settings != settings for known, settings in previous)
+        consumed = [*(known for known, _ in previous), *self.vanished.values()]
         return (
             self.force
             or not self.history
-            or (any(_settings_changed(i) for i in self.pending) and self._known_variants is None)
-            or any(p and not _is_usable(p) for p in [*previous, *self.vanished.values()])
+            or (changed and self._known_variants is None)
+            or not all(map(_is_usable, consumed))
         )
 
     @property
@@ -97,12 +103,3 @@ def _is_usable(known: Consumption) -> bool:
     """Whether it records which days were consumed."""
     complete = known.state is ContentState.CONSUMED and known.fingerprint != ABSENT
     return complete and {"days", "last"} <= known.detail.keys()
-
-
-def _is_gone(known: Consumption | None) -> bool:
-    return known is None or known.fingerprint == ABSENT
-
-
-def _settings_changed(input: Input) -> bool:
-    before = input.previous
-    return before is not None and not _is_gone(before) and before.settings != input.settings

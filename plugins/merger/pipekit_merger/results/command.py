@@ -97,7 +97,9 @@ def command(ctx: click.Context, /, **options: Any) -> int:
         raise click.UsageError(f"there is no stream {', '.join(unknown)}; there are: {present}")
     _write(answer, question, **options)
     if not answer.months:
-        click.echo(_no_results(project_stages(ctx)), err=True)
+        none_yet = "no results yet; they appear when the merger has run"
+        left_out = "no results: the stage `merger` is not in this project's stages"
+        click.echo(none_yet if "merger" in project_stages(ctx) else left_out, err=True)
     else:
         _explain(answer, question)
     return PARTIAL if answer.unreadable else 0
@@ -139,12 +141,6 @@ def _write_file(path: str, data: bytes, hint: str = "") -> None:
     except OSError as error:
         raise PipekitError(f"cannot write {path}: {error.strerror or error}") from error
     click.echo(f"wrote {path}{hint}", err=True)
-
-
-def _no_results(stages: tuple[str, ...]) -> str:
-    if "merger" not in stages:
-        return "no results: the stage `merger` is not in this project's stages"
-    return "no results yet; they appear when the merger has run"
 
 
 def _explain(answer: Answer, question: Question) -> None:

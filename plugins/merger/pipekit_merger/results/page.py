@@ -48,7 +48,7 @@ class Page:
         """The page as HTML."""
         streams = sorted(set(self._rows["stream"]))
         body = "\n".join([*self._overview(), *(self._stream(name) for name in streams)])
-        links = [f'<a href="#{_escaped(name)}">{_escaped(name)}</a>' for name in streams]
+        links = [f'<a href="#{html.escape(name)}">{html.escape(name)}</a>' for name in streams]
         return Template(_resource("page.html")).substitute(
             title=TITLE,
             style=_resource("page.css"),
@@ -75,17 +75,17 @@ class Page:
             f"left out: {open_trades:,} open, {no_trade:,} slots without a trade",
             *self._question.phrases(dates=False),
         ]
-        return _escaped("; ".join(phrases))
+        return html.escape("; ".join(phrases))
 
     def _notes(self) -> Iterator[str]:
         for month in self._answer.unreadable:
             text = f"Not shown: {month.path} cannot be read ({month.reason})."
-            yield f'<p class="note">{_escaped(text)}</p>'
+            yield f'<p class="note">{html.escape(text)}</p>'
 
     def _chooser(self) -> str:
         if len(self._variants) < 2:
             return ""
-        options = "".join(f"<option>{_escaped(name)}</option>" for name in self._variants)
+        options = "".join(f"<option>{html.escape(name)}</option>" for name in self._variants)
         return (
             '<div class="chooser"><label>Variant <select id="variant">'
             f"{options}</select></label></div>"
@@ -112,7 +112,7 @@ class Page:
     def _stream(self, stream: str) -> str:
         rows = self._rows[self._rows["stream"] == stream]
         trades = closed(rows)
-        parts = [f'<section class="card" id="{_escaped(stream)}"><h2>{_escaped(stream)}</h2>']
+        parts = [f'<section class="card" id="{html.escape(stream)}"><h2>{html.escape(stream)}</h2>']
         if len(trades):
             figure, dates = charts.equity(trades, "profit", "points", self._colours)
             parts.append(self._figure(figure, "Profit and drawdown, points", dates))
@@ -148,7 +148,7 @@ class Page:
 
     def _of(self, variant: str, part: str, css: str = "scroll") -> str:
         """A part of the page that is shown while its variant is selected."""
-        choice = f' data-variant="{_escaped(variant)}"' if len(self._variants) > 1 else ""
+        choice = f' data-variant="{html.escape(variant)}"' if len(self._variants) > 1 else ""
         return f'<div class="{css}"{choice}>{part}</div>'
 
 
@@ -205,7 +205,7 @@ def _table(
 def _row(
     names: Sequence[str], line: dict[str, Any], decimals: dict[str, int], *, linked: bool
 ) -> str:
-    title = _escaped(str(line[names[0]]))
+    title = html.escape(str(line[names[0]]))
     shown = f'<a href="#{title}">{title}</a>' if linked else title
     return f"<td>{shown}</td>" + "".join(
         _cell(line[name], None if name == "win_rate" else decimals.get(name, 0))
@@ -220,8 +220,3 @@ def _cell(value: float | None, decimals: int | None) -> str:
     text = f"{value:.1%}" if decimals is None else number(value, decimals)
     kind = ' class="minus"' if value < 0 else ""
     return f'<td data-sort="{value!r}"{kind}>{text}</td>'
-
-
-def _escaped(text: str) -> str:
-    """For an HTML text or attribute."""
-    return html.escape(text, quote=True)
