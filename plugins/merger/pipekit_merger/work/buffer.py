@@ -47,6 +47,7 @@ class RowBuffer:
         self.discarded: set[int] = set()
         self._folder = folder
         self._file: Any = None
+        self._in_memory = 0  # rows
         self._batches: list[Ints | tuple[int, int]] = []  # in the file: first byte, rows
         self._extents: dict[tuple[str, int], list[_Extent]] = defaultdict(list)
 
@@ -65,8 +66,8 @@ class RowBuffer:
             extent = _Extent(number, len(self._batches), start, end)
             self._extents[words[stream], month].append(extent)
         self._batches.append(values.take(order, axis=1))
-        in_memory = [batch for batch in self._batches if isinstance(batch, np.ndarray)]
-        if sum(batch.shape[1] for batch in in_memory) > IN_MEMORY:
+        self._in_memory += len(code)
+        if self._in_memory > IN_MEMORY:
             self._spill()
 
     def _spill(self) -> None:
@@ -77,6 +78,7 @@ class RowBuffer:
             if isinstance(batch, np.ndarray):
                 self._batches[number] = self._file.seek(0, os.SEEK_END), batch.shape[1]
                 batch.tofile(self._file)
+        self._in_memory = 0
 
     def streams(self) -> set[str]:
         """The streams that have rows."""

@@ -99,7 +99,9 @@ class RunFiles:
         """Check and order the files read from these entries. Raises OSError."""
         self._convert_batch()
         for file in list(self.accepted):
-            keys = np.sort(np.concatenate([np.empty(0, np.int64), *file.keys]))
+            keys = np.concatenate([np.empty(0, np.int64), *file.keys])
+            file.keys.clear()
+            keys.sort()
             if (keys[1:] == keys[:-1]).any():
                 self._reject(file, "it has several rows of one variant, date, session and slot")
             elif file.run_file.scope.instrument in self.waiting:
