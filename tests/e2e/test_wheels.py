@@ -17,6 +17,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = (
     ".",
+    "plugins/kernels",
     "plugins/translator",
     "plugins/analyzer",
     "plugins/merger",
@@ -125,7 +126,10 @@ def test_the_demo_ends_as_predicted_and_the_next_run_is_idle(fresh, tmp_path):
 
 def test_every_installed_distribution_is_pinned():
     pinned = {normal(pin.partition("==")[0]): pin.partition("==")[2] for pin in pins()}
-    ours = {"pipekit", "pipekit-translator", "pipekit-analyzer", "pipekit-merger"}
+    ours = {
+        "pipekit",
+        *(f"pipekit-{name}" for name in ("kernels", "translator", "analyzer", "merger")),
+    }
     installed = {normal(d.metadata["Name"]): d.version for d in metadata.distributions()}
     loose = {name: v for name, v in installed.items() if name not in ours and pinned.get(name) != v}
     assert not loose
