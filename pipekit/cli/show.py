@@ -73,6 +73,8 @@ def _print_stage(stage: dict[str, Any], run: int, verbose: bool) -> None:
     print_text(f"reason: {stage['reason'] or '-'}", "  ", hang=4)
     for number, line in enumerate((stage["error"] or "").splitlines()):
         print_text(line, "    " if number else "  error: ", hang=4)
+    for line in stage.get("traceback", "").splitlines():
+        click.echo(f"    {line}")
     for known in stage.get("rejected_before", ()):
         print_text(f"rejected before: {known['path']}: {known['reason']}", "  ", hang=4)
     for warning in stage["warnings"]:

@@ -79,12 +79,17 @@ class Why(StrEnum):
     NEW = "new"
     CHANGED = "changed"
     SETTINGS = "setting changed"
+    VERSION = "plugin changed"  # only for a rejected file: another version may be able to read it
     PART = "unfinished"
     FORCED = "forced"
 
 
 _FRESH = (Why.NEW, Why.CHANGED, Why.PART)
-_AGAIN = {Why.SETTINGS: "because a setting changed", Why.FORCED: "(--force)"}
+_AGAIN = {
+    Why.SETTINGS: "because a setting changed",
+    Why.VERSION: "because the plugin changed",
+    Why.FORCED: "(--force)",
+}
 
 
 def _files(count: int, word: str = "") -> str:

@@ -64,8 +64,8 @@ class StagePlan:
 class StageResult:
     """How a stage of a run ended; true for success and skipped.
 
-    `reason`: why it ran or did not. `error`: what went wrong. `started`: Unix time. `duration`:
-    seconds.
+    `reason`: why it ran or did not. `error`: what went wrong. `traceback`: of an error in its plan.
+    `started`: Unix time. `duration`: seconds.
     """
 
     stage: str
@@ -78,6 +78,7 @@ class StageResult:
     started: float = 0.0
     duration: float = 0.0
     warnings: tuple[str, ...] = Factory(tuple)
+    traceback: str = field(default="", repr=False)
 
     def __bool__(self) -> bool:
         return self.status in (StageStatus.SUCCESS, StageStatus.SKIPPED)

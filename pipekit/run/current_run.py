@@ -1,4 +1,4 @@
-"""The run that is going on: what has happened so far, and how that is recorded."""
+"""The current run: its results so far, and how they are recorded."""
 
 from __future__ import annotations
 
@@ -25,17 +25,18 @@ from pipekit.storage.report import AuditReporter
 
 
 class CurrentRun:
-    """A run, from its row in the ledger to its report.
+    """A run, from its row in the ledger, which this inserts, to its report.
 
-    `results`: of the stages that have ended. `warnings`: for the report. `stage`: the one whose
-    turn it is. Raises StorageError if the ledger or the journal cannot be written.
+    `results`: of the stages that have ended. `warnings`: for the report. `stage`: the stage being
+    planned or executed; empty between stages. Raises StorageError if the ledger or the journal
+    cannot be written.
     """
 
-    def __init__(self, project: Project, run_id: str, ledger: Ledger) -> None:
+    def __init__(self, project: Project, run_id: str, ledger: Ledger, started: float) -> None:
         self.project = project
         self.run_id = run_id
         self.ledger = ledger
-        self.started = time.time()
+        self.started = started
         self.number = ledger.begin_run(run_id, self.started)
         self.results: dict[str, StageResult] = {}
         self.warnings: list[str] = []

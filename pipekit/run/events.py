@@ -1,10 +1,12 @@
 """EventLogger: numbers events, writes them to the journal, then passes them to the sinks.
 
-Sinks cannot disturb a run: each has its own thread and a bounded queue.
+Sinks cannot disturb a run or each other: each has its own thread, a bounded queue, and its own
+copies of the events' data (copies, since a read-only mapping cannot be written as JSON).
 """
 
 from __future__ import annotations
 
+import copy
 import datetime as dt
 import queue
 import threading
@@ -12,7 +14,7 @@ import time
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from attrs import define, field
+from attrs import define, evolve, field
 
 from pipekit.model.event import RUN_ENDS, Event, EventKind, SinkContext
 from pipekit.model.run import Paths
@@ -66,7 +68,7 @@ class EventLogger:
             self._journal.append(made.record(), sync=stage == "pipeline" and event in RUN_ENDS)
             self.log.event(made)
             for sink in self._sinks:
-                sink.put(made)
+                sink.put(evolve(made, data=copy.deepcopy(data)))
             if event not in _NO_DROP_AFTER:
                 self.report_dropped_sinks()
 

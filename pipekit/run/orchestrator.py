@@ -22,7 +22,6 @@ from pipekit.run.planning import (
     Execute,
     Planner,
     RunOptions,
-    Skip,
     result_without_tasks,
 )
 from pipekit.run.project import Project, Stage, selected
@@ -38,7 +37,8 @@ if TYPE_CHECKING:
 class PipelineOrchestrator:
     """One run of a project.
 
-    `cancel` stops it, from any thread or signal handler; it then exits with `interrupted_exit`.
+    `cancel` stops it, from any thread or signal handler; the exit code of its report is then
+    `interrupted_exit`.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class PipelineOrchestrator:
         paths = self.project.paths
         with RunLock(paths.state, self.run_id) as lock, Ledger(paths.state / "state.db") as ledger:
             recovered = close_vanished_runs(ledger, paths)
-            run = CurrentRun(self.project, self.run_id, ledger)
+            run = CurrentRun(self.project, self.run_id, ledger, self._planner.started)
             try:
                 lock.write_holder(run.number)
                 run.open_events()
@@ -108,9 +108,9 @@ class PipelineOrchestrator:
             run.stage = stage.name
             started = time.time()
             decision = self._planner.decide(stage, run.ledger, run.results)
-            if isinstance(decision, Execute | Skip):
-                for warning in _plan_warnings(decision.plan):
-                    run.events.emit(stage.name, EventKind.WARNING, warning)
+            warnings = _plan_warnings(decision.plan)
+            for warning in warnings:
+                run.events.emit(stage.name, EventKind.WARNING, warning)
             if isinstance(decision, Execute):
                 from pipekit.run.execution import StageExecutor  # an idle run needs no supervision
 
@@ -118,8 +118,11 @@ class PipelineOrchestrator:
                 result = executor.execute(stage, decision.plan)
             else:
                 result = result_without_tasks(decision)
+            warnings += result.warnings
             duration = time.time() - started
-            run.end_stage(evolve(result, started=started, duration=duration))
+            run.end_stage(
+                evolve(result, started=started, duration=duration, warnings=tuple(warnings))
+            )
 
     def _review_files(self, run: CurrentRun) -> list[Proposal]:
         if not self.project.policies:
@@ -132,7 +135,7 @@ class PipelineOrchestrator:
             self.project,
             run.ledger,
             plans,
-            now=run.started,
+            now=run.started,  # one time for the whole run
             results=run.results,
             forbidden=_reasons_to_keep_files(run),
         )
@@ -164,7 +167,9 @@ class PipelineOrchestrator:
         return evolve(report, warnings=(*report.warnings, *problems[:1]))
 
 
-def _plan_warnings(plan: StagePlan) -> list[str]:
+def _plan_warnings(plan: StagePlan | None) -> list[str]:
+    if plan is None:
+        return []
     warnings = list(plan.warnings)
     if plan.waiting:
         first, more = plan.waiting[:3], len(plan.waiting) - 3

@@ -93,7 +93,7 @@ def result_without_tasks(decision: Decision) -> StageResult:
             status=StageStatus.FAILURE,
             kind=FailureKind.PLUGIN,
             error=decision.reason,
-            warnings=(decision.traceback,) if decision.traceback else (),
+            traceback=decision.traceback,
         )
     return StageResult(
         stage=decision.stage,
@@ -111,7 +111,7 @@ class Planner:
     _options: RunOptions
     _run_id: str
     cancel: Cancel
-    _started: float = field(factory=time.time, init=False)
+    started: float = field(factory=time.time, init=False)
     _waited: bool = field(default=False, init=False)
 
     def decide(self, stage: Stage, ledger: Ledger, results: Mapping[str, StageResult]) -> Decision:
@@ -196,7 +196,7 @@ class Planner:
             run_id=self._run_id,
             stage=stage.name,
             paths=project.paths,
-            started=self._started,
+            started=self.started,
             workers=project.configuration.pipeline.cores,
             force=options.force,
             rebuild=options.rebuild,

@@ -26,6 +26,7 @@ _KINDS = {
     Outcome.LOST: FailureKind.LOST,
 }
 _PUBLISHED = {"wrote": "written", "unchanged": "unchanged"}  # verb: its participle
+_LAST_LINES = 10  # of a failed process or plan, in its last event
 _NEVER_FINISHED = "never finished"
 
 
@@ -242,7 +243,7 @@ def _empty_reason(empty: list[FileRecord], plan: StagePlan) -> str:
     return f"{text}{had}. What was published from it was kept; check the export"
 
 
-def last_lines(process: ProcessResult | None, count: int = 10) -> list[str]:
+def last_lines(process: ProcessResult | None, count: int = _LAST_LINES) -> list[str]:
     """The last lines of stderr, or of stdout if stderr is empty."""
     if process is None:
         return []
@@ -267,5 +268,6 @@ def event_data(result: StageResult) -> dict[str, Any]:
     data = {**ledger_entry(result), "warnings": len(result.warnings)}
     if result.status is StageStatus.FAILURE:
         bad = next((task for task in result.tasks if not task), None)
-        data["last_lines"] = list(result.warnings) if bad is None else last_lines(bad.process)
+        lines = result.traceback.splitlines()[-_LAST_LINES:]
+        data["last_lines"] = lines if bad is None else last_lines(bad.process)
     return data

@@ -13,8 +13,8 @@ from pathlib import Path
 from pipekit.errors import UsageError
 from pipekit.model.file import FileStat
 
-Walks = dict[tuple[str, bool], list[FileStat]]
-"""The files found in a folder, or (True) in it and all its subfolders, sorted by path."""
+Folders = dict[str, tuple[list[FileStat], list[str]]]
+"""The files and the subfolders of each folder that was read."""
 
 _POSIX = os.name == "posix"
 _SURROGATES = re.compile("[\ud800-\udfff]")  # in names that are not valid UTF-8
@@ -38,23 +38,22 @@ class FileManager:
         self.unnameable: set[str] = set()  # found and skipped: the ledger stores UTF-8 text
         self._first_looks: dict[str, tuple[int, ...]] = {}
 
-    def files(self, patterns: Iterable[str], walks: Walks | None = None) -> list[FileStat]:
+    def files(self, patterns: Iterable[str], folders: Folders | None = None) -> list[FileStat]:
         """Regular files that match any of the patterns, sorted by path, without duplicates.
 
         Patterns are relative to the root, with `/`. `*` and `?` match within a name, `**` matches
         any number of folders; names that start with a dot never match. Links to files are followed,
-        links to folders are not. `walks` caches folders for further calls.
+        links to folders are not. `folders` keeps what was read for further calls.
 
         Unreadable subfolders are skipped; if the folder that a pattern starts in is unreadable,
         this raises OSError. Raises UsageError for an invalid pattern, or one that leaves the root.
         """
-        walks = {} if walks is None else walks
+        folders = {} if folders is None else folders
         parts = []
         for pattern in patterns:
             base, matches, deep = _compiled(pattern)
-            if (base, deep) not in walks:
-                walks[base, deep] = self._walk(base, deep)
-            parts.append([file for file in walks[base, deep] if matches.fullmatch(file.path)])
+            found = self._walk(base, deep, folders)
+            parts.append([file for file in found if matches.fullmatch(file.path)])
         if len(parts) == 1:
             return parts[0]
         return sorted({file[0]: file for part in parts for file in part}.values())
@@ -106,30 +105,39 @@ class FileManager:
         except ValueError:
             return absolute
 
-    def _walk(self, base: str, deep: bool) -> list[FileStat]:
+    def _walk(self, base: str, deep: bool, folders: Folders) -> list[FileStat]:
+        """The files in a folder and, if `deep`, in all its subfolders, sorted by path."""
         found: list[FileStat] = []
-        folders = [base]
-        while folders:
-            folder = folders.pop()
-            prefix = f"{folder}/" if folder else ""
+        waiting = [base]
+        while waiting:
+            folder = waiting.pop()
             try:
-                with os.scandir(os.path.join(self._root, folder)) as entries:
-                    below = self._look(entries, prefix, found)
-            except (FileNotFoundError, NotADirectoryError):  # it may just have been removed
-                continue
+                if folder not in folders:
+                    folders[folder] = self._read(folder)
             except PermissionError:
                 if folder == base:
                     raise
                 continue
+            files, below = folders[folder]
+            found += files
             if deep:
-                folders += sorted(below, reverse=True)  # then `found` is nearly sorted
+                waiting += sorted(below, reverse=True)  # then `found` is nearly sorted
         found.sort()
         return found
 
-    def _look(
-        self, entries: Iterable[os.DirEntry[str]], prefix: str, found: list[FileStat]
-    ) -> list[str]:
-        """Add a folder's files to `found`; returns its subfolders. Runs once for every file."""
+    def _read(self, folder: str) -> tuple[list[FileStat], list[str]]:
+        """The files and subfolders of a folder; none if it does not exist."""
+        try:
+            with os.scandir(os.path.join(self._root, folder)) as entries:
+                return self._sort_out(entries, f"{folder}/" if folder else "")
+        except (FileNotFoundError, NotADirectoryError):  # it may just have been removed
+            return [], []
+
+    def _sort_out(
+        self, entries: Iterable[os.DirEntry[str]], prefix: str
+    ) -> tuple[list[FileStat], list[str]]:
+        """A folder's files and subfolders. Hot loop: its body runs once per file."""
+        found: list[FileStat] = []
         below = []
         for entry in entries:
             name = entry.name
@@ -148,7 +156,7 @@ class FileManager:
                 continue
             if stat.S_ISREG(status.st_mode):
                 found.append(_file_stat(prefix + name, status))
-        return below
+        return found, below
 
 
 def _file_stat(path: str, status: os.stat_result) -> FileStat:

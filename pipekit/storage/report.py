@@ -88,6 +88,7 @@ def _stage(result: StageResult) -> dict[str, Any]:
         "started": iso(result.started) if result.started else None,
         "duration": round(result.duration, 3),
         "warnings": result.warnings,
+        "traceback": result.traceback,
         "inputs": [{"path": item.path, "why": item.why} for item in plan.inputs],
         "waiting": plan.waiting,
         "rejected_before": [_values(known, "path", "reason", "run") for known in plan.rejected],

@@ -16,7 +16,7 @@ from pipekit.model.file import (
     Published,
     Why,
 )
-from pipekit.storage.files import FileManager, Walks
+from pipekit.storage.files import FileManager, Folders
 from pipekit.storage.ledger import Entry, Ledger
 
 
@@ -34,11 +34,13 @@ class LedgerStageView:
     _version: str = field(kw_only=True)
     _settings: str = field(kw_only=True)
     _digest: Callable[[object], str] = field(kw_only=True)
-    _walks: Walks = field(factory=dict, init=False)  # each folder is read once: all answers agree
+    _folders: Folders = field(
+        factory=dict, init=False
+    )  # each folder is read once, so all answers agree
 
     def files(self, patterns: tuple[str, ...]) -> list[FileStat]:
         """See RunContext.files."""
-        return self._files.files(patterns, self._walks)
+        return self._files.files(patterns, self._folders)
 
     def pending(
         self, files: Iterable[FileStat], settings: object | None, *, growing: bool, force: bool
@@ -93,7 +95,7 @@ class LedgerStageView:
         if entry.settings != digest:
             return Why.SETTINGS
         if entry.state == ContentState.REJECTED:
-            return Why.CHANGED if self._consumed[path].version != self._version else None
+            return Why.VERSION if self._consumed[path].version != self._version else None
         return Why.PART if entry.state == ContentState.PART else None
 
 

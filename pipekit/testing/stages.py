@@ -111,7 +111,7 @@ def plan(
         **more,
     }
     view = MemoryView(root=root, known=consumed, outputs=outputs)
-    paths = Paths(root=root, data=root / "data", logs=root / "logs", state=root / "state.db")
+    paths = Paths(root=root, data=root / "data", logs=root / "logs", state=root / ".pipekit")
     context = RunContext(stage=spec.name, paths=paths, view=view, **given)
     return spec.plan(context, chosen(spec.settings, settings))
 

@@ -453,3 +453,50 @@ def test_a_slow_or_raising_sink_changes_neither_result_nor_exit_code(project):
     assert "sink 'sour' was dropped: RuntimeError: sour" in run.err
     assert "sink 'stuck' was dropped" in run.err
     assert project.events()[-1]["event"] == "success"
+
+
+WARNS = """
+    from pipekit import StagePlan, StageSpec, hookimpl
+
+    def plan(ctx, settings):
+        if settings_file := ctx.files("broken"):
+            raise ValueError(settings_file[0].path)
+        return StagePlan.skip(f"it is {ctx.started}", warnings=["stray.xyz is not read"])
+
+    @hookimpl
+    def pipekit_stages():
+        yield StageSpec("warns", plan)
+"""
+
+
+@pytest.fixture
+def warns(project):
+    """A stage whose plan has no tasks, but a warning."""
+    project.plugin("warns", WARNS)
+    project.config('[pipeline]\nstages = ["warns"]\n')
+    return project
+
+
+def test_the_warnings_of_a_plan_are_events_in_the_report_and_in_show(warns):
+    assert warns.pipekit("run").code == 0
+    (stage,) = warns.report()["stages"]
+    assert stage["warnings"] == ["stray.xyz is not read"]
+    assert "warning: stray.xyz is not read" in warns.pipekit("show").out
+    events = [json.loads(line) for line in warns.pipekit("events", "--json").out.splitlines()]
+    assert [e["msg"] for e in events if e["event"] == "warning"] == ["stray.xyz is not read"]
+    assert [e["data"]["warnings"] for e in events if e["event"] == "skipped"] == [1]
+
+
+def test_a_plan_sees_the_start_of_the_run_as_the_ledger_and_the_report_have_it(warns):
+    warns.pipekit("run")
+    started = warns.pipekit("history", "--json", "--all").json[0]["started"]
+    assert warns.report()["stages"][0]["reason"] == f"it is {started}"
+
+
+def test_the_traceback_of_a_plan_is_not_a_warning(warns):
+    warns.write("broken", "")
+    assert warns.pipekit("run").code == 2
+    (stage,) = warns.report()["stages"]
+    assert stage["warnings"] == []
+    assert stage["traceback"].endswith("ValueError: broken\n")
+    assert "    ValueError: broken" in warns.pipekit("show").out

@@ -142,7 +142,7 @@ class Project:
             root=self.root,
             data=self.root / "data",
             logs=self.root / "logs",
-            state=self.root / "state.db",
+            state=self.root / ".pipekit",
         )
         run_id = f"run-{self.number}"
         ctx = RunContext(

@@ -65,6 +65,21 @@ def block(*_):
     threading.Event().wait(3600)
 
 
+def test_a_sink_that_changes_an_event_changes_it_for_no_other(logger, sink):
+    def clear(event):
+        event.data["metrics"].clear()
+        event.data.clear()
+
+    sink("vandal", emit=clear)
+    seen = sink()
+    data = {"metrics": {"rows": 1}}
+    for _ in range(50):  # whichever of the two is first
+        logger.emit("s", EventKind.TASK_END, **data)
+    logger.close()
+    assert [event.data for event in seen] == [data] * 50
+    assert data == {"metrics": {"rows": 1}}
+
+
 def test_events_of_many_threads_are_numbered_in_the_order_of_the_journal(logger, sink):
     seen = sink()
 

@@ -38,6 +38,18 @@ def test_a_pattern_names_exactly_these_files_sorted(files, put, pattern, expecte
     assert paths(files, pattern) == expected
 
 
+def test_overlapping_patterns_read_a_folder_once_and_agree(files, put):
+    put("data/x/a.csv")
+    folders = {}
+    deep = files.files(["data/**/*.csv"], folders)
+    put("data/x/b.csv")  # arrives between the two questions
+    assert files.files(["data/x/*.csv"], folders) == deep
+    assert files.files(["data/**"], folders) == deep
+    assert files.files(["data/new/*"], folders) == []
+    put("data/new/c.csv")
+    assert files.files(["data/new/**"], folders) == []
+
+
 def test_no_wildcard_enters_or_names_what_starts_with_a_dot(files, put):
     for path in (".hidden/a.csv", "data/.trash/b.csv", "data/.c.csv", "data/d.csv"):
         put(path)

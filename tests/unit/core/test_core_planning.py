@@ -155,6 +155,7 @@ def pending(waiting=(), **counts):
         (pending(changed=1, part=2), "1 changed file and 2 unfinished in data/raw"),
         (pending(forced=13), "13 files in data/raw again (--force)"),
         (pending(settings=4), "4 files in data/raw again because a setting changed"),
+        (pending(version=1), "1 file in data/raw again because the plugin changed"),
         (
             pending(new=1, settings=4),
             "1 new file in data/raw, 4 again because a setting changed",
