@@ -13,8 +13,9 @@ from pipekit.errors import UsageError
 from pipekit.model.run import Paths, PipelineState
 from pipekit.model.status import FailureKind, StageStatus
 from pipekit.storage.report import AuditReporter
+from pipekit.worker import Verb
 
-_VERBS = ("consumed", "wrote", "unchanged", "rejected")
+_VERBS = (Verb.CONSUMED, Verb.WROTE, Verb.UNCHANGED, Verb.REJECTED)
 _FILES_SHOWN = 3  # per verb and task, without --verbose
 
 
@@ -138,7 +139,7 @@ def _number(value: float) -> str:
 
 
 def _print_files(verb: str, files: list[dict[str, Any]], verbose: bool) -> None:
-    shown = files if verbose or verb == "rejected" else files[:_FILES_SHOWN]
+    shown = files if verbose or verb == Verb.REJECTED else files[:_FILES_SHOWN]
     for file in shown:
         reason = file.get("reason", "").removeprefix(f"{file['path']}: ")
         print_text(f"{verb} {file['path']}{f': {reason}' if reason else ''}", "    ", hang=6)

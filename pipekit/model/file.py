@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 
 from attrs import field, frozen
 
+from pipekit.worker import Signature
+
 
 class FileStat(NamedTuple):
     """A regular file as found in a folder.
@@ -26,9 +28,9 @@ class FileStat(NamedTuple):
     ctime_ns: int
 
     @property
-    def signature(self) -> tuple[int, int, int, int, int]:
-        """Device, inode, size, mtime_ns, ctime_ns."""
-        return self[1:]
+    def signature(self) -> Signature:
+        """Everything but the path."""
+        return Signature(*self[1:])
 
 
 class ContentState(StrEnum):

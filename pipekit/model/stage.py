@@ -11,6 +11,7 @@ from pipekit.model.file import Consumption, Input, Pending
 from pipekit.model.status import FailureKind, StageStatus
 from pipekit.model.task import FileRecord, Task, TaskResult
 from pipekit.model.validators import all_are, as_tuple, is_a, texts
+from pipekit.worker import Verb
 
 
 @frozen(kw_only=True)
@@ -88,7 +89,7 @@ class StageResult:
         """What its tasks reported about files."""
         return tuple(record for task in self.tasks for record in task.files)
 
-    def count(self, verb: str) -> int:
+    def count(self, verb: Verb) -> int:
         """How many files were reported with `verb`."""
         return sum(record.verb == verb for record in self.files)
 
@@ -100,9 +101,9 @@ class StageResult:
             return f"{self.stage}: {self.status}, {self.reason}"
         units = [unit for task in self.tasks for unit in task.units]
         counts = [
-            (self.count("consumed"), "file", "files"),
-            (self.count("wrote"), "written", "written"),
-            (self.count("rejected"), "rejected", "rejected"),
+            (self.count(Verb.CONSUMED), "file", "files"),
+            (self.count(Verb.WROTE), "written", "written"),
+            (self.count(Verb.REJECTED), "rejected", "rejected"),
             (sum(not unit for unit in units), "unit failed", "units failed"),
         ]
         parts = [f"{n} {one if n == 1 else many}" for n, one, many in counts if n]

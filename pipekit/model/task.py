@@ -12,6 +12,7 @@ from pipekit.errors import DefinitionError
 from pipekit.model.command import Command, ProcessResult
 from pipekit.model.status import FailureKind, StageStatus
 from pipekit.model.validators import as_tuple, is_a, texts
+from pipekit.worker import Signature, Verb
 
 _LONGEST_NAME = 100  # of a task: files are named after it
 
@@ -88,10 +89,10 @@ class FileRecord:
     was consumed in part.
     """
 
-    verb: str
+    verb: Verb
     path: str
     fingerprint: str = ""
-    signature: tuple[int, int, int, int, int] | None = None
+    signature: Signature | None = None
     unit: str | None = None
     reason: str = ""
     detail: Mapping[str, Any] = field(factory=dict)

@@ -20,6 +20,7 @@ from pipekit.model.stage import StagePlan, StageResult
 from pipekit.run.project import Project
 from pipekit.storage.files import FileManager
 from pipekit.storage.ledger import Entry, Ledger, signature_text
+from pipekit.worker import Verb
 
 _PRECEDENCE = (ActionKind.KEEP, ActionKind.ARCHIVE, ActionKind.DELETE)
 
@@ -220,7 +221,7 @@ def _held_files(
         if plan is None:
             continue
         files = results[name].files if name in results else ()
-        consumed = {r.path for r in files if r.verb == "consumed" and r.complete}
+        consumed = {r.path for r in files if r.verb == Verb.CONSUMED and r.complete}
         pending = [item.path for item in plan.inputs if item.path not in consumed]
         for path in (*pending, *plan.waiting):
             held[path] = f"{name} has yet to process it"

@@ -13,10 +13,11 @@ from attrs import define, field
 
 from pipekit.model.status import StageStatus
 from pipekit.model.task import FileRecord, UnitResult, Watch
+from pipekit.worker import Signature, Verb
 
 MAX_REPORT_BYTES = 256 * 1024 * 1024  # more means a runaway worker
 _CHUNK = 1024 * 1024
-_FILE_VERBS = frozenset({"consumed", "wrote", "unchanged", "rejected"})
+_FILE_VERBS = frozenset({Verb.CONSUMED, Verb.WROTE, Verb.UNCHANGED, Verb.REJECTED})
 
 
 @define(kw_only=True)
@@ -48,7 +49,7 @@ class TaskReport:
         verb, unit = record["verb"], record.get("unit")
         if unit is not None:
             self.units.setdefault(_checked_text(unit), None)
-        if verb == "unit_end":
+        if verb == Verb.UNIT_END:
             name = _checked_text(unit)
             self.units[name] = UnitResult(
                 name=name,
@@ -56,12 +57,12 @@ class TaskReport:
                 reason=_checked_text(record.get("reason", "")),
                 duration=record.get("duration"),
             )
-        elif verb == "metric":
+        elif verb == Verb.METRIC:
             metrics = self.metrics if unit is None else self.unit_metrics.setdefault(unit, {})
             metrics[_checked_text(record["name"])] = _checked_number(record["value"])
-        elif verb == "warning":
+        elif verb == Verb.WARNING:
             self.warnings.append(_checked_text(record["msg"]))
-        elif verb == "temporary":
+        elif verb == Verb.TEMPORARY:
             self.temporaries.append(_checked_path(record["path"]))
         elif verb in _FILE_VERBS:
             self.files.append(_file_record(record))
@@ -70,7 +71,7 @@ class TaskReport:
 def _file_record(record: Mapping[str, Any]) -> FileRecord:
     signature, sources = record.get("signature"), record.get("sources")
     return FileRecord(
-        verb=record["verb"],
+        verb=Verb(record["verb"]),
         path=_checked_path(record["path"]),
         fingerprint=_checked_text(record.get("fingerprint", "")),
         signature=None if signature is None else _checked_signature(signature),
@@ -104,9 +105,8 @@ def _checked_number(value: Any) -> float:
     return number
 
 
-def _checked_signature(value: Iterable[Any]) -> tuple[int, int, int, int, int]:
-    device, inode, size, mtime, ctime = map(int, value)
-    return device, inode, size, mtime, ctime
+def _checked_signature(value: Iterable[Any]) -> Signature:
+    return Signature(*map(int, value))
 
 
 @define
@@ -161,9 +161,9 @@ def watched(watch: Iterable[Watch], line: str) -> list[dict[str, Any]]:
     for pattern, metric in ((each.pattern, each.metric) for each in watch):
         match = re.search(pattern, line)
         if match and metric:
-            found.append({"verb": "metric", "name": metric, "value": match["value"]})
+            found.append({"verb": Verb.METRIC, "name": metric, "value": match["value"]})
         elif match:
             status = match.groupdict().get("status") or "success"
-            found.append({"verb": "unit_start", "unit": match["unit"]})
-            found.append({"verb": "unit_end", "unit": match["unit"], "status": status})
+            found.append({"verb": Verb.UNIT_START, "unit": match["unit"]})
+            found.append({"verb": Verb.UNIT_END, "unit": match["unit"], "status": status})
     return found

@@ -21,7 +21,7 @@ from pipekit.run.project import Stage
 from pipekit.run.report_file import ReportReader, TaskReport, watched
 from pipekit.run.temporaries import remove_temporaries
 from pipekit.run.verdict import judge_task
-from pipekit.worker import REPORT_VARIABLE
+from pipekit.worker import REPORT_VARIABLE, Verb
 
 PROGRESS_SECONDS = 1.0  # between two progress events of a unit
 
@@ -139,24 +139,24 @@ class RunningTask(threading.Thread):
     def _emit(self, record: Mapping[str, Any]) -> None:
         emit, verb, unit = self._context.emit, record["verb"], record.get("unit")
         data = {"task": self.task.name, **({"unit": unit} if unit else {})}
-        if verb == "progress":
+        if verb == Verb.PROGRESS:
             if self._is_due(unit):
                 done, total = record.get("done"), record.get("total")
                 emit(EventKind.PROGRESS, "", **data, done=done, total=total)
-        elif verb == "unit_start":
+        elif verb == Verb.UNIT_START:
             emit(EventKind.UNIT_START, str(unit), **data)
-        elif verb == "unit_end":
+        elif verb == Verb.UNIT_END:
             status, reason = record.get("status"), record.get("reason", "")
             msg = f"{unit}: {status}{f' ({reason})' if reason else ''}"
             emit(EventKind.UNIT_END, msg, **data, status=status, reason=reason)
-        elif verb == "metric":
+        elif verb == Verb.METRIC:
             name, value = record.get("name"), record.get("value")
             emit(EventKind.METRIC, "", **data, name=name, value=value)
-        elif verb == "warning":
+        elif verb == Verb.WARNING:
             more = record.get("data")
             more = more if isinstance(more, dict) else {}
             emit(EventKind.WARNING, record["msg"], **{**more, **data})
-        elif verb == "rejected":
+        elif verb == Verb.REJECTED:
             path, reason = str(record.get("path")), str(record.get("reason"))
             msg = f"{path} was rejected: {reason.removeprefix(f'{path}: ')}"
             emit(EventKind.WARNING, msg, **data, path=record.get("path"))

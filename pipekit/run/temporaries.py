@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from pipekit.run.report_file import ReportReader, TaskReport
-from pipekit.worker import PUBLISH_VARIABLE
+from pipekit.worker import PUBLISH_VARIABLE, Verb
 from pipekit.worker._publish import is_temporary_name
 
 
@@ -42,7 +42,7 @@ def remove_temporaries_of_run(reports: Path, run_id: str, root: Path) -> list[st
     found = TaskReport()
     for report in sorted(reports.glob("*/*.report")):
         for record in ReportReader(report).poll():
-            if record["verb"] == "temporary":
+            if record["verb"] == Verb.TEMPORARY:
                 found.add(record)
     return remove_temporaries(found.temporaries, run_id, root)
 

@@ -18,6 +18,7 @@ from pipekit.model.task import FileRecord, Task, TaskResult, UnitResult
 from pipekit.run.report_file import TaskReport
 from pipekit.storage.files import FileManager
 from pipekit.storage.ledger import signature_text
+from pipekit.worker import Verb
 
 _KINDS = {
     Outcome.TIMED_OUT: FailureKind.TIMEOUT,
@@ -25,7 +26,7 @@ _KINDS = {
     Outcome.SPAWN_FAILED: FailureKind.SPAWN,
     Outcome.LOST: FailureKind.LOST,
 }
-_PUBLISHED = {"wrote": "written", "unchanged": "unchanged"}  # verb: its participle
+_PUBLISHED = {Verb.WROTE: "written", Verb.UNCHANGED: "unchanged"}  # verb: its participle
 _LAST_LINES = 10  # of a failed process or plan, in its last event
 _NEVER_FINISHED = "never finished"
 
@@ -55,7 +56,7 @@ def judge_task(
         problems.append(report.damage)
     kept = _counted(records, units, problems)
     if report.damage:  # other records of these inputs may be lost, so they stay pending
-        kept = [record for record in kept if record.verb != "consumed"]
+        kept = [record for record in kept if record.verb != Verb.CONSUMED]
     if process.outcome is not Outcome.SPAWN_FAILED:
         problems += [
             f"unit {unit.name!r} never finished"
@@ -92,7 +93,7 @@ def _declared_problems(
 ) -> list[str]:
     """A sentence for each declared output that is missing, or still the file of before."""
     problems = []
-    unchanged = {record.path for record in records if record.verb == "unchanged"}
+    unchanged = {record.path for record in records if record.verb == Verb.UNCHANGED}
     for path, old in before.items():
         new = files.stat(path)
         if new is None:
@@ -116,7 +117,9 @@ def _published_problems(
             problem = f"{record.path} was reported as {verb}, but does not exist"
         elif record.signature is not None and now.signature != record.signature:
             problem = f"{record.path} was changed after it was reported as {verb}"
-        elif record.verb == "wrote" and published.get(record.path) == signature_text(now.signature):
+        elif record.verb == Verb.WROTE and published.get(record.path) == signature_text(
+            now.signature
+        ):
             problem = f"{record.path} was reported as written, but is the same file as before"
         else:
             continue
@@ -137,12 +140,12 @@ def _counted(
     def counts(record: FileRecord) -> bool:
         if record.unit is not None:
             return bool(units[record.unit])
-        return not problems or record.verb == "rejected"
+        return not problems or record.verb == Verb.REJECTED
 
     kept = [record for record in records if counts(record)]
     consumed: dict[str | None, list[str]] = {}
     for record in kept:
-        if record.verb == "consumed":
+        if record.verb == Verb.CONSUMED:
             consumed.setdefault(record.unit, []).append(record.path)
     return [
         evolve(record, sources=tuple(consumed.get(record.unit, ())))
@@ -161,8 +164,10 @@ def _verdict(
     if process.outcome is Outcome.CANCELLED:
         return StageStatus.CANCELLED, None, process.reason or "cancelled"
     failed = [unit for unit in units if not unit]
-    rejected = [record for record in records if record.verb == "rejected"]
-    done_well = len(failed) < len(units) or any(r.verb in ("consumed", "rejected") for r in records)
+    rejected = [record for record in records if record.verb == Verb.REJECTED]
+    done_well = len(failed) < len(units) or any(
+        r.verb in (Verb.CONSUMED, Verb.REJECTED) for r in records
+    )
     if not process.success:
         kind = _KINDS.get(process.outcome) or _exit_kind(process)
         status = StageStatus.PARTIAL if units and len(failed) < len(units) else StageStatus.FAILURE
@@ -223,7 +228,9 @@ def _stage_status(statuses: set[StageStatus], *, only_empty: bool) -> StageStatu
 def _empty_files(tasks: tuple[TaskResult, ...]) -> list[FileRecord]:
     """The empty files that were consumed, if the tasks did nothing else."""
     files = [record for task in tasks for record in task.files]
-    nothing_else = all(record.verb == "consumed" and record.detail.get("empty") for record in files)
+    nothing_else = all(
+        record.verb == Verb.CONSUMED and record.detail.get("empty") for record in files
+    )
     return files if nothing_else and not any(task.units for task in tasks) else []
 
 

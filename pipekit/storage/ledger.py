@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pipekit.model.file import Consumption, ContentState, Published
 from pipekit.storage.runs import RunHistory
-from pipekit.worker import ABSENT
+from pipekit.worker import ABSENT, Verb
 
 if TYPE_CHECKING:
     from pipekit.model.task import FileRecord
@@ -108,10 +108,10 @@ class Ledger(RunHistory):
         """
         with self._writing() as connection:
             for record in records:
-                if record.verb in ("consumed", "rejected"):
+                if record.verb in (Verb.CONSUMED, Verb.REJECTED):
                     digest = settings.get(record.path, default_settings)
                     _remember(connection, stage, version, run, record, digest)
-                elif record.verb in ("wrote", "unchanged"):
+                elif record.verb in (Verb.WROTE, Verb.UNCHANGED):
                     _publish(connection, stage, run, record)
 
 
@@ -145,7 +145,7 @@ def _remember(
     if record.fingerprint == ABSENT:
         connection.execute("DELETE FROM content WHERE stage = ? AND path = ?", (stage, record.path))
         return
-    state = ContentState.REJECTED if record.verb == "rejected" else ContentState.CONSUMED
+    state = ContentState.REJECTED if record.verb == Verb.REJECTED else ContentState.CONSUMED
     if state is ContentState.CONSUMED and not record.complete:
         state = ContentState.PART
     connection.execute(
@@ -167,7 +167,7 @@ def _remember(
 
 def _publish(connection: sqlite3.Connection, stage: str, run: int, record: FileRecord) -> None:
     """Record a published file; one that was left unchanged keeps the run that wrote it."""
-    keep = record.verb == "unchanged"
+    keep = record.verb == Verb.UNCHANGED
     known = connection.execute(
         "SELECT run FROM published WHERE stage = ? AND path = ?", (stage, record.path)
     ).fetchone()

@@ -13,7 +13,8 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
+from enum import StrEnum
+from typing import Any, NamedTuple
 
 REPORT_VARIABLE = "PIPEKIT_REPORT"
 PUBLISH_VARIABLE = "PIPEKIT_PUBLISH_DIR"
@@ -29,8 +30,32 @@ _TICK = 0.02  # seconds; the resolution of file times is 4 ms on Linux, 16 ms on
 _COARSE_TICK = 2.0  # seconds, for file systems with whole seconds (FAT: two)
 
 AnyPath = str | os.PathLike[str]
-Signature = tuple[int, int, int, int, int]
 _unit: ContextVar[str | None] = ContextVar("pipekit_unit", default=None)
+
+
+class Verb(StrEnum):
+    """The kinds of records in a report (docs/reference/worker.md)."""
+
+    UNIT_START = "unit_start"
+    UNIT_END = "unit_end"
+    PROGRESS = "progress"
+    METRIC = "metric"
+    WARNING = "warning"
+    TEMPORARY = "temporary"
+    CONSUMED = "consumed"
+    REJECTED = "rejected"
+    WROTE = "wrote"
+    UNCHANGED = "unchanged"
+
+
+class Signature(NamedTuple):
+    """What identifies a file's content without reading it; `size` in bytes, times in ns (Unix)."""
+
+    device: int
+    inode: int
+    size: int
+    mtime_ns: int
+    ctime_ns: int
 
 
 def fingerprint(path: AnyPath) -> str:
@@ -51,8 +76,9 @@ def hasher(data: bytes = b"") -> Any:
 def look(path: AnyPath | int) -> Signature:
     """The signature of a file (path or descriptor). Take it *before* reading the content.
 
-    A file changed within the last tick of the file system's clock could change again and keep its
-    times, so this waits for the tick to pass (as git does for its index). Raises OSError.
+    May wait for 20 ms, or 2 s on file systems that store whole seconds: a file changed within the
+    last tick of the file system's clock could change again and keep its times (git guards its index
+    in the same way). Raises OSError.
     """
     while True:
         stat = os.stat(path)
@@ -66,7 +92,7 @@ def look(path: AnyPath | int) -> Signature:
 
 
 def _signature(stat: os.stat_result) -> Signature:
-    return (stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
+    return Signature(stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
 
 
 def target(path: AnyPath) -> str:
@@ -96,23 +122,23 @@ class Report:
     def unit(self, name: str) -> Iterator[None]:
         """A context manager for one unit's work. An exception fails the unit and is suppressed.
 
-        The exception is reported and its traceback printed; the next unit can go on.
-        KeyboardInterrupt and SystemExit are not suppressed: they leave the unit unfinished, which
-        counts as failed.
+        The exception is reported and its traceback printed; the worker can continue with the next
+        unit. KeyboardInterrupt and SystemExit are not suppressed: they leave the unit unfinished,
+        which counts as failed.
         """
         token = _unit.set(name)
         started = time.monotonic()
-        self._write("unit_start")
+        self._write(Verb.UNIT_START)
         try:
             yield
         except Exception as error:  # the isolation boundary between units
             reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-            self._write("unit_end", status="failure", reason=reason, duration=_since(started))
+            self._write(Verb.UNIT_END, status="failure", reason=reason, duration=_since(started))
             import traceback  # only on failure
 
             traceback.print_exc()
         else:
-            self._write("unit_end", status="success", duration=_since(started))
+            self._write(Verb.UNIT_END, status="success", duration=_since(started))
         finally:
             _unit.reset(token)
 
@@ -124,15 +150,15 @@ class Report:
         if not finished and now - self._progressed.get(unit, 0.0) < _PROGRESS_INTERVAL:
             return
         self._progressed[unit] = now
-        self._write("progress", done=done, total=total)
+        self._write(Verb.PROGRESS, done=done, total=total)
 
     def metric(self, name: str, value: float) -> None:
-        """A named number. The last value in each unit counts."""
-        self._write("metric", name=name, value=value)
+        """A named number. The last value in each unit is kept."""
+        self._write(Verb.METRIC, name=name, value=value)
 
     def warning(self, message: str, **data: Any) -> None:
-        """A sentence for people. It does not change the status."""
-        self._write("warning", msg=message, data=data)
+        """A message for a human reader. It does not change the status."""
+        self._write(Verb.WARNING, msg=message, data=data)
 
     def consumed(
         self,
@@ -147,14 +173,14 @@ class Report:
 
         `signature`: from `look`, before reading. `detail`: JSON for the stage's next plan; pipekit
         itself uses the keys `quarantined` (rows set aside) and `unread` (bytes), both of which keep
-        the file from being deleted, `empty` (true if nothing was in it) and `rows`.
+        the file from being deleted, `empty` (true if it had no content) and `rows`.
         `complete=False`: processed in part; the file stays pending. Report a file that no longer
         exists with the fingerprint `ABSENT`.
         """
         if signature is None and fingerprint != ABSENT:
             signature = look(path)
         what = {"path": os.fspath(path), "fingerprint": fingerprint, "signature": signature}
-        self._write("consumed", **what, detail=detail, complete=complete)
+        self._write(Verb.CONSUMED, **what, detail=detail, complete=complete)
 
     def rejected(
         self,
@@ -167,7 +193,7 @@ class Report:
         if signature is None:
             signature = look(path)
         what = {"path": os.fspath(path), "fingerprint": fingerprint, "signature": signature}
-        self._write("rejected", **what, reason=reason)
+        self._write(Verb.REJECTED, **what, reason=reason)
 
     def wrote(
         self,
@@ -182,7 +208,7 @@ class Report:
         `sources`: the inputs it was made from; by default, all that the unit consumed. `detail`:
         JSON; the lifecycle uses `series` and `last` (ISO 8601) to tell how old its data is.
         """
-        self._published("wrote", path, fingerprint, sources, detail)
+        self._published(Verb.WROTE, path, fingerprint, sources, detail)
 
     def unchanged(
         self,
@@ -193,15 +219,15 @@ class Report:
         detail: Mapping[str, Any] | None = None,
     ) -> None:
         """This output was already up to date and was left alone."""
-        self._published("unchanged", path, fingerprint, sources, detail)
+        self._published(Verb.UNCHANGED, path, fingerprint, sources, detail)
 
     def temporary(self, path: AnyPath) -> None:
         """The temporary file that `publish` creates next; the run removes it if it is left over."""
-        self._write("temporary", path=os.path.abspath(path))
+        self._write(Verb.TEMPORARY, path=os.path.abspath(path))
 
     def _published(
         self,
-        verb: str,
+        verb: Verb,
         path: AnyPath,
         fingerprint: str,
         sources: Iterable[AnyPath] | None,
@@ -209,12 +235,12 @@ class Report:
     ) -> None:
         named = None if sources is None else [os.fspath(source) for source in sources]
         published = target(path)  # an unchanged file may be only in the project
-        there = published if verb == "wrote" or os.path.exists(published) else path
+        there = published if verb == Verb.WROTE or os.path.exists(published) else path
         signature = _signature(os.stat(there))
         what = {"path": os.fspath(path), "fingerprint": fingerprint, "signature": signature}
         self._write(verb, **what, sources=named, detail=detail)
 
-    def _write(self, verb: str, **fields: Any) -> None:
+    def _write(self, verb: Verb, **fields: Any) -> None:
         """One `write` per line to a file opened for appending, so that writers do not mix."""
         path = os.environ.get(REPORT_VARIABLE)
         if not path:

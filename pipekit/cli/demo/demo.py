@@ -19,6 +19,7 @@ from pipekit.errors import EXIT_FAILURE, EXIT_SUCCESS, EXIT_USAGE, UsageError
 from pipekit.model.run import PipelineReport
 from pipekit.model.status import PipelineStatus
 from pipekit.plugins import loader as plugins
+from pipekit.worker import Verb
 
 TEMPLATE = Path(__file__).with_name("demo.toml")
 _STAGES = ("translator", "analyzer", "merger")
@@ -134,7 +135,7 @@ next      cd {shlex.quote(str(folder))} && pipekit run   (idle: nothing to do)""
 def _surprises(folder: Path, report: PipelineReport, sample: Sample | None) -> list[str]:
     """What differs from the prediction."""
     expected = PipelineStatus.IDLE if sample is None else PipelineStatus.PARTIAL
-    rejected = [r.path for s in report.stages for r in s.files if r.verb == "rejected"]
+    rejected = [r.path for s in report.stages for r in s.files if r.verb == Verb.REJECTED]
     unknown, files = ([sample.unknown], sample.files) if sample else ([], ())
     gone = [path for path in files if not (folder / path).exists()]
     surprises = {

@@ -276,7 +276,7 @@ def _rank(file: RawFile) -> tuple[int, float, int, str]:
 
     By priority, then the time stamp in the file's name, else its modification time, then its name.
     """
-    changed_ns = file.signature[3]
+    changed_ns = file.signature.mtime_ns
     exported = changed_ns / 1e9
     if found := _STAMP.search(os.path.basename(file.path)):
         with suppress(ValueError):

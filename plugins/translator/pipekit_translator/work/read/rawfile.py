@@ -97,7 +97,7 @@ class RawFile:
                 if fold.last is not None
             },
             last=self.last,
-            unread=0 if self.complete else self.signature[2] - self.prefix,
+            unread=0 if self.complete else self.signature.size - self.prefix,
         )
 
 
@@ -142,7 +142,7 @@ class _Reader:
         self._file = file
         self._format = raw.format
         self._context = context
-        self._size = raw.signature[2]
+        self._size = raw.signature.size
         self._hash = hasher()
         self._header_read = not raw.format.header
         self._minutes: dict[str, Minutes] = {}
@@ -282,7 +282,7 @@ class _Reader:
     def _last_line(self, parser: Parser, line: memoryview) -> None:
         """A last line without newline may be incomplete: it counts once the file rests."""
         raw = self.raw
-        quiet = time.time() - max(raw.signature[3:]) / 1e9
+        quiet = time.time() - max(raw.signature.mtime_ns, raw.signature.ctime_ns) / 1e9
         if quiet < self._context.final_after:
             raw.complete = False
             return
@@ -307,7 +307,7 @@ class _Reader:
 def _signature(file: FileIO) -> Signature:
     """Of a growing file, without waiting: an append changes its size in any case."""
     stat = os.fstat(file.fileno())
-    return (stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
+    return Signature(stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
 
 
 def _check_unchanged(file: FileIO, job: FileJob, before: Signature) -> None:
@@ -315,8 +315,8 @@ def _check_unchanged(file: FileIO, job: FileJob, before: Signature) -> None:
     now = _signature(file)
     if not job.growing and now != before:
         raise BusyError("it changed while it was read")
-    if now[2] < before[2]:
+    if now.size < before.size:
         raise BusyError("it became shorter while it was read")
     stat = os.stat(job.path)
-    if (stat.st_dev, stat.st_ino) != before[:2]:
+    if (stat.st_dev, stat.st_ino) != (before.device, before.inode):
         raise BusyError("another file took its place while it was read")
