@@ -19,6 +19,9 @@ hookimpl = pluggy.HookimplMarker(GROUP)
 def pipekit_stages() -> Iterable[StageSpec]:  # type: ignore[empty-body]  # only the signature counts
     """The stages of this plugin.
 
+    Inputs stay pending until the worker reports them (`pipekit.worker.report.consumed`); `wc` below
+    does not, so this stage runs again in every run.
+
     ```python
     from pipekit import Command, StagePlan, StageSpec, Task, hookimpl
 

@@ -53,13 +53,13 @@ def setting(
     """A documented field of a settings class.
 
     `help`: one sentence, required; a field without it makes the plugin unusable (PluginError).
-    `default`, or `factory` for a value that is made anew each time; without either, the key must be
+    `default`, or `factory` for a value that is created each time; without either, the key must be
     set. `secret`: the value is masked wherever settings are shown. `affects_output=False`: changing
     the value does not make inputs that are already processed pending again.
 
     `validator(instance, attribute, value)` and `converter(value)` are those of `attrs.field`. They
     raise ValueError or TypeError with a sentence such as "must be greater than 0"; the user sees it
-    behind the file, line and key. A secret's sentence is not shown, as it may hold the value.
+    after the file, line and key. A secret's sentence is not shown, as it may hold the value.
     """
     return attrs.field(
         default=default if factory is None else attrs.Factory(factory),

@@ -18,5 +18,5 @@ def pipekit_lifecycle_policies() -> Iterator[LifecyclePolicy]:
 
 @hookimpl
 def pipekit_event_sinks() -> Iterator[EventSink]:
-    """The terminal or log that a run was started from."""
+    """Events on the terminal, or in the log, that a run was started from."""
     yield EventSink("console", console.open_console, settings=console.ConsoleSettings)

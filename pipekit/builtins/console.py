@@ -95,7 +95,7 @@ class _Row:
     ended: float | None = None
 
     def end(self, state: str, text: str, seconds: float | None = None) -> None:
-        """Set the final state. `seconds`: how long it took; it may have begun before its row."""
+        """Set the final state. `seconds`: its duration, if it may be older than its row."""
         self.state, self.text, self.ended = state, text, time.monotonic()
         if seconds is not None:
             self.started = self.ended - seconds
@@ -190,7 +190,7 @@ class _LiveTable:
 
 
 def _shortened(name: str, width: int) -> str:
-    """The end of a name that is too long: of paths it says more than the beginning."""
+    """Shorten a long name by cutting its start; the end of a path says more."""
     return name if len(name) <= width else f"…{name[len(name) - width + 1 :]}"
 
 

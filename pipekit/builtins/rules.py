@@ -44,7 +44,7 @@ class Rules:
 
 
 def propose(view: LifecycleView, settings: Rules) -> Iterator[FileAction]:
-    """Propose an action for every file that a rule matches and that may go."""
+    """Propose an action for every file that a rule matches and whose content is consumed."""
     for rule in settings.rules:
         if not rule.enabled:
             continue

@@ -33,7 +33,7 @@ set_option = click.option(
 def project_root(ctx: click.Context) -> Path:
     """The root of the project in the folder of `-C`, or in or above the working directory.
 
-    Raises PipekitError (exit code 64) where there is none.
+    Raises PipekitError (exit code 64) if there is none.
     """
     project: Path | None = ctx.ensure_object(dict).get("project")  # none where a test calls
     start = (project or Path.cwd()).resolve()
@@ -55,13 +55,13 @@ def configuration(
 ) -> config.Configuration:
     """The configuration of the project.
 
-    `sets`: the words of `--set`. `tables`: read only these, whatever is wrong in the others.
+    `sets`: the words of `--set`. `tables`: read only these, even if others contain mistakes.
     """
     return config.load(project_root(ctx), environ=os.environ, flags=sets, tables=tables)
 
 
 def folders(ctx: click.Context) -> Paths:
-    """The project's folders: enough to look at what runs have left behind."""
+    """The project's folders: enough to read the files of earlier runs."""
     return configuration(ctx, tables=("paths",)).folders
 
 
@@ -73,7 +73,7 @@ def open_project(ctx: click.Context, sets: Sequence[str] = ()) -> Project:
 
 
 def open_history(paths: Paths) -> RunHistory | None:
-    """The ledger's runs for reading, or None where no run has been yet."""
+    """The ledger's runs for reading, or None before the first run."""
     from pipekit.storage.runs import RunHistory
 
     path = paths.state / "state.db"
@@ -83,7 +83,7 @@ def open_history(paths: Paths) -> RunHistory | None:
 def find_run(paths: Paths, run: str | None) -> PipelineState:
     """The run with this id, start of an id or number; the latest one by default.
 
-    Whatever is typed is looked up in the ledger and never used as a path. Raises UsageError.
+    The argument is looked up in the ledger and never used as a path. Raises UsageError.
     """
     history = open_history(paths)
     latest = history.runs(limit=1) if history is not None else []

@@ -59,7 +59,7 @@ def _explained(error: OSError) -> str:
 
 
 def _discard_output() -> None:
-    """Send further output nowhere: what cannot be written would be tried again at the exit."""
+    """Discard further output; otherwise Python would try to write it again at the exit."""
     devnull = os.open(os.devnull, os.O_WRONLY)
     for stream in (sys.stdout, sys.stderr):
         try:

@@ -7,8 +7,8 @@ import click
 from pipekit.cli.common import NO_RUN, folders, json_option, lock_holder, open_history, run_record
 from pipekit.cli.help import Command
 from pipekit.cli.output import (
+    DIED,
     RUNNING,
-    VANISHED,
     local_time,
     plural,
     print_json,
@@ -70,5 +70,5 @@ def _row(run: PipelineState, current: str) -> tuple[object, ...]:
         for name, entry in run.stages.items()
         if entry["status"] != StageStatus.SKIPPED
     )
-    status = run.status or (RUNNING if run.run_id == current else VANISHED)
+    status = run.status or (RUNNING if run.run_id == current else DIED)
     return run.number, local_time(run.started), status, seconds, run.run_id, stages

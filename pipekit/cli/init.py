@@ -39,7 +39,7 @@ def command(folder: Path) -> int:
 
 
 def write_config(folder: Path, template: Path) -> Path:
-    """Write the configuration of a new project. Raises UsageError where there is one already."""
+    """Write the configuration of a new project. Raises UsageError if it already has one."""
     file = folder / FILE_NAME
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -49,7 +49,7 @@ def plan(ctx: click.Context, as_json: bool) -> int:
     plans = {decision.stage: decision.plan for decision in PipelineOrchestrator(project).plan()}
     with Ledger(database, read_only=True) as ledger:
         found = review(project, ledger, plans, now=time.time())
-    for problem in found.problems:
+    for problem in found.broken:
         click.echo(f"warning: {problem}", err=True)
     if as_json:
         print_json([proposal.record() for proposal in found.proposals])

@@ -55,4 +55,4 @@ def command(ctx: click.Context, run: str, stage: str, only: str | None) -> int:
 def _why_nothing(status: str, is_kept: bool) -> str:
     if status in (StageStatus.SKIPPED, StageStatus.BLOCKED):
         return f"was {status} and started no program"
-    return "printed nothing" if is_kept else "has no output any more (see [retention])"
+    return "printed nothing" if is_kept else "no longer has its output (see [retention])"

@@ -33,7 +33,7 @@ _COMMANDS = {
 
 
 class _ReaderGoneError(Exception):
-    """Whoever read our output is gone."""
+    """The reader of our output has closed the pipe."""
 
 
 class _Commands(click.Group):
@@ -74,7 +74,7 @@ class _Commands(click.Group):
 
 
 def _plugin_commands() -> dict[str, EntryPoint]:
-    """The installed plugins' commands; a built-in command goes before one of the same name."""
+    """The installed plugins' commands; a built-in command wins over one of the same name."""
     points = {point.name: point for point in entry_points(COMMANDS_GROUP)}
     return {name: point for name, point in points.items() if name not in _COMMANDS}
 

@@ -13,7 +13,7 @@ import click
 from pipekit.model.status import PipelineStatus, StageStatus
 
 RUNNING = "running"
-VANISHED = "vanished"  # killed before it could end
+DIED = "died"  # killed before it could end
 
 COLOURS: Mapping[str, str] = {
     StageStatus.SUCCESS: "green",
@@ -25,7 +25,7 @@ COLOURS: Mapping[str, str] = {
     PipelineStatus.IDLE: "green",
     RUNNING: "cyan",
     "run": "cyan",  # what `pipekit plan` says of a stage that has work
-    VANISHED: "red",
+    DIED: "red",
 }
 """The colour of each status of a run, stage, task or unit, as click and rich name it."""
 
@@ -39,10 +39,10 @@ def print_json(value: Any) -> None:
 
 
 def print_text(text: str, lead: str = "", *, hang: int | None = None, err: bool = False) -> None:
-    """Print a paragraph: one line, or on a terminal as many as it takes, broken between words.
+    """Print a paragraph: one line, or on a terminal several, wrapped between words.
 
-    `lead` stands before it and may be coloured. Further lines are indented by `hang` columns, or
-    by the width of `lead`.
+    `lead` is printed before it and may be coloured. Further lines are indented by `hang` columns,
+    or by the width of `lead`.
     """
     width = terminal_width(err=err)
     if width:
@@ -76,7 +76,7 @@ def print_table(
     default all are text; then a terminal wraps the last one. `bold`: indices of rows in bold.
 
     `drop`: heads of the columns to leave out, in this order, while the terminal is too narrow.
-    `hint` says where they are to be had, and is printed on stderr with their names.
+    `hint` says how to get them, and is printed on stderr with their names.
     """
     cells = [[str(cell) for cell in row] for row in [head, *rows]]
     wrapped = left is None
@@ -111,7 +111,7 @@ def _that_fit(head: Sequence[str], widths: Sequence[int], drop: Sequence[str]) -
 
 
 def terminal_width(*, err: bool = False) -> int | None:
-    """Columns of the terminal; None where the output goes elsewhere and lines stay whole."""
+    """Columns of the terminal; None if the output goes elsewhere, so that lines are not wrapped."""
     if not (sys.stderr if err else sys.stdout).isatty():
         return None
     import shutil
@@ -125,7 +125,7 @@ def local_time(moment: float | None) -> str:
 
 
 def coloured(status: str, width: int = 0) -> str:
-    """A status in its colour, padded to `width`; `click.echo` drops colours nobody wants."""
+    """A status in its colour, padded to `width`; `click.echo` drops it outside terminals."""
     return click.style(status.ljust(width), fg=COLOURS.get(status))
 
 

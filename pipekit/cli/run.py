@@ -121,7 +121,7 @@ def print_report(report: PipelineReport, project: Path | None = None) -> None:
 
 def _print_stage(result: StageResult) -> None:
     _, _, rest = str(result).partition(": ")
-    rest = rest.removeprefix(f"{result.status}, ")  # which stands in front already
+    rest = rest.removeprefix(f"{result.status}, ")  # already printed in front
     print_text(f"{result.stage}: {rest}", f"{coloured(result.status, 10)} ")
     error, last = result.error, _last_lines(result)
     if len(last) == 1:
@@ -134,9 +134,9 @@ def _print_stage(result: StageResult) -> None:
 
 
 def _last_lines(result: StageResult) -> dict[str, str]:
-    """The last line that each failed task printed; of stdout where stderr is empty.
+    """The last line that each failed task printed; of stdout if stderr is empty.
 
-    Where the plugin's own code has failed, the reason says as much already.
+    Not if the plugin's own code failed: the reason already says so.
     """
     found = {}
     for task in result.tasks:

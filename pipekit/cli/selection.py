@@ -66,9 +66,9 @@ def open_orchestrator(
     cancel: Cancel | None = None,
     **selection: Any,
 ) -> PipelineOrchestrator:
-    """The orchestrator of the project, with the options that `selection_options` has added.
+    """An orchestrator for the project, with the options from `selection_options`.
 
-    Raises UsageError where they leave none of its stages.
+    Raises UsageError if they exclude all of its stages.
     """
     options, project = RunOptions(**selection), open_project(ctx, sets)
     if not selected(project.stages, options.only, options.first, options.last):

@@ -60,11 +60,13 @@ def _without_report(state: PipelineState, paths: Paths) -> str:
     """Why a run has no report, and where else to look."""
     run = f"run {state.number}"
     if state.status is not None:
-        return f"{run} has no report any more (see [retention]); `pipekit history` has its outcome"
+        return (
+            f"the report of {run} was removed (see [retention]); `pipekit history` has its outcome"
+        )
     holder = lock_holder(paths)
     if holder and holder.run_id == state.run_id:
-        return f"{run} is still going on: `pipekit events --follow` shows what it does"
-    return f"{run} vanished before it could write its report; the next run closes it"
+        return f"{run} is still going on: follow it with `pipekit events --follow`"
+    return f"{run} died before it could write its report; the next run closes it"
 
 
 def _print_stage(stage: dict[str, Any], run: int, verbose: bool) -> None:
@@ -115,7 +117,7 @@ def _usage(process: dict[str, Any]) -> str:
 
 
 def _last_line(task: dict[str, Any]) -> str:
-    """The last line that a failed task printed; of stdout where stderr is empty."""
+    """The last line that a failed task printed; of stdout if stderr is empty."""
     failed = task["status"] == StageStatus.FAILURE and task["kind"] != FailureKind.PLUGIN
     if not failed or not task["process"]:
         return ""
@@ -132,7 +134,7 @@ def _print_unit(unit: dict[str, Any], verbose: bool) -> None:
 
 
 def _number(value: float) -> str:
-    """A metric with as many digits as are of use: `1,107`, `0.8508`, `1,234.5`."""
+    """A metric, rounded for reading: `1,107`, `0.8508`, `1,234.5`."""
     if value == int(value):
         return f"{value:,.0f}"
     return f"{value:,.1f}" if abs(value) >= 1000 else f"{value:.4g}"

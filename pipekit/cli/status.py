@@ -1,4 +1,4 @@
-"""`pipekit status`: how things stand, from the ledger and the lock."""
+"""`pipekit status`: the current state, from the ledger and the lock."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from pipekit.cli.common import (
 )
 from pipekit.cli.help import Command
 from pipekit.cli.output import (
+    DIED,
     RUNNING,
-    VANISHED,
     coloured,
     local_time,
     plural,
@@ -78,7 +78,7 @@ def command(ctx: click.Context, as_json: bool) -> int:
 
 
 def _rejected(ledger: RunHistory, root: Path) -> dict[str, list[Rejection]]:
-    """The files that each stage rejected and that are still there."""
+    """The files that each stage rejected and that still exist."""
     rejected = {
         stage: [known for known in ledger.rejections(stage) if (root / known.path).exists()]
         for stage in ledger.stages()
@@ -98,7 +98,7 @@ def _print_runs(holder: Holder | None, last: PipelineState | None) -> None:
         doing = "running" if holder.alive else "stopping what is left of"
         click.echo(f"{doing} run {holder.run_id} (process {holder.pid} on {holder.host})")
     if last is not None:
-        status = coloured(last.status or (RUNNING if holder else VANISHED))
+        status = coloured(last.status or (RUNNING if holder else DIED))
         lead = f"last run {last.number}: {status} "
         print_text(f"at {local_time(last.started)} ({last.run_id})", lead, hang=2)
 
@@ -117,7 +117,7 @@ def _print_rejected(stage: str, files: list[Rejection]) -> None:
     click.echo(f"{plural(len(files), 'file')} rejected by {stage}:")
     for known in files:
         reason = known.reason.removeprefix(f"{known.path}: ")
-        print_text(f"{known.path}: {reason} (run {known.run})", "  ", hang=4)
+        print_text(f"{known.path}: {reason} (run {known.run_number})", "  ", hang=4)
 
 
 def _record(
@@ -130,5 +130,8 @@ def _record(
         "running": holder.run_id if holder else None,
         "last_run": None if last is None else run_record(last),
         "stages": latest,
-        "rejected": {stage: [r._asdict() for r in files] for stage, files in rejected.items()},
+        "rejected": {
+            stage: [{"path": r.path, "reason": r.reason, "run": r.run_number} for r in files]
+            for stage, files in rejected.items()
+        },
     }

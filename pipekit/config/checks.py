@@ -58,7 +58,7 @@ def _stage(configuration: Configuration, name: str, stage: StageConfig) -> Found
     for key, value in (("timeout", timeout), ("hang_timeout", hang)):
         if value and every and value > every:
             text = f"{duration_text(value)} is longer than schedule.every, {duration_text(every)}"
-            yield False, (*path, key), f"{text}: runs that fall due meanwhile do not start"
+            yield False, (*path, key), f"{text}: runs that are due in the meantime do not start"
     for other in stage.after or {}:
         if other not in configuration.pipeline.stages:
             hint = did_you_mean(other, configuration.pipeline.stages)
@@ -70,7 +70,7 @@ def _stage(configuration: Configuration, name: str, stage: StageConfig) -> Found
 
 
 def _folders(configuration: Configuration) -> Found:
-    """The lifecycle must not reach what the core itself lives on."""
+    """The lifecycle must not reach the files that the core itself needs."""
     for key in ("logs", "state"):
         own = getattr(configuration.paths, key)
         for root in configuration.lifecycle.roots:

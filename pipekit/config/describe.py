@@ -1,4 +1,4 @@
-"""What a settings class says about its fields: key, type, default and help."""
+"""Describes the fields of a settings class: key, type, default and help."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ class Field(NamedTuple):
 
     @property
     def default(self) -> Any:
-        """Its default, made anew; attrs.NOTHING where it has none."""
-        made_anew = isinstance(self.attrs_default, attrs.Factory)  # type: ignore[arg-type]  # Factory is a class at run time, a function in its stubs
-        return self.attrs_default.factory() if made_anew else self.attrs_default
+        """A new copy of its default; attrs.NOTHING if it has none."""
+        has_factory = isinstance(self.attrs_default, attrs.Factory)  # type: ignore[arg-type]  # Factory is a class at run time, a function in its stubs
+        return self.attrs_default.factory() if has_factory else self.attrs_default
 
 
 def settings_fields(cls: type) -> Mapping[str, Field]:

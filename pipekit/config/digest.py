@@ -14,9 +14,9 @@ import attrs
 def output_digest(settings: object, *more: str) -> str:
     """32 hexadecimal digits; equal for equal settings, whatever the order of fields and tables.
 
-    Fields with `affects_output=False` do not count, at any depth. `more` (a plugin's version, say)
-    counts in order. `settings` may be None, an attrs object, or anything made of such and of
-    values.
+    Fields with `affects_output=False` are left out, at any depth. The order of `more` (a plugin's
+    version, say) matters. `settings` may be None, an attrs object, or any nesting of such objects
+    and values.
     """
     text = json.dumps([_counted(settings), *more], sort_keys=True, ensure_ascii=True)
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()

@@ -42,8 +42,8 @@ class Origin(NamedTuple):
 class Value(NamedTuple):
     """A key with the value in force (ready for JSON, masked if secret) and where it comes from.
 
-    `where`: `pipekit.toml:7`, the variable, or the flag; empty for a default. `beaten`: the other
-    values that were given, the strongest first, and last the default.
+    `where`: `pipekit.toml:7`, the variable, or the flag; empty for a default. `beaten`: the
+    values that it overrides, the strongest first, and the default last.
     """
 
     key: str

@@ -95,7 +95,7 @@ class Configuration:
         }
 
     def located(self, path: KeyPath, text: str) -> list[str]:
-        """A problem as a sentence that begins with the place to mend."""
+        """A problem as a sentence that starts with the place to fix."""
         return located([Problem(path, text)], self.layers)
 
 
@@ -108,7 +108,7 @@ def load(
 ) -> Configuration:
     """The configuration of the project in `root`: flags over environment over file over defaults.
 
-    `tables`: only these are read; the others have their defaults, whatever is wrong in them.
+    `tables`: read only these; the others have their defaults, even if they contain mistakes.
 
     Raises ConfigError with all problems of the core's own tables; those of plugins' settings are
     found by `settings_for`, when the plugins are there to describe them.
@@ -131,7 +131,7 @@ def load(
 
 
 class _Structurer:
-    """Makes objects of the merged tree's tables; notes problems and goes on."""
+    """Makes objects of the merged tree's tables; collects problems instead of stopping at one."""
 
     def __init__(self, problems: list[Problem]) -> None:
         self._problems = problems
@@ -181,7 +181,7 @@ class _Structurer:
     def _noted(
         self, path: KeyPath, make: Callable[[], T], default: T, *, secret: bool = False
     ) -> T:
-        """What `make` returns; `default` where it raises problems, which are noted."""
+        """What `make` returns; `default` if it raises problems, which are collected."""
         try:
             return make()
         except (ValueError, ExceptionGroup) as error:
@@ -190,7 +190,7 @@ class _Structurer:
 
 
 def located(problems: Iterable[Problem], layers: Sequence[Layer]) -> list[str]:
-    """The problems as sentences, each beginning with the place to mend, in the order of places."""
+    """The problems as sentences, each starting with the place to fix, in the order of places."""
     found = []
     for path, text in problems:
         depths = [layer.depth(path) for layer in layers]

@@ -1,6 +1,6 @@
 """The line of each key in a TOML text that tomllib accepts.
 
-tomllib gives values without positions; this second, lexical look gives positions without values.
+tomllib gives values without positions; this second, lexical pass gives positions without values.
 """
 
 from __future__ import annotations

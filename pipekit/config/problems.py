@@ -1,4 +1,4 @@
-"""What is wrong with a value, in words."""
+"""Problems with values, and their wording."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from pipekit.model.names import did_you_mean
 
-KeyPath = tuple[str | int, ...]  # where a value stands: keys, and positions in lists
+KeyPath = tuple[str | int, ...]  # the path of a value: keys, and positions in lists
 
 _HIDDEN = "not shown: it is or may be secret"
 
@@ -36,7 +36,7 @@ def shown(value: object) -> str:
 
 
 def kind(value: object) -> str:
-    """What sort of value it is, without the value: all that may be said of a secret."""
+    """The sort of a value without the value itself, which may be a secret."""
     kinds: dict[type, str] = {
         bool: "true or false",
         str: "a string",
@@ -64,7 +64,7 @@ def unknown_key(key: str, known: Iterable[str]) -> str:
 class UnfitError(ValueError):
     """A value of the wrong type: `expected` names the right one.
 
-    `secret`: the value stands where a secret may stand and must not be shown.
+    `secret`: the value may be a secret and must not be shown.
     """
 
     def __init__(

@@ -60,7 +60,7 @@ def _table(properties: Mapping[str, Schema]) -> Schema:
 
 
 def _of_class(cls: type | None, above: tuple[type | None, ...] = ()) -> Schema:
-    """The table of a settings class; `above`: the classes whose fields it stands in."""
+    """The table of a settings class; `above`: the classes that it is nested in."""
     fields = settings_fields(cls) if cls else {}
     schema = _table({key: _of_field(field, (*above, cls)) for key, field in fields.items()})
     required = [key for key, field in fields.items() if field.required]

@@ -26,12 +26,12 @@ _UNQUOTED = re.compile(r"""\s*([\w.-]+)\s*=\s*([^\s"'\[\]{}#,][^"'\[\]{}#,]*?)\s
 
 
 class ShellText(str):
-    """The text of a variable or flag; what type it is meant to be, only its field knows."""
+    """The text of a variable or flag; its type is decided by the field that it is for."""
 
     __slots__ = ()
 
     def literal(self) -> Any:
-        """The TOML or JSON value that it writes: `5`, `true`, `['a', 'b']`, `{a = 1}`; else itself.
+        """The TOML or JSON value that it means: `5`, `true`, `['a', 'b']`, `{a = 1}`; else itself.
 
         Python's `True` is understood as well, since people write it.
         """
@@ -44,7 +44,7 @@ class ShellText(str):
         return table["value"] if len(table) == 1 else str(self)
 
     def text(self) -> str:
-        """The text as it is, without quotes around it if it has TOML's."""
+        """The text itself, without the quotes if it is a quoted TOML string."""
         value = self.literal() if self[:1] in ('"', "'") else self
         return str(value) if isinstance(value, str) else str(self)
 
@@ -96,7 +96,7 @@ class Layer:
         return next((n for n in range(len(path), 0, -1) if self.get(path[:n]) is not ABSENT), 0)
 
     def line(self, path: KeyPath) -> int:
-        """The line of `path`, or of the nearest table around it; 0 where there is none."""
+        """The line of `path`, or of the nearest table around it; 0 if there is none."""
         if self.source is not Source.FILE:
             return 0
         return next(
@@ -178,7 +178,7 @@ def _quoted(line: str) -> str:
 def environment(environ: Mapping[str, str], known: Iterable[str]) -> tuple[list[Layer], list[str]]:
     """A layer for each `PIPEKIT_TABLE__KEY`, and a problem for each with an unknown table.
 
-    Other variables of pipekit's have no double underscore and are not configuration.
+    pipekit's other variables have no double underscore and are not configuration.
     """
     known = list(known)
     layers, problems = [], []

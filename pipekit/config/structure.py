@@ -1,7 +1,7 @@
 """From raw values to attrs objects: cattrs with strict hooks, and all problems at once.
 
-Nothing is converted silently: a string in quotes is no number, `1` is not true, and a string is not
-taken apart into a list of letters. Only the text of a variable or flag (`ShellText`) is read as
+Nothing is converted silently: a quoted string is not a number, `1` is not true, and a string is not
+split into a list of letters. Only the text of a variable or flag (`ShellText`) is read as
 what its field asks for.
 """
 
@@ -45,8 +45,7 @@ Hook = Callable[[Any, Any], Any]
 def structured(cls: type[T], raw: object) -> T:
     """An object of the settings class `cls` from a raw table.
 
-    Raises TableError with all that is wrong with the values, PluginError for what is wrong with
-    the class.
+    Raises TableError with all problems of the values, PluginError for a problem of the class.
     """
     try:
         return _converter().structure(raw, cls)
@@ -55,7 +54,7 @@ def structured(cls: type[T], raw: object) -> T:
 
 
 def literal(value: object) -> Any:
-    """The TOML value that a shell's text writes; any other value as it is."""
+    """The TOML value that a shell's text stands for; any other value unchanged."""
     return value.literal() if isinstance(value, ShellText) else value
 
 

@@ -92,12 +92,12 @@ class PipelineConfig:
         validator=_zone,
     )
     quiet_seconds: Duration = setting(
-        "A file counts as complete once it has not changed for this long.", default=2.0
+        "A file is complete once it has not changed for this long.", default=2.0
     )
 
     @property
     def cores(self) -> int:
-        """`workers` as a number of cores: 0 stands for those this process may use."""
+        """The setting `workers`, with 0 replaced by the number of cores this process may use."""
         if self.workers:
             return self.workers
         if hasattr(os, "sched_getaffinity"):
@@ -250,7 +250,7 @@ RULES = "rules"  # the policy whose settings are an array of tables: `[[lifecycl
 
 
 def settings_path(kind: str, name: str) -> KeyPath:
-    """Where the settings of a plugin's stage, policy or sink stand in the tables of this kind."""
+    """The path of the settings of a plugin's stage, policy or sink in the tables of this kind."""
     if (kind, name) == ("lifecycle", RULES):
         return (kind,)
     return (kind, name, "settings") if kind == "stages" else (kind, name)

@@ -68,7 +68,7 @@ Emit = Callable[[Event], None]
 
 @frozen(kw_only=True)
 class SinkContext:
-    """What a sink is told when it is opened: the run, the project's folder and its logs folder."""
+    """What a sink gets when it is opened: the run's id, the project's folder, the logs folder."""
 
     run_id: str
     root: Path

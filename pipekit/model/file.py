@@ -1,4 +1,4 @@
-"""Files as the ledger knows them: by signature and by content, never by name alone."""
+"""Files, and what the ledger records about them: by path and signature, never by path alone."""
 
 from __future__ import annotations
 
@@ -43,25 +43,25 @@ class ContentState(StrEnum):
 
 @frozen(kw_only=True)
 class Consumption:
-    """What the ledger knows of a file that a stage consumed or rejected.
+    """The ledger's record of a file that a stage consumed or rejected.
 
-    `settings`: digest of the settings it was consumed with. `version`: of the plugin. `run`: the
-    run's number. `detail`: whatever the stage's worker chose to remember (JSON).
+    `settings_digest`: of the settings it was consumed with. `version`: of the plugin.
+    `detail`: whatever the stage's worker chose to remember (JSON).
     """
 
     path: str
     state: ContentState
     fingerprint: str
-    settings: str
+    settings_digest: str
     version: str
-    run: int
+    run_number: int
     detail: Mapping[str, Any] = field(factory=dict)
     reason: str = ""
 
 
 @frozen(kw_only=True)
 class Published:
-    """A file that a stage published, and the run that wrote it (number and id).
+    """A file that a stage published, and the run that wrote it.
 
     `present` is False for a file that the lifecycle has removed. `detail`: whatever the stage's
     worker chose to remember (JSON).
@@ -69,7 +69,7 @@ class Published:
 
     path: str
     fingerprint: str
-    run: int
+    run_number: int
     run_id: str
     present: bool = True
     detail: Mapping[str, Any] = field(factory=dict)
@@ -100,14 +100,14 @@ def _files(count: int, word: str = "") -> str:
 
 @frozen
 class Input:
-    """A pending file, why it is pending, and what was known of it before.
+    """A pending file, why it is pending, and what the ledger knew about it before.
 
-    `settings`: the digest of the settings under which it will be recorded as consumed.
+    `settings_digest`: of the settings with which it will be recorded as consumed.
     """
 
     file: FileStat
     why: Why
-    settings: str
+    settings_digest: str
     previous: Consumption | None = None
 
     @property

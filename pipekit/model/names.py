@@ -23,7 +23,7 @@ def checked_name(_instance: object, _attribute: object, value: str) -> None:
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """`; did you mean 'timezone'?`, or nothing if no known name is close."""
+    """`; did you mean 'timezone'?`, or an empty string if no known name is close."""
     import difflib  # only a mistake needs it
 
     folded = {each.lower(): each for each in known}

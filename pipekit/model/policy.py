@@ -12,7 +12,7 @@ from pipekit.model.file import FileStat
 
 
 class ActionKind(StrEnum):
-    """What to do with a file. Where policies disagree, keep beats archive beats delete."""
+    """What to do with a file. If policies disagree, keep beats archive beats delete."""
 
     KEEP = "keep"
     ARCHIVE = "archive"

@@ -36,11 +36,11 @@ class PipelineState(NamedTuple):
 
 
 class Rejection(NamedTuple):
-    """A file that a stage rejected, why, and the number of the run that did."""
+    """A file that a stage rejected, why, and the run that did."""
 
     path: str
     reason: str
-    run: int
+    run_number: int
 
 
 class Paths(NamedTuple):
@@ -90,8 +90,9 @@ class RunContext:
     """What a stage's plan may see of a run; all of it is read-only.
 
     `started`: Unix time. `dry_run`: whether this is `pipekit plan`. `results`: of the stages before
-    it. `workers`: the number of cores a run may use. `force`: treat consumed files as pending.
-    `rebuild`: write all outputs again. `dates`: the first and last day asked for, or None.
+    it. `cores`: the number of cores the run may use. `force`: treat consumed files as pending
+    (`--force`). `rebuild`: write all outputs again, for stages that support it (`--rebuild`).
+    `dates`: the first and last day asked for, or None.
     """
 
     run_id: str
@@ -100,7 +101,7 @@ class RunContext:
     started: float
     dry_run: bool = False
     results: Mapping[str, StageResult] = field(factory=dict)
-    workers: int = 1
+    cores: int = 1
     force: bool = False
     rebuild: bool = False
     dates: tuple[dt.date, dt.date] | None = None
@@ -127,19 +128,20 @@ class RunContext:
     def pending(
         self, files: Iterable[FileStat], settings: object | None = None, *, growing: bool = False
     ) -> Pending:
-        """Those of `files` whose content this stage has not consumed with these settings.
+        """Those of `files` that this stage has not consumed, as they are now, with these settings.
 
         `settings`: an attrs object with the settings that matter for these files (default: all of
-        the stage's); only fields that affect the output count. `growing`: include files that are
-        still being written, instead of leaving them for the next run.
+        the stage's); fields that do not affect the output are ignored. `growing`: do not wait for
+        files to settle. By default, a file that has just changed is left for the next run; pass
+        True if the stage can read a file that is still growing, or if the files appear by a rename.
         """
         return self.view.pending(files, settings, growing=growing, force=self.force)
 
     def consumed(self, noted: str = "") -> Mapping[str, Consumption]:
         """The files that this stage has consumed or rejected, by path; also those now deleted.
 
-        `noted`: only files whose `detail` has a key of this name. Looking at the paths is cheap;
-        looking at many values reads all of them.
+        `noted`: only files whose `detail` has a key of this name. Iterating over paths is cheap;
+        each value is read from the ledger when it is accessed.
         """
         return self.view.consumed(noted)
 

@@ -25,9 +25,10 @@ class StageSpec:
 
     `plan(ctx, settings)`: a pure function from files and settings to the commands to run.
     `settings`: an attrs class with one `pipekit.setting` per field. `after`: the stages to wait
-    for, each with the status it needs (`success`, `partial` or `any`); stages that are not
-    configured are ignored. `watch`: patterns to find in the output of its processes.
-    `check(settings)`: a quick command that shows that the worker can start.
+    for, each with the worst status that will do: `success`, `partial` (or better) or `any`; a
+    skipped stage always does, and stages that are not configured are ignored. `watch`: patterns to
+    find in the output of its processes. `check(settings)`: a quick command that shows that the
+    worker can start.
     """
 
     name: str = field(validator=checked_name)

@@ -29,8 +29,8 @@ class FailureKind(StrEnum):
     HANG = "hang"
     SPAWN = "spawn"
     CONTRACT = "contract"  # an output is missing, or a unit did not finish
-    PLUGIN = "plugin"  # the plugin's own code raised
-    LOST = "lost"
+    PLUGIN = "plugin"  # the plugin's own code raised, or a unit failed
+    LOST = "lost"  # pipekit was killed, or broke off with an internal error
 
 
 RAN = frozenset({StageStatus.SUCCESS, StageStatus.PARTIAL, StageStatus.FAILURE})
@@ -38,9 +38,9 @@ _RANK = {StageStatus.SUCCESS: 2, StageStatus.SKIPPED: 2, StageStatus.PARTIAL: 1}
 
 
 def satisfies(status: StageStatus, least: str) -> bool:
-    """Whether a stage that ended with `status` meets the requirement `least` of a later stage.
+    """Whether `status` will do for a later stage that needs `least` or better.
 
-    `least` is `success`, `partial` or `any`; a skipped stage meets them all.
+    `least` is `success`, `partial` or `any`; `skipped` always does.
     """
     return least == "any" or _RANK.get(status, 0) >= _RANK[StageStatus(least)]
 

@@ -22,9 +22,10 @@ class Task:
     """One supervised command of a stage.
 
     `units`: the parts of the work that the process will report on; a unit that it does not finish
-    has failed. `inputs` and `outputs`: paths relative to the root; afterwards each output must be a
-    new file, or be reported as unchanged. `after`: tasks of the same plan that must have succeeded,
-    at least in part. `cores`: how many of the run's cores it uses.
+    has failed. `inputs` and `outputs`: paths relative to the root. The inputs are
+    only shown; afterwards each output must be a new file, or be reported as unchanged. `after`:
+    tasks of the same plan that must have succeeded, at least in part. `cores`: how many of the
+    run's cores it uses.
     """
 
     name: str = field()

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pipekit.process.cancel import Cancel as Cancel
-    from pipekit.process.leftovers import sweep as sweep
+    from pipekit.process.leftovers import kill_leftovers as kill_leftovers
     from pipekit.process.output.listener import OnLines as OnLines
     from pipekit.process.supervisor import ProcessSupervisor as ProcessSupervisor
 
@@ -23,10 +23,10 @@ _HOME = {
     "Cancel": "pipekit.process.cancel",
     "OnLines": "pipekit.process.output.listener",
     "ProcessSupervisor": "pipekit.process.supervisor",
-    "sweep": "pipekit.process.leftovers",
+    "kill_leftovers": "pipekit.process.leftovers",
 }
 
-__all__ = ["Cancel", "OnLines", "ProcessSupervisor", "sweep"]
+__all__ = ["Cancel", "OnLines", "ProcessSupervisor", "kill_leftovers"]
 
 
 if not TYPE_CHECKING:  # or the type checker would accept any name

@@ -120,7 +120,7 @@ def supervise(
     max_cpu: float | None,
     **options: Any,
 ) -> int:
-    """Run COMMAND, and return when nothing of it is left.
+    """Run COMMAND, and return when all of its processes have ended.
 
     COMMAND is stopped with every process that it has started when it times out, when it hangs, and
     when this program is interrupted or killed. Its output is passed on line by line.
@@ -151,7 +151,7 @@ def supervise(
 
 
 def _stdin() -> int | None:
-    """Our stdin, but not a terminal: reading it from another session would stop the command."""
+    """Our stdin, unless it is a terminal: reading it from another session stops a process."""
     try:
         return None if os.isatty(0) else 0
     except OSError:
@@ -159,7 +159,7 @@ def _stdin() -> int | None:
 
 
 class _Output:
-    """Passes lines on; cancels the command once nobody reads them any more."""
+    """Passes lines on; cancels the command when the reader has closed the pipe."""
 
     def __init__(self, cancel: Cancel) -> None:
         self._cancel = cancel
@@ -249,7 +249,7 @@ def _print_message(text: str) -> None:
 def _reopen_closed_streams() -> None:
     """Connect each standard stream that our caller has closed to the null device.
 
-    The next file that we open would get its number otherwise, and become the command's stream.
+    Otherwise the next file that we open would get its number, and become the command's stream.
     """
     for number, (name, mode) in enumerate([("stdin", "r"), ("stdout", "w"), ("stderr", "w")]):
         if getattr(sys, name) is None:

@@ -12,7 +12,8 @@ class Cancel:
 
     One `Cancel` may be given to any number of commands in any threads; it stops all of them and
     stays set. `set()` stops politely: SIGTERM, then the command's grace. `set(now=True)` ends the
-    grace at once; `now` tells that. So a handler for Ctrl-C, polite first and then hard, is
+    grace immediately; `now` tells whether it was called. A handler for Ctrl-C, first polite, then
+    hard:
 
         signal.signal(signal.SIGINT, lambda *_: cancel.set(now=cancel.is_set()))
 
@@ -46,7 +47,7 @@ class Cancel:
         return self._reader
 
     def close(self) -> None:
-        """Close the descriptors. No command may use this any more."""
+        """Close the descriptors. Commands can no longer use this."""
         reader, writer, self._reader, self._writer = self._reader, self._writer, -1, -1
         for descriptor in (reader, writer):
             if descriptor >= 0:

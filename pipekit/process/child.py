@@ -65,11 +65,11 @@ class Child(Protocol):
     capacity: int
     """Bytes that a stream can hold before the child blocks."""
     lost: bool
-    """The leader's status can no longer be learned; what is left has to be killed."""
+    """The leader's status is lost; the remaining processes have to be killed."""
 
     @property
     def tree_empty(self) -> bool | None:
-        """Whether the tree is known to be empty; None: nobody tells, look at `members`."""
+        """Whether the tree is known to be empty; None: unknown, see `members`."""
 
     def streams(self) -> list[str]:
         """The streams that have not ended: `stdout`, `stderr`."""
@@ -81,13 +81,13 @@ class Child(Protocol):
         """
 
     def read(self, stream: str) -> bytes | None:
-        """Some bytes of a stream: None when there is nothing now, empty at its end."""
+        """Some bytes of a stream: None if there are none now, empty at its end."""
 
     def exited(self) -> bool:
         """Whether the leader has exited. It is not reaped, so its pid stays taken."""
 
     def members(self) -> list[Member]:
-        """The live processes of the tree without the leader. Raises OSError if it cannot look."""
+        """The live processes of the tree without the leader. Raises OSError if unknown."""
 
     def usage(self) -> list[ProcessUsage]:
         """What the leader and its live descendants have used."""

@@ -1,4 +1,4 @@
-"""Watches what a tree uses, and whether it still shows signs of life."""
+"""Watches the resources that a tree uses, and detects a hang."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _NOTHING = ProcessUsage(0, 0.0, 0.0, 0.0, 0, 0, 0)
 
 
 class TreeUsage:
-    """Sums up what the processes of a tree use, one sample after the other."""
+    """Sums up the resource usage of a tree, sample by sample."""
 
     def __init__(self) -> None:
         self.peak_rss: int | None = None
@@ -82,7 +82,7 @@ class HangWatch:
             return
         try:
             self.usage.add(self._child.usage())
-        except OSError:  # cannot look now: what cannot be seen is not called hung
+        except OSError:  # cannot look now: without a sample, nothing is said to hang
             self._last_sign = now
         if self._hang_timeout < float("inf"):
             self._note_signs_of_life(now)
@@ -90,7 +90,7 @@ class HangWatch:
         self._next = now + self._interval
 
     def hung(self, now: float) -> bool:
-        """Whether there was no sign of life for `hang_timeout`, up to the last sample."""
+        """Whether the tree showed no sign of life for `hang_timeout`, up to the last sample."""
         hang_at = self._last_sign + self._hang_timeout
         if now < hang_at or self._cpu[-1][0] < hang_at:
             return False

@@ -1,4 +1,4 @@
-"""Kill leftovers by name: every process that carries a tree, or a supervisor's cookie."""
+"""Kills leftover processes: those whose environment names a given tree or supervisor."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from pipekit.process.child import Force
 from pipekit.process.stop import KILL_TIMEOUT
 
 
-def sweep(cookie: str) -> tuple[int, int]:
-    """Kill what is left of the supervisors with this cookie, which must be dead themselves.
+def kill_leftovers(cookie: str) -> tuple[int, int]:
+    """Kill the remaining processes of the supervisors with this cookie, which must be dead.
 
-    For processes that outlived even their guardian, because both were killed. Returns how many
-    there were, and how many of them are still alive half a second later. A process that has dropped
+    For processes that outlived even their guardian, because both were killed. Returns their number,
+    and the number of those still alive half a second later. A process that has dropped
     its environment is not found. Raises DefinitionError for an empty cookie.
 
     On Windows there is never anything to find: a job ends with its last handle.
     """
     if not cookie:
-        raise DefinitionError("sweep: the cookie is empty, so every process would match")
+        raise DefinitionError("kill_leftovers: the cookie is empty, so every process would match")
     if sys.platform == "win32":
         return 0, 0
     if sys.platform == "linux":

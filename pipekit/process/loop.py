@@ -1,4 +1,4 @@
-"""The loop of one command: read its output, look at its tree, decide, until nothing is left."""
+"""The loop of one command: read its output, watch its tree, decide, until all has ended."""
 
 from __future__ import annotations
 
@@ -18,8 +18,11 @@ _LONGEST_NAP = 0.02  # seconds after a small read: waking 10,000 times a second 
 _FIRST_NAP, _SHORTEST_NAP = 0.001, 0.0001
 _SMALL_READ = 16 * 1024  # bytes; a shorter read took all there was
 _READ_LIMIT = 4 * 1024 * 1024  # bytes of a stream before the clock is looked at again
-_POLL_INTERVAL = 0.02  # seconds between two looks at what wakes nobody: `cancel.now`, a callback
-_FIRST_SCAN, _LONGEST_SCAN = 0.002, 0.1  # seconds between two looks at what outlives the leader
+_POLL_INTERVAL = 0.02  # seconds; for events without a descriptor: `cancel.now`, a callback
+_FIRST_SCAN, _LONGEST_SCAN = (
+    0.002,
+    0.1,
+)  # seconds between two scans for processes that outlive the leader
 _EOF_TIMEOUT = 0.1  # seconds for streams to end after the last known process
 
 
@@ -66,7 +69,7 @@ class Supervision:
         self.hang_watch = HangWatch(child, command.hang_timeout, command.activity)
 
     def run(self) -> None:
-        """Return when the tree is gone and its output read, or when nothing more can be done."""
+        """Return when the tree has ended and its output is read, or when killing has failed."""
         while not self._over(self.now()):
             ready = self._wait()
             size = sum(self._read(stream) for stream in ready)
@@ -90,7 +93,7 @@ class Supervision:
         return time.monotonic() - self._start
 
     def warnings(self) -> list[str]:
-        """What went wrong in the caller's own code, in words."""
+        """Errors in the caller's own code, as sentences."""
         return [*self._listener.warnings(), *self._done.errors.warnings()]
 
     # Reading
@@ -98,7 +101,7 @@ class Supervision:
     def _wait(self) -> list[str]:
         """Wait for something to do; the streams with output.
 
-        While the callback is far behind, output is not read, so that the child has to wait.
+        While the callback lags far behind, output is not read, so that the child has to wait.
         """
         patience = self._patience(self.now())
         if not self._paused():
@@ -131,7 +134,7 @@ class Supervision:
         self._listener.add(stream, lines)
 
     def _nap_after(self, size: int) -> None:
-        """Nap after a small read, so that more comes at once; less where the pipe gets full."""
+        """Nap after a small read, so that the next one is larger; shorter if the pipe fills up."""
         if size == 0 or self._exited_at is not None:
             return
         if size > self._child.capacity // 2:
@@ -209,12 +212,12 @@ class Supervision:
         return None
 
     def _linger_ends(self) -> float:
-        """When whatever goes on after the work was done has to be stopped."""
+        """The time at which processes that still run after the work was done are stopped."""
         since = min(t for t in (self._done_at, self._exited_at, float("inf")) if t is not None)
         return since + self._command.linger
 
     def _patience(self, now: float) -> float:
-        """Seconds until there is something to do even if nothing happens."""
+        """Seconds until the next action that needs no event."""
         due = [self.hang_watch.due() if self._exited_at is None else self._next_scan]
         if self.stop.begun_at is not None:
             due += [self.stop.next_kill, now + _POLL_INTERVAL]
@@ -225,7 +228,7 @@ class Supervision:
     # Ending
 
     def _finish(self) -> None:
-        """Nobody can write any more: flush the streams and take the leader's status."""
+        """No writer is left: flush the streams and take the leader's status."""
         for name, stream in self._streams.items():
             self._deliver(name, stream.finish())
         self.open_streams = self._child.streams()

@@ -15,7 +15,7 @@ _T = TypeVar("_T")
 
 
 def usage(child: Child) -> list[ProcessUsage]:
-    """See `Child`. Bytes read and written count where the system tells them."""
+    """See `Child`. Bytes read and written are included if the system reports them."""
     return _each(child, _usage)
 
 

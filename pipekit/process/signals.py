@@ -22,7 +22,7 @@ def signal_members(
     """Signal the groups of these processes: a group cannot fork away from a signal.
 
     `group_of(pid, started)`: the group of that live process, or None when it has exited.
-    A member that has exited meanwhile is skipped, since its group may be a stranger's by now.
+    A member that has exited by now is skipped, since its group id may belong to another program.
     """
     for member in {member.group: member for member in members}.values():
         with contextlib.suppress(OSError):  # cannot be looked up: rather signal nobody

@@ -94,7 +94,7 @@ def open_stdio(
 def unnamed_file(data: bytes | int | None) -> int:
     """A descriptor to read `data` from; None: an empty input; a number: a copy of that descriptor.
 
-    The data stands in a file without a name, so that no thread has to write it.
+    The data is in a file without a name, so that no thread has to write it.
     """
     if data is None:
         return os.open(os.devnull, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pipekit.model.command import SentSignal
 from pipekit.process.child import Child, Force, Member
 
-KILL_TIMEOUT = 0.5  # seconds of repeated SIGKILL before what is left is reported and left alone
-_KILL_INTERVAL = 0.01  # seconds between two looks at what is left, each followed by SIGKILL
+KILL_TIMEOUT = 0.5  # seconds of repeated SIGKILL before surviving processes are only reported
+_KILL_INTERVAL = 0.01  # seconds between two scans, each followed by SIGKILL
 
 
 class Stop:
@@ -48,7 +48,7 @@ class Stop:
     def begin(self, now: float, *, leader: bool) -> bool:
         """Ask politely and start the grace; whether the leader was running at that moment.
 
-        With `leader`, does nothing if the leader has exited meanwhile: it then exited by itself.
+        With `leader`, does nothing if the leader has already exited: it then exited by itself.
         """
         members = self._members()
         if leader and self._child.exited():
@@ -61,7 +61,7 @@ class Stop:
         self.next_kill = min(self.next_kill, now)
 
     def kill_if_due(self, now: float) -> None:
-        """Kill once the grace is over, again and again: a fork may just have been missed."""
+        """Kill once the grace is over, repeatedly: a scan may have missed a fork."""
         if now >= self.next_kill:
             self._send(Force.HARD, now, self._members())
             self.next_kill = now + _KILL_INTERVAL

@@ -26,7 +26,7 @@ from pipekit.model.command import (
 )
 from pipekit.process.cancel import Cancel
 from pipekit.process.child import Child
-from pipekit.process.leftovers import sweep
+from pipekit.process.leftovers import kill_leftovers
 from pipekit.process.loop import Supervision
 from pipekit.process.output.listener import OnLines
 from pipekit.process.output.stream import OutputStream
@@ -44,7 +44,7 @@ class ProcessSupervisor:
     `spool_dir`: the folder for output files, created with the first output; None keeps only the
     tails. `hold_fds`: descriptors that stay open as long as a command's tree lives, even if this
     process dies (a run's lock); on Linux the guardians hold them, the commands never get them.
-    `cookie`: names all processes started by this supervisor, for `sweep`; random by default.
+    `cookie`: names all processes of this supervisor, for `kill_leftovers`; random by default.
 
     On Linux all supervisors of a process share one spawner process. It is started by the first
     command and ends with the last supervisor that has used it.
@@ -109,7 +109,7 @@ class ProcessSupervisor:
             supervision.run()
         except BaseException as error:
             if supervision is None and getattr(error, "outcome", None) is not Outcome.SPAWN_FAILED:
-                sweep(tree)
+                kill_leftovers(tree)
             raise
         finally:
             if supervision is not None:

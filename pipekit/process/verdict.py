@@ -31,8 +31,8 @@ def judge(
 ) -> ProcessResult:
     """The result, without streams, times and usage.
 
-    `stopped`: the leader got signals of ours; `oom_kill`: the kernel's out-of-memory killer was at
-    work meanwhile.
+    `stopped`: the leader got signals of ours; `oom_kill`: the kernel's out-of-memory killer was
+    active during the command.
     """
     code = exit.returncode if exit else None
     by_itself = code is not None and not stopped

@@ -22,10 +22,13 @@ from pipekit.model.specs import EventSink
 from pipekit.storage.journal import Journal, RunLog
 from pipekit.storage.report import iso, stamp
 
-QUEUE_SIZE = 10_000  # events that a sink may be behind before it is dropped
+QUEUE_SIZE = 10_000  # events that may wait for a sink before it is dropped
 FLUSH_SECONDS = 2.0  # the time for all sinks together to finish at the end
-_NO_DROP_AFTER = RUN_ENDS | {EventKind.START, EventKind.DROPPED}  # no event about a dropped sink
-_CONTROLS = dict.fromkeys((*range(32), *range(127, 160)), " ")  # break lines, control terminals
+_NO_DROP_AFTER = RUN_ENDS | {
+    EventKind.START,
+    EventKind.DROPPED,
+}  # after these, no `dropped` event may follow
+_CONTROLS = dict.fromkeys((*range(32), *range(127, 160)), " ")  # could control a terminal
 
 
 @define(eq=False, slots=False)
@@ -121,12 +124,12 @@ class _SinkThread(threading.Thread):
         self._queue: queue.Queue[Event | None] = queue.Queue(QUEUE_SIZE)
 
     def put(self, event: Event | None) -> None:
-        """Pass on an event; None is the end."""
+        """Queue an event; None tells the thread to finish."""
         try:
             if not self.problem:
                 self._queue.put_nowait(event)
         except queue.Full:
-            self.problem = f"it is {QUEUE_SIZE} events behind"
+            self.problem = f"it is too slow: {QUEUE_SIZE} events are waiting"
 
     def run(self) -> None:
         try:

@@ -22,15 +22,15 @@ from pipekit.run.running_task import RunningTask, TaskContext
 from pipekit.run.verdict import judge_stage, last_lines
 from pipekit.storage.lock import RunLock
 
-POLL_SECONDS = 0.2  # between two looks at the reports of running tasks
-_PROCESSES = 20  # of a command that hung, in its last event; the report has all
+POLL_SECONDS = 0.2  # between two polls of the running tasks' reports
+_PROCESSES = 20  # of a command that hung, listed in its task_end event; the report lists all
 
 
 @define(eq=False)
 class StageExecutor:
     """Executes the stages of one run. Their tasks run in parallel; events come from this thread.
 
-    Any process of a task keeps the run's lock as long as it lives.
+    The processes of a task hold the run's lock until the last of them has exited.
     """
 
     _run: CurrentRun
@@ -62,8 +62,8 @@ class StageExecutor:
             stage.version,
             run.number,
             result.files,
-            settings={item.path: item.settings for item in plan.inputs},
-            default_settings=output_digest(stage.settings),
+            settings_digests={item.path: item.settings_digest for item in plan.inputs},
+            default_digest=output_digest(stage.settings),
         )
         return result
 
@@ -94,7 +94,7 @@ class StageExecutor:
                     context.emit(EventKind.TASK_START, task.name, task=task.name, units=units)
                     running.append(job)
                     job.start()
-                _settle(waiting, results, self._cancel.is_set(), context)
+                _give_up(waiting, results, self._cancel.is_set(), context)
                 done = None
                 with contextlib.suppress(queue.Empty):
                     done = context.ended.get(timeout=POLL_SECONDS) if running else None
@@ -140,10 +140,10 @@ def _no_folder(task: Task, folder: Path, error: OSError) -> TaskResult:
     )
 
 
-def _settle(
+def _give_up(
     waiting: list[Task], results: dict[str, TaskResult], cancelled: bool, context: TaskContext
 ) -> None:
-    """Give results to the waiting tasks that will never start."""
+    """End the waiting tasks that will never start: as cancelled, or blocked by a predecessor."""
     for task in list(waiting):
         bad = [
             name

@@ -27,14 +27,14 @@ _PRECEDENCE = (ActionKind.KEEP, ActionKind.ARCHIVE, ActionKind.DELETE)
 
 @frozen(kw_only=True)
 class Proposal:
-    """What a policy proposes for a file; `refused`: why that may not be done, if so."""
+    """What a policy proposes for a file; `refused`: why it is not allowed; empty if it is."""
 
     action: FileAction
     policy: str
     refused: str = ""
 
     @property
-    def acts(self) -> bool:
+    def is_change(self) -> bool:
         """Whether it proposes a change."""
         return self.action.kind is not ActionKind.KEEP
 
@@ -56,7 +56,7 @@ class Review:
     """All proposals, sorted by path, and a sentence for each policy that failed."""
 
     proposals: list[Proposal] = field(factory=list)
-    problems: list[str] = field(factory=list)
+    broken: list[str] = field(factory=list)
 
 
 @frozen(eq=False)
@@ -139,13 +139,13 @@ def review(
     *,
     now: float,
     results: Mapping[str, StageResult] = MappingProxyType({}),
-    forbidden: Iterable[str] = (),
+    blockers: Iterable[str] = (),
 ) -> Review:
     """What the project's policies propose for its files; refused if it is not safe.
 
     `plans`: for each stage, None if it could not be planned: then all files must stay, since that
     stage may need any of them. `now`: Unix time. `results`: of the stages that have run.
-    `forbidden`: further reasons why all files must stay.
+    `blockers`: further reasons why all files must stay.
     """
     files, limits = project.files, project.configuration.lifecycle
     view = LedgerLifecycleView(files, ledger, now)
@@ -159,14 +159,14 @@ def review(
         except (Exception, SystemExit) as error:  # the isolation boundary of policies
             broken.append(f"policy {policy.name!r} raised {type(error).__name__}: {error}")
     unplanned = [f"stage {name!r} was not planned" for name, plan in plans.items() if plan is None]
-    always = "; ".join((*unplanned, *forbidden, *broken))  # a broken policy might keep any file
+    always = "; ".join((*unplanned, *blockers, *broken))  # a broken policy might keep any file
     found.sort(key=lambda each: (each.action.path, _PRECEDENCE.index(each.action.kind)))
     proposals = []
     for _, same in groupby(found, key=lambda each: each.action.path):
         first = next(same)
         refused = always or _refusal(first.action, files, limits.roots, held)
-        proposals.append(evolve(first, refused=refused) if first.acts else first)
-    return Review(proposals=_within_limits(proposals, files, limits), problems=broken)
+        proposals.append(evolve(first, refused=refused) if first.is_change else first)
+    return Review(proposals=_within_limits(proposals, files, limits), broken=broken)
 
 
 def _refusal(
@@ -192,15 +192,15 @@ def _within_limits(
     proposals: list[Proposal], files: FileManager, limits: LifecycleConfig
 ) -> list[Proposal]:
     """Refuse all proposals if there are more than one run may carry out."""
-    going = [each for each in proposals if each.acts and not each.refused]
-    size = sum(file.size for each in going if (file := files.stat(each.action.path)))
-    if len(going) <= limits.max_files and size <= limits.max_bytes:
+    allowed = [each for each in proposals if each.is_change and not each.refused]
+    size = sum(file.size for each in allowed if (file := files.stat(each.action.path)))
+    if len(allowed) <= limits.max_files and size <= limits.max_bytes:
         return proposals
     refused = (
-        f"{len(going)} files with {size:,} bytes exceed lifecycle.max_files ({limits.max_files}) "
+        f"{len(allowed)} files with {size:,} bytes exceed lifecycle.max_files ({limits.max_files}) "
         f"or lifecycle.max_bytes ({limits.max_bytes:,})"
     )
-    return [evolve(each, refused=refused) if each in going else each for each in proposals]
+    return [evolve(each, refused=refused) if each in allowed else each for each in proposals]
 
 
 def _checked(action: FileAction) -> FileAction:

@@ -25,10 +25,10 @@ from pipekit.run.planning import (
     result_without_tasks,
 )
 from pipekit.run.project import Project, Stage, selected
-from pipekit.run.recovery import close_vanished_runs
+from pipekit.run.recovery import close_dead_runs
 from pipekit.storage.ledger import Ledger
 from pipekit.storage.lock import RunLock
-from pipekit.storage.retention import sweep
+from pipekit.storage.retention import remove_old_logs
 
 if TYPE_CHECKING:
     from pipekit.run.lifecycle import Proposal
@@ -60,7 +60,7 @@ class PipelineOrchestrator:
         stages = self._selected()
         paths = self.project.paths
         with RunLock(paths.state, self.run_id) as lock, Ledger(paths.state / "state.db") as ledger:
-            recovered = close_vanished_runs(ledger, paths)
+            recovered = close_dead_runs(ledger, paths)
             run = CurrentRun(self.project, self.run_id, ledger, self._planner.started)
             try:
                 lock.write_holder(run.number)
@@ -137,15 +137,15 @@ class PipelineOrchestrator:
             plans,
             now=run.started,  # one time for the whole run
             results=run.results,
-            forbidden=_reasons_to_keep_files(run),
+            blockers=_blockers(run),
         )
-        for problem in found.problems:
-            run.warn(problem, "lifecycle")
-        acting = [proposal for proposal in found.proposals if proposal.acts]
-        if acting:
-            refused = sum(bool(proposal.refused) for proposal in acting)
-            going = len(acting) - refused
-            msg = f"{going} file{'' if going == 1 else 's'} could be removed or archived"
+        for broken in found.broken:
+            run.warn(broken, "lifecycle")
+        changes = [proposal for proposal in found.proposals if proposal.is_change]
+        if changes:
+            refused = sum(bool(proposal.refused) for proposal in changes)
+            allowed = len(changes) - refused
+            msg = f"{allowed} file{'' if allowed == 1 else 's'} could be removed or archived"
             msg += f", {refused} must stay; pipekit has changed nothing"
             run.events.emit("lifecycle", EventKind.PROPOSED, msg)
         return found.proposals
@@ -158,10 +158,14 @@ class PipelineOrchestrator:
         return run.finish(status, code, [proposal.record() for proposal in proposals])
 
     def _remove_old_logs(self, run: CurrentRun, report: PipelineReport) -> PipelineReport:
-        """Apply [retention] to old runs; errors only become warnings."""
+        """Apply [retention] to old runs.
+
+        The report file is already written, so the first error becomes a warning only of the report
+        returned here, which the command prints.
+        """
         keep = self.project.configuration.retention
         try:
-            problems = sweep(self.project.paths, keep, run.ledger, report.started)
+            problems = remove_old_logs(self.project.paths, keep, run.ledger, report.started)
         except (OSError, StorageError) as error:
             problems = [f"the logs of old runs could not be removed: {error}"]
         return evolve(report, warnings=(*report.warnings, *problems[:1]))
@@ -179,8 +183,8 @@ def _plan_warnings(plan: StagePlan | None) -> list[str]:
     return warnings
 
 
-def _reasons_to_keep_files(run: CurrentRun) -> list[str]:
-    """Why no file may be touched after this run, if so."""
+def _blockers(run: CurrentRun) -> list[str]:
+    """Reasons why no file may be removed after this run; empty if there are none."""
     kinds = {task.kind for result in run.results.values() for task in result.tasks}
-    reasons = [] if run.events.healthy else ["the journal is incomplete"]
-    return reasons + (["a task of this run was lost"] if FailureKind.LOST in kinds else [])
+    blockers = [] if run.events.healthy else ["the journal is incomplete"]
+    return blockers + (["a task of this run was lost"] if FailureKind.LOST in kinds else [])

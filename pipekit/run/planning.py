@@ -35,7 +35,10 @@ class RunOptions:
 
 @frozen(kw_only=True)
 class Decision:
-    """What to do with a stage, and why: one of the classes below. `action`: a word for people."""
+    """What to do with a stage, and why: one of the classes below.
+
+    `action`: a word for people; for a stage that is not executed, the status it ends with.
+    """
 
     action: ClassVar[str]
     stage: str
@@ -59,18 +62,21 @@ class Skip(Decision):
     plan: StagePlan
 
 
+@frozen(kw_only=True)
 class Later(Decision):
-    """Only in `pipekit plan`: it depends on files that a stage before it would change."""
+    """Only in `pipekit plan`: it depends on files that an earlier stage would change."""
 
     action = "later"
 
 
+@frozen(kw_only=True)
 class Blocked(Decision):
-    """A stage that it depends on did not end well enough."""
+    """A stage it depends on did not reach the required status."""
 
     action = "blocked"
 
 
+@frozen(kw_only=True)
 class Cancelled(Decision):
     """The run was cancelled before its turn."""
 
@@ -115,7 +121,7 @@ class Planner:
     _waited: bool = field(default=False, init=False)
 
     def decide(self, stage: Stage, ledger: Ledger, results: Mapping[str, StageResult]) -> Decision:
-        """Decide what to do with a stage, after those in `results`.
+        """Decide what to do with a stage, given the results of the earlier ones.
 
         If files are still being written, this waits until they are settled, once in a run.
         """
@@ -131,12 +137,13 @@ class Planner:
         return decision
 
     def foresee(self, stage: Stage, ledger: Ledger, before: Mapping[str, Decision]) -> Decision:
-        """The decision that a run would make now; `before`: those for the stages before."""
-        open_stages = [
-            name for name in stage.after if isinstance(before.get(name), Execute | Later)
-        ]
-        if open_stages:
-            reason = f"depends on what {' and '.join(open_stages)} writes"
+        """The decision that a run would make now; `before`: the decisions for earlier stages.
+
+        In contrast to `decide`, this has no results of stages that would run, and never waits.
+        """
+        would_run = [name for name in stage.after if isinstance(before.get(name), Execute | Later)]
+        if would_run:
+            reason = f"depends on what {' and '.join(would_run)} writes"
             return Later(stage=stage.name, reason=reason)
         results = {
             name: result_without_tasks(decision)
@@ -147,7 +154,7 @@ class Planner:
         return decision or self._plan(stage, ledger, results, dry_run=True)
 
     def _without_plan(self, stage: Stage, results: Mapping[str, StageResult]) -> Decision | None:
-        """The decision for a stage that cannot even be planned, if it is so."""
+        """The decision for a stage that is not asked for a plan; None if it is to be asked."""
         if self.cancel.is_set():
             return Cancelled(stage=stage.name, reason="the run was cancelled before it started")
         for name, least in stage.after.items():
@@ -163,7 +170,7 @@ class Planner:
     ) -> Execute | Skip | CannotPlan:
         """Ask the stage for its plan. `more`: further fields of its RunContext."""
         assert stage.spec is not None
-        skipped = self._project.files.unnameable
+        skipped = self._project.files.unnameable  # filled again while the stage lists its files
         skipped.clear()
         try:
             context = self._context(stage, ledger, results=dict(results), **more)
@@ -189,15 +196,15 @@ class Planner:
             ledger,
             stage.name,
             version=stage.version,
-            settings=output_digest(stage.settings),
-            digest=output_digest,
+            settings_digest=output_digest(stage.settings),
+            digest_of=output_digest,
         )
         return RunContext(
             run_id=self._run_id,
             stage=stage.name,
             paths=project.paths,
             started=self.started,
-            workers=project.configuration.pipeline.cores,
+            cores=project.configuration.pipeline.cores,
             force=options.force,
             rebuild=options.rebuild,
             dates=options.dates,

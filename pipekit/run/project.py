@@ -21,7 +21,7 @@ DEFAULT_SINKS = ("console",)  # used if no sink is configured
 
 @frozen(kw_only=True)
 class Stage:
-    """A configured stage. `after`: see StageSpec. `problem`: why there is no `spec`, if so."""
+    """A configured stage. `after`: see StageSpec. `problem`: why `spec` is None, else empty."""
 
     name: str
     spec: StageSpec | None

@@ -1,4 +1,4 @@
-"""Recovery: closes runs whose process vanished. Needs the run lock, so none can be alive."""
+"""Recovery: closes runs whose process died. Needs the run lock, so none can be alive."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from pipekit.storage.journal import read_journal
 from pipekit.storage.ledger import Ledger
 from pipekit.storage.report import AuditReporter
 
-_LOST = "the pipekit process vanished while this stage was running (killed, or a system crash)"
-_SENTENCE = "run {} vanished (killed, or a system crash) and is now recorded as a failure"
+_LOST = "pipekit died while this stage was running (killed, or a system crash)"
+_SENTENCE = "run {} died (killed, or a system crash) and is now recorded as a failure"
 _STAGE_ENDS = frozenset(map(EventKind, StageStatus))
 
 
-def close_vanished_runs(ledger: Ledger, paths: Paths) -> list[str]:
+def close_dead_runs(ledger: Ledger, paths: Paths) -> list[str]:
     """Close all unfinished runs; returns a sentence for each.
 
     A run without a status is a failure, and the stage that was running is `lost`. Its processes are
@@ -33,9 +33,9 @@ def close_vanished_runs(ledger: Ledger, paths: Paths) -> list[str]:
     from its row in the ledger. Errors in writing them are ignored: old logs must not keep a new run
     from starting.
     """
-    vanished = ledger.runs(limit=1000, unfinished=True)
+    dead = ledger.runs(limit=1000, unfinished=True)
     sentences = []
-    for run in vanished:
+    for run in dead:
         sentences.append(_SENTENCE.format(run.number) + _kill_processes(run.run_id))
         remove_temporaries_of_run(paths.runs / run.run_id, run.run_id, paths.root)
         for leftover in paths.logs.glob(f".pipeline_report_*_{run.run_id}.json.*.tmp"):
@@ -43,15 +43,15 @@ def close_vanished_runs(ledger: Ledger, paths: Paths) -> list[str]:
                 leftover.unlink()
         _close(ledger, paths, run)
     for run in ledger.runs(limit=1):
-        if run.run_id not in {state.run_id for state in vanished}:
+        if run.run_id not in {state.run_id for state in dead}:
             _complete(paths, run)
     return sentences
 
 
 def _kill_processes(run_id: str) -> str:
-    from pipekit.process import sweep  # rarely needed
+    from pipekit.process import kill_leftovers  # rarely needed
 
-    found, left = sweep(run_id)
+    found, left = kill_leftovers(run_id)
     if left:
         return f"; {left} of its processes could not be killed and are still running"
     return f"; {found} of its processes were still running and were killed" if found else ""

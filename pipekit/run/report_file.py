@@ -25,7 +25,7 @@ class TaskReport:
     """The content of a task's report so far. A unit without a result has not finished.
 
     `temporaries`: absolute paths of temporary files, as reported. `damage`: why the report is
-    incomplete, if it is.
+    incomplete; empty if it is complete.
     """
 
     units: dict[str, UnitResult | None] = field(factory=dict)
@@ -113,8 +113,8 @@ def _checked_signature(value: Iterable[Any]) -> Signature:
 class ReportReader:
     """Follows a growing report file; `poll` returns the new records, from complete lines only.
 
-    `damage`: why records are missing, if so: an invalid line (its writer was killed, or the disk
-    was full), a file that is too large, or one that cannot be read.
+    `damage`: why records are missing (empty if none are): an invalid line (its writer was killed,
+    or the disk was full), a file that is too large, or one that cannot be read.
     """
 
     path: Path

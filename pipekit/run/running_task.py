@@ -73,7 +73,7 @@ class TaskContext:
 
 
 class RunningTask(threading.Thread):
-    """Runs one task in a thread, which puts itself into the queue `ended` at the end.
+    """Runs one task in a thread; when it has ended, it puts itself into the queue `ended`.
 
     `update` and `result` are called by the thread that started it.
     """
@@ -162,7 +162,7 @@ class RunningTask(threading.Thread):
             emit(EventKind.WARNING, msg, **data, path=record.get("path"))
 
     def _is_due(self, unit: str | None) -> bool:
-        """Whether the last progress event of the unit is long enough ago for another."""
+        """Whether enough time has passed since the unit's last progress event."""
         now = time.monotonic()
         if now - self._progress.get(unit, -PROGRESS_SECONDS) < PROGRESS_SECONDS:
             return False

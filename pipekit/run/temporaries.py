@@ -20,7 +20,7 @@ from pipekit.worker._publish import is_temporary_name
 def remove_temporaries(
     paths: Iterable[str], run_id: str, root: Path, environment: Mapping[str, str] = os.environ
 ) -> list[str]:
-    """Remove those of the reported files that are left over; returns the removed paths.
+    """Remove the reported files that still exist; returns the removed paths.
 
     `root`: the project's. `environment`: may have PIPEKIT_PUBLISH_DIR.
     """
@@ -29,7 +29,7 @@ def remove_temporaries(
     removed = []
     for path in dict.fromkeys(paths):
         try:
-            if _may_go(path, run_id, allowed):
+            if _is_removable(path, run_id, allowed):
                 os.unlink(path)
                 removed.append(path)
         except (OSError, ValueError):  # gone already, or not permitted; it does no harm
@@ -38,7 +38,7 @@ def remove_temporaries(
 
 
 def remove_temporaries_of_run(reports: Path, run_id: str, root: Path) -> list[str]:
-    """The same for a run that vanished, from the reports of its tasks below `reports`."""
+    """Remove those of a run that died, from the reports of its tasks below `reports`."""
     found = TaskReport()
     for report in sorted(reports.glob("*/*.report")):
         for record in ReportReader(report).poll():
@@ -47,7 +47,7 @@ def remove_temporaries_of_run(reports: Path, run_id: str, root: Path) -> list[st
     return remove_temporaries(found.temporaries, run_id, root)
 
 
-def _may_go(path: str, run_id: str, allowed: list[str]) -> bool:
+def _is_removable(path: str, run_id: str, allowed: list[str]) -> bool:
     folder, name = os.path.split(path)
     return (
         is_temporary_name(name, run_id)

@@ -1,6 +1,6 @@
 """Verdicts: the result of a task and of a stage, from exit status, report and published files.
 
-The rules are in docs/reference/statuses.md. Without evidence nothing counts as a success.
+The rules are in docs/reference/statuses.md. Nothing is a success without evidence.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ def _units(task: Task, report: TaskReport) -> dict[str, UnitResult]:
 def _declared_problems(
     before: Mapping[str, FileStat | None], records: list[FileRecord], files: FileManager
 ) -> list[str]:
-    """A sentence for each declared output that is missing, or still the file of before."""
+    """A sentence for each declared output that is missing or was not replaced."""
     problems = []
     unchanged = {record.path for record in records if record.verb == Verb.UNCHANGED}
     for path, old in before.items():
@@ -111,7 +111,9 @@ def _published_problems(
     files: FileManager,
 ) -> Iterator[str]:
     """A sentence for each published file that is not as reported; its unit has failed."""
-    for record in {r.path: r for r in records if r.verb in _PUBLISHED}.values():  # the last counts
+    for record in {
+        r.path: r for r in records if r.verb in _PUBLISHED
+    }.values():  # the last one decides
         verb, now = _PUBLISHED[record.verb], files.stat(record.path)
         if now is None:
             problem = f"{record.path} was reported as {verb}, but does not exist"
@@ -134,15 +136,16 @@ def _counted(
 ) -> list[FileRecord]:
     """Records of successful units, and those outside of units unless there are problems.
 
-    A published file without explicit sources was made from all that its unit (or task) consumed.
+    A published file without explicit sources is taken to be made from everything its unit (or task)
+    consumed.
     """
 
-    def counts(record: FileRecord) -> bool:
+    def is_valid(record: FileRecord) -> bool:
         if record.unit is not None:
             return bool(units[record.unit])
         return not problems or record.verb == Verb.REJECTED
 
-    kept = [record for record in records if counts(record)]
+    kept = [record for record in records if is_valid(record)]
     consumed: dict[str | None, list[str]] = {}
     for record in kept:
         if record.verb == Verb.CONSUMED:
@@ -235,7 +238,7 @@ def _empty_files(tasks: tuple[TaskResult, ...]) -> list[FileRecord]:
 
 
 def _empty_reason(empty: list[FileRecord], plan: StagePlan) -> str:
-    """The sentence for empty files; one that had content before was probably damaged."""
+    """The reason given for empty files; a file that had content before was probably damaged."""
     before = {item.path: item.previous for item in plan.inputs if item.previous is not None}
     emptied = [r.path for r in empty if r.path in before and not before[r.path].detail.get("empty")]
     paths = emptied or [record.path for record in empty]

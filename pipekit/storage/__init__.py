@@ -1,1 +1,1 @@
-"""What lasts between runs: the ledger, the lock, the journals, the reports; and finding files."""
+"""What persists between runs: ledger, lock, journals and reports. Also finds input files."""

@@ -24,7 +24,7 @@ _WILD = re.compile(r"[*?\[]")
 class FileManager:
     """The regular files below a project's root.
 
-    `quiet_seconds`: how long a file must stay unchanged to count as settled. `creation_times`:
+    `quiet_seconds`: how long a file must stay unchanged to be settled. `creation_times`:
     `st_ctime` is the time of creation, not of the last change (Windows).
     """
 
@@ -69,9 +69,9 @@ class FileManager:
     def settled(self, file: FileStat, now: float | None = None) -> bool:
         """Whether the file has not changed for `quiet_seconds`.
 
-        The change time counts too, since copies may keep the original's modification time. Where
-        there is no change time (Windows), or where it lies in the future (another machine's
-        clock), the file must look the same twice, `quiet_seconds` apart.
+        The change time is checked too, since copies may keep the original's modification time. If
+        there is no change time (Windows), or if it lies in the future (another machine's clock),
+        the file must have the same signature twice, `quiet_seconds` apart.
         """
         now = time.time() if now is None else now
         age = now - max(file.mtime_ns, file.ctime_ns) / 1e9

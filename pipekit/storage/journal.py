@@ -82,7 +82,7 @@ def _text(value: object) -> str:
 
 
 def _drop_torn_line(descriptor: int) -> None:
-    """Remove an incomplete last line, left by a writer that was killed."""
+    """Remove an incomplete last line, which a killed writer has left."""
     end = size = os.fstat(descriptor).st_size
     while end > 0:
         start = max(end - _BLOCK, 0)
@@ -133,7 +133,7 @@ class RunLog:
             self._write(line.encode("utf-8", "backslashreplace"))
 
     def output(self, task: str, stream: str, spool: Path | None) -> None:
-        """Write the output of a task; if it is long, its start and end, and where the rest is."""
+        """Write a task's output; if it is long, its start, its end and where to find the rest."""
         if spool is None:
             return
         try:

@@ -21,13 +21,12 @@ if TYPE_CHECKING:
 class Entry(NamedTuple):
     """The part of a Consumption that tells whether a file is pending.
 
-    A plan looks at this of every file, up to 100,000, and nearly all have not changed. So it is
-    read without the details, and compared with plain tuples. `settings`: digest of the settings.
-    `signature`: see `signature_text`.
+    A plan compares this for every file, up to 100,000 of them, and almost none have changed. So it
+    is loaded without the details and compared as plain tuples. `signature`: see `signature_text`.
     """
 
     state: str
-    settings: str
+    settings_digest: str
     signature: str
 
 
@@ -71,7 +70,7 @@ class Ledger(RunHistory):
             Published(
                 path=path,
                 fingerprint=fingerprint,
-                run=run,
+                run_number=run,
                 run_id=run_id or "",
                 present=bool(present),
                 detail=json.loads(detail),
@@ -96,23 +95,23 @@ class Ledger(RunHistory):
         self,
         stage: str,
         version: str,
-        run: int,
+        run_number: int,
         records: Iterable[FileRecord],
-        settings: Mapping[str, str],
-        default_settings: str,
+        settings_digests: Mapping[str, str],
+        default_digest: str,
     ) -> None:
         """Record what the tasks of a stage reported about files, in one transaction.
 
-        `run`: its number. `settings`: the digest for each path that was pending with a particular
-        one; `default_settings` for all others.
+        `settings_digests`: of the settings that each input was pending with, by path;
+        `default_digest`: for all other paths.
         """
         with self._writing() as connection:
             for record in records:
                 if record.verb in (Verb.CONSUMED, Verb.REJECTED):
-                    digest = settings.get(record.path, default_settings)
-                    _remember(connection, stage, version, run, record, digest)
+                    digest = settings_digests.get(record.path, default_digest)
+                    _remember(connection, stage, version, run_number, record, digest)
                 elif record.verb in (Verb.WROTE, Verb.UNCHANGED):
-                    _publish(connection, stage, run, record)
+                    _publish(connection, stage, run_number, record)
 
 
 _CONSUMPTIONS = (
@@ -126,9 +125,9 @@ def _consumption(row: tuple[Any, ...]) -> Consumption:
         path=path,
         state=ContentState(state),
         fingerprint=fingerprint,
-        settings=settings,
+        settings_digest=settings,
         version=version,
-        run=run,
+        run_number=run,
         detail=json.loads(detail),
         reason=reason,
     )
@@ -138,9 +137,9 @@ def _remember(
     connection: sqlite3.Connection,
     stage: str,
     version: str,
-    run: int,
+    run_number: int,
     record: FileRecord,
-    settings: str,
+    settings_digest: str,
 ) -> None:
     if record.fingerprint == ABSENT:
         connection.execute("DELETE FROM content WHERE stage = ? AND path = ?", (stage, record.path))
@@ -155,17 +154,19 @@ def _remember(
             record.path,
             state,
             record.fingerprint,
-            settings,
+            settings_digest,
             version,
             signature_text(record.signature),
-            run,
+            run_number,
             json.dumps(dict(record.detail)),
             record.reason,
         ),
     )
 
 
-def _publish(connection: sqlite3.Connection, stage: str, run: int, record: FileRecord) -> None:
+def _publish(
+    connection: sqlite3.Connection, stage: str, run_number: int, record: FileRecord
+) -> None:
     """Record a published file; one that was left unchanged keeps the run that wrote it."""
     keep = record.verb == Verb.UNCHANGED
     known = connection.execute(
@@ -178,7 +179,7 @@ def _publish(connection: sqlite3.Connection, stage: str, run: int, record: FileR
             record.path,
             record.fingerprint,
             signature_text(record.signature),
-            known[0] if keep and known else run,
+            known[0] if keep and known else run_number,
             json.dumps(dict(record.detail)),
         ),
     )

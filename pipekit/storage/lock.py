@@ -93,7 +93,7 @@ class RunLock:
             self._descriptor = None
 
     def holder(self) -> Holder | None:
-        """The last process to take the lock; it may be gone."""
+        """The last process to take the lock; it may have exited."""
         try:
             return Holder(**json.loads(self._holder_path.read_text("utf-8")))
         except (OSError, ValueError, TypeError):  # damaged, or of another version of pipekit
@@ -159,7 +159,7 @@ def process_start(pid: int) -> int:
 
 
 def _try_lock_patiently(descriptor: int) -> bool:
-    """Take the lock; try again if somebody who only looks (`held`) has it for an instant."""
+    """Take the lock; try again in case a process has it only for an instant (see `held`)."""
     for _ in range(_TRIES):
         if _try_lock(descriptor):
             return True

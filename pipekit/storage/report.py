@@ -91,7 +91,9 @@ def _stage(result: StageResult) -> dict[str, Any]:
         "traceback": result.traceback,
         "inputs": [{"path": item.path, "why": item.why} for item in plan.inputs],
         "waiting": plan.waiting,
-        "rejected_before": [_values(known, "path", "reason", "run") for known in plan.rejected],
+        "rejected_before": [
+            {**_values(known, "path", "reason"), "run": known.run_number} for known in plan.rejected
+        ],
         "tasks": [_task(task) for task in result.tasks],
     }
 

@@ -26,8 +26,10 @@ _LOG = re.compile(rf"pipeline_(?:report_)?[0-9]{{8}}_[0-9]{{6}}_({_ID})\.(?:log|
 _FOLDER = re.compile(f"({_ID})")
 
 
-def sweep(paths: Paths, keep: RetentionConfig, history: RunHistory, now: float) -> list[str]:
-    """Remove what is beyond the limits of [retention]; returns a sentence for each failure."""
+def remove_old_logs(
+    paths: Paths, keep: RetentionConfig, history: RunHistory, now: float
+) -> list[str]:
+    """Remove what exceeds the limits of [retention]; returns a sentence for each failure."""
     problems = _folders(paths.runs, keep.spools, now - keep.spool_age, history)
     problems += _folders(paths.quarantine, keep.quarantine, now - keep.quarantine_age, history)
     return problems + _logs(paths, keep, history, now)
@@ -46,7 +48,7 @@ def _folders(parent: Path, count: int, oldest: float, history: RunHistory) -> li
 
 
 def _logs(paths: Paths, keep: RetentionConfig, history: RunHistory, now: float) -> list[str]:
-    """Remove journal, log and report together; the journal last: it is what is looked for."""
+    """Remove journal, log and report together; the journal last, since old runs are found by it."""
     names = _found(paths.events, _JOURNAL)
     statuses = history.ended(names)
     floor = _first_id(now - keep.run_age)
@@ -81,7 +83,7 @@ def _found(folder: Path, pattern: re.Pattern[str]) -> list[str]:
 
 
 def _first_id(moment: float) -> str:
-    """The start of the first run id of a moment (RFC 9562: it begins with milliseconds)."""
+    """The start of the first run id made at a moment (RFC 9562: ids begin with milliseconds)."""
     text = f"{max(int(moment * 1000), 0):012x}"
     return f"{text[:8]}-{text[8:]}"
 

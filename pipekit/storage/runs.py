@@ -40,7 +40,7 @@ _RUNS = "SELECT run_id, number, started, ended, status, exit_code, stages FROM r
 
 
 class RunHistory:
-    """A connection to the project's ledger, with what it knows of runs; a context manager.
+    """A connection to the project's ledger, for its runs; a context manager.
 
     A damaged ledger is renamed, not deleted: `set_aside` is its new path, and a new ledger is
     started. If damage is found later, the file is renamed when the block ends. Raises StorageError
@@ -115,7 +115,7 @@ class RunHistory:
         return _state(rows[0]) if len(rows) == 1 else None
 
     def ended(self, run_ids: Iterable[str]) -> dict[str, str]:
-        """The status of those of the runs that the ledger knows to have ended."""
+        """The status of each of these runs that has ended, according to the ledger."""
         rows = self._read(
             "SELECT run_id, status FROM runs WHERE status IS NOT NULL "
             "AND run_id IN (SELECT value FROM json_each(?))",

@@ -24,7 +24,7 @@ from pipekit.storage.ledger import Entry, Ledger
 class LedgerStageView:
     """The StageView of a stage.
 
-    `settings`: the digest of the stage's settings; `digest` computes one for any settings object.
+    `settings_digest`: of the stage's settings; `digest_of` computes one for any settings object.
     `version`: the plugin's; a newer version retries files that an older one rejected.
     """
 
@@ -32,8 +32,8 @@ class LedgerStageView:
     _ledger: Ledger
     _stage: str
     _version: str = field(kw_only=True)
-    _settings: str = field(kw_only=True)
-    _digest: Callable[[object], str] = field(kw_only=True)
+    _settings_digest: str = field(kw_only=True)
+    _digest_of: Callable[[object], str] = field(kw_only=True)
     _folders: Folders = field(
         factory=dict, init=False
     )  # each folder is read once, so all answers agree
@@ -46,7 +46,7 @@ class LedgerStageView:
         self, files: Iterable[FileStat], settings: object | None, *, growing: bool, force: bool
     ) -> Pending:
         """See RunContext.pending."""
-        digest = self._settings if settings is None else self._digest(settings)
+        digest = self._settings_digest if settings is None else self._digest_of(settings)
         entries = self._consumed.entries
         done = ContentState.CONSUMED.value
         inputs, waiting, rejected, unchanged = [], [], [], 0
@@ -92,7 +92,7 @@ class LedgerStageView:
     def _why(self, path: str, entry: Entry, signature: str, digest: str) -> Why | None:
         if entry.signature != signature:
             return Why.CHANGED
-        if entry.settings != digest:
+        if entry.settings_digest != digest:
             return Why.SETTINGS
         if entry.state == ContentState.REJECTED:
             return Why.VERSION if self._consumed[path].version != self._version else None

@@ -19,7 +19,7 @@ from pipekit.testing.contract import Contract, check_settings, chosen, snapshot
 
 @frozen(kw_only=True)
 class MemoryLifecycleView:
-    """A LifecycleView without a ledger: all content counts as consumed except `unconsumed`."""
+    """A LifecycleView without a ledger: all content is consumed except `unconsumed`."""
 
     root: Path
     now: float

@@ -66,11 +66,11 @@ class MemoryView:
             if before is None:
                 inputs.append(Input(file, Why.NEW, _DIGEST))
             elif before.state is ContentState.PART:
-                inputs.append(Input(file, Why.PART, before.settings, before))
+                inputs.append(Input(file, Why.PART, before.settings_digest, before))
             elif before.state is ContentState.REJECTED:
                 rejected.append(before)
             elif force:
-                inputs.append(Input(file, Why.FORCED, before.settings, before))
+                inputs.append(Input(file, Why.FORCED, before.settings_digest, before))
             else:
                 known += 1
         return Pending(inputs=tuple(inputs), rejected=tuple(rejected), known=known)
@@ -97,17 +97,22 @@ def plan(
 
     `settings`: default all defaults. `consumed`: paths (or Consumptions by path) that the stage has
     consumed before; all others are pending. `published`: stage → the files it has published.
-    `more`: fields of RunContext, for example `force=True`, `workers=4`.
+    `more`: fields of RunContext, for example `force=True`, `cores=4`.
     """
     if not isinstance(consumed, Mapping):
-        common: dict[str, Any] = {"fingerprint": "", "settings": _DIGEST, "version": "", "run": 1}
+        common: dict[str, Any] = {
+            "fingerprint": "",
+            "settings_digest": _DIGEST,
+            "version": "",
+            "run_number": 1,
+        }
         state = ContentState.CONSUMED
         consumed = {path: Consumption(path=path, state=state, **common) for path in consumed}
     outputs = {stage: tuple(files) for stage, files in (published or {}).items()}
     given: dict[str, Any] = {
         "run_id": "01900000-0000-7000-8000-000000000000",
         "started": 1_770_000_000.0,
-        "workers": 2,
+        "cores": 2,
         **more,
     }
     view = MemoryView(root=root, known=consumed, outputs=outputs)

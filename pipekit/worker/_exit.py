@@ -15,7 +15,7 @@ from typing import NoReturn
 def loading() -> Iterator[None]:
     """A context manager for a worker's imports of large libraries.
 
-    The garbage collector does not run during the imports, nor ever look at the imported objects.
+    The garbage collector does not run during the imports, and never visits the imported objects.
     With numpy and pyarrow that takes 20 % off the time to import them, and 40 ms off the exit.
     numpy's linear algebra (OpenBLAS) gets one thread; set OPENBLAS_NUM_THREADS for more.
     """

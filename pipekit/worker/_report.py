@@ -143,7 +143,7 @@ class Report:
             _unit.reset(token)
 
     def progress(self, done: float, total: float | None = None) -> None:
-        """How far the current unit (or the task) is, in any unit of measure."""
+        """Report the progress of the current unit (or the task), in any unit of measure."""
         now = time.monotonic()
         unit = _unit.get()
         finished = total is not None and done >= total
@@ -222,7 +222,7 @@ class Report:
         self._published(Verb.UNCHANGED, path, fingerprint, sources, detail)
 
     def temporary(self, path: AnyPath) -> None:
-        """The temporary file that `publish` creates next; the run removes it if it is left over."""
+        """The temporary file that `publish` creates next; the run removes it if it remains."""
         self._write(Verb.TEMPORARY, path=os.path.abspath(path))
 
     def _published(

@@ -152,11 +152,11 @@ def test_a_plan_for_tests_takes_what_the_ledger_would_know(tmp_path):
 
     def seen(ctx, _settings):
         pending = ctx.pending(ctx.files("*.txt"))
-        facts = [*(file.path for file in pending), *ctx.published("other"), ctx.workers]
+        facts = [*(file.path for file in pending), *ctx.published("other"), ctx.cores]
         return StagePlan(reason=repr(facts))
 
     spec = StageSpec("seen", seen)
-    made = plan(spec, tmp_path, consumed=["a.txt"], published={"other": ["file"]}, workers=7)
+    made = plan(spec, tmp_path, consumed=["a.txt"], published={"other": ["file"]}, cores=7)
     assert made.reason == "['b.txt', 'file', 7]"
     assert "a.txt" in plan(spec, tmp_path, consumed=["a.txt"], force=True).reason
 

@@ -196,7 +196,7 @@ def test_a_stage_that_was_running_is_told_to_be_lost(upper):
     next_run(upper)
     (stage,) = end_of(upper, 1)["stages"]
     assert (stage["status"], stage["kind"]) == ("failure", "lost")
-    assert "vanished" in stage["error"]
+    assert "died" in stage["error"]
     with sqlite3.connect(upper.root / ".pipekit/state.db") as connection:
         ((stages,),) = connection.execute("SELECT stages FROM runs WHERE number = 1")
     connection.close()

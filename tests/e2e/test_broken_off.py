@@ -73,7 +73,7 @@ def test_a_run_broken_off_by_our_own_error_has_its_end_and_its_report(
     assert (stages["two"]["status"], stages["two"]["kind"]) == ("failure", "lost")
     assert stages["one"]["status"] == "success"
     again = project.pipekit("run", "--only", "one")
-    assert "vanished" not in again.err
+    assert "died" not in again.err
     assert "failure" in project.pipekit("history").out
 
 
@@ -85,7 +85,7 @@ def test_logs_that_cannot_be_made_are_said_and_the_run_is_closed(project):
     done = project.pipekit("run")
     assert done.code == 3
     assert done.err.startswith("pipekit: cannot write a journal in ")
-    assert "vanished" not in project.pipekit("status").out
+    assert "died" not in project.pipekit("status").out
 
 
 def test_a_task_that_runs_when_pipekit_fails_is_ended_with_it(project, tmp_path: Path):

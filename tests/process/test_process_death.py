@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from pipekit.model.command import Outcome
-from pipekit.process import sweep
+from pipekit.process import kill_leftovers
 
 from .conftest import BAD_CHILD, NOISE, SLACK, processes
 
@@ -68,7 +68,7 @@ def host(lab, tmp_path):
     for process in started:
         process.kill()
         process.communicate()
-    sweep("cookie")
+    kill_leftovers("cookie")
     assert lab.gone_within(5)
 
 
@@ -164,8 +164,8 @@ def test_what_outlived_even_its_guardian_is_swept_by_the_cookie(lab, host):
     os.kill(parent(guardian), signal.SIGKILL)
     os.kill(guardian, signal.SIGKILL)
     assert len(lab.alive()) == 2
-    assert sweep("other") == (0, 0)
-    assert sweep("cookie") == (2, 0)
+    assert kill_leftovers("other") == (0, 0)
+    assert kill_leftovers("cookie") == (2, 0)
     assert not lab.alive()
 
 

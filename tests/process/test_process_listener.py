@@ -50,7 +50,7 @@ def test_listener_gives_a_call_up_that_does_not_return():
     go.set()
     listener._thread.join()
     assert listener.warnings() == [
-        "on_lines raised TimeoutError: it did not return; its thread is left behind",
+        "on_lines raised TimeoutError: it did not return; its thread keeps running",
         "on_lines was too slow; lines not delivered to it: 1",
     ]
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from pipekit.model.command import Outcome
-from pipekit.process import Cancel, sweep
+from pipekit.process import Cancel, kill_leftovers
 from pipekit.process.linux import child as guarded
 
 from .conftest import SLACK, processes
@@ -168,6 +168,6 @@ def test_sweep_waits_for_who_is_just_becoming_another_program():
             pytest.skip(f"this kernel lets nobody hide what a process was started with: {told}")
         assert Path(f"/proc/{process.pid}/environ").read_bytes() == b""
         try:
-            assert sweep("loading") == (1, 0)
+            assert kill_leftovers("loading") == (1, 0)
         finally:
             process.kill()

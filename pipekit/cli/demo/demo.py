@@ -133,7 +133,7 @@ next      cd {shlex.quote(str(folder))} && pipekit run   (idle: nothing to do)""
 
 
 def _surprises(folder: Path, report: PipelineReport, sample: Sample | None) -> list[str]:
-    """What differs from the prediction."""
+    """The differences from the expected result."""
     expected = PipelineStatus.IDLE if sample is None else PipelineStatus.PARTIAL
     rejected = [r.path for s in report.stages for r in s.files if r.verb == Verb.REJECTED]
     unknown, files = ([sample.unknown], sample.files) if sample else ([], ())

@@ -35,7 +35,7 @@ class Bar(NamedTuple):
 
 
 class Sample(NamedTuple):
-    """What was written, and what the first run must make of it.
+    """The files that were written, and the expected result of the first run.
 
     `files`: paths relative to the project's root. `bars`: instrument → number of translated bars.
     `unknown`: the file of an unknown instrument, which is rejected and makes the run partial.

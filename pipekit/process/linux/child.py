@@ -160,7 +160,7 @@ def _abort(control: socket.socket) -> None:
 
 
 class GuardedChild(pipes.Pipes):
-    """A `Child` below a guardian. Without its guardian it goes by /proc and the tree's name."""
+    """A `Child` below a guardian. If the guardian has died, it uses /proc and the tree's name."""
 
     def __init__(
         self,

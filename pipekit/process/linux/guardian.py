@@ -102,7 +102,7 @@ def receive(control: _socket.socket) -> bytes:
 
 
 def open_pidfd(pid: int) -> int:
-    """A descriptor that becomes readable when the process exits; -1 where there is none.
+    """A descriptor that becomes readable when the process exits; -1 if there is none.
 
     A sandbox may forbid it, or no descriptor is left: each user has another way to notice the exit.
     """
@@ -133,7 +133,7 @@ def read(path: str) -> bytes:
 def _open_children() -> int:
     """A descriptor of the exact list of our own children, which stays open.
 
-    Opening it each time could fail, and "cannot look" must never be taken for "no child left".
+    Opening it each time could fail, and "cannot list" must never be taken for "no child left".
     """
     me = os.getpid()
     return os.open(f"/proc/{me}/task/{me}/children", os.O_RDONLY | os.O_CLOEXEC)
@@ -204,7 +204,7 @@ def _ignoring_errors(call: Callable[..., Any], *arguments: Any) -> Any:
 
 
 class Guardian:
-    """Guards one command from its start until nothing of it is left.
+    """Guards one command from its start until its last process has ended.
 
     `control`: the control socket; `supervisor`: a pidfd of the supervisor, or -1.
     """
@@ -422,7 +422,7 @@ class SpawnerServer:
         self._orphans_left = False
 
     def serve(self) -> None:
-        """Return when nobody can send requests any more and all guardians have exited.
+        """Return when requests can no longer arrive and all guardians have exited.
 
         The host is our parent. Its pidfd is watched as well, here and by the guardians, since a
         process that it forked may keep the other ends of the sockets open.
@@ -531,7 +531,7 @@ class SpawnerServer:
 
 
 def main() -> None:
-    """Serve as the spawner until the host needs none any more."""
+    """Serve as the spawner until the host no longer needs it."""
     for name in os.listdir("/proc/self/fd"):  # only those open: a billion may be allowed
         if int(name) > REQUEST_FD:
             _ignoring_errors(os.close, int(name))

@@ -123,8 +123,8 @@ def members_by_name(name: str) -> list[Member]:
     """The live processes with this name in their environment, and their children.
 
     `name`: a tree, or the cookie of a supervisor. Complete even while processes come and go: it
-    looks again as long as pids are given out, and waits for a process within exec, which shows no
-    name for a moment; ten rounds at most.
+    scans again as long as new pids are assigned, and waits for a process within exec, which shows
+    no name for a moment; ten rounds at most.
     """
     found: dict[int, _Stat] = {}
     unknown = False

@@ -2,7 +2,7 @@
 
 NOT EXERCISED on macOS: written from the documentation, type-checked, and run on Linux by the tests,
 where polling takes the place of kqueue. There is no guardian: what is left when this process is
-killed runs on until the next run sweeps it.
+killed keeps running until the next run kills it.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def _popen(command: Command, env: dict[str, str], stdio: list[int]) -> Popen[byt
 
 
 def with_limits(command: Command) -> tuple[str, ...]:
-    """The command's words, behind a shell that sets its limits if it has any.
+    """The command's words, run by a shell that sets its limits if it has any.
 
     Raises SpawnError for `max_memory`, which macOS does not enforce.
     """
@@ -155,7 +155,7 @@ class PosixChild(pipes.Pipes):
 
 
 def _exit_queue(pid: int) -> int:
-    """A descriptor that becomes readable when the process exits; -1 where there is no kqueue."""
+    """A descriptor that becomes readable when the process exits; -1 without kqueue."""
     if sys.platform == "linux":
         return -1
     try:
@@ -180,7 +180,7 @@ def _own_peak(maxrss: int) -> int | None:
 
 
 def _members(leader: int, name: str) -> list[Member]:
-    """The live processes of a tree without the leader, whose pid must stay taken meanwhile.
+    """The live processes of a tree without the leader, whose pid must stay taken during the call.
 
     `name`: of the tree, as each process has it in its environment. This looks at every process of
     the host, and is not exact while processes come and go.

@@ -1,6 +1,6 @@
 """The caller's code that gets the output: the `on_lines` callback and the done predicate.
 
-What they raise becomes a warning and stops nothing.
+Their errors become warnings and stop nothing.
 """
 
 from __future__ import annotations
@@ -43,7 +43,8 @@ class Listener:
     """Calls the callback with batches of lines, in a thread of its own.
 
     At `BACKLOG` waiting bytes it is `full`: its user then stops reading, to bound memory. While the
-    command is being stopped reading goes on; beyond `_MAX_BACKLOG` lines are dropped and counted.
+    command is being stopped, reading continues; lines beyond `_MAX_BACKLOG` are dropped and
+    counted.
     """
 
     def __init__(self, on_lines: OnLines | None) -> None:
@@ -91,7 +92,7 @@ class Listener:
     def finish(self, until: float | None = None) -> None:
         """Wait until everything is delivered, but not beyond `until` (monotonic).
 
-        A call that takes more than 5 s is given up; its thread can only be left behind.
+        A call that takes more than 5 s is given up; its thread keeps running.
         """
         if self._thread is None:
             return
@@ -118,7 +119,7 @@ class Listener:
             self._dropped += sum(map(len, self._waiting.values()))
             self._waiting = {}
             self._on_lines = None
-        self.errors.add(TimeoutError("it did not return; its thread is left behind"))
+        self.errors.add(TimeoutError("it did not return; its thread keeps running"))
 
     def _deliver(self) -> None:
         while True:

@@ -19,8 +19,8 @@ class Pipes:
     """The reading ends of a command's streams, and descriptors that wake a waiter.
 
     `exit_fd` becomes readable when the leader has exited, `cancel_fd` when the command is cancelled
-    (-1: there is none). They wake a single time: they stay readable, and would wake everybody for
-    ever. Those in `always` are read by their owner.
+    (-1: there is none). They wake a waiter once only: they stay readable, and would wake it
+    forever. Those in `always` are read by their owner.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class Pipes:
         return [stream for stream, fd in self._outputs.items() if fd in ready]
 
     def unregister(self, descriptor: int) -> None:
-        """Never be woken by this descriptor again."""
+        """Stop waiting for this descriptor."""
         self._without_output.unregister(descriptor)
         self._with_output.unregister(descriptor)
 

@@ -61,7 +61,7 @@ class Redactor:
             position = found.end()
 
     def finish(self) -> bytes:
-        """The bytes held back, once nothing more can come."""
+        """The bytes held back, at the end of the stream."""
         held, self._held = self._held, b""
         return self._pattern.sub(MASK, held) if self._secrets else held
 
@@ -94,7 +94,7 @@ class Spool:
                 os.unlink(path)
 
     def write(self, data: bytes) -> None:
-        """Append all of `data`; count what could not be written."""
+        """Append all of `data`; count the bytes that could not be written."""
         if self.path is None or not data:
             return
         rest = memoryview(data)
@@ -193,13 +193,13 @@ class OutputStream:
         self.last_output: float | None = None
 
     def feed(self, data: bytes, at: float) -> list[str]:
-        """Take what was read `at` seconds after the start."""
+        """Take the bytes read `at` seconds after the start."""
         self._size += len(data)
         self.last_output = at
         return self._keep(self._redactor.feed(data))
 
     def finish(self) -> list[str]:
-        """Nothing more will come: flush what was held back, and close the spool."""
+        """The stream has ended: flush the bytes held back, and close the spool."""
         lines = self._keep(self._redactor.finish(), final=True)
         self.spool.close()
         return lines + (self._splitter.finish() if self._splitter else [])

@@ -172,7 +172,7 @@ def _tasks(ctx: RunContext, settings: Settings, due: list[InstrumentState]) -> I
     count = min(settings.processes, len(due))
     for number in range(count):
         share = due[number::count]
-        workers = max(1, ctx.workers // count)
+        workers = max(1, ctx.cores // count)
         request = Request(
             run_id=ctx.run_id,
             runs=settings.runs,

@@ -55,11 +55,11 @@ class InstrumentState:
     def full(self) -> bool:
         """Whether the whole history must be computed: earlier results are of no use."""
         previous = [
-            (i.previous, i.settings)
+            (i.previous, i.settings_digest)
             for i in self.pending
             if i.previous is not None and i.previous.fingerprint != ABSENT
         ]
-        changed = any(known.settings != settings for known, settings in previous)
+        changed = any(known.settings_digest != settings for known, settings in previous)
         consumed = [*(known for known, _ in previous), *self.vanished.values()]
         return (
             self.force

@@ -20,8 +20,8 @@ def run_order(published: Iterable[Published]) -> Callable[[str], SortKey]:
     Run ids are ordered by time, so it takes its place among the known ones and among its like.
     """
     known = [file for file in published if file.run_id]
-    runs = {file.path: file.run for file in known}
-    ids = sorted((file.run_id, file.run) for file in known)
+    runs = {file.path: file.run_number for file in known}
+    ids = sorted((file.run_id, file.run_number) for file in known)
     latest = [0, *accumulate((run for _, run in ids), max)]
 
     def key(path: str) -> SortKey:
@@ -63,7 +63,8 @@ def run_file_entries(
             path: file.detail["scope"]
             for path, file in ctx.consumed().items()
             if file.state is not ContentState.REJECTED
-            and file.settings == pending.inputs[0].settings  # of the same folder of results
+            and file.settings_digest
+            == pending.inputs[0].settings_digest  # of the same folder of results
             and (everything or is_newer(path))
         }
     return tuple(
@@ -81,7 +82,7 @@ def _name(path: str) -> str:
 def _entry(file: Input, number: int, *, again: bool) -> RunFileEntry:
     """`again`: merge it into all months, whatever it was merged into before."""
     previous = file.previous
-    if previous is None or previous.settings != file.settings:
+    if previous is None or previous.settings_digest != file.settings_digest:
         return RunFileEntry(path=file.path, number=number)
     partly = file.why is Why.PART and not again
     rejected = previous.state is ContentState.REJECTED

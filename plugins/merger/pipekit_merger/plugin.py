@@ -42,7 +42,7 @@ def plan(ctx: RunContext, settings: Settings) -> StagePlan:
         return StagePlan.skip(reason, pending, holds=months, warnings=warnings)
     request = Request(
         merged=merged,
-        workers=ctx.workers,
+        workers=ctx.cores,
         rebuild=ctx.rebuild,
         run_files=run_file_entries(ctx, pending, others, lost),
         lost=tuple(lost),

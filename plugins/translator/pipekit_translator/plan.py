@@ -79,7 +79,7 @@ def _task(
         quarantine=_relative(ctx, ctx.paths.quarantine / ctx.run_id),
         quality_file=_relative(ctx, ctx.run_dir / ctx.stage / "quality.json"),
         cache=_relative(ctx, ctx.paths.state / "cache" / "translator"),
-        workers=ctx.workers,
+        workers=ctx.cores,
         memory=settings.memory,
         kernels=settings.kernels,
         timezone=settings.timezone,
@@ -96,7 +96,7 @@ def _task(
         name="translate",
         command=Command.python(WORKER, request=request, env=ENVIRONMENT),
         inputs=[item.path for _, item in inputs],
-        cores=ctx.workers,
+        cores=ctx.cores,
     )
 
 

@@ -1,4 +1,4 @@
-"""What the commands say of runs that failed, were stopped or vanished: real runs."""
+"""What the commands say of runs that failed, were stopped or died: real runs."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_status_names_the_run_in_which_a_stage_last_had_work(tiny):
     assert tiny.pipekit("status", "--json").json["stages"]["first"]["run"] == 1
 
 
-def test_a_run_without_an_end_is_running_or_vanished(tiny, eventually):
+def test_a_run_without_an_end_is_running_or_has_died(tiny, eventually):
     """Both have no end in the ledger; which it is, the lock knows."""
     slow = TINY.replace("raise SystemExit('something bad')", "import time; time.sleep(60)")
     tiny.plugin("tiny", slow)
@@ -94,8 +94,8 @@ def test_a_run_without_an_end_is_running_or_vanished(tiny, eventually):
     finally:
         run.kill()
         run.communicate(timeout=20)
-    eventually(lambda: "vanished" in tiny.pipekit("history").out, 30)
-    assert "run 1 vanished before it could write its report" in tiny.pipekit("show").err
+    eventually(lambda: "died" in tiny.pipekit("history").out, 30)
+    assert "run 1 died before it could write its report" in tiny.pipekit("show").err
 
 
 def test_a_demo_that_is_stopped_ends_like_a_stopped_run(project, eventually):

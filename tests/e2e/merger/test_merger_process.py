@@ -86,7 +86,7 @@ def test_memory_does_not_grow_with_the_length_of_history(tmp_path, kit):
             "worker.run(request(worker.Request))\n"
             "print(open('/proc/self/status').read().partition('VmHWM:')[2].split()[0])"
         )
-        done = start(project, code, workers=1)
+        done = start(project, code, cores=1)
         assert done.returncode == 0, done.stderr
         peaks.append(int(done.stdout) / 1024)
         assert sum(len(pq.ParquetFile(m).read(["date"])) for m in

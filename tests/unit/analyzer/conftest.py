@@ -127,7 +127,7 @@ class Project:
             return Why.NEW
         if self.signatures.get(file.path) != file.signature:
             return Why.CHANGED
-        return Why.SETTINGS if known.settings != digest else None
+        return Why.SETTINGS if known.settings_digest != digest else None
 
     def consumed(self, noted: str = "") -> Mapping[str, Consumption]:
         return self.ledger
@@ -160,7 +160,7 @@ class Project:
             for line in lines
             if line["verb"] == "unit_end" and line["status"] != "success"
         }
-        digests = {input.path: input.settings for input in made.inputs}
+        digests = {input.path: input.settings_digest for input in made.inputs}
         kept = [line for line in lines if line.get("unit") not in failed]
         for line in kept:
             if line["verb"] in ("consumed", "rejected"):
@@ -203,9 +203,9 @@ class Project:
             path=path,
             state=ContentState.REJECTED if rejected else ContentState.CONSUMED,
             fingerprint=line["fingerprint"],
-            settings=settings,
+            settings_digest=settings,
             version="1",
-            run=self.number,
+            run_number=self.number,
             detail=line.get("detail", {}),
             reason=line.get("reason", ""),
         )

@@ -117,7 +117,7 @@ def _as_golden(row):
 def test_a_real_week_of_es_and_gc_has_seven_rows_a_day(project, es_2013, gc_2013):
     project.write("ES", es_2013)
     project.write("GC", gc_2013)
-    done = project.run(workers=2)
+    done = project.run(cores=2)
     assert not done.failed
     for name in ("ES", "GC"):
         days = [key[2] for key in project.merged if key[0] == name]

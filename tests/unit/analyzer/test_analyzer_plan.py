@@ -71,7 +71,7 @@ def test_ticks_beside_the_bars_are_not_looked_at(history):
 def test_new_files_make_one_unit_an_instrument(project, minutes):
     project.write("ES", minutes(MONTHS[0]))
     project.write("NQ", minutes(MONTHS[0]))
-    plan = project.plan(workers=2)
+    plan = project.plan(cores=2)
     (task,) = plan.tasks
     assert plan.reason == "2 new files in data/processed"
     assert (task.units, task.cores) == (("ES", "NQ"), 2)
@@ -80,7 +80,7 @@ def test_new_files_make_one_unit_an_instrument(project, minutes):
 
 
 def test_processes_split_the_instruments(history):
-    plan = history.plan(Settings(processes=2), force=True, workers=2)
+    plan = history.plan(Settings(processes=2), force=True, cores=2)
     assert [(t.name, t.units, t.cores) for t in plan.tasks] == [
         ("analyze-1", ("ES",), 1),
         ("analyze-2", ("NQ",), 1),
@@ -152,8 +152,8 @@ def test_a_vanished_month_is_work(history):
 def test_a_month_that_the_lifecycle_took_is_no_work(history):
     taken = path("ES", "2013-08")
     (history.root / taken).unlink()
-    there = Published(path=taken, fingerprint="", run=1, run_id="r")
-    gone = Published(path=taken, fingerprint="", run=1, run_id="r", present=False)
+    there = Published(path=taken, fingerprint="", run_number=1, run_id="r")
+    gone = Published(path=taken, fingerprint="", run_number=1, run_id="r", present=False)
     history.removed = (there, gone)
     assert not history.plan()
     assert jobs(history.plan(force=True))["ES"]["archived"] == ["2013-08"]

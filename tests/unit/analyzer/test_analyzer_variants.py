@@ -127,7 +127,9 @@ def test_a_base_target_for_an_instrument_that_is_none_is_refused(project):
 def test_rows_of_a_lost_variant_go_even_where_the_bars_are_archived(analysed):
     taken = "data/processed/ES/1m/2013/ES_1m_2013-09.parquet"
     (analysed.root / taken).unlink()
-    analysed.removed = (Published(path=taken, fingerprint="", run=1, run_id="r", present=False),)
+    analysed.removed = (
+        Published(path=taken, fingerprint="", run_number=1, run_id="r", present=False),
+    )
     before = dict(analysed.merged)
     analysed.run(Settings(variants=TWO.variants[:1]))
     assert analysed.merged == {key: row for key, row in before.items() if key[1] == "a"}

@@ -185,7 +185,7 @@ def test_rows_of_months_that_the_lifecycle_took_stay(project, week, minutes):
     before = dict(project.merged)
     taken = month(of="2013-09")
     (project.root / taken).unlink()
-    gone = Published(path=taken, fingerprint="", run=1, run_id="r", present=False)
+    gone = Published(path=taken, fingerprint="", run_number=1, run_id="r", present=False)
     project.removed = (gone,)
     done = project.run(force=True)
     (part,) = done.wrote["ES"]["detail"]["scope"]["parts"]
@@ -339,7 +339,7 @@ def test_the_same_bytes_whatever_the_workers_and_the_run(new_project, week):
         for name in ("ES", "NQ", "MES"):
             project.write(name, week(3))
         project.number = workers
-        done = project.run(workers=workers)
+        done = project.run(cores=workers)
         files.append({n: (project.root / w["path"]).read_bytes() for n, w in done.wrote.items()})
     assert files[0] == files[1]
     assert len(files[0]) == 3

@@ -155,7 +155,7 @@ def test_a_run_whose_report_is_gone_names_where_its_outcome_is(tiny, pipekit):
     report.unlink()
     done = pipekit("show")
     assert done.code == 64
-    assert "run 1 has no report any more" in done.err
+    assert "the report of run 1 was removed" in done.err
 
 
 def test_a_missing_folder_is_named(tmp_path, capsys):

@@ -32,7 +32,7 @@ def test_a_configuration_without_contradictions_has_no_findings(configured):
             'stages.a.timeout = "6h"\nschedule.every = "15m"\npipeline.stages = ["a"]',
             (
                 "warning: pipekit.toml:1: stages.a.timeout: 6h is longer than schedule.every, 15m: "
-                "runs that fall due meanwhile do not start"
+                "runs that are due in the meantime do not start"
             ),
         ),
         (

@@ -323,9 +323,9 @@ def before(path, **detail):
         path=path,
         state=ContentState.CONSUMED,
         fingerprint="",
-        settings="",
+        settings_digest="",
         version="",
-        run=1,
+        run_number=1,
         detail=detail,
     )
     return Input(FileStat(path, 0, 0, 0, 0, 0), Why.CHANGED, "", known)

@@ -21,7 +21,7 @@ def ask(ledger, files):
 
     def pending(settings="s1", version="1", *, growing=False, force=False, own=None):
         view = LedgerStageView(
-            files, ledger, "stage", version=version, settings=settings, digest=str
+            files, ledger, "stage", version=version, settings_digest=settings, digest_of=str
         )
         return view.pending(files.files(["**"]), own, growing=growing, force=force)
 
@@ -42,7 +42,7 @@ def take(ledger, reported):
 
 @pytest.fixture
 def view(ledger, files):
-    return LedgerStageView(files, ledger, "stage", version="1", settings="s1", digest=str)
+    return LedgerStageView(files, ledger, "stage", version="1", settings_digest="s1", digest_of=str)
 
 
 def why(pending):
@@ -142,10 +142,10 @@ def test_a_published_file_keeps_its_run_while_it_is_left_unchanged(ledger, take,
     put("out")
     first = take(reported("wrote", "out", fingerprint="f1", detail={"last": "2020"}))
     take(reported("unchanged", "out", fingerprint="f1"))
-    assert ledger.published("stage")[0].run == first
+    assert ledger.published("stage")[0].run_number == first
     third = take(reported("wrote", "out", fingerprint="f2"))
     (published,) = ledger.published("stage")
-    assert (published.run, published.fingerprint) == (third, "f2")
+    assert (published.run_number, published.fingerprint) == (third, "f2")
 
 
 def test_published_files_come_in_the_order_of_their_runs(ledger, take, put, reported):

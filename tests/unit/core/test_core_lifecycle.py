@@ -66,8 +66,8 @@ def decide(files, ledger):
             configuration=SimpleNamespace(lifecycle=limits),
         )
         plans = {"analyzer": StagePlan(reason="", holds=held)}
-        found = review(project, ledger, plans, now=time.time(), forbidden=problems)
-        return {p.action.path: p for p in found.proposals}, found.problems
+        found = review(project, ledger, plans, now=time.time(), blockers=problems)
+        return {p.action.path: p for p in found.proposals}, found.broken
 
     return decided
 

@@ -158,12 +158,12 @@ class Project:
             self.ledger,
             "merger",
             version="1.0.0",
-            settings="digest",
-            digest=lambda _settings: "digest",
+            settings_digest="digest",
+            digest_of=lambda _settings: "digest",
         )
         root = self.root
         paths = Paths(root=root, data=root / "data", logs=root / "logs", state=root / ".pipekit")
-        fields = {"run_id": "now", "started": 0.0, "workers": 2, **flags}
+        fields = {"run_id": "now", "started": 0.0, "cores": 2, **flags}
         context = RunContext(stage="merger", paths=paths, view=view, **fields)
         return SPEC.plan(context, settings or Settings())
 

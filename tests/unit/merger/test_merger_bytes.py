@@ -63,12 +63,12 @@ def months_of(tmp_path, kit):
 
 def test_workers_order_and_division_of_the_input_do_not_matter(months_of):
     """One file or thirty, one thread or five: the same months to the byte."""
-    expected = months_of("x", whole, workers=1)
+    expected = months_of("x", whole, cores=1)
     assert len(expected) == 12
-    assert months_of("1", whole, workers=2) == expected
-    assert months_of("2", whole, workers=5) == expected
-    assert months_of("3", in_pieces, workers=1) == expected
-    assert months_of("4", in_pieces, workers=5) == expected
+    assert months_of("1", whole, cores=2) == expected
+    assert months_of("2", whole, cores=5) == expected
+    assert months_of("3", in_pieces, cores=1) == expected
+    assert months_of("4", in_pieces, cores=5) == expected
 
 
 @pytest.fixture
@@ -86,8 +86,8 @@ def test_many_rows_are_merged_in_parts_to_the_same_bytes(months_of, write, reque
     """Read in batches and merged month by month: as all at once."""
     expected = months_of("x", write)
     request.getfixturevalue("little")
-    assert months_of("1", write, workers=1) == expected
-    assert months_of("2", write, workers=3) == expected
+    assert months_of("1", write, cores=1) == expected
+    assert months_of("2", write, cores=3) == expected
 
 
 def test_parts_of_a_later_run_replace_those_of_an_earlier(project, kit, little):

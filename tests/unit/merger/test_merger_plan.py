@@ -30,7 +30,7 @@ def run_file(root, number, instrument="ES"):
 
 
 def published(path, run, number):
-    return Published(path=path, fingerprint="f", run=run, run_id=run_id(number))
+    return Published(path=path, fingerprint="f", run_number=run, run_id=run_id(number))
 
 
 def request_of(made, name="merge"):
@@ -51,9 +51,9 @@ def consumed(path, state=ContentState.CONSUMED, **detail):
         path=path,
         state=state,
         fingerprint="f",
-        settings="the settings under test",
+        settings_digest="the settings under test",
         version="1",
-        run=1,
+        run_number=1,
         detail={"scope": {"version": 1}, "left": [], **detail},
     )
 

@@ -103,7 +103,7 @@ class Project:
             return Why.NEW
         if self.signatures[file.path] != list(file.signature):
             return Why.CHANGED
-        if row.settings != digest:
+        if row.settings_digest != digest:
             return Why.SETTINGS
         return Why.PART if row.state is ContentState.PART else None
 
@@ -124,7 +124,7 @@ class Project:
 
     def plan(self, settings: Settings | None = None, **more: Any) -> StagePlan:
         root = self.root
-        given: dict[str, Any] = {"started": time.time(), "workers": 2, **more}
+        given: dict[str, Any] = {"started": time.time(), "cores": 2, **more}
         context = RunContext(
             run_id=f"run-{self.number + 1}",
             stage="translator",
@@ -172,7 +172,7 @@ class Project:
             pass
 
     def _remember(self, run: Run) -> None:
-        digests = {item.path: item.settings for item in run.plan.inputs}
+        digests = {item.path: item.settings_digest for item in run.plan.inputs}
         for line in run.lines:
             if line.get("unit") in run.failed:
                 continue
@@ -181,7 +181,7 @@ class Project:
             elif line["verb"] in ("wrote", "unchanged"):
                 path = line["path"]
                 self.outputs[path] = Published(
-                    path=path, fingerprint=line["fingerprint"], run=self.number, run_id="x"
+                    path=path, fingerprint=line["fingerprint"], run_number=self.number, run_id="x"
                 )
 
     def _remember_file(self, line: dict[str, Any], settings: str) -> None:
@@ -193,9 +193,9 @@ class Project:
             path=line["path"],
             state=state,
             fingerprint=line["fingerprint"],
-            settings=settings,
+            settings_digest=settings,
             version="1",
-            run=self.number,
+            run_number=self.number,
             detail=line.get("detail") or {},
             reason=line.get("reason", ""),
         )

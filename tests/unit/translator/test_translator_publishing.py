@@ -155,8 +155,8 @@ def test_a_copy_of_the_raw_folder_gives_the_same_bytes_with_any_number_of_worker
         project.write(f"data/raw/DataExport_{name}_2020010{at + 1}_000500_UTC.csv", rows)
     other = new_project()
     shutil.copytree(project.root / "data", other.root / "data")
-    project.run(workers=1)
-    other.run(workers=7)
+    project.run(cores=1)
+    other.run(cores=7)
     assert project.tree() == other.tree()
     assert len(project.tree()) == 4
 
