@@ -60,9 +60,7 @@ def _without_report(state: PipelineState, paths: Paths) -> str:
     """Why a run has no report, and where else to look."""
     run = f"run {state.number}"
     if state.status is not None:
-        return (
-            f"the report of {run} was removed (see [retention]); `pipekit history` has its outcome"
-        )
+        return f"the report of {run} was removed ([retention]); `pipekit history` has its outcome"
     holder = lock_holder(paths)
     if holder and holder.run_id == state.run_id:
         return f"{run} is still going on: follow it with `pipekit events --follow`"

@@ -19,10 +19,7 @@ _FIRST_NAP, _SHORTEST_NAP = 0.001, 0.0001
 _SMALL_READ = 16 * 1024  # bytes; a shorter read took all there was
 _READ_LIMIT = 4 * 1024 * 1024  # bytes of a stream before the clock is looked at again
 _POLL_INTERVAL = 0.02  # seconds; for events without a descriptor: `cancel.now`, a callback
-_FIRST_SCAN, _LONGEST_SCAN = (
-    0.002,
-    0.1,
-)  # seconds between two scans for processes that outlive the leader
+_FIRST_SCAN, _LONGEST_SCAN = 0.002, 0.1  # seconds between scans for what outlives the leader
 _EOF_TIMEOUT = 0.1  # seconds for streams to end after the last known process
 
 

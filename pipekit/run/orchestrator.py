@@ -118,11 +118,8 @@ class PipelineOrchestrator:
                 result = executor.execute(stage, decision.plan)
             else:
                 result = result_without_tasks(decision)
-            warnings += result.warnings
-            duration = time.time() - started
-            run.end_stage(
-                evolve(result, started=started, duration=duration, warnings=tuple(warnings))
-            )
+            result = evolve(result, warnings=(*warnings, *result.warnings))
+            run.end_stage(evolve(result, started=started, duration=time.time() - started))
 
     def _review_files(self, run: CurrentRun) -> list[Proposal]:
         if not self.project.policies:
@@ -158,11 +155,7 @@ class PipelineOrchestrator:
         return run.finish(status, code, [proposal.record() for proposal in proposals])
 
     def _remove_old_logs(self, run: CurrentRun, report: PipelineReport) -> PipelineReport:
-        """Apply [retention] to old runs.
-
-        The report file is already written, so the first error becomes a warning only of the report
-        returned here, which the command prints.
-        """
+        """Apply [retention]; the report file exists, so an error is only in the report returned."""
         keep = self.project.configuration.retention
         try:
             problems = remove_old_logs(self.project.paths, keep, run.ledger, report.started)

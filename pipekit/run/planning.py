@@ -35,10 +35,7 @@ class RunOptions:
 
 @frozen(kw_only=True)
 class Decision:
-    """What to do with a stage, and why: one of the classes below.
-
-    `action`: a word for people; for a stage that is not executed, the status it ends with.
-    """
+    """What to do with a stage, and why. `action`: a word for people, or the status it ends with."""
 
     action: ClassVar[str]
     stage: str
@@ -137,10 +134,7 @@ class Planner:
         return decision
 
     def foresee(self, stage: Stage, ledger: Ledger, before: Mapping[str, Decision]) -> Decision:
-        """The decision that a run would make now; `before`: the decisions for earlier stages.
-
-        In contrast to `decide`, this has no results of stages that would run, and never waits.
-        """
+        """As `decide`, without running or waiting; `before`: the decisions for earlier stages."""
         would_run = [name for name in stage.after if isinstance(before.get(name), Execute | Later)]
         if would_run:
             reason = f"depends on what {' and '.join(would_run)} writes"

@@ -111,17 +111,14 @@ def _published_problems(
     files: FileManager,
 ) -> Iterator[str]:
     """A sentence for each published file that is not as reported; its unit has failed."""
-    for record in {
-        r.path: r for r in records if r.verb in _PUBLISHED
-    }.values():  # the last one decides
+    last = {record.path: record for record in records if record.verb in _PUBLISHED}
+    for record in last.values():
         verb, now = _PUBLISHED[record.verb], files.stat(record.path)
         if now is None:
             problem = f"{record.path} was reported as {verb}, but does not exist"
         elif record.signature is not None and now.signature != record.signature:
             problem = f"{record.path} was changed after it was reported as {verb}"
-        elif record.verb == Verb.WROTE and published.get(record.path) == signature_text(
-            now.signature
-        ):
+        elif verb == "written" and published.get(record.path) == signature_text(now.signature):
             problem = f"{record.path} was reported as written, but is the same file as before"
         else:
             continue
@@ -136,8 +133,7 @@ def _counted(
 ) -> list[FileRecord]:
     """Records of successful units, and those outside of units unless there are problems.
 
-    A published file without explicit sources is taken to be made from everything its unit (or task)
-    consumed.
+    Without explicit sources, a published file is made from everything its unit (or task) consumed.
     """
 
     def is_valid(record: FileRecord) -> bool:
@@ -168,8 +164,8 @@ def _verdict(
         return StageStatus.CANCELLED, None, process.reason or "cancelled"
     failed = [unit for unit in units if not unit]
     rejected = [record for record in records if record.verb == Verb.REJECTED]
-    done_well = len(failed) < len(units) or any(
-        r.verb in (Verb.CONSUMED, Verb.REJECTED) for r in records
+    done_well = (
+        len(failed) < len(units) or rejected or any(r.verb == Verb.CONSUMED for r in records)
     )
     if not process.success:
         kind = _KINDS.get(process.outcome) or _exit_kind(process)
@@ -231,9 +227,7 @@ def _stage_status(statuses: set[StageStatus], *, only_empty: bool) -> StageStatu
 def _empty_files(tasks: tuple[TaskResult, ...]) -> list[FileRecord]:
     """The empty files that were consumed, if the tasks did nothing else."""
     files = [record for task in tasks for record in task.files]
-    nothing_else = all(
-        record.verb == Verb.CONSUMED and record.detail.get("empty") for record in files
-    )
+    nothing_else = all(each.verb == Verb.CONSUMED and each.detail.get("empty") for each in files)
     return files if nothing_else and not any(task.units for task in tasks) else []
 
 
@@ -278,6 +272,6 @@ def event_data(result: StageResult) -> dict[str, Any]:
     data = {**ledger_entry(result), "warnings": len(result.warnings)}
     if result.status is StageStatus.FAILURE:
         bad = next((task for task in result.tasks if not task), None)
-        lines = result.traceback.splitlines()[-_LAST_LINES:]
+        lines = result.traceback.splitlines()[-_LAST_LINES:]  # of its plan, if that failed
         data["last_lines"] = lines if bad is None else last_lines(bad.process)
     return data

@@ -100,14 +100,11 @@ def plan(
     `more`: fields of RunContext, for example `force=True`, `cores=4`.
     """
     if not isinstance(consumed, Mapping):
-        common: dict[str, Any] = {
-            "fingerprint": "",
-            "settings_digest": _DIGEST,
-            "version": "",
-            "run_number": 1,
-        }
+        common: dict[str, Any] = {"fingerprint": "", "settings_digest": _DIGEST, "version": ""}
         state = ContentState.CONSUMED
-        consumed = {path: Consumption(path=path, state=state, **common) for path in consumed}
+        consumed = {
+            path: Consumption(path=path, state=state, run_number=1, **common) for path in consumed
+        }
     outputs = {stage: tuple(files) for stage, files in (published or {}).items()}
     given: dict[str, Any] = {
         "run_id": "01900000-0000-7000-8000-000000000000",
