@@ -7,6 +7,7 @@ of history. `work.merge` explains the merge itself.
 
 from __future__ import annotations
 
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
@@ -19,8 +20,17 @@ with loading():
     from pipekit_merger.work.summary import update_summary
 
 
-def run(asked: Request) -> None:
-    """Do what is asked for; the report says what came of it."""
+def main(words: list[str]) -> int:
+    """Carry out the request on standard input; `--check` only tests that all can be imported.
+
+    The exit code is 0 even if streams failed: the report has the failures.
+    """
+    if words != ["--check"]:
+        _update(request(Request))
+    return 0
+
+
+def _update(asked: Request) -> None:
     failed = _merge(asked) if asked.run_files else []
     if asked.summary and not failed:
         update_summary(asked.merged, asked.ledger_digest)
@@ -41,5 +51,4 @@ def _merge(asked: Request) -> list[str]:
 
 
 if __name__ == "__main__":
-    run(request(Request))
-    leave()
+    leave(main(sys.argv[1:]))
