@@ -26,10 +26,11 @@ from pipekit_analyzer.instruments import InstrumentError, Table
 from pipekit_analyzer.recompute import InstrumentState, days_of
 from pipekit_analyzer.request import BarFile, Days, InstrumentJob, InstrumentRules, Request
 from pipekit_analyzer.settings import Settings
+from pipekit_analyzer.times import LONGEST_WINDOW
 
 WORKER = "pipekit_analyzer.worker"
 _LAYOUT = re.compile(r"(?P<name>[^/]+)/1m/\d{4}/(?P=name)_1m_(?P<month>\d{4}-\d{2})\.parquet")
-_WINDOW = timedelta(days=4)  # Friday's windows end on Monday; one more day covers the time zone
+_WINDOW = timedelta(days=LONGEST_WINDOW + 1)  # last bars are in UTC: a date may be a day off
 _Value = TypeVar("_Value")
 
 

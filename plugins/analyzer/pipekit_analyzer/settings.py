@@ -67,13 +67,13 @@ class Session:
     def _check_slots(self, _attribute: object, value: tuple[time, ...]) -> None:
         if not value:
             raise ValueError(f"session {self.name} has no slots: list at least one")
-        if min(value) <= self.start:
-            raise ValueError(
-                f"session {self.name}: every slot must be later than the start ({self.start})"
-            )
         if any(at.tzinfo for at in (self.start, *value)):
             raise ValueError(
                 f"session {self.name}: times are exchange time, write them without an offset"
+            )
+        if min(value) <= self.start:
+            raise ValueError(
+                f"session {self.name}: every slot must be later than the start ({self.start})"
             )
         _check_unique(f"session {self.name}: slot", list(value))
 
@@ -125,8 +125,8 @@ class Settings:
         "Largest initial stop distance, in targets of the trade.", default=3.0, validator=positive
     )
     same_bar_tie: Tie = setting(
-        "Which one counts when a bar touches target and stop and closes halfway between them: "
-        "stop or target.",
+        "How a trade ends whose stop has moved to one tick on the losing side of the entry, if one "
+        "bar touches target and stop and closes halfway between them: stop or target.",
         default="stop",
     )
     as_of: str = setting(

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, time, timedelta
 WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
+LONGEST_WINDOW = 3  # days from a slot's date to its expiry: Friday to Monday
 
 
 def format_time(at: time) -> str:

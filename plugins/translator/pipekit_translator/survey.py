@@ -102,7 +102,10 @@ def _groups(settings: Settings, source: Source, files: list[FileStat]) -> list[G
 def pending_of(
     ctx: RunContext, settings: Settings, group: Group, known: Mapping[str, Consumption]
 ) -> Pending:
-    """What is pending in a group; a file whose last line is incomplete waits until it changes."""
+    """What is pending in a group.
+
+    A file with an incomplete last line waits until it changes, or for `final_after` if it does not.
+    """
     found = look(ctx, group, group.files, force=ctx.force or ctx.rebuild)
     inputs, waiting = [], list(found.waiting)
     for item in found.inputs:

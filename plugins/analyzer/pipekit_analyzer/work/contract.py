@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pipekit_analyzer.request import VariantRules
 from pipekit_analyzer.work.kernel import Rules
 
-T1_SHARE = 0.65  # of the target: the move at which the stop moves to the entry
+T1_SHARE = 0.65  # of the target: at this move the stop is pulled up to one tick beyond the entry
 
 
 class ParameterError(ValueError):

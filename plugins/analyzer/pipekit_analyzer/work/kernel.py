@@ -15,7 +15,7 @@ RESULTS = ("NoTrade", "Win", "BE", "Loss", "Time", "Open")
 NO_TRADE, WIN, BREAK_EVEN, LOSS, TIME, OPEN = range(6)
 NO_ROW = -1
 LONG, SHORT, NEITHER = 1, -1, 0
-BEYOND_ENTRY = 1  # ticks: where the stop stands once T1 has fired
+BEYOND_ENTRY = 1  # ticks on the losing side of the entry: where the stop is once T1 has fired
 STRIDE = 64  # bars compared at once, in vector instructions; the fastest of 16, 32 and 64
 
 Ticks = Sequence[int]
@@ -51,7 +51,7 @@ class Rules(NamedTuple):
     """A variant's rules in ticks; the kernel gets columns, with an entry per variant."""
 
     target: Any
-    t1: Any  # the move at which the stop moves to the entry
+    t1: Any  # the move at which the stop goes to one tick on the losing side of the entry
     max_stop: Any  # the largest initial stop distance
     boundary: Any = False  # stop at the opposite end of the range, not the range's size away
     tie_to_target: Any = False  # target and stop equally near to the close: the target counts

@@ -10,7 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, timedelta
 from typing import NamedTuple
 
-from pipekit_analyzer.work.sessions import LONGEST_WINDOW, Exchange, Slot, expiry_day
+from pipekit_analyzer.times import LONGEST_WINDOW
+from pipekit_analyzer.work.sessions import Exchange, Slot, expiry_day
 
 VERSION = 1
 EVERYTHING = "*"

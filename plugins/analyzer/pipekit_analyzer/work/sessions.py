@@ -14,11 +14,17 @@ from zoneinfo import ZoneInfo
 import numpy as np
 
 from pipekit_analyzer.request import Strategy
-from pipekit_analyzer.times import EPOCH, MICROSECOND, WEEKDAYS, format_time, to_datetime
+from pipekit_analyzer.times import (
+    EPOCH,
+    LONGEST_WINDOW,
+    MICROSECOND,
+    WEEKDAYS,
+    format_time,
+    to_datetime,
+)
 from pipekit_analyzer.work.kernel import Windows
 
 FRIDAY = 4
-LONGEST_WINDOW = 3  # days from a slot's date to its expiry: Friday to Monday
 
 
 class Slot(NamedTuple):

@@ -19,12 +19,12 @@ from pipekit_translator.work.parse.header import RejectedError
 from pipekit_translator.work.parse.kernel import Kernel
 from pipekit_translator.work.parse.lines import BadRow
 from pipekit_translator.work.parse.parser import Parser
+from pipekit_translator.work.parse.scan import SHORTEST_ROW
 from pipekit_translator.work.table import Ints, Table
 from pipekit_translator.work.zones import Fold
 
 BLOCK = 4 << 20  # bytes; parsing takes about ten times as much memory
 MIN_BAD_ROWS = 10
-SHORTEST_ROW = 20  # bytes; a file's size limits how many rows it can have
 LONGEST_LINE = 1 << 20
 _NEWLINE = ord("\n")
 _BOM = b"\xef\xbb\xbf"
@@ -247,7 +247,7 @@ class _Reader:
                 self._keep(instrument, table, lines)
         raw.bad += rows.bad
         raw.total += rows.total
-        self._check_bad(max(raw.total, self._size // SHORTEST_ROW))
+        self._check_bad(max(raw.total, self._size // SHORTEST_ROW))  # rows the file may have
 
     def _keep(self, instrument: str, table: Table, lines: Ints) -> None:
         if self._format.read.grouped:
