@@ -1,4 +1,4 @@
-"""Times as texts and as instants, which are microseconds of UTC since 1970."""
+"""Times as texts, and as instants: microseconds since 1970 in UTC."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from datetime import UTC, datetime, time, timedelta
 WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
-LONGEST_WINDOW = 3  # days from a slot's date to its expiry: Friday to Monday
+WINDOW_DAYS = 3  # at most, from a slot's date to its expiry: Friday to Monday
 
 
 def format_time(at: time) -> str:
-    """A time of day as it is written out: `07:30`, with seconds only where there are some."""
+    """A time of day as text: `07:30`, with seconds only if they are not zero."""
     return at.isoformat("auto" if at.second or at.microsecond else "minutes")
 
 
@@ -21,7 +21,7 @@ def to_datetime(instant: int) -> datetime:
 
 
 def parse_instant(text: str) -> int:
-    """The instant of an ISO 8601 time with an offset. Raises ValueError without one."""
+    """The instant of an ISO 8601 time with an offset. Raises ValueError if it has none."""
     parsed = datetime.fromisoformat(text)
     if parsed.tzinfo is None:
         raise ValueError(

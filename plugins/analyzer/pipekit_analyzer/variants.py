@@ -45,12 +45,15 @@ class Variant:
     )
     stop_rules: tuple[StopRule, ...] = setting("Stop rules to sweep over.", default=())
     max_stop: float | None = setting(
-        "Largest initial stop distance of this variant, in targets (default: the stage's).",
+        "Largest initial stop distance of this variant, as a multiple of its target (default: the "
+        "stage's).",
         default=None,
         validator=positive,
     )
     max_stops: tuple[float, ...] = setting(
-        "Largest initial stop distances to sweep over, in targets.", default=(), validator=positive
+        "Largest initial stop distances to sweep over, as multiples of the target.",
+        default=(),
+        validator=positive,
     )
     same_bar_tie: Tie | None = setting(
         "Tie rule of this variant: stop or target (default: the stage's).", default=None
@@ -82,7 +85,10 @@ class Variant:
 
 @attrs.frozen(kw_only=True)
 class ResolvedVariant:
-    """One variant with every rule filled in. `target` is a multiple of the base target."""
+    """One variant with every rule filled in.
+
+    `target` is a multiple of the base target, `max_stop` of the resulting target.
+    """
 
     name: str
     target: float
@@ -95,7 +101,7 @@ class ResolvedVariant:
 def expand(
     variants: Iterable[Variant], *, stop_rule: StopRule, max_stop: float, same_bar_tie: Tie
 ) -> Iterator[ResolvedVariant]:
-    """Every variant that the tables stand for; what a table leaves out is as given here."""
+    """Every variant that the tables stand for; the arguments are the defaults of a table."""
     for variant in variants:
         combinations = product(
             variant.targets or (1.0 if variant.target is None else variant.target,),

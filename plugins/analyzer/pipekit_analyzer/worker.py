@@ -11,7 +11,7 @@ from pipekit_analyzer.request import Request
 
 with loading():
     from pipekit_analyzer.work.analysis import run_unit
-    from pipekit_analyzer.work.selection import Run
+    from pipekit_analyzer.work.selection import RequestContext
 
 
 def main(words: list[str]) -> int:
@@ -27,7 +27,7 @@ def main(words: list[str]) -> int:
 def _compute(asked: Request) -> None:
     """Compute all instruments, in threads: numpy and pyarrow release the GIL."""
     with ThreadPoolExecutor(asked.workers) as pool:
-        list(pool.map(partial(run_unit, run=Run(asked)), asked.instruments))
+        list(pool.map(partial(run_unit, context=RequestContext(asked)), asked.instruments))
 
 
 if __name__ == "__main__":

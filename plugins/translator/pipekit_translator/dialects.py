@@ -155,14 +155,14 @@ class FileFormat:
     aggregate: Aggregate = setting("What ticks are aggregated to.", default="")
 
     @property
-    def read(self) -> Series:
-        """What the file's rows are."""
+    def series_read(self) -> Series:
+        """What the file's rows are: bars or ticks."""
         return series_of(self.columns)
 
     @property
-    def made(self) -> Series:
-        """What is published of them."""
-        return BARS if self.aggregate else self.read
+    def series_written(self) -> Series:
+        """What they are published as."""
+        return BARS if self.aggregate else self.series_read
 
     def digest(self) -> str:
         """Identifies the rows a file yields; what only rejects a file does not count."""

@@ -14,7 +14,7 @@ from pipekit import Consumption, Input, Pending, RunContext
 from pipekit_translator import layout
 from pipekit_translator.layout import Days
 from pipekit_translator.settings import Settings
-from pipekit_translator.survey import Group, look, names
+from pipekit_translator.survey import Group, names, pending_in
 
 
 @attrs.define(kw_only=True)
@@ -173,7 +173,7 @@ def _again(ctx: RunContext, groups: list[Group], paths: set[str]) -> list[tuple[
     return [
         (at, item)
         for at, group in enumerate(groups)
-        for item in look(
+        for item in pending_in(
             ctx, group, [file for file in group.files if file.path in paths], force=True
         ).inputs
     ]

@@ -106,7 +106,7 @@ def pending_of(
 
     A file with an incomplete last line waits until it changes, or for `final_after` if it does not.
     """
-    found = look(ctx, group, group.files, force=ctx.force or ctx.rebuild)
+    found = pending_in(ctx, group, group.files, force=ctx.force or ctx.rebuild)
     inputs, waiting = [], list(found.waiting)
     for item in found.inputs:
         if _still_open(ctx, settings, item):
@@ -116,7 +116,7 @@ def pending_of(
     return attrs.evolve(found, inputs=tuple(inputs), waiting=tuple(waiting))
 
 
-def look(ctx: RunContext, group: Group, files: Iterable[FileStat], *, force: bool) -> Pending:
+def pending_in(ctx: RunContext, group: Group, files: Iterable[FileStat], *, force: bool) -> Pending:
     """What is pending of some files of a group."""
     return attrs.evolve(ctx, force=force).pending(files, group.format, growing=group.growing)
 

@@ -18,7 +18,7 @@ from pipekit_merger.work.table import decode
 _INCOMPLETE = "the run files that are left do not hold all of it"
 _RESTORE = "restore a good copy"
 _REBUILD = "make it again with `pipekit run --rebuild`"
-_ANALYSE = "analyse again with `pipekit run --rebuild`"
+_ANALYZE = "analyze again with `pipekit run --rebuild`"
 
 
 class MonthError(Exception):
@@ -58,7 +58,7 @@ class PublishedMonths:
         if month in self.request.lost and needs_published(self.run_files, month):
             raise MonthError(
                 f"{self.path(month)} was published and is missing, and {_INCOMPLETE}: {_RESTORE}, "
-                f"or {_ANALYSE}"
+                f"or {_ANALYZE}"
             )
         return PublishedMonth()
 
@@ -81,7 +81,7 @@ class PublishedMonths:
                 f"{reason}; it was left as it is, and its run files wait: {_RESTORE}, or {_REBUILD}"
             ) from error
         if needs_published(self.run_files, month):
-            raise MonthError(f"{reason}; {_INCOMPLETE}: {_RESTORE}, or {_ANALYSE}") from error
+            raise MonthError(f"{reason}; {_INCOMPLETE}: {_RESTORE}, or {_ANALYZE}") from error
 
 
 def _set_aside(path: str) -> str:

@@ -53,7 +53,7 @@ class Parser:
         self, format: FileFormat, name: str, folds: dict[str, Fold], kernel: Kernel | None = None
     ) -> None:
         self._format = format
-        self._series = format.read
+        self._series = format.series_read
         self._separator = ord(format.separator)
         self._zone = Zone(format.timezone, self._series.unit, repeats=self._series.grouped)
         self._folds = folds

@@ -122,7 +122,7 @@ def read(job: FileJob, format: FileFormat, context: ReadContext) -> RawFile:
     """
     with open(job.path, "rb", buffering=0) as file:
         signature = _signature(file) if job.growing else look(file.fileno())
-        rows = FileRows(format.made, context.assembly)
+        rows = FileRows(format.series_written, context.assembly)
         raw = RawFile(job=job, format=format, rows=rows, signature=signature)
         reader = _Reader(file, raw, context)
         try:
@@ -250,7 +250,7 @@ class _Reader:
         self._check_bad(max(raw.total, self._size // SHORTEST_ROW))  # rows the file may have
 
     def _keep(self, instrument: str, table: Table, lines: Ints) -> None:
-        if self._format.read.grouped:
+        if self._format.series_read.grouped:
             self._check_order(instrument, table)
         if self._format.aggregate:
             self._minutes.setdefault(instrument, Minutes()).add(table, lines)
