@@ -20,6 +20,11 @@ def to_datetime(instant: int) -> datetime:
     return EPOCH + timedelta(microseconds=instant)
 
 
+def to_instant(at: datetime) -> int:
+    """The instant of an aware time."""
+    return (at - EPOCH) // MICROSECOND
+
+
 def parse_instant(text: str) -> int:
     """The instant of an ISO 8601 time with an offset. Raises ValueError if it has none."""
     parsed = datetime.fromisoformat(text)
@@ -28,4 +33,4 @@ def parse_instant(text: str) -> int:
             f"{text!r} has no time zone: end it with Z or an offset, as in "
             "2013-10-11T15:00:00-05:00"
         )
-    return (parsed - EPOCH) // MICROSECOND
+    return to_instant(parsed)

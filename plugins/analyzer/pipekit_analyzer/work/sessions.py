@@ -14,14 +14,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 
 from pipekit_analyzer.request import SharedRules
-from pipekit_analyzer.times import (
-    EPOCH,
-    MICROSECOND,
-    WEEKDAYS,
-    WINDOW_DAYS,
-    format_time,
-    to_datetime,
-)
+from pipekit_analyzer.times import WEEKDAYS, WINDOW_DAYS, format_time, to_datetime, to_instant
 from pipekit_analyzer.work.kernel import Windows
 
 FRIDAY = 4
@@ -59,8 +52,7 @@ class Exchange(NamedTuple):
         A time that a clock change skips is moved by the gap (02:30 means 03:30). A time that occurs
         twice means its first occurrence.
         """
-        local = datetime.combine(day, at, self.zone)  # fold=0 means exactly this
-        return (local - EPOCH) // MICROSECOND
+        return to_instant(datetime.combine(day, at, self.zone))  # fold=0 means exactly this
 
     def day_of(self, instant: int) -> date:
         """The exchange-local date of an instant."""
