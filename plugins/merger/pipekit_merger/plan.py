@@ -1,4 +1,4 @@
-"""The merger's plan: find the run files to merge into months, and whether the summary is current.
+"""The merger's plan: find the run files to merge, and whether the summary is up to date.
 
 Looks at file names and the ledger only; opens no file.
 """
@@ -19,7 +19,7 @@ WORKER = "pipekit_merger.worker"
 
 
 def plan(ctx: RunContext, settings: Settings) -> StagePlan:
-    """Merge the run files not merged yet; make the summary when it is out of date."""
+    """Merge the run files not merged yet; make the summary if it is out of date."""
     merged = settings.merged
     months = [file.path for file in ctx.files(f"{merged}/*/*/*.parquet")]
     published = [file for file in ctx.published(ctx.stage) if file.path.startswith(f"{merged}/")]
@@ -62,10 +62,10 @@ def _task(request: Request) -> Task:
 def _has_summary(
     ctx: RunContext, merged: str, ledger_digest: str, published: Iterable[Published]
 ) -> bool:
-    """Whether the summary is there and, by the ledger, that of the months.
+    """Whether the summary exists and, according to the ledger, matches the months.
 
     The ledger entry holds the digests that the summary was made for: that of the months on disk and
-    `ledger_digest`, so that a ledger that knows less than the disk does not ask for it every time.
+    `ledger_digest`, so that it is not rebuilt on every run if the ledger lacks months on disk.
     """
     table, text = f"{merged}/{SUMMARY_TABLE}", f"{merged}/{SUMMARY_TEXT}"
     present = {file.path for file in ctx.files(f"{merged}/summary.*")}
@@ -81,17 +81,18 @@ def _run_files(ctx: RunContext, settings: Settings) -> tuple[Pending, list[str]]
         if not file.path.startswith(f"{settings.merged}/")
     ]
     forced = attrs.evolve(ctx, force=ctx.force or ctx.rebuild)
-    # A run file appears by a rename, complete: there is no need to wait until it is settled.
+    # growing=True does not wait: run files are published by renaming, so they are complete.
     pending = forced.pending(files, growing=True)
     chosen = {file.path for file in pending}
     return pending, [file.path for file in files if file.path not in chosen]
 
 
 def _lost_months(merged: str, months: list[str], published: list[Published]) -> list[StreamMonth]:
-    """The months that were published and have no file any more."""
-    there = set(months)
-    gone = (file.path.removeprefix(f"{merged}/") for file in published if file.path not in there)
-    return sorted(month for month in map(StreamMonth.of_path, gone) if month is not None)
+    """The months that were published but no longer have a file."""
+    existing = set(months)
+    lost = (file.path for file in published if file.path not in existing)
+    found = (StreamMonth.of_path(path.removeprefix(f"{merged}/")) for path in lost)
+    return sorted(month for month in found if month is not None)
 
 
 def _warnings(merged: str, lost: list[StreamMonth]) -> list[str]:

@@ -46,7 +46,7 @@ def _merge(asked: Request) -> list[str]:
     if asked.rebuild and kept:
         what = "1 month that is" if len(kept) == 1 else f"{len(kept)} months that are"
         named = kept[0] if len(kept) == 1 else f"{kept[0]} to {kept[-1]}"
-        report.warning(f"kept {what} in no run file any more: {named}", months=kept)
+        report.warning(f"kept {what} no longer in any run file: {named}", months=kept)
     return [name for _, failed in results for name in failed]
 
 

@@ -167,7 +167,7 @@ def test_a_damaged_month_of_another_instrument_does_not_matter(merged, project, 
 def test_before_the_first_merge_there_is_a_sentence(results):
     shown = results()
     assert (shown.code, shown.out) == (0, "")
-    assert shown.err == "no results yet; they appear when the merger has run\n"
+    assert shown.err == "no results yet; they appear once the merger has run\n"
     assert json.loads(results("--json").out)["rows"] == []
 
 

@@ -1,4 +1,4 @@
-"""Read the merged rows that a question is about; other months are not opened.
+"""Reads the merged rows that a question is about; other months are not opened.
 
 This works while a run writes: the file of a month is complete at any moment, the old or the new.
 """

@@ -1,4 +1,4 @@
-"""Works off a request: read all files, publish key by key, report.
+"""Carries out a request: read all files, publish key by key, report.
 
 A file is consumed when every key that it feeds is published; if one fails, it stays pending.
 """
@@ -29,8 +29,10 @@ from pipekit_translator.work.zones import Zone
 
 LATE = "late: the lifecycle has removed the processed {part}"
 _STAMP = re.compile(r"(?<!\d)(\d{8}_\d{6})(?!\d)")  # of an export
-_DISK_THREADS = 4  # wait some milliseconds for each finished file
-FIXED_MEMORY = 256_000_000  # bytes that reading and writing take on two cores, besides the buffer
+_DISK_THREADS = 4  # each finished file waits some milliseconds for the disk
+FIXED_MEMORY = (
+    256_000_000  # bytes used by reading and writing on two cores, in addition to the buffer
+)
 
 
 class LateRowsError(Exception):
@@ -38,7 +40,7 @@ class LateRowsError(Exception):
 
 
 def translate(request: Request) -> None:
-    """Work off a request, in the project's root."""
+    """Carry out a request. The working directory must be the project's root."""
     pa.set_memory_pool(pa.system_memory_pool())  # pyarrow's others keep tens of megabytes
     with closing(RowBuffer(_buffer_size(request.memory), request.processed)) as buffer:
         _Translation(request, buffer).run()
@@ -95,7 +97,7 @@ class _Translation:
                 report.warning(warning, path=file.path)
 
     def _leave_days(self, again: list[FileJob], rejected: list[FileJob]) -> None:
-        """Do not rebuild days that an unreadable file fed."""
+        """Exclude days that an unreadable file fed from the rebuild."""
         waiting = layout.both(layout.union(job.before.days for job in again), self._rebuild)
         lost = layout.both(layout.union(job.before.days for job in rejected), self._rebuild)
         left = layout.union([waiting, lost])
@@ -133,7 +135,10 @@ class _Translation:
         return [threads.submit(publish, part) for part in sorted(names)]
 
     def _publish(self, key: str, parts: list[Future[PartResult | None]]) -> bool:
-        """Whether the unit succeeded; parts that were published are reported even if not."""
+        """Whether the unit succeeded; published parts are reported in any case.
+
+        `report.unit` suppresses exceptions: the last line returns False after one.
+        """
         with report.unit(key):
             for index, part in enumerate(parts):
                 part.exception()  # waits
@@ -158,7 +163,7 @@ class _Translation:
     def _chunks(self, key: str, part: str) -> list[tuple[int, Chunk]]:
         """The chunks that feed a part, with the rank of their export, in ascending order.
 
-        Of a helper only the days to rebuild; of a stale file all but the days to leave.
+        From a helper, only the days to rebuild; from a stale file, all but the days to leave alone.
         """
         zone, found = self._zone(key), []
         for rank, file in self._feeding.get(key, {}).get(part, ()):
@@ -272,7 +277,7 @@ class _Translation:
 
 
 def _rank(file: RawFile) -> tuple[int, float, int, str]:
-    """Of rows with the same time, those of the file with the highest rank stand.
+    """Sorts files: of rows with the same time, those of the file with the highest rank are kept.
 
     By priority, then the time stamp in the file's name, else its modification time, then its name.
     """
@@ -286,5 +291,5 @@ def _rank(file: RawFile) -> tuple[int, float, int, str]:
 
 
 def _buffer_size(memory: int) -> int:
-    """How many bytes of rows may be buffered if the whole process may take `memory` bytes."""
+    """How many bytes of rows to buffer if the whole process may use `memory` bytes."""
     return int(memory / 50 + max(memory - FIXED_MEMORY, 0) / 2)

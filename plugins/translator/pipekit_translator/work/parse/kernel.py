@@ -1,8 +1,8 @@
-"""Rows of regular form out of bytes, in one pass, by a compiled function.
+"""Reads rows of regular form from bytes, in one pass, by a compiled function.
 
-It takes what most rows are: the right number of fields, plain decimal numbers of at most 15 digits,
+It reads what most rows are: the right number of fields, plain decimal numbers of at most 15 digits,
 a time stamp of the stated layout, a valid row. At the first row that is anything else it refuses
-the whole block, which `parser` then reads with numpy; only there is decided what is valid.
+the whole block, which `parser` then reads with numpy; only `parser` decides what is valid.
 
 The compiled function is `scan.scan`; this module prepares its arguments.
 """
@@ -144,9 +144,9 @@ class Kernel:
 
     @classmethod
     def load(cls, cache: str) -> Self | None:
-        """Compile it, or load what was compiled before; None where that is not allowed.
+        """Compile it, or load what was compiled before; None if this machine forbids it.
 
-        `cache`: a folder for compiled code if none can be had beside this module.
+        `cache`: a folder for compiled code if it cannot be kept next to this module.
         """
         function = compiled(
             scan.scan,
@@ -206,7 +206,7 @@ def _warm_up(kernel: Kernel) -> None:
 
 
 def _cut(data: bytes | memoryview) -> int:
-    """Where the last line with MARGIN bytes behind it ends; 0 if there is none nearby."""
+    """The end of the last line followed by MARGIN bytes; 0 if there is none nearby."""
     end = max(len(data) - scan.MARGIN, 0)
     begin = max(end - _NEAR, 0)
     return begin + bytes(data[begin:end]).rfind(b"\n") + 1 if end else 0

@@ -1,4 +1,4 @@
-"""Rows, numbers and time stamps out of a block of whole lines, with numpy.
+"""Splits a block of whole lines into rows, numbers and time stamps, with numpy.
 
 Fields of unusual form (numbers with exponents or more than 15 digits, signs other than `-`) are
 marked as not read.
@@ -59,7 +59,7 @@ class Block:
         return start, end
 
     def mark_bad(self, rows: Ints | Flags, reason: str) -> None:
-        """Some of `rows` are invalid."""
+        """Note that some of `rows` are invalid."""
         self._reasons.update(dict.fromkeys(self.rows[rows].tolist(), reason))
 
     def bad(self) -> list[BadRow]:
@@ -90,7 +90,7 @@ class Block:
 
 
 def _lines(buffer: Bytes, first_line: int) -> tuple[Ints, Ints, Ints]:
-    """Begin, end and number of lines that are not blank; the last one may lack its newline."""
+    """Begin, end and number of lines that are not blank; the last one may have no newline."""
     ends = np.flatnonzero(buffer == _NEWLINE)
     if len(buffer) and buffer[-1] != _NEWLINE:
         ends = np.append(ends, len(buffer))

@@ -23,12 +23,12 @@ _PUBLISHED = -1  # the rank of published rows
 
 @attrs.define(kw_only=True)
 class PartResult:
-    """What became of a part.
+    """The result of publishing a part.
 
     `added`, `changed`, `removed`: rows compared with the published ones. `duplicates`: new rows
     that other new ones replaced. `conflicts`: replaced rows, new and published, with other values.
     `statistics`: of the new rows. `placed`: done when the file is in its place; None if the
-    published one is kept.
+    published file is kept.
     """
 
     publication: Publication
@@ -78,15 +78,15 @@ class Publisher:
 
     @property
     def series(self) -> Series:
-        """The key's."""
+        """The series of `key`."""
         return layout.of_key(self.key)[1]
 
     def publish(
         self, part: str, new: list[tuple[int, Chunk]], rebuilt: Months
     ) -> PartResult | None:
-        """Merge a part's new rows, ranked from 0, into the published ones; None without any.
+        """Merge a part's new rows, ranked from 0, into the published ones; None without either.
 
-        A new row wins over a published one. `rebuilt`: days whose published rows do not count.
+        A new row wins over a published one. `rebuilt`: days whose published rows are ignored.
         Raises OSError, UnusableError.
         """
         path = layout.path(self.processed, self.key, part)
@@ -117,7 +117,7 @@ class Publisher:
     def _merged(
         self, chunks: list[tuple[int, Chunk]], rebuilt: Months, result: PartResult
     ) -> Iterator[Table]:
-        """The new content of the part, span by span; counts in `result`."""
+        """The new content of the part, span by span; adds its numbers to `result`."""
         for parts in windows(chunks):
             known = [part for part in parts if part.rank == _PUBLISHED]
             fresh = merge([part for part in parts if part.rank != _PUBLISHED], self.series)
