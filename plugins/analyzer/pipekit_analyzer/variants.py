@@ -1,4 +1,4 @@
-"""Variants: sets of rules computed side by side, and how one table stands for a sweep of them."""
+"""Variants: sets of rules computed side by side, and tables that stand for a sweep of them."""
 
 from __future__ import annotations
 
