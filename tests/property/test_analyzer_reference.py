@@ -262,7 +262,7 @@ def computed(
     outcomes = simulate(arrays, windows, data, rules, kernel)
     return [
         {
-            (day, slot.session, slot.slot): row(o, i, bars)
+            (day, slot.session, slot.at): row(o, i, bars)
             for i, (day, slot) in enumerate(asked)
             if o.result[i] != NO_ROW
         }
@@ -383,7 +383,7 @@ def _change(rng, present, days, new):
 def _within(found, key):
     day, session, at = key
     return any(
-        (part.slots is None or any(s.session == session and s.slot == at for s in part.slots))
+        (part.slots is None or any(s.session == session and s.at == at for s in part.slots))
         and any(first <= day <= last for first, last in part.dates)
         for part in found
     )

@@ -12,15 +12,7 @@ from typing import TypeVar
 
 import attrs
 
-from pipekit import (
-    ABSENT,
-    Command,
-    ConfigError,
-    Pending,
-    RunContext,
-    StagePlan,
-    Task,
-)
+from pipekit import ABSENT, Command, ConfigError, Pending, RunContext, StagePlan, Task
 from pipekit_analyzer import instruments
 from pipekit_analyzer.instruments import InstrumentError, Table
 from pipekit_analyzer.recompute import InstrumentState, consumed_bars

@@ -6,7 +6,6 @@ from datetime import UTC, datetime, time, timedelta
 
 WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-MICROSECOND = timedelta(microseconds=1)
 WINDOW_DAYS = 3  # at most, from a slot's date to its expiry: Friday to Monday
 
 
@@ -22,7 +21,7 @@ def to_datetime(instant: int) -> datetime:
 
 def to_instant(at: datetime) -> int:
     """The instant of an aware time."""
-    return (at - EPOCH) // MICROSECOND
+    return (at - EPOCH) // timedelta(microseconds=1)
 
 
 def parse_instant(text: str) -> int:

@@ -45,15 +45,12 @@ class Variant:
     )
     stop_rules: tuple[StopRule, ...] = setting("Stop rules to sweep over.", default=())
     max_stop: float | None = setting(
-        "Largest initial stop distance of this variant, as a multiple of its target (default: the "
-        "stage's).",
+        "Largest initial stop, as a multiple of the variant's target (default: the stage's).",
         default=None,
         validator=positive,
     )
     max_stops: tuple[float, ...] = setting(
-        "Largest initial stop distances to sweep over, as multiples of the target.",
-        default=(),
-        validator=positive,
+        "Values of `max_stop` to sweep over.", default=(), validator=positive
     )
     same_bar_tie: Tie | None = setting(
         "Tie rule of this variant: stop or target (default: the stage's).", default=None
@@ -85,10 +82,7 @@ class Variant:
 
 @attrs.frozen(kw_only=True)
 class ResolvedVariant:
-    """One variant with every rule filled in.
-
-    `target` is a multiple of the base target, `max_stop` of the resulting target.
-    """
+    """One variant with every rule; `target` in base targets, `max_stop` in targets."""
 
     name: str
     target: float

@@ -15,19 +15,12 @@ with loading():
 
 
 def main(words: list[str]) -> int:
-    """Carry out the request on standard input; `--check` only tests that all can be imported.
-
-    The exit code is 0 even if instruments failed: the report has the failures.
-    """
+    """Carry out the request on standard input; `--check` only tests that all can be imported."""
     if words != ["--check"]:
-        _compute(request(Request))
+        asked = request(Request)
+        with ThreadPoolExecutor(asked.workers) as pool:  # numpy and pyarrow release the GIL
+            list(pool.map(partial(run_unit, context=RequestContext(asked)), asked.instruments))
     return 0
-
-
-def _compute(asked: Request) -> None:
-    """Compute all instruments, in threads: numpy and pyarrow release the GIL."""
-    with ThreadPoolExecutor(asked.workers) as pool:
-        list(pool.map(partial(run_unit, context=RequestContext(asked)), asked.instruments))
 
 
 if __name__ == "__main__":

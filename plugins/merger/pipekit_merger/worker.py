@@ -21,19 +21,13 @@ with loading():
 
 
 def main(words: list[str]) -> int:
-    """Carry out the request on standard input; `--check` only tests that all can be imported.
-
-    The exit code is 0 even if streams failed: the report has the failures.
-    """
+    """Carry out the request on standard input; `--check` only tests that all can be imported."""
     if words != ["--check"]:
-        _update(request(Request))
+        asked = request(Request)
+        failed = _merge(asked) if asked.run_files else []
+        if asked.summary and not failed:
+            update_summary(asked.merged, asked.ledger_digest)
     return 0
-
-
-def _update(asked: Request) -> None:
-    failed = _merge(asked) if asked.run_files else []
-    if asked.summary and not failed:
-        update_summary(asked.merged, asked.ledger_digest)
 
 
 def _merge(asked: Request) -> list[str]:

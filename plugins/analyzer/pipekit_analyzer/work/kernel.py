@@ -95,8 +95,7 @@ def breakouts(
         if windows.slot[w] > data_end.last_bar or start_bar >= slot_bar:
             continue  # 0: slot not reached; 1: range without bars
         if start_bar != begin or slot_bar < end:  # otherwise a later slot extends the range
-            begin, end = start_bar, start_bar
-            high, low = bars.high[start_bar], bars.low[start_bar]
+            begin, end, high, low = start_bar, start_bar, bars.high[start_bar], bars.low[start_bar]
         high = highest(bars.high[end:slot_bar], high)  # 1: range
         low = lowest(bars.low[end:slot_bar], low)
         end = slot_bar
@@ -144,12 +143,10 @@ def bar_at(time: Ticks, moment: int, near: int) -> int:
     return near
 
 
-def find_entry(
-    bars: Bars, slot_bar: int, latest_bar: int, long: int, short: int
-) -> tuple[int, int]:
+def find_entry(bars: Bars, first: int, end: int, long: int, short: int) -> tuple[int, int]:
     """Rule 3: the bar that fills an order, and the direction."""
-    i = first_beyond(bars, slot_bar, latest_bar, long, short)
-    if i == latest_bar:
+    i = first_beyond(bars, first, end, long, short)
+    if i == end:
         return -1, NEITHER
     rises, falls = bars.high[i] >= long, bars.low[i] <= short
     if rises and falls:

@@ -18,6 +18,8 @@ from pipekit_analyzer.work.scope import Scope
 from pipekit_analyzer.work.sessions import Exchange, Slot, exchange
 from pipekit_analyzer.work.simulate import KernelChoice
 
+Months = dict[str, Month]  # by path
+
 
 class RequestContext:
     """What the instruments of a request share. `as_of`: the end of the data, as an instant."""
@@ -56,7 +58,7 @@ class Selection:
 
 
 def select(
-    job: InstrumentJob, context: RequestContext, contract: Contract, months: dict[str, Month]
+    job: InstrumentJob, context: RequestContext, contract: Contract, months: Months
 ) -> Selection:
     """What to compute, and the bars for it. `months`: those opened already; opens further ones."""
     last = max(_last_bars(job, months), default=None)
@@ -82,15 +84,13 @@ def select(
     )
 
 
-def _last_bars(job: InstrumentJob, months: Mapping[str, Month]) -> list[int]:
+def _last_bars(job: InstrumentJob, months: Months) -> list[int]:
     opened = [month.last for month in months.values()]
     others = [file.consumed.last for file in job.files if file.path not in months]
     return [t for t in opened if t is not None] + [parse_instant(t) for t in others if t]
 
 
-def _scope(
-    job: InstrumentJob, context: RequestContext, months: Mapping[str, Month], last: int | None
-) -> Scope:
+def _scope(job: InstrumentJob, context: RequestContext, months: Months, last: int | None) -> Scope:
     archived = tuple(scope.month_span(month) for month in job.archived)
     found: Scope = scope.everything((), job.removed_variants) if job.removed_variants else ()
     if job.full:
@@ -106,7 +106,7 @@ def _scope(
     return found if dates is None else scope.restricted(found, *dates)
 
 
-def _changed_days(job: InstrumentJob, months: Mapping[str, Month]) -> set[date]:
+def _changed_days(job: InstrumentJob, months: Months) -> set[date]:
     pending = [file for file in job.files if file.pending]
     consumed = [*(file.consumed for file in pending), *job.lost.values()]
     before = {day: digest for part in consumed for day, digest in part.digests.items()}
@@ -115,11 +115,7 @@ def _changed_days(job: InstrumentJob, months: Mapping[str, Month]) -> set[date]:
 
 
 def _group(
-    job: InstrumentJob,
-    context: RequestContext,
-    parts: Scope,
-    months: Mapping[str, Month],
-    last: int | None,
+    job: InstrumentJob, context: RequestContext, parts: Scope, months: Months, last: int | None
 ) -> SlotGroup:
     """The dates and slots of a scope that may have bars."""
     if last is None:

@@ -14,14 +14,7 @@ import numpy as np
 
 from pipekit_merger.layout import StreamMonth, find_months
 from pipekit_merger.results.question import Question
-from pipekit_merger.work.rows import (
-    Rows,
-    Vocabulary,
-    day_of,
-    empty,
-    sort_key,
-    with_sorted_words,
-)
+from pipekit_merger.work.rows import Rows, Vocabulary, day_of, empty, sort_key, with_sorted_words
 from pipekit_merger.work.table import decode, to_table
 
 Absent = tuple[list[str], list[str]]  # values asked for that no row has; those that there are

@@ -14,14 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pipekit_merger.work.rows import (
-    COLUMNS,
-    LINES,
-    Ints,
-    Vocabulary,
-    empty,
-    months_of,
-)
+from pipekit_merger.work.rows import COLUMNS, LINES, Ints, Vocabulary, empty, months_of
 
 IN_MEMORY = 262_144  # rows; each takes 168 bytes
 _MONTHS = 12 * 10_000  # more than there are until the year 9999

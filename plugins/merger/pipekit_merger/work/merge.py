@@ -38,13 +38,7 @@ from pipekit_merger.layout import StreamMonth
 from pipekit_merger.work.buffer import RowBuffer
 from pipekit_merger.work.coverage import PUBLISHED, Coverage, RunFile
 from pipekit_merger.work.published import MonthError, PublishedMonth, PublishedMonths, write_month
-from pipekit_merger.work.rows import (
-    Ints,
-    Rows,
-    months_of,
-    sort_key,
-    with_sorted_words,
-)
+from pipekit_merger.work.rows import Ints, Rows, months_of, sort_key, with_sorted_words
 from pipekit_merger.work.table import parquet, to_table
 
 ROWS_TOGETHER = 131_072  # merged at once, rounded to whole months; about 800 bytes each

@@ -14,16 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipekit_merger.work.rows import (
-    COLUMNS,
-    NULL,
-    NULLABLE,
-    TEXTS,
-    TIMES,
-    Ints,
-    Rows,
-    Vocabulary,
-)
+from pipekit_merger.work.rows import COLUMNS, NULL, NULLABLE, TEXTS, TIMES, Ints, Rows, Vocabulary
 
 BATCH = 65_536  # larger files are read in batches of this many rows
 _CODED = pa.dictionary(pa.int32(), pa.string())

@@ -30,9 +30,7 @@ from pipekit_translator.work.zones import Zone
 LATE = "late: the lifecycle has removed the processed {part}"
 _STAMP = re.compile(r"(?<!\d)(\d{8}_\d{6})(?!\d)")  # of an export
 _DISK_THREADS = 4  # each finished file waits some milliseconds for the disk
-FIXED_MEMORY = (
-    256_000_000  # bytes used by reading and writing on two cores, in addition to the buffer
-)
+FIXED_MEMORY = 256_000_000  # bytes used to read and write on two cores, besides the buffer
 
 
 class LateRowsError(Exception):
@@ -135,10 +133,7 @@ class _Translation:
         return [threads.submit(publish, part) for part in sorted(names)]
 
     def _publish(self, key: str, parts: list[Future[PartResult | None]]) -> bool:
-        """Whether the unit succeeded; published parts are reported in any case.
-
-        `report.unit` suppresses exceptions: the last line returns False after one.
-        """
+        """Whether the unit succeeded; published parts are reported in any case."""
         with report.unit(key):
             for index, part in enumerate(parts):
                 part.exception()  # waits
@@ -155,7 +150,7 @@ class _Translation:
                     result.placed.result()
             self._report_rows(key, results)
             return True
-        return False
+        return False  # `report.unit` has suppressed an exception
 
     def _zone(self, key: str) -> Zone:
         return self._assembly.zone(layout.of_key(key)[1])
