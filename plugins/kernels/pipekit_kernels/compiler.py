@@ -70,7 +70,7 @@ def compiled(
 def _jit_problem() -> str:
     """Why this process may not execute code that it made itself; empty if it may.
 
-    Asked before numba is loaded: LLVM ends the process where executable memory is forbidden.
+    Asked before numba is loaded: LLVM ends the process if executable memory is forbidden.
     """
     from llvmlite.binding import check_jit_execution
 

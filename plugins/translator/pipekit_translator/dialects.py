@@ -165,7 +165,7 @@ class FileFormat:
         return BARS if self.aggregate else self.series_read
 
     def digest(self) -> str:
-        """Identifies the rows a file yields; what only rejects a file does not count."""
+        """Identifies the rows a file yields; what can only reject a file is left out."""
         fields = attrs.asdict(self)
         del fields["instruments"], fields["max_bad_fraction"]
         text = json.dumps(fields, sort_keys=True)

@@ -39,7 +39,7 @@ class Rebuild:
 
     @property
     def more(self) -> list[tuple[int, Input]]:
-        """Inputs besides the pending ones."""
+        """Inputs in addition to the pending ones."""
         return [*self.helpers, *self.restored]
 
     def reason(self) -> str:

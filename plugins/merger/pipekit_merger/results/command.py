@@ -94,7 +94,7 @@ def command(ctx: click.Context, /, **options: Any) -> int:
     unknown = [name for name in question.streams if name not in answer.streams]
     if unknown and answer.streams:
         present = ", ".join(answer.streams)
-        raise click.UsageError(f"there is no stream {', '.join(unknown)}; there are: {present}")
+        raise click.UsageError(f"unknown stream {', '.join(unknown)}; known are {present}")
     _write(answer, question, **options)
     if not answer.months:
         none_yet = "no results yet; they appear once the merger has run"
@@ -149,7 +149,7 @@ def _explain(answer: Answer, question: Question) -> None:
         asked = "; ".join(question.phrases())
         click.echo(f"no rows for {asked}" if asked else "the months have no rows", err=True)
     for column, (missing, present) in answer.absent.items():
-        hint = f"; there are: {', '.join(present)}" if present else ""
+        hint = f"; known are {', '.join(present)}" if present else ""
         click.echo(f"no row has the {column} {', '.join(missing)}{hint}", err=True)
     for month in answer.unreadable:
         click.echo(f"pipekit: {month.path} cannot be read: {month.reason}", err=True)

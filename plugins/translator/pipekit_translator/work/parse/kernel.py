@@ -23,7 +23,7 @@ from pipekit_translator.work.parse.scan import WORD
 from pipekit_translator.work.table import Floats, Ints, Words
 
 LARGE = 16 << 20  # bytes of input from which importing numba (0.4 s) pays
-SECONDS = 5  # that compiling takes, about
+SECONDS = 5  # about how long compiling takes
 MOST_NAMES = 4096  # changes of instrument in a block
 WORDS = np.dtype([(scan.EIGHT, "<u8")])
 _NEAR = 4096  # bytes: most lines are shorter
@@ -37,7 +37,7 @@ class Layout(NamedTuple):
     of the series. `spans`: one row a part of the time stamp: its width; where its rows of `fields`
     begin, those of the fraction begin, and all end; where its rows of `masks` begin. `fields`: one
     row a number in the time stamp: offset, digits (at most 8), place in `scan.PARTS` (fractions
-    come behind these), factor. `masks`: one row for each eight bytes of the time stamp: which bytes
+    come after these), factor. `masks`: one row for each eight bytes of the time stamp: which bytes
     are literals, which literals, which bytes lie before the fraction. `unit`: units of time in a
     second. `bars`: whether the four prices must make a valid bar.
     """
@@ -183,7 +183,7 @@ class Kernel:
 def _memory(
     size: int, layout: Layout
 ) -> tuple[tuple[Ints, Floats, Ints, Ints, Ints], tuple[Ints, ...]]:
-    """Arrays for the rows of so many bytes, and for what `scan` keeps of the last row."""
+    """Arrays for the rows in `size` bytes, and for what `scan` keeps of the last row."""
     most = size // scan.SHORTEST_ROW + 1  # pages that are not written to take no memory
     prices = max(int((layout.kind == scan.PRICE).sum()), int(layout.which.max()) + 1)
     found = (

@@ -18,7 +18,7 @@ from pipekit_translator.work.zones import DAY
 _NEWLINE, _RETURN = 10, 13
 NARROW = 1_000_000  # units in a second, beyond which 64 bits only hold FIRST_YEAR to LAST_YEAR
 
-_DIGITS = 15  # a whole number of so many is exact as a double
+_DIGITS = 15  # a whole number with at most these is exact as a double
 _LONGEST = 16  # bytes of a plain number
 
 

@@ -54,7 +54,7 @@ def scan(  # noqa: PLR0912, PLR0915  # one function, because parts that take arr
     atomic operations, even to a function that it inlines: split into parts by the kind of column,
     this loop took seven times as long. Only what takes no array, or is rare, is a function.
 
-    Reads the whole lines of `data` up to `stop`, behind which MARGIN bytes may be looked at.
+    Reads the whole lines of `data` up to `stop`; MARGIN bytes after it may be read.
     `words`: the eight bytes from each byte on, as records of one field (so they need not be
     aligned). `base`: where in the block these bytes begin.
     `layout`: see `kernel.Layout`. `state`: what was returned for the bytes before. `found`: arrays
@@ -215,7 +215,7 @@ def _number(data: Any, at: int) -> tuple[int, Any, Any]:
 
 
 def _usual(word: Any, chars: int, whole: int) -> Any:
-    """The digits of a number of so many characters, so many before its point; -1 if it is none."""
+    """The digits of a number: `chars` characters, `whole` before its point; -1 if not a number."""
     low = _low(whole)
     inside = _low(chars)
     found = _beyond(word) & inside
@@ -240,7 +240,7 @@ def _beyond(word: Any) -> Any:
 
 
 def _digits(word: Any, count: int) -> Any:
-    """The number that the first `count` digits (at least one) make; -1 where not all are digits."""
+    """The number that the first `count` digits (at least one) make; -1 if not all are digits."""
     word = word << _U(64 - 8 * count)
     if _beyond(word):
         return -1
