@@ -24,9 +24,9 @@ from pipekit_analyzer.request import Parameters, VariantRules
 from pipekit_analyzer.times import WEEKDAYS, parse_instant, to_datetime
 from pipekit_analyzer.work import scope
 from pipekit_analyzer.work.contract import Contract
-from pipekit_analyzer.work.kernel import NO_ROW, RESULTS, Bars, Data
+from pipekit_analyzer.work.kernel import NO_ROW, RESULTS, Bars, DataEnd
 from pipekit_analyzer.work.sessions import Exchange, Slot
-from pipekit_analyzer.work.strategy import Kernels, analyse, interpreted
+from pipekit_analyzer.work.simulate import KernelChoice, interpreted, simulate
 
 CHICAGO = ZoneInfo("America/Chicago")
 TICK = Decimal("0.05")
@@ -220,10 +220,10 @@ def test_the_histories_hold_what_is_hard():
 @pytest.fixture(scope="module")
 def kernels(tmp_path_factory):
     """The interpreted and the compiled one."""
-    kernels = Kernels(str(tmp_path_factory.mktemp("kernels")), large=0)
-    assert kernels.choose(0) is interpreted
-    assert kernels.choose(1) is not interpreted
-    return interpreted, kernels.choose(1)
+    kernels = KernelChoice(str(tmp_path_factory.mktemp("kernels")), large=0)
+    assert kernels.kernel_for(0) is interpreted
+    assert kernels.kernel_for(1) is not interpreted
+    return interpreted, kernels.kernel_for(1)
 
 
 def exchange() -> Exchange:
@@ -257,12 +257,12 @@ def computed(
     arrays = Bars(stamps, *(np.array(column, np.int64) for column in ticks))
     last = bars[-1][0] if last is None else last
     end = as_of or last
-    data = Data(min(microseconds(last), microseconds(end)), microseconds(end))
+    data = DataEnd(min(microseconds(last), microseconds(end)), microseconds(end))
     windows = exchange().windows(asked)
-    outcomes = analyse(arrays, windows, data, rules, kernel)
+    outcomes = simulate(arrays, windows, data, rules, kernel)
     return [
         {
-            (day, slot.session, slot.slot): row(o, i, bars)
+            (day, slot.session, slot.at): row(o, i, bars)
             for i, (day, slot) in enumerate(asked)
             if o.result[i] != NO_ROW
         }
@@ -383,7 +383,7 @@ def _change(rng, present, days, new):
 def _within(found, key):
     day, session, at = key
     return any(
-        (part.slots is None or any(s.session == session and s.slot == at for s in part.slots))
+        (part.slots is None or any(s.session == session and s.at == at for s in part.slots))
         and any(first <= day <= last for first, last in part.dates)
         for part in found
     )

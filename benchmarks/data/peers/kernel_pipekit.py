@@ -11,11 +11,11 @@ import breakouts
 import numpy as np
 from analyse_numpy import Given
 from breakouts import Instrument
-from pipekit_analyzer.work.kernel import Bars, Data, Rules, Windows
-from pipekit_analyzer.work.strategy import Kernels, analyse
+from pipekit_analyzer.work.kernel import Bars, DataEnd, TickRules, Windows
+from pipekit_analyzer.work.simulate import KernelChoice, simulate
 
 FLOOR = "floor" in sys.argv
-KERNEL = Kernels(str(Path(sys.argv[2]) / "compiled"), large=0).choose(1)
+KERNEL = KernelChoice(str(Path(sys.argv[2]) / "compiled"), large=0).kernel_for(1)
 
 
 def load(source: Path, name: str) -> Given:
@@ -27,8 +27,8 @@ def compute(given: Given, rules: Instrument) -> object:
     if FLOOR:
         return [column.max() for column in given.bars]
     last = int(given.bars[0][-1])
-    rule = Rules(rules.target, rules.t1, 3 * rules.target)
-    return analyse(Bars(*given.bars), Windows(*given.at), Data(last, last), [rule], KERNEL)[0]
+    rule = TickRules(rules.target, rules.t1, 3 * rules.target)
+    return simulate(Bars(*given.bars), Windows(*given.at), DataEnd(last, last), [rule], KERNEL)[0]
 
 
 def write(given: Given, found: object, rules: Instrument, name: str, path: Path) -> None:

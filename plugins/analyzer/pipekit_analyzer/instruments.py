@@ -1,4 +1,4 @@
-"""Instruments: the built-in table, what users override and add, and the checks on both."""
+"""Instruments: the built-in table, what users override and add, and the checks of both."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def combine(*layers: Mapping[str, Table]) -> dict[str, Table]:
 def resolve(name: str, tables: Mapping[str, Table]) -> Parameters:
     """The instrument's parameters; values left out are those of its parents.
 
-    Raises InstrumentError where there is no table, and for wrong values and unknown parents.
+    Raises InstrumentError if there is no table, for wrong values and unknown parents.
     """
     if name not in tables:
         raise InstrumentError(
@@ -99,7 +99,7 @@ def parameters(name: str, values: Table) -> Parameters:
 
 
 def variant_rules(name: str, instrument: Parameters, variant: ResolvedVariant) -> VariantRules:
-    """A variant's rules for an instrument; the target becomes points."""
+    """A variant's rules for an instrument, with the target in points."""
     base = variant.base_targets.get(name, instrument.target)
     points = Decimal(str(base)) * Decimal(str(variant.target))
     return VariantRules(
@@ -117,7 +117,7 @@ def _header(name: str) -> str:
 
 def _positive(name: str, field: str, value: object) -> Decimal:
     try:
-        number = Decimal(str(value))  # as it was written: 0.1 is a tenth
+        number = Decimal(str(value))  # as written: 0.1 is a tenth
     except InvalidOperation:
         number = Decimal("nan")
     if not (number.is_finite() and number > 0):

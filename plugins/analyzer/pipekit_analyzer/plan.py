@@ -1,4 +1,4 @@
-"""The analyzer's plan: find what changed among the processed bars, and ask the worker for it.
+"""The analyzer's plan: find the processed bars that changed, and request their computation.
 
 Looks at file names and the ledger only; reads no bars.
 """
@@ -12,29 +12,22 @@ from typing import TypeVar
 
 import attrs
 
-from pipekit import (
-    ABSENT,
-    Command,
-    ConfigError,
-    Pending,
-    RunContext,
-    StagePlan,
-    Task,
-)
+from pipekit import ABSENT, Command, ConfigError, Pending, RunContext, StagePlan, Task
 from pipekit_analyzer import instruments
 from pipekit_analyzer.instruments import InstrumentError, Table
-from pipekit_analyzer.recompute import InstrumentState, days_of
-from pipekit_analyzer.request import BarFile, Days, InstrumentJob, InstrumentRules, Request
+from pipekit_analyzer.recompute import InstrumentState, consumed_bars
+from pipekit_analyzer.request import BarFile, ConsumedBars, InstrumentJob, InstrumentRules, Request
 from pipekit_analyzer.settings import Settings
+from pipekit_analyzer.times import WINDOW_DAYS
 
 WORKER = "pipekit_analyzer.worker"
 _LAYOUT = re.compile(r"(?P<name>[^/]+)/1m/\d{4}/(?P=name)_1m_(?P<month>\d{4}-\d{2})\.parquet")
-_WINDOW = timedelta(days=4)  # Friday's windows end on Monday; one more day covers the time zone
+_WINDOW = timedelta(days=WINDOW_DAYS + 1)  # last bars are in UTC: a date may be a day off
 _Value = TypeVar("_Value")
 
 
 def plan(ctx: RunContext, settings: Settings) -> StagePlan:
-    """Instruments with new, changed or vanished files, as units of one task or of a few."""
+    """Instruments with new, changed or missing files, as units of one or several tasks."""
     states = list(_states(ctx, settings))
     due = [state for state in states if state]
     pending = sum((state.pending for state in states), Pending())
@@ -51,7 +44,7 @@ def plan(ctx: RunContext, settings: Settings) -> StagePlan:
 
 
 def _states(ctx: RunContext, settings: Settings) -> Iterator[InstrumentState]:
-    """Every instrument that has bars, or had some."""
+    """Every instrument that has, or once had, bars."""
     tables = _tables(ctx, settings)
     _check_base_targets(settings, tables)
     ctx = attrs.evolve(ctx, force=ctx.force or ctx.rebuild)
@@ -60,21 +53,21 @@ def _states(ctx: RunContext, settings: Settings) -> Iterator[InstrumentState]:
     consumptions = ctx.consumed()
     consumed = _by_instrument(settings, dict.fromkeys(consumptions))
     published = {file.path: file for file in ctx.published("translator")}  # the last of each path
-    removed = {path for path, file in published.items() if not file.present}
+    archived = {path for path, file in published.items() if not file.present}
     for name in sorted(files.keys() | consumed.keys()):
         here, before = files.get(name, {}), consumed.get(name, {})
-        gone = [p for p in before if p not in here and consumptions[p].fingerprint != ABSENT]
+        missing = [p for p in before if p not in here and consumptions[p].fingerprint != ABSENT]
         rules = _rules(settings, name, tables)
         yield InstrumentState(
             name=name,
             files=here,
-            # growing: the translator publishes by renaming, so what can be seen is complete
+            # growing=True does not wait: the translator publishes by renaming, files are complete
             pending=ctx.pending(here.values(), rules, growing=True),
             rules=rules,
             consumptions=consumptions,
             consumed=tuple(before),
-            vanished={path: consumptions[path] for path in gone if path not in removed},
-            archived=tuple(_month(path) for path in gone if path in removed),
+            lost={path: consumptions[path] for path in missing if path not in archived},
+            archived=tuple(_month(path) for path in missing if path in archived),
             force=ctx.force,
         )
 
@@ -93,7 +86,7 @@ def _rules(settings: Settings, name: str, tables: Mapping[str, Table]) -> Instru
 
 
 def _check_base_targets(settings: Settings, tables: Mapping[str, Table]) -> None:
-    """Raises ConfigError for a name that no instrument has: it would have no effect."""
+    """Raises ConfigError for a base target of an unknown instrument: it would have no effect."""
     problems = [
         f"stages.analyzer.settings.variants: {variant.name} has a base target for {name}, an "
         "instrument without parameters"
@@ -133,24 +126,24 @@ def _month(path: str) -> str:
 
 
 def _reason(pending: Pending, due: list[InstrumentState], folder: str) -> str:
-    count = sum(len(state.vanished) for state in due)
+    count = sum(len(state.lost) for state in due)
     if not count:
         return pending.sentence(folder)
-    vanished = f"{count} vanished file{'s' if count != 1 else ''}"
-    return f"{pending.sentence(folder)}, {vanished}" if pending else f"{vanished} in {folder}"
+    missing = f"{count} missing file{'s' if count != 1 else ''}"
+    return f"{pending.sentence(folder)}, {missing}" if pending else f"{missing} in {folder}"
 
 
 def _left_alone(state: InstrumentState) -> Iterator[str]:
-    if state or not state.pending.rejected or not (state.pending or state.vanished):
+    if state or not state.pending.rejected or not (state.pending or state.lost):
         return
     first = state.pending.rejected[0]
-    yield f"{state.name} is not analysed while {first.path} is rejected: {first.reason}"
+    yield f"{state.name} is not analyzed while {first.path} is rejected: {first.reason}"
 
 
 def _held(state: InstrumentState) -> list[str]:
     """The files that will be read again.
 
-    All of them where a whole history is to be computed; otherwise those around the pending ones and
+    All of them if the whole history is to be computed; otherwise those around pending files, and
     those with windows that have not expired.
     """
     if state.pending.rejected or (state.pending and (state.full or state.new_variants)):
@@ -201,14 +194,14 @@ def _job(state: InstrumentState) -> InstrumentJob:
         new_variants=state.new_variants,
         removed_variants=state.removed_variants,
         files=tuple(_bar_file(state, path, path in pending) for path in state.files),
-        vanished={path: days_of(known) for path, known in state.vanished.items()},
+        lost={path: consumed_bars(known) for path, known in state.lost.items()},
         archived=state.archived,
         last_bar=state.last_bar,
     )
 
 
 def _bar_file(state: InstrumentState, path: str, pending: bool) -> BarFile:
-    consumed = days_of(state.history.get(path))
+    consumed = consumed_bars(state.history.get(path))
     if not pending:  # its days are not compared
-        consumed = Days(last=consumed.last)
+        consumed = ConsumedBars(last=consumed.last)
     return BarFile(path=path, month=_month(path), pending=pending, consumed=consumed)

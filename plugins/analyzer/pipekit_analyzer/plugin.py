@@ -8,7 +8,7 @@ from pipekit import Command, StageSpec, hookimpl
 from pipekit_analyzer.plan import WORKER, plan
 from pipekit_analyzer.settings import Settings
 
-PIPEKIT_API = "1"
+PIPEKIT_API = "1"  # the hook API that this plugin is written for
 
 
 @hookimpl
@@ -18,6 +18,6 @@ def pipekit_stages() -> Iterator[StageSpec]:
         "analyzer",
         plan,
         settings=Settings,
-        after={"translator": "partial"},
+        after={"translator": "partial"},  # or better
         check=lambda _settings: Command.python(WORKER, "--check"),
     )

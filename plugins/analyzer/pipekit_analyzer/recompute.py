@@ -1,4 +1,4 @@
-"""What has to be computed again for one instrument, and for which of its variants."""
+"""Decides what to compute again for one instrument, and for which of its variants."""
 
 from __future__ import annotations
 
@@ -8,17 +8,18 @@ from functools import cached_property
 import attrs
 
 from pipekit import ABSENT, Consumption, ContentState, FileStat, Pending
-from pipekit_analyzer.request import Days, InstrumentRules
+from pipekit_analyzer.request import ConsumedBars, InstrumentRules
 
 
 @attrs.frozen(kw_only=True)
 class InstrumentState:
-    """What is known of one instrument: its files by path, which are pending, which are gone.
+    """One instrument's `files` by path, those of them that are `pending`, and those missing now.
 
     `consumptions`: all that this stage has consumed, read from the ledger on access. `consumed`:
-    the paths among them that belong to this instrument, oldest month first. `vanished`: consumed
-    files that are gone, except those that the lifecycle took, whose months are `archived`. `force`:
-    compute everything.
+    the paths among them that belong to this instrument, oldest month first. Consumed files that are
+    missing are either `lost`, or `archived`: removed by the lifecycle, which keeps results. (No
+    lifecycle policy removes files yet: `Published.present` is always true.) `archived` holds their
+    months. `force`: compute everything.
     """
 
     name: str
@@ -27,40 +28,43 @@ class InstrumentState:
     rules: InstrumentRules
     consumptions: Mapping[str, Consumption]
     consumed: tuple[str, ...]
-    vanished: Mapping[str, Consumption]
+    lost: Mapping[str, Consumption]
     archived: tuple[str, ...]
     force: bool
 
     def __bool__(self) -> bool:
-        """Whether there is anything to compute; there is not while one of its files is rejected."""
+        """Whether the instrument is due; it is not while one of its files is rejected.
+
+        Without parameters it is due if files are pending: the worker fails it and rejects them.
+        """
         if self.rules.parameters is None:
             return bool(self.pending)
-        return not self.pending.rejected and bool(self.pending or self.vanished)
+        return not self.pending.rejected and bool(self.pending or self.lost)
 
     @cached_property
     def history(self) -> dict[str, Consumption]:
-        """Earlier consumptions that say which days were consumed, by path."""
+        """Earlier consumptions that record which days were consumed, by path."""
         return {path: row for path in self.consumed if _is_usable(row := self.consumptions[path])}
 
     @property
     def last_bar(self) -> str | None:
         """The time of the last bar consumed: that of the newest month with bars."""
         for path in reversed(self.consumed):
-            last = days_of(self.consumptions[path]).last
+            last = consumed_bars(self.consumptions[path]).last
             if last:
                 return last
         return None
 
     @property
     def full(self) -> bool:
-        """Whether the whole history must be computed: earlier results are of no use."""
+        """Whether the whole history must be computed, because earlier results cannot be used."""
         previous = [
             (i.previous, i.settings_digest)
             for i in self.pending
             if i.previous is not None and i.previous.fingerprint != ABSENT
         ]
         changed = any(known.settings_digest != settings for known, settings in previous)
-        consumed = [*(known for known, _ in previous), *self.vanished.values()]
+        consumed = [*(known for known, _ in previous), *self.lost.values()]
         return (
             self.force
             or not self.history
@@ -84,7 +88,7 @@ class InstrumentState:
 
     @cached_property
     def _known_variants(self) -> dict[str, str] | None:
-        """Digests of the variants computed before; None where the other rules differed."""
+        """Digests of the variants computed before; None if the shared rules were different."""
         details = [known.detail for path, known in self.history.items() if path in self.files]
         variants: dict[str, str] | None = details[0].get("variants") if details else None
         rules = self.rules.digests["rules"]
@@ -92,14 +96,14 @@ class InstrumentState:
         return variants if same else None
 
 
-def days_of(known: Consumption | None) -> Days:
-    """What was read in a consumed file; empty where the ledger does not record it."""
+def consumed_bars(known: Consumption | None) -> ConsumedBars:
+    """What was read in a consumed file; empty if the ledger does not record it."""
     if known is None or not _is_usable(known):
-        return Days()
-    return Days(days=known.detail["days"], last=known.detail["last"])
+        return ConsumedBars()
+    return ConsumedBars(digests=known.detail["days"], last=known.detail["last"])
 
 
 def _is_usable(known: Consumption) -> bool:
-    """Whether it records which days were consumed."""
+    """Whether the consumption records which days were consumed."""
     complete = known.state is ContentState.CONSUMED and known.fingerprint != ABSENT
     return complete and {"days", "last"} <= known.detail.keys()

@@ -1,7 +1,7 @@
-"""What a plan asks of its worker: which instruments to compute, from which files, by which rules.
+"""The request of a plan to its worker: the instruments to compute, their files and their rules.
 
-The plan builds a `Request`, the worker reads it; nothing else goes from one to the other. Numbers
-that must stay exact are strings: a tick of `0.1` is a tenth.
+The plan builds a `Request`, the worker reads it; they share nothing else. Numbers that must stay
+exact are strings: a tick of `0.1` is a tenth. Names of fields are part of the digests in ledgers.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ class Session:
 
 
 @frozen(kw_only=True)
-class Strategy:
-    """The rules that all variants and instruments of a run share, as result files state them.
+class SharedRules:
+    """The settings that all variants and instruments share, as result files state them.
 
     `days`: three-letter weekdays. `as_of`: an ISO 8601 time with offset, or empty.
     """
@@ -42,7 +42,7 @@ class Strategy:
 
 @frozen(kw_only=True)
 class Parameters:
-    """What an instrument's prices mean, as result files state it, in points and dollars."""
+    """An instrument's price scale and base target (points), as result files state them."""
 
     tick: str
     target: str
@@ -52,7 +52,10 @@ class Parameters:
 
 @frozen(kw_only=True)
 class VariantRules:
-    """A variant's rules for one instrument, as result files state them; `target` in points."""
+    """A variant's rules for one instrument, as result files state them.
+
+    `target` in points; `max_stop` as a multiple of that target.
+    """
 
     name: str
     target: str
@@ -62,34 +65,34 @@ class VariantRules:
 
 
 @frozen(kw_only=True)
-class Days:
-    """The content of a bar file that was consumed: its days' digests and the time of its last bar.
+class ConsumedBars:
+    """The content of a bar file when it was consumed: digests of its days, time of its last bar.
 
-    `days`: digest by ISO date. `last`: ISO 8601 with offset; None in a file without bars.
+    `digests`: by ISO date. `last`: ISO 8601 with offset; None in a file without bars.
     """
 
-    days: Mapping[str, str] = field(factory=dict)
+    digests: Mapping[str, str] = field(factory=dict)
     last: str | None = None
 
 
 @frozen(kw_only=True)
 class BarFile:
-    """A month of bars. `consumed`: what an earlier run read in it; days only where pending."""
+    """A month of bars. `consumed`: what an earlier run read; digests only if it is pending."""
 
     path: str
     month: str
     pending: bool
-    consumed: Days
+    consumed: ConsumedBars
 
 
 @frozen(kw_only=True)
 class InstrumentRules:
-    """What an instrument's results depend on besides its bars.
+    """What an instrument's results depend on, apart from its bars.
 
-    `parameters` is None where `problem` says why there are none.
+    `problem`: why `parameters` is None; the worker then fails the instrument and rejects its files.
     """
 
-    strategy: Strategy
+    strategy: SharedRules
     parameters: Parameters | None = None
     problem: str = ""
     variants: tuple[VariantRules, ...] = ()
@@ -101,9 +104,9 @@ class InstrumentRules:
 
     @cached_property
     def digests(self) -> dict[str, Any]:
-        """Digests of the `rules` that all variants share and, by name, of the `variants`.
+        """`rules`: digest of what all variants share; `variants`: digest of each variant, by name.
 
-        The ledger keeps them with what was computed, for the next plan to compare.
+        The ledger keeps them for the next plan to compare.
         """
         shared = [asdict(part) if part else None for part in (self.strategy, self.parameters)]
         variants = {variant.name: _digest(asdict(variant)) for variant in self.variants}
@@ -115,9 +118,8 @@ class InstrumentJob:
     """What to compute for one instrument.
 
     `full`: compute the whole history of all variants; `new_variants` otherwise names those that
-    need theirs. `removed_variants` lose their rows. `vanished`: files that were consumed and are
-    gone, by path. `archived`: months whose bars the lifecycle has taken away, so that their rows
-    stay. `last_bar`: the time of the last bar consumed before.
+    need theirs. `removed_variants` lose their rows. `lost` and `archived`: see `InstrumentState`;
+    the rows of `archived` months stay. `last_bar`: the time of the last bar consumed before.
     """
 
     name: str
@@ -126,7 +128,7 @@ class InstrumentJob:
     new_variants: tuple[str, ...]
     removed_variants: tuple[str, ...]
     files: tuple[BarFile, ...]
-    vanished: Mapping[str, Days]
+    lost: Mapping[str, ConsumedBars]
     archived: tuple[str, ...]
     last_bar: str | None
 
@@ -138,10 +140,10 @@ class InstrumentJob:
 
 @frozen(kw_only=True)
 class Request:
-    """One task. `runs`: folder of the results; `cache`: folder where compiled kernels may be kept.
+    """One task. `runs`: folder of the results; `cache`: fallback folder for compiled kernels.
 
-    `workers`: threads to use. `compile`: whether kernels may be compiled. `dates`: first and last
-    slot date to compute, or None for all.
+    `workers`: number of threads. `compile`: whether kernels may be compiled. `dates`: first and
+    last slot date to compute, or None for all.
     """
 
     run_id: str
@@ -149,7 +151,7 @@ class Request:
     cache: str
     workers: int
     compile: bool
-    strategy: Strategy
+    strategy: SharedRules
     dates: tuple[date, date] | None
     instruments: tuple[InstrumentJob, ...]
 

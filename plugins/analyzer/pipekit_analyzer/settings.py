@@ -1,4 +1,4 @@
-"""The analyzer's settings, and the part of them that requests and result files carry."""
+"""The analyzer's settings, and the part of them that goes into requests and result files."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def _check_folder(_instance: object, attribute: Any, value: str) -> None:
 
 @attrs.frozen
 class Session:
-    """A range and the times at which its breakout is traded; times are exchange time."""
+    """A range, and the times at which its breakout is traded; times are exchange time."""
 
     name: str = setting("Name of the session in the results.")
     start: time = setting("When the range begins.")
@@ -67,13 +67,13 @@ class Session:
     def _check_slots(self, _attribute: object, value: tuple[time, ...]) -> None:
         if not value:
             raise ValueError(f"session {self.name} has no slots: list at least one")
-        if min(value) <= self.start:
-            raise ValueError(
-                f"session {self.name}: every slot must be later than the start ({self.start})"
-            )
         if any(at.tzinfo for at in (self.start, *value)):
             raise ValueError(
                 f"session {self.name}: times are exchange time, write them without an offset"
+            )
+        if min(value) <= self.start:
+            raise ValueError(
+                f"session {self.name}: every slot must be later than the start ({self.start})"
             )
         _check_unique(f"session {self.name}: slot", list(value))
 
@@ -122,16 +122,18 @@ class Settings:
         default="range",
     )
     max_stop: float = setting(
-        "Largest initial stop distance, in targets of the trade.", default=3.0, validator=positive
+        "Largest initial stop distance, as a multiple of the trade's target.",
+        default=3.0,
+        validator=positive,
     )
     same_bar_tie: Tie = setting(
-        "Which one counts when a bar touches target and stop and closes halfway between them: "
-        "stop or target.",
+        "How a trade ends whose stop has moved to one tick on the losing side of the entry, if one "
+        "bar touches target and stop and closes halfway between them: stop or target.",
         default="stop",
     )
     as_of: str = setting(
-        "End of the data, as an ISO 8601 time with offset; later bars are ignored (default: the "
-        "last bar of each instrument).",
+        "End of the data, as an ISO 8601 time with offset: later bars are ignored, and trades that "
+        "expire by then are closed (default: the last bar of each instrument).",
         default="",
         validator=_check_instant,
     )
@@ -164,7 +166,7 @@ class Settings:
         affects_output=False,
     )
     kernels: Literal["auto", "off"] = setting(
-        "auto: compute large jobs with compiled code. off: never compile; the result is the same.",
+        "auto: use compiled code if there is much to compute. off: never; the result is the same.",
         default="auto",
         affects_output=False,
     )
@@ -182,7 +184,7 @@ class Settings:
         _check_unique("variant", [variant.name for variant in self.resolved_variants()])
 
     def resolved_variants(self) -> list[ResolvedVariant]:
-        """Every variant to compute, with sweeps expanded, by name."""
+        """Every variant to compute, with sweeps expanded, sorted by name."""
         resolved = expand(
             self.variants,
             stop_rule=self.stop_rule,
@@ -191,9 +193,9 @@ class Settings:
         )
         return sorted(resolved, key=lambda variant: variant.name)
 
-    def strategy(self) -> request.Strategy:
-        """The rules that all variants and instruments share."""
-        return request.Strategy(
+    def strategy(self) -> request.SharedRules:
+        """The settings that all variants and instruments share."""
+        return request.SharedRules(
             timezone=self.timezone,
             days=tuple(day for day in WEEKDAYS if day in self.days),
             latest_entry=format_time(self.latest_entry),

@@ -1,4 +1,4 @@
-"""Times as texts and as instants, which are microseconds of UTC since 1970."""
+"""Times as texts, and as instants: microseconds since 1970 in UTC."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from datetime import UTC, datetime, time, timedelta
 
 WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-MICROSECOND = timedelta(microseconds=1)
+WINDOW_DAYS = 3  # at most, from a slot's date to its expiry: Friday to Monday
 
 
 def format_time(at: time) -> str:
-    """A time of day as it is written out: `07:30`, with seconds only where there are some."""
+    """A time of day as text: `07:30`, with seconds only if they are not zero."""
     return at.isoformat("auto" if at.second or at.microsecond else "minutes")
 
 
@@ -19,12 +19,17 @@ def to_datetime(instant: int) -> datetime:
     return EPOCH + timedelta(microseconds=instant)
 
 
+def to_instant(at: datetime) -> int:
+    """The instant of an aware time."""
+    return (at - EPOCH) // timedelta(microseconds=1)
+
+
 def parse_instant(text: str) -> int:
-    """The instant of an ISO 8601 time with an offset. Raises ValueError without one."""
+    """The instant of an ISO 8601 time with an offset. Raises ValueError if it has none."""
     parsed = datetime.fromisoformat(text)
     if parsed.tzinfo is None:
         raise ValueError(
             f"{text!r} has no time zone: end it with Z or an offset, as in "
             "2013-10-11T15:00:00-05:00"
         )
-    return (parsed - EPOCH) // MICROSECOND
+    return to_instant(parsed)

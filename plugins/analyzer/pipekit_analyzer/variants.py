@@ -1,4 +1,4 @@
-"""Variants: sets of rules computed side by side, and how one table stands for a sweep of them."""
+"""Variants: sets of rules computed side by side, and tables that stand for a sweep of them."""
 
 from __future__ import annotations
 
@@ -45,12 +45,12 @@ class Variant:
     )
     stop_rules: tuple[StopRule, ...] = setting("Stop rules to sweep over.", default=())
     max_stop: float | None = setting(
-        "Largest initial stop distance of this variant, in targets (default: the stage's).",
+        "Largest initial stop, as a multiple of the variant's target (default: the stage's).",
         default=None,
         validator=positive,
     )
     max_stops: tuple[float, ...] = setting(
-        "Largest initial stop distances to sweep over, in targets.", default=(), validator=positive
+        "Values of `max_stop` to sweep over.", default=(), validator=positive
     )
     same_bar_tie: Tie | None = setting(
         "Tie rule of this variant: stop or target (default: the stage's).", default=None
@@ -82,7 +82,7 @@ class Variant:
 
 @attrs.frozen(kw_only=True)
 class ResolvedVariant:
-    """One variant with every rule filled in. `target` is a multiple of the base target."""
+    """One variant with every rule; `target` in base targets, `max_stop` in targets."""
 
     name: str
     target: float
@@ -95,7 +95,7 @@ class ResolvedVariant:
 def expand(
     variants: Iterable[Variant], *, stop_rule: StopRule, max_stop: float, same_bar_tie: Tie
 ) -> Iterator[ResolvedVariant]:
-    """Every variant that the tables stand for; what a table leaves out is as given here."""
+    """Every variant that the tables stand for; the arguments are the defaults of a table."""
     for variant in variants:
         combinations = product(
             variant.targets or (1.0 if variant.target is None else variant.target,),

@@ -1,4 +1,4 @@
-"""The analyzer's worker process: reads a request and computes its instruments."""
+"""The analyzer's worker process: computes instruments and publishes their results."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 from pipekit.worker import leave, loading, request
+from pipekit_analyzer.request import Request
 
 with loading():
-    from pipekit_analyzer.request import Request
     from pipekit_analyzer.work.analysis import run_unit
-    from pipekit_analyzer.work.selection import Run
+    from pipekit_analyzer.work.selection import RequestContext
 
 
 def main(words: list[str]) -> int:
-    """Do what standard input asks for; `--check` only shows that everything can be imported."""
+    """Carry out the request on standard input; `--check` only tests that all can be imported."""
     if words != ["--check"]:
         asked = request(Request)
-        with ThreadPoolExecutor(asked.workers) as pool:  # the heavy libraries let others run
-            list(pool.map(partial(run_unit, run=Run(asked)), asked.instruments))
+        with ThreadPoolExecutor(asked.workers) as pool:  # numpy and pyarrow release the GIL
+            list(pool.map(partial(run_unit, context=RequestContext(asked)), asked.instruments))
     return 0
 
 

@@ -1,4 +1,4 @@
-"""numba functions: compiled once for a machine, kept with a checksum, never compiled in silence."""
+"""numba functions: compiled once for a machine, cached with a checksum, always announced."""
 
 from pipekit_kernels.compiler import compiled as compiled
 

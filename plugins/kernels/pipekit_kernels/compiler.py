@@ -1,8 +1,8 @@
 """Compiles functions with numba, or loads what was compiled before.
 
 numba, and LLVM below it, trust what they find in a cache. A file cut off by a full disk makes numba
-raise whatever unpickling may raise, and a page of zeros within one ends the process. So a checksum
-stands beside each file, and a file that does not match its checksum is removed.
+raise whatever unpickling may raise, and a page of zeros within one ends the process. So each
+file has a checksum next to it, and a file that does not match its checksum is removed.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ def compiled(
     otherwise: str,
     seconds: int,
 ) -> Function | None:
-    """The function compiled, or None where this machine allows no compiled code.
+    """The function compiled, or None if this machine allows no compiled code.
 
     `parts`: functions that it calls; they are inlined. `warm_up` calls the function it is given
     with arguments of the types it is for. `beside`: the `__file__` of a module; the code is kept in
     `__pycache__` there, so that all projects share it and it goes with the package, or in the
-    folder `otherwise` if that cannot be written. `seconds`: about how long compiling takes, which
-    is said before it begins. A cache that cannot be written, or holds what cannot be read, costs
-    time and changes no result. Raises what compiling or `warm_up` raises.
+    folder `otherwise` if that cannot be written. `seconds`: about how long compiling takes, for
+    the warning before it begins. A cache that cannot be written or read costs time and changes no
+    result. Raises what compiling or `warm_up` raises.
     """
     if problem := _jit_problem():
         report.warning(
@@ -70,7 +70,7 @@ def compiled(
 def _jit_problem() -> str:
     """Why this process may not execute code that it made itself; empty if it may.
 
-    Asked before numba is loaded: LLVM ends the process where executable memory is forbidden.
+    Asked before numba is loaded: LLVM ends the process if executable memory is forbidden.
     """
     from llvmlite.binding import check_jit_execution
 
@@ -88,7 +88,7 @@ def _jitted(numba: Any, function: Function, *, cache: bool) -> Function:
 
 @contextmanager
 def _announced(name: str, seconds: int) -> Iterator[None]:
-    """Say so when numba begins to compile; what it finds in the cache, it only loads."""
+    """Warn when numba begins to compile, not when it loads from the cache."""
     from numba.core import event
 
     class Announcement(event.Listener):
@@ -121,7 +121,7 @@ def _cache_folder(beside: str, otherwise: str) -> str:
 
 
 def _files(dispatcher: Any) -> list[str]:
-    """The files that numba keeps of a function declared with `cache=True`."""
+    """The files that numba keeps for a function declared with `cache=True`."""
     folder, code = dispatcher.stats.cache_path, dispatcher.py_func.__code__
     module = os.path.splitext(os.path.basename(code.co_filename))[0]
     beginning = f"{module}.{dispatcher.py_func.__qualname__}-"
@@ -131,7 +131,7 @@ def _files(dispatcher: Any) -> list[str]:
 
 
 def _damaged(dispatcher: Any) -> list[str]:
-    """Those of them that do not match their checksums."""
+    """The files that do not match their checksums."""
     return [path for path in _files(dispatcher) if not _matches(path)]
 
 
@@ -144,7 +144,7 @@ def _matches(path: str) -> bool:
 
 
 def _write_checksums(dispatcher: Any) -> None:
-    """Each whole or not at all, as others may read it; code without one is compiled again."""
+    """Write each checksum atomically, as others may read it; code without one is compiled again."""
     for path in _damaged(dispatcher):
         temporary = f"{path}{_CHECKSUM}.{os.getpid()}"
         with suppress(OSError):

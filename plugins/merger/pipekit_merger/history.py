@@ -1,4 +1,4 @@
-"""The run files of a request, in the order of their runs, with what the ledger knows of them."""
+"""Orders the run files of a request by their runs, and adds what the ledger knows about them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def run_order(published: Iterable[Published]) -> Callable[[str], SortKey]:
     """Sort keys of run files, by the ledger's counter of the runs that made them, not the clock.
 
     A file whose run the ledger does not know comes after the last known run with a smaller run id.
-    Run ids are ordered by time, so it takes its place among the known ones and among its like.
+    Run ids sort by time, so such files are placed correctly among known and other unknown runs.
     """
     known = [file for file in published if file.run_id]
     runs = {file.path: file.run_number for file in known}
@@ -38,9 +38,9 @@ def run_file_entries(
 ) -> tuple[RunFileEntry, ...]:
     """The pending run files, and the merged ones that limit what they may replace; in order.
 
-    `others`: paths of run files that are there and not pending. A merged run file matters when it
-    is newer than a pending one of its instrument: what it replaced must stay. When months are made
-    again, or are lost, all merged ones matter.
+    `others`: paths of run files that exist and are not pending. A merged run file matters if it is
+    newer than a pending one of its instrument: what it replaced must stay. If months are rebuilt or
+    lost, all merged ones matter.
     """
     if not pending:
         return ()
@@ -80,7 +80,7 @@ def _name(path: str) -> str:
 
 
 def _entry(file: Input, number: int, *, again: bool) -> RunFileEntry:
-    """`again`: merge it into all months, whatever it was merged into before."""
+    """The entry of a pending run file. `again`: merge it into all months, even those it is in."""
     previous = file.previous
     if previous is None or previous.settings_digest != file.settings_digest:
         return RunFileEntry(path=file.path, number=number)

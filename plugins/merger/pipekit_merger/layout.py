@@ -21,7 +21,7 @@ _PATH = re.compile(
 class StreamMonth:
     """A month of a stream, which is published as one file. As text: `ES1/2020-01`.
 
-    `month` counts from January of the year 0.
+    `month`: number of months since January of the year 0.
     """
 
     stream: str
@@ -45,7 +45,7 @@ class StreamMonth:
 
     @classmethod
     def of_path(cls, path: str) -> StreamMonth | None:
-        """The inverse of `path`; None for a path of another form."""
+        """The inverse of `path`; None for any other path."""
         found = _PATH.fullmatch(path)
         if found is None:
             return None

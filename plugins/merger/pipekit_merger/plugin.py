@@ -1,123 +1,23 @@
-"""The stage `merger`: plans the merge of run files into monthly results, and their summary."""
+"""The merger's hooks: merged monthly results as a stage of pipekit."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterable
+from collections.abc import Iterator
 
-import attrs
-
-from pipekit import (
-    Command,
-    Pending,
-    Published,
-    RunContext,
-    StagePlan,
-    StageSpec,
-    Task,
-    hookimpl,
-)
-from pipekit_merger.history import run_file_entries
-from pipekit_merger.layout import SUMMARY_TABLE, SUMMARY_TEXT, StreamMonth, digest
-from pipekit_merger.request import Request
+from pipekit import Command, StageSpec, hookimpl
+from pipekit_merger.plan import WORKER, plan
 from pipekit_merger.settings import Settings
 
-PIPEKIT_API = "1"
-WORKER = "pipekit_merger.worker"
-
-
-def plan(ctx: RunContext, settings: Settings) -> StagePlan:
-    """Merge the run files not merged yet; make the summary when it is out of date."""
-    merged = settings.merged
-    months = [file.path for file in ctx.files(f"{merged}/*/*/*.parquet")]
-    published = [file for file in ctx.published(ctx.stage) if file.path.startswith(f"{merged}/")]
-    lost = _lost_months(merged, months, published)
-    warnings = _warnings(merged, lost)
-    pending, others = _run_files(ctx, settings)
-    fingerprints = {file.path: file.fingerprint for file in published}
-    known = digest((path.removeprefix(f"{merged}/"), fingerprints.get(path, "")) for path in months)
-    outdated = bool(months) and not _has_summary(ctx, merged, known, published)
-    if not pending and not (settings.summary and outdated):
-        reason = pending.sentence(settings.runs)
-        return StagePlan.skip(reason, pending, holds=months, warnings=warnings)
-    request = Request(
-        merged=merged,
-        workers=ctx.cores,
-        rebuild=ctx.rebuild,
-        run_files=run_file_entries(ctx, pending, others, lost),
-        lost=tuple(lost),
-        summary=settings.summary,
-        ledger_digest=known,
-    )
-    return StagePlan(
-        reason=pending.sentence(settings.runs) if pending else "the summary is out of date",
-        tasks=[_task(request)],
-        inputs=pending.inputs,
-        rejected=pending.rejected,
-        waiting=pending.waiting,
-        holds=months,
-        warnings=warnings,
-    )
-
-
-def _task(request: Request) -> Task:
-    command = Command.python(WORKER, request=request)
-    if request.run_files:
-        return Task(name="merge", command=command, cores=request.workers)
-    return Task(name="summary", command=command, units=["summary"])
-
-
-def _has_summary(
-    ctx: RunContext, merged: str, ledger_digest: str, published: Iterable[Published]
-) -> bool:
-    """Whether the summary is there and, by the ledger, that of the months.
-
-    The ledger entry holds the digests that the summary was made for: that of the months on disk and
-    `ledger_digest`, so that a ledger that knows less than the disk does not ask for it every time.
-    """
-    table, text = f"{merged}/{SUMMARY_TABLE}", f"{merged}/{SUMMARY_TEXT}"
-    present = {file.path for file in ctx.files(f"{merged}/summary.*")}
-    recorded = {file.path: file.detail.get("of", ()) for file in published}.get(text, ())
-    return ledger_digest in recorded and {table, text} <= present
-
-
-def _run_files(ctx: RunContext, settings: Settings) -> tuple[Pending, list[str]]:
-    """The run files to merge, and the paths of the others."""
-    files = [
-        file
-        for file in ctx.files(f"{settings.runs}/*/*.parquet")
-        if not file.path.startswith(f"{settings.merged}/")
-    ]
-    forced = attrs.evolve(ctx, force=ctx.force or ctx.rebuild)
-    # A run file appears by a rename, complete: there is no need to wait until it is settled.
-    pending = forced.pending(files, growing=True)
-    chosen = {file.path for file in pending}
-    return pending, [file.path for file in files if file.path not in chosen]
-
-
-def _lost_months(merged: str, months: list[str], published: list[Published]) -> list[StreamMonth]:
-    """The months that were published and have no file any more."""
-    there = set(months)
-    gone = (file.path.removeprefix(f"{merged}/") for file in published if file.path not in there)
-    return sorted(month for month in map(StreamMonth.of_path, gone) if month is not None)
-
-
-def _warnings(merged: str, lost: list[StreamMonth]) -> list[str]:
-    if not lost:
-        return []
-    what = "1 merged month is" if len(lost) == 1 else f"{len(lost)} merged months are"
-    first = f"{merged}/{lost[0].path}"
-    named = first if len(lost) == 1 else f"{first} and {len(lost) - 1} more"
-    return [f"{what} missing: {named}; `pipekit run --rebuild` makes them again from the run files"]
+PIPEKIT_API = "1"  # the hook API that this plugin is written for
 
 
 @hookimpl
-def pipekit_stages() -> Iterable[StageSpec]:
+def pipekit_stages() -> Iterator[StageSpec]:
     """The stage `merger`."""
     yield StageSpec(
         "merger",
         plan,
         settings=Settings,
-        after={"analyzer": "partial"},
-        check=lambda _settings: Command(argv=(sys.executable, "-c", f"import {WORKER}")),
+        after={"analyzer": "partial"},  # or better
+        check=lambda _settings: Command.python(WORKER, "--check"),
     )

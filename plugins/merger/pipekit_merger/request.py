@@ -1,4 +1,4 @@
-"""What the merger's plan asks of its worker process (see `pipekit.worker.request`)."""
+"""The request of the merger's plan to its worker (see `pipekit.worker.request`)."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ StatedScope = dict[str, Any]  # a scope in JSON form; `pipekit_merger.work.scope
 
 @frozen(kw_only=True)
 class RunFileEntry:
-    """A run file, and what the ledger knows of it.
+    """A run file, and what the ledger knows about it.
 
     `number`: from 1 on, in the order of the runs. `months`: merge it into these only; None: into
-    every month that it touches. `merged_scope`: it has been merged, and need not be opened: only
-    this scope of it counts. `earlier_scope`: the scope it had when it was last merged, for the case
-    that it can no longer be read.
+    every month that it touches. `merged_scope`: the scope of a file that has already been merged;
+    it is not opened again. `earlier_scope`: the scope it had when it was last merged, in case it
+    can no longer be read.
     """
 
     path: str
@@ -33,10 +33,10 @@ class Request:
     """Merge these run files, then bring the summary up to date.
 
     `merged`: folder of the merged results, relative to the project's root. `workers`: number of
-    threads. `rebuild`: encode every month again and replace damaged ones. `run_files`: by number;
-    none: only the summary is wanted. `lost`: months that were published
+    threads. `rebuild`: encode every month again and replace damaged ones. `run_files`: in order of
+    `number`; if empty, only the summary is made. `lost`: months that were published
     and whose files are gone. `summary`: whether the summary is wanted; `ledger_digest`: the digest
-    of the months as the ledger knows them, to be remembered with it.
+    of the months according to the ledger, which is kept with the summary.
     """
 
     merged: str

@@ -7,6 +7,7 @@ of history. `work.merge` explains the merge itself.
 
 from __future__ import annotations
 
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
@@ -19,11 +20,14 @@ with loading():
     from pipekit_merger.work.summary import update_summary
 
 
-def run(asked: Request) -> None:
-    """Do what is asked for; the report says what came of it."""
-    failed = _merge(asked) if asked.run_files else []
-    if asked.summary and not failed:
-        update_summary(asked.merged, asked.ledger_digest)
+def main(words: list[str]) -> int:
+    """Carry out the request on standard input; `--check` only tests that all can be imported."""
+    if words != ["--check"]:
+        asked = request(Request)
+        failed = _merge(asked) if asked.run_files else []
+        if asked.summary and not failed:
+            update_summary(asked.merged, asked.ledger_digest)
+    return 0
 
 
 def _merge(asked: Request) -> list[str]:
@@ -36,10 +40,9 @@ def _merge(asked: Request) -> list[str]:
     if asked.rebuild and kept:
         what = "1 month that is" if len(kept) == 1 else f"{len(kept)} months that are"
         named = kept[0] if len(kept) == 1 else f"{kept[0]} to {kept[-1]}"
-        report.warning(f"kept {what} in no run file any more: {named}", months=kept)
+        report.warning(f"kept {what} no longer in any run file: {named}", months=kept)
     return [name for _, failed in results for name in failed]
 
 
 if __name__ == "__main__":
-    run(request(Request))
-    leave()
+    leave(main(sys.argv[1:]))

@@ -1,6 +1,6 @@
-"""How raw files are written: the presets, their parts, and the complete format made of both.
+"""Formats of raw files: the presets, their parts, and the complete format made of both.
 
-Both sides use it, so it imports no data library.
+Plan and worker use it, so it imports no data library.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class InstrumentRule:
             )
 
     def of_names(self, names: Iterable[str]) -> Iterator[str | None]:
-        """The instruments of files with these names; None where a name does not match."""
+        """The instruments of files with these names; None if a name does not match."""
         if not self.pattern:
             return (self.constant or None for _ in names)
         return (found and found[1] for found in map(re.compile(self.pattern).search, names))
@@ -73,8 +73,8 @@ def _groups(pattern: str) -> int:
 class Dialect:
     """The parts of a preset, or of a source that spells them out.
 
-    `columns`: a role each, `role=Name` where the header's name differs, `-` for one not used; with
-    a header, the file's own order counts. `timestamp_format`: as for `strptime`, zero-padded; date
+    `columns`: a role each, `role=Name` if the header's name differs, `-` for one not used; with a
+    header, the file's own order is used. `timestamp_format`: as for `strptime`, zero-padded; date
     and time in two columns are joined by a space. A final `Z` means UTC.
     """
 
@@ -155,17 +155,17 @@ class FileFormat:
     aggregate: Aggregate = setting("What ticks are aggregated to.", default="")
 
     @property
-    def read(self) -> Series:
-        """What the file's rows are."""
+    def series_read(self) -> Series:
+        """What the file's rows are: bars or ticks."""
         return series_of(self.columns)
 
     @property
-    def made(self) -> Series:
-        """What is published of them."""
-        return BARS if self.aggregate else self.read
+    def series_written(self) -> Series:
+        """What they are published as."""
+        return BARS if self.aggregate else self.series_read
 
     def digest(self) -> str:
-        """Identifies the rows a file yields; what only rejects a file does not count."""
+        """Identifies the rows a file yields; what can only reject a file is left out."""
         fields = attrs.asdict(self)
         del fields["instruments"], fields["max_bad_fraction"]
         text = json.dumps(fields, sort_keys=True)

@@ -107,7 +107,7 @@ def days_of(part: str) -> Months:
 
 
 def parts_of(key: str, months: Months) -> list[str]:
-    """The parts in which these days lie, in order."""
+    """The parts that contain these days, in order."""
     if of_key(key)[1].part == "month":
         return sorted(months)
     return [date for _, date in dates({key: months})]
@@ -131,7 +131,7 @@ def both(one: Days, other: Days) -> Days:
 
 
 def without(one: Days, other: Days) -> Days:
-    """The days of the one that are not in the other."""
+    """The days in `one` that are not in `other`."""
     return _kept(
         (key, month, bits & ~other.get(key, {}).get(month, 0)) for key, month, bits in _walk(one)
     )
@@ -147,7 +147,7 @@ def dates(days: Days) -> Iterator[tuple[str, str]]:
 
 
 def named(days: Days, limit: int = 5) -> str:
-    """For messages: `ES 2013-10-06, ES 2013-10-07 and 3 more`."""
+    """The days in a message: `ES 2013-10-06, ES 2013-10-07 and 3 more`."""
     all_days = [f"{key} {day}" for key, day in dates(days)]
     more = f" and {len(all_days) - limit} more" if len(all_days) > limit else ""
     return ", ".join(all_days[:limit]) + more

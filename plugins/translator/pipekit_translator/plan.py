@@ -1,4 +1,4 @@
-"""The translator's plan: which raw files to read, for which days, and why."""
+"""The translator's plan: finds which raw files to read, for which days, and why."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from pipekit_translator.survey import Group, pending_of, survey
 
 WORKER = "pipekit_translator.worker"
 ENVIRONMENT = {
-    # glibc would return the memory of each block to the system and take it again for the next one,
-    # which can cost a quarter of the CPU time
+    # otherwise glibc gives the memory of each block back to the system and requests it again for
+    # the next one, which can cost a quarter of the CPU time
     "MALLOC_MMAP_THRESHOLD_": str(16 << 20),
     "MALLOC_TRIM_THRESHOLD_": str(32 << 20),
 }
@@ -130,5 +130,5 @@ def _job(at: int, group: Group, item: Input, role: Role) -> FileJob:
 def _relative(ctx: RunContext, path: Path) -> str:
     try:
         return path.relative_to(ctx.root).as_posix()
-    except ValueError:  # it lies outside the project
+    except ValueError:  # outside the project
         return os.fspath(path)

@@ -1,4 +1,4 @@
-"""The translator's entry point: its stage."""
+"""The translator's hooks: raw files to Parquet as a stage of pipekit."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from pipekit import Command, StageSpec, hookimpl
 from pipekit_translator.plan import WORKER, plan
 from pipekit_translator.settings import Settings
 
-PIPEKIT_API = "1"
-
-
-def check(_settings: Settings) -> Command:
-    """The worker's self-check: whether its libraries can be imported."""
-    return Command.python(WORKER, "--check")
+PIPEKIT_API = "1"  # the hook API that this plugin is written for
 
 
 @hookimpl
 def pipekit_stages() -> Iterator[StageSpec]:
-    """The stage `translator`: raw files to Parquet."""
-    yield StageSpec("translator", plan, settings=Settings, check=check)
+    """The stage `translator`."""
+    yield StageSpec(
+        "translator",
+        plan,
+        settings=Settings,
+        check=lambda _settings: Command.python(WORKER, "--check"),
+    )

@@ -1,7 +1,7 @@
-"""Which published days are rebuilt, from which files, and which cannot be.
+"""Decides which published days are rebuilt, from which files, and which cannot be.
 
 A day is rebuilt when the format of a file that fed it has changed, when its processed file is
-missing, and on `--rebuild`. It is left as it is if one of the raw files that fed it is gone.
+missing, and on `--rebuild`. It is left alone if one of the raw files that fed it is missing.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from pipekit import Consumption, Input, Pending, RunContext
 from pipekit_translator import layout
 from pipekit_translator.layout import Days
 from pipekit_translator.settings import Settings
-from pipekit_translator.survey import Group, look, names
+from pipekit_translator.survey import Group, names, pending_in
 
 
 @attrs.define(kw_only=True)
 class Rebuild:
-    """`days` to rebuild, and those `left` as they are since a file that fed them is gone or waits.
+    """`days` to rebuild, and those `left` alone because a file that fed them is missing or waiting.
 
     `stale`: pending files that fed some of these days in another format. `helpers`: other files to
     read again for these days. `restored`: files whose late rows can be published now. Both with the
-    place of their group. `postponed`: files that wait for another one. `removed`: processed files
+    index of their group. `postponed`: files that wait for another one. `removed`: processed files
     that the lifecycle has removed; `lost`: those missing for other reasons.
     """
 
@@ -39,7 +39,7 @@ class Rebuild:
 
     @property
     def more(self) -> list[tuple[int, Input]]:
-        """Inputs besides the pending ones."""
+        """Inputs in addition to the pending ones."""
         return [*self.helpers, *self.restored]
 
     def reason(self) -> str:
@@ -61,7 +61,7 @@ def rebuild_for(
     pendings: list[Pending],
     known: Mapping[str, Consumption],
 ) -> Rebuild:
-    """What pending files and the ledger require beyond reading new files."""
+    """What has to be done, besides reading new files, for pending files and by the ledger."""
     if not known:
         return Rebuild()
     found = Rebuild()
@@ -91,7 +91,7 @@ def rebuild_for(
 def _decide_days(
     found: Rebuild, stale: list[str], waiting: set[str], gone: list[str], fed: Mapping[str, Days]
 ) -> None:
-    """Which days are rebuilt, and which are left because of a file that is gone or waits."""
+    """Decide which days are rebuilt, and which are left alone."""
     unread = layout.union(fed[path] for path in waiting if path in fed)
     found.postponed = {path for path in stale if layout.both(fed[path], unread)}
     found.stale = set(stale) - found.postponed
@@ -111,7 +111,7 @@ def _decide_days(
 
 
 def _look_at_published(ctx: RunContext, settings: Settings, found: Rebuild) -> None:
-    """Which processed files the lifecycle has removed, and which are missing for other reasons."""
+    """Find the processed files that the lifecycle has removed, and those missing otherwise."""
     here = {file.path for file in ctx.files(f"{settings.processed}/**/*.parquet")}
     for file in {file.path: file for file in ctx.published(ctx.stage)}.values():
         if file.path not in here:
@@ -140,7 +140,7 @@ def _days_of(paths: list[str], fed: Mapping[str, Days]) -> Days:
 def _name_outdated(
     found: Rebuild, settings: Settings, known: Mapping[str, Consumption], gone: list[str]
 ) -> None:
-    """Warn of files that are gone and whose source has another format now."""
+    """Warn of missing files whose source has another format now."""
     if not gone:
         return
     digests = {
@@ -161,19 +161,19 @@ def _name_outdated(
 
 
 def _can_be_taken(row: Consumption, found: Rebuild, ctx: RunContext) -> bool:
-    """Whether all processed files that a file's rows came too late for are there again."""
+    """Whether all processed files that a file's rows were too late for exist again."""
     late = [path for path in row.detail.get("late", ()) if path not in found.removed]
     return bool(late) and all(ctx.files(path) for path in late)
 
 
 def _again(ctx: RunContext, groups: list[Group], paths: set[str]) -> list[tuple[int, Input]]:
-    """Known files as inputs to read again, with the place of their group."""
+    """Known files as inputs to read again, with the index of their group."""
     if not paths:
         return []
     return [
         (at, item)
         for at, group in enumerate(groups)
-        for item in look(
+        for item in pending_in(
             ctx, group, [file for file in group.files if file.path in paths], force=True
         ).inputs
     ]

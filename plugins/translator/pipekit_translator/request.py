@@ -1,4 +1,4 @@
-"""What plan and worker tell each other: the request, and what is remembered of a file.
+"""The data that plan and worker share: the request, and what the ledger keeps about a file.
 
 Both sides import it, and what it imports: `settings`, `layout`, `dialects`.
 """
@@ -19,13 +19,13 @@ Role = Literal["new", "stale", "helper"]
 
 @attrs.frozen(kw_only=True)
 class FileMemory:
-    """What the ledger keeps of a consumed file for the next plan, as its `detail`.
+    """What the ledger keeps about a consumed file for the next plan, as its `detail`.
 
-    `reading`: digest of the format it was read in. `source`: the glob that found it. `prefix` bytes
-    and `lines` newlines of it have been read. `folds`: by instrument, the last local time in a
-    doubled hour and whether that was its second pass (0 or 1). `last`: by instrument, the time of
-    the latest tick. `days`: those it fed. `late`: processed files that its rows came too late for.
-    `quarantined` rows were set aside, `unread` bytes are left.
+    `reading`: digest of the format it was read in. `source`: the glob that found it. `prefix`,
+    `lines`: number of bytes and newlines read. `folds`: by instrument, the last local time in a
+    repeated hour and whether that was its second pass (0 or 1). `last`: by instrument, the time of
+    the latest tick. `days`: those that its rows went into. `late`: processed files that had been
+    removed when its rows arrived. `quarantined`: number of rows; `unread`: number of bytes.
     """
 
     reading: str = ""
@@ -42,11 +42,11 @@ class FileMemory:
 
     @classmethod
     def of(cls, detail: Mapping[str, Any]) -> Self:
-        """From the `detail` of an earlier run."""
+        """Read the `detail` of an earlier run."""
         return cls(**{name: detail[name] for name in _REMEMBERED if name in detail})
 
     def detail(self) -> dict[str, object]:
-        """For the report; what is zero or empty is left out."""
+        """The `detail` for the report, without zero or empty values."""
         return {name: value for name in _REMEMBERED if (value := getattr(self, name))}
 
 
@@ -57,11 +57,11 @@ _REMEMBERED = [field.name for field in attrs.fields(FileMemory)]
 class FileJob:
     """A file to read.
 
-    `format`: its place in `Request.formats`. `source`: the glob that found it. `growing`: it may be
-    written to meanwhile. `role`: `new`; `stale` (its settings changed: the days it fed are
-    rebuilt); `helper` (read again for days of others that are rebuilt). `known`: the fingerprint of
-    the content that was consumed before, and `before` what is remembered of it. `resume`: go on
-    behind that content, if the file still begins with it.
+    `format`: an index into `Request.formats`. `source`: the glob that found it. `growing`: it may
+    be written to while it is read. `role`: `new`; `stale` (its settings changed: the days it fed
+    are rebuilt); `helper` (unchanged, but with rows in days that are rebuilt). `known`: the
+    fingerprint of the content that was consumed before, `before` what the ledger keeps about it.
+    `resume`: continue after that content, if the file still starts with it.
     """
 
     path: str
@@ -79,9 +79,9 @@ class FileJob:
 class Request:
     """One run of the worker. Paths are relative to the project's root, its working directory.
 
-    `cache`: where compiled kernels go if nowhere else. `memory` and `size` (of all files) in bytes.
-    `timezone`: the exchange's. `final_after`: seconds. `rebuild`: days to make anew from the files;
-    `left`: days that stay as they are. `removed`: processed files that the lifecycle has removed.
+    `cache`: fallback folder for compiled kernels. `memory` and `size` (of all files) in bytes.
+    `timezone`: the exchange's. `final_after`: seconds. `rebuild`: days to rebuild from the files;
+    `left`: days to leave alone. `removed`: processed files that the lifecycle has removed.
     """
 
     processed: str

@@ -57,7 +57,7 @@ def _fraction(_instance: object, attribute: attrs.Attribute[Any], value: float) 
 
 
 def span(text: str) -> tuple[int, int]:
-    """The minutes of the day from and to (excluded) which `HH:MM-HH:MM` lasts."""
+    """The first minute of the day and the end (excluded) of `HH:MM-HH:MM`."""
     found = _SPAN.fullmatch(text)
     if not found:
         raise ValueError(f"{text!r} is not a time span; write for example '16:15-17:00'")
@@ -76,7 +76,7 @@ def _span(_instance: object, attribute: attrs.Attribute[Any], value: str) -> Non
 
 @attrs.frozen
 class Source:
-    """Raw files of one kind: which files, how they are written, in which time zone."""
+    """Raw files of one kind: which files, their format, and their time zone."""
 
     glob: str = setting(
         "Files of this source, relative to the project; {raw} stands for the setting `raw`.",
@@ -135,7 +135,7 @@ class Source:
 
 
 def _check_source(source: Source) -> None:
-    """Raises ValueError with what to write instead."""
+    """Raises ValueError, whose message says what to write instead."""
     where = f"source {source.glob!r}"
     if source.dialect and source.dialect not in PRESETS:
         raise ValueError(
@@ -183,10 +183,10 @@ class Quality:
         "Smallest plausible share of the volume in the busy part.", default=0.4, validator=_fraction
     )
     gap: Duration = setting(
-        "Shortest time without bars inside a session that counts as a gap.", default=1800.0
+        "Shortest time without bars inside a session that is reported as a gap.", default=1800.0
     )
     min_bars: int = setting(
-        "Fewest bars in which signs of a wrong time zone are looked for.", default=600
+        "Smallest number of bars that is checked for signs of a wrong time zone.", default=600
     )
     ticks: dict[str, float] = setting(
         "Tick size by instrument; prices of others are not checked.",
@@ -210,7 +210,7 @@ class Settings:
         "Folder of the processed bars.", default="data/processed", validator=_folder
     )
     sources: tuple[Source, ...] = setting(
-        "Kinds of raw files. A file that no source matches is left alone.",
+        "Kinds of raw files. A file that no source matches is not read.",
         factory=lambda: (
             Source(glob=f"{RAW}/**/*DataExport_*_UTC.csv", dialect="A", timezone="UTC"),
             Source(glob=f"{RAW}/**/1m/*/*/*_1m_*.csv", dialect="D"),
@@ -225,7 +225,7 @@ class Settings:
         validator=_known_zone,
     )
     memory: Size = setting(
-        "Approximate memory of the worker; rows beyond it wait in a temporary file.",
+        "Approximate memory of the worker; rows that do not fit go to a temporary file.",
         default=256_000_000,
         affects_output=False,
     )
@@ -259,7 +259,7 @@ class Settings:
         return source.glob.replace(RAW, self.raw.rstrip("/"))
 
     def format(self, source: Source, *, accepted: bool) -> FileFormat:
-        """How a source's files are read.
+        """The format in which a source's files are read.
 
         `accepted`: the file names give the instrument, and it is one of those accepted; a change of
         the list then makes none of these files pending.

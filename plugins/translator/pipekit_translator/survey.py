@@ -1,4 +1,4 @@
-"""Which raw files there are, how each is read, and which of them are pending."""
+"""Finds the raw files, how each is read, and which of them are pending."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ class Group:
 
     @cached_property
     def growing(self) -> bool:
-        """Whether they may be read while they are written to."""
+        """Whether the files may be read while they are written to."""
         return self.source.resolved().growing
 
     @cached_property
     def digest(self) -> str:
-        """Identifies the rows that they yield."""
+        """Identifies the rows that the files yield."""
         return self.format.digest()
 
 
@@ -83,7 +83,7 @@ def _stray_warning(settings: Settings, strays: list[str]) -> list[str]:
 
 
 def _groups(settings: Settings, source: Source, files: list[FileStat]) -> list[Group]:
-    """A source's files; those whose names give an instrument that is not accepted are apart."""
+    """A source's files in two groups: with an accepted instrument in their name, and the rest."""
     rule = source.resolved().instrument
     if rule.column:
         return [Group(source, settings.format(source, accepted=False), tuple(files))]
@@ -102,8 +102,11 @@ def _groups(settings: Settings, source: Source, files: list[FileStat]) -> list[G
 def pending_of(
     ctx: RunContext, settings: Settings, group: Group, known: Mapping[str, Consumption]
 ) -> Pending:
-    """What is pending in a group; a file whose last line is incomplete waits until it changes."""
-    found = look(ctx, group, group.files, force=ctx.force or ctx.rebuild)
+    """What is pending in a group.
+
+    A file with an incomplete last line waits until it changes, or for `final_after` if it does not.
+    """
+    found = pending_in(ctx, group, group.files, force=ctx.force or ctx.rebuild)
     inputs, waiting = [], list(found.waiting)
     for item in found.inputs:
         if _still_open(ctx, settings, item):
@@ -113,13 +116,13 @@ def pending_of(
     return attrs.evolve(found, inputs=tuple(inputs), waiting=tuple(waiting))
 
 
-def look(ctx: RunContext, group: Group, files: Iterable[FileStat], *, force: bool) -> Pending:
-    """What is pending of some files of a group."""
+def pending_in(ctx: RunContext, group: Group, files: Iterable[FileStat], *, force: bool) -> Pending:
+    """Which of a group's files are pending."""
     return attrs.evolve(ctx, force=force).pending(files, group.format, growing=group.growing)
 
 
 def _still_open(ctx: RunContext, settings: Settings, item: Input) -> bool:
-    """Whether the incomplete last line of an unchanged file may still be continued."""
+    """Whether the writer of an unchanged file may still finish its incomplete last line."""
     quiet = ctx.started - max(item.file.mtime_ns, item.file.ctime_ns) / 1e9
     return item.why is Why.PART and quiet < settings.final_after
 

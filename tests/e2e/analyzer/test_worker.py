@@ -19,7 +19,7 @@ import pytest
 from pipekit_analyzer.plan import WORKER
 from pipekit_analyzer.request import (
     BarFile,
-    Days,
+    ConsumedBars,
     InstrumentJob,
     InstrumentRules,
     Parameters,
@@ -85,8 +85,8 @@ def request(variants: int) -> Request:
         full=True,
         new_variants=(),
         removed_variants=(),
-        files=(BarFile(path=BARS, month="2013-03", pending=True, consumed=Days()),),
-        vanished={},
+        files=(BarFile(path=BARS, month="2013-03", pending=True, consumed=ConsumedBars()),),
+        lost={},
         archived=(),
         last_bar=None,
     )

@@ -41,8 +41,8 @@ def test_neither_merge_nor_summary_imports_pandas(project, kit):
     """It takes longer to import than all of their work."""
     project.run_file([kit.row("2020-01-06")], kit.scope(kit.always))
     code = (
-        "import sys; from pipekit.worker import request; from pipekit_merger import worker\n"
-        "worker.run(request(worker.Request)); sys.exit('pandas' in sys.modules)"
+        "import sys; from pipekit_merger import worker\n"
+        "worker.main([]); sys.exit('pandas' in sys.modules)"
     )
     done = start(project, code)
     assert done.returncode == 0, done.stderr
@@ -82,8 +82,8 @@ def test_memory_does_not_grow_with_the_length_of_history(tmp_path, kit):
         path = project.run_file([kit.row("2020-01-06")], kit.scope(kit.always))
         history(project.root / path, 300, days)
         code = (
-            "from pipekit.worker import request; from pipekit_merger import worker\n"
-            "worker.run(request(worker.Request))\n"
+            "from pipekit_merger import worker\n"
+            "worker.main([])\n"
             "print(open('/proc/self/status').read().partition('VmHWM:')[2].split()[0])"
         )
         done = start(project, code, cores=1)

@@ -18,7 +18,7 @@ from pipekit_analyzer.instruments import (
 from pipekit_analyzer.request import Parameters
 from pipekit_analyzer.settings import Settings, Variant
 from pipekit_analyzer.work.contract import Contract, ParameterError
-from pipekit_analyzer.work.kernel import Rules
+from pipekit_analyzer.work.kernel import TickRules
 
 TABLE = """
 ES 0.25 10 2 50 | NQ 0.25 50 2 20 | YM 1 100 0 5 | RTY 0.1 10 1 50 | CL 0.01 0.5 2 1000
@@ -60,10 +60,10 @@ def ruled(name, **given):
 
 
 def test_a_variants_target_is_a_multiple_of_its_own_base_or_the_instruments():
-    assert ruled("ES") == Rules(40, 26, 120)
-    assert ruled("ES", target=1.5, max_stop=2.0) == Rules(60, 39, 120)
-    assert ruled("ES", target=0.5, base_targets={"ES": 8.0, "NQ": 1.0}) == Rules(16, 11, 48)
-    assert ruled("NG", target=1.25) == Rules(63, 41, 189)  # 62.5 ticks
+    assert ruled("ES") == TickRules(40, 26, 120)
+    assert ruled("ES", target=1.5, max_stop=2.0) == TickRules(60, 39, 120)
+    assert ruled("ES", target=0.5, base_targets={"ES": 8.0, "NQ": 1.0}) == TickRules(16, 11, 48)
+    assert ruled("NG", target=1.25) == TickRules(63, 41, 189)  # 62.5 ticks
     assert ruled("ES", stop_rule="boundary").boundary
     assert ruled("ES", same_bar_tie="target").tie_to_target
 

@@ -101,7 +101,7 @@ def test_a_changed_month_is_compared_with_the_days_known_of_it(history, minutes)
     (job,) = jobs(plan).values()
     assert not job["full"]
     assert job["last_bar"] == "2013-10-09T04:55:00+00:00"
-    known = {file["month"]: sorted(file["consumed"]["days"]) for file in job["files"]}
+    known = {file["month"]: sorted(file["consumed"]["digests"]) for file in job["files"]}
     assert known == {"2013-08": [], "2013-09": [], "2013-10": ["2013-10-07", "2013-10-08"]}
     assert path("ES", "2013-09") in plan.holds
     assert path("ES", "2013-08") not in plan.holds
@@ -141,12 +141,12 @@ def test_asked_to_begin_anew_everything_is_computed(history, how):
     assert all(job["full"] for job in jobs(plan).values())
 
 
-def test_a_vanished_month_is_work(history):
+def test_a_missing_month_is_work(history):
     (history.root / path("ES", "2013-08")).unlink()
     plan = history.plan()
-    assert plan.reason == "1 vanished file in data/processed"
+    assert plan.reason == "1 missing file in data/processed"
     (job,) = jobs(plan).values()
-    assert [sorted(v["days"]) for v in job["vanished"].values()] == [["2013-08-28"]]
+    assert [sorted(v["digests"]) for v in job["lost"].values()] == [["2013-08-28"]]
 
 
 def test_a_month_that_the_lifecycle_took_is_no_work(history):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import time
+from datetime import UTC, time
 
 import attrs
 import pytest
@@ -56,6 +56,7 @@ def test_a_sweep_is_a_variant_for_each_combination():
 
 
 SLOTS = (time(8),)
+AWARE = time(9, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
@@ -86,6 +87,8 @@ SLOTS = (time(8),)
         (lambda: Session(name="S", start=time(8), slots=()), "no slots"),
         (lambda: Session(name="S", start=time(8), slots=SLOTS), "later than the start"),
         (lambda: Session(name="S", start=time(7), slots=SLOTS * 2), "is listed twice"),
+        (lambda: Session(name="S", start=time(7, tzinfo=UTC), slots=SLOTS), "without an offset"),
+        (lambda: Session(name="S", start=time(7), slots=(*SLOTS, AWARE)), "without an offset"),
         (lambda: Session(name="S", start=time(7), slots=SLOTS, stream="ES1"), "{I}1, got 'ES1'"),
     ],
 )

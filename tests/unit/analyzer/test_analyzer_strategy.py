@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from pipekit_analyzer.work.kernel import NO_ROW, RESULTS, Bars, Data, Rules, Windows
-from pipekit_analyzer.work.strategy import analyse
+from pipekit_analyzer.work.kernel import NO_ROW, RESULTS, Bars, DataEnd, TickRules, Windows
+from pipekit_analyzer.work.simulate import simulate
 
 RANGE = [(100, 95, 95), (96, 90, 91), (92, 91, 91)]
-RULES = Rules(target=20, t1=13, max_stop=60)
+RULES = TickRules(target=20, t1=13, max_stop=60)
 EXPIRY = 100
 
 
@@ -21,7 +21,7 @@ def trade(*bars, rules=RULES, end=EXPIRY, latest=50, range=RANGE, slot=3):
     columns = np.array([*range, *bars], np.int64).reshape(-1, 3).T
     times = np.arange(len(columns[0]), dtype=np.int64)
     edges = (np.array([edge], np.int64) for edge in (0, slot, latest, EXPIRY))
-    (out,) = analyse(Bars(times, *columns), Windows(*edges), Data(end, end), [rules])
+    (out,) = simulate(Bars(times, *columns), Windows(*edges), DataEnd(end, end), [rules])
     return type(out)(*(int(column[0]) for column in out))
 
 
@@ -76,10 +76,10 @@ def test_a_short_trade_is_the_mirror_of_a_long_one():
 def test_the_first_stop_is_the_range_or_its_far_boundary_or_three_targets_away():
     near, far = (102, 91, 95), (102, 90, 95)
     assert seen(trade(ENTER, near)) == ("Loss", 1, 3, 4, 91, -10)
-    boundary = Rules(20, 13, 60, boundary=True)
+    boundary = TickRules(20, 13, 60, boundary=True)
     assert seen(trade(ENTER, near, rules=boundary))[0] == "Time"
     assert seen(trade(ENTER, far, rules=boundary)) == ("Loss", 1, 3, 4, 90, -11)
-    assert trade(ENTER, rules=Rules(3, 2, 9)).stop == 9
+    assert trade(ENTER, rules=TickRules(3, 2, 9)).stop == 9
 
 
 def test_the_stop_holds_in_the_entry_bar_itself():
@@ -103,14 +103,14 @@ def test_no_stop_is_tested_in_the_bar_in_which_t1_fires():
     [(111, False, "Win"), (110, False, "BE"), (110, True, "BE"), (112, True, "Win")],
 )
 def test_of_target_and_stop_in_one_bar_the_nearer_to_the_close_wins(close, tie_to_target, result):
-    rules = Rules(20, 13, 60, tie_to_target=tie_to_target)
+    rules = TickRules(20, 13, 60, tie_to_target=tie_to_target)
     both = trade(ENTER, (114, 102, 114), (121, 100, close), rules=rules)
     assert RESULTS[both.result] == result
 
 
 @pytest.mark.parametrize(("tie_to_target", "result"), [(False, "BE"), (True, "Win")])
 def test_a_tie_goes_to_the_stop_unless_set_otherwise(tie_to_target, result):
-    rules = Rules(21, 13, 63, tie_to_target=tie_to_target)
+    rules = TickRules(21, 13, 63, tie_to_target=tie_to_target)
     both = trade(ENTER, (114, 102, 114), (122, 100, 111), rules=rules)
     assert RESULTS[both.result] == result
 

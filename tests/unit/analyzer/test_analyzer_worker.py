@@ -273,7 +273,7 @@ def test_while_a_month_is_refused_its_instrument_is_left_alone(project, week, mi
     assert "not a Parquet file" in done.rejected[month()]
     plan = project.plan()
     assert not plan
-    assert plan.warnings[0].startswith(f"ES is not analysed while {month()} is rejected")
+    assert plan.warnings[0].startswith(f"ES is not analyzed while {month()} is rejected")
     assert set(plan.holds) == {month(), month(of="2013-11")}
     project.write("ES", week(2))
     assert set(project.run().consumed) == {month(), month(of="2013-11")}

@@ -14,7 +14,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from pipekit_analyzer.settings import Settings as AnalyzerSettings
-from pipekit_merger.plugin import Settings as MergerSettings
+from pipekit_merger.settings import Settings as MergerSettings
 from pipekit_translator.settings import Settings as TranslatorSettings
 
 from pipekit import ConfigError, Duration, Size, setting

@@ -14,7 +14,6 @@ import pyarrow.parquet as pq
 import pytest
 from pipekit_merger import worker
 from pipekit_merger.plugin import pipekit_stages
-from pipekit_merger.request import Request
 from pipekit_merger.settings import Settings
 
 from pipekit.model.run import Paths, RunContext
@@ -23,7 +22,7 @@ from pipekit.run.report_file import ReportReader, TaskReport
 from pipekit.storage.files import FileManager
 from pipekit.storage.ledger import Ledger
 from pipekit.storage.stage_view import LedgerStageView
-from pipekit.worker import fingerprint, look, request
+from pipekit.worker import fingerprint, look
 
 ZONE = "America/Chicago"
 RUNS = "data/analyzer_runs"
@@ -183,7 +182,7 @@ class Project:
                 patch.chdir(self.root)
                 patch.setenv("PIPEKIT_REPORT", str(report))
                 patch.setattr(sys, "stdin", io.StringIO(task.command.stdin.decode()))
-                worker.run(request(Request))
+                assert worker.main([]) == 0
             for record in ReportReader(report).poll():
                 outcome.facts.add(record)
             report.unlink(missing_ok=True)

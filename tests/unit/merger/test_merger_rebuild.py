@@ -65,8 +65,13 @@ def test_a_rebuild_loses_no_row_whose_run_file_is_gone(project, kit):
     (project.root / first).unlink()
     outcome = project.run(rebuild=True)
     assert project.months() == before
-    assert any("kept 1 row that is in no run file" in warning for warning in outcome.facts.warnings)
-    assert any("kept 1 month that is in no run file" in w for w in outcome.facts.warnings)
+    assert any(
+        "kept 1 row that is no longer in any run file" in warning
+        for warning in outcome.facts.warnings
+    )
+    assert any(
+        "kept 1 month that is no longer in any run file" in w for w in outcome.facts.warnings
+    )
 
 
 def test_rows_that_a_rebuild_kept_are_counted_over_all_months(project, kit):
@@ -79,7 +84,8 @@ def test_rows_that_a_rebuild_kept_are_counted_over_all_months(project, kit):
     (project.root / first).unlink()
     outcome = project.run(rebuild=True)
     assert any(
-        "ES1: kept 3 rows that are in no run file" in warning for warning in outcome.facts.warnings
+        "ES1: kept 3 rows that are no longer in any run file" in warning
+        for warning in outcome.facts.warnings
     )
 
 

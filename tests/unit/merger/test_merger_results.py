@@ -167,7 +167,7 @@ def test_a_damaged_month_of_another_instrument_does_not_matter(merged, project, 
 def test_before_the_first_merge_there_is_a_sentence(results):
     shown = results()
     assert (shown.code, shown.out) == (0, "")
-    assert shown.err == "no results yet; they appear when the merger has run\n"
+    assert shown.err == "no results yet; they appear once the merger has run\n"
     assert json.loads(results("--json").out)["rows"] == []
 
 
@@ -196,7 +196,7 @@ def test_a_file_that_cannot_be_written_is_named_with_the_reason(merged, tmp_path
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--stream", "NQ1"], "there is no stream NQ1; there are: ES1, GC2"),
+        (["--stream", "NQ1"], "unknown stream NQ1; known are ES1, GC2"),
         (["--from", "yesterday"], "'yesterday' is not a date; write it like 2024-01-31"),
         (["--from", "2024-02-01", "--to", "2024-01-01"], "--from 2024-02-01 is after --to"),
         (["--parquet", "-"], "--parquet needs the name of a file"),
@@ -213,4 +213,4 @@ def test_a_question_that_cannot_be_answered_is_a_usage_error(merged, words, said
 def test_a_value_that_no_row_has_is_named(merged):
     shown = merged("--variant", "narrow")
     assert shown.code == 0
-    assert "no row has the variant narrow; there are: default, wide" in shown.err
+    assert "no row has the variant narrow; known are default, wide" in shown.err

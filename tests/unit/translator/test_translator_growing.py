@@ -162,3 +162,23 @@ def test_files_larger_than_a_block_are_read_block_by_block(
     found = project.rows("ES", "2020-01")
     assert [row[5] for row in found] == list(range(4000))
     assert [row["line"] for row in project.quarantine()] == list(range(2, 12))
+
+
+def test_the_shortest_rows_count_in_full_before_a_file_is_rejected(
+    project: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """1 % of bad rows at the start of a file of 17-byte rows: as many as are allowed."""
+    rows = [f"2020010608{at % 60:02},{'x' if at < 10 else 1},1\n" for at in range(1000)]
+    project.write(DAY, "".join(rows))
+    monkeypatch.setattr(rawfile, "BLOCK", 777)
+    source = Source(
+        glob="data/raw/**/*.csv",
+        dialect="N",
+        separator=",",
+        columns=("timestamp", "price", "volume"),
+        timestamp_format="%Y%m%d%H%M",
+        timezone="UTC",
+    )
+    run = project.run(Settings(sources=(source,)))
+    assert not run.all("rejected")
+    assert len(project.quarantine()) == 10

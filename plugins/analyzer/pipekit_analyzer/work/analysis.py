@@ -1,4 +1,4 @@
-"""One instrument from its bars to its published results, and what is reported of it."""
+"""One instrument, from its bars to its published results, and the report on it."""
 
 from __future__ import annotations
 
@@ -12,58 +12,61 @@ from pipekit_analyzer.times import to_datetime
 from pipekit_analyzer.work import quality, rows, scope
 from pipekit_analyzer.work.bars import Month, RejectedError, Rejection, open_months
 from pipekit_analyzer.work.contract import Contract, ParameterError
-from pipekit_analyzer.work.kernel import Rules
-from pipekit_analyzer.work.selection import Run, Selection, select
-from pipekit_analyzer.work.strategy import analyse, minutes_in
+from pipekit_analyzer.work.kernel import TickRules
+from pipekit_analyzer.work.selection import RequestContext, Selection, select
+from pipekit_analyzer.work.simulate import minutes_in, simulate
 
 
-def run_unit(job: InstrumentJob, run: Run) -> None:
-    """Publish an instrument's results and consume its files, or fail it as a whole.
+def run_unit(job: InstrumentJob, context: RequestContext) -> None:
+    """Publish an instrument's results and consume its files, or fail the instrument as a whole.
 
-    Pending files that cannot be used are rejected, so that they are not tried again as they are.
+    Pending files that cannot be used are rejected, so that they are not retried until they change.
     """
     rejections: Sequence[Rejection] = ()
     with report.unit(job.name):
         try:
-            _run(job, run)
+            _run(job, context)
         except ParameterError as error:
             rejections = [Rejection.of(path, str(error)) for path in job.pending]
             raise
         except RejectedError as error:
             rejections = error.rejections
             raise
+    # `report.unit` suppresses the exception. Outside it, rejections count even if the unit failed.
     for rejection in rejections:
         if rejection.path in job.pending:
             report.rejected(*rejection)
 
 
-def _run(job: InstrumentJob, run: Run) -> None:
+def _run(job: InstrumentJob, context: RequestContext) -> None:
     parameters = job.rules.parameters
     if parameters is None:
         raise ParameterError(job.rules.problem)
     contract = Contract(name=job.name, tick=parameters.tick, usd_per_point=parameters.usd_per_point)
     rules = {variant.name: contract.rules(variant) for variant in job.rules.variants}
     paths = [file.path for file in job.files if file.pending or job.full]
-    months = open_months(paths, run.exchange)
-    selected = select(job, run, contract, months)
+    months = open_months(paths, context.exchange)
+    selected = select(job, context, contract, months)
     if selected.scope:
-        _publish(job, run, contract, selected, _compute(selected, run, rules))
-    if run.request.dates is None:  # otherwise the files stay pending: not all dates are computed
+        _publish(job, context, contract, selected, _compute(selected, context, rules))
+    if context.request.dates is None:  # otherwise not all dates are computed: files stay pending
         _consume(job, months)
 
 
-def _compute(selected: Selection, run: Run, rules: Mapping[str, Rules]) -> list[rows.Computed]:
-    """The outcomes of all variants, by name."""
+def _compute(
+    selected: Selection, context: RequestContext, rules: Mapping[str, TickRules]
+) -> list[rows.Computed]:
+    """The outcomes of all variants, sorted by name."""
     computed: list[rows.Computed] = []
-    for names, group in selected.slots.items():
-        kernel = run.kernels.choose(minutes_in(group.windows) * len(names))
+    for names, group in selected.groups.items():
+        kernel = context.kernel_choice.kernel_for(minutes_in(group.windows) * len(names))
         each = [rules[name] for name in names]
-        outcomes = analyse(selected.bars, group.windows, selected.data, each, kernel)
+        outcomes = simulate(selected.bars, group.windows, selected.data_end, each, kernel)
         computed += [
             rows.Computed(
                 variant=name,
                 target=rules[name].target,
-                slots=group.slots,
+                slots=group.dated_slots,
                 windows=group.windows,
                 outcome=outcome,
             )
@@ -74,12 +77,12 @@ def _compute(selected: Selection, run: Run, rules: Mapping[str, Rules]) -> list[
 
 def _publish(
     job: InstrumentJob,
-    run: Run,
+    context: RequestContext,
     contract: Contract,
     selected: Selection,
     computed: list[rows.Computed],
 ) -> None:
-    request, rules = run.request, attrs.asdict(job.rules)
+    request, rules = context.request, attrs.asdict(job.rules)
     table = rows.table(computed, selected.bars, contract, request.strategy.timezone)
     stated = scope.record(selected.scope, job.name)
     dates = [day for one in computed for day in one.dates()]
@@ -97,7 +100,7 @@ def _publish(
             "inputs": {month.path: month.fingerprint for month in selected.read},
         },
         sources=sorted({*job.pending, *(month.path for month in selected.read)}),
-        detail={
+        detail={  # the lifecycle reads `series` and `last`, the merger `scope`
             "instrument": job.name,
             "series": job.name,
             "rows": len(table),
@@ -107,9 +110,9 @@ def _publish(
         },
     )
     report.metric("rows", len(table))
-    if computed:
+    if computed:  # one variant stands for all: the one with most slots
         longest = max(computed, key=lambda one: len(one.slots))
-        _warn(job, quality.assess(longest, selected.bars, run.exchange, selected.off_grid))
+        _warn(job, quality.assess(longest, selected.bars, context.exchange, selected.off_grid))
 
 
 def _warn(job: InstrumentJob, found: quality.Quality) -> None:
@@ -124,7 +127,7 @@ def _consume(job: InstrumentJob, months: Mapping[str, Month]) -> None:
     for path in job.pending:
         month = months[path]
         last = None if month.last is None else to_datetime(month.last).isoformat()
-        detail = {"days": month.days, "last": last, **job.rules.digests}
+        detail = {"days": month.digests, "last": last, **job.rules.digests}
         report.consumed(path, month.fingerprint, month.signature, detail=detail)
-    for path in job.vanished:
+    for path in job.lost:
         report.consumed(path, ABSENT)

@@ -23,6 +23,7 @@ from pipekit_analyzer.work.contract import Contract
 from pipekit_analyzer.work.kernel import Bars
 from pipekit_analyzer.work.sessions import Exchange
 
+# The translator writes these (docs/reference/data.md: metadata of processed bars).
 DAYS_KEY, LAST_KEY, ZONE_KEY = b"pipekit.days", b"pipekit.last", b"pipekit.timezone"
 PRICES = ("open", "high", "low", "close")
 OFF_GRID = 1e-6  # of a tick: far above a division's rounding error, far below a real deviation
@@ -32,11 +33,11 @@ _DAY = timedelta(days=1)
 
 
 class UnusableError(ValueError):
-    """Why the content of a file cannot be used."""
+    """The content of a file cannot be used; the message says why."""
 
 
 class Rejection(NamedTuple):
-    """A file that cannot be used as it stands, and why. `signature`: from before it was read."""
+    """A file that cannot be used as it is, and why. `signature`: from before it was read."""
 
     path: str
     reason: str
@@ -45,7 +46,7 @@ class Rejection(NamedTuple):
 
     @classmethod
     def of(cls, path: str, reason: str) -> Rejection:
-        """Of a file that has not been read. Raises OSError."""
+        """Reject a file that has not been read. Raises OSError."""
         signature = look(path)
         return cls(path, reason, fingerprint(path), signature)
 
@@ -60,13 +61,13 @@ class RejectedError(ValueError):
 
 @frozen(kw_only=True)
 class Month:
-    """A processed file, opened. `days`: digest by ISO date; `last`: time of its last bar (µs)."""
+    """A processed file, opened. `digests`: of days, by ISO date. `last`: instant of the last."""
 
     path: str
     fingerprint: str
     signature: Signature
     file: ParquetFile
-    days: dict[str, str]
+    digests: dict[str, str]
     last: int | None
 
 
@@ -80,7 +81,7 @@ def open_months(paths: Iterable[str], exchange: Exchange) -> dict[str, Month]:
             data = file.read()
         digest = hasher(data).hexdigest()
         try:
-            parquet, days, last = _parse(data, exchange)
+            parquet, digests, last = _parse(data, exchange)
         except UnusableError as error:
             rejections.append(Rejection(path, str(error), digest, signature))
             continue
@@ -89,7 +90,7 @@ def open_months(paths: Iterable[str], exchange: Exchange) -> dict[str, Month]:
             fingerprint=digest,
             signature=signature,
             file=parquet,
-            days=days,
+            digests=digests,
             last=last,
         )
     if rejections:
@@ -118,7 +119,7 @@ def _check_schema(schema: pa.Schema) -> None:
 
 
 def _check_zone(metadata: Mapping[bytes, bytes], exchange: Exchange) -> None:
-    """With days of another time zone, changes in the bars of a window would be missed."""
+    """Raises UnusableError for days of another time zone: changes in a window could be missed."""
     zone, ours = metadata.get(ZONE_KEY, b"").decode(), str(exchange.zone)
     if zone and zone != ours:
         raise UnusableError(
@@ -128,7 +129,7 @@ def _check_zone(metadata: Mapping[bytes, bytes], exchange: Exchange) -> None:
 
 
 def _stated(metadata: Mapping[bytes, bytes], rows: int) -> tuple[dict[str, str], int | None] | None:
-    """Digests and last bar from the file's metadata; None where these cannot be trusted."""
+    """Digests and last bar from the file's metadata; None if the metadata cannot be trusted."""
     try:
         days = json.loads(metadata[DAYS_KEY])
         last = metadata[LAST_KEY].decode()
@@ -141,6 +142,7 @@ def _stated(metadata: Mapping[bytes, bytes], rows: int) -> tuple[dict[str, str],
 
 
 def _digests(file: ParquetFile, exchange: Exchange) -> tuple[dict[str, str], int | None]:
+    """Digests, to the byte as the translator computes them, and the last bar, from the content."""
     columns = _columns(file, (*PRICES, "volume"))
     _check_numbers(columns)
     stamps = columns["timestamp"]
@@ -170,7 +172,7 @@ def _columns(file: ParquetFile, names: Iterable[str]) -> dict[str, NDArray[Any]]
 def _array(name: str, column: pa.ChunkedArray) -> NDArray[Any]:
     if column.null_count:
         raise UnusableError(f"{column.null_count} values of {name} are missing")
-    # not to_numpy(): it imports pandas where that is installed
+    # not to_numpy(), which imports pandas if that is installed
     type = np.float64 if name in PRICES else np.int64
     if not len(column):
         return np.empty(0, type)
@@ -195,7 +197,7 @@ def read_bars(
 ) -> tuple[Bars, int]:
     """The bars of consecutive months up to an instant, in ticks; how many are off the grid.
 
-    Raises RejectedError where more than 1 % of a day's bars are off the grid.
+    Raises RejectedError if more than 1 % of a day's bars are off the grid.
     """
     rows = sum(month.file.metadata.num_rows for month in months)
     bars = Bars(*(np.empty(rows, np.int64) for _ in Bars._fields))
@@ -206,7 +208,7 @@ def read_bars(
         part = Bars(*(column[start:end] for column in bars))
         try:
             off_grid += _fill(part, month.file, contract, exchange)
-            if start < end and (bars.time[:start][-1:] >= part.time[0]).any():
+            if 0 < start < end and bars.time[start - 1] >= part.time[0]:
                 raise UnusableError("it has bars of the months before it")
         except UnusableError as error:
             rejections.append(Rejection(month.path, str(error), month.fingerprint, month.signature))

@@ -1,8 +1,7 @@
-"""An instrument in the kernel's units: rules in ticks, and ticks back as points and dollars."""
+"""Converts an instrument's rules to ticks, the kernel's unit, and ticks to points and dollars."""
 
 from __future__ import annotations
 
-import math
 from decimal import ROUND_HALF_UP, Decimal
 
 import numpy as np
@@ -10,24 +9,24 @@ from attrs import field, frozen
 from numpy.typing import NDArray
 
 from pipekit_analyzer.request import VariantRules
-from pipekit_analyzer.work.kernel import Rules
+from pipekit_analyzer.work.kernel import TickRules
 
-T1_SHARE = 0.65  # of the target: the move at which the stop moves to the entry
+T1_PERCENT = 65  # of the target: at this move the stop is pulled up to one tick beyond the entry
 
 
 class ParameterError(ValueError):
-    """An instrument that cannot be analysed with its parameters; the text says what to write."""
+    """An instrument that cannot be analyzed with its parameters; the text says what to write."""
 
 
 @frozen(kw_only=True)
 class Contract:
-    """`tick` is in points, `usd_per_point` is for one contract."""
+    """The price scale of an instrument; `tick` in points, `usd_per_point` for one contract."""
 
     name: str
     tick: Decimal = field(converter=Decimal)
     usd_per_point: Decimal = field(converter=Decimal)
 
-    def rules(self, variant: VariantRules) -> Rules:
+    def rules(self, variant: VariantRules) -> TickRules:
         """A variant's rules in ticks. Raises ParameterError for a target below one tick."""
         target = _whole(Decimal(variant.target) / self.tick)
         if target < 1:
@@ -36,16 +35,16 @@ class Contract:
                 f"tick ({self.tick}) of {self.name}: raise the target of the variant or of the "
                 "instrument"
             )
-        return Rules(
+        return TickRules(
             target=target,
-            t1=math.ceil(T1_SHARE * target - 1e-9),
+            t1=-(-T1_PERCENT * target // 100),  # rounded up
             max_stop=_whole(Decimal(variant.max_stop) * target),
             boundary=variant.stop_rule == "boundary",
             tie_to_target=variant.same_bar_tie == "target",
         )
 
     def points(self, ticks: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Ticks as points: the doubles nearest to the decimal numbers."""
+        """Ticks as points: each the double nearest to the decimal number."""
         return _scaled(ticks, self.tick)
 
     def usd(self, ticks: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -1,8 +1,8 @@
 """The breakout rules, bar by bar, on whole ticks.
 
-Plain Python over anything that has positions: it runs interpreted on memoryviews or compiled on
-arrays. So it uses only what both understand: loops, whole numbers, slices and tuples. It takes
-nothing from other modules: compiled code is kept for as long as this file stays the same.
+Plain Python over any indexable sequence: it runs interpreted on memoryviews, or compiled on arrays.
+So it uses only what both understand: loops, whole numbers, slices and tuples. It imports nothing
+from other modules, because compiled code is cached for as long as this file is unchanged.
 The numbers in the comments are those of the rules (docs/reference/data.md: breakout analysis).
 """
 
@@ -15,7 +15,7 @@ RESULTS = ("NoTrade", "Win", "BE", "Loss", "Time", "Open")
 NO_TRADE, WIN, BREAK_EVEN, LOSS, TIME, OPEN = range(6)
 NO_ROW = -1
 LONG, SHORT, NEITHER = 1, -1, 0
-BEYOND_ENTRY = 1  # ticks: where the stop stands once T1 has fired
+BEYOND_ENTRY = 1  # ticks on the losing side of the entry: where the stop is once T1 has fired
 STRIDE = 64  # bars compared at once, in vector instructions; the fastest of 16, 32 and 64
 
 Ticks = Sequence[int]
@@ -40,28 +40,28 @@ class Windows(NamedTuple):
     expiry: Any
 
 
-class Data(NamedTuple):
-    """How far an instrument's data reach: its last bar, and up to where they are complete."""
+class DataEnd(NamedTuple):
+    """The time of an instrument's last bar, and the moment up to which its data are complete."""
 
     last_bar: int
-    end: int
+    complete_to: int
 
 
-class Rules(NamedTuple):
-    """A variant's rules in ticks; the kernel gets columns, with an entry per variant."""
+class TickRules(NamedTuple):
+    """A variant's rules, distances in ticks; the kernel gets columns, with an entry per variant."""
 
     target: Any
-    t1: Any  # the move at which the stop moves to the entry
+    t1: Any  # the move at which the stop goes to one tick on the losing side of the entry
     max_stop: Any  # the largest initial stop distance
     boundary: Any = False  # stop at the opposite end of the range, not the range's size away
-    tie_to_target: Any = False  # target and stop equally near to the close: the target counts
+    tie_to_target: Any = False  # target and stop equally near to the close: the trade wins
 
 
-class Outcome(NamedTuple):
-    """Output by window: the range and the entry; by window and variant: how the trade went.
+class Breakouts(NamedTuple):
+    """Results by window: the range and the entry; by window and variant: how the trade went.
 
-    `result` indexes RESULTS, or is NO_ROW. `entry_bar` and `exit_bar` index the bars, -1 where
-    there is none. `exit` is meaningful where there is an exit bar. Prices are ticks.
+    `result` indexes RESULTS, or is NO_ROW. `entry_bar` and `exit_bar` index the bars, -1 if
+    there is none. `exit` is meaningful only with an exit bar. Prices are ticks.
     """
 
     range_high: Any
@@ -78,50 +78,54 @@ class Outcome(NamedTuple):
     profit: Table
 
 
-SHARED = 6  # so many columns of an Outcome are by window alone
+SHARED = 6  # columns of Breakouts that are by window alone, before the others
 
 
-def breakouts(bars: Bars, windows: Windows, data: Data, rules: Rules, outcome: Outcome) -> None:
-    """Write the outcome of every window under every variant; skip windows without a row."""
-    start = slot = latest = expiry = 0
+def breakouts(
+    bars: Bars, windows: Windows, data_end: DataEnd, rules: TickRules, found: Breakouts
+) -> None:
+    """Fill in the results of every window under every variant; skip windows without a row."""
+    start_bar = slot_bar = latest_bar = expiry_bar = 0
     begin, end, high, low = -1, 0, 0, 0  # the range so far: the bars from begin to end
     for w in range(len(windows.slot)):
-        start = bar_at(bars.time, windows.start[w], start)
-        slot = bar_at(bars.time, windows.slot[w], slot)
-        latest = bar_at(bars.time, windows.latest[w] + 1, latest)
-        expiry = bar_at(bars.time, windows.expiry[w], expiry)
-        if windows.slot[w] > data.last_bar or start >= slot:  # 0; 1: no bar, no row
-            continue
-        if start != begin or slot < end:  # otherwise a later slot of the session extends the range
-            begin, end, high, low = start, start, bars.high[start], bars.low[start]
-        high = highest(bars.high[end:slot], high)  # 1
-        low = lowest(bars.low[end:slot], low)
-        end = slot
-        long, short = high + 1, low - 1  # 2
-        first, direction = entered(bars, slot, latest, long, short)
+        start_bar = bar_at(bars.time, windows.start[w], start_bar)
+        slot_bar = bar_at(bars.time, windows.slot[w], slot_bar)
+        latest_bar = bar_at(bars.time, windows.latest[w] + 1, latest_bar)  # + 1: inclusive
+        expiry_bar = bar_at(bars.time, windows.expiry[w], expiry_bar)
+        if windows.slot[w] > data_end.last_bar or start_bar >= slot_bar:
+            continue  # 0: slot not reached; 1: range without bars
+        if start_bar != begin or slot_bar < end:  # otherwise a later slot extends the range
+            begin, end, high, low = start_bar, start_bar, bars.high[start_bar], bars.low[start_bar]
+        high = highest(bars.high[end:slot_bar], high)  # 1: range
+        low = lowest(bars.low[end:slot_bar], low)
+        end = slot_bar
+        long, short = high + 1, low - 1  # 2: levels
+        entry_bar, direction = find_entry(bars, slot_bar, latest_bar, long, short)
         entry = long if direction == LONG else short
-        outcome.range_high[w], outcome.range_low[w] = high, low
-        outcome.range_bars[w] = slot - start
-        outcome.direction[w], outcome.entry_bar[w], outcome.entry[w] = direction, first, entry
-        until, best, least = first, 0, -1
+        found.range_high[w], found.range_low[w] = high, low
+        found.range_bars[w] = slot_bar - start_bar
+        found.direction[w], found.entry_bar[w], found.entry[w] = direction, entry_bar, entry
+        peak_end, peak_move, previous_stop = entry_bar, 0, -1
         for v in range(len(rules.target)):
-            size = high - low + (1 if rules.boundary[v] else 0)  # 4
+            size = high - low + (1 if rules.boundary[v] else 0)  # 4: stop
             stop = min(size, rules.max_stop[v])
-            outcome.stop[w, v] = stop
+            found.stop[w, v] = stop
             if direction == NEITHER:
-                outcome.result[w, v] = NO_TRADE
+                found.result[w, v] = NO_TRADE
                 continue
-            outcome.result[w, v], outcome.exit_bar[w, v], outcome.profit[w, v] = walked(
-                bars, first, expiry, entry, direction, stop, rules.target[v],
-                rules.t1[v], rules.tie_to_target[v], windows.expiry[w] <= data.end,
+            found.result[w, v], found.exit_bar[w, v], found.profit[w, v] = walk(
+                bars, entry_bar, expiry_bar, entry, direction, stop, rules.target[v],
+                rules.t1[v], rules.tie_to_target[v], windows.expiry[w] <= data_end.complete_to,
             )  # fmt: skip
-            outcome.exit[w, v] = entry + direction * outcome.profit[w, v]
-            if stop < least:
-                until, best = first, 0
-            if stop != least:  # a farther stop goes on from where a nearer one was hit
-                until, best = peak(bars, until, expiry, entry, direction, stop, best)
-                least = stop
-            outcome.peak[w, v] = best
+            found.exit[w, v] = entry + direction * found.profit[w, v]
+            if stop < previous_stop:
+                peak_end, peak_move = entry_bar, 0
+            if stop != previous_stop:  # a wider stop continues from where the tighter one was hit
+                peak_end, peak_move = peak(
+                    bars, peak_end, expiry_bar, entry, direction, stop, peak_move
+                )
+                previous_stop = stop
+            found.peak[w, v] = peak_move
 
 
 def bar_at(time: Ticks, moment: int, near: int) -> int:
@@ -139,10 +143,10 @@ def bar_at(time: Ticks, moment: int, near: int) -> int:
     return near
 
 
-def entered(bars: Bars, slot: int, latest: int, long: int, short: int) -> tuple[int, int]:
+def find_entry(bars: Bars, first: int, end: int, long: int, short: int) -> tuple[int, int]:
     """Rule 3: the bar that fills an order, and the direction."""
-    i = first_beyond(bars, slot, latest, long, short)
-    if i == latest:
+    i = first_beyond(bars, first, end, long, short)
+    if i == end:
         return -1, NEITHER
     rises, falls = bars.high[i] >= long, bars.low[i] <= short
     if rises and falls:
@@ -150,7 +154,7 @@ def entered(bars: Bars, slot: int, latest: int, long: int, short: int) -> tuple[
     return i, LONG if rises else SHORT
 
 
-def walked(
+def walk(
     bars: Bars,
     first: int,
     expiry: int,
@@ -162,18 +166,18 @@ def walked(
     tie_to_target: bool,
     expired: bool,
 ) -> tuple[int, int, int]:
-    """Rules 5 to 8: result, exit bar and profit; moves count in favour of the trade."""
-    i = touched(bars, first, expiry, entry, direction, t1, stop)
+    """Rules 5 to 8: result, exit bar and profit; moves are in the direction of the trade."""
+    i = first_touch(bars, first, expiry, entry, direction, t1, stop)
     if i < expiry:
-        favourable = moved(bars, i, entry, direction)
+        favourable = move_of(bars, i, entry, direction)
         if favourable < t1:
             return LOSS, i, -stop
         if favourable >= target:  # 5a: T1 fires, so no stop is tested
             return WIN, i, target
-        i = touched(bars, i + 1, expiry, entry, direction, target, BEYOND_ENTRY)
+        i = first_touch(bars, i + 1, expiry, entry, direction, target, BEYOND_ENTRY)
     if i < expiry:  # 5b
-        wins = moved(bars, i, entry, direction) >= target
-        if wins and moved(bars, i, entry, -direction) >= BEYOND_ENTRY:
+        wins = move_of(bars, i, entry, direction) >= target
+        if wins and move_of(bars, i, entry, -direction) >= BEYOND_ENTRY:
             close = (bars.close[i] - entry) * direction
             to_target, to_stop = abs(close - target), abs(close + BEYOND_ENTRY)
             wins = to_target < to_stop or (to_target == to_stop and tie_to_target)
@@ -184,14 +188,14 @@ def walked(
     return OPEN, -1, close  # 7
 
 
-def moved(bars: Bars, i: int, entry: int, direction: int) -> int:
+def move_of(bars: Bars, i: int, entry: int, direction: int) -> int:
     """How far a bar moves from the entry in a direction."""
     up: int = bars.high[i] - entry
     down: int = entry - bars.low[i]
     return up if direction == LONG else down
 
 
-def touched(
+def first_touch(
     bars: Bars, first: int, end: int, entry: int, direction: int, gain: int, loss: int
 ) -> int:
     """The first bar that moves by `gain` for a trade or by `loss` against it, or `end`."""
@@ -203,9 +207,9 @@ def touched(
 def peak(
     bars: Bars, first: int, expiry: int, entry: int, direction: int, stop: int, best: int
 ) -> tuple[int, int]:
-    """Rule 9: the bar that touches the original stop, or the expiry, and the best move before it.
+    """Rule 9: the bar that touches the initial stop, or the expiry, and the best move before it.
 
-    `first`, `best`: where to begin, and the best move up to there.
+    `first`: the bar to start from; `best`: the best move before that bar.
     """
     if direction == LONG:
         until = first + first_at_most(bars.low[first:expiry], entry - stop)
@@ -229,7 +233,7 @@ def lowest(prices: Ticks, bottom: int) -> int:
 
 
 def first_beyond(bars: Bars, first: int, end: int, above: int, below: int) -> int:
-    """The first bar from `first` on that reaches one of two prices, or `end`."""
+    """The first bar, starting at `first`, that reaches one of two prices, or `end`."""
     i = first
     while i + STRIDE <= end:
         high, low = bars.high[i : i + STRIDE], bars.low[i : i + STRIDE]
@@ -261,7 +265,7 @@ def first_at_most(prices: Ticks, level: int) -> int:
     return i
 
 
-PARTS = (
-    bar_at, entered, walked, moved, touched, peak,
+PARTS = (  # all functions that `breakouts` calls, to be inlined
+    bar_at, find_entry, walk, move_of, first_touch, peak,
     highest, lowest, first_beyond, first_at_least, first_at_most,
 )  # fmt: skip

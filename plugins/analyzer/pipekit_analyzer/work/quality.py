@@ -1,4 +1,4 @@
-"""What readers of results should know about the bars beneath them; it changes no row."""
+"""Flags slots whose bars are incomplete or odd, for the readers of results; it changes no row."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def short_days(days: Sequence[date], bars: Bars, exchange: Exchange) -> set[date
     """Trading days without bars before the latest entry, or whose last such bar is early.
 
     Early means more than an hour before the usual one, which is the median of these days, so that
-    no calendar of holidays is needed. The day on which the data end is left out: it may go on.
+    no calendar of holidays is needed. The day on which the data end is left out: more may follow.
     """
     if not days or not len(bars.time):
         return set()

@@ -15,7 +15,7 @@ from pyarrow.parquet import ParquetWriter
 
 from pipekit.worker import publish
 from pipekit_analyzer.work.contract import Contract
-from pipekit_analyzer.work.kernel import NO_ROW, NO_TRADE, RESULTS, SHORT, Bars, Outcome, Windows
+from pipekit_analyzer.work.kernel import NO_ROW, NO_TRADE, RESULTS, SHORT, Bars, Breakouts, Windows
 from pipekit_analyzer.work.sessions import Slot
 
 _DIRECTIONS = ("Short", None, "Long")  # from SHORT upwards
@@ -30,7 +30,7 @@ class Computed:
     target: int
     slots: Sequence[tuple[date, Slot]]
     windows: Windows
-    outcome: Outcome
+    outcome: Breakouts
 
     def dates(self) -> list[date]:
         """The date of each row, in order."""
@@ -64,7 +64,7 @@ def table(computed: Iterable[Computed], bars: Bars, contract: Contract, zone: st
 
 def _columns(computed: Computed, bars: Bars, contract: Contract, zone: str) -> list[pa.Array]:
     kept = np.flatnonzero(computed.outcome.result != NO_ROW)
-    o = Outcome(*(column[kept] for column in computed.outcome))
+    o = Breakouts(*(column[kept] for column in computed.outcome))
     rows = [computed.slots[i] for i in kept.tolist()]
     traded, closed = o.result != NO_TRADE, o.exit_bar >= 0
     points = contract.points
@@ -97,7 +97,7 @@ def _columns(computed: Computed, bars: Bars, contract: Contract, zone: str) -> l
     ]
 
 
-# Arrays are built from buffers: `pa.array` of Python values imports pandas where it is installed.
+# Arrays are built from buffers: `pa.array` of Python values imports pandas if it is installed.
 
 
 def _texts(words: Sequence[str | None], chosen: NDArray[np.int64]) -> pa.Array:
@@ -144,10 +144,10 @@ def publish_table(
 ) -> None:
     """Publish a result file and report it as written. Raises OSError.
 
-    `metadata`: JSON values, stored under `pipekit.` and their names. They are the file's, since
-    those of an Arrow schema are written twice. Only dates have statistics: those of all columns
-    were a tenth of a file of 500 rows. Compressed by snappy: zstd takes as long to start as a whole
-    small file takes to write.
+    `metadata`: JSON values, stored as `pipekit.NAME` (docs/reference/data.md: scope of a run file)
+    in the file, because metadata of an Arrow schema is written twice. Only `date` has statistics:
+    for all columns they were 10 % of a 500-row file. Compressed with snappy: zstd's start-up alone
+    takes as long as writing a small file.
     """
     texts = {f"pipekit.{name}": _json(value) for name, value in metadata.items()}
     with (

@@ -1,7 +1,7 @@
-"""Which dates and slots a run must compute, and how a result file states that.
+"""The dates and slots that a run must compute, and the form in which a result file states them.
 
-A set of dates is a sorted tuple of disjoint `Span`s. The form in which a scope is written is the
-contract with whoever merges the results (docs/reference/data.md: scope of a run file).
+A set of dates is a sorted tuple of disjoint `Span`s. The merger reads the
+written form (docs/reference/data.md: scope of a run file).
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, timedelta
 from typing import NamedTuple
 
-from pipekit_analyzer.work.sessions import LONGEST_WINDOW, Exchange, Slot, expiry_day
+from pipekit_analyzer.times import WINDOW_DAYS
+from pipekit_analyzer.work.sessions import Exchange, Slot, expiry_day
 
 VERSION = 1
 EVERYTHING = "*"
@@ -31,7 +32,7 @@ ALWAYS: Dates = (Span(date.min, date.max),)
 class Part(NamedTuple):
     """All combinations of these variants, slots and dates.
 
-    None for `variants` or `slots` means all, whatever their names, including earlier ones.
+    None for `variants` or `slots` means all of them, even ones that are no longer configured.
     """
 
     variants: tuple[str, ...] | None
@@ -45,9 +46,9 @@ Scope = tuple[Part, ...]
 def everything(archived: Dates = (), variants: tuple[str, ...] | None = None) -> Scope:
     """All results of these variants (None: of all), past and present.
 
-    Dates that need bars of `archived` days are left out: their bars are in no file.
+    Dates that need bars of `archived` days are left out, because these bars are no longer there.
     """
-    return (Part(variants, None, _without(ALWAYS, _reaching(archived))),)
+    return (Part(variants, None, _without(ALWAYS, _slot_dates_reaching(archived))),)
 
 
 def affected(
@@ -60,20 +61,20 @@ def affected(
     """What must be computed again after days have changed (docs/reference/data.md).
 
     Every slot whose window contains part of a changed day, and every slot whose expiry lies after
-    the last bar known before (or known now, if bars have vanished). Empty if no day has changed.
-    `last_bars`: the times of the last bar before and now (None where there are no bars).
+    the last bar known before (or known now, if bars are missing). Empty if no day has changed.
+    `last_bars`: the times of the last bar before and now (None if there are no bars).
     """
     if not (changed and variants):
         return ()
     before, now = last_bars
     if before is None or now is None:
         return everything(archived, variants)
-    met = {day for changed_day in changed for day in _meeting(changed_day)}
-    met = {day for day in met if exchange.trades_on(day)}
+    touched = {slot_date for day in changed for slot_date in _slot_dates_with(day)}
+    traded = {slot_date for slot_date in touched if exchange.trades_on(slot_date)}
     groups: dict[Dates, list[Slot]] = {}
     for slot in exchange.slots:
-        dates = _spans(met | set(_unexpired(exchange, slot, before, now)))
-        groups.setdefault(_without(dates, _reaching(archived)), []).append(slot)
+        dates = _spans(traded | set(_unexpired(exchange, slot, before, now)))
+        groups.setdefault(_without(dates, _slot_dates_reaching(archived)), []).append(slot)
     return tuple(Part(variants, tuple(slots), dates) for dates, slots in groups.items() if dates)
 
 
@@ -84,7 +85,7 @@ def restricted(scope: Scope, first: date, last: date) -> Scope:
 
 
 def changed_days(before: Mapping[str, str], now: Mapping[str, str]) -> set[date]:
-    """The days whose digest is new, different or gone. The mappings hold digests by ISO date."""
+    """The days whose digest is new, different or missing; mappings are of digests by ISO date."""
     names = {day for day in before.keys() | now.keys() if before.get(day) != now.get(day)}
     return {date.fromisoformat(day) for day in names}
 
@@ -99,10 +100,10 @@ def by_variants(scope: Scope, variants: Iterable[str]) -> dict[tuple[str, ...], 
 
 
 def slots_in(scope: Scope, exchange: Exchange, first: date, last: date) -> list[tuple[date, Slot]]:
-    """The dates and slots to compute, in order; the data reach from `first` to `last`."""
+    """The dates and slots to compute, in order, if there are data from `first` to `last`."""
     slots: dict[date, set[Slot]] = {}
     for part in scope:
-        for day in _days(_between(part.dates, first, last)):
+        for day in _each_day(_between(part.dates, first, last)):
             if exchange.trades_on(day):
                 slots.setdefault(day, set()).update(part.slots or exchange.slots)
     return [(day, slot) for day in sorted(slots) for slot in sorted(slots[day])]
@@ -121,7 +122,7 @@ def month_span(month: str) -> Span:
 
 
 def record(scope: Scope, name: str) -> dict[str, object]:
-    """The scope as a result file's metadata state it."""
+    """The scope in the form used in a result file's metadata."""
     return {
         "version": VERSION,
         "instrument": name,
@@ -136,29 +137,29 @@ def record(scope: Scope, name: str) -> dict[str, object]:
     }
 
 
-def _meeting(met: date) -> Iterator[date]:
-    """The slot dates whose windows contain part of a day: its own, and those before it."""
-    for back in range(LONGEST_WINDOW + 1):
-        day = met - back * _DAY
-        if expiry_day(day) >= met:
-            yield day
+def _slot_dates_with(day: date) -> Iterator[date]:
+    """The slot dates whose windows contain part of a day: the day itself, and some before it."""
+    for back in range(WINDOW_DAYS + 1):
+        slot_date = day - back * _DAY
+        if expiry_day(slot_date) >= day:
+            yield slot_date
 
 
 def _unexpired(exchange: Exchange, slot: Slot, before: int, now: int) -> Iterator[date]:
     earlier, later = sorted((before, now))
-    first = exchange.day_of(earlier) - LONGEST_WINDOW * _DAY
-    for day in _days((Span(first, exchange.day_of(later)),)):
+    first = exchange.day_of(earlier) - WINDOW_DAYS * _DAY
+    for day in _each_day((Span(first, exchange.day_of(later)),)):
         if exchange.trades_on(day) and exchange.expiry(day, slot) > earlier:
             yield day
 
 
-def _reaching(days: Dates) -> Dates:
+def _slot_dates_reaching(days: Dates) -> Dates:
     """The slot dates whose windows contain part of any of these days."""
-    near = {day for span in days for day in _meeting(span.first)}
-    return _spans(near | set(_days(days)))
+    near = {day for span in days for day in _slot_dates_with(span.first)}
+    return _spans(near | set(_each_day(days)))
 
 
-def _days(dates: Dates) -> Iterator[date]:
+def _each_day(dates: Dates) -> Iterator[date]:
     for first, last in dates:
         for ordinal in range(first.toordinal(), last.toordinal() + 1):
             yield date.fromordinal(ordinal)

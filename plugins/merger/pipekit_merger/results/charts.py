@@ -15,7 +15,7 @@ from plotly.colors import sample_colorscale
 from plotly.graph_objects import Bar, Figure, Heatmap
 from plotly.subplots import make_subplots
 
-T1 = 0.65  # of the target: where the stop moves to the entry (docs/reference/data.md, rule 5a)
+T1 = 0.65  # of the target: the move at which the stop is raised (docs/reference/data.md, rule 5a)
 WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri")
 RESULTS = ("Win", "BE", "Loss", "Time")  # in the order of the stack
 DATES = "dates"  # the `meta` of a trace whose x are the dates of its figure

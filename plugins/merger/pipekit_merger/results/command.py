@@ -1,4 +1,4 @@
-"""The command `pipekit results`; what it prints beside the results goes to stderr.
+"""The command `pipekit results`; everything it prints besides the results goes to stderr.
 
 Data libraries are imported when there is something to read, so that `--help` is fast.
 """
@@ -53,10 +53,10 @@ def _file(_ctx: click.Context, option: click.Parameter, value: str | None) -> st
     "results",
     cls=PluginCommand,
     exits={PARTIAL: "some months cannot be read; they are named, the others are shown"},
-    example=("pipekit results --stream ES1 --from 2024-01-01", "one stream, from a date on"),
+    example=("pipekit results --stream ES1 --from 2024-01-01", "one stream, starting on a date"),
 )
-@click.option("--from", "first", metavar="DATE", callback=_date, help="Only from this date on.")
-@click.option("--to", "last", metavar="DATE", callback=_date, help="Only up to this date.")
+@click.option("--from", "first", metavar="DATE", callback=_date, help="Only this date and later.")
+@click.option("--to", "last", metavar="DATE", callback=_date, help="Only this date and earlier.")
 @click.option("--instrument", "instruments", multiple=True, help="Only this instrument, like ES.")
 @click.option("--stream", "streams", multiple=True, help="Only this stream, like ES1.")
 @click.option("--slot", "slots", multiple=True, callback=_slots, help="Only this slot, like 07:30.")
@@ -69,7 +69,7 @@ def _file(_ctx: click.Context, option: click.Parameter, value: str | None) -> st
     is_flag=False,
     flag_value=STDOUT,
     callback=_file,
-    help="Write CSV to a file, or to stdout when none is named.",
+    help="Write CSV to a file, or to stdout if no file is named.",
 )
 @click.option("--parquet", type=_FILE, callback=_file, help="Write a Parquet file.")
 @click.option("--html", type=_FILE, callback=_file, help="Write a page with charts, for a browser.")
@@ -94,10 +94,10 @@ def command(ctx: click.Context, /, **options: Any) -> int:
     unknown = [name for name in question.streams if name not in answer.streams]
     if unknown and answer.streams:
         present = ", ".join(answer.streams)
-        raise click.UsageError(f"there is no stream {', '.join(unknown)}; there are: {present}")
+        raise click.UsageError(f"unknown stream {', '.join(unknown)}; known are {present}")
     _write(answer, question, **options)
     if not answer.months:
-        none_yet = "no results yet; they appear when the merger has run"
+        none_yet = "no results yet; they appear once the merger has run"
         left_out = "no results: the stage `merger` is not in this project's stages"
         click.echo(none_yet if "merger" in project_stages(ctx) else left_out, err=True)
     else:
@@ -144,18 +144,18 @@ def _write_file(path: str, data: bytes, hint: str = "") -> None:
 
 
 def _explain(answer: Answer, question: Question) -> None:
-    """Say on stderr what was asked for in vain, and which months are missing."""
+    """Report on stderr which values matched nothing, and which months are missing."""
     if not answer.table.num_rows and not answer.unreadable:
         asked = "; ".join(question.phrases())
         click.echo(f"no rows for {asked}" if asked else "the months have no rows", err=True)
     for column, (missing, present) in answer.absent.items():
-        hint = f"; there are: {', '.join(present)}" if present else ""
+        hint = f"; known are {', '.join(present)}" if present else ""
         click.echo(f"no row has the {column} {', '.join(missing)}{hint}", err=True)
     for month in answer.unreadable:
         click.echo(f"pipekit: {month.path} cannot be read: {month.reason}", err=True)
     if answer.unreadable:
         click.echo(
-            "pipekit: the rows of these months are not shown: restore good copies, or make the "
-            "months again with `pipekit run --rebuild`",
+            "pipekit: the rows of these months are not shown: restore good copies, or "
+            "rebuild the months with `pipekit run --rebuild`",
             err=True,
         )

@@ -1,4 +1,4 @@
-"""An answer as a table, JSON, CSV or Parquet: either its rows, or what they sum up to."""
+"""Exports an answer as a table, JSON, CSV or Parquet: either its rows, or their summary."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ class Rows:
     answer: Answer
 
     def csv(self) -> bytes:
-        """With a header; times with their offset from UTC."""
+        """CSV with a header; times with their offset from UTC."""
         columns = [column.to_pylist() for column in self.answer.table.columns]
         return csv_bytes(self.answer.table.column_names, zip(*columns, strict=True))
 
     def parquet(self) -> bytes:
-        """With the columns and types of the months."""
+        """Parquet with the columns and types of the months."""
         return bytes(table.parquet(self.answer.table))
 
     def json(self) -> str:
@@ -64,11 +64,11 @@ class Sums:
         self.streams = summarise(answer.rows, TOTALS)
 
     def csv(self) -> bytes:
-        """Of the slots alone, so that nobody adds up totals."""
+        """CSV of the slots alone, so that nobody adds up totals."""
         return csv_bytes(summary.SCHEMA.names, (line.values() for line in self.slots))
 
     def parquet(self) -> bytes:
-        """Of the slots alone, with the columns and types of the summary."""
+        """Parquet of the slots alone, with the columns and types of the summary."""
         return bytes(summary.parquet(self.slots))
 
     def json(self) -> str:
@@ -135,7 +135,7 @@ def _numbers(line: dict[str, Any], decimals: dict[str, int]) -> list[str]:
 
 
 def _decimals(values: Iterable[float | None]) -> int:
-    """Two, or three where the third is in use."""
+    """The number of decimals: two, or three if the third is in use."""
     fine = any(v is not None and abs(round(v, 2) - v) > 5e-4 for v in values)
     return 3 if fine else 2
 

@@ -125,7 +125,7 @@ class Page:
         return "\n".join([*parts, "</section>"])
 
     def _lines(self, rows: Any, *by: str) -> list[Line]:
-        """The summary of some rows; its drawdown is in dollars where streams are mixed."""
+        """The summary of some rows; its drawdown is in dollars if streams are mixed."""
         lines = summarise(self._answer.rows.take(rows.index.to_numpy()), by)
         if "stream" not in by:
             trades = closed(rows).groupby(by[0])[_USD]

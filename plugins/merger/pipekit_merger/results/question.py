@@ -1,4 +1,4 @@
-"""Which rows `pipekit results` is asked for."""
+"""The rows that `pipekit results` is asked for."""
 
 from __future__ import annotations
 

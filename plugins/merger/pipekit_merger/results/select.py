@@ -1,4 +1,4 @@
-"""Read the merged rows that a question is about; other months are not opened.
+"""Reads the merged rows that a question is about; other months are not opened.
 
 This works while a run writes: the file of a month is complete at any moment, the old or the new.
 """
@@ -14,14 +14,7 @@ import numpy as np
 
 from pipekit_merger.layout import StreamMonth, find_months
 from pipekit_merger.results.question import Question
-from pipekit_merger.work.rows import (
-    Rows,
-    Vocabulary,
-    day_of,
-    empty,
-    sort_key,
-    with_sorted_words,
-)
+from pipekit_merger.work.rows import Rows, Vocabulary, day_of, empty, sort_key, with_sorted_words
 from pipekit_merger.work.table import decode, to_table
 
 Absent = tuple[list[str], list[str]]  # values asked for that no row has; those that there are

@@ -1,4 +1,4 @@
-"""The rows of an instrument's run files until their month is merged: in memory, then in a file.
+"""Keeps the rows of run files until their month is merged: in memory, then in a file.
 
 Each batch is sorted by stream, month and run file, so that the rows of a few months can be read
 without the others: memory does not grow with the length of history.
@@ -14,21 +14,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pipekit_merger.work.rows import (
-    COLUMNS,
-    LINES,
-    Ints,
-    Vocabulary,
-    empty,
-    months_of,
-)
+from pipekit_merger.work.rows import COLUMNS, LINES, Ints, Vocabulary, empty, months_of
 
 IN_MEMORY = 262_144  # rows; each takes 168 bytes
 _MONTHS = 12 * 10_000  # more than there are until the year 9999
 
 
 class _Extent(NamedTuple):
-    """Consecutive rows of a batch: the run file they are of, the batch, and the places."""
+    """Consecutive rows of a batch: their run file, the batch, first row and end."""
 
     number: int
     batch: int
@@ -39,7 +32,7 @@ class _Extent(NamedTuple):
 class RowBuffer:
     """Rows by stream and month, each with the number of its run file.
 
-    `discarded`: numbers of run files whose rows do not count. `folder`: for the temporary file.
+    `discarded`: numbers of run files whose rows are ignored. `folder`: for the temporary file.
     """
 
     def __init__(self, folder: str) -> None:

@@ -1,4 +1,4 @@
-"""Which run file decides on a row: the last one whose scope covers the row's key.
+"""Finds the run file that decides on a row: the last one whose scope covers the row's key.
 
 A *line* is one (instrument, variant, session, slot). Lines x days make a grid, on which each scope,
 in the order of the runs, writes the number of its run file over those before it.
@@ -22,9 +22,9 @@ _LINE = ("instrument", "variant", "session", "slot")
 
 
 class RunFile(NamedTuple):
-    """A run file: what it replaces, and in which months it still has to.
+    """A run file: what it replaces, and the months it has yet to be merged into.
 
-    `number`: from 1 on, in the order of the runs. `zone`: of its times; empty where its rows are
+    `number`: from 1 on, in the order of the runs. `zone`: of its times; empty if its rows are
     merged already. `pending`: the months it is to be merged into; None: all.
     """
 
@@ -58,7 +58,7 @@ class Coverage:
         self._of_part: dict[tuple[object, ...], list[int]] = {}
 
     def cover_all(self, run_files: Iterable[RunFile], stream: str) -> None:
-        """Write the numbers of run files, in their order; where one is merged, PUBLISHED."""
+        """Write the numbers of run files, in their order; PUBLISHED for months already merged."""
         for run_file in run_files:
             if run_file.pending is None:
                 self.cover(run_file.scope, run_file.number)
@@ -98,10 +98,10 @@ class Coverage:
 
 
 def needs_published(run_files: Sequence[RunFile], month: StreamMonth) -> bool:
-    """Whether rows of a month may stand in its published file alone.
+    """Whether a month's published file may hold rows that are in no pending run file.
 
-    That is so where a merged run file covers a key that no pending one replaces: without the
-    published file the month would be incomplete. Keys are told apart by the names in the scopes;
+    This is so if a merged run file covers a key that no pending one replaces; without the published
+    file, the month would be incomplete. Keys are told apart by the names in the scopes;
     all others are treated as one.
     """
     first, last = first_and_last_day(month.month)

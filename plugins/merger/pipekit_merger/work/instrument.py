@@ -1,4 +1,4 @@
-"""Merge the run files of one instrument: read them, merge each stream, report."""
+"""Merges the run files of one instrument: read them, merge each stream, report."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class UnreadableRunError(Exception):
 def merge_instrument(
     entries: Sequence[RunFileEntry], request: Request, existing: Collection[StreamMonth]
 ) -> tuple[set[StreamMonth], list[str]]:
-    """Merge the run files of an instrument, and report; several threads may.
+    """Merge the run files of an instrument, and report. Thread-safe.
 
     `existing`: the months that have a file. Returns the months concerned, and the instruments and
     streams that failed.
@@ -38,7 +38,7 @@ def merge_instrument(
         for warning in merge.warnings:
             report.warning(warning, stream=merge.stream)
         for publication in merge.publications:
-            publication.tell()  # outside of the unit: it counts also where a month failed
+            publication.tell()  # outside its unit, so that it counts even if a month failed
         if request.rebuild and merge.kept:
             _warn_of_kept_rows(merge)
     failed += [merge.stream for merge in merges if merge.months - merge.done]
@@ -73,7 +73,7 @@ def _merges(
 def by_instrument(request: Request) -> list[list[RunFileEntry]]:
     """The request's run files by instrument, in order.
 
-    Instruments stay together where the name of one begins with the other's: a stream ESX1 may be of
+    Instruments stay together if the name of one begins with the other's: a stream ESX1 may be of
     ESX or of ES.
     """
     found: dict[str, list[RunFileEntry]] = {}
@@ -102,7 +102,7 @@ def _run(merge: StreamMerge) -> None:
 def _warn_of_kept_rows(merge: StreamMerge) -> None:
     what = "1 row that is" if merge.kept == 1 else f"{merge.kept:,} rows that are"
     report.warning(
-        f"{merge.stream}: kept {what} in no run file any more; "
+        f"{merge.stream}: kept {what} no longer in any run file; "
         "`pipekit run --rebuild --from analyzer` computes everything again",
         stream=merge.stream,
         rows=merge.kept,
@@ -112,8 +112,8 @@ def _warn_of_kept_rows(merge: StreamMerge) -> None:
 def _report_consumed(run_files: RunFiles, merges: Iterable[StreamMerge]) -> None:
     """Report the run files as consumed in order, each with the months it is still to go into.
 
-    The order counts. Killed between two reports, the next run takes the newer file again, which
-    changes nothing; an older one alone would be merged over it.
+    The order matters. If this process is killed between two reports, the next run merges the newer
+    file again, which changes nothing; an older file, left alone, would be merged over the newer.
     """
     failed = [merge.stream_month(month) for merge in merges for month in merge.months - merge.done]
     for file in run_files.accepted:

@@ -1,15 +1,15 @@
 """Merge run files into the months of one stream.
 
-A run file states a *scope*: the variants, slots and dates that its analysis was of. It replaces
-everything in its scope, so that a trade which a new analysis no longer finds goes away. So:
+A run file states a *scope*: the variants, slots and dates that its analysis covered. It replaces
+everything in its scope, so a trade that the new analysis no longer finds is removed. So:
 
 1. Find the months to merge: those that a run file has rows for, or whose file its scope covers.
 2. Put the published rows and the rows of the run files of a few months into one matrix. The
    *source* of a row is the number of its run file (1, 2, ... in the order of the runs), or 0 for a
    published row.
 3. For each row's key (instrument, variant, session, slot, date), find the last run file whose scope
-   covers it (`Coverage`); 0 where none does.
-4. Keep the rows whose source is just that. All others are replaced or removed.
+   covers it (`Coverage`); 0 if none does.
+4. Keep the rows whose source is exactly that file. All others are replaced or removed.
 5. Compare with the published rows, and publish the months that changed.
 
 For example, one slot of ES1, where run file 1 covers the 6th to the 8th and run file 2 the 7th:
@@ -38,24 +38,18 @@ from pipekit_merger.layout import StreamMonth
 from pipekit_merger.work.buffer import RowBuffer
 from pipekit_merger.work.coverage import PUBLISHED, Coverage, RunFile
 from pipekit_merger.work.published import MonthError, PublishedMonth, PublishedMonths, write_month
-from pipekit_merger.work.rows import (
-    Ints,
-    Rows,
-    months_of,
-    sort_key,
-    with_sorted_words,
-)
+from pipekit_merger.work.rows import Ints, Rows, months_of, sort_key, with_sorted_words
 from pipekit_merger.work.table import parquet, to_table
 
-ROWS_TOGETHER = 131_072  # merged at once, as nearly as whole months allow; 800 bytes each
+ROWS_TOGETHER = 131_072  # merged at once, rounded to whole months; about 800 bytes each
 DISK_THREADS = 4  # wait for the disk, which works on all their files at once; 16 are no faster
 MONTHS_TOGETHER = 60  # at most
 
 
 class Change(IntEnum):
-    """What becomes of a row, published or from a run file.
+    """The fate of a row, published or from a run file.
 
-    REPLACED is a row whose key another row has, which is counted instead of it.
+    REPLACED: another row has the same key and is counted instead.
     """
 
     REPLACED = 0
@@ -108,13 +102,13 @@ class MergedRows:
 
 @define(kw_only=True)
 class StreamMerge:
-    """The merge of one stream: what to merge, and after `run`, what came of it.
+    """The merge of one stream: its inputs and, after `run`, its results.
 
-    `published`: the months there are, and the run files of the instrument, whose rows are in
+    `published`: the existing months, and the run files of the instrument, whose rows are in
     `buffer`.
 
     `months`: those to merge. `done`: those that were merged. `publications`: their files. `counts`:
-    rows by Change. `kept`: how many published rows no run file covers.
+    rows by Change. `kept`: number of published rows that no run file covers.
     """
 
     stream: str
@@ -151,7 +145,7 @@ class StreamMerge:
         return StreamMonth(self.stream, month)
 
     def run(self) -> None:
-        """Merge and publish the months. Raises MergeError when some could not be."""
+        """Merge and publish the months. Raises MergeError if some could not be."""
         months = sorted(self.months)
         size = ROWS_TOGETHER * len(months) // max(self._rows, 1)
         size = max(1, min(size, MONTHS_TOGETHER))

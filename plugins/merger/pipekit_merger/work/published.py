@@ -1,4 +1,4 @@
-"""The published months: read them, decide what to do when one cannot be read, and write them."""
+"""Reads and writes published months, and decides what to do if one cannot be read."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from pipekit_merger.work.coverage import RunFile, needs_published
 from pipekit_merger.work.rows import Ints, Rows, Vocabulary, months_of
 from pipekit_merger.work.table import decode
 
-_INCOMPLETE = "the run files that are left do not hold all of it"
+_INCOMPLETE = "the remaining run files do not hold all of its rows"
 _RESTORE = "restore a good copy"
-_REBUILD = "make it again with `pipekit run --rebuild`"
-_ANALYSE = "analyse again with `pipekit run --rebuild`"
+_REBUILD = "rebuild it with `pipekit run --rebuild`"
+_ANALYZE = "analyze again with `pipekit run --rebuild`"
 
 
 class MonthError(Exception):
@@ -26,7 +26,7 @@ class MonthError(Exception):
 
 
 class PublishedMonth(NamedTuple):
-    """A month as it is published; without `data` there is none. `zone`: of its times."""
+    """A month as published; `data` is None if there is no file. `zone`: of its times."""
 
     values: Ints | None = None
     zone: str = ""
@@ -48,7 +48,7 @@ class PublishedMonths:
         return f"{self.request.merged}/{month.path}"
 
     def read(self, month: StreamMonth) -> PublishedMonth:
-        """Read a month. Raises MonthError when the merge cannot go on from what is there."""
+        """Read a month. Raises MonthError if the merge cannot continue from the existing file."""
         if month in self.existing:
             try:
                 return self._decoded(month)
@@ -58,7 +58,7 @@ class PublishedMonths:
         if month in self.request.lost and needs_published(self.run_files, month):
             raise MonthError(
                 f"{self.path(month)} was published and is missing, and {_INCOMPLETE}: {_RESTORE}, "
-                f"or {_ANALYSE}"
+                f"or {_ANALYZE}"
             )
         return PublishedMonth()
 
@@ -73,7 +73,7 @@ class PublishedMonths:
         return PublishedMonth(values, zone, data)
 
     def _accept_damage(self, month: StreamMonth, error: OSError | ValueError) -> None:
-        """Raise MonthError unless the month can be made again without its file."""
+        """Raise MonthError unless the month can be rebuilt without its file."""
         path = self.path(month)
         reason = f"{path}: {error}" if isinstance(error, ValueError) else str(error)
         if not self.request.rebuild:
@@ -81,7 +81,7 @@ class PublishedMonths:
                 f"{reason}; it was left as it is, and its run files wait: {_RESTORE}, or {_REBUILD}"
             ) from error
         if needs_published(self.run_files, month):
-            raise MonthError(f"{reason}; {_INCOMPLETE}: {_RESTORE}, or {_ANALYSE}") from error
+            raise MonthError(f"{reason}; {_INCOMPLETE}: {_RESTORE}, or {_ANALYZE}") from error
 
 
 def _set_aside(path: str) -> str:
@@ -98,7 +98,7 @@ def _set_aside(path: str) -> str:
 def write_month(publication: Publication, data: Any, *, damaged: bool) -> str:
     """Write a month and place it; returns a warning, or "". Raises OSError.
 
-    A `damaged` file that stands in its place is set aside first.
+    A `damaged` file in its place is set aside first.
     """
     aside = _set_aside(publication.path) if damaged else ""
     try:

@@ -37,7 +37,7 @@ class AcceptedRunFile:
 
 
 class RejectedRunFile(NamedTuple):
-    """A run file that can be read and cannot be used, with the reason."""
+    """A run file that can be read but not used, with the reason."""
 
     path: str
     reason: str
@@ -64,10 +64,10 @@ class RunFiles:
     _line_numbers: dict[tuple[str, ...], int] = field(factory=dict)  # the same in all batches
 
     def read(self, entry: RunFileEntry) -> None:
-        """Read a run file; of one that is merged already, only the scope is needed.
+        """Read a run file; if it is merged already, only its scope is needed.
 
-        One that cannot be opened now may be usable later, so its instrument waits. Raises OSError
-        where rows cannot be buffered.
+        If it cannot be opened now, it may be usable later, so its instrument waits. Raises OSError
+        if rows cannot be buffered.
         """
         if entry.merged_scope is not None:
             self.ordered.append(_merged(entry, entry.merged_scope))
@@ -108,7 +108,7 @@ class RunFiles:
                 self._discard(file)
         rejected = {file.path for file in self.rejected}
         self.ordered += [
-            _merged(entry, entry.earlier_scope)  # what is published of it must stay
+            _merged(entry, entry.earlier_scope)  # its published rows must stay
             for entry in entries
             if entry.path in rejected and entry.earlier_scope is not None
         ]
@@ -153,7 +153,7 @@ class RunFiles:
         self.buffer.add(values, np.repeat(numbers, [table.num_rows for _, table in batch]))
 
     def _reject(self, file: AcceptedRunFile, reason: str) -> None:
-        """Reject a file, of which rows may be in the buffer already."""
+        """Reject a file; some of its rows may already be in the buffer."""
         if file in self.accepted:
             self._discard(file)
             self.rejected.append(
@@ -168,9 +168,9 @@ class RunFiles:
 def read_run_files(entries: Sequence[RunFileEntry]) -> RunFiles:
     """The run files of one instrument, whose entries are in order. Raises OSError.
 
-    A file that cannot be opened makes its instrument wait: later files must not be merged before
-    it. One that can be read and is wrong is rejected by itself. Their rows wait in a temporary file
-    beside the folders of the runs.
+    If a file cannot be opened, its whole instrument waits, because later files must not be merged
+    before it. A readable but invalid file is rejected on its own. Rows that do not fit in memory go
+    to a temporary file next to the run folders.
     """
     found = RunFiles(RowBuffer(os.path.dirname(os.path.dirname(entries[0].path))))
     for entry in entries:

@@ -30,7 +30,7 @@ NULL = 0x7FF0_0000_0000_0001
 
 
 class Vocabulary:
-    """The words of each text column, coded in the order in which they come.
+    """The words of each text column, numbered in the order in which they appear.
 
     It only grows, so a code once given stays.
     """
@@ -95,7 +95,7 @@ def empty(count: int = 0) -> Ints:
 def sort_key(rows: Rows, names: Sequence[str] = KEY) -> Ints:
     """A number for each row that orders the rows by some columns, and is equal for equal keys.
 
-    Only keys of the same Rows can be compared. They sort as the words do where the codes do (see
+    Only keys of the same Rows can be compared. They sort like the words if the codes do (see
     `with_sorted_words`).
     """
     result = np.zeros(len(rows), np.int64)

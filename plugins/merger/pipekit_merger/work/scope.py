@@ -1,6 +1,6 @@
 """What a run file replaces: a set of (variant, session, slot, date) of one instrument.
 
-The analyzer states it in the metadata of its files, under `pipekit.scope`.
+The analyzer writes it to the metadata of its files (docs/reference/data.md: scope of a run file).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The summary: what each variant, stream and slot earned, over all merged months.
 
-Only those functions of pyarrow are used that do not import pandas, which takes longer than this.
+Only functions of pyarrow that do not import pandas are used: that import takes longer than this.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from pipekit_merger.layout import SUMMARY_TABLE, SUMMARY_TEXT, digest, find_mont
 from pipekit_merger.work.rows import Ints, Rows, Vocabulary, sort_key, with_sorted_words
 from pipekit_merger.work.table import text_array, to_matrix
 
-# Sums of points and dollars are rounded here: prices have at most three decimals, and what comes
-# behind the sixth is the noise of binary fractions.
+# Sums of points and dollars are rounded here: prices have at most three decimals, and digits
+# after the sixth are floating-point noise.
 DECIMALS = 6
 GROUPS = ("variant", "stream", "slot")
 CLOSED = {"Win": "wins", "BE": "break_evens", "Loss": "losses", "Time": "times"}
@@ -40,7 +40,7 @@ class SummaryError(Exception):
 
 
 def update_summary(merged: str, ledger_digest: str) -> None:
-    """Publish the summary of the months that are in the folder `merged`; a unit of its own.
+    """Publish the summary of the months in the folder `merged`, as a unit of its own.
 
     `ledger_digest`: see Request.
     """
@@ -78,7 +78,7 @@ def _read_month(path: str) -> tuple[Any, str]:
     except (pa.ArrowException, OSError, KeyError, ValueError) as error:
         raise SummaryError(
             f"{path} cannot be read ({error}), so the summary was left as it is: restore a "
-            "good copy, or make it again with `pipekit run --rebuild`"
+            "good copy, or rebuild it with `pipekit run --rebuild`"
         ) from error
     return table, hasher(data).hexdigest()
 
@@ -98,7 +98,7 @@ def summarise(rows: Rows, by: Sequence[str] = GROUPS) -> list[Line]:
 
 
 class Sums:
-    """What rows come to, by the words of the columns `by`; each group's number is its column."""
+    """Totals of rows, by the words of the columns `by`; each group's number is its column."""
 
     def __init__(self, by: Sequence[str]) -> None:
         self._by = by
@@ -107,7 +107,7 @@ class Sums:
         self._amounts = np.zeros((len(_AMOUNTS), 0))
 
     def add(self, rows: Rows) -> None:
-        """Add rows in any order; of each group, all that were added before must be older."""
+        """Add rows in any order; the rows of a group added before must all be older."""
         numbers, group = self._groups(rows)
         size, words = len(numbers), rows.words["result"]
         closed = np.zeros(len(rows), np.bool_)
@@ -144,7 +144,7 @@ class Sums:
 
         Open trades and slots without a trade are counted, and left out of everything else.
         `win_rate` is Win / (Win + BE + Loss + Time); `average` is the points of a trade; both are
-        None where there is no trade. `max_drawdown`: of the points, cumulated in date order from 0.
+        None without a trade. `max_drawdown`: of the points, cumulated in date order from 0.
         """
         return [
             {**dict(zip(self._by, words, strict=True)), **self._line(number)}
@@ -167,7 +167,7 @@ class Sums:
 
 
 def _side_by_side(values: Floats, of: Ints, groups: int) -> Floats:
-    """A line for each group with its values in order, then zeros; `of`, their group, ascends."""
+    """A line for each group: its values in order, padded with zeros; `of` (the group) ascends."""
     place = np.arange(len(of)) - np.searchsorted(of, of)
     lines = np.zeros((groups, int(place.max(initial=0)) + 1))
     lines[of, place] = values
@@ -194,7 +194,7 @@ def parquet(lines: Sequence[Line]) -> Any:
 
 
 def _array(kind: Any, values: Sequence[Any]) -> Any:
-    """An Arrow array, made of buffers: `pa.array` imports pandas where it is installed."""
+    """An Arrow array, made of buffers: `pa.array` imports pandas if it is installed."""
     if kind == pa.string():
         return text_array(values)
     there = np.array([value is not None for value in values], np.bool_)

@@ -1,6 +1,6 @@
 """Results as Parquet files, and back.
 
-Only those functions of pyarrow are used that do not import pandas, which takes longer than a merge.
+Only functions of pyarrow that do not import pandas are used: that import takes longer than a merge.
 """
 
 from __future__ import annotations
@@ -14,16 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipekit_merger.work.rows import (
-    COLUMNS,
-    NULL,
-    NULLABLE,
-    TEXTS,
-    TIMES,
-    Ints,
-    Rows,
-    Vocabulary,
-)
+from pipekit_merger.work.rows import COLUMNS, NULL, NULLABLE, TEXTS, TIMES, Ints, Rows, Vocabulary
 
 BATCH = 65_536  # larger files are read in batches of this many rows
 _CODED = pa.dictionary(pa.int32(), pa.string())
@@ -78,7 +69,7 @@ def decode(data: bytes, vocabulary: Vocabulary) -> tuple[Ints, str]:
 
 
 def _zone(schema: Any) -> str:
-    """The zone of the times. Raises ValueError when the columns are not those of results."""
+    """The zone of the times. Raises ValueError if the columns are not those of results."""
     found = dict(zip(schema.names, schema.types, strict=True))
     if set(found) != set(COLUMNS) or len(schema.names) != len(COLUMNS):
         missing = [name for name in COLUMNS if name not in found]
@@ -152,7 +143,7 @@ def to_integers(array: Any) -> Ints:
 
 
 def to_table(rows: Rows, zone: str) -> Any:
-    """Rows as an Arrow table, as they are published: plain texts, times in this zone."""
+    """Rows as an Arrow table, in their published form: plain texts, times in this zone."""
     schema = month_schema(zone)
     arrays = [to_array(rows, name, schema.field(name).type) for name in COLUMNS]
     return pa.Table.from_arrays(arrays, schema=schema)

@@ -34,7 +34,7 @@ class Table(NamedTuple):
         return len(self.time)
 
     def copy(self) -> Table:
-        """The same rows, in memory of their own: a view keeps all that it is of."""
+        """The same rows in memory of their own; a view would keep the whole table."""
         return Table(self.time.copy(), tuple(c.copy() for c in self.prices), self.volume.copy())
 
     def columns(self) -> list[Ints | Floats]:
@@ -47,7 +47,7 @@ class Table(NamedTuple):
         return Table(self.time[rows], prices, self.volume[rows])
 
     def differs(self, other: Table) -> Flags:
-        """Which rows differ from those at the same position in the other. Absent equals absent."""
+        """Which rows differ from those at the same position in the other. NaN equals NaN."""
         found = np.zeros(self.size, np.bool_)
         for one, two in zip(self.columns(), other.columns(), strict=True):
             found |= one.view(np.int64) != two.view(np.int64)  # no negative zeros: see `lines`
@@ -114,7 +114,7 @@ def merge(parts: Sequence[Ranked], series: Series) -> Merged:
 
 
 def _without_replaced(table: Table, rank: Ints) -> Merged:
-    """Of sorted rows, with ranks ascending in a time stamp, those of each time's last rank."""
+    """Keep the rows of the last rank of each time; ranks ascend within a time stamp."""
     group = np.concatenate(([True], table.time[1:] != table.time[:-1]))
     run = group.copy()  # rows of one time and rank
     run[1:] |= rank[1:] != rank[:-1]

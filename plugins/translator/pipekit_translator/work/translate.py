@@ -1,4 +1,4 @@
-"""Works off a request: read all files, publish key by key, report.
+"""Carries out a request: read all files, publish key by key, report.
 
 A file is consumed when every key that it feeds is published; if one fails, it stays pending.
 """
@@ -21,7 +21,7 @@ from pipekit_translator.request import FileJob, Request
 from pipekit_translator.work.assemble.buffer import Chunk, RowBuffer
 from pipekit_translator.work.assemble.file_rows import Assembly
 from pipekit_translator.work.publish import quality
-from pipekit_translator.work.publish.publisher import Outcome, Publisher, of_days
+from pipekit_translator.work.publish.publisher import PartResult, Publisher, of_days
 from pipekit_translator.work.publish.quarantine import Quarantine, lines_of
 from pipekit_translator.work.read.files import read_all
 from pipekit_translator.work.read.rawfile import RawFile
@@ -29,8 +29,8 @@ from pipekit_translator.work.zones import Zone
 
 LATE = "late: the lifecycle has removed the processed {part}"
 _STAMP = re.compile(r"(?<!\d)(\d{8}_\d{6})(?!\d)")  # of an export
-_DISK_THREADS = 4  # wait some milliseconds for each finished file
-FIXED_MEMORY = 256_000_000  # bytes that reading and writing take on two cores, besides the buffer
+_DISK_THREADS = 4  # each finished file waits some milliseconds for the disk
+FIXED_MEMORY = 256_000_000  # bytes used to read and write on two cores, besides the buffer
 
 
 class LateRowsError(Exception):
@@ -38,7 +38,7 @@ class LateRowsError(Exception):
 
 
 def translate(request: Request) -> None:
-    """Work off a request, in the project's root."""
+    """Carry out a request. The working directory must be the project's root."""
     pa.set_memory_pool(pa.system_memory_pool())  # pyarrow's others keep tens of megabytes
     with closing(RowBuffer(_buffer_size(request.memory), request.processed)) as buffer:
         _Translation(request, buffer).run()
@@ -95,7 +95,7 @@ class _Translation:
                 report.warning(warning, path=file.path)
 
     def _leave_days(self, again: list[FileJob], rejected: list[FileJob]) -> None:
-        """Do not rebuild days that an unreadable file fed."""
+        """Exclude days that an unreadable file fed from the rebuild."""
         waiting = layout.both(layout.union(job.before.days for job in again), self._rebuild)
         lost = layout.both(layout.union(job.before.days for job in rejected), self._rebuild)
         left = layout.union([waiting, lost])
@@ -114,7 +114,7 @@ class _Translation:
 
     def _submit(
         self, key: str, threads: ThreadPoolExecutor, disks: ThreadPoolExecutor
-    ) -> list[Future[Outcome | None]]:
+    ) -> list[Future[PartResult | None]]:
         """Publish the parts of a key in these threads."""
         rebuild = self._rebuild.get(key, {})
         publisher = Publisher(
@@ -125,32 +125,32 @@ class _Translation:
             disks=disks,
         )
 
-        def publish(part: str) -> Outcome | None:
+        def publish(part: str) -> PartResult | None:
             days = layout.both({key: rebuild}, {key: layout.days_of(part)})
             return publisher.publish(part, self._chunks(key, part), days.get(key, {}))
 
         names = {*self._feeding.get(key, ()), *layout.parts_of(key, rebuild)}
         return [threads.submit(publish, part) for part in sorted(names)]
 
-    def _publish(self, key: str, parts: list[Future[Outcome | None]]) -> bool:
-        """Whether the unit succeeded; parts that were published are reported even if not."""
+    def _publish(self, key: str, parts: list[Future[PartResult | None]]) -> bool:
+        """Whether the unit succeeded; published parts are reported in any case."""
         with report.unit(key):
             for index, part in enumerate(parts):
                 part.exception()  # waits
                 report.progress(index + 1, len(parts))
-            outcomes = [o for part in parts if not part.exception() and (o := part.result())]
-            placed = [o for o in outcomes if not (o.placed and o.placed.exception())]
+            results = [o for part in parts if not part.exception() and (o := part.result())]
+            placed = [o for o in results if not (o.placed and o.placed.exception())]
             sync_folders(o.publication.target for o in placed if o.publication.changed)
-            for outcome in placed:
-                self._report_part(key, outcome)
+            for result in placed:
+                self._report_part(key, result)
             for part in parts:
                 part.result()
-            for outcome in outcomes:
-                if outcome.placed:
-                    outcome.placed.result()
-            self._report_rows(key, outcomes)
+            for result in results:
+                if result.placed:
+                    result.placed.result()
+            self._report_rows(key, results)
             return True
-        return False
+        return False  # `report.unit` has suppressed an exception
 
     def _zone(self, key: str) -> Zone:
         return self._assembly.zone(layout.of_key(key)[1])
@@ -158,7 +158,7 @@ class _Translation:
     def _chunks(self, key: str, part: str) -> list[tuple[int, Chunk]]:
         """The chunks that feed a part, with the rank of their export, in ascending order.
 
-        Of a helper only the days to rebuild; of a stale file all but the days to leave.
+        From a helper, only the days to rebuild; from a stale file, all but the days to leave alone.
         """
         zone, found = self._zone(key), []
         for rank, file in self._feeding.get(key, {}).get(part, ()):
@@ -172,36 +172,36 @@ class _Translation:
 
     # Reporting
 
-    def _report_part(self, key: str, outcome: Outcome) -> None:
-        feeding = self._feeding.get(key, {}).get(outcome.part, ())
-        publication = outcome.publication
+    def _report_part(self, key: str, result: PartResult) -> None:
+        feeding = self._feeding.get(key, {}).get(result.part, ())
+        publication = result.publication
         publication.sources = [file.path for _, file in feeding]
         publication.detail = {
             "series": layout.series_name(key),
-            "first": outcome.first,
-            "last": outcome.last,
-            "rows": outcome.rows,
+            "first": result.first,
+            "last": result.last,
+            "rows": result.rows,
         }
         publication.tell()
 
-    def _report_rows(self, key: str, outcomes: list[Outcome]) -> None:
+    def _report_rows(self, key: str, results: list[PartResult]) -> None:
         series = layout.of_key(key)[1]
-        written = [outcome for outcome in outcomes if outcome.publication.changed]
+        written = [result for result in results if result.publication.changed]
         report.metric(f"{series.part}s_written", len(written))
-        report.metric(f"{series.part}s_unchanged", len(outcomes) - len(written))
-        report.metric(f"{series.noun}_added", sum(outcome.added for outcome in written))
-        report.metric(f"{series.noun}_changed", sum(outcome.changed for outcome in written))
-        report.metric(f"{series.noun}_removed", sum(outcome.removed for outcome in written))
+        report.metric(f"{series.part}s_unchanged", len(results) - len(written))
+        report.metric(f"{series.noun}_added", sum(result.added for result in written))
+        report.metric(f"{series.noun}_changed", sum(result.changed for result in written))
+        report.metric(f"{series.noun}_removed", sum(result.removed for result in written))
         within = [file.rows.repeated.get(key, (0, 0)) for file in self._files]
-        duplicates = sum(outcome.duplicates for outcome in outcomes) + sum(n for n, _ in within)
-        conflicts = sum(outcome.conflicts for outcome in outcomes) + sum(n for _, n in within)
-        self._examine(key, outcomes, {"duplicates": duplicates, "conflicts": conflicts})
+        duplicates = sum(result.duplicates for result in results) + sum(n for n, _ in within)
+        conflicts = sum(result.conflicts for result in results) + sum(n for _, n in within)
+        self._examine(key, results, {"duplicates": duplicates, "conflicts": conflicts})
 
-    def _examine(self, key: str, outcomes: list[Outcome], counts: dict[str, float]) -> None:
+    def _examine(self, key: str, results: list[PartResult], counts: dict[str, float]) -> None:
         rules = self._request.quality
         whole = quality.Statistics(key, Zone(self._assembly.timezone), rules)
-        for outcome in outcomes:
-            whole.append(outcome.statistics)
+        for result in results:
+            whole.append(result.statistics)
         numbers = self._quality[key] = whole.numbers() | counts
         for name, value in numbers.items():
             report.metric(name, value)
@@ -237,7 +237,7 @@ class _Translation:
         rows = [] if file.repeated and file.job.role != "stale" else list(file.bad)
         late = [] if file.repeated else [n for lines in file.rows.late.values() for n in lines]
         if late:
-            rows += lines_of(file.path, late, LATE.format(part=file.format.made.part))
+            rows += lines_of(file.path, late, LATE.format(part=file.format.series_written.part))
             self._counts["late_rows"] += len(late)
         if path := self._quarantine.add(file.path, rows):
             count = "1 row" if len(rows) == 1 else f"{len(rows):,} rows"
@@ -272,7 +272,7 @@ class _Translation:
 
 
 def _rank(file: RawFile) -> tuple[int, float, int, str]:
-    """Of rows with the same time, those of the file with the highest rank stand.
+    """Sorts files: of rows with the same time, those of the file with the highest rank are kept.
 
     By priority, then the time stamp in the file's name, else its modification time, then its name.
     """
@@ -286,5 +286,5 @@ def _rank(file: RawFile) -> tuple[int, float, int, str]:
 
 
 def _buffer_size(memory: int) -> int:
-    """How many bytes of rows may be buffered if the whole process may take `memory` bytes."""
+    """How many bytes of rows to buffer if the whole process may use `memory` bytes."""
     return int(memory / 50 + max(memory - FIXED_MEMORY, 0) / 2)

@@ -30,7 +30,7 @@ class Transitions(NamedTuple):
 
 
 class Fold:
-    """How far a file has come in a doubled hour: the last time, and whether in the second pass.
+    """The position in a repeated hour: the last time read, and whether in the second pass.
 
     Kept from block to block, and for a growing file from run to run.
     """
@@ -40,7 +40,7 @@ class Fold:
         self.second = second
 
     def flags(self, local: Ints, first: int, day: int, *, repeats: bool) -> Flags:
-        """Which of these times, all in the doubled hour from `first` on, are in its second pass.
+        """Which of these times, all in the repeated hour from `first` on, are in its second pass.
 
         The second pass begins, in file order, with the first time that is not later than the one
         before; if times may repeat (ticks), with the first that is earlier. `day`: a day in the
@@ -70,9 +70,9 @@ class Zone:
         zoneinfo.ZoneInfo(name)
 
     def to_utc(self, local: Ints, fold: Fold) -> tuple[Ints, Flags]:
-        """UTC of local times (both counted since 1970), in file order, and which never existed.
+        """Convert local times, in file order, to UTC (both since 1970); also which never existed.
 
-        The first pass of a doubled hour is daylight saving time.
+        The first pass of a repeated hour is daylight saving time.
         """
         missing = np.zeros(len(local), np.bool_)
         if not len(local) or self.name == "UTC":

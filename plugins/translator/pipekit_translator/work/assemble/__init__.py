@@ -1,1 +1,1 @@
-"""From rows of a file to sorted rows by instrument and month, buffered until all are read."""
+"""Sorts the rows of files by instrument and month, and buffers them until all are read."""

@@ -1,6 +1,6 @@
 """Rows that wait to be published, in memory up to a limit, then in a temporary file.
 
-`windows` gives the rows of many chunks back in order of time, a few at a time.
+`windows` returns the rows of many chunks in time order, a few at a time.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Chunk(NamedTuple):
 class RowBuffer:
     """Keeps up to `limit` bytes of rows in memory and the rest in an unnamed file in `folder`.
 
-    Thread-safe. The file vanishes when it is closed, or with the process, however that ends.
+    Thread-safe. The file is deleted when it is closed, or when the process ends, in any way.
     """
 
     def __init__(self, limit: int, folder: str) -> None:
@@ -52,7 +52,7 @@ class RowBuffer:
         return Chunk(first, last, lambda: kept)
 
     def close(self) -> None:
-        """Forget what is in the file."""
+        """Close the file, which deletes it."""
         if self._file is not None:
             self._file.close()
 

@@ -1,4 +1,4 @@
-"""One file's rows, sorted block by block and cut into the parts (months or days) they go to.
+"""One file's rows, sorted block by block and split into the parts (months or days) they belong to.
 
 Also the aggregation of its ticks to one-minute bars.
 """
@@ -74,7 +74,7 @@ class FileRows:
             self.chunks.setdefault(key, {}).setdefault(part, []).append(kept)
 
     def _without_late(self, key: str, table: Table, lines: Ints) -> Table:
-        """Without rows for removed processed files; the lines of these rows are noted."""
+        """Drop rows that belong to removed processed files, and note their line numbers."""
         days = self._zone.days(table.time)
         kept = np.ones(table.size, np.bool_)
         for day in np.unique(days).tolist():

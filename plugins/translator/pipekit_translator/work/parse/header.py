@@ -1,4 +1,4 @@
-"""Which column of a file means what, and its instrument: what rejects a whole file."""
+"""Finds the role of each column of a file, and its instrument; rejects files as a whole."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Rows of regular form out of bytes, in one pass, by a compiled function.
+"""Reads rows of regular form from bytes, in one pass, by a compiled function.
 
-It takes what most rows are: the right number of fields, plain decimal numbers of at most 15 digits,
+It reads what most rows are: the right number of fields, plain decimal numbers of at most 15 digits,
 a time stamp of the stated layout, a valid row. At the first row that is anything else it refuses
-the whole block, which `parser` then reads with numpy; only there is decided what is valid.
+the whole block, which `parser` then reads with numpy; only `parser` decides what is valid.
 
 The compiled function is `scan.scan`; this module prepares its arguments.
 """
@@ -23,7 +23,7 @@ from pipekit_translator.work.parse.scan import WORD
 from pipekit_translator.work.table import Floats, Ints, Words
 
 LARGE = 16 << 20  # bytes of input from which importing numba (0.4 s) pays
-SECONDS = 5  # that compiling takes, about
+SECONDS = 5  # about how long compiling takes
 MOST_NAMES = 4096  # changes of instrument in a block
 WORDS = np.dtype([(scan.EIGHT, "<u8")])
 _NEAR = 4096  # bytes: most lines are shorter
@@ -37,7 +37,7 @@ class Layout(NamedTuple):
     of the series. `spans`: one row a part of the time stamp: its width; where its rows of `fields`
     begin, those of the fraction begin, and all end; where its rows of `masks` begin. `fields`: one
     row a number in the time stamp: offset, digits (at most 8), place in `scan.PARTS` (fractions
-    come behind these), factor. `masks`: one row for each eight bytes of the time stamp: which bytes
+    come after these), factor. `masks`: one row for each eight bytes of the time stamp: which bytes
     are literals, which literals, which bytes lie before the fraction. `unit`: units of time in a
     second. `bars`: whether the four prices must make a valid bar.
     """
@@ -144,9 +144,9 @@ class Kernel:
 
     @classmethod
     def load(cls, cache: str) -> Self | None:
-        """Compile it, or load what was compiled before; None where that is not allowed.
+        """Compile it, or load what was compiled before; None if this machine forbids it.
 
-        `cache`: a folder for compiled code if none can be had beside this module.
+        `cache`: a folder for compiled code if it cannot be kept next to this module.
         """
         function = compiled(
             scan.scan,
@@ -183,7 +183,7 @@ class Kernel:
 def _memory(
     size: int, layout: Layout
 ) -> tuple[tuple[Ints, Floats, Ints, Ints, Ints], tuple[Ints, ...]]:
-    """Arrays for the rows of so many bytes, and for what `scan` keeps of the last row."""
+    """Arrays for the rows in `size` bytes, and for what `scan` keeps of the last row."""
     most = size // scan.SHORTEST_ROW + 1  # pages that are not written to take no memory
     prices = max(int((layout.kind == scan.PRICE).sum()), int(layout.which.max()) + 1)
     found = (
@@ -206,7 +206,7 @@ def _warm_up(kernel: Kernel) -> None:
 
 
 def _cut(data: bytes | memoryview) -> int:
-    """Where the last line with MARGIN bytes behind it ends; 0 if there is none nearby."""
+    """The end of the last line followed by MARGIN bytes; 0 if there is none nearby."""
     end = max(len(data) - scan.MARGIN, 0)
     begin = max(end - _NEAR, 0)
     return begin + bytes(data[begin:end]).rfind(b"\n") + 1 if end else 0

@@ -1,4 +1,4 @@
-"""Rows, numbers and time stamps out of a block of whole lines, with numpy.
+"""Splits a block of whole lines into rows, numbers and time stamps, with numpy.
 
 Fields of unusual form (numbers with exponents or more than 15 digits, signs other than `-`) are
 marked as not read.
@@ -18,7 +18,7 @@ from pipekit_translator.work.zones import DAY
 _NEWLINE, _RETURN = 10, 13
 NARROW = 1_000_000  # units in a second, beyond which 64 bits only hold FIRST_YEAR to LAST_YEAR
 
-_DIGITS = 15  # a whole number of so many is exact as a double
+_DIGITS = 15  # a whole number with at most these is exact as a double
 _LONGEST = 16  # bytes of a plain number
 
 
@@ -59,7 +59,7 @@ class Block:
         return start, end
 
     def mark_bad(self, rows: Ints | Flags, reason: str) -> None:
-        """Some of `rows` are invalid."""
+        """Note that some of `rows` are invalid."""
         self._reasons.update(dict.fromkeys(self.rows[rows].tolist(), reason))
 
     def bad(self) -> list[BadRow]:
@@ -90,7 +90,7 @@ class Block:
 
 
 def _lines(buffer: Bytes, first_line: int) -> tuple[Ints, Ints, Ints]:
-    """Begin, end and number of lines that are not blank; the last one may lack its newline."""
+    """Begin, end and number of lines that are not blank; the last one may have no newline."""
     ends = np.flatnonzero(buffer == _NEWLINE)
     if len(buffer) and buffer[-1] != _NEWLINE:
         ends = np.append(ends, len(buffer))

@@ -1,8 +1,8 @@
-"""Whole lines of a raw file to rows by instrument, and to invalid rows with their reasons.
+"""Parses whole lines of a raw file into rows by instrument, and invalid rows with reasons.
 
 There are two ways to the same result. The compiled kernel reads blocks of regular rows. Everything
 else is read in vectors with numpy: small input, blocks with anything unusual in them, and machines
-without compiled code. There, numbers of unusual form (and only they) are read one row at a time.
+without compiled code. Then only numbers of unusual form are read row by row.
 """
 
 from __future__ import annotations
@@ -45,15 +45,15 @@ class Rows(NamedTuple):
 class Parser:
     """Parses the blocks of one file in order.
 
-    `name`: the file's, which may contain the instrument. `folds`: by instrument, how far the file
-    has come in a doubled hour; kept up to date. Raises RejectedError.
+    `name`: the file's, which may contain the instrument. `folds`: by instrument, the position in
+    a repeated hour; updated while parsing. Raises RejectedError.
     """
 
     def __init__(
         self, format: FileFormat, name: str, folds: dict[str, Fold], kernel: Kernel | None = None
     ) -> None:
         self._format = format
-        self._series = format.read
+        self._series = format.series_read
         self._separator = ord(format.separator)
         self._zone = Zone(format.timezone, self._series.unit, repeats=self._series.grouped)
         self._folds = folds
@@ -82,13 +82,13 @@ class Parser:
             self._layout = layout_of(roles, self._stamp, self._series)
 
     def feed(self, data: Data, first_line: int) -> Rows:
-        """Whole lines of the file; the last one may lack its newline."""
+        """Parse whole lines of the file; the last one may have no newline."""
         rows = self._compiled(data, first_line) or self._vectorized(data, first_line)
         self._begun |= bool(rows.total)
         return rows
 
     def _compiled(self, data: Data, first_line: int) -> Rows | None:
-        """By the kernel; None if it refuses the block, or a local time never existed."""
+        """Parse with the kernel; None if it refuses the block or a local time never existed."""
         if self._kernel is None or self._layout is None:
             return None
         found = self._kernel.read(data, self._separator, self._layout)
@@ -111,7 +111,7 @@ class Parser:
         return Rows(tables, [], len(found.local), newlines(data))
 
     def _table(self, time: Ints, prices: list[Floats], volume: Ints) -> Table:
-        """A table in which the prices that the file lacks are absent."""
+        """A table with NaN for the prices that the file does not have."""
         given = dict(zip(self._numbers[:-1], prices, strict=True))
         absent = np.full(len(time) if len(given) < len(self._series.prices) else 0, np.nan)
         return Table(time, tuple(given.get(n, absent) for n in self._series.prices), volume)
@@ -132,7 +132,7 @@ class Parser:
         ]
 
     def _vectorized(self, data: Data, first_line: int) -> Rows:
-        """With numpy."""
+        """Parse with numpy."""
         block = Block(data, first_line, self._separator, len(self._roles))
         if block.total and not len(block.rows) and not self._begun:
             self._check_separator(block)
@@ -244,7 +244,7 @@ def _number(role: str, field: str, *, optional: bool) -> float:
 
 
 def _broken(prices: list[Floats], volume: Floats) -> list[tuple[str, Flags]]:
-    """The reasons for which a row is invalid, and the rows they hold for."""
+    """Each reason for a row to be invalid, with the rows it applies to."""
     found = []
     if prices:
         open_, high, low, close = prices

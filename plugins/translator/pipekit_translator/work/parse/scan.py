@@ -1,6 +1,6 @@
-"""The function that numba compiles: regular rows out of bytes.
+"""The function that numba compiles: reads regular rows from bytes.
 
-Written for the compiler: eight bytes are read as one number ; a number is first tried
+Written for the compiler: eight bytes are read as one number; a number is first tried
 with the width that its column had in the row before; indices are unsigned. A position of -1 means
 "not regular". numba notices only changes of this very file, so no constant is imported.
 """
@@ -15,7 +15,7 @@ WORD = 8  # bytes
 FIRST_YEAR, LAST_YEAR = 1700, 2261  # of times in nanoseconds: others do not fit into 64 bits
 SHORTEST_ROW = 16  # bytes: no row of any dialect is shorter
 WIDEST = 64  # bytes of a time stamp
-MARGIN = WIDEST + 2 * WORD  # bytes behind a row that may be looked at
+MARGIN = WIDEST + 2 * WORD  # bytes after a row that may be read
 
 SKIP, STAMP, PRICE, VOLUME, NAME = range(5)  # kinds of columns
 PARTS = "YmdHMS"  # of a time stamp; then a fraction's first eight digits, and its ninth
@@ -54,7 +54,7 @@ def scan(  # noqa: PLR0912, PLR0915  # one function, because parts that take arr
     atomic operations, even to a function that it inlines: split into parts by the kind of column,
     this loop took seven times as long. Only what takes no array, or is rare, is a function.
 
-    Reads the whole lines of `data` up to `stop`, behind which MARGIN bytes may be looked at.
+    Reads the whole lines of `data` up to `stop`; MARGIN bytes after it may be read.
     `words`: the eight bytes from each byte on, as records of one field (so they need not be
     aligned). `base`: where in the block these bytes begin.
     `layout`: see `kernel.Layout`. `state`: what was returned for the bytes before. `found`: arrays
@@ -187,7 +187,7 @@ def _field_end(data: Any, at: int, separator: int) -> int:
 
 
 def _same(data: Any, begin: int, end: int, other: int, length: int) -> bool:
-    """Whether the same bytes stand at two places."""
+    """Whether two places hold the same bytes."""
     if length == 0 or end - begin != length:
         return False
     for offset in range(length):  # noqa: SIM110  # what numba compiles into a loop
@@ -197,7 +197,7 @@ def _same(data: Any, begin: int, end: int, other: int, length: int) -> bool:
 
 
 def _number(data: Any, at: int) -> tuple[int, Any, Any]:
-    """End, digits as a whole number, and places behind the point (-1 without one)."""
+    """End, digits as a whole number, and places after the point (-1 without one)."""
     first, number, point = at, np.int64(0), -1
     while True:
         digit = np.int64(data[_U(at)]) - _ZERO
@@ -215,7 +215,7 @@ def _number(data: Any, at: int) -> tuple[int, Any, Any]:
 
 
 def _usual(word: Any, chars: int, whole: int) -> Any:
-    """The digits of a number of so many characters, so many before its point; -1 if it is none."""
+    """The digits of a number: `chars` characters, `whole` before its point; -1 if not a number."""
     low = _low(whole)
     inside = _low(chars)
     found = _beyond(word) & inside
@@ -240,7 +240,7 @@ def _beyond(word: Any) -> Any:
 
 
 def _digits(word: Any, count: int) -> Any:
-    """The number that the first `count` digits (at least one) make; -1 where not all are digits."""
+    """The number that the first `count` digits (at least one) make; -1 if not all are digits."""
     word = word << _U(64 - 8 * count)
     if _beyond(word):
         return -1

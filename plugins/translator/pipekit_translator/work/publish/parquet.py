@@ -2,9 +2,10 @@
 
 `pipekit.days`: JSON, for each exchange-local date `{"rows": n, "digest": "..."}`; the digest is of
 the day's columns (timestamp, prices, volume) as little-endian bytes. A file of ticks is one day and
-has no digest. `pipekit.last`: time of the last row, ISO 8601. `pipekit.timezone`: whose dates.
-Nothing in a file depends on when, how often or from what it was made: encodings are chosen by the
-values alone, so that the same rows make the same bytes.
+has no digest. `pipekit.last`: time of the last row, ISO 8601. `pipekit.timezone`: the zone of
+these dates. The analyzer reads these keys (docs/reference/data.md). Nothing in a file depends on
+when, how often or from what it was made: encodings are chosen by the values alone, so that the same
+rows make the same bytes.
 """
 
 from __future__ import annotations

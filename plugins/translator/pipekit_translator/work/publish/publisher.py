@@ -22,13 +22,13 @@ _PUBLISHED = -1  # the rank of published rows
 
 
 @attrs.define(kw_only=True)
-class Outcome:
-    """What became of a part.
+class PartResult:
+    """The result of publishing a part.
 
     `added`, `changed`, `removed`: rows compared with the published ones. `duplicates`: new rows
     that other new ones replaced. `conflicts`: replaced rows, new and published, with other values.
     `statistics`: of the new rows. `placed`: done when the file is in its place; None if the
-    published one is kept.
+    published file is kept.
     """
 
     publication: Publication
@@ -78,13 +78,15 @@ class Publisher:
 
     @property
     def series(self) -> Series:
-        """The key's."""
+        """The series of `key`."""
         return layout.of_key(self.key)[1]
 
-    def publish(self, part: str, new: list[tuple[int, Chunk]], rebuilt: Months) -> Outcome | None:
-        """Merge a part's new rows, ranked from 0, into the published ones; None without any.
+    def publish(
+        self, part: str, new: list[tuple[int, Chunk]], rebuilt: Months
+    ) -> PartResult | None:
+        """Merge a part's new rows, ranked from 0, into the published ones; None without either.
 
-        A new row wins over a published one. `rebuilt`: days whose published rows do not count.
+        A new row wins over a published one. `rebuilt`: days whose published rows are ignored.
         Raises OSError, UnusableError.
         """
         path = layout.path(self.processed, self.key, part)
@@ -92,53 +94,53 @@ class Publisher:
         if published is None and not new:
             return None
         statistics = Statistics(self.key, Zone(self.zone.name), self.rules)
-        outcome = Outcome(publication=Publication(path), part=part, statistics=statistics)
+        result = PartResult(publication=Publication(path), part=part, statistics=statistics)
         known = [(_PUBLISHED, chunk) for chunk in published.chunks] if published else []
-        self._write(outcome, self._merged([*known, *new], rebuilt, outcome))
-        if published and not outcome.differs:
-            outcome.publication.discard()
-            outcome.publication.changed = False
-            outcome.publication.fingerprint = published.fingerprint
+        self._write(result, self._merged([*known, *new], rebuilt, result))
+        if published and not result.differs:
+            result.publication.discard()
+            result.publication.changed = False
+            result.publication.fingerprint = published.fingerprint
         else:
-            outcome.placed = self.disks.submit(outcome.publication.place)
-        return outcome
+            result.placed = self.disks.submit(result.publication.place)
+        return result
 
-    def _write(self, outcome: Outcome, tables: Iterator[Table]) -> None:
+    def _write(self, result: PartResult, tables: Iterator[Table]) -> None:
         try:
-            with parquet.Writer(outcome.publication.begin(), self.key, self.zone) as writer:
+            with parquet.Writer(result.publication.begin(), self.key, self.zone) as writer:
                 for table in tables:
                     writer.add(table)
         except BaseException:
-            outcome.publication.discard()
+            result.publication.discard()
             raise
 
     def _merged(
-        self, chunks: list[tuple[int, Chunk]], rebuilt: Months, outcome: Outcome
+        self, chunks: list[tuple[int, Chunk]], rebuilt: Months, result: PartResult
     ) -> Iterator[Table]:
-        """The new content of the part, span by span; counts in `outcome`."""
+        """The new content of the part, span by span; adds its numbers to `result`."""
         for parts in windows(chunks):
             known = [part for part in parts if part.rank == _PUBLISHED]
             fresh = merge([part for part in parts if part.rank != _PUBLISHED], self.series)
-            outcome.duplicates += fresh.duplicates
-            outcome.conflicts += fresh.conflicts
-            outcome.statistics.add(fresh.table)
+            result.duplicates += fresh.duplicates
+            result.conflicts += fresh.conflicts
+            result.statistics.add(fresh.table)
             before = merge(known, self.series).table
             kept = before.at(~in_days(self.zone.days(before.time), rebuilt))
             both = merge([Ranked(_PUBLISHED, kept), Ranked(0, fresh.table)], self.series)
-            outcome.conflicts += both.conflicts
-            self._count(outcome, before, both.table)
+            result.conflicts += both.conflicts
+            self._count(result, before, both.table)
             if both.table.size:
                 yield both.table
 
-    def _count(self, outcome: Outcome, before: Table, after: Table) -> None:
+    def _count(self, result: PartResult, before: Table, after: Table) -> None:
         added, changed, removed = difference(before, after)
-        outcome.added += added
-        outcome.changed += changed
-        outcome.removed += removed
-        outcome.rows += after.size
+        result.added += added
+        result.changed += changed
+        result.removed += removed
+        result.rows += after.size
         if after.size:
-            outcome.first = outcome.first or self._iso(after.time[0])
-            outcome.last = self._iso(after.time[-1])
+            result.first = result.first or self._iso(after.time[0])
+            result.last = self._iso(after.time[-1])
 
     def _iso(self, time: np.int64) -> str:
         return f"{np.datetime64(int(time) // self.zone.unit, 's')}Z"

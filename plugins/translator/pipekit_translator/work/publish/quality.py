@@ -1,6 +1,6 @@
 """The data-quality report: gaps, off-grid prices, signs of a wrong time zone.
 
-Checks need an instrument's tick size or session and are left out where that is unknown. Statistics
+Checks that need an instrument's tick size or session are left out if it is unknown. Statistics
 of consecutive stretches of rows can be combined, so that stretches are examined in parallel.
 """
 
@@ -88,7 +88,7 @@ class Statistics:
 
 
 def findings(found: dict[str, float], rules: Quality) -> list[str]:
-    """What a person should look at, one clause each."""
+    """Clauses on what a person should look at."""
     clauses = []
     noun = "ticks" if "ticks" in found else "bars"
     if found.get("off_grid"):

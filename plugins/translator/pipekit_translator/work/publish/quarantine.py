@@ -1,4 +1,4 @@
-"""Rows that were not published, kept together with where they came from.
+"""Keeps rows that were not published, and where they came from.
 
 In `data/quarantine/{run}/`, a numbered file for each source holds the lines as they were, and
 `manifest.jsonl` one JSON object a row: file, source, line, reason, text.

@@ -18,9 +18,9 @@ class UnreadError(Exception):
 
 
 def read_all(request: Request, assembly: Assembly) -> tuple[list[RawFile], list[FileJob]]:
-    """Read the files of a request, in `workers` threads; also return those to try again next time.
+    """Read the files of a request, in `workers` threads.
 
-    Results are in the order of the jobs.
+    Returns the files read, in the order of the jobs, and the jobs to try again in the next run.
     """
     large = request.size >= LARGE and request.kernels == "auto"
     lock, done, total = threading.Lock(), 0, max(request.size, 1)
@@ -58,7 +58,7 @@ def read_all(request: Request, assembly: Assembly) -> tuple[list[RawFile], list[
 
 
 def _report_unread(job: FileJob, error: Exception) -> None:
-    """A file that changes or has vanished waits for the next run; anything else is a failure."""
+    """Warn of a file that changed or vanished, which waits for the next run; fail for others."""
     if isinstance(error, BusyError | FileNotFoundError):
         reason = error if isinstance(error, BusyError) else "it has vanished"
         report.warning(f"{job.path}: {reason}; it was not read", path=job.path)

@@ -1,4 +1,4 @@
-"""Reads one raw file: which bytes of it count, whether it kept still, and its content hash."""
+"""Reads one raw file: which bytes to use, whether it changed meanwhile, and its content hash."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from pipekit_translator.work.parse.header import RejectedError
 from pipekit_translator.work.parse.kernel import Kernel
 from pipekit_translator.work.parse.lines import BadRow
 from pipekit_translator.work.parse.parser import Parser
+from pipekit_translator.work.parse.scan import SHORTEST_ROW
 from pipekit_translator.work.table import Ints, Table
 from pipekit_translator.work.zones import Fold
 
 BLOCK = 4 << 20  # bytes; parsing takes about ten times as much memory
 MIN_BAD_ROWS = 10
-SHORTEST_ROW = 20  # bytes; a file's size limits how many rows it can have
 LONGEST_LINE = 1 << 20
 _NEWLINE = ord("\n")
 _BOM = b"\xef\xbb\xbf"
@@ -32,15 +32,15 @@ _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
 
 class BusyError(Exception):
-    """The file changed while it was read, so what was read does not count."""
+    """The file changed while it was read, so what was read cannot be used."""
 
 
 @attrs.define(kw_only=True)
 class RawFile:
     """What was read of a file.
 
-    `prefix`: the bytes that count, `fingerprint` their hash, `lines` the newlines in them.
-    `complete`: nothing is left unread. `resumed`: reading went on behind what was known. `last`:
+    `prefix`: number of bytes used; `fingerprint`: their hash; `lines`: number of newlines in them.
+    `complete`: nothing is left unread. `resumed`: reading continued after known content. `last`:
     by instrument, the time of the latest tick. `rejected`: why it cannot be used. `waits_for`: keys
     to publish before it is consumed; `failed`: one of them was not published.
     """
@@ -65,12 +65,12 @@ class RawFile:
 
     @property
     def path(self) -> str:
-        """Relative to the project's root."""
+        """The file's path, relative to the project's root."""
         return self.job.path
 
     @property
     def repeated(self) -> bool:
-        """Whether this very content was consumed before, so that its bad rows are known."""
+        """Whether this content was consumed before, so that its bad rows were reported."""
         return not self.resumed and self.fingerprint == self.job.known
 
     @property
@@ -107,7 +107,7 @@ class _StartAgainError(Exception):
 
 @attrs.frozen(kw_only=True)
 class ReadContext:
-    """What reading any file needs: where rows go, and who is told of bytes read."""
+    """What is needed to read any file: where rows go, and the callback for bytes read."""
 
     assembly: Assembly
     final_after: float
@@ -118,11 +118,11 @@ class ReadContext:
 def read(job: FileJob, format: FileFormat, context: ReadContext) -> RawFile:
     """Read a file, or find why it is rejected.
 
-    Raises BusyError when the file changed meanwhile, OSError when it cannot be read.
+    Raises BusyError if the file changed while it was read, OSError if it cannot be read.
     """
     with open(job.path, "rb", buffering=0) as file:
         signature = _signature(file) if job.growing else look(file.fileno())
-        rows = FileRows(format.made, context.assembly)
+        rows = FileRows(format.series_written, context.assembly)
         raw = RawFile(job=job, format=format, rows=rows, signature=signature)
         reader = _Reader(file, raw, context)
         try:
@@ -193,7 +193,7 @@ class _Reader:
         return first
 
     def _skip_known(self) -> bool:
-        """Whether the file still begins with the known content, which is then only hashed."""
+        """Hash the known content and skip it; False if the file no longer starts with it."""
         job = self.raw.job
         prefix = job.before.prefix if job.resume else 0
         if not prefix or prefix > self._size:
@@ -212,7 +212,7 @@ class _Reader:
     def _block(self, end: int) -> memoryview:
         """The next bytes of the file, to the end of a line where possible; empty at its `end`.
 
-        The end was determined on opening: what is appended later does not count.
+        The end is fixed when the file is opened; bytes appended later are ignored.
         """
         left = end - self._file.tell()
         data = np.empty(min(BLOCK + LONGEST_LINE, left), np.uint8).data
@@ -247,10 +247,10 @@ class _Reader:
                 self._keep(instrument, table, lines)
         raw.bad += rows.bad
         raw.total += rows.total
-        self._check_bad(max(raw.total, self._size // SHORTEST_ROW))
+        self._check_bad(max(raw.total, self._size // SHORTEST_ROW))  # rows the file may have
 
     def _keep(self, instrument: str, table: Table, lines: Ints) -> None:
-        if self._format.read.grouped:
+        if self._format.series_read.grouped:
             self._check_order(instrument, table)
         if self._format.aggregate:
             self._minutes.setdefault(instrument, Minutes()).add(table, lines)
@@ -258,9 +258,9 @@ class _Reader:
             self.raw.rows.add(instrument, table, lines)
 
     def _check_order(self, instrument: str, ticks: Table) -> None:
-        """Resumed reading must go on behind the latest known tick (or its minute).
+        """Resumed reading must continue after the latest known tick (or its minute).
 
-        New ticks replace all of one time stamp, and new bars a whole minute.
+        New ticks replace all ticks with the same time stamp; new bars replace a whole minute.
         """
         known = self.raw.job.before.last.get(instrument) if self.raw.resumed else None
         step = MINUTE if self._format.aggregate else 1
@@ -280,7 +280,7 @@ class _Reader:
         return end
 
     def _last_line(self, parser: Parser, line: memoryview) -> None:
-        """A last line without newline may be incomplete: it counts once the file rests."""
+        """A last line without newline may be incomplete; it is used once the file is quiet."""
         raw = self.raw
         quiet = time.time() - max(raw.signature.mtime_ns, raw.signature.ctime_ns) / 1e9
         if quiet < self._context.final_after:
@@ -305,7 +305,7 @@ class _Reader:
 
 
 def _signature(file: FileIO) -> Signature:
-    """Of a growing file, without waiting: an append changes its size in any case."""
+    """A growing file's signature, without waiting: an append always changes the size."""
     stat = os.fstat(file.fileno())
     return Signature(stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
 
