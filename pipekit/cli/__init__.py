@@ -1,1 +1,1 @@
-"""The command line: one small module a command, and `main`, which has them all."""
+"""The command line: one small module per command, and `main`, which lists them."""

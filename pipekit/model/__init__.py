@@ -1,1 +1,1 @@
-"""The nouns of pipekit: frozen records that the core and plugins hand to each other."""
+"""The nouns of pipekit: frozen records that the core and plugins exchange."""

@@ -1,4 +1,4 @@
-"""Files as the ledger knows them: by signature and by content, never by name alone."""
+"""Files as the ledger knows them: by path, signature and content hash."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Watches what a tree uses, and whether it still shows signs of life."""
+"""Watches what a process tree uses, and whether it still shows signs of life."""
 
 from __future__ import annotations
 

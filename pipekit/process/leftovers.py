@@ -1,4 +1,4 @@
-"""Kill leftovers by name: every process that carries a tree, or a supervisor's cookie."""
+"""Kills leftover processes: those whose environment names a given tree or supervisor."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The loop of one command: read its output, look at its tree, decide, until nothing is left."""
+"""The loop of one command: read its output, sample its tree, decide, until nothing is left."""
 
 from __future__ import annotations
 

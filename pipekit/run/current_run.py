@@ -1,4 +1,4 @@
-"""The run that is going on: what has happened so far, and how that is recorded."""
+"""The current run: its results so far, and how they are recorded."""
 
 from __future__ import annotations
 

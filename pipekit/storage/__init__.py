@@ -1,1 +1,1 @@
-"""What lasts between runs: the ledger, the lock, the journals, the reports; and finding files."""
+"""What is kept between runs (ledger, lock, journals, reports), and finding files."""
