@@ -1,1 +1,1 @@
-"""The command line: one small module per command, and `main`, which lists them."""
+"""The command line: one module per command, and `main`, which lists them."""

@@ -1,4 +1,4 @@
-"""`pipekit status`: the state of the project, from the ledger and the lock."""
+"""`pipekit status`: the current state, from the ledger and the lock."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files as the ledger knows them: by path, signature and content hash."""
+"""Files, and what the ledger records about them: by path and signature, never by path alone."""
 
 from __future__ import annotations
 

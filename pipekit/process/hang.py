@@ -1,4 +1,4 @@
-"""Watches what a process tree uses, and whether it still shows signs of life."""
+"""Watches the resources that a tree uses, and detects a hang."""
 
 from __future__ import annotations
 

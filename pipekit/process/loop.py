@@ -1,4 +1,4 @@
-"""The loop of one command: read its output, sample its tree, decide, until nothing is left."""
+"""The loop of one command: read its output, watch its tree, decide, until all has ended."""
 
 from __future__ import annotations
 

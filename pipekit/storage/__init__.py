@@ -1,1 +1,1 @@
-"""What is kept between runs (ledger, lock, journals, reports), and finding files."""
+"""What persists between runs: ledger, lock, journals and reports. Also finds input files."""
