@@ -8,7 +8,7 @@ import pluggy
 
 from pipekit.model.specs import EventSink, LifecyclePolicy, StageSpec
 
-API_VERSION = "1"
+API_VERSION = "1"  # a plugin says as `PIPEKIT_API` for which version it was written
 GROUP = "pipekit"
 
 hookspec = pluggy.HookspecMarker(GROUP)
@@ -19,23 +19,37 @@ hookimpl = pluggy.HookimplMarker(GROUP)
 def pipekit_stages() -> Iterable[StageSpec]:  # type: ignore[empty-body]  # only the signature counts
     """The stages of this plugin.
 
-    Inputs stay pending until the worker reports them (`pipekit.worker.report.consumed`); `wc` below
-    does not, so this stage runs again in every run.
+    A stage that counts the lines of text files; the module is also its worker:
 
     ```python
+    from pathlib import Path
+
     from pipekit import Command, StagePlan, StageSpec, Task, hookimpl
+    from pipekit.worker import hasher, look, report, request
 
     def plan(ctx, settings):
         new = ctx.pending(ctx.files("data/in/*.txt"))
         if not new:
             return StagePlan.skip(new.sentence("data/in"), new)
-        task = Task(name="count", command=Command(argv=["wc", "-l", *[i.path for i in new]]))
+        paths = [item.path for item in new]
+        task = Task(name="count", command=Command.python(__name__, request=paths))
         return StagePlan(reason=new.sentence("data/in"), tasks=[task], inputs=new.inputs)
 
     @hookimpl
     def pipekit_stages():
         yield StageSpec("count", plan)
+
+    if __name__ == "__main__":  # in the worker process
+        for path in request():
+            signature = look(path)  # before reading
+            data = Path(path).read_bytes()
+            print(path, data.count(10))
+            report.consumed(path, hasher(data).hexdigest(), signature)
     ```
+
+    Only the worker marks a file as consumed, by `report.consumed`, and only if its task or unit
+    succeeds. `StagePlan.inputs` does not: a file that the worker does not report stays pending, and
+    every run processes it again.
     """
 
 

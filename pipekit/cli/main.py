@@ -1,4 +1,4 @@
-"""The command line: lists the commands and imports the module of the one that is called."""
+"""The command line: lists the commands, and imports only the module of the one called."""
 
 from __future__ import annotations
 

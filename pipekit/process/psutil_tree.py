@@ -1,4 +1,4 @@
-"""What processes use and do, by psutil: for the systems without Linux's /proc."""
+"""Process trees and what they use, by psutil: for systems without Linux's /proc."""
 
 from __future__ import annotations
 

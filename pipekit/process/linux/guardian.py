@@ -1,4 +1,4 @@
-"""The guardian of a command: a program of its own that lets nothing of the command survive.
+"""The guardian of a command: a separate program that ends everything the command started.
 
 One file and two roles, both single-threaded. The *spawner* (`SpawnerServer`) runs once per calling
 process and forks a guardian for each command, so that a start costs the fork of something small

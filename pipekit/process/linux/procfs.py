@@ -1,4 +1,4 @@
-"""Process trees as Linux shows them in /proc: by descent, or by the name in their environment."""
+"""Process trees in Linux's /proc, found by descent or by a name in their environment."""
 
 from __future__ import annotations
 

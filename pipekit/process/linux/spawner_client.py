@@ -1,4 +1,4 @@
-"""The host's end of the spawner: start it once, send it a request for each command.
+"""The client of the spawner: starts it once, and sends it a request for each command.
 
 The spawner lives as long as a supervisor keeps a `SpawnerClient`, and never longer than its host.
 """

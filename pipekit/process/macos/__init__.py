@@ -1,1 +1,1 @@
-"""Commands on macOS and other POSIX systems but Linux, without a guardian. Never run on macOS."""
+"""Commands on POSIX systems other than Linux, without a guardian. Never run on macOS."""

@@ -1,4 +1,4 @@
-"""The caller's code that gets the output: the `on_lines` callback and the done predicate.
+"""Calls the caller's code with the output: the `on_lines` callback and the done predicate.
 
 Their errors become warnings and stop nothing.
 """

@@ -1,4 +1,4 @@
-"""A command's limits as a Windows job takes them. Importable and tested on any system."""
+"""A command's limits in the form of a Windows job. Importable and tested on any system."""
 
 from __future__ import annotations
 

@@ -45,6 +45,16 @@ def test_a_block_marked_as_a_script_runs(tmp_path, page, stdin):
         assert not done.stderr
 
 
+def test_the_stage_of_the_hooks_page_consumes_its_files(project):
+    block = docs("reference/hooks.md").blocks("python")[0]
+    project.plugin("count", block.text)
+    project.config('[pipeline]\nstages = ["count"]\n')
+    project.write("data/in/a.txt", "one\ntwo\n")
+    assert project.pipekit("run").code == 0
+    assert project.pipekit("logs", "1", "count").out == "data/in/a.txt 2\n"
+    assert "idle" in project.pipekit("run").out
+
+
 @pytest.mark.parametrize("name", WRITTEN)
 def test_a_plugin_on_a_page_keeps_its_contract(tmp_path, name):
     docs(name).unpack(tmp_path)

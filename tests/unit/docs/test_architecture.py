@@ -83,11 +83,11 @@ def test_the_tree_has_every_module_of_the_core(page):
     assert modules - set(entries(page)) == set()
 
 
-def test_the_floors_are_those_of_the_import_contract(page):
+def test_the_layers_are_those_of_the_import_contract(page):
     """In the order of pyproject.toml, each room once."""
     with (ROOT / "pyproject.toml").open("rb") as file:
         contracts = tomllib.load(file)["tool"]["importlinter"]["contracts"]
     layers = next(c["layers"] for c in contracts if c.get("containers") == ["pipekit"])
-    (block,) = re.findall(r"```text\n(__main__\n.*?)```", page.section("Floors"), re.DOTALL)
-    shown = [line.partition("     siblings")[0].split() for line in block.splitlines()]
+    (block,) = re.findall(r"```text\n(__main__\n.*?)```", page.section("Who imports whom"), re.DOTALL)
+    shown = [line.partition("     do not import")[0].split() for line in block.splitlines()]
     assert shown == [layer.replace("|", " ").split() for layer in layers]
