@@ -8,8 +8,8 @@ import pluggy
 
 from pipekit.model.specs import EventSink, LifecyclePolicy, StageSpec
 
-API_VERSION = "1"  # a plugin says as `PIPEKIT_API` for which version it was written
-GROUP = "pipekit"
+API_VERSION = "1"  # of these hooks; a plugin names the one it is written for in `PIPEKIT_API`
+GROUP = "pipekit"  # the entry-point group of plugins, and the project's name for pluggy
 
 hookspec = pluggy.HookspecMarker(GROUP)
 hookimpl = pluggy.HookimplMarker(GROUP)
@@ -33,7 +33,8 @@ def pipekit_stages() -> Iterable[StageSpec]:  # type: ignore[empty-body]  # only
             return StagePlan.skip(new.sentence("data/in"), new)
         paths = [item.path for item in new]
         task = Task(name="count", command=Command.python(__name__, request=paths))
-        return StagePlan(reason=new.sentence("data/in"), tasks=[task], inputs=new.inputs)
+        more = {"inputs": new.inputs, "waiting": new.waiting, "rejected": new.rejected}
+        return StagePlan(reason=new.sentence("data/in"), tasks=[task], **more)
 
     @hookimpl
     def pipekit_stages():

@@ -191,7 +191,7 @@ def _refusal(
 def _within_limits(
     proposals: list[Proposal], files: FileManager, limits: LifecycleConfig
 ) -> list[Proposal]:
-    """Refuse all proposals if there are more than one run may carry out."""
+    """Refuse all proposals if they are too many, or too large, for one run."""
     allowed = [each for each in proposals if each.is_change and not each.refused]
     size = sum(file.size for each in allowed if (file := files.stat(each.action.path)))
     if len(allowed) <= limits.max_files and size <= limits.max_bytes:

@@ -28,7 +28,7 @@ from pipekit.run.project import Project, Stage, selected
 from pipekit.run.recovery import close_dead_runs
 from pipekit.storage.ledger import Ledger
 from pipekit.storage.lock import RunLock
-from pipekit.storage.retention import remove_old_logs
+from pipekit.storage.retention import apply_retention
 
 if TYPE_CHECKING:
     from pipekit.run.lifecycle import Proposal
@@ -69,7 +69,7 @@ class PipelineOrchestrator:
                 self._run_stages(run, stages, lock)
                 proposals = self._review_files(run)
                 report = self._finish(run, proposals)
-                return self._remove_old_logs(run, report)
+                return self._apply_retention(run, report)
             except BaseException as error:
                 run.break_off(error)
                 raise
@@ -154,13 +154,16 @@ class PipelineOrchestrator:
             status, code = PipelineStatus.CANCELLED, self.interrupted_exit
         return run.finish(status, code, [proposal.record() for proposal in proposals])
 
-    def _remove_old_logs(self, run: CurrentRun, report: PipelineReport) -> PipelineReport:
-        """Apply [retention]; the report file exists, so an error is only in the report returned."""
+    def _apply_retention(self, run: CurrentRun, report: PipelineReport) -> PipelineReport:
+        """Apply [retention].
+
+        The report is already written, so only the returned one has the first problem.
+        """
         keep = self.project.configuration.retention
         try:
-            problems = remove_old_logs(self.project.paths, keep, run.ledger, report.started)
+            problems = apply_retention(self.project.paths, keep, run.ledger, report.started)
         except (OSError, StorageError) as error:
-            problems = [f"the logs of old runs could not be removed: {error}"]
+            problems = [f"files of old runs could not be removed: {error}"]
         return evolve(report, warnings=(*report.warnings, *problems[:1]))
 
 

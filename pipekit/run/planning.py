@@ -35,7 +35,10 @@ class RunOptions:
 
 @frozen(kw_only=True)
 class Decision:
-    """What to do with a stage, and why. `action`: a word for people, or the status it ends with."""
+    """What to do with a stage, and why.
+
+    `action`: `run` or `later`, else the StageStatus that the stage ends with, without tasks.
+    """
 
     action: ClassVar[str]
     stage: str

@@ -26,7 +26,7 @@ _LOG = re.compile(rf"pipeline_(?:report_)?[0-9]{{8}}_[0-9]{{6}}_({_ID})\.(?:log|
 _FOLDER = re.compile(f"({_ID})")
 
 
-def remove_old_logs(
+def apply_retention(
     paths: Paths, keep: RetentionConfig, history: RunHistory, now: float
 ) -> list[str]:
     """Remove what exceeds the limits of [retention]; returns a sentence for each failure."""

@@ -10,7 +10,7 @@ from attrs import evolve
 from pipekit.config.tables import RetentionConfig
 from pipekit.model.run import Paths
 from pipekit.model.status import PipelineStatus
-from pipekit.storage.retention import remove_old_logs
+from pipekit.storage.retention import apply_retention
 
 NOW = 1_800_000_000.0
 DAY = 86_400.0
@@ -73,14 +73,14 @@ def parts(paths, name):
 
 def test_with_the_defaults_young_runs_keep_everything(past, paths, ledger):
     names = [past(n) for n in range(20)]
-    assert remove_old_logs(paths, RetentionConfig(), ledger, NOW) == []
+    assert apply_retention(paths, RetentionConfig(), ledger, NOW) == []
     assert all(parts(paths, name) == (True, True, True) for name in names)
 
 
 def test_runs_beyond_the_count_go_oldest_first(past, paths, ledger):
     names = [past(n) for n in range(6)]
     keep = evolve(RetentionConfig(), runs=4, spools=2, quarantine=3)
-    assert remove_old_logs(paths, keep, ledger, NOW) == []
+    assert apply_retention(paths, keep, ledger, NOW) == []
     assert [parts(paths, name) for name in names] == [
         (False, False, False),
         (False, False, False),
@@ -94,7 +94,7 @@ def test_runs_beyond_the_count_go_oldest_first(past, paths, ledger):
 def test_idle_runs_have_a_count_of_their_own_and_never_push_real_ones_out(past, paths, ledger):
     real = [past(n) for n in range(3)]
     idle = [past(n, "idle") for n in range(3, 13)]
-    remove_old_logs(paths, evolve(RetentionConfig(), runs=3, idle_runs=4), ledger, NOW)
+    apply_retention(paths, evolve(RetentionConfig(), runs=3, idle_runs=4), ledger, NOW)
     assert [parts(paths, name)[0] for name in real] == [True] * 3
     assert [parts(paths, name)[0] for name in idle] == [False] * 6 + [True] * 4
 
@@ -102,7 +102,7 @@ def test_idle_runs_have_a_count_of_their_own_and_never_push_real_ones_out(past, 
 def test_runs_beyond_an_age_go_though_there_are_few(past, paths, ledger):
     old, young, latest = past(1, days_ago=50), past(2, days_ago=5), past(3)
     keep = evolve(RetentionConfig(), run_age=40 * DAY, spool_age=3 * DAY, quarantine_age=10 * DAY)
-    remove_old_logs(paths, keep, ledger, NOW)
+    apply_retention(paths, keep, ledger, NOW)
     assert parts(paths, old) == (False, False, False)
     assert parts(paths, young) == (True, False, True)
     assert parts(paths, latest) == (True, True, True)
@@ -111,7 +111,7 @@ def test_runs_beyond_an_age_go_though_there_are_few(past, paths, ledger):
 def test_of_the_latest_run_everything_stays_whatever_the_bounds(past, paths, ledger):
     before, latest = past(1, "idle", days_ago=900), past(2, "idle", days_ago=800)
     keep = evolve(RetentionConfig(), idle_runs=0, spools=0, quarantine=0)
-    remove_old_logs(paths, keep, ledger, NOW)
+    apply_retention(paths, keep, ledger, NOW)
     assert parts(paths, before) == (False, False, False)
     assert parts(paths, latest) == (True, True, True)
 
@@ -119,7 +119,7 @@ def test_of_the_latest_run_everything_stays_whatever_the_bounds(past, paths, led
 def test_a_run_that_has_not_ended_keeps_all_it_has(past, paths, ledger):
     going = past(1, None, days_ago=900)
     past(2)
-    remove_old_logs(paths, evolve(RetentionConfig(), runs=1, spools=0, quarantine=0), ledger, NOW)
+    apply_retention(paths, evolve(RetentionConfig(), runs=1, spools=0, quarantine=0), ledger, NOW)
     assert parts(paths, going) == (True, True, True)
 
 
@@ -143,7 +143,7 @@ def test_only_what_is_named_after_a_run_that_the_ledger_knows_is_touched(past, p
         file.write_text("x")
     past(3)
     keep = evolve(RetentionConfig(), runs=1, idle_runs=0, spools=0, quarantine=0)
-    assert remove_old_logs(paths, keep, ledger, NOW) == []
+    assert apply_retention(paths, keep, ledger, NOW) == []
     assert all(file.exists() for file in others)
     assert parts(paths, STRANGER) == (True, True, True)
     assert parts(paths, known) == (False, False, False)
@@ -159,17 +159,17 @@ def test_a_link_in_the_place_of_a_folder_is_not_followed_and_is_said(past, paths
     (paths.runs / name / "stage").rmdir()
     (paths.runs / name).rmdir()
     (paths.runs / name).symlink_to(precious)
-    (problem,) = remove_old_logs(paths, evolve(RetentionConfig(), spools=0), ledger, NOW)
+    (problem,) = apply_retention(paths, evolve(RetentionConfig(), spools=0), ledger, NOW)
     assert name in problem
     assert "[retention]" in problem
     assert left(precious) == ["file"]
 
 
 def test_a_project_without_any_logs_is_no_trouble(paths, ledger):
-    assert remove_old_logs(paths, evolve(RetentionConfig(), runs=1, idle_runs=0), ledger, NOW) == []
+    assert apply_retention(paths, evolve(RetentionConfig(), runs=1, idle_runs=0), ledger, NOW) == []
 
 
 def test_all_that_is_beyond_a_bound_goes_at_once_after_it_was_lowered(past, paths, ledger):
     names = [past(n, "idle") for n in range(230)]
-    remove_old_logs(paths, evolve(RetentionConfig(), idle_runs=10), ledger, NOW)
+    apply_retention(paths, evolve(RetentionConfig(), idle_runs=10), ledger, NOW)
     assert [parts(paths, n)[0] for n in names] == [False] * 220 + [True] * 10
