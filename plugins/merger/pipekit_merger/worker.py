@@ -1,8 +1,9 @@
 """The merger's worker process: merge run files into months, then bring the summary up to date.
 
-A unit is a stream. The run files of one instrument are read, merged and released before those of
-the next, a few months at a time: memory does not grow with the number of instruments or the years
-of history. `work.merge` explains the merge itself.
+A unit is a stream, an instrument that cannot be read, or the summary. Each thread reads, merges and
+releases the run files of one instrument after the other, some months at a time: memory grows with
+the number of threads, not with the number of instruments or the years of history. `work.merge`
+explains the merge itself.
 """
 
 from __future__ import annotations
