@@ -10,7 +10,7 @@ from pipekit import ContentState, Input, Pending, Published, RunContext, Why
 from pipekit_merger.layout import StreamMonth
 from pipekit_merger.request import RunFileEntry, StatedScope
 
-SortKey = tuple[int, str, str]
+SortKey = tuple[int, str, str]  # run number; run id if the ledger does not know it; path
 
 
 def run_order(published: Iterable[Published]) -> Callable[[str], SortKey]:
@@ -63,8 +63,8 @@ def run_file_entries(
             path: file.detail["scope"]
             for path, file in ctx.consumed().items()
             if file.state is not ContentState.REJECTED
-            and file.settings_digest
-            == pending.inputs[0].settings_digest  # of the same folder of results
+            # the digest is that of `merged`: only what was merged into this folder counts
+            and file.settings_digest == pending.inputs[0].settings_digest
             and (everything or is_newer(path))
         }
     return tuple(

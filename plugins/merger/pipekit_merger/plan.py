@@ -101,4 +101,7 @@ def _warnings(merged: str, lost: list[StreamMonth]) -> list[str]:
     what = "1 merged month is" if len(lost) == 1 else f"{len(lost)} merged months are"
     first = f"{merged}/{lost[0].path}"
     named = first if len(lost) == 1 else f"{first} and {len(lost) - 1} more"
-    return [f"{what} missing: {named}; `pipekit run --rebuild` makes them again from the run files"]
+    it = "it" if len(lost) == 1 else "them"
+    return [
+        f"{what} missing: {named}; rebuild {it} from the run files with `pipekit run --rebuild`"
+    ]

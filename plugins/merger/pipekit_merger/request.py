@@ -17,8 +17,8 @@ class RunFileEntry:
 
     `number`: from 1 on, in the order of the runs. `months`: merge it into these only; None: into
     every month that it touches. `merged_scope`: the scope of a file that has already been merged;
-    it is not opened again. `earlier_scope`: the scope it had when it was last merged, in case it
-    can no longer be read.
+    it is not opened again. `earlier_scope`: the scope it had when it was last merged, in case it is
+    rejected now: what it covered must stay.
     """
 
     path: str

@@ -1,8 +1,9 @@
 """The merger's worker process: merge run files into months, then bring the summary up to date.
 
-A unit is a stream. The run files of one instrument are read, merged and released before those of
-the next, a few months at a time: memory does not grow with the number of instruments or the years
-of history. `work.merge` explains the merge itself.
+A unit is a stream, an instrument that cannot be read, or the summary. Each thread reads, merges and
+releases the run files of one instrument after the other, some months at a time: memory grows with
+the number of threads, not with the number of instruments or the years of history. `work.merge`
+explains the merge itself.
 """
 
 from __future__ import annotations
@@ -36,12 +37,15 @@ def _merge(asked: Request) -> list[str]:
     merge = partial(merge_instrument, request=asked, existing=existing)
     with ThreadPoolExecutor(asked.workers) as pool:
         results = list(pool.map(merge, by_instrument(asked)))
-    kept = sorted(map(str, existing.difference(*(months for months, _ in results))))
+    failed = [name for _, names in results for name in names]
+    others = map(str, existing.difference(*(months for months, _ in results)))
+    # an instrument that failed names no months
+    kept = sorted(month for month in others if not month.startswith(tuple(failed)))
     if asked.rebuild and kept:
         what = "1 month that is" if len(kept) == 1 else f"{len(kept)} months that are"
         named = kept[0] if len(kept) == 1 else f"{kept[0]} to {kept[-1]}"
         report.warning(f"kept {what} no longer in any run file: {named}", months=kept)
-    return [name for _, failed in results for name in failed]
+    return failed
 
 
 if __name__ == "__main__":

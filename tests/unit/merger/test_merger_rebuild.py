@@ -74,6 +74,23 @@ def test_a_rebuild_loses_no_row_whose_run_file_is_gone(project, kit):
     )
 
 
+def test_a_rebuild_reports_no_month_of_an_instrument_that_waits_as_kept(project, kit):
+    """Its run file cannot be opened, but is there; NQ's is gone."""
+    path = project.run_file([kit.row("2020-01-06")], kit.scope(kit.always))
+    rows = [kit.row("2020-01-06", instrument="NQ")]
+    gone = project.run_file(rows, kit.scope(kit.always, instrument="NQ"))
+    project.run()
+    (project.root / gone).unlink()
+    plan_of_before = project.plan(rebuild=True)
+    (project.root / path).unlink()
+    (project.root / path).mkdir()
+    project.plan = lambda *_settings, **_flags: plan_of_before
+    outcome = project.run()
+    assert list(outcome.failures()) == ["ES"]
+    warnings = [warning for warning in outcome.facts.warnings if "in any run file" in warning]
+    assert warnings == ["kept 1 month that is no longer in any run file: NQ1/2020-01"]
+
+
 def test_rows_that_a_rebuild_kept_are_counted_over_all_months(project, kit):
     """The warning has one number for the stream."""
     days = ["2020-01-06", "2020-02-03", "2020-02-04"]
@@ -125,7 +142,8 @@ def test_a_missing_month_is_reported_and_not_published_in_part(project, kit):
     two_runs(project, kit)
     good = project.months()[JANUARY]
     (project.root / kit.merged / JANUARY).unlink()
-    assert JANUARY in project.plan().warnings[0]
+    (warning,) = project.plan().warnings
+    assert f"{JANUARY}; rebuild it from the run files with `pipekit run --rebuild`" in warning
     days = kit.scope("2020-01-08", "2020-02-04")
     project.run_file([kit.row("2020-01-08"), kit.row("2020-02-04")], days)
     outcome = project.run()

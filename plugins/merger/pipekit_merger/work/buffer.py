@@ -1,4 +1,4 @@
-"""Keeps the rows of run files until their month is merged: in memory, then in a file.
+"""Keeps the rows of an instrument's run files until it is merged: in memory or, if many, in a file.
 
 Each batch is sorted by stream, month and run file, so that the rows of a few months can be read
 without the others: memory does not grow with the length of history.

@@ -13,7 +13,7 @@ from pipekit_merger.work.reading import RunFiles, instrument_of, read_run_files
 
 
 class UnreadableRunError(Exception):
-    """A run file cannot be opened, so the later ones of its instrument wait."""
+    """A run file cannot be opened, so all run files of its instrument wait."""
 
 
 def merge_instrument(
@@ -28,10 +28,12 @@ def merge_instrument(
         files = read_run_files(entries)
     except OSError as error:  # the temporary file cannot be written
         names = sorted({instrument_of(entry.path) for entry in entries})
-        return set(), [_failed(name, error) for name in names]
+        return set(), [_report_failure(name, error) for name in names]
     for rejected in files.rejected:
         report.rejected(*rejected)
-    failed = [_failed(name, UnreadableRunError(reason)) for name, reason in files.waiting.items()]
+    failed = [
+        _report_failure(name, UnreadableRunError(reason)) for name, reason in files.waiting.items()
+    ]
     merges = _merges(files, request, existing)
     for merge in merges:
         _run(merge)
@@ -47,9 +49,10 @@ def merge_instrument(
     return {merge.stream_month(month) for merge in merges for month in merge.months}, failed
 
 
-def _failed(name: str, error: Exception) -> str:
+def _report_failure(name: str, error: Exception) -> str:
+    """Report a unit that failed; returns its name."""
     with report.unit(name):
-        raise error
+        raise error  # the unit records it and suppresses it
     return name
 
 
@@ -110,10 +113,10 @@ def _warn_of_kept_rows(merge: StreamMerge) -> None:
 
 
 def _report_consumed(run_files: RunFiles, merges: Iterable[StreamMerge]) -> None:
-    """Report the run files as consumed in order, each with the months it is still to go into.
+    """Report the run files as consumed, each with the months it is still to go into.
 
-    The order matters. If this process is killed between two reports, the next run merges the newer
-    file again, which changes nothing; an older file, left alone, would be merged over the newer.
+    In order, so that if this process is killed between two reports, only the newest files are
+    pending: the next run merges them again, which changes nothing.
     """
     failed = [merge.stream_month(month) for merge in merges for month in merge.months - merge.done]
     for file in run_files.accepted:

@@ -3,7 +3,8 @@
 A run file states a *scope*: the variants, slots and dates that its analysis covered. It replaces
 everything in its scope, so a trade that the new analysis no longer finds is removed. So:
 
-1. Find the months to merge: those that a run file has rows for, or whose file its scope covers.
+1. Find the months to merge: those that a run file has rows for, and those in its scope that have a
+   file, or had one.
 2. Put the published rows and the rows of the run files of a few months into one matrix. The
    *source* of a row is the number of its run file (1, 2, ... in the order of the runs), or 0 for a
    published row.
@@ -41,15 +42,16 @@ from pipekit_merger.work.published import MonthError, PublishedMonth, PublishedM
 from pipekit_merger.work.rows import Ints, Rows, months_of, sort_key, with_sorted_words
 from pipekit_merger.work.table import parquet, to_table
 
-ROWS_TOGETHER = 131_072  # merged at once, rounded to whole months; about 800 bytes each
+ROWS_TOGETHER = 131_072  # rows of run files merged at once, in whole months; about 800 bytes each
+MONTHS_TOGETHER = 60  # merged at once, at most: their published rows come on top of ROWS_TOGETHER
 DISK_THREADS = 4  # wait for the disk, which works on all their files at once; 16 are no faster
-MONTHS_TOGETHER = 60  # at most
 
 
 class Change(IntEnum):
     """The fate of a row, published or from a run file.
 
-    REPLACED: another row has the same key and is counted instead.
+    REPLACED: not counted. A published row whose key a kept row of a run file has, or a row of a run
+    file that is not kept.
     """
 
     REPLACED = 0
@@ -68,7 +70,7 @@ class MergedRows:
     """The rows of some months after the merge, sorted by month and key.
 
     They are converted together, and only when a month of them is written. `published`: whether a
-    row was in the published month and no run file covers it.
+    row is that of the published month, because no pending run file decides on it.
     """
 
     _rows: Rows
@@ -84,7 +86,7 @@ class MergedRows:
         return parquet(self._tables[zone].slice(which.start, which.stop - which.start))
 
     def published_rows(self, month: int) -> int:
-        """How many rows of a month no run file covers."""
+        """How many rows of a month no pending run file decides on."""
         return int(self._published[self._of(month)].sum())
 
     def span(self, month: int) -> dict[str, int | str]:
@@ -108,7 +110,7 @@ class StreamMerge:
     `buffer`.
 
     `months`: those to merge. `done`: those that were merged. `publications`: their files. `counts`:
-    rows by Change. `kept`: number of published rows that no run file covers.
+    rows by Change. `kept`: number of published rows that no pending run file decides on.
     """
 
     stream: str

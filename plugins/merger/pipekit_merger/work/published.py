@@ -15,10 +15,10 @@ from pipekit_merger.work.coverage import RunFile, needs_published
 from pipekit_merger.work.rows import Ints, Rows, Vocabulary, months_of
 from pipekit_merger.work.table import decode
 
-_INCOMPLETE = "the remaining run files do not hold all of its rows"
+_INCOMPLETE = "the run files to merge now do not hold all of its rows"
 _RESTORE = "restore a good copy"
 _REBUILD = "rebuild it with `pipekit run --rebuild`"
-_ANALYZE = "analyze again with `pipekit run --rebuild`"
+_ANALYZE = "compute it again with `pipekit run --rebuild --from analyzer`"
 
 
 class MonthError(Exception):

@@ -138,7 +138,7 @@ class RunFiles:
         coverage, end = Coverage(rows), 0
         known = self._line_numbers
         lines = np.array([known.setdefault(line, len(known)) for line in coverage.lines], np.int64)
-        keys = (lines[coverage.line] << 32) + rows["date"]
+        keys = (lines[coverage.line] << 32) + rows["date"]  # equal for duplicates
         for file, table in batch:
             start, end = end, end + table.num_rows
             which = slice(start, end)

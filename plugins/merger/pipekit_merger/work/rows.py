@@ -1,7 +1,8 @@
 """Rows of results as a matrix of integers, so that equal cells are equal numbers.
 
-A matrix has a line for each of COLUMNS and a column for each row. Texts are codes of a Vocabulary,
-floats are their bits, times are microseconds of UTC, dates are days since 1970-01-01. NULL is null.
+A matrix lies on its side: `matrix[LINES["date"]]` is a column of the results, `matrix[:, i]` a row.
+Texts are codes of a Vocabulary, floats are their bits, times are microseconds of UTC, dates are
+days since 1970-01-01. NULL is null.
 """
 
 from __future__ import annotations
