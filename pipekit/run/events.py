@@ -18,6 +18,7 @@ from attrs import define, evolve, field
 
 from pipekit.model.event import RUN_ENDS, Event, EventKind, SinkContext
 from pipekit.model.run import Paths
+from pipekit.model.secrets import Mask
 from pipekit.model.specs import EventSink
 from pipekit.storage.journal import Journal, RunLog
 from pipekit.storage.report import iso, stamp
@@ -40,6 +41,7 @@ class EventLogger:
     log: RunLog
     _seq: int = 0
     _zone: dt.tzinfo | None = None
+    _mask: Mask = field(factory=Mask)
     warnings: list[str] = field(factory=list, init=False)
     _lock: threading.RLock = field(factory=threading.RLock, init=False)
     _sinks: list[_SinkThread] = field(factory=list, init=False)
@@ -56,7 +58,9 @@ class EventLogger:
         thread.start()
 
     def emit(self, stage: str, event: EventKind, msg: str = "", /, **data: Any) -> None:
-        """Number an event, write it to the journal, and pass it to the sinks."""
+        """Number an event, write it to the journal, and pass it to the sinks, without secrets."""
+        if self._mask.forms:
+            msg, data = self._mask.text(msg), self._mask.value(data)
         with self._lock:
             self._seq += 1
             made = Event(
@@ -100,15 +104,23 @@ class EventLogger:
 
 
 def open_logger(
-    paths: Paths, run_id: str, started: float, *, after: int = 0, zone: str = ""
+    paths: Paths,
+    run_id: str,
+    started: float,
+    *,
+    after: int = 0,
+    zone: str = "",
+    mask: Mask | None = None,
 ) -> EventLogger:
     """The logger of a run. `after`: the `seq` of its last event so far. Raises OSError.
 
-    `zone`: for the times of events (default: the system's).
+    `zone`: for the times of events (default: the system's). `mask`: hides secrets in them.
     """
-    journal = Journal(paths.events / f"pipeline_{run_id}.jsonl")
-    log = RunLog(paths.logs / f"pipeline_{stamp(started)}_{run_id}.log")
-    return EventLogger(run_id, journal, log, seq=after, zone=ZoneInfo(zone) if zone else None)
+    mode = paths.file_mode
+    log = RunLog(paths.logs / f"pipeline_{stamp(started)}_{run_id}.log", mode)
+    journal = Journal(paths.events / f"pipeline_{run_id}.jsonl", mode)
+    where = ZoneInfo(zone) if zone else None
+    return EventLogger(run_id, journal, log, seq=after, zone=where, mask=mask or Mask())
 
 
 class _SinkThread(threading.Thread):

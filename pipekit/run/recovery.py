@@ -37,10 +37,8 @@ def close_dead_runs(ledger: Ledger, paths: Paths) -> list[str]:
     sentences = []
     for run in dead:
         sentences.append(_SENTENCE.format(run.number) + _kill_processes(run.run_id))
-        remove_temporaries_of_run(paths.runs / run.run_id, run.run_id, paths.root)
-        for leftover in paths.logs.glob(f".pipeline_report_*_{run.run_id}.json.*.tmp"):
-            with contextlib.suppress(OSError):
-                leftover.unlink()
+        folder = paths.runs / run.run_id
+        remove_temporaries_of_run(folder, run.run_id, paths.root, state=paths.state)
         _close(ledger, paths, run)
     for run in ledger.runs(limit=1):
         if run.run_id not in {state.run_id for state in dead}:
