@@ -227,7 +227,13 @@ def _write(file: str, result: ProcessResult) -> None:
 
     import attrs
 
-    text = json.dumps(attrs.asdict(result), indent=2, default=str) + "\n"
+    record = result._asdict() | {
+        "stdout": result.stdout._asdict(),
+        "stderr": result.stderr._asdict(),
+        "signals": [attrs.asdict(sent) for sent in result.signals],
+        "snapshot": [seen._asdict() for seen in result.snapshot],
+    }
+    text = json.dumps(record, indent=2, default=str) + "\n"
     if file == "-":
         sys.stdout.write(text)
     else:

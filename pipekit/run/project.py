@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from attrs import field, frozen
 
@@ -19,8 +19,7 @@ from pipekit.storage.files import FileManager
 DEFAULT_SINKS = ("console",)  # used if no sink is configured
 
 
-@frozen(kw_only=True)
-class Stage:
+class Stage(NamedTuple):
     """A configured stage. `after`: see StageSpec. `problem`: why `spec` is None, else empty."""
 
     name: str
@@ -31,7 +30,7 @@ class Stage:
     problem: str = ""
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False)
 class Project:
     """A project that is ready to run; made by `open_project`."""
 
