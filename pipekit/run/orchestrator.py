@@ -7,8 +7,6 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from attrs import evolve
-
 from pipekit.errors import EXIT_INTERRUPTED, StorageError
 from pipekit.model.event import EventKind
 from pipekit.model.names import new_run_id
@@ -117,8 +115,8 @@ class PipelineOrchestrator:
                 result = executor.execute(stage, decision.plan)
             else:
                 result = result_without_tasks(decision)
-            result = evolve(result, warnings=(*warnings, *result.warnings))
-            run.end_stage(evolve(result, started=started, duration=time.time() - started))
+            result = result._replace(warnings=(*warnings, *result.warnings))
+            run.end_stage(result._replace(started=started, duration=time.time() - started))
 
     def _executor(self, run: CurrentRun, lock: RunLock) -> StageExecutor:
         """Prepare the supervision of commands, which an idle run does not import."""
