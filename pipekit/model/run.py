@@ -66,6 +66,11 @@ class Paths(NamedTuple):
         return self.data / "quarantine"
 
     @property
+    def leftovers(self) -> Path:
+        """Notes temporary files that a run could not remove, for the next one to try again."""
+        return self.state / "leftovers"
+
+    @property
     def runs(self) -> Path:
         """Output and reports of stage processes, one folder per run."""
         return self.logs / "runs"
@@ -94,7 +99,7 @@ class StageView(Protocol):
         """See RunContext.published."""
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False)
 class RunContext:
     """What a stage's plan may see of a run; all of it is read-only.
 
@@ -159,8 +164,7 @@ class RunContext:
         return self.view.published(stage)
 
 
-@frozen(kw_only=True)
-class PipelineReport:
+class PipelineReport(NamedTuple):
     """How a run ended; true for success and idle."""
 
     run_id: str

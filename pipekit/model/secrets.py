@@ -10,7 +10,6 @@ from typing import Any
 
 MASK = "***"
 _SHORTEST_LINE = 8  # characters of a line that is masked by itself, in a secret with several lines
-_SAME_EVERYWHERE = re.compile(r"[A-Za-z0-9_.~-]+")
 SHORTEST_SECRET = 4  # characters; masking every `0` would spoil a text and hide nothing
 
 
@@ -78,7 +77,7 @@ def _forms(secret: str) -> Iterator[str]:
     """The secret in every way of writing that is looked for, and its longer lines."""
     for part in (secret, *(line for line in secret.splitlines() if len(line) >= _SHORTEST_LINE)):
         yield part
-        if _SAME_EVERYWHERE.fullmatch(part):
+        if re.fullmatch(r"[A-Za-z0-9_.~-]+", part):  # the same everywhere
             continue
         from urllib.parse import quote, quote_plus  # rarely needed
 

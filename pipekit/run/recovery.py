@@ -11,7 +11,6 @@ from pipekit.model.run import Paths, PipelineReport, PipelineState
 from pipekit.model.stage import StageResult
 from pipekit.model.status import FailureKind, PipelineStatus, StageStatus
 from pipekit.run.events import open_logger
-from pipekit.run.temporaries import remove_temporaries_of_run
 from pipekit.run.verdict import ledger_entry
 from pipekit.storage.journal import read_journal
 from pipekit.storage.ledger import Ledger
@@ -35,10 +34,10 @@ def close_dead_runs(ledger: Ledger, paths: Paths) -> list[str]:
     """
     dead = ledger.runs(limit=1000, unfinished=True)
     sentences = []
+    _retry_removals(paths)
     for run in dead:
         sentences.append(_SENTENCE.format(run.number) + _kill_processes(run.run_id))
-        folder = paths.runs / run.run_id
-        remove_temporaries_of_run(folder, run.run_id, paths.root, state=paths.state)
+        _remove_temporaries(paths, run.run_id)
         _close(ledger, paths, run)
     for run in ledger.runs(limit=1):
         if run.run_id not in {state.run_id for state in dead}:
@@ -53,6 +52,19 @@ def _kill_processes(run_id: str) -> str:
     if left:
         return f"; {left} of its processes could not be killed and are still running"
     return f"; {found} of its processes were still running and were killed" if found else ""
+
+
+def _remove_temporaries(paths: Paths, run_id: str) -> None:
+    from pipekit.run.temporaries import remove_temporaries_of_run  # rarely needed
+
+    remove_temporaries_of_run(paths.runs / run_id, run_id, paths.root, leftovers=paths.leftovers)
+
+
+def _retry_removals(paths: Paths) -> None:
+    if paths.leftovers.exists():
+        from pipekit.run.temporaries import retry_removals  # rarely needed
+
+        retry_removals(paths.leftovers, paths.root)
 
 
 def _close(ledger: Ledger, paths: Paths, run: PipelineState) -> None:

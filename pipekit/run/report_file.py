@@ -11,8 +11,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from attrs import define, field
-
 from pipekit.model.secrets import Mask
 from pipekit.model.status import StageStatus
 from pipekit.model.task import FileRecord, UnitResult, Watch
@@ -26,7 +24,6 @@ _IDENTIFIERS = frozenset({"verb", "status", "unit", "path", "sources", "fingerpr
 _FILE_VERBS = frozenset({Verb.CONSUMED, Verb.WROTE, Verb.UNCHANGED, Verb.REJECTED})
 
 
-@define(kw_only=True)
 class TaskReport:
     """The content of a task's report so far. A unit without a result has not finished.
 
@@ -34,14 +31,15 @@ class TaskReport:
     incomplete; empty if it is complete. `torn`: whether its last line is.
     """
 
-    units: dict[str, UnitResult | None] = field(factory=dict)
-    metrics: dict[str, float] = field(factory=dict)
-    unit_metrics: dict[str, dict[str, float]] = field(factory=dict)
-    files: list[FileRecord] = field(factory=list)
-    warnings: list[str] = field(factory=list)
-    temporaries: list[str] = field(factory=list)
-    damage: str = ""
-    torn: bool = False
+    def __init__(self) -> None:
+        self.units: dict[str, UnitResult | None] = {}
+        self.metrics: dict[str, float] = {}
+        self.unit_metrics: dict[str, dict[str, float]] = {}
+        self.files: list[FileRecord] = []
+        self.warnings: list[str] = []
+        self.temporaries: list[str] = []
+        self.damage = ""
+        self.torn = False
 
     def add(self, record: Mapping[str, Any]) -> bool:
         """Add one record; returns whether it is valid. An invalid one becomes a warning."""

@@ -19,8 +19,7 @@ from pipekit.worker import PUBLISH_VARIABLE, Verb
 from pipekit.worker._files import open_own
 from pipekit.worker._publish import is_temporary_name
 
-_LEFT = "leftovers"  # in the state folder: a run's id and a path as JSON on each line
-_MAX_LEFT = 1024 * 1024  # characters of it that are read
+_MAX_LEFT = 1024 * 1024  # characters that are read of the notes: on each line a run's id and a path
 
 
 def remove_temporaries(
@@ -29,12 +28,12 @@ def remove_temporaries(
     root: Path,
     environment: Mapping[str, str] = os.environ,
     *,
-    state: Path | None = None,
+    leftovers: Path | None = None,
 ) -> list[str]:
     """Remove the reported files that still exist; returns the removed paths.
 
-    `root`: the project's. `environment`: may have PIPEKIT_PUBLISH_DIR. `state`: the folder to note
-    those in that cannot be removed now, for `retry_removals`.
+    `root`: the project's. `environment`: may have PIPEKIT_PUBLISH_DIR. `leftovers`: the
+    file to note those in that cannot be removed now, for `retry_removals`.
     """
     folders = (root, environment.get(PUBLISH_VARIABLE) or root)
     allowed = [os.path.realpath(folder) for folder in folders]
@@ -47,13 +46,13 @@ def remove_temporaries(
         except (FileNotFoundError, ValueError):
             continue
         except OSError:  # a file system that is read-only or broken for now
-            if state is not None:
-                _note(state / _LEFT, run_id, path)
+            if leftovers is not None:
+                _note(leftovers, run_id, path)
     return removed
 
 
 def remove_temporaries_of_run(
-    reports: Path, run_id: str, root: Path, *, state: Path | None = None
+    reports: Path, run_id: str, root: Path, *, leftovers: Path | None = None
 ) -> list[str]:
     """Remove those of a run that died, from the reports of its tasks below `reports`."""
     found = TaskReport()
@@ -62,22 +61,21 @@ def remove_temporaries_of_run(
             for record in reader.records():
                 if record["verb"] == Verb.TEMPORARY:
                     found.add(record)
-    return remove_temporaries(found.temporaries, run_id, root, state=state)
+    return remove_temporaries(found.temporaries, run_id, root, leftovers=leftovers)
 
 
-def retry_removals(state: Path, root: Path) -> None:
+def retry_removals(leftovers: Path, root: Path) -> None:
     """Try again to remove what earlier runs could not remove. Needs the run lock. Never raises."""
-    path = state / _LEFT
     try:
-        with open(open_own(path, os.O_RDONLY), encoding="utf-8", errors="replace") as file:
+        with open(open_own(leftovers, os.O_RDONLY), encoding="utf-8", errors="replace") as file:
             lines = file.read(_MAX_LEFT).splitlines()
-        os.unlink(path)
-    except OSError:  # there is none: the usual case
+        os.unlink(leftovers)
+    except OSError:
         return
     for line in lines:
         run_id, _, left = line.partition(" ")
         with contextlib.suppress(ValueError, TypeError):
-            remove_temporaries([json.loads(left)], run_id, root, state=state)
+            remove_temporaries([json.loads(left)], run_id, root, leftovers=leftovers)
 
 
 def _remove(path: str) -> None:

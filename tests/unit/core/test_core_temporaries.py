@@ -119,10 +119,10 @@ def test_what_cannot_be_removed_now_is_removed_by_a_later_run(root, tmp_path, mo
 
     with monkeypatch.context() as patch:
         patch.setattr(temporaries, "_remove", read_only)
-        assert remove_temporaries([str(left)], RUN, root, state=tmp_path) == []
-        retry_removals(tmp_path, root)
+        assert remove_temporaries([str(left)], RUN, root, leftovers=tmp_path / "leftovers") == []
+        retry_removals(tmp_path / "leftovers", root)
     assert left.exists()
-    retry_removals(tmp_path, root)
+    retry_removals(tmp_path / "leftovers", root)
     assert not left.exists()
     assert not (tmp_path / "leftovers").exists()
 
@@ -131,7 +131,7 @@ def test_a_list_of_leftovers_that_was_tampered_with_removes_nothing_else(root, t
     (root / "data/ES.parquet").write_text("data")
     lines = [f'{RUN} "{root}/data/ES.parquet"', "nonsense", f"{RUN} 5", "\0", f"{RUN} {{"]
     (tmp_path / "leftovers").write_text("\n".join(lines))
-    retry_removals(tmp_path, root)
+    retry_removals(tmp_path / "leftovers", root)
     assert (root / "data/ES.parquet").exists()
     os.mkfifo(tmp_path / "leftovers")
-    retry_removals(tmp_path, root)
+    retry_removals(tmp_path / "leftovers", root)
