@@ -98,7 +98,7 @@ def _drop_torn_line(descriptor: int) -> None:
 
 def read_journal(path: Path) -> Iterator[dict[str, Any]]:
     """The records of a journal, without an incomplete last line. Raises OSError."""
-    with open(path, "rb") as file:
+    with open(open_own(path, os.O_RDONLY), "rb") as file:
         for line in file:
             if not line.endswith(b"\n"):
                 return
@@ -137,7 +137,7 @@ class RunLog:
         if spool is None:
             return
         try:
-            with open(spool, "rb") as file:
+            with open(open_own(spool, os.O_RDONLY), "rb") as file:
                 size = os.fstat(file.fileno()).st_size
                 if not size:
                     return

@@ -18,7 +18,7 @@ from pipekit.model.secrets import Mask
 from pipekit.model.stage import StagePlan, StageResult
 from pipekit.model.task import FileRecord, TaskResult, UnitResult
 from pipekit.worker import Publication
-from pipekit.worker._files import make_folder
+from pipekit.worker._files import make_folder, open_own
 
 _TAIL = 2000  # characters of a task's last output in the report
 
@@ -39,7 +39,8 @@ class AuditReporter:
         if path is None:
             raise StorageError(f"there is no report of run {run_id} in {self._paths.logs}")
         try:
-            report: dict[str, Any] = json.loads(path.read_text("utf-8"))
+            with open(open_own(path, os.O_RDONLY), encoding="utf-8") as file:
+                report: dict[str, Any] = json.load(file)
         except (OSError, ValueError) as error:
             raise StorageError(f"cannot read {path}: {error}") from error
         return report

@@ -10,10 +10,11 @@ import pytest
 
 from pipekit.errors import StorageError
 from pipekit.model.run import Paths
-from pipekit.storage.journal import Journal, RunLog
+from pipekit.storage.journal import Journal, RunLog, read_journal
 from pipekit.storage.ledger import Ledger
 from pipekit.storage.lock import RunLock
 from pipekit.storage.modes import adjust_modes, make_private
+from pipekit.storage.report import AuditReporter
 from pipekit.worker import Publication
 from pipekit.worker._files import make_folder, open_own
 
@@ -181,3 +182,21 @@ def test_a_ledger_in_memory_leaves_no_file(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with Ledger(Path(":memory:")):
         assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("kind", ["link", "fifo", "device"])
+def test_nothing_is_read_through_what_was_put_in_the_place_of_output_or_journal(tmp_path, kind):
+    """A program can replace its own output file; copying it to the log must not wait."""
+    other = tmp_path / "other"
+    other.write_text("theirs\n")
+    plant(kind, tmp_path / "t.out", other)
+    log = RunLog(tmp_path / "run.log")
+    log.output("t", "stdout", tmp_path / "t.out")
+    log.close()
+    assert (tmp_path / "run.log").read_text() == ""
+    with pytest.raises(OSError, match=r"symbolic link|regular file"):
+        list(read_journal(tmp_path / "t.out"))
+    paths = Paths(tmp_path, tmp_path, tmp_path, tmp_path)
+    plant(kind, tmp_path / "pipeline_report_1_run.json", other)
+    with pytest.raises(StorageError, match="cannot read"):
+        AuditReporter(paths).read("run")
