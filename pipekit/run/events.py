@@ -33,7 +33,7 @@ class EventLogger:
     """Emits events; may be used from any thread. Errors go to `warnings`, and never raise.
 
     `seq`: of the last event so far. `zone`: of their times (default: the system's). `mask`: hides
-    secrets in them.
+    secrets.
     """
 
     def __init__(

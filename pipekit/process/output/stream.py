@@ -68,13 +68,14 @@ class Redactor:
 
     def _beginnings(self, data: bytes) -> list[int]:
         """The positions from which the rest of `data` may be the beginning of a secret."""
-        reach = min(len(data), len(self._secrets[0]) - 1)
-        ends = (data[-size:] for size in range(reach, 0, -1))
-        return [
-            len(data) - len(end)
-            for end in ends
-            if any(len(end) < len(s) and s.startswith(end) for s in self._secrets)
-        ]
+        found = set()
+        for secret in self._secrets:
+            position = max(len(data) - len(secret) + 1, 0)
+            while (position := data.find(secret[:1], position)) >= 0:
+                if secret.startswith(data[position:]):
+                    found.add(position)
+                position += 1
+        return sorted(found)
 
 
 class Spool:
