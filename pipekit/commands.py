@@ -18,7 +18,8 @@ import click
 
 from pipekit.cli.common import configuration, project_root
 from pipekit.cli.help import Command as PluginCommand
-from pipekit.cli.output import COLOURS, print_table
+from pipekit.cli.output import COLOURS, mask_output, print_table
+from pipekit.config.explain import secrets
 
 __all__ = [
     "COLOURS",
@@ -41,7 +42,9 @@ def stage_settings(ctx: click.Context, stage: str, settings: type[Settings]) -> 
     """A stage's settings as the project has them: file, environment, defaults.
 
     `settings`: the class that the stage's StageSpec names. Raises ConfigError with every problem
-    of the configuration.
+    of the configuration. From now on its secrets are masked in what the command prints.
     """
-    made: Settings = configuration(ctx).settings_for("stages", stage, settings)
+    found = configuration(ctx)
+    made: Settings = found.settings_for("stages", stage, settings)
+    mask_output(secrets(found))
     return made

@@ -46,7 +46,10 @@ def make_folder(path: str | os.PathLike[str], mode: int = PRIVATE) -> None:
     try:
         os.mkdir(path, folder_mode(mode))
     except FileNotFoundError:
-        make_folder(os.path.dirname(os.fspath(path)), mode)
+        parent = os.path.dirname(os.fspath(path))
+        if parent in ("", os.fspath(path)):  # the working directory itself was removed
+            raise
+        make_folder(parent, mode)
         make_folder(path, mode)
     except FileExistsError:
         if not os.path.isdir(path):

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import io
+import sys
+import traceback
+
 import pytest
 
 from pipekit import EventKind, PipelineStatus, StageStatus
 from pipekit.builtins.console import _shortened
+from pipekit.cli.output import mask_output, print_json, print_text
 from pipekit.commands import COLOURS, print_table
 
 
@@ -46,3 +51,26 @@ def test_a_long_name_keeps_its_end():
     """Of a path that is the part that tells one from another."""
     assert _shortened("ES", 12) == "ES"
     assert _shortened("data/raw/2024/ES.csv", 12) == "…2024/ES.csv"
+
+
+def test_what_anybody_prints_is_masked_tracebacks_included(monkeypatch):
+    out, err = io.StringIO(), io.StringIO()
+    monkeypatch.setattr(sys, "stdout", out)
+    monkeypatch.setattr(sys, "stderr", err)
+    mask_output(["hunter22"])
+    print("it is hunter22")
+    print_json({"it": "is hunter22"})
+    print_text("it is hunter22", err=True)
+    try:
+        raise ValueError("it is hunter22")
+    except ValueError:
+        traceback.print_exc()
+    assert out.getvalue() == 'it is ***\n{\n "it": "is ***"\n}\n'
+    assert err.getvalue().startswith("it is ***\n")
+    assert err.getvalue().endswith("ValueError: it is ***\n")
+
+
+def test_without_secrets_the_streams_stay_as_they_are():
+    before = sys.stdout
+    mask_output(["abc"])
+    assert sys.stdout is before

@@ -164,6 +164,14 @@ def test_all_missing_folders_get_the_same_mode(tmp_path, umask):
         make_folder(tmp_path / "file")
 
 
+def test_no_folder_is_made_in_a_working_directory_that_was_removed(tmp_path, monkeypatch):
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    with pytest.raises(FileNotFoundError):
+        make_folder("a/b")
+
+
 def test_what_programs_left_in_a_folder_of_a_run_is_closed_to_others(tmp_path, umask):
     (tmp_path / "other").write_text("theirs")
     (tmp_path / "run/deep").mkdir(parents=True)
