@@ -15,7 +15,7 @@ import click
 from pipekit.cli.common import json_option, set_option
 from pipekit.cli.exits import output_may_fail
 from pipekit.cli.help import RUN_EXITS, Command
-from pipekit.cli.output import coloured, last_line, print_json, print_text
+from pipekit.cli.output import coloured, last_line, mask_output, print_json, print_text
 from pipekit.cli.selection import open_orchestrator, selection_options
 from pipekit.errors import (
     EXIT_ERROR,
@@ -74,7 +74,9 @@ def run_project(ctx: click.Context, sets: Sequence[str] = (), **selection: Any) 
     with Cancel() as cancel:
         orchestrator = open_orchestrator(ctx, sets, cancel=cancel, **selection)
         with _signals_stop(orchestrator):
-            return orchestrator.run()
+            report = orchestrator.run()
+    mask_output(orchestrator.mask.forms)  # by now with those that commands named
+    return report
 
 
 @contextmanager

@@ -31,9 +31,11 @@ class CurrentRun:
     StorageError if the ledger or the journal cannot be written.
     """
 
-    def __init__(self, project: Project, run_id: str, ledger: Ledger, started: float) -> None:
+    def __init__(
+        self, project: Project, run_id: str, ledger: Ledger, started: float, mask: Mask
+    ) -> None:
         self.project = project
-        self.mask = Mask(project.secrets)
+        self.mask = mask
         self.run_id = run_id
         self.ledger = ledger
         self.started = started

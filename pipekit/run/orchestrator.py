@@ -11,6 +11,7 @@ from pipekit.errors import EXIT_INTERRUPTED, StorageError
 from pipekit.model.event import EventKind
 from pipekit.model.names import new_run_id
 from pipekit.model.run import PipelineReport
+from pipekit.model.secrets import Mask
 from pipekit.model.stage import StagePlan
 from pipekit.model.status import FailureKind, PipelineStatus, pipeline_status
 from pipekit.process import Cancel, prepare
@@ -40,7 +41,7 @@ class PipelineOrchestrator:
     """One run of a project.
 
     `cancel` stops it, from any thread or signal handler; the exit code of its report is then
-    `interrupted_exit`.
+    `interrupted_exit`. `mask`: hides the secrets of the project, and those that its commands name.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class PipelineOrchestrator:
         self.cancel = cancel or Cancel()
         self.interrupted_exit = EXIT_INTERRUPTED
         self.run_id = new_run_id()
+        self.mask = Mask(project.secrets)
         self._planner = Planner(project, self.options, self.run_id, self.cancel)
 
     def run(self) -> PipelineReport:
@@ -68,7 +70,7 @@ class PipelineOrchestrator:
             Ledger(paths.state / "state.db", mode=mode) as ledger,
         ):
             recovered = close_dead_runs(ledger, paths)
-            run = CurrentRun(self.project, self.run_id, ledger, self._planner.started)
+            run = CurrentRun(self.project, self.run_id, ledger, self._planner.started, self.mask)
             try:
                 lock.write_holder(run.number)
                 run.open_events()
@@ -115,6 +117,8 @@ class PipelineOrchestrator:
             run.stage = stage.name
             started = time.time()
             decision = self._planner.decide(stage, run.ledger, run.results)
+            tasks = decision.plan.tasks if decision.plan else ()
+            run.mask.add(secret for task in tasks for secret in task.command.redact)
             warnings = _plan_warnings(decision.plan)
             for warning in warnings:
                 run.events.emit(stage.name, EventKind.WARNING, warning)

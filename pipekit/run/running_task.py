@@ -48,8 +48,7 @@ class TaskContext(NamedTuple):
 
     def command_of(self, task: Task, report: Path) -> Command:
         """The task's command, completed by the stage's settings and the variables of the run."""
-        command, project, mask = task.command, self.run.project, self.run.mask
-        mask.add(command.redact)
+        command, project = task.command, self.run.project
         config = project.configuration.stages[self.stage.name]
         return evolve(
             command,
@@ -62,7 +61,7 @@ class TaskContext(NamedTuple):
             max_memory=config.max_memory if command.max_memory is None else command.max_memory,
             nice=command.nice or config.nice,
             activity=command.activity or report,
-            redact=(*command.redact, *mask.forms),
+            redact=(*command.redact, *self.run.mask.forms),
             env={
                 **command.env,
                 REPORT_VARIABLE: str(report),

@@ -114,7 +114,8 @@ def test_a_secret_of_one_command_is_masked_in_the_whole_run(project):
 
         def plan(ctx, settings):
             command = Command(argv=[sys.executable, "-c", CODE], redact=["tok-12345"])
-            return StagePlan(reason="always", tasks=[Task(name="t", command=command)])
+            return StagePlan(reason="for tok-12345", warnings=["not tok-12345"],
+                             tasks=[Task(name="t", command=command)])
 
         @hookimpl
         def pipekit_stages():
@@ -124,5 +125,7 @@ def test_a_secret_of_one_command_is_masked_in_the_whole_run(project):
     done = project.pipekit("run")
     assert done.code == 0, done
     assert "it is ***" in done.err
+    assert "not ***" in done.err
+    assert leaks(done.out + done.err + project.pipekit("run", "--json").out) == []
     for path in project.root.glob("logs/**/*"):
         assert not path.is_file() or leaks(path.read_text()) == [], path
