@@ -84,14 +84,16 @@ class Publication:
         temporary = os.path.join(folder, temporary_name(name, run))
         if self._reported:
             report.temporary(temporary)
-        open(temporary, "xb").close()
+        os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
         self._temporary = temporary
         return self
 
     def write(self, data: bytes | memoryview) -> None:
         """Write these bytes as the whole file."""
-        with open(self._temporary, "wb") as file:
-            file.write(data)
+        rest = memoryview(data).cast("B")
+        with open(self._temporary, "wb", buffering=0) as file:
+            while rest:
+                rest = rest[file.write(rest) :]
 
     def place(self) -> None:
         """Sync the file to disk and rename it; if the content has not changed, remove it.
@@ -103,8 +105,7 @@ class Publication:
             self.changed = False
             self.discard()
             return
-        with open(self._temporary, "rb+") as file:  # Windows requires it to be writable
-            os.fsync(file.fileno())
+        _sync(self._temporary, os.O_RDWR)  # Windows requires it to be writable
         os.replace(self._temporary, self.target)
         self._temporary = ""
 
@@ -172,9 +173,12 @@ def sync_folders(paths: Paths) -> None:
 
 
 def _sync_folder(folder: str) -> None:
-    if os.name != "posix":  # Windows syncs renames itself and has no call for it
-        return
-    descriptor = os.open(folder or os.curdir, os.O_RDONLY)
+    if os.name == "posix":  # Windows syncs renames itself and has no call for it
+        _sync(folder or os.curdir, os.O_RDONLY)
+
+
+def _sync(path: str, flags: int) -> None:
+    descriptor = os.open(path, flags)
     try:
         os.fsync(descriptor)
     finally:

@@ -25,8 +25,8 @@ def merge_instrument(
 ) -> tuple[set[StreamMonth], list[str]]:
     """Merge the run files of an instrument, and report. Thread-safe.
 
-    `existing`: the months that have a file. `disks`: threads that place files. Returns the months concerned, and the instruments and
-    streams that failed.
+    `existing`: the months that have a file. `disks`: threads that place finished files. Returns the
+    months concerned, and the instruments and streams that failed.
     """
     try:
         files = read_run_files(entries)

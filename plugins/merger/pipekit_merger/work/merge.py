@@ -38,7 +38,13 @@ from pipekit.worker import Publication, hasher, sync_folders
 from pipekit_merger.layout import StreamMonth
 from pipekit_merger.work.buffer import RowBuffer
 from pipekit_merger.work.coverage import PUBLISHED, Coverage, RunFile
-from pipekit_merger.work.published import MonthError, PublishedMonth, PublishedMonths, write_month
+from pipekit_merger.work.published import (
+    MonthError,
+    PublishedMonth,
+    PublishedMonths,
+    place_month,
+    write_month,
+)
 from pipekit_merger.work.rows import Ints, Rows, months_of, sort_key, with_sorted_words
 from pipekit_merger.work.table import parquet, to_table
 
@@ -195,7 +201,10 @@ class StreamMerge:
     def _publish(
         self, before: dict[int, PublishedMonth], merged: MergedRows, counts: dict[int, Ints]
     ) -> None:
-        """Publish the merged months that differ from those before."""
+        """Publish the merged months that differ from those before.
+
+        All are written before the first is synced: the file system then commits them together.
+        """
         publications, writing = {}, {}
         for month in sorted(before):
             publication, data = self._publication(month, before[month], merged, counts[month])
@@ -203,9 +212,13 @@ class StreamMerge:
             if publication.changed:
                 damaged = before[month].damaged
                 writing[month] = self.disks.submit(write_month, publication, data, damaged=damaged)
+        placing = {
+            month: self.disks.submit(place_month, publications[month], written)
+            for month, written in writing.items()
+        }
         for month, publication in publications.items():
             try:
-                warning = writing[month].result() if month in writing else ""
+                warning = placing[month].result() if month in placing else ""
             except OSError as error:
                 reason = error.strerror or error
                 self._failed[month] = f"{publication.path} cannot be written ({reason})"
