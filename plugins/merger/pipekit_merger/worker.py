@@ -30,7 +30,7 @@ def main(words: list[str]) -> int:
         asked = request(Request)
         failed = _merge(asked) if asked.run_files else []
         if asked.summary and not failed:
-            update_summary(asked.merged, asked.ledger_digest)
+            update_summary(asked.merged, asked.ledger_digest, asked.workers)
     return 0
 
 
