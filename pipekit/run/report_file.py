@@ -220,7 +220,7 @@ class ReportReader:
             self._descriptor = -1
 
     def _next_chunk(self) -> bytes:
-        chunk = b"" if self._stopped else os.pread(self._descriptor, _CHUNK, self._position)
+        chunk = b"" if self._stopped else os.read(self._descriptor, _CHUNK)
         self._position += len(chunk)
         if self._position <= self._limit:
             return chunk

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
+import sys
 from pathlib import Path
 
 from pipekit.model.run import Paths
@@ -73,12 +74,12 @@ def _user() -> int:
 
 
 def _name(user: int) -> str:
-    try:
-        import pwd
+    if sys.platform != "win32":
+        import pwd  # rarely needed
 
-        return pwd.getpwuid(user).pw_name
-    except (ImportError, KeyError):
-        return f"user {user}"
+        with contextlib.suppress(KeyError):
+            return pwd.getpwuid(user).pw_name
+    return f"user {user}"
 
 
 def _umask() -> int:
