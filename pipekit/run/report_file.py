@@ -20,6 +20,7 @@ from pipekit.worker._files import open_own
 MAX_REPORT_BYTES = 256 * 1024 * 1024  # more means a runaway worker
 _LONGEST_LINE = 16 * 1024 * 1024  # bytes
 _CHUNK = 1024 * 1024
+_ONLY_APPEND = "the report was {}; programs may only append to it"
 _IDENTIFIERS = frozenset({"verb", "status", "unit", "path", "sources", "fingerprint"})
 _FILE_VERBS = frozenset({Verb.CONSUMED, Verb.WROTE, Verb.UNCHANGED, Verb.REJECTED})
 
@@ -166,7 +167,7 @@ class ReportReader:
             if self._descriptor < 0:
                 self._descriptor = open_own(self.path, os.O_RDONLY)
             if os.fstat(self._descriptor).st_size < self._position:
-                self._stop("the report was cut; programs may only append to it")
+                self._stop(_ONLY_APPEND.format("cut"))
             while chunk := self._next_chunk():
                 yield from self._lines(chunk)
         except FileNotFoundError:
@@ -184,27 +185,27 @@ class ReportReader:
             return ""
         file, folder = self._created
         if not self._position and os.fstat(self._descriptor).st_mtime_ns != file.st_mtime_ns:
-            self.damage = self.damage or "the report was emptied; programs may only append to it"
+            self._stop(_ONLY_APPEND.format("emptied"))
         try:
             if not os.path.samestat(os.lstat(self.path), file):
-                self.damage = (
-                    self.damage or "the report was replaced; programs may only append to it"
-                )
+                self._stop(_ONLY_APPEND.format("replaced"))
         except FileNotFoundError:
             if not _is_there(self.path.parent, folder):
                 return f"the folder {self.path.parent} was removed while the task was running"
-            self.damage = self.damage or "the report was removed; programs may only append to it"
+            self._stop(_ONLY_APPEND.format("removed"))
         except OSError as error:
-            self.damage = self.damage or f"the report cannot be found: {error.strerror}"
+            self._stop(f"the report cannot be found: {error.strerror}")
         return ""
 
     def conceal(self) -> None:
         """Mask the secrets in the file itself, once nobody writes to it any more. Never raises."""
-        if not self._has_secrets:
+        unread = self._stopped and self._mask.forms  # what was not read may hold some
+        if not (self._has_secrets or unread):
             return
         with contextlib.suppress(OSError), open(open_own(self.path, os.O_RDWR), "r+b") as file:
             if not os.path.samestat(os.fstat(file.fileno()), os.fstat(self._descriptor)):
                 return
+            file.truncate(min(os.fstat(file.fileno()).st_size, self._limit))
             written = 0
             while lines := file.readlines(_CHUNK):
                 read = file.tell()

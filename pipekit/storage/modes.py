@@ -30,13 +30,14 @@ def adjust_modes(paths: Paths) -> None:
 
 def make_private(folder: Path) -> None:
     """Close a folder of a run, with all that programs left in it, to others. Never raises."""
-    with contextlib.suppress(OSError):
-        for entry in os.scandir(folder):
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
             if entry.is_dir(follow_symlinks=False):
                 make_private(Path(entry.path))
             status = entry.stat(follow_symlinks=False)
             if status.st_mode & _OTHERS and not entry.is_symlink():
-                os.chmod(entry.path, stat.S_IMODE(status.st_mode) & ~_OTHERS)
+                with contextlib.suppress(OSError):  # it is somebody else's
+                    os.chmod(entry.path, stat.S_IMODE(status.st_mode) & ~_OTHERS)
 
 
 def _adjust(path: Path, paths: Paths) -> None:
@@ -51,7 +52,7 @@ def _adjust(path: Path, paths: Paths) -> None:
 
 
 def why_denied(path: Path) -> str:
-    """What to do about a file of a run that somebody else owns; empty if it is our own.
+    """What to do about a file of a run that is private to somebody else; empty if it is not.
 
     The file, or the nearest folder above it that can be looked at, says whose it is.
     """
@@ -61,7 +62,7 @@ def why_denied(path: Path) -> str:
             break
     else:
         return ""
-    if owner == _user():
+    if owner == _user() or os.access(place, os.R_OK | (os.X_OK if place.is_dir() else 0)):
         return ""
     return (
         f" (it belongs to {_name(owner)}, and the files of runs are private: run pipekit as that "

@@ -151,3 +151,16 @@ def test_a_report_without_secrets_is_left_as_it_is(reader):
     reader.poll()
     reader.conceal()
     assert reader.path.stat() == before
+
+
+def test_a_report_without_bound_is_masked_up_to_its_limit(tmp_path):
+    reader = ReportReader(tmp_path / "t.report", limit=1000, mask=Mask(["hunter22"]))
+    reader.create(0o600)
+    with open(reader.path, "wb") as file:
+        file.write(b'{"verb": "hunter22"}\n' * 40)
+        file.truncate(2**40)
+    reader.poll()
+    reader.conceal()
+    assert reader.path.stat().st_size < 1000
+    assert "hunter22" not in reader.path.read_text()
+    reader.close()
