@@ -69,7 +69,7 @@ class PipelineOrchestrator:
             RunLock(paths.state, self.run_id, mode) as lock,
             Ledger(paths.state / "state.db", mode=mode) as ledger,
         ):
-            recovered = close_dead_runs(ledger, paths)
+            recovered = close_dead_runs(ledger, paths, self.mask)
             run = CurrentRun(self.project, self.run_id, ledger, self._planner.started, self.mask)
             try:
                 lock.write_holder(run.number)

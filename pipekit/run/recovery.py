@@ -8,6 +8,7 @@ from typing import Any
 
 from pipekit.model.event import RUN_ENDS, EventKind
 from pipekit.model.run import Paths, PipelineReport, PipelineState
+from pipekit.model.secrets import Mask
 from pipekit.model.stage import StageResult
 from pipekit.model.status import FailureKind, PipelineStatus, StageStatus
 from pipekit.run.events import open_logger
@@ -21,12 +22,12 @@ _SENTENCE = "run {} died (killed, or a system crash) and is now recorded as a fa
 _STAGE_ENDS = frozenset(map(EventKind, StageStatus))
 
 
-def close_dead_runs(ledger: Ledger, paths: Paths) -> list[str]:
+def close_dead_runs(ledger: Ledger, paths: Paths, mask: Mask | None = None) -> list[str]:
     """Close all unfinished runs; returns a sentence for each.
 
     A run without a status is a failure, and the stage that was running is `lost`. Its processes are
     killed: some can be left if their guardians were killed too (guardians hold the run lock, which
-    we have). Its temporary files are removed.
+    we have). Its temporary files are removed, and secrets in its tasks' reports hidden by `mask`.
 
     If the latest run has a status, but its last event or its report is missing, they are written
     from its row in the ledger. Errors in writing them are ignored: old logs must not keep a new run
@@ -37,7 +38,7 @@ def close_dead_runs(ledger: Ledger, paths: Paths) -> list[str]:
     _retry_removals(paths)
     for run in dead:
         sentences.append(_SENTENCE.format(run.number) + _kill_processes(run.run_id))
-        _remove_temporaries(paths, run.run_id)
+        _remove_temporaries(paths, run.run_id, mask)
         _close(ledger, paths, run)
     for run in ledger.runs(limit=1):
         if run.run_id not in {state.run_id for state in dead}:
@@ -54,10 +55,11 @@ def _kill_processes(run_id: str) -> str:
     return f"; {found} of its processes were still running and were killed" if found else ""
 
 
-def _remove_temporaries(paths: Paths, run_id: str) -> None:
+def _remove_temporaries(paths: Paths, run_id: str, mask: Mask | None) -> None:
     from pipekit.run.temporaries import remove_temporaries_of_run  # rarely needed
 
-    remove_temporaries_of_run(paths.runs / run_id, run_id, paths.root, leftovers=paths.leftovers)
+    reports, left = paths.runs / run_id, paths.leftovers
+    remove_temporaries_of_run(reports, run_id, paths.root, leftovers=left, mask=mask)
 
 
 def _retry_removals(paths: Paths) -> None:

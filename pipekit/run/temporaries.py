@@ -14,6 +14,7 @@ import stat
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from pipekit.model.secrets import Mask
 from pipekit.run.report_file import ReportReader, TaskReport
 from pipekit.worker import PUBLISH_VARIABLE, Verb
 from pipekit.worker._files import open_own
@@ -52,15 +53,24 @@ def remove_temporaries(
 
 
 def remove_temporaries_of_run(
-    reports: Path, run_id: str, root: Path, *, leftovers: Path | None = None
+    reports: Path,
+    run_id: str,
+    root: Path,
+    *,
+    leftovers: Path | None = None,
+    mask: Mask | None = None,
 ) -> list[str]:
-    """Remove those of a run that died, from the reports of its tasks below `reports`."""
+    """Remove those of a run that died, from the reports of its tasks below `reports`.
+
+    `mask`: hides the secrets that these reports still have.
+    """
     found = TaskReport()
     for report in sorted(reports.glob("*/*.report")):
-        with contextlib.closing(ReportReader(report)) as reader:
+        with contextlib.closing(ReportReader(report, mask=mask)) as reader:
             for record in reader.records():
                 if record["verb"] == Verb.TEMPORARY:
                     found.add(record)
+            reader.conceal()
     return remove_temporaries(found.temporaries, run_id, root, leftovers=leftovers)
 
 

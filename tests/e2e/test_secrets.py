@@ -22,7 +22,7 @@ class Settings:
     how: str = setting("What to do.", default="work")
 
 WORKER = '''
-import json, os, sys
+import json, os, sys, time
 from urllib.parse import quote
 from pipekit.worker import report, request
 t = request()
@@ -35,19 +35,24 @@ with report.unit(f"unit {t}"):
 with report.unit("good"):
     os.makedirs("data", exist_ok=True)
     open("data/a", "w").close()
+    open("data/b", "w").close()
     report.rejected("data/a", f"refused by {t}")
 report.consumed("data/b", "f", detail={"note": t})
+if sys.argv[2] == "wait":
+    time.sleep(60)
 sys.exit(3)
 '''
 
 def plan(ctx, settings):
     token = settings.token
     print("planning with", token)
+    if settings.how == "nothing":
+        return StagePlan(reason="nothing")
     if settings.how == "raise":
         raise ValueError(f"cannot plan with {token}")
     if settings.how == "exit":
         raise SystemExit(token)
-    argv = [sys.executable, "-c", WORKER, token]
+    argv = [sys.executable, "-c", WORKER, token, settings.how]
     command = Command(argv=argv, stdin=json.dumps(token).encode())
     return StagePlan(reason=f"because of {token}", warnings=[f"beware of {token}"],
                      tasks=[Task(name="t", command=command, units=[f"unit {token}"])])
@@ -100,6 +105,28 @@ def test_nothing_that_is_written_or_shown_holds_the_secret(leaky):
         next(leaky.root.glob("logs/runs/*/leaky/t.report")).read_text().split("\n")[0]
     )
     assert report["msg"] == "warned of ***"
+
+
+def test_the_report_of_a_killed_run_is_masked_by_the_next(leaky, eventually):
+    process = leaky.start("run", "--set", "stages.leaky.settings.how=wait")
+    reports = leaky.root / "logs/runs"
+    try:
+        eventually(
+            lambda: any('"consumed"' in p.read_text() for p in reports.glob("*/*/t.report")), 20
+        )
+    finally:
+        process.kill()
+        process.communicate()
+    (report,) = reports.glob("*/*/t.report")
+    assert leaks(report.read_text())
+
+    def closed():
+        code = leaky.pipekit("run", "--set", "stages.leaky.settings.how=nothing").code
+        return code != 75  # until then, the guardian stops what is left
+
+    eventually(closed, 20)
+    assert leaks(report.read_text()) == []
+    assert "warned of ***" in report.read_text()
 
 
 def test_a_secret_of_one_command_is_masked_in_the_whole_run(project):
