@@ -15,7 +15,12 @@ for each file: a collection finds nothing among them, and costs as much as an im
 
 def entry() -> None:
     """The script `pipekit`."""
-    leave(main())
+    code = main()
+    if "pipekit.plugins.isolation" in sys.modules:
+        from pipekit.plugins.isolation import leave_plugins
+
+        leave_plugins(code)
+    leave(code)
 
 
 def main() -> int:

@@ -143,6 +143,11 @@ class StageConfig:
     timeout: Duration | None = setting(
         "Maximum duration of a task (default: unlimited).", default=None, validator=_positive
     )
+    plan_timeout: Duration = setting(
+        "Maximum duration of its plan, and of the import of its plugin.",
+        default=60.0,
+        validator=_positive,
+    )
     hang_timeout: Duration | None = setting(
         "Stop a task after this long without output, progress or CPU use (default: never).",
         default=None,

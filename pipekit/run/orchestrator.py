@@ -105,7 +105,7 @@ class PipelineOrchestrator:
             run.warnings.append(str(broken))
             distribution = broken.origin.distribution
             run.events.emit("plugin", EventKind.BROKEN, str(broken), plugin=distribution)
-        for sentence in recovered:
+        for sentence in (*self.project.plugins.warnings, *recovered):
             run.warn(sentence)
         if run.ledger.set_aside:
             name = run.ledger.set_aside.name
@@ -136,7 +136,7 @@ class PipelineOrchestrator:
         return StageExecutor(run, lock, self.cancel, prepared)
 
     def _review_files(self, run: CurrentRun) -> list[Proposal]:
-        if not self.project.policies:
+        if not self.project.policies or self.cancel.is_set():
             return []
         from pipekit.run.lifecycle import review  # only with policies
 
@@ -149,6 +149,7 @@ class PipelineOrchestrator:
             now=run.started,  # one time for the whole run
             results=run.results,
             blockers=_blockers(run),
+            cancelled=self.cancel.is_set,
         )
         for broken in found.broken:
             run.warn(broken, "lifecycle")

@@ -2,30 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, NoReturn
 
 from pipekit import config
 from pipekit.config.explain import secrets
-from pipekit.errors import ConfigError, UsageError
+from pipekit.errors import ConfigError, PluginError, UsageError
 from pipekit.model.names import did_you_mean
 from pipekit.model.run import Paths
 from pipekit.model.specs import EventSink, LifecyclePolicy, StageSpec
+from pipekit.model.status import FailureKind
 from pipekit.plugins import loader as plugins
+from pipekit.plugins.isolation import CALL_TIMEOUT, PluginFault, call
 from pipekit.storage.files import FileManager
 
 DEFAULT_SINKS = ("console",)  # used if no sink is configured
 
 
 class Stage(NamedTuple):
-    """A configured stage. `after`: see StageSpec. `problem`: why `spec` is None, else empty."""
+    """A configured stage. `after`: see StageSpec. `plan_timeout`: seconds.
+
+    `problem`: why `spec` is None, else empty; `kind`: the kind of this failure.
+    """
 
     name: str
     spec: StageSpec | None
     version: str
     settings: Any
     after: Mapping[str, str]
+    plan_timeout: float = CALL_TIMEOUT
     problem: str = ""
+    kind: FailureKind = FailureKind.PLUGIN
 
 
 class Project(NamedTuple):
@@ -54,9 +61,18 @@ class Project(NamedTuple):
         return {each.origin.distribution: each.origin.version for each in offered}
 
 
-def load_plugins(configuration: config.Configuration, no_plugins: bool = False) -> plugins.Plugins:
-    """Load the plugins that the configuration allows."""
+def load_plugins(
+    configuration: config.Configuration, no_plugins: bool = False, *, configured: bool = False
+) -> plugins.Plugins:
+    """Load the plugins that the configuration allows; `configured`: no more than it needs."""
+    needed = [
+        *(f"stage {name}" for name in configuration.pipeline.stages),
+        *(f"policy {name}" for name in configuration.policies),
+        *(f"sink {name}" for name in configuration.sinks or DEFAULT_SINKS),
+    ]
     return plugins.load(
+        needed=needed if configured else None,
+        timeouts={name: stage.plan_timeout for name, stage in configuration.stages.items()},
         allow=configuration.plugins.allow,
         deny=configuration.plugins.deny,
         builtins_only=no_plugins,
@@ -69,18 +85,20 @@ def open_project(configuration: config.Configuration, no_plugins: bool = False) 
     Raises MissingStageError if no plugin offers a configured stage, ConfigError with all problems
     of the plugins' settings.
     """
-    found = load_plugins(configuration, no_plugins)
     if not configuration.pipeline.stages:
         raise ConfigError(
             [f'{configuration.file.name}: pipeline.stages is empty: add `stages = ["..."]`']
         )
+    found = load_plugins(configuration, no_plugins, configured=True)
     found.require_stages(configuration.pipeline.stages)
     problems: list[str] = []
     names = configuration.pipeline.stages
     stages = [_stage(configuration, found, name, problems) for name in names]
-    policies = _chosen(configuration, "lifecycle", found.policies, configuration.policies, problems)
-    sink_names = configuration.sinks or DEFAULT_SINKS
-    sinks = _chosen(configuration, "sinks", found.sinks, sink_names, problems)
+    policies = [
+        _policy(*each)
+        for each in _chosen(configuration, "lifecycle", found.policies, found, problems)
+    ]
+    sinks = [_sink(*each) for each in _chosen(configuration, "sinks", found.sinks, found, problems)]
     if problems:
         raise ConfigError(problems)
     return Project(
@@ -97,40 +115,73 @@ def open_project(configuration: config.Configuration, no_plugins: bool = False) 
 def _stage(
     configuration: config.Configuration, found: plugins.Plugins, name: str, problems: list[str]
 ) -> Stage:
-    broken = found.broken_stage(name)
+    limits = configuration.stages[name]
     if name not in found.stages:
-        return Stage(name=name, spec=None, version="", settings=None, after={}, problem=str(broken))
+        broken = found.broken_plugin(name)
+        late = broken is not None and broken.timed_out
+        hint = f"; stages.{name}.plan_timeout sets the limit" if late else ""
+        return Stage(
+            name=name,
+            spec=None,
+            version="",
+            settings=None,
+            after=limits.after or {},
+            problem=f"{broken}{hint}",
+            kind=FailureKind.TIMEOUT if late else FailureKind.PLUGIN,
+        )
     installed = found.stages[name]
     spec: StageSpec = installed.spec
-    configured = configuration.stages[name].after
+    settings, problem = _settings(configuration, "stages", name, spec.settings, problems)
     return Stage(
         name=name,
-        spec=spec,
+        spec=None if problem else spec,
         version=installed.origin.version,
-        settings=_settings(configuration, "stages", name, spec.settings, problems),
-        after=spec.after if configured is None else configured,
+        settings=settings,
+        after=spec.after if limits.after is None else limits.after,
+        plan_timeout=limits.plan_timeout,
+        problem=problem,
     )
 
 
 def _chosen(
     configuration: config.Configuration,
     kind: str,
-    found: Mapping[str, plugins.Installed],
-    names: Iterable[str],
+    offered: Mapping[str, plugins.Installed],
+    found: plugins.Plugins,
     problems: list[str],
-) -> list[tuple[Any, Any]]:
-    """The policies or sinks that are configured, with their settings."""
-    chosen = []
-    for name in names:
-        if name in found:
-            spec = found[name].spec
-            settings = _settings(configuration, kind, name, spec.settings, problems)
-            chosen.append((spec, settings))
+) -> Iterator[tuple[str, Any, Any, str]]:
+    """The policies or sinks that are configured: name, spec, settings, and why it is unusable."""
+    configured = configuration.policies if kind == "lifecycle" else configuration.sinks
+    for name in configured or (DEFAULT_SINKS if kind == "sinks" else ()):
+        if name in offered:
+            spec = offered[name].spec
+            settings, problem = _settings(configuration, kind, name, spec.settings, problems)
+            yield name, spec, settings, problem
+        elif broken := found.broken_plugin(name):
+            yield name, None, None, str(broken)
         else:
-            hint = did_you_mean(name, found) or "; install its plugin"
+            hint = did_you_mean(name, offered) or "; install its plugin"
             text = f"[{kind}.{name}] is configured, but no plugin offers it{hint}"
             problems += configuration.located((kind, name), text)
-    return chosen
+
+
+def _policy(
+    name: str, spec: LifecyclePolicy, settings: Any, problem: str
+) -> tuple[LifecyclePolicy, Any]:
+    """A policy that cannot be used raises in every review, so that no file may be removed."""
+    return (LifecyclePolicy(name, _raises(problem)) if problem else spec), settings
+
+
+def _sink(name: str, spec: EventSink, settings: Any, problem: str) -> tuple[EventSink, Any]:
+    """A sink that cannot be used is dropped when the run opens it."""
+    return (EventSink(name, _raises(problem)) if problem else spec), settings
+
+
+def _raises(problem: str) -> Callable[..., NoReturn]:
+    def refuse(*_: object) -> NoReturn:
+        raise PluginError(problem)
+
+    return refuse
 
 
 def _settings(
@@ -139,12 +190,25 @@ def _settings(
     name: str,
     cls: type | None,
     problems: list[str],
-) -> Any:
+) -> tuple[Any, str]:
+    """The settings, and a sentence if the plugin's own code for them fails.
+
+    Values that do not fit are added to `problems`.
+    """
+
+    def make() -> Any:
+        try:
+            return configuration.settings_for(kind, name, cls)
+        except ConfigError as error:
+            problems.extend(error.problems)
+            return None
+
+    if cls is None:
+        return make(), ""  # only our own code
     try:
-        return configuration.settings_for(kind, name, cls)
-    except ConfigError as error:
-        problems += error.problems
-        return None
+        return call(make), ""
+    except PluginFault as fault:
+        return None, f"its settings cannot be used: {fault}"
 
 
 def in_order(stages: Sequence[Stage]) -> list[Stage]:
