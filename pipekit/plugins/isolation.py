@@ -13,9 +13,9 @@ import pkgutil
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from time import monotonic
-from typing import Any, Generic, NoReturn, TypeVar
+from typing import Any, NamedTuple, NoReturn, Self, TypeVar
 
 from pipekit.errors import PipekitError
 from pipekit.model.quantity import duration_text
@@ -62,6 +62,14 @@ class AbandonedError(Exception):
     """The run was cancelled while a plugin's code was running, which is not waited for."""
 
 
+class Outcome(NamedTuple):
+    """What became of a call; `left`: a clause if it left processes running, else empty."""
+
+    value: Any = None
+    fault: PluginFault | None = None
+    left: str = ""
+
+
 def call(
     function: Callable[[], T],
     *,
@@ -71,29 +79,60 @@ def call(
 ) -> T:
     """Call a plugin's code and return its result. Raises PluginFault or AbandonedError.
 
-    `timeout`: seconds. `left`: gets a clause if processes were left behind, which are killed.
+    `timeout`: seconds. `left`: gets a clause if it left processes running.
+    """
+    [outcome] = call_each([(function, timeout)], cancelled)
+    if outcome.fault is not None:
+        raise outcome.fault
+    if outcome.left and left is not None:
+        left.append(outcome.left)
+    value: T = outcome.value
+    return value
 
-    Afterwards the working directory, the environment and the standard streams are as before. Code
-    that took too long, or was abandoned, may go on in its thread; exit by `leave_plugins`.
+
+def call_each(
+    calls: Sequence[tuple[Callable[[], Any], float]],
+    cancelled: Callable[[], bool] = lambda: False,
+) -> list[Outcome]:
+    """Call these functions in order, each for so many seconds. Raises AbandonedError.
+
+    Together they cost little more than one. After each, processes that it left running are killed,
+    and the working directory, the environment and the standard streams are as before. Code that
+    took too long, or was abandoned, may go on in its thread; exit by `leave_plugins`.
     """
     _refuse_exits()
-    thread = _Call(function)
-    with _surroundings_kept(), _system_timer(timeout + _SPARE):
+    surroundings = _Surroundings()
+    outcomes: list[Outcome] = []
+    while len(outcomes) < len(calls):
+        rest = calls[len(outcomes) :]
+        thread = _Thread([function for function, _ in rest], surroundings)
+        try:
+            outcomes += _watch(thread, [timeout for _, timeout in rest], cancelled)
+        finally:
+            surroundings.restore()
+    return outcomes
+
+
+def _watch(
+    thread: _Thread, timeouts: Sequence[float], cancelled: Callable[[], bool]
+) -> list[Outcome]:
+    """The outcomes up to the first call that takes too long."""
+    at, deadline = -1, 0.0
+    with _SystemTimer() as timer:
+        timer.set(max(timeouts) + _SPARE)  # before the start: then it may be too late
         thread.start()
-        deadline = monotonic() + timeout
-        while not thread.ended.wait(min(_POLL, max(deadline - monotonic(), 0.0))):
-            if cancelled():
+        while not thread.ended.wait(_POLL if at >= 0 else 0):
+            if at != (at := len(thread.outcomes)):
+                deadline = monotonic() + timeouts[min(at, len(timeouts) - 1)]
+                timer.set(max(timeouts) + _SPARE)
+            elif cancelled():
                 thread.abandon()
                 raise AbandonedError
-            if monotonic() >= deadline:
+            elif monotonic() >= deadline:
                 thread.abandon()
-                text = f"there was no result within {duration_text(timeout)}"
-                raise PluginFault(text, timed_out=True)
-    killed = _kill(thread.children)
-    if killed and left is not None:
-        these = "1 process" if killed == 1 else f"{killed} processes"
-        left.append(f"left {these} running, killed now")
-    return thread.result()
+                text = f"there was no result within {duration_text(timeouts[at])}"
+                return [*thread.outcomes[:at], Outcome(fault=PluginFault(text, timed_out=True))]
+    return thread.outcomes
 
 
 def described(error: BaseException) -> str:
@@ -108,9 +147,8 @@ def described(error: BaseException) -> str:
 
 def leave_plugins(code: int) -> NoReturn:
     """Exit. What plugins leave to the end, threads and atexit functions, has two seconds."""
-    ours = (_Call, type(threading.main_thread()))
-    others = [t for t in threading.enumerate() if not isinstance(t, ours)]
-    waited_for = [thread for thread in others if not thread.daemon]
+    others = [t for t in threading.enumerate() if t is not threading.main_thread()]
+    waited_for = [t for t in others if not t.daemon and not isinstance(t, _Thread)]
     if waited_for or atexit._ncallbacks():
 
         def end_plugins() -> None:
@@ -124,36 +162,36 @@ def leave_plugins(code: int) -> NoReturn:
     end(code)
 
 
-class _Call(threading.Thread, Generic[T]):
-    """The thread of one call. `children`: the processes that it started and left running.
+class _Thread(threading.Thread):
+    """Calls functions in order.
 
     It is no daemon, since threads that a plugin starts would be daemons as well.
     """
 
-    def __init__(self, function: Callable[[], T]) -> None:
+    def __init__(self, functions: Sequence[Callable[[], Any]], surroundings: _Surroundings) -> None:
         super().__init__(name="plugin")
         self.ended = threading.Event()
-        self.children: list[int] = []
-        self._function = function
-        self._value: list[T] = []
-        self._fault: Exception | None = None
+        self.outcomes: list[Outcome] = []
+        self._functions = functions
+        self._surroundings = surroundings
+        self._abandoned = False
 
     def run(self) -> None:
-        try:
-            self._value.append(self._function())
-        except BaseException as error:  # the isolation boundary of plugins
-            self._fault = _fault(error)
-        if _has_children():
-            self.children = _children("thread-self")
+        for function in self._functions:
+            outcome = _outcome(function)
+            if self._abandoned:
+                return
+            killed = _kill(_children("thread-self")) if _has_children() else 0
+            if killed:
+                these = "1 process" if killed == 1 else f"{killed} processes"
+                outcome = outcome._replace(left=f"left {these} running, killed now")
+            self._surroundings.restore()
+            self.outcomes.append(outcome)
         self.ended.set()
-
-    def result(self) -> T:
-        if self._fault is not None:
-            raise self._fault
-        return self._value[0]
 
     def abandon(self) -> None:
         """Kill what it waits for, and end it at its next step in Python code, if it takes one."""
+        self._abandoned = True
         _kill(_children(f"self/task/{self.native_id}"))
         import ctypes  # only here: its import takes milliseconds
 
@@ -163,7 +201,14 @@ class _Call(threading.Thread, Generic[T]):
             )
 
 
-def _fault(error: BaseException) -> Exception:
+def _outcome(function: Callable[[], Any]) -> Outcome:
+    try:
+        return Outcome(function())
+    except BaseException as error:  # the isolation boundary of plugins
+        return Outcome(fault=_fault(error))
+
+
+def _fault(error: BaseException) -> PluginFault:
     import traceback  # only on failure
 
     shown = ""
@@ -201,23 +246,24 @@ def _refuse_exits() -> None:
     os._exit = refuse
 
 
-@contextlib.contextmanager
-def _surroundings_kept() -> Iterator[None]:
-    """Restore the working directory, the environment and the standard streams afterwards."""
-    if not _streams:
-        for number in range(3):
-            with contextlib.suppress(OSError):  # closed before we began
-                _streams[number] = os.dup(number)
-    folder, variables = _folder(), os.environ.copy()
-    try:
-        yield
-    finally:
-        if folder and _folder() != folder:
+class _Surroundings:
+    """The working directory, the environment and the standard streams, to be restored."""
+
+    def __init__(self) -> None:
+        if not _streams:
+            for number in range(3):
+                with contextlib.suppress(OSError):  # closed before we began
+                    _streams[number] = os.dup(number)
+        self._folder = _folder()
+        self._variables = os.environ.copy()
+
+    def restore(self) -> None:
+        if self._folder and _folder() != self._folder:
             with contextlib.suppress(OSError):  # it was removed
-                os.chdir(folder)
-        if os.environ.copy() != variables:
+                os.chdir(self._folder)
+        if os.environ.copy() != self._variables:
             os.environ.clear()
-            os.environ.update(variables)
+            os.environ.update(self._variables)
         for number, copy in _streams.items():
             if not _same(number, copy):
                 os.dup2(copy, number)
@@ -237,21 +283,25 @@ def _same(number: int, copy: int) -> bool:
         return False
 
 
-@contextlib.contextmanager
-def _system_timer(seconds: float) -> Iterator[None]:
-    """Let the system end this process by SIGALRM, in case a C call keeps us from doing anything."""
-    usable = (
-        sys.platform != "win32"
-        and threading.current_thread() is threading.main_thread()
-        and signal.getsignal(signal.SIGALRM) is signal.SIG_DFL
-    )
-    if usable:
-        signal.setitimer(signal.ITIMER_REAL, seconds)
-    try:
-        yield
-    finally:
-        if usable:
-            signal.setitimer(signal.ITIMER_REAL, 0)
+class _SystemTimer:
+    """Lets the system end this process by SIGALRM, if a C call keeps us from doing anything."""
+
+    def __init__(self) -> None:
+        self._usable = (
+            sys.platform != "win32"
+            and threading.current_thread() is threading.main_thread()
+            and signal.getsignal(signal.SIGALRM) is signal.SIG_DFL
+        )
+
+    def set(self, seconds: float) -> None:
+        if self._usable:
+            signal.setitimer(signal.ITIMER_REAL, seconds)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.set(0)
 
 
 def _has_children() -> bool:

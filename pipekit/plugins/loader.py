@@ -15,7 +15,7 @@ from pipekit.errors import MissingStageError, PluginError
 from pipekit.model.names import did_you_mean
 from pipekit.model.specs import EventSink, LifecyclePolicy, StageSpec
 from pipekit.plugins.entrypoints import BUILTINS, EntryPoint, entry_points
-from pipekit.plugins.isolation import CALL_TIMEOUT, PluginFault, call
+from pipekit.plugins.isolation import CALL_TIMEOUT, call_each
 
 DISABLE_VARIABLE = "PIPEKIT_DISABLE_PLUGINS"
 
@@ -118,7 +118,7 @@ def load(
         loading.add(first)
         settled = {origin.name for origin in disabled}
         if any(key.partition(" ")[2] not in settled for key in loading.missing(needed)):
-            loading.add(origin for origin in enabled if origin not in first)
+            loading.add([origin for origin in enabled if origin not in first])
     return loading.result(disabled)
 
 
@@ -131,16 +131,20 @@ class _Loading:
         self._broken: list[BrokenPlugin] = []
         self._warnings: list[str] = []
 
-    def add(self, origins: Iterable[EntryPoint]) -> None:
-        for origin in origins:
-            timeout = self._timeouts.get(origin.name, CALL_TIMEOUT)
-            left: list[str] = []
-            try:
-                self._usable += call(partial(_load_one, origin), timeout=timeout, left=left)
-            except PluginFault as fault:
-                text = f"{fault} ({fault.where})" if fault.where else str(fault)
-                self._broken.append(BrokenPlugin(origin, text, fault.timed_out))
-            self._warnings += [f"plugin {origin}: its import {clause}" for clause in left]
+    def add(self, origins: Sequence[EntryPoint]) -> None:
+        loads = [
+            (partial(_load_one, origin), self._timeouts.get(origin.name, CALL_TIMEOUT))
+            for origin in origins
+        ]
+        for origin, done in zip(origins, call_each(loads), strict=True):
+            if done.fault is None:
+                self._usable += done.value
+            else:
+                where = f" ({done.fault.where})" if done.fault.where else ""
+                problem = f"{done.fault}{where}"
+                self._broken.append(BrokenPlugin(origin, problem, done.fault.timed_out))
+            if done.left:
+                self._warnings.append(f"plugin {origin}: its import {done.left}")
 
     def missing(self, needed: Iterable[str]) -> set[str]:
         """What no loaded plugin offers, unless a broken one has this name."""

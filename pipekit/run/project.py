@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple, NoReturn
 
 from pipekit import config
@@ -13,7 +14,7 @@ from pipekit.model.run import Paths
 from pipekit.model.specs import EventSink, LifecyclePolicy, StageSpec
 from pipekit.model.status import FailureKind
 from pipekit.plugins import loader as plugins
-from pipekit.plugins.isolation import CALL_TIMEOUT, PluginFault, call
+from pipekit.plugins.isolation import CALL_TIMEOUT, call_each
 from pipekit.storage.files import FileManager
 
 DEFAULT_SINKS = ("console",)  # used if no sink is configured
@@ -91,14 +92,18 @@ def open_project(configuration: config.Configuration, no_plugins: bool = False) 
         )
     found = load_plugins(configuration, no_plugins, configured=True)
     found.require_stages(configuration.pipeline.stages)
-    problems: list[str] = []
     names = configuration.pipeline.stages
-    stages = [_stage(configuration, found, name, problems) for name in names]
+    settings = _Settings(configuration, found)
+    problems = settings.problems
+    stages = [_stage(configuration, found, name, settings) for name in names]
     policies = [
-        _policy(*each)
-        for each in _chosen(configuration, "lifecycle", found.policies, found, problems)
+        (LifecyclePolicy(name, _raises(problem)) if problem else spec, made)
+        for name, spec, made, problem in _chosen("lifecycle", found.policies, found, settings)
     ]
-    sinks = [_sink(*each) for each in _chosen(configuration, "sinks", found.sinks, found, problems)]
+    sinks = [
+        (EventSink(name, _raises(problem)) if problem else spec, made)
+        for name, spec, made, problem in _chosen("sinks", found.sinks, found, settings)
+    ]
     if problems:
         raise ConfigError(problems)
     return Project(
@@ -113,7 +118,7 @@ def open_project(configuration: config.Configuration, no_plugins: bool = False) 
 
 
 def _stage(
-    configuration: config.Configuration, found: plugins.Plugins, name: str, problems: list[str]
+    configuration: config.Configuration, found: plugins.Plugins, name: str, made: _Settings
 ) -> Stage:
     limits = configuration.stages[name]
     if name not in found.stages:
@@ -131,7 +136,7 @@ def _stage(
         )
     installed = found.stages[name]
     spec: StageSpec = installed.spec
-    settings, problem = _settings(configuration, "stages", name, spec.settings, problems)
+    settings, problem = made.of("stages", name)
     return Stage(
         name=name,
         spec=None if problem else spec,
@@ -144,37 +149,24 @@ def _stage(
 
 
 def _chosen(
-    configuration: config.Configuration,
     kind: str,
     offered: Mapping[str, plugins.Installed],
     found: plugins.Plugins,
-    problems: list[str],
+    made: _Settings,
 ) -> Iterator[tuple[str, Any, Any, str]]:
-    """The policies or sinks that are configured: name, spec, settings, and why it is unusable."""
-    configured = configuration.policies if kind == "lifecycle" else configuration.sinks
-    for name in configured or (DEFAULT_SINKS if kind == "sinks" else ()):
+    """The policies or sinks that are configured: name, spec, settings, and why it is unusable.
+
+    One that is unusable raises when it is used: the sink is then dropped, and no file may go.
+    """
+    for name in made.configured[kind]:
         if name in offered:
-            spec = offered[name].spec
-            settings, problem = _settings(configuration, kind, name, spec.settings, problems)
-            yield name, spec, settings, problem
+            yield name, offered[name].spec, *made.of(kind, name)
         elif broken := found.broken_plugin(name):
             yield name, None, None, str(broken)
         else:
             hint = did_you_mean(name, offered) or "; install its plugin"
             text = f"[{kind}.{name}] is configured, but no plugin offers it{hint}"
-            problems += configuration.located((kind, name), text)
-
-
-def _policy(
-    name: str, spec: LifecyclePolicy, settings: Any, problem: str
-) -> tuple[LifecyclePolicy, Any]:
-    """A policy that cannot be used raises in every review, so that no file may be removed."""
-    return (LifecyclePolicy(name, _raises(problem)) if problem else spec), settings
-
-
-def _sink(name: str, spec: EventSink, settings: Any, problem: str) -> tuple[EventSink, Any]:
-    """A sink that cannot be used is dropped when the run opens it."""
-    return (EventSink(name, _raises(problem)) if problem else spec), settings
+            made.problems += made.configuration.located((kind, name), text)
 
 
 def _raises(problem: str) -> Callable[..., NoReturn]:
@@ -184,31 +176,42 @@ def _raises(problem: str) -> Callable[..., NoReturn]:
     return refuse
 
 
-def _settings(
-    configuration: config.Configuration,
-    kind: str,
-    name: str,
-    cls: type | None,
-    problems: list[str],
-) -> tuple[Any, str]:
-    """The settings, and a sentence if the plugin's own code for them fails.
+class _Settings:
+    """The settings of all that is configured. `problems`: values that do not fit."""
 
-    Values that do not fit are added to `problems`.
-    """
+    def __init__(self, configuration: config.Configuration, found: plugins.Plugins) -> None:
+        self.configuration = configuration
+        self.configured: dict[str, Iterable[str]] = {
+            "stages": configuration.pipeline.stages,
+            "lifecycle": configuration.policies,
+            "sinks": configuration.sinks or DEFAULT_SINKS,
+        }
+        self.problems: list[str] = []
+        offered = {"stages": found.stages, "lifecycle": found.policies, "sinks": found.sinks}
+        keys = [
+            (kind, name)
+            for kind, names in self.configured.items()
+            for name in names
+            if name in offered[kind]
+        ]
+        calls = [
+            (partial(self._make, kind, name, offered[kind][name].spec.settings), CALL_TIMEOUT)
+            for kind, name in keys
+        ]
+        self._outcomes = dict(zip(keys, call_each(calls), strict=True))
 
-    def make() -> Any:
+    def of(self, kind: str, name: str) -> tuple[Any, str]:
+        """The settings, and a sentence if the plugin's own code for them fails."""
+        outcome = self._outcomes[kind, name]
+        problem = f"its settings cannot be used: {outcome.fault}" if outcome.fault else ""
+        return outcome.value, problem
+
+    def _make(self, kind: str, name: str, cls: type | None) -> Any:
         try:
-            return configuration.settings_for(kind, name, cls)
+            return self.configuration.settings_for(kind, name, cls)
         except ConfigError as error:
-            problems.extend(error.problems)
+            self.problems += error.problems
             return None
-
-    if cls is None:
-        return make(), ""  # only our own code
-    try:
-        return call(make), ""
-    except PluginFault as fault:
-        return None, f"its settings cannot be used: {fault}"
 
 
 def in_order(stages: Sequence[Stage]) -> list[Stage]:
