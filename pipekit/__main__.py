@@ -5,6 +5,9 @@ from __future__ import annotations
 import gc
 import sys
 
+if __name__ == "__main__" and not sys.flags.safe_path:
+    del sys.path[0]  # the working directory, which need not hold only modules for us
+
 from pipekit.worker._exit import leave
 
 _GARBAGE = 500_000

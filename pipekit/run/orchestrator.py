@@ -24,6 +24,7 @@ from pipekit.run.planning import (
 )
 from pipekit.run.project import Project, Stage, selected
 from pipekit.run.recovery import close_dead_runs
+from pipekit.run.safe_path import shadowing
 from pipekit.run.temporaries import retry_removals
 from pipekit.storage.ledger import Ledger
 from pipekit.storage.lock import RunLock
@@ -105,7 +106,8 @@ class PipelineOrchestrator:
             run.warnings.append(str(broken))
             distribution = broken.origin.distribution
             run.events.emit("plugin", EventKind.BROKEN, str(broken), plugin=distribution)
-        for sentence in (*self.project.plugins.warnings, *recovered):
+        noticed = (*self.project.plugins.warnings, *shadowing(self.project.paths.root))
+        for sentence in (*noticed, *recovered):
             run.warn(sentence)
         if run.ledger.set_aside:
             name = run.ledger.set_aside.name

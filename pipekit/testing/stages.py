@@ -180,7 +180,7 @@ class StageContract(Contract):
         settings = chosen(self.spec.settings, self.settings)
         made = partial(plan, StageSpec(self.spec.name, self.spec.plan), project, settings)
         done = subprocess.run(
-            [sys.executable, "-c", _PLAN_ELSEWHERE],
+            [sys.executable, "-P", "-c", _PLAN_ELSEWHERE],
             input=pickle.dumps(made),
             env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
             capture_output=True,
