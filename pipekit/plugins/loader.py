@@ -17,6 +17,9 @@ from pipekit.model.specs import EventSink, LifecyclePolicy, StageSpec
 from pipekit.plugins.entrypoints import BUILTINS, EntryPoint, entry_points
 from pipekit.plugins.isolation import CALL_TIMEOUT, call_each
 
+NO_API = (
+    f' does not say for which API it was written: add PIPEKIT_API = "{hookspecs.API_VERSION}" to it'
+)
 DISABLE_VARIABLE = "PIPEKIT_DISABLE_PLUGINS"
 
 _HOOKS: dict[str, tuple[type, str]] = {
@@ -53,7 +56,8 @@ class BrokenPlugin(NamedTuple):
 class Plugins(NamedTuple):
     """The loaded plugins: what they offer by name, and which are broken, disabled or in conflict.
 
-    `warnings`: sentences about plugins that can be used.
+    `warnings`: sentences about plugins that can be used. `without_api`: plugins that do not state
+    their `PIPEKIT_API`.
     """
 
     stages: dict[str, Installed]
@@ -63,6 +67,7 @@ class Plugins(NamedTuple):
     disabled: tuple[EntryPoint, ...]
     conflicts: dict[str, str]
     warnings: tuple[str, ...] = ()
+    without_api: tuple[EntryPoint, ...] = ()
 
     def require_stages(self, names: Iterable[str]) -> None:
         """Raise MissingStageError unless each stage is offered, or its plugin is broken."""
@@ -130,6 +135,7 @@ class _Loading:
         self._usable: list[Installed] = []
         self._broken: list[BrokenPlugin] = []
         self._warnings: list[str] = []
+        self._without_api: list[EntryPoint] = []
 
     def add(self, origins: Sequence[EntryPoint]) -> None:
         loads = [
@@ -138,7 +144,9 @@ class _Loading:
         ]
         for origin, done in zip(origins, call_each(loads), strict=True):
             if done.fault is None:
-                self._usable += done.value
+                offered, states_api = done.value
+                self._usable += offered
+                self._without_api += [] if states_api else [origin]
             else:
                 where = f" ({done.fault.where})" if done.fault.where else ""
                 problem = f"{done.fault}{where}"
@@ -166,6 +174,7 @@ class _Loading:
             disabled=tuple(disabled),
             conflicts=conflicts,
             warnings=tuple(self._warnings),
+            without_api=tuple(self._without_api),
         )
 
 
@@ -181,8 +190,8 @@ def _wanted(
     return (allow is None or bool(names & set(allow))) and not names & {*deny, *off}
 
 
-def _load_one(origin: EntryPoint) -> list[Installed]:
-    """Import one plugin and call its hooks. Raises if it is broken."""
+def _load_one(origin: EntryPoint) -> tuple[list[Installed], bool]:
+    """What a plugin offers, and whether it states its API. Raises if it is broken."""
     module = origin.load()
     _check_api(module)
     manager = pluggy.PluginManager(hookspecs.GROUP)
@@ -196,7 +205,7 @@ def _load_one(origin: EntryPoint) -> list[Installed]:
                 if type(spec) is not kind:
                     raise PluginError(f"{hook} must return {kind.__name__} objects, not {spec!r}")
                 offered.append(Installed(name, spec, origin))
-    return offered
+    return offered, hasattr(module, "PIPEKIT_API")
 
 
 def _check_api(module: ModuleType) -> None:

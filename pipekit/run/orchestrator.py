@@ -16,6 +16,7 @@ from pipekit.model.status import FailureKind, PipelineStatus, pipeline_status
 from pipekit.process import Cancel, prepare
 from pipekit.run.current_run import CurrentRun
 from pipekit.run.planning import (
+    CannotPlan,
     Decision,
     Execute,
     Planner,
@@ -202,3 +203,14 @@ def _blockers(run: CurrentRun) -> list[str]:
     kinds = {task.kind for result in run.results.values() for task in result.tasks}
     blockers = [] if run.events.healthy else ["the journal is incomplete"]
     return blockers + (["a task of this run was lost"] if FailureKind.LOST in kinds else [])
+
+
+def plan_problems(project: Project) -> list[str]:
+    """Why stages cannot be planned, as far as that can be said before a run."""
+    decisions = PipelineOrchestrator(project).plan()
+    names = {stage.name for stage in project.stages if stage.spec is not None}
+    return [
+        f"{decision.stage}: {decision.reason}"
+        for decision in decisions
+        if isinstance(decision, CannotPlan) and decision.stage in names
+    ]

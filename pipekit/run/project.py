@@ -93,7 +93,12 @@ def open_project(configuration: config.Configuration, no_plugins: bool = False) 
     found = load_plugins(configuration, no_plugins, configured=True)
     found.require_stages(configuration.pipeline.stages)
     names = configuration.pipeline.stages
-    settings = _Settings(configuration, found)
+    configured: dict[str, Iterable[str]] = {
+        "stages": names,
+        "lifecycle": configuration.policies,
+        "sinks": configuration.sinks or DEFAULT_SINKS,
+    }
+    settings = PluginSettings(configuration, found, configured)
     problems = settings.problems
     stages = [_stage(configuration, found, name, settings) for name in names]
     policies = [
@@ -118,7 +123,7 @@ def open_project(configuration: config.Configuration, no_plugins: bool = False) 
 
 
 def _stage(
-    configuration: config.Configuration, found: plugins.Plugins, name: str, made: _Settings
+    configuration: config.Configuration, found: plugins.Plugins, name: str, made: PluginSettings
 ) -> Stage:
     limits = configuration.stages[name]
     if name not in found.stages:
@@ -152,7 +157,7 @@ def _chosen(
     kind: str,
     offered: Mapping[str, plugins.Installed],
     found: plugins.Plugins,
-    made: _Settings,
+    made: PluginSettings,
 ) -> Iterator[tuple[str, Any, Any, str]]:
     """The policies or sinks that are configured: name, spec, settings, and why it is unusable.
 
@@ -176,16 +181,20 @@ def _raises(problem: str) -> Callable[..., NoReturn]:
     return refuse
 
 
-class _Settings:
-    """The settings of all that is configured. `problems`: values that do not fit."""
+class PluginSettings:
+    """The settings of stages, policies and sinks; `configured`: which, by their kind.
 
-    def __init__(self, configuration: config.Configuration, found: plugins.Plugins) -> None:
+    `problems`: sentences about values that do not fit.
+    """
+
+    def __init__(
+        self,
+        configuration: config.Configuration,
+        found: plugins.Plugins,
+        configured: Mapping[str, Iterable[str]],
+    ) -> None:
         self.configuration = configuration
-        self.configured: dict[str, Iterable[str]] = {
-            "stages": configuration.pipeline.stages,
-            "lifecycle": configuration.policies,
-            "sinks": configuration.sinks or DEFAULT_SINKS,
-        }
+        self.configured = configured
         self.problems: list[str] = []
         offered = {"stages": found.stages, "lifecycle": found.policies, "sinks": found.sinks}
         keys = [
@@ -205,6 +214,14 @@ class _Settings:
         outcome = self._outcomes[kind, name]
         problem = f"its settings cannot be used: {outcome.fault}" if outcome.fault else ""
         return outcome.value, problem
+
+    def faults(self) -> list[str]:
+        """A sentence for each whose plugin's own code for its settings fails."""
+        return [
+            f"{kind}.{name}: its settings cannot be used: {outcome.fault}"
+            for (kind, name), outcome in self._outcomes.items()
+            if outcome.fault
+        ]
 
     def _make(self, kind: str, name: str, cls: type | None) -> Any:
         try:

@@ -172,3 +172,33 @@ def test_a_plan_made_of_the_wrong_things_is_a_failure_of_its_plugin(good):
     assert done.code == 2
     assert "inputs must contain only Input values, not 'data/in/a.txt'" in done.out
     assert good.events()[-1]["event"] == "failure"
+
+
+def test_config_check_asks_for_plans_and_names_circles_and_files_matched_twice(good):
+    """What a run would find only later."""
+    twice = """
+        [pipeline]
+        stages = ["translator"]
+        [[stages.translator.settings.sources]]
+        glob = "{raw}/*.csv"
+        dialect = "A"
+        timezone = "UTC"
+        [[stages.translator.settings.sources]]
+        glob = "{raw}/ES*"
+        dialect = "A"
+        timezone = "UTC"
+    """
+    good.config(twice)
+    good.write("data/raw/ES.csv", "")
+    checked = good.pipekit("config", "check")
+    assert (checked.code, "matches several sources" in checked.out) == (3, True), checked
+    circle = 'stages.good.after.two = "any"\nstages.two.after.good = "any"\n'
+    good.plugin("two", GOOD.replace('"good"', '"two"'))
+    good.config(f'{circle}[pipeline]\nstages = ["good", "two"]')
+    checked = good.pipekit("config", "check")
+    assert (checked.code, "depend on each other in a circle" in checked.out) == (3, True), checked
+    good.config('[pipeline]\nstages = ["good"]')
+    checked = good.pipekit("config", "check")
+    assert checked.code == 0
+    assert 'add PIPEKIT_API = "1" to it' in checked.out
+    assert 'add PIPEKIT_API = "1" to it' in good.pipekit("plugins", "list").err
