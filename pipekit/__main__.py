@@ -5,6 +5,9 @@ from __future__ import annotations
 import gc
 import sys
 
+if __name__ == "__main__" and not sys.flags.safe_path:
+    del sys.path[0]  # the working directory, which need not hold only modules for us
+
 from pipekit.worker._exit import leave
 
 _GARBAGE = 500_000
@@ -15,7 +18,12 @@ for each file: a collection finds nothing among them, and costs as much as an im
 
 def entry() -> None:
     """The script `pipekit`."""
-    leave(main())
+    code = main()
+    if "pipekit.plugins.isolation" in sys.modules:
+        from pipekit.plugins.isolation import leave_plugins
+
+        leave_plugins(code)
+    leave(code)
 
 
 def main() -> int:

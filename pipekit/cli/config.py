@@ -22,8 +22,10 @@ from pipekit.errors import (
     UsageError,
 )
 from pipekit.model.names import did_you_mean
-from pipekit.plugins.loader import Plugins
-from pipekit.run.project import Stage, in_order, load_plugins
+from pipekit.plugins.loader import NO_API, Plugins
+from pipekit.run.orchestrator import plan_problems
+from pipekit.run.project import PluginSettings, Stage, in_order, load_plugins, open_project
+from pipekit.run.safe_path import shadowing
 
 
 @click.group(
@@ -72,7 +74,10 @@ def show(ctx: click.Context, sets: tuple[str, ...], as_json: bool) -> int:
 @set_option
 @click.pass_context
 def check(ctx: click.Context, sets: tuple[str, ...]) -> int:
-    """Find every mistake and contradiction in the configuration."""
+    """Find every mistake and contradiction in the configuration.
+
+    If there is none, each stage is asked for its plan, which finds files that two sources match.
+    """
     settings, found, problems = _opened(ctx, sets)
     try:
         found.require_stages(settings.pipeline.stages)
@@ -81,8 +86,12 @@ def check(ctx: click.Context, sets: tuple[str, ...]) -> int:
     problems += _circles(settings, found)
     errors, warnings = contradictions(settings, policies=found.policies, sinks=found.sinks)
     errors = [*problems, *errors]
+    if not errors and settings.pipeline.stages:
+        errors = plan_problems(open_project(settings, ctx.obj["no_plugins"]))
+    warnings += [*found.warnings, *map(str, found.broken), *shadowing(settings.root)]
+    warnings += [str(origin) + NO_API for origin in found.without_api]
     _print(f"error: {problem}" for problem in errors)
-    _print(f"warning: {problem}" for problem in [*warnings, *found.broken])
+    _print(f"warning: {problem}" for problem in warnings)
     if errors:
         return EXIT_ERROR
     click.echo(f"{settings.file} is valid")
@@ -141,20 +150,14 @@ def _opened(ctx: click.Context, sets: tuple[str, ...]) -> tuple[Configuration, P
     """The configuration, the plugins, and what is wrong with their settings."""
     settings = configuration(ctx, sets)
     found = load_plugins(settings, ctx.obj["no_plugins"])
-    problems: list[str] = []
-    for kind, names, records in (
-        ("stages", settings.stages, found.stages),
-        ("lifecycle", settings.policies, found.policies),
-        ("sinks", settings.sinks, found.sinks),
-    ):
-        for name in names:
-            try:
-                if name in records:
-                    settings.settings_for(kind, name, records[name].spec.settings)
-            except ConfigError as error:
-                problems += error.problems
+    configured = {
+        "stages": settings.stages,
+        "lifecycle": settings.policies,
+        "sinks": settings.sinks,
+    }
+    made = PluginSettings(settings, found, configured)
     mask_output(secrets(settings))
-    return settings, found, problems
+    return settings, found, [*made.problems, *made.faults()]
 
 
 def _circles(settings: Configuration, found: Plugins) -> list[str]:

@@ -73,6 +73,12 @@ def _folders(configuration: Configuration) -> Found:
     """The lifecycle must not reach the files that the core itself needs."""
     for key in ("logs", "state"):
         own = getattr(configuration.paths, key)
+        if _inside(own, configuration.paths.data):
+            text = (
+                f'"{own}" is inside paths.data, so stages and policies may take its files for data'
+            )
+            yield True, ("paths", key), text
+            continue
         for root in configuration.lifecycle.roots:
             if _inside(own, root):
                 yield True, ("lifecycle", "roots"), f'"{root}" contains paths.{key} ("{own}")'

@@ -31,6 +31,8 @@ from pipekit.model.names import checked_name
 from pipekit.model.run import Paths
 
 T = TypeVar("T")
+_LONGEST_SENTENCE = 1_000  # characters; a key or value may be as long as the file
+_MOST_PROBLEMS = 100
 
 
 @define(eq=False, repr=False, kw_only=True)  # no comparison; its repr would show secrets
@@ -124,7 +126,9 @@ def load(
     else:
         tree, wrong_names = {key: tree[key] for key in tables if key in tree}, []
     made = _Structurer(problems).tables(tree)
-    texts = located(problems, layers) + wrong_names + wrong_flags
+    texts = located(problems[:_MOST_PROBLEMS], layers) + wrong_names + wrong_flags
+    if len(problems) > _MOST_PROBLEMS:
+        texts.append(f"{file.label}: {len(problems) - _MOST_PROBLEMS:,} more problems")
     if texts:
         raise ConfigError(texts)
     return Configuration(root=root, file=root / file.label, layers=layers, **made)
@@ -200,5 +204,8 @@ def located(problems: Iterable[Problem], layers: Sequence[Layer]) -> list[str]:
         layer, key = layers[index], dotted(path)
         where = layer.where(path)
         place = where if where.endswith(f" {key}") else f"{where}: {key}"  # a flag says its key
-        found.append((index, layer.line(path), f"{place}: {text}"))
+        sentence = f"{place}: {text}"
+        if len(sentence) > _LONGEST_SENTENCE:
+            sentence = f"{sentence[:_LONGEST_SENTENCE]}..."
+        found.append((index, layer.line(path), sentence))
     return [text for _, _, text in sorted(found)]

@@ -21,6 +21,26 @@ _TOKEN = re.compile(
 )
 
 
+DEEPEST = 32  # tables, lists and parts of a dotted key, one inside another
+TOO_DEEP = f"nested more than {DEEPEST} levels deep"
+
+
+class ExcessiveError(ValueError):
+    """A text that would take too much time or memory; says what is too much."""
+
+
+def check_depth(text: str) -> None:
+    """Raise ExcessiveError for lists or tables, or for a dotted key, that are nested too deeply."""
+    depth = parts = 0
+    for match in _TOKEN.finditer(text):
+        mark = match[0] if match.lastgroup == "mark" else ""
+        depth = max(depth + (mark in ("[", "{")) - (mark in ("]", "}")), 0) if mark else depth
+        if match.lastgroup != "skip":
+            parts = parts + (mark == ".") if mark in ("", ".") else 0
+        if max(depth, parts) > DEEPEST:
+            raise ExcessiveError(TOO_DEEP)
+
+
 def key_lines(text: str) -> dict[KeyPath, int]:
     """The line (from 1) of each table, key, list item and key of an inline table."""
     return _Lines(text).lines

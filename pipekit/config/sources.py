@@ -12,7 +12,7 @@ from functools import cached_property, reduce
 from pathlib import Path
 from typing import Any
 
-from pipekit.config.positions import key_lines
+from pipekit.config.positions import DEEPEST, TOO_DEEP, ExcessiveError, check_depth, key_lines
 from pipekit.config.problems import KeyPath, dotted
 from pipekit.errors import ConfigError
 from pipekit.model.names import did_you_mean
@@ -21,6 +21,12 @@ from pipekit.model.quantity import byte_count, seconds
 FILE_NAME = "pipekit.toml"
 PREFIX = "PIPEKIT_"
 ABSENT: Any = object()
+_LARGEST = 1 << 20  # bytes of a pipekit.toml
+_SMALL = 8_192  # characters that tomllib reads quickly, whatever they are
+_LONGEST_LINE = 200  # characters, to look for a value without quotes
+_INTEGER_BITS = 64
+_MOST_VALUES = 20_000  # tables, lists and their items, all together
+TOO_LARGE = f"a whole number has more than {_INTEGER_BITS} bits"
 _LITERALS = {"true": True, "false": False}
 _UNQUOTED = re.compile(r"""\s*([\w.-]+)\s*=\s*([^\s"'\[\]{}#,][^"'\[\]{}#,]*?)\s*(?:#.*)?""")
 
@@ -38,8 +44,8 @@ class ShellText(str):
         if self.lower() in _LITERALS:
             return _LITERALS[self.lower()]
         try:
-            table = tomllib.loads(f"value = {self}")
-        except tomllib.TOMLDecodeError:
+            table = parsed(f"value = {self}")
+        except ValueError:
             return self._json()
         return table["value"] if len(table) == 1 else str(self)
 
@@ -51,8 +57,39 @@ class ShellText(str):
     def _json(self) -> Any:
         try:
             return json.loads(self) if self[:1] in "{[" else str(self)
-        except ValueError:
+        except (ValueError, RecursionError):
             return str(self)
+
+
+def parsed(text: str) -> dict[str, Any]:
+    """The tables of a TOML text. Raises TOMLDecodeError, or ExcessiveError."""
+    if len(text) > _SMALL:
+        check_depth(text)  # before tomllib, which needs time squared for a long dotted key
+    try:
+        tree = tomllib.loads(text)
+    except RecursionError:
+        raise ExcessiveError(TOO_DEEP) from None
+    except tomllib.TOMLDecodeError:
+        raise
+    except ValueError as error:  # Python's limit for the conversion of text
+        raise ExcessiveError(TOO_LARGE) from error
+    count, below = 0, list[Any]([tree])
+    for _ in range(DEEPEST):
+        below = [inner for each in below for inner in _inner(each)]
+        count += len(below)
+        if any(isinstance(each, int) and each.bit_length() > _INTEGER_BITS for each in below):
+            raise ExcessiveError(TOO_LARGE)
+    if below:
+        raise ExcessiveError(TOO_DEEP)
+    if count > _MOST_VALUES:
+        raise ExcessiveError(f"more than {_MOST_VALUES:,} values")
+    return tree
+
+
+def _inner(value: Any) -> Iterable[Any]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
 
 
 class Source(StrEnum):
@@ -121,15 +158,20 @@ def find_project(start: Path) -> Path | None:
 def read_file(path: Path) -> Layer:
     """The layer of a pipekit.toml. Raises ConfigError if it cannot be read as TOML."""
     try:
-        raw = path.read_bytes()
+        with open(path, "rb") as file:
+            raw = file.read(_LARGEST + 1)
     except FileNotFoundError:
         hint = "create one with `pipekit init`"
         raise ConfigError([f"there is no {path.name} in {path.parent}; {hint}"]) from None
     except OSError as error:
         raise ConfigError([f"{path.name}: cannot read it: {error.strerror}"]) from error
+    if len(raw) > _LARGEST:
+        raise ConfigError([f"{path.name}: larger than {_LARGEST >> 20} MiB; make it simpler"])
     text = _decoded(raw, path.name)
     try:
-        return Layer(Source.FILE, path.name, tomllib.loads(text), text)
+        return Layer(Source.FILE, path.name, parsed(text), text)
+    except ExcessiveError as error:
+        raise ConfigError([f"{path.name}: {error}; make it simpler"]) from None
     except tomllib.TOMLDecodeError as error:
         raise ConfigError([_syntax_error(str(error), text, path.name)]) from None
 
@@ -154,7 +196,8 @@ def _syntax_error(message: str, text: str, name: str) -> str:
         return f"{name}: not valid TOML: {message}"
     lines = text.split("\n")
     number = int(match[2] or len(lines))
-    remedy = _quoted(lines[number - 1])
+    line = lines[number - 1]
+    remedy = _quoted(line) if len(line) <= _LONGEST_LINE else ""
     if remedy:
         return f"{name}:{number}: put the value in quotes: {remedy}"
     column = f", at column {match[3]}" if match[3] else ", at the end of the file"
@@ -186,7 +229,9 @@ def environment(environ: Mapping[str, str], known: Iterable[str]) -> tuple[list[
         if not name.startswith(PREFIX) or "__" not in name:
             continue
         path = tuple(name.removeprefix(PREFIX).lower().split("__"))
-        if path[0] not in known or not all(path):
+        if len(path) > DEEPEST:
+            problems.append(f"{name[:40]}...: {TOO_DEEP}")
+        elif path[0] not in known or not all(path):
             hint = did_you_mean(path[0], known) or f"; tables are {', '.join(known)}"
             problems.append(f"{name}: unknown table '{path[0]}'{hint}")
         else:
@@ -200,7 +245,9 @@ def flags(words: Sequence[str]) -> tuple[list[Layer], list[str]]:
     for word in words:
         key, equals, value = word.partition("=")
         path = tuple(part.strip() for part in key.split("."))
-        if not equals or not all(path):
+        if len(path) > DEEPEST:
+            problems.append(f"--set {key[:40]}...: {TOO_DEEP}")
+        elif not equals or not all(path):
             problems.append(f"--set {key}: write it as KEY=VALUE, such as pipeline.workers=2")
         else:
             layers.append(Layer(Source.FLAG, f"--set {dotted(path)}", _nested(path, value)))

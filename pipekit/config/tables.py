@@ -14,6 +14,7 @@ from pipekit.settings import Duration, Size, setting
 
 Least = Literal["success", "partial", "any"]
 DAY = 86_400.0
+MOST_STAGES = 1_000
 
 Validator = Callable[[object, object, Any], None]
 
@@ -53,6 +54,8 @@ def _inner_paths(instance: object, attribute: object, value: tuple[str, ...]) ->
 
 
 def _stage_names(instance: object, attribute: object, value: tuple[str, ...]) -> None:
+    if len(value) > MOST_STAGES:
+        raise ValueError(f"lists more than {MOST_STAGES:,} stages")
     for name in value:
         checked_name(instance, attribute, name)
     twice = sorted({name for name in value if value.count(name) > 1})
@@ -142,6 +145,11 @@ class StageConfig:
 
     timeout: Duration | None = setting(
         "Maximum duration of a task (default: unlimited).", default=None, validator=_positive
+    )
+    plan_timeout: Duration = setting(
+        "Maximum duration of its plan, and of the import of its plugin.",
+        default=60.0,
+        validator=_positive,
     )
     hang_timeout: Duration | None = setting(
         "Stop a task after this long without output, progress or CPU use (default: never).",

@@ -88,13 +88,14 @@ class Command:
 
     @classmethod
     def python(cls, module: str, *words: str, request: object = None, **more: Any) -> Command:
-        """Run a Python module of this environment: `python -m module words...`.
+        """Run a Python module of this environment: `python -P -m module words...`.
 
+        It imports nothing from its working directory, which is full of other people's files.
         `request`, an attrs object or any JSON value, is passed on standard input. The worker reads
         it with `pipekit.worker.request(Request)` or `request()`.
         """
         stdin = None if request is None else request_bytes(request)
-        return cls(argv=(sys.executable, "-m", module, *words), stdin=stdin, **more)
+        return cls(argv=(sys.executable, "-P", "-m", module, *words), stdin=stdin, **more)
 
     @argv.validator
     def _check_argv(self, _attribute: object, value: tuple[str, ...]) -> None:

@@ -11,12 +11,17 @@ from pipekit.errors import DefinitionError
 
 RESERVED_NAMES = frozenset({"pipeline", "lifecycle", "sink", "plugin"})
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
+_LONGEST_NAME = 100  # characters; folders and files are named after stages
 
 
 def checked_name(_instance: object, _attribute: object, value: str) -> None:
     """An attrs validator: names match `[a-z][a-z0-9_]*` and are not reserved."""
     if not isinstance(value, str) or not _NAME.fullmatch(value):
         raise DefinitionError(f"invalid name {value!r}: use a-z, 0-9 and _, starting with a letter")
+    if len(value) > _LONGEST_NAME:
+        raise DefinitionError(
+            f"the name {value[:20]!r}... is longer than {_LONGEST_NAME} characters"
+        )
     if value in RESERVED_NAMES:
         reserved = ", ".join(sorted(RESERVED_NAMES))
         raise DefinitionError(f"the name {value!r} is reserved (as are all of: {reserved})")

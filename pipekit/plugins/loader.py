@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
-from types import ModuleType
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import partial
+from types import MappingProxyType, ModuleType
 from typing import Any, NamedTuple
 
 import pluggy
 
 from pipekit import hookspecs
-from pipekit.errors import DefinitionError, MissingStageError, PluginError
+from pipekit.errors import MissingStageError, PluginError
 from pipekit.model.names import did_you_mean
 from pipekit.model.specs import EventSink, LifecyclePolicy, StageSpec
 from pipekit.plugins.entrypoints import BUILTINS, EntryPoint, entry_points
+from pipekit.plugins.isolation import CALL_TIMEOUT, call_each
 
+NO_API = (
+    f' does not say for which API it was written: add PIPEKIT_API = "{hookspecs.API_VERSION}" to it'
+)
 DISABLE_VARIABLE = "PIPEKIT_DISABLE_PLUGINS"
 
 _HOOKS: dict[str, tuple[type, str]] = {
@@ -42,13 +47,18 @@ class BrokenPlugin(NamedTuple):
 
     origin: EntryPoint
     problem: str
+    timed_out: bool = False
 
     def __str__(self) -> str:
         return f"plugin {self.origin} cannot be loaded: {self.problem}"
 
 
 class Plugins(NamedTuple):
-    """All plugins: what they offer by name, and which are broken, disabled or in conflict."""
+    """The loaded plugins: what they offer by name, and which are broken, disabled or in conflict.
+
+    `warnings`: sentences about plugins that can be used. `without_api`: plugins that do not state
+    their `PIPEKIT_API`.
+    """
 
     stages: dict[str, Installed]
     policies: dict[str, Installed]
@@ -56,6 +66,8 @@ class Plugins(NamedTuple):
     broken: tuple[BrokenPlugin, ...]
     disabled: tuple[EntryPoint, ...]
     conflicts: dict[str, str]
+    warnings: tuple[str, ...] = ()
+    without_api: tuple[EntryPoint, ...] = ()
 
     def require_stages(self, names: Iterable[str]) -> None:
         """Raise MissingStageError unless each stage is offered, or its plugin is broken."""
@@ -64,14 +76,14 @@ class Plugins(NamedTuple):
         if problems:
             raise MissingStageError("\n".join(problems))
 
-    def broken_stage(self, name: str) -> BrokenPlugin | None:
-        """The broken plugin whose entry point is named like the stage, if any."""
+    def broken_plugin(self, name: str) -> BrokenPlugin | None:
+        """The broken plugin whose entry point has this name, of a stage, policy or sink."""
         return next((broken for broken in self.broken if broken.origin.name == name), None)
 
     def _missing(self, name: str) -> str | None:
         if f"stage {name}" in self.conflicts:
             return self.conflicts[f"stage {name}"]
-        if self.broken_stage(name):
+        if self.broken_plugin(name):
             return None
         for origin in self.disabled:
             if origin.name == name:
@@ -85,40 +97,85 @@ class Plugins(NamedTuple):
 
 def load(
     *,
+    needed: Collection[str] | None = None,
+    timeouts: Mapping[str, float] = MappingProxyType({}),
     allow: Sequence[str] | None = None,
     deny: Sequence[str] = (),
     builtins_only: bool = False,
     path: Sequence[str] | None = None,
 ) -> Plugins:
-    """Import every plugin that is not disabled, each in isolation, and collect what it offers.
+    """Import plugins that are not disabled, each in isolation, and collect what they offer.
 
-    `allow` and `deny` name distributions or entry points. An error in a plugin is not raised: see
-    `Plugins.broken`.
+    `needed`: what the caller needs, as `stage NAME`, `policy NAME` or `sink NAME` (default: all).
+    Plugins whose entry points have these names are imported, others only if that is not enough.
+    `timeouts`: seconds, by the name of an entry point. `allow` and `deny` name distributions or
+    entry points. An error in a plugin is not raised: see `Plugins.broken`.
     """
-    usable: list[Installed] = []
-    broken: list[BrokenPlugin] = []
-    disabled: list[EntryPoint] = []
+    loading, enabled, disabled = _Loading(timeouts), list[EntryPoint](), list[EntryPoint]()
     for origin in entry_points(hookspecs.GROUP, path):
-        if not _wanted(origin, allow, deny, builtins_only):
-            disabled.append(origin)
-            continue
-        try:
-            usable += _load_one(origin)
-        except (Exception, SystemExit) as error:  # the isolation boundary of plugin loading
-            broken.append(BrokenPlugin(origin, _sentence(error)))
-    conflicts = _conflicts(usable)
-    by_kind: dict[str, dict[str, Installed]] = {"stage": {}, "policy": {}, "sink": {}}
-    for installed in usable:
-        if f"{installed.kind} {installed.name}" not in conflicts:
-            by_kind[installed.kind][installed.name] = installed
-    return Plugins(
-        stages=by_kind["stage"],
-        policies=by_kind["policy"],
-        sinks=by_kind["sink"],
-        broken=tuple(broken),
-        disabled=tuple(disabled),
-        conflicts=conflicts,
-    )
+        wanted = _wanted(origin, allow, deny, builtins_only)
+        (enabled if wanted else disabled).append(origin)
+    if needed is None:
+        loading.add(enabled)
+    else:
+        names = {key.partition(" ")[2] for key in needed}
+        first = [p for p in enabled if p.name in names or p.distribution == BUILTINS]
+        loading.add(first)
+        settled = {origin.name for origin in disabled}
+        if any(key.partition(" ")[2] not in settled for key in loading.missing(needed)):
+            loading.add([origin for origin in enabled if origin not in first])
+    return loading.result(disabled)
+
+
+class _Loading:
+    """The plugins loaded so far."""
+
+    def __init__(self, timeouts: Mapping[str, float]) -> None:
+        self._timeouts = timeouts
+        self._usable: list[Installed] = []
+        self._broken: list[BrokenPlugin] = []
+        self._warnings: list[str] = []
+        self._without_api: list[EntryPoint] = []
+
+    def add(self, origins: Sequence[EntryPoint]) -> None:
+        loads = [
+            (partial(_load_one, origin), self._timeouts.get(origin.name, CALL_TIMEOUT))
+            for origin in origins
+        ]
+        for origin, done in zip(origins, call_each(loads), strict=True):
+            if done.fault is None:
+                offered, states_api = done.value
+                self._usable += offered
+                self._without_api += [] if states_api else [origin]
+            else:
+                where = f" ({done.fault.where})" if done.fault.where else ""
+                problem = f"{done.fault}{where}"
+                self._broken.append(BrokenPlugin(origin, problem, done.fault.timed_out))
+            if done.left:
+                self._warnings.append(f"plugin {origin}: its import {done.left}")
+
+    def missing(self, needed: Iterable[str]) -> set[str]:
+        """What no loaded plugin offers, unless a broken one has this name."""
+        offered = {f"{installed.kind} {installed.name}" for installed in self._usable}
+        broken = {broken.origin.name for broken in self._broken}
+        return {key for key in set(needed) - offered if key.partition(" ")[2] not in broken}
+
+    def result(self, disabled: Iterable[EntryPoint]) -> Plugins:
+        conflicts = _conflicts(self._usable)
+        by_kind: dict[str, dict[str, Installed]] = {"stage": {}, "policy": {}, "sink": {}}
+        for installed in self._usable:
+            if f"{installed.kind} {installed.name}" not in conflicts:
+                by_kind[installed.kind][installed.name] = installed
+        return Plugins(
+            stages=by_kind["stage"],
+            policies=by_kind["policy"],
+            sinks=by_kind["sink"],
+            broken=tuple(self._broken),
+            disabled=tuple(disabled),
+            conflicts=conflicts,
+            warnings=tuple(self._warnings),
+            without_api=tuple(self._without_api),
+        )
 
 
 def _wanted(
@@ -133,8 +190,8 @@ def _wanted(
     return (allow is None or bool(names & set(allow))) and not names & {*deny, *off}
 
 
-def _load_one(origin: EntryPoint) -> list[Installed]:
-    """Import one plugin and call its hooks. Raises if it is broken."""
+def _load_one(origin: EntryPoint) -> tuple[list[Installed], bool]:
+    """What a plugin offers, and whether it states its API. Raises if it is broken."""
     module = origin.load()
     _check_api(module)
     manager = pluggy.PluginManager(hookspecs.GROUP)
@@ -145,10 +202,10 @@ def _load_one(origin: EntryPoint) -> list[Installed]:
     for hook, (kind, name) in _HOOKS.items():
         for implementation in getattr(manager.hook, hook).get_hookimpls():
             for spec in implementation.function() or ():
-                if not isinstance(spec, kind):
+                if type(spec) is not kind:
                     raise PluginError(f"{hook} must return {kind.__name__} objects, not {spec!r}")
                 offered.append(Installed(name, spec, origin))
-    return offered
+    return offered, hasattr(module, "PIPEKIT_API")
 
 
 def _check_api(module: ModuleType) -> None:
@@ -185,9 +242,3 @@ def _conflicts(offered: list[Installed]) -> dict[str, str]:
         for key, group in by_name.items()
         if len(group) > 1
     }
-
-
-def _sentence(error: BaseException) -> str:
-    if isinstance(error, PluginError | DefinitionError):
-        return str(error)
-    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__

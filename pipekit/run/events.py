@@ -17,6 +17,7 @@ from pipekit.model.event import RUN_ENDS, Event, EventKind, SinkContext
 from pipekit.model.run import Paths
 from pipekit.model.secrets import Mask
 from pipekit.model.specs import EventSink
+from pipekit.plugins.isolation import described
 from pipekit.storage.journal import Journal, RunLog
 from pipekit.storage.report import iso, stamp
 
@@ -165,4 +166,4 @@ class _SinkThread(threading.Thread):
                 while (event := self._queue.get()) is not None:
                     emit(event)
         except BaseException as error:  # the isolation boundary of sinks, at the end of a thread
-            self.problem = f"{type(error).__name__}: {error}"
+            self.problem = described(error)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import os
-from collections.abc import Iterable, Mapping, Sequence
-from functools import cached_property
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cached_property, partial
 from itertools import groupby
 from types import MappingProxyType
 from typing import Any
@@ -15,8 +15,10 @@ from attrs import evolve, field, frozen
 
 from pipekit.config.tables import LifecycleConfig
 from pipekit.model.file import ContentState, FileStat
-from pipekit.model.policy import ActionKind, FileAction
+from pipekit.model.policy import ActionKind, FileAction, LifecycleView
+from pipekit.model.specs import LifecyclePolicy
 from pipekit.model.stage import StagePlan, StageResult
+from pipekit.plugins.isolation import AbandonedError, PluginFault, call
 from pipekit.run.project import Project
 from pipekit.storage.files import FileManager
 from pipekit.storage.ledger import Entry, Ledger, signature_text
@@ -140,12 +142,14 @@ def review(
     now: float,
     results: Mapping[str, StageResult] = MappingProxyType({}),
     blockers: Iterable[str] = (),
+    cancelled: Callable[[], bool] = lambda: False,
 ) -> Review:
     """What the project's policies propose for its files; refused if it is not safe.
 
     `plans`: for each stage, None if it could not be planned: then all files must stay, since that
     stage may need any of them. `now`: Unix time. `results`: of the stages that have run.
-    `blockers`: further reasons why all files must stay.
+    `blockers`: further reasons why all files must stay. `cancelled`: whether to wait no longer for
+    policies.
     """
     files, limits = project.files, project.configuration.lifecycle
     view = LedgerLifecycleView(files, ledger, now)
@@ -154,10 +158,13 @@ def review(
     broken = []
     for policy, settings in project.policies:
         try:
-            actions = policy.propose(view, settings)
-            found.extend(Proposal(action=_checked(each), policy=policy.name) for each in actions)
-        except (Exception, SystemExit) as error:  # the isolation boundary of policies
-            broken.append(f"policy {policy.name!r} raised {type(error).__name__}: {error}")
+            actions = call(partial(_proposed, policy, view, settings), cancelled=cancelled)
+            found += [Proposal(action=action, policy=policy.name) for action in actions]
+        except AbandonedError:
+            broken.append("the run was cancelled")
+        except PluginFault as fault:
+            verb = "failed:" if fault.timed_out or fault.explained else "raised"
+            broken.append(f"policy {policy.name!r} {verb} {fault}")
     unplanned = [f"stage {name!r} was not planned" for name, plan in plans.items() if plan is None]
     always = "; ".join((*unplanned, *blockers, *broken))  # a broken policy might keep any file
     found.sort(key=lambda each: (each.action.path, _PRECEDENCE.index(each.action.kind)))
@@ -203,9 +210,14 @@ def _within_limits(
     return [evolve(each, refused=refused) if each in allowed else each for each in proposals]
 
 
+def _proposed(policy: LifecyclePolicy, view: LifecycleView, settings: Any) -> list[FileAction]:
+    """What a policy proposes. Runs the plugin's code, so it may do anything."""
+    return [_checked(action) for action in policy.propose(view, settings)]
+
+
 def _checked(action: FileAction) -> FileAction:
     """Raise an error that names the policy's mistake, if the action is not valid."""
-    if not isinstance(action, FileAction) or not isinstance(action.path, str):
+    if type(action) is not FileAction or type(action.path) is not str:
         raise TypeError(f"propose must yield FileAction objects, not {action!r}")
     if "\0" in action.path or not action.path:
         raise ValueError(f"{action.path!r} is not a valid path")

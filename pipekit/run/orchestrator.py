@@ -17,6 +17,7 @@ from pipekit.model.status import FailureKind, PipelineStatus, pipeline_status
 from pipekit.process import Cancel, prepare
 from pipekit.run.current_run import CurrentRun
 from pipekit.run.planning import (
+    CannotPlan,
     Decision,
     Execute,
     Planner,
@@ -25,6 +26,7 @@ from pipekit.run.planning import (
 )
 from pipekit.run.project import Project, Stage, selected
 from pipekit.run.recovery import close_dead_runs
+from pipekit.run.safe_path import shadowing
 from pipekit.storage.ledger import Ledger
 from pipekit.storage.lock import RunLock
 from pipekit.storage.modes import adjust_modes
@@ -105,7 +107,8 @@ class PipelineOrchestrator:
             run.warnings.append(str(broken))
             distribution = broken.origin.distribution
             run.events.emit("plugin", EventKind.BROKEN, str(broken), plugin=distribution)
-        for sentence in recovered:
+        noticed = (*self.project.plugins.warnings, *shadowing(self.project.paths.root))
+        for sentence in (*noticed, *recovered):
             run.warn(sentence)
         if run.ledger.set_aside:
             name = run.ledger.set_aside.name
@@ -138,7 +141,7 @@ class PipelineOrchestrator:
         return StageExecutor(run, lock, self.cancel, prepared)
 
     def _review_files(self, run: CurrentRun) -> list[Proposal]:
-        if not self.project.policies:
+        if not self.project.policies or self.cancel.is_set():
             return []
         from pipekit.run.lifecycle import review  # only with policies
 
@@ -151,6 +154,7 @@ class PipelineOrchestrator:
             now=run.started,  # one time for the whole run
             results=run.results,
             blockers=_blockers(run),
+            cancelled=self.cancel.is_set,
         )
         for broken in found.broken:
             run.warn(broken, "lifecycle")
@@ -201,3 +205,14 @@ def _blockers(run: CurrentRun) -> list[str]:
     kinds = {task.kind for result in run.results.values() for task in result.tasks}
     blockers = [] if run.events.healthy else ["the journal is incomplete"]
     return blockers + (["a task of this run was lost"] if FailureKind.LOST in kinds else [])
+
+
+def plan_problems(project: Project) -> list[str]:
+    """Why stages cannot be planned, as far as that can be said before a run."""
+    decisions = PipelineOrchestrator(project).plan()
+    names = {stage.name for stage in project.stages if stage.spec is not None}
+    return [
+        f"{decision.stage}: {decision.reason}"
+        for decision in decisions
+        if isinstance(decision, CannotPlan) and decision.stage in names
+    ]

@@ -10,9 +10,13 @@ from typing import Any, ClassVar, NamedTuple
 from attrs import evolve, frozen
 
 from pipekit.config.digest import output_digest
+from pipekit.model.file import Input
+from pipekit.model.quantity import duration_text
 from pipekit.model.run import RunContext
 from pipekit.model.stage import StagePlan, StageResult
 from pipekit.model.status import FailureKind, StageStatus, satisfies
+from pipekit.model.task import Task
+from pipekit.plugins.isolation import AbandonedError, PluginFault, call
 from pipekit.process import Cancel
 from pipekit.run.project import Project, Stage
 from pipekit.storage.ledger import Ledger
@@ -44,6 +48,7 @@ class Decision:
     stage: str
     reason: str
     plan: StagePlan | None = None
+    kind: FailureKind = FailureKind.PLUGIN  # only of a stage that cannot be planned
     traceback: str = ""
 
 
@@ -80,7 +85,7 @@ class Cancelled(Decision):
 
 
 class CannotPlan(Decision):
-    """Its plugin cannot be loaded, or its plan raised an error."""
+    """Its plugin cannot be loaded, its plan raised an error, or took too long."""
 
     action = "failure"
 
@@ -91,7 +96,7 @@ def result_without_tasks(decision: Decision) -> StageResult:
         return StageResult(
             stage=decision.stage,
             status=StageStatus.FAILURE,
-            kind=FailureKind.PLUGIN,
+            kind=decision.kind,
             error=decision.reason,
             traceback=decision.traceback,
         )
@@ -153,32 +158,45 @@ class Planner:
             if before is not None and not satisfies(before.status, least):
                 return Blocked(stage=stage.name, reason=_unsatisfied(before, least))
         if stage.spec is None:
-            return CannotPlan(stage=stage.name, reason=stage.problem)
+            return CannotPlan(stage=stage.name, reason=stage.problem, kind=stage.kind)
         return None
 
     def _plan(
         self, stage: Stage, ledger: Ledger, results: Mapping[str, StageResult], **more: Any
-    ) -> Execute | Skip | CannotPlan:
+    ) -> Execute | Skip | CannotPlan | Cancelled:
         """Ask the stage for its plan. `more`: further fields of its RunContext."""
-        assert stage.spec is not None
         skipped = self._project.files.unnameable  # filled again while the stage lists its files
         skipped.clear()
+        left: list[str] = []
         try:
-            context = self._context(stage, ledger, results=dict(results), **more)
-            plan = stage.spec.plan(context, stage.settings)
-            if not isinstance(plan, StagePlan):
-                raise TypeError(f"plan must return a StagePlan, not {plan!r}")
-        except (Exception, SystemExit) as error:  # the isolation boundary of plans
-            import traceback  # only on failure
-
-            return CannotPlan(
-                stage=stage.name,
-                reason=f"its plan raised {type(error).__name__}: {error}",
-                traceback=traceback.format_exc(limit=-5),
+            plan = call(
+                lambda: self._made(stage, ledger, results=dict(results), **more),
+                timeout=stage.plan_timeout,
+                cancelled=self.cancel.is_set,
+                left=left,
             )
+        except AbandonedError:
+            return Cancelled(stage=stage.name, reason="the run was cancelled while it was planned")
+        except PluginFault as fault:
+            return _failed(stage, fault)
+        warnings = [*plan.warnings, *(f"its plan {clause}" for clause in left)]
         if skipped:
-            plan = evolve(plan, warnings=(*plan.warnings, _bad_names(sorted(skipped))))
+            warnings.append(_bad_names(sorted(skipped)))
+        if len(warnings) > len(plan.warnings):
+            plan = evolve(plan, warnings=warnings)
         return (Execute if plan else Skip)(stage=stage.name, reason=plan.reason, plan=plan)
+
+    def _made(self, stage: Stage, ledger: Ledger, **more: Any) -> StagePlan:
+        """The stage's plan. Runs the plugin's code, so it may do anything."""
+        assert stage.spec is not None
+        plan = stage.spec.plan(self._context(stage, ledger, **more), stage.settings)
+        if type(plan) is not StagePlan:  # an object's __class__ may say what it likes
+            raise TypeError(f"plan must return a StagePlan, not {plan!r}")
+        for parts, kind in ((plan.tasks, Task), (plan.inputs, Input)):
+            for part in parts:
+                if type(part) is not kind:
+                    raise TypeError(f"a plan consists of {kind.__name__} objects, not {part!r}")
+        return plan
 
     def _context(self, stage: Stage, ledger: Ledger, **more: Any) -> RunContext:
         project, options = self._project, self._options
@@ -208,6 +226,20 @@ class Planner:
         deadline = time.monotonic() + self._project.files.seconds_until_settled(waiting)
         while time.monotonic() < deadline and not self.cancel.is_set():
             time.sleep(min(0.05, max(deadline - time.monotonic(), 0)))
+
+
+def _failed(stage: Stage, fault: PluginFault) -> CannotPlan:
+    if not fault.timed_out:
+        verb = "failed:" if fault.explained else "raised"
+        return CannotPlan(
+            stage=stage.name, reason=f"its plan {verb} {fault}", traceback=fault.traceback
+        )
+    limit = f"{duration_text(stage.plan_timeout)} (stages.{stage.name}.plan_timeout)"
+    return CannotPlan(
+        stage=stage.name,
+        reason=f"its plan was not ready within {limit}",
+        kind=FailureKind.TIMEOUT,
+    )
 
 
 def _unsatisfied(before: StageResult, least: str) -> str:

@@ -2,30 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any, NamedTuple, NoReturn
 
 from pipekit import config
 from pipekit.config.explain import secrets
-from pipekit.errors import ConfigError, UsageError
+from pipekit.errors import ConfigError, PluginError, UsageError
 from pipekit.model.names import did_you_mean
 from pipekit.model.run import Paths
 from pipekit.model.specs import EventSink, LifecyclePolicy, StageSpec
+from pipekit.model.status import FailureKind
 from pipekit.plugins import loader as plugins
+from pipekit.plugins.isolation import CALL_TIMEOUT, call_each
 from pipekit.storage.files import FileManager
 
 DEFAULT_SINKS = ("console",)  # used if no sink is configured
 
 
 class Stage(NamedTuple):
-    """A configured stage. `after`: see StageSpec. `problem`: why `spec` is None, else empty."""
+    """A configured stage. `after`: see StageSpec. `plan_timeout`: seconds.
+
+    `problem`: why `spec` is None, else empty; `kind`: the kind of this failure.
+    """
 
     name: str
     spec: StageSpec | None
     version: str
     settings: Any
     after: Mapping[str, str]
+    plan_timeout: float = CALL_TIMEOUT
     problem: str = ""
+    kind: FailureKind = FailureKind.PLUGIN
 
 
 class Project(NamedTuple):
@@ -54,9 +62,18 @@ class Project(NamedTuple):
         return {each.origin.distribution: each.origin.version for each in offered}
 
 
-def load_plugins(configuration: config.Configuration, no_plugins: bool = False) -> plugins.Plugins:
-    """Load the plugins that the configuration allows."""
+def load_plugins(
+    configuration: config.Configuration, no_plugins: bool = False, *, configured: bool = False
+) -> plugins.Plugins:
+    """Load the plugins that the configuration allows; `configured`: no more than it needs."""
+    needed = [
+        *(f"stage {name}" for name in configuration.pipeline.stages),
+        *(f"policy {name}" for name in configuration.policies),
+        *(f"sink {name}" for name in configuration.sinks or DEFAULT_SINKS),
+    ]
     return plugins.load(
+        needed=needed if configured else None,
+        timeouts={name: stage.plan_timeout for name, stage in configuration.stages.items()},
         allow=configuration.plugins.allow,
         deny=configuration.plugins.deny,
         builtins_only=no_plugins,
@@ -69,18 +86,29 @@ def open_project(configuration: config.Configuration, no_plugins: bool = False) 
     Raises MissingStageError if no plugin offers a configured stage, ConfigError with all problems
     of the plugins' settings.
     """
-    found = load_plugins(configuration, no_plugins)
     if not configuration.pipeline.stages:
         raise ConfigError(
             [f'{configuration.file.name}: pipeline.stages is empty: add `stages = ["..."]`']
         )
+    found = load_plugins(configuration, no_plugins, configured=True)
     found.require_stages(configuration.pipeline.stages)
-    problems: list[str] = []
     names = configuration.pipeline.stages
-    stages = [_stage(configuration, found, name, problems) for name in names]
-    policies = _chosen(configuration, "lifecycle", found.policies, configuration.policies, problems)
-    sink_names = configuration.sinks or DEFAULT_SINKS
-    sinks = _chosen(configuration, "sinks", found.sinks, sink_names, problems)
+    configured: dict[str, Iterable[str]] = {
+        "stages": names,
+        "lifecycle": configuration.policies,
+        "sinks": configuration.sinks or DEFAULT_SINKS,
+    }
+    settings = PluginSettings(configuration, found, configured)
+    problems = settings.problems
+    stages = [_stage(configuration, found, name, settings) for name in names]
+    policies = [
+        (LifecyclePolicy(name, _raises(problem)) if problem else spec, made)
+        for name, spec, made, problem in _chosen("lifecycle", found.policies, found, settings)
+    ]
+    sinks = [
+        (EventSink(name, _raises(problem)) if problem else spec, made)
+        for name, spec, made, problem in _chosen("sinks", found.sinks, found, settings)
+    ]
     if problems:
         raise ConfigError(problems)
     return Project(
@@ -95,56 +123,112 @@ def open_project(configuration: config.Configuration, no_plugins: bool = False) 
 
 
 def _stage(
-    configuration: config.Configuration, found: plugins.Plugins, name: str, problems: list[str]
+    configuration: config.Configuration, found: plugins.Plugins, name: str, made: PluginSettings
 ) -> Stage:
-    broken = found.broken_stage(name)
+    limits = configuration.stages[name]
     if name not in found.stages:
-        return Stage(name=name, spec=None, version="", settings=None, after={}, problem=str(broken))
+        broken = found.broken_plugin(name)
+        late = broken is not None and broken.timed_out
+        hint = f"; stages.{name}.plan_timeout sets the limit" if late else ""
+        return Stage(
+            name=name,
+            spec=None,
+            version="",
+            settings=None,
+            after=limits.after or {},
+            problem=f"{broken}{hint}",
+            kind=FailureKind.TIMEOUT if late else FailureKind.PLUGIN,
+        )
     installed = found.stages[name]
     spec: StageSpec = installed.spec
-    configured = configuration.stages[name].after
+    settings, problem = made.of("stages", name)
     return Stage(
         name=name,
-        spec=spec,
+        spec=None if problem else spec,
         version=installed.origin.version,
-        settings=_settings(configuration, "stages", name, spec.settings, problems),
-        after=spec.after if configured is None else configured,
+        settings=settings,
+        after=spec.after if limits.after is None else limits.after,
+        plan_timeout=limits.plan_timeout,
+        problem=problem,
     )
 
 
 def _chosen(
-    configuration: config.Configuration,
     kind: str,
-    found: Mapping[str, plugins.Installed],
-    names: Iterable[str],
-    problems: list[str],
-) -> list[tuple[Any, Any]]:
-    """The policies or sinks that are configured, with their settings."""
-    chosen = []
-    for name in names:
-        if name in found:
-            spec = found[name].spec
-            settings = _settings(configuration, kind, name, spec.settings, problems)
-            chosen.append((spec, settings))
+    offered: Mapping[str, plugins.Installed],
+    found: plugins.Plugins,
+    made: PluginSettings,
+) -> Iterator[tuple[str, Any, Any, str]]:
+    """The policies or sinks that are configured: name, spec, settings, and why it is unusable.
+
+    One that is unusable raises when it is used: the sink is then dropped, and no file may go.
+    """
+    for name in made.configured[kind]:
+        if name in offered:
+            yield name, offered[name].spec, *made.of(kind, name)
+        elif broken := found.broken_plugin(name):
+            yield name, None, None, str(broken)
         else:
-            hint = did_you_mean(name, found) or "; install its plugin"
+            hint = did_you_mean(name, offered) or "; install its plugin"
             text = f"[{kind}.{name}] is configured, but no plugin offers it{hint}"
-            problems += configuration.located((kind, name), text)
-    return chosen
+            made.problems += made.configuration.located((kind, name), text)
 
 
-def _settings(
-    configuration: config.Configuration,
-    kind: str,
-    name: str,
-    cls: type | None,
-    problems: list[str],
-) -> Any:
-    try:
-        return configuration.settings_for(kind, name, cls)
-    except ConfigError as error:
-        problems += error.problems
-        return None
+def _raises(problem: str) -> Callable[..., NoReturn]:
+    def refuse(*_: object) -> NoReturn:
+        raise PluginError(problem)
+
+    return refuse
+
+
+class PluginSettings:
+    """The settings of stages, policies and sinks; `configured`: which, by their kind.
+
+    `problems`: sentences about values that do not fit.
+    """
+
+    def __init__(
+        self,
+        configuration: config.Configuration,
+        found: plugins.Plugins,
+        configured: Mapping[str, Iterable[str]],
+    ) -> None:
+        self.configuration = configuration
+        self.configured = configured
+        self.problems: list[str] = []
+        offered = {"stages": found.stages, "lifecycle": found.policies, "sinks": found.sinks}
+        keys = [
+            (kind, name)
+            for kind, names in self.configured.items()
+            for name in names
+            if name in offered[kind]
+        ]
+        calls = [
+            (partial(self._make, kind, name, offered[kind][name].spec.settings), CALL_TIMEOUT)
+            for kind, name in keys
+        ]
+        self._outcomes = dict(zip(keys, call_each(calls), strict=True))
+
+    def of(self, kind: str, name: str) -> tuple[Any, str]:
+        """The settings, and a sentence if the plugin's own code for them fails."""
+        outcome = self._outcomes[kind, name]
+        problem = f"its settings cannot be used: {outcome.fault}" if outcome.fault else ""
+        return outcome.value, problem
+
+    def faults(self) -> list[str]:
+        """A sentence for each whose plugin's own code for its settings fails."""
+        return [
+            f"{kind}.{name}: its settings cannot be used: {outcome.fault}"
+            for (kind, name), outcome in self._outcomes.items()
+            if outcome.fault
+        ]
+
+    def _make(self, kind: str, name: str, cls: type | None) -> Any:
+        try:
+            return self.configuration.settings_for(kind, name, cls)
+        except ConfigError as error:
+            self.problems += error.problems
+            return None
 
 
 def in_order(stages: Sequence[Stage]) -> list[Stage]:

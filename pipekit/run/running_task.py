@@ -20,6 +20,7 @@ from pipekit.process import Cancel, ProcessSupervisor
 from pipekit.run.current_run import CurrentRun
 from pipekit.run.project import Stage
 from pipekit.run.report_file import ReportReader, TaskReport, watched
+from pipekit.run.safe_path import python_path
 from pipekit.run.temporaries import remove_temporaries
 from pipekit.run.verdict import judge_task
 from pipekit.worker import REPORT_VARIABLE, Verb
@@ -63,6 +64,7 @@ class TaskContext(NamedTuple):
             activity=command.activity or report,
             redact=(*command.redact, *self.run.mask.forms),
             env={
+                **python_path(project.paths.root),
                 **command.env,
                 REPORT_VARIABLE: str(report),
                 "PIPEKIT_RUN_ID": self.run.run_id,

@@ -8,6 +8,7 @@ import stat
 import time
 from collections.abc import Iterable
 from functools import lru_cache
+from itertools import groupby
 from pathlib import Path
 
 from pipekit.errors import UsageError
@@ -19,6 +20,8 @@ Folders = dict[str, tuple[list[FileStat], list[str]]]
 _POSIX = os.name == "posix"
 _SURROGATES = re.compile("[\ud800-\udfff]")  # in names that are not valid UTF-8
 _WILD = re.compile(r"[*?\[]")
+_PIECES = re.compile(r"(\*+|\?|\[[^\]]+\])")
+_LONGEST_PATTERN = 4_096  # characters, as of a path on Linux
 
 
 class FileManager:
@@ -179,27 +182,56 @@ def _compiled(pattern: str) -> tuple[str, re.Pattern[str], bool]:
         raise UsageError(
             f"the pattern {pattern!r} leaves the project's folder; patterns are relative to it"
         )
+    if len(pattern) > _LONGEST_PATTERN:
+        raise UsageError(
+            f"the pattern {pattern[:40]!r}... is longer than {_LONGEST_PATTERN:,} characters"
+        )
     parts = normal.split("/")
     fixed = 0
     while fixed < len(parts) - 1 and not _WILD.search(parts[fixed]):
         fixed += 1
-    folders = ["(?:[^/]+/)*" if part == "**" else f"{_translate(part)}/" for part in parts[:-1]]
-    name = ".*" if parts[-1] == "**" else _translate(parts[-1])
     try:
-        matches = re.compile("".join([*folders, name]), re.DOTALL)  # names may contain newlines
+        matches = re.compile(_whole(parts), re.DOTALL)  # names may contain newlines
     except re.error as error:
         raise UsageError(f"the pattern {pattern!r} is not valid: {error}") from None
     return "/".join(parts[:fixed]), matches, len(parts) - fixed > 1 or parts[-1] == "**"
 
 
+def _whole(parts: list[str]) -> str:
+    """A regular expression for whole paths, of a pattern's components.
+
+    A path takes time proportional to its length, however many `*` and `**` there are: what stands
+    between two of them is taken where it fits first, and never tried elsewhere.
+    """
+    runs = [list(same) for deep, same in groupby(parts, key="**".__eq__) if not deep]
+    if parts[0] == "**":
+        runs.insert(0, [])
+    if parts[-1] == "**":
+        runs.append([])
+    first, *others = ["".join(f"{_translate(part)}/" for part in run) for run in runs]
+    if not others:
+        return first.removesuffix("/")
+    middle = "".join(f"(?>(?:[^/]+/)*?{run})" for run in others[:-1])
+    last = f"(?:[^/]+/)*{others[-1].removesuffix('/')}" if others[-1] else ".*"
+    return f"{first}{middle}{last}"
+
+
 def _translate(part: str) -> str:
     """One component of a pattern as a regular expression: `*`, `?`, `[abc]`, `[!abc]`."""
-    return "".join(map(_piece, re.split(r"(\*+|\?|\[[^\]]+\])", part)))
+    runs = [""]
+    for piece in _PIECES.split(part):
+        if piece.startswith("*"):
+            runs.append("")
+        else:
+            runs[-1] += _piece(piece)
+    first, *others = runs
+    if not others:
+        return first
+    middle = "".join(f"(?>[^/]*?{run})" for run in others[:-1])
+    return f"{first}{middle}[^/]*{others[-1]}"
 
 
 def _piece(piece: str) -> str:
-    if piece.startswith("*"):
-        return "[^/]*"
     if piece == "?":
         return "[^/]"
     if piece.startswith("[") and piece.endswith("]") and len(piece) > 2:

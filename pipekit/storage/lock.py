@@ -19,6 +19,7 @@ from pipekit.errors import LockHeldError, StorageError
 from pipekit.storage.modes import why_denied
 from pipekit.worker._files import PRIVATE, make_folder, open_own
 
+_held: set[int] = set()  # descriptors, which children that a plugin forks must not keep
 _TRIES = 5
 _BETWEEN_TRIES = 0.02  # seconds
 _MAX_HOLDER_BYTES = 4096  # of lock.json; pipekit writes fewer
@@ -90,10 +91,12 @@ class RunLock:
             os.close(descriptor)
             raise
         self._descriptor = descriptor
+        _held.add(descriptor)
         return self
 
     def __exit__(self, *_: object) -> None:
         if self._descriptor is not None:
+            _held.discard(self._descriptor)
             os.close(self._descriptor)
             self._descriptor = None
 
@@ -141,6 +144,15 @@ class RunLock:
                 )
         finally:
             os.close(second)
+
+
+def _close_held() -> None:
+    for descriptor in _held:
+        os.close(descriptor)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_close_held)
 
 
 def _refusal(holder: Holder | None) -> str:

@@ -191,10 +191,17 @@ def connect(path: Path, read_only: bool, mode: int = PRIVATE) -> sqlite3.Connect
     """
     if read_only:
         uri = f"{path.resolve().as_uri()}?mode=ro"
-        connection = sqlite3.connect(uri, uri=True, timeout=10, isolation_level=None)
+        connection = sqlite3.connect(
+            uri, uri=True, timeout=10, isolation_level=None, check_same_thread=False
+        )
     else:
         _create(path, mode)
-        connection = sqlite3.connect(path, timeout=10, isolation_level=None)
+        connection = sqlite3.connect(
+            path,
+            timeout=10,
+            isolation_level=None,
+            check_same_thread=False,  # a plan runs in its own thread, while ours waits
+        )
     try:
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         if version > SCHEMA_VERSION:

@@ -5,9 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
 
-from pipekit.config.describe import settings_fields
+from pipekit.config.describe import plain, settings_fields
+from pipekit.config.problems import problems_of
+from pipekit.config.structure import structured
 
 
 class Contract:
@@ -44,9 +47,20 @@ def snapshot(root: Path) -> dict[str, bytes | None]:
 
 
 def check_settings(settings_class: type | None) -> None:
-    """Check that each setting, also a nested one, has help, and that all have defaults."""
+    """Check that each setting, also a nested one, has help, and a default that fits its type."""
     if settings_class is None:
         return
     fields = settings_fields(settings_class)  # raises PluginError for a setting without help
     required = [key for key, field in fields.items() if field.required]
     assert not required, f"settings without a default: {required}"
+    defaults = settings_class()
+    for key, field in fields.items():
+        value = getattr(defaults, field.name)
+        if value is None or field.secret or attrs.has(type(value)):
+            continue
+        written = plain(value, field.type)
+        try:
+            structured(settings_class, {key: written})
+        except (ValueError, ExceptionGroup) as error:
+            problem = next(problems_of(error)).text
+            raise AssertionError(f"the default of {key} does not fit its type: {problem}") from None

@@ -43,6 +43,11 @@ def leave(code: int = 0) -> NoReturn:
         if not all(thread.daemon for thread in others):
             sys.exit(code)
     atexit._run_exitfuncs()
+    end(code)
+
+
+def end(code: int) -> NoReturn:
+    """Flush stdout and stderr, then `os._exit(code)`."""
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError, AttributeError):  # closed, full, or None
             stream.flush()

@@ -57,6 +57,23 @@ class Demanding:
     needed: str = setting("Cannot be left out.")
 
 
+@attrs.frozen
+class Mistyped:
+    n: int = setting("A number.", default="five")
+
+
+def test_a_default_of_another_type_is_noticed():
+    suite = stage_suite(lambda *_: one_task(), Mistyped)
+    with pytest.raises(AssertionError, match="default of n does not fit its type: expected an int"):
+        suite.test_every_setting_has_help_and_a_default()
+
+
+def test_a_stage_that_needs_no_files_may_always_have_work(tmp_path):
+    suite = stage_suite(lambda *_: one_task())
+    type(suite).needs_files = False
+    suite.test_an_empty_project_is_skipped_with_a_reason(tmp_path)
+
+
 def test_a_stage_that_always_has_work_is_noticed(tmp_path):
     """Tasks in an empty project fail the suite."""
     with pytest.raises(AssertionError, match="tasks in an empty project"):

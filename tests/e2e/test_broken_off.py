@@ -35,6 +35,12 @@ def pipekit_stages():
 TASK = """return StagePlan(reason="r", tasks=[Task(name="a", command=Command(
         argv=[sys.executable, "-c", DROP]))])"""
 
+OURS = """import pipekit.run.orchestrator
+    def raises(plan):
+        raise {error}
+    pipekit.run.orchestrator._plan_warnings = raises
+    return StagePlan.skip("nothing")"""
+
 
 @pytest.fixture
 def run(project):
@@ -52,8 +58,8 @@ def run(project):
     ("broken", "code", "said"),
     [
         (TASK, 3, "no such table: content"),
-        ("raise KeyboardInterrupt", 130, "KeyboardInterrupt"),
-        ("raise GeneratorExit('whatever')", 3, "GeneratorExit: whatever"),
+        (OURS.replace("{error}", "KeyboardInterrupt"), 130, "KeyboardInterrupt"),
+        (OURS.replace("{error}", "GeneratorExit('whatever')"), 3, "GeneratorExit: whatever"),
     ],
     ids=["the ledger cannot be written", "an interrupt", "an exception that nobody expects"],
 )

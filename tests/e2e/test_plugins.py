@@ -24,11 +24,15 @@ def good(project):
 
 
 def test_a_plugin_that_cannot_be_imported_is_one_warning_and_the_rest_works(good):
+    """If its stage is configured, or a stage that no entry point is named after."""
     good.plugin("torn", "import nothing_like_this", dist="pipekit-torn", version="2.3")
+    assert "torn" not in good.pipekit("run").err
+    good.plugin("others", GOOD.replace('"good"', '"unnamed"'))
+    good.config('[pipeline]\nstages = ["good", "unnamed"]')
     run = good.pipekit("run")
     assert run.code == 0
     assert "pipekit-torn 2.3" in run.err
-    assert "No module named 'nothing_like_this'" in run.err
+    assert "No module named 'nothing_like_this' (torn_plugin.py:1)" in run.err
     assert run.err.count("warning: plugin pipekit-torn") == 1
     assert ("plugin", "broken") in [(e["stage"], e["event"]) for e in good.events()]
 
@@ -88,7 +92,13 @@ def test_a_plan_that_raises_is_a_failure_of_kind_plugin(good):
 
 
 def test_two_distributions_with_one_stage_are_refused_and_both_named(good):
+    """By a run if both have an entry point of this name, by `config check` in any case."""
     good.plugin("twin", GOOD, dist="pipekit-twin", version="9.9")
+    assert good.pipekit("run").code == 0
+    point = next(good.site.glob("pipekit_twin-*.dist-info")) / "entry_points.txt"
+    checked = good.pipekit("config", "check")
+    assert (checked.code, "pipekit-twin 9.9" in checked.out) == (3, True)
+    point.write_text(point.read_text().replace("twin =", "good ="))
     run = good.pipekit("run")
     assert run.code == 3
     assert "pipekit-twin 9.9" in run.err
@@ -162,3 +172,33 @@ def test_a_plan_made_of_the_wrong_things_is_a_failure_of_its_plugin(good):
     assert done.code == 2
     assert "inputs must contain only Input values, not 'data/in/a.txt'" in done.out
     assert good.events()[-1]["event"] == "failure"
+
+
+def test_config_check_asks_for_plans_and_names_circles_and_files_matched_twice(good):
+    """What a run would find only later."""
+    twice = """
+        [pipeline]
+        stages = ["translator"]
+        [[stages.translator.settings.sources]]
+        glob = "{raw}/*.csv"
+        dialect = "A"
+        timezone = "UTC"
+        [[stages.translator.settings.sources]]
+        glob = "{raw}/ES*"
+        dialect = "A"
+        timezone = "UTC"
+    """
+    good.config(twice)
+    good.write("data/raw/ES.csv", "")
+    checked = good.pipekit("config", "check")
+    assert (checked.code, "matches several sources" in checked.out) == (3, True), checked
+    circle = 'stages.good.after.two = "any"\nstages.two.after.good = "any"\n'
+    good.plugin("two", GOOD.replace('"good"', '"two"'))
+    good.config(f'{circle}[pipeline]\nstages = ["good", "two"]')
+    checked = good.pipekit("config", "check")
+    assert (checked.code, "depend on each other in a circle" in checked.out) == (3, True), checked
+    good.config('[pipeline]\nstages = ["good"]')
+    checked = good.pipekit("config", "check")
+    assert checked.code == 0
+    assert 'add PIPEKIT_API = "1" to it' in checked.out
+    assert 'add PIPEKIT_API = "1" to it' in good.pipekit("plugins", "list").err

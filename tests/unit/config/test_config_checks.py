@@ -56,7 +56,14 @@ def test_a_configuration_without_contradictions_has_no_findings(configured):
         ),
         (
             'pipeline.stages = ["a"]\npaths.logs = "data/logs"',
-            'error: pipekit.toml: lifecycle.roots: "data" contains paths.logs ("data/logs")',
+            (
+                'error: pipekit.toml:2: paths.logs: "data/logs" is inside paths.data, so stages '
+                "and policies may take its files for data"
+            ),
+        ),
+        (
+            'pipeline.stages = ["a"]\npaths.state = "work/state"\nlifecycle.roots = ["work"]',
+            'error: pipekit.toml:3: lifecycle.roots: "work" contains paths.state ("work/state")',
         ),
         (
             'pipeline.stages = ["a"]\npaths.state = "logs/state"',

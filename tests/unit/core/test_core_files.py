@@ -180,3 +180,39 @@ def test_where_no_time_tells_of_changes_two_looks_must_agree(put, files):
     second = manager.stat("data/a.csv")
     assert not manager.settled(second, later + 3)
     assert manager.settled(second, later + 5)
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    ["*a" * 60 + "*b", "/".join(["**", "*a*"] * 40) + "/b", "**/" * 300 + "b", "a/**/" * 200 + "b"],
+)
+def test_a_pattern_takes_little_time_however_many_stars_it_has(files, put, pattern):
+    """Backtracking over each of them would take longer than the universe is old."""
+    put("a" * 250)
+    put("/".join(["a"] * 100) + "/aaaaaaaa")
+    started = time.process_time()
+    assert paths(files, pattern) == []
+    assert time.process_time() - started < 2
+
+
+@pytest.mark.parametrize(
+    ("pattern", "path", "matches"),
+    [
+        ("*ab*ab*", "aabcab", True),
+        ("*ab*ab*", "aabb", False),
+        ("*a*b", "aab.b", True),
+        ("*[*]*x", "a*bx", True),
+        ("**/a/**/b/*c", "a/x/a/y/b/c", True),
+        ("**/a/b/**/b/c", "a/b/c", False),
+        ("a/**/**/b", "a/b", True),
+        ("**/a*/**", "x/ab/c/d", True),
+    ],
+)
+def test_what_stands_between_two_stars_may_be_anywhere(files, put, pattern, path, matches):
+    put(path)
+    assert paths(files, pattern) == ([path] if matches else [])
+
+
+def test_a_pattern_longer_than_any_path_is_refused(files):
+    with pytest.raises(UsageError, match="longer than 4,096 characters"):
+        files.files(["a*" * 3_000])

@@ -1,0 +1,336 @@
+"""Calls a plugin's code in a thread, for a limited time, so that it fails its own part alone.
+
+What remains, and why this is no process, is in docs/decisions/0019-plugins-in-threads.md.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import importlib
+import os
+import pkgutil
+import signal
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from time import monotonic
+from typing import Any, NamedTuple, NoReturn, Self, TypeVar
+
+from pipekit.errors import PipekitError
+from pipekit.model.quantity import duration_text
+from pipekit.worker._exit import end
+
+T = TypeVar("T")
+
+CALL_TIMEOUT = 60.0  # seconds, where no setting says otherwise
+_POLL = 0.05  # seconds between two looks whether the run was cancelled
+_SPARE = 5.0  # seconds after the timeout, then the system ends a process that cannot act itself
+_PATIENCE = 2.0  # seconds for what plugins leave to the end of the process
+_LONGEST_TEXT = 2_000  # characters of an exception's message
+_NOT_OF_PLUGINS = ("<frozen", os.path.dirname(__file__), pkgutil.__file__, importlib.__file__)
+_exit = os._exit
+_process = os.getpid()
+_streams: dict[int, int] = {}  # copies of the descriptors 0, 1 and 2
+
+
+class PluginFault(Exception):  # noqa: N818  # it is the plugin's, and not an error of ours
+    """A plugin's code raised an exception, or took too long.
+
+    Its text is `ValueError: no such file`, or the sentence of one of pipekit's own errors
+    (`explained`). `where`: the line of the plugin, as `module.py:12`, or empty. `traceback`: its
+    last lines.
+    """
+
+    def __init__(
+        self,
+        text: str,
+        *,
+        timed_out: bool = False,
+        explained: bool = False,
+        where: str = "",
+        traceback: str = "",
+    ) -> None:
+        super().__init__(text)
+        self.timed_out = timed_out
+        self.explained = explained
+        self.where = where
+        self.traceback = traceback
+
+
+class AbandonedError(Exception):
+    """The run was cancelled while a plugin's code was running, which is not waited for."""
+
+
+class Outcome(NamedTuple):
+    """What became of a call; `left`: a clause if it left processes running, else empty."""
+
+    value: Any = None
+    fault: PluginFault | None = None
+    left: str = ""
+
+
+def call(
+    function: Callable[[], T],
+    *,
+    timeout: float = CALL_TIMEOUT,
+    cancelled: Callable[[], bool] = lambda: False,
+    left: list[str] | None = None,
+) -> T:
+    """Call a plugin's code and return its result. Raises PluginFault or AbandonedError.
+
+    `timeout`: seconds. `left`: gets a clause if it left processes running.
+    """
+    [outcome] = call_each([(function, timeout)], cancelled)
+    if outcome.fault is not None:
+        raise outcome.fault
+    if outcome.left and left is not None:
+        left.append(outcome.left)
+    value: T = outcome.value
+    return value
+
+
+def call_each(
+    calls: Sequence[tuple[Callable[[], Any], float]],
+    cancelled: Callable[[], bool] = lambda: False,
+) -> list[Outcome]:
+    """Call these functions in order, each for so many seconds. Raises AbandonedError.
+
+    Together they cost little more than one. After each, processes that it left running are killed,
+    and the working directory, the environment and the standard streams are as before. Code that
+    took too long, or was abandoned, may go on in its thread; exit by `leave_plugins`.
+    """
+    _refuse_exits()
+    surroundings = _Surroundings()
+    outcomes: list[Outcome] = []
+    while len(outcomes) < len(calls):
+        rest = calls[len(outcomes) :]
+        thread = _Thread([function for function, _ in rest], surroundings)
+        try:
+            outcomes += _watch(thread, [timeout for _, timeout in rest], cancelled)
+        finally:
+            surroundings.restore()
+    return outcomes
+
+
+def _watch(
+    thread: _Thread, timeouts: Sequence[float], cancelled: Callable[[], bool]
+) -> list[Outcome]:
+    """The outcomes up to the first call that takes too long."""
+    at, deadline = -1, 0.0
+    with _SystemTimer() as timer:
+        timer.set(max(timeouts) + _SPARE)  # before the start: then it may be too late
+        thread.start()
+        while not thread.ended.wait(_POLL if at >= 0 else 0):
+            if at != (at := len(thread.outcomes)):
+                deadline = monotonic() + timeouts[min(at, len(timeouts) - 1)]
+                timer.set(max(timeouts) + _SPARE)
+            elif cancelled():
+                thread.abandon()
+                raise AbandonedError
+            elif monotonic() >= deadline:
+                thread.abandon()
+                text = f"there was no result within {duration_text(timeouts[at])}"
+                return [*thread.outcomes[:at], Outcome(fault=PluginFault(text, timed_out=True))]
+    return thread.outcomes
+
+
+def described(error: BaseException) -> str:
+    """`ValueError: text` for an exception, whatever its class does when it is asked for a text."""
+    name = type(error).__name__
+    try:
+        text = f"{error}"[:_LONGEST_TEXT]
+    except BaseException as second:  # its own `__str__` is a plugin's code as well
+        return f"{name} (its message cannot be shown: {type(second).__name__})"
+    return f"{name}: {text}" if text else name
+
+
+def leave_plugins(code: int) -> NoReturn:
+    """Exit. What plugins leave to the end, threads and atexit functions, has two seconds."""
+    others = [t for t in threading.enumerate() if t is not threading.main_thread()]
+    waited_for = [t for t in others if not t.daemon and not isinstance(t, _Thread)]
+    if waited_for or atexit._ncallbacks():
+
+        def end_plugins() -> None:
+            for thread in waited_for:
+                thread.join()
+            atexit._run_exitfuncs()
+
+        last = threading.Thread(target=end_plugins, daemon=True)
+        last.start()
+        last.join(_PATIENCE)
+    end(code)
+
+
+class _Thread(threading.Thread):
+    """Calls functions in order.
+
+    It is no daemon, since threads that a plugin starts would be daemons as well.
+    """
+
+    def __init__(self, functions: Sequence[Callable[[], Any]], surroundings: _Surroundings) -> None:
+        super().__init__(name="plugin")
+        self.ended = threading.Event()
+        self.outcomes: list[Outcome] = []
+        self._functions = functions
+        self._surroundings = surroundings
+        self._abandoned = False
+
+    def run(self) -> None:
+        for function in self._functions:
+            outcome = _outcome(function)
+            if self._abandoned:
+                return
+            killed = _kill(_children("thread-self")) if _has_children() else 0
+            if killed:
+                these = "1 process" if killed == 1 else f"{killed} processes"
+                outcome = outcome._replace(left=f"left {these} running, killed now")
+            self._surroundings.restore()
+            self.outcomes.append(outcome)
+        self.ended.set()
+
+    def abandon(self) -> None:
+        """Kill what it waits for, and end it at its next step in Python code, if it takes one."""
+        self._abandoned = True
+        _kill(_children(f"self/task/{self.native_id}"))
+        import ctypes  # only here: its import takes milliseconds
+
+        with contextlib.suppress(AttributeError):  # only CPython has it
+            ctypes.pythonapi.PyThreadState_SetAsyncExc(
+                ctypes.c_ulong(self.ident or 0), ctypes.py_object(SystemExit)
+            )
+
+
+def _outcome(function: Callable[[], Any]) -> Outcome:
+    try:
+        return Outcome(function())
+    except BaseException as error:  # the isolation boundary of plugins
+        return Outcome(fault=_fault(error))
+
+
+def _fault(error: BaseException) -> PluginFault:
+    import traceback  # only on failure
+
+    shown = ""
+    with contextlib.suppress(BaseException):  # the exception's methods are a plugin's code as well
+        shown = "".join(traceback.format_exception(error, limit=-5))
+    if type(error).__module__ == PipekitError.__module__:
+        text = str(error) or type(error).__name__
+        return PluginFault(text, explained=True, traceback=shown)
+    return PluginFault(described(error), where=_where(error), traceback=shown)
+
+
+def _where(error: BaseException) -> str:
+    """The last line of the plugin's code, as `module.py:12`; empty if there is none."""
+    if isinstance(error, SyntaxError) and type(error.filename) is str:
+        return f"{os.path.basename(error.filename)}:{error.lineno}"
+    found, step = "", error.__traceback__
+    while step is not None:
+        file = step.tb_frame.f_code.co_filename
+        if not file.startswith(_NOT_OF_PLUGINS):
+            found = f"{os.path.basename(file)}:{step.tb_lineno}"
+        step = step.tb_next
+    return found
+
+
+def _refuse_exits() -> None:
+    """Make `os._exit` raise, except in the main thread and in a forked child."""
+    if os._exit is not _exit:
+        return
+
+    def refuse(status: int) -> Any:
+        if threading.current_thread() is threading.main_thread() or os.getpid() != _process:
+            _exit(status)
+        raise SystemExit(f"os._exit({status}) was refused: it would end pipekit itself")
+
+    os._exit = refuse
+
+
+class _Surroundings:
+    """The working directory, the environment and the standard streams, to be restored."""
+
+    def __init__(self) -> None:
+        if not _streams:
+            for number in range(3):
+                with contextlib.suppress(OSError):  # closed before we began
+                    _streams[number] = os.dup(number)
+        self._folder = _folder()
+        self._variables = os.environ.copy()
+
+    def restore(self) -> None:
+        if self._folder and _folder() != self._folder:
+            with contextlib.suppress(OSError):  # it was removed
+                os.chdir(self._folder)
+        if os.environ.copy() != self._variables:
+            os.environ.clear()
+            os.environ.update(self._variables)
+        for number, copy in _streams.items():
+            if not _same(number, copy):
+                os.dup2(copy, number)
+
+
+def _folder() -> str:
+    try:
+        return os.getcwd()
+    except OSError:
+        return ""
+
+
+def _same(number: int, copy: int) -> bool:
+    try:
+        return os.path.sameopenfile(number, copy)
+    except OSError:
+        return False
+
+
+class _SystemTimer:
+    """Lets the system end this process by SIGALRM, if a C call keeps us from doing anything."""
+
+    def __init__(self) -> None:
+        self._usable = (
+            sys.platform != "win32"
+            and threading.current_thread() is threading.main_thread()
+            and signal.getsignal(signal.SIGALRM) is signal.SIG_DFL
+        )
+
+    def set(self, seconds: float) -> None:
+        if self._usable:
+            signal.setitimer(signal.ITIMER_REAL, seconds)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.set(0)
+
+
+def _has_children() -> bool:
+    """Whether this process has any; quicker than to ask for those of one thread."""
+    if sys.platform == "win32":
+        return False
+    try:
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return False
+    return True
+
+
+def _children(task: str) -> list[int]:
+    """The processes that a thread has started (Linux)."""
+    try:
+        with open(f"/proc/{task}/children", "rb", buffering=0) as file:
+            return [int(pid) for pid in file.read().split()]
+    except OSError:
+        return []
+
+
+def _kill(children: list[int]) -> int:
+    """Kill those that have not exited; returns how many."""
+    killed = 0
+    for pid in children:
+        with contextlib.suppress(OSError):  # it was reaped
+            if os.waitpid(pid, os.WNOHANG) == (0, 0):
+                os.kill(pid, signal.SIGKILL)
+                os.waitpid(pid, 0)
+                killed += 1
+    return killed
