@@ -50,6 +50,7 @@ class PipelineOrchestrator:
         self.cancel = cancel or Cancel()
         self.interrupted_exit = EXIT_INTERRUPTED
         self.run_id = new_run_id()
+        self._begun = time.monotonic()
         self._planner = Planner(project, self.options, self.run_id, self.cancel)
 
     def run(self) -> PipelineReport:
@@ -61,19 +62,33 @@ class PipelineOrchestrator:
         stages = self._selected()
         paths = self.project.paths
         with RunLock(paths.state, self.run_id) as lock, Ledger(paths.state / "state.db") as ledger:
-            recovered = close_dead_runs(ledger, paths)
-            run = CurrentRun(self.project, self.run_id, ledger, self._planner.started)
+            before = close_dead_runs(ledger, paths, lock.previous)
+            run = CurrentRun(
+                self.project,
+                self.run_id,
+                ledger,
+                started=self._planner.started,
+                begun=self._begun,
+                recorded=before.recorded,
+            )
             try:
                 lock.write_holder(run.number)
                 run.open_events()
-                self._start(run, stages, recovered)
+                self._start(run, stages, before.sentences)
                 self._run_stages(run, stages, lock)
                 proposals = self._review_files(run)
                 report = self._finish(run, proposals)
                 return self._apply_retention(run, report)
             except BaseException as error:
-                run.break_off(error)
+                ended = run.break_off(error)
+                if ended is not None:
+                    return ended
+                if isinstance(error, SystemExit):
+                    msg = f"SystemExit: {error}"  # whose code would not be the one recorded
+                    raise RuntimeError(msg) from error  # noqa: TRY004  # no type is wrong
                 raise
+            finally:
+                lock.exit_code = run.exit_code
 
     def plan(self) -> list[Decision]:
         """The decision that a run would make now for each stage. Writes nothing."""
@@ -92,7 +107,7 @@ class PipelineOrchestrator:
     def _start(self, run: CurrentRun, stages: Iterable[Stage], recovered: Iterable[str]) -> None:
         names = [stage.name for stage in stages]
         msg = f"run {run.number}: {', '.join(names)}"
-        run.events.emit("pipeline", EventKind.START, msg, stages=names)
+        run.events.emit("pipeline", EventKind.START, msg, run=run.number, stages=names)
         for broken in self.project.plugins.broken:
             run.warnings.append(str(broken))
             distribution = broken.origin.distribution
@@ -107,7 +122,7 @@ class PipelineOrchestrator:
         executor = None
         for stage in stages:
             run.stage = stage.name
-            started = time.time()
+            started, begun = time.time(), time.monotonic()
             decision = self._planner.decide(stage, run.ledger, run.results)
             warnings = _plan_warnings(decision.plan)
             for warning in warnings:
@@ -118,7 +133,8 @@ class PipelineOrchestrator:
             else:
                 result = result_without_tasks(decision)
             result = evolve(result, warnings=(*warnings, *result.warnings))
-            run.end_stage(evolve(result, started=started, duration=time.time() - started))
+            duration = time.monotonic() - begun
+            run.end_stage(evolve(result, started=started, duration=duration))
 
     def _executor(self, run: CurrentRun, lock: RunLock) -> StageExecutor:
         """Prepare the supervision of commands, which an idle run does not import."""
@@ -167,7 +183,7 @@ class PipelineOrchestrator:
         """
         keep = self.project.configuration.retention
         try:
-            problems = apply_retention(self.project.paths, keep, run.ledger, report.started)
+            problems = apply_retention(self.project.paths, keep, run.ledger)
         except (OSError, StorageError) as error:
             problems = [f"files of old runs could not be removed: {error}"]
         return report._replace(warnings=(*report.warnings, *problems[:1]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import os
@@ -10,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from pipekit.model.event import Event, EventKind
+from pipekit.storage.lock import claim
+from pipekit.storage.tail import has_ended
 
 OUTPUT_LIMIT = 1024 * 1024  # bytes of a program's output that the log repeats, half from the end
 _BLOCK = 64 * 1024
@@ -18,8 +21,8 @@ _BLOCK = 64 * 1024
 class Journal:
     """Appends records to a JSONL file, each with one `write`.
 
-    Opening removes an incomplete last line; it raises OSError. `append` never raises: if a record
-    cannot be written, `problem` says why.
+    Opening removes an incomplete last line; it raises OSError, also if another process has this
+    journal open. `append` never raises: if a record cannot be written, `problem` says why.
     """
 
     def __init__(self, path: Path) -> None:
@@ -28,7 +31,13 @@ class Journal:
         self.path = path
         self.problem = ""
         self._descriptor = os.open(path, flags, 0o644)
-        _drop_torn_line(self._descriptor)
+        try:
+            if not claim(self._descriptor):
+                raise OSError(errno.EBUSY, "another process is writing it")
+            _drop_torn_line(self._descriptor)
+        except BaseException:
+            os.close(self._descriptor)
+            raise
 
     def append(self, record: Mapping[str, Any], *, sync: bool = False) -> None:
         """Write one record; with `sync`, also wait until it is on disk."""
@@ -42,6 +51,10 @@ class Journal:
                 os.fsync(self._descriptor)
         except OSError as error:
             self.problem = f"{self.path.name}: {error.strerror or error}"
+
+    def has_ended(self) -> bool:
+        """Whether the last record is the end of the run: another run has closed this one."""
+        return has_ended(self._descriptor)
 
     def close(self) -> None:
         """Close the file; nothing is buffered."""
