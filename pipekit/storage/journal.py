@@ -34,27 +34,34 @@ class Journal:
         try:
             if not claim(self._descriptor):
                 raise OSError(errno.EBUSY, "another process is writing it")
-            _drop_torn_line(self._descriptor)
+            self._size = _drop_torn_line(self._descriptor)
         except BaseException:
             os.close(self._descriptor)
             raise
 
     def append(self, record: Mapping[str, Any], *, sync: bool = False) -> None:
-        """Write one record; with `sync`, also wait until it is on disk."""
+        """Write one record; with `sync`, also wait until it is on disk.
+
+        Nothing follows the end of a run that another process has written.
+        """
         line = _line(record)
         try:
+            if self.has_ended():
+                raise OSError("another run has closed it")
             written = os.write(self._descriptor, line)
             if written != len(line):
                 os.ftruncate(self._descriptor, os.fstat(self._descriptor).st_size - written)
                 raise OSError("the disk is full")  # the only reason for a short write to a file
+            self._size += written
             if sync:
                 os.fsync(self._descriptor)
         except OSError as error:
             self.problem = f"{self.path.name}: {error.strerror or error}"
 
     def has_ended(self) -> bool:
-        """Whether the last record is the end of the run: another run has closed this one."""
-        return has_ended(self._descriptor)
+        """Whether another process has written the end of the run."""
+        grown = os.fstat(self._descriptor).st_size > self._size
+        return grown and has_ended(self._descriptor)
 
     def close(self) -> None:
         """Close the file; nothing is buffered."""
@@ -94,8 +101,8 @@ def _text(value: object) -> str:
         return f"<{type(value).__name__}>"
 
 
-def _drop_torn_line(descriptor: int) -> None:
-    """Remove an incomplete last line, which a killed writer has left."""
+def _drop_torn_line(descriptor: int) -> int:
+    """Remove an incomplete last line, which a killed writer has left; returns the file's size."""
     end = size = os.fstat(descriptor).st_size
     while end > 0:
         start = max(end - _BLOCK, 0)
@@ -107,6 +114,7 @@ def _drop_torn_line(descriptor: int) -> None:
         end = start
     if end != size:
         os.ftruncate(descriptor, end)
+    return end
 
 
 def read_journal(path: Path) -> Iterator[dict[str, Any]]:

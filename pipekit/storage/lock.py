@@ -189,12 +189,12 @@ def running(folder: Path) -> Holder | None:
 def _outlived_its_lock(holder: Holder | None, inode: int) -> bool:
     """Whether the lock file was deleted or replaced, and its holder is going on without it.
 
-    `inode`: of the present lock file, which nobody else holds. A record of pipekit 1.0 has no inode
-    and counts only for processes of this machine.
+    `inode`: of the present lock file, which nobody else holds. A process of another machine cannot
+    be asked: it counts if it held another file than this one (or none that pipekit 1.0 noted).
     """
-    if holder is None or holder.inode == inode or not holder.alive:
+    if holder is None or not holder.alive:
         return False
-    return holder.inode != 0 or holder.local
+    return holder.local or holder.inode not in (0, inode)
 
 
 def _inode(path: Path) -> int:

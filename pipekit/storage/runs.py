@@ -10,7 +10,7 @@ import json
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -210,6 +210,8 @@ class RunHistory:
                 raise
             self._connection.execute("COMMIT")
         except sqlite3.Error as error:
+            with suppress(sqlite3.Error):  # what is still to be written must not wait as long again
+                self._connection.execute("PRAGMA busy_timeout = 200")
             raise StorageError(f"cannot write the ledger {self.path}: {error}") from error
 
 
