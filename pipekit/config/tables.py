@@ -72,6 +72,7 @@ def _zone(_instance: object, _attribute: object, value: str) -> None:
         raise ValueError(f'unknown time zone "{value}"{hint}') from error
 
 
+# The tables are neither compared nor printed, and every start defines them: no methods for that.
 @frozen(eq=False, repr=False)
 class PipelineConfig:
     """`[pipeline]`: which stages run, and on how many cores."""

@@ -157,13 +157,12 @@ class StreamResult(NamedTuple):
     last_output: float | None = None
 
 
-@frozen(kw_only=True)
-class SentSignal:
+class SentSignal(NamedTuple):
     """A signal sent to stop a command: its name, when (seconds since the start), to how many."""
 
     name: str
     at: float
-    count: int
+    count: int  # type: ignore[assignment]  # nobody counts the items of this tuple
 
 
 class ProcessSnapshot(NamedTuple):

@@ -225,12 +225,10 @@ def _start_failure(command: Command) -> int:
 def _write(file: str, result: ProcessResult) -> None:
     import json
 
-    import attrs
-
     record = result._asdict() | {
         "stdout": result.stdout._asdict(),
         "stderr": result.stderr._asdict(),
-        "signals": [attrs.asdict(sent) for sent in result.signals],
+        "signals": [sent._asdict() for sent in result.signals],
         "snapshot": [seen._asdict() for seen in result.snapshot],
     }
     text = json.dumps(record, indent=2, default=str) + "\n"

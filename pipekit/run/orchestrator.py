@@ -7,8 +7,6 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from attrs import evolve
-
 from pipekit.errors import EXIT_INTERRUPTED, StorageError
 from pipekit.model.event import EventKind
 from pipekit.model.names import new_run_id
@@ -132,9 +130,9 @@ class PipelineOrchestrator:
                 result = executor.execute(stage, decision.plan)
             else:
                 result = result_without_tasks(decision)
-            result = evolve(result, warnings=(*warnings, *result.warnings))
+            result = result._replace(warnings=(*warnings, *result.warnings))
             duration = time.monotonic() - begun
-            run.end_stage(evolve(result, started=started, duration=duration))
+            run.end_stage(result._replace(started=started, duration=duration))
 
     def _executor(self, run: CurrentRun, lock: RunLock) -> StageExecutor:
         """Prepare the supervision of commands, which an idle run does not import."""

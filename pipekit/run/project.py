@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from attrs import field, frozen
-
 from pipekit import config
 from pipekit.config.explain import secrets
 from pipekit.errors import ConfigError, UsageError
@@ -30,8 +28,7 @@ class Stage(NamedTuple):
     problem: str = ""
 
 
-@frozen(kw_only=True, eq=False)
-class Project:
+class Project(NamedTuple):
     """A project that is ready to run; made by `open_project`."""
 
     configuration: config.Configuration
@@ -41,7 +38,11 @@ class Project:
     stages: tuple[Stage, ...]
     policies: tuple[tuple[LifecyclePolicy, Any], ...] = ()
     sinks: tuple[tuple[EventSink, Any], ...] = ()
-    secrets: tuple[str, ...] = field(default=(), repr=False)
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """The texts to mask in output and reports."""
+        return secrets(self.configuration)
 
     def versions(self) -> dict[str, str]:
         """Every usable plugin's distribution and version."""
@@ -90,7 +91,6 @@ def open_project(configuration: config.Configuration, no_plugins: bool = False) 
         stages=tuple(in_order(stages)),
         policies=tuple(policies),
         sinks=tuple(sinks),
-        secrets=secrets(configuration),
     )
 
 

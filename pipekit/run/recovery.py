@@ -29,7 +29,6 @@ from pipekit.model.run import Paths, PipelineReport, PipelineState
 from pipekit.model.stage import StageResult
 from pipekit.model.status import FailureKind, PipelineStatus, StageStatus
 from pipekit.run.events import open_logger
-from pipekit.run.temporaries import remove_temporaries_of_run
 from pipekit.run.verdict import ledger_entry
 from pipekit.storage.ledger import Ledger
 from pipekit.storage.lock import Holder, is_claimed
@@ -146,7 +145,8 @@ def _outcome(end: Mapping[str, Any]) -> tuple[PipelineStatus, int]:
 
 def _clean_up(paths: Paths, run: PipelineState) -> str:
     """End what is left of a dead run, and remove its temporary files; how that went, if news."""
-    from pipekit.process import kill_leftovers  # rarely needed
+    from pipekit.process import kill_leftovers  # rarely needed, both
+    from pipekit.run.temporaries import remove_temporaries_of_run
 
     found, left = kill_leftovers(run.run_id)
     remove_temporaries_of_run(paths.runs / run.run_id, run.run_id, paths.root)

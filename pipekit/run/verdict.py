@@ -6,17 +6,19 @@ The rules are in docs/reference/statuses.md. Nothing is a success without eviden
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipekit.model.command import Outcome, ProcessResult
 from pipekit.model.file import FileStat
 from pipekit.model.stage import StagePlan, StageResult
 from pipekit.model.status import FailureKind, StageStatus
 from pipekit.model.task import FileRecord, Task, TaskResult, UnitResult
-from pipekit.run.report_file import TaskReport
 from pipekit.storage.files import FileManager
 from pipekit.storage.ledger import signature_text
 from pipekit.worker import Verb
+
+if TYPE_CHECKING:
+    from pipekit.run.report_file import TaskReport
 
 _KINDS = {
     Outcome.TIMED_OUT: FailureKind.TIMEOUT,

@@ -9,8 +9,6 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import attrs
-
 from pipekit.errors import StorageError
 from pipekit.model.command import ProcessResult, StreamResult
 from pipekit.model.run import Paths, PipelineReport
@@ -137,7 +135,7 @@ def _process(result: ProcessResult) -> dict[str, Any]:
         **_values(result, "outcome", "returncode", "signal", "reason"),
         "duration": round(result.duration, 3),
         **_values(result, *usage),
-        "signals": [attrs.asdict(sent) for sent in result.signals],
+        "signals": [sent._asdict() for sent in result.signals],
         **_values(result, "survivors", "escaped"),
         "snapshot": [seen._asdict() for seen in result.snapshot],
         "warnings": result.warnings,

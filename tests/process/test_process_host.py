@@ -313,6 +313,7 @@ def test_prepared_spawner_serves_the_first_command(host):
 def test_spawner_that_cannot_be_prepared_is_reported_by_the_first_command(host):
     told = host(
         "from pipekit.process import prepare\n"
+        "import pipekit.process.linux.child\n"  # while files can still be opened
         "resource.setrlimit(resource.RLIMIT_NOFILE, (3, 100))\n"
         "prepared = prepare()\n"
         "print(prepared, supervisor.execute(command).outcome)\n",
