@@ -19,6 +19,7 @@ from pipekit.model.run import PipelineState, Rejection
 from pipekit.model.status import PipelineStatus
 from pipekit.storage import schema
 
+_DAY = 86_400.0
 _RUNS = "SELECT run_id, number, started, ended, status, exit_code, stages FROM runs"
 
 _NEXT_STAGE = """
@@ -163,6 +164,13 @@ class RunHistory:
         rows = self._read("SELECT started FROM runs ORDER BY number DESC LIMIT ?", (schema.AGREE,))
         return min((started for (started,) in rows), default=0.0)
 
+    def plausible(self, now: float) -> float:
+        """This Unix time, or a day after the last run that ended: a clock may be ahead by years."""
+        rows = self._read(
+            "SELECT started FROM runs WHERE status IS NOT NULL ORDER BY number DESC LIMIT 1", ()
+        )
+        return min(now, rows[0][0] + _DAY) if rows else now
+
     def stages(self) -> list[str]:
         """The stages that have consumed or published anything."""
         found: list[str] = []
@@ -174,6 +182,11 @@ class RunHistory:
         """The files that the stage has rejected, by path."""
         query = "SELECT path, reason, run FROM content WHERE stage = ? AND state = 'rejected'"
         return [Rejection(*row) for row in self._read(query, (stage,))]
+
+    def _index(self, name: str, content: str) -> None:
+        """Create an index if the ledger has none of this name; not if opened for reading only."""
+        with suppress(sqlite3.Error):  # without it, all rows are looked at
+            self._connection.execute(f"CREATE INDEX IF NOT EXISTS {name} ON {content}")
 
     def _insert(self, run_id: str, started: float, number: int | None = None) -> int:
         """A new row, within a transaction."""
