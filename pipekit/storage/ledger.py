@@ -92,8 +92,8 @@ class Ledger(RunHistory):
             rows = self._read(f"{_CONSUMPTIONS} WHERE stage = ?", (stage,))
         elif noted.isascii() and noted.isidentifier():
             where = f"""instr(detail, '"{noted}":')"""  # an index needs it word for word
-            self._index(f"content_noted_{noted}", f"content (stage, path) WHERE {where}")
-            rows = self._read(f"{_CONSUMPTIONS} WHERE stage = ? AND {where}", (stage,))
+            index = self._index(f"content_noted_{noted}", f"content (stage, path) WHERE {where}")
+            rows = self._read(f"{_CONSUMPTIONS} {index} WHERE stage = ? AND {where}", (stage,))
         else:
             key = f"{json.dumps(noted)}:"
             rows = self._read(f"{_CONSUMPTIONS} WHERE stage = ? AND instr(detail, ?)", (stage, key))
@@ -103,11 +103,12 @@ class Ledger(RunHistory):
 
     def details(self, stage: str, keys: Sequence[str]) -> list[tuple[str, ...]]:
         """The different values of these keys in `detail`, where all of them are texts."""
-        terms = self._terms(keys)
+        terms, index = self._terms(keys)
         found: list[tuple[str, ...]] = [()]
         for at, term in enumerate(terms):
             where = " AND ".join(f"{each} = ?" for each in ("stage", *terms[:at]))
-            query = f"SELECT {term} FROM content WHERE {where} AND {term} > ? ORDER BY 1 LIMIT 1"  # noqa: S608  # see _terms
+            select = f"SELECT {term} FROM content {index} "  # noqa: S608  # see _terms
+            query = f"{select} WHERE {where} AND {term} > ? ORDER BY 1 LIMIT 1"
             further = []
             for values in found:  # one look into the index for each value, not for each row
                 last = ""
@@ -122,20 +123,20 @@ class Ledger(RunHistory):
 
         At most `most` files.
         """
-        terms = self._terms(list(details))
+        terms, index = self._terms(list(details))
         where = " AND ".join(f"{each} = ?" for each in ("stage", *terms))
-        query = f"{_CONSUMPTIONS} WHERE {where} LIMIT ?"
+        query = f"{_CONSUMPTIONS} {index} WHERE {where} LIMIT ?"
         rows = self._read(query, (stage, *details.values(), most))
         return {each.path: each for each in map(_consumption, rows)}
 
-    def _terms(self, keys: Sequence[str]) -> list[str]:
-        """SQL for the values of these keys in `detail`, which an index has."""
+    def _terms(self, keys: Sequence[str]) -> tuple[list[str], str]:
+        """SQL for the values of these keys in `detail`, and for the use of an index of them."""
         if not all(key.isascii() and key.isidentifier() for key in keys):
             raise ValueError(f"{', '.join(map(repr, keys))}: use a-z, 0-9 and _ for such keys")
         value = "CASE WHEN json_valid(detail) THEN json_extract(detail, '$.{}') END"
         terms = [value.format(key) for key in keys]
-        self._index(f"content_details_{'_'.join(keys)}", f"content (stage, {', '.join(terms)})")
-        return terms
+        name, columns = f"content_details_{'_'.join(keys)}", ", ".join(("stage", *terms))
+        return terms, self._index(name, f"content ({columns})")
 
     def published(self, stage: str) -> tuple[Published, ...]:
         """The files that the stage published, in the order of the runs that did."""

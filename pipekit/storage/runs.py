@@ -180,13 +180,22 @@ class RunHistory:
 
     def rejections(self, stage: str) -> list[Rejection]:
         """The files that the stage has rejected, by path."""
-        query = "SELECT path, reason, run FROM content WHERE stage = ? AND state = 'rejected'"
-        return [Rejection(*row) for row in self._read(query, (stage,))]
+        rejected = "state = 'rejected'"
+        index = self._index("content_rejected", f"content (stage, path) WHERE {rejected}")
+        query = "SELECT path, reason, run FROM content {} WHERE stage = ? AND {}"
+        rows = self._read(query.format(index, rejected), (stage,))
+        return [Rejection(*row) for row in rows]
 
-    def _index(self, name: str, content: str) -> None:
-        """Create an index if the ledger has none of this name; not if opened for reading only."""
-        with suppress(sqlite3.Error):  # without it, all rows are looked at
+    def _index(self, name: str, content: str) -> str:
+        """SQL that makes a query use this index, which is created if the ledger has none.
+
+        Empty if there is none and the ledger was opened for reading: then all rows are looked at.
+        """
+        try:
             self._connection.execute(f"CREATE INDEX IF NOT EXISTS {name} ON {content}")
+        except sqlite3.Error:
+            return ""
+        return f"INDEXED BY {name}"  # SQLite would take the primary key for the better one
 
     def _insert(self, run_id: str, started: float, number: int | None = None) -> int:
         """A new row, within a transaction."""

@@ -31,7 +31,6 @@ WORKED = "status IS NOT 'idle'"
 _INDEXES = f"""
 CREATE INDEX runs_unfinished ON runs (number) WHERE {UNFINISHED};
 CREATE INDEX runs_worked ON runs (number) WHERE {WORKED};
-CREATE INDEX content_rejected ON content (stage, path) WHERE state = 'rejected';
 """
 _FROM_1 = """
 ALTER TABLE runs ADD COLUMN recorded INTEGER NOT NULL DEFAULT 1;

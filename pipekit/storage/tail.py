@@ -16,7 +16,7 @@ from pipekit.model.status import StageStatus
 
 _BLOCK = 64 * 1024
 _LONGEST_LINE = 8 * 1024 * 1024  # a longer one is skipped: memory stays bounded
-_LOOK_BACK = 10_000  # records in which the ends of stages are looked for
+_LOOK_BACK = 2_000  # records in which the ends of stages are looked for
 _STAGE_ENDS = frozenset(map(EventKind, StageStatus))
 
 
