@@ -14,6 +14,7 @@ from pipekit.config.explain import provenance
 from pipekit.errors import EXIT_ERROR, EXIT_INTERRUPTED, PipekitError, StorageError
 from pipekit.model.event import EventKind, SinkContext
 from pipekit.model.run import PipelineReport
+from pipekit.model.secrets import Mask
 from pipekit.model.stage import StageResult
 from pipekit.model.status import FailureKind, PipelineStatus, StageStatus
 from pipekit.run.events import EventLogger, open_logger
@@ -26,11 +27,11 @@ from pipekit.storage.report import AuditReporter
 class CurrentRun:
     """A run, from its row in the ledger, which this inserts, to its report.
 
-    `results`: of the stages that have ended. `warnings`: for the report. `stage`: the stage being
-    planned or executed; empty between stages. `exit_code`: once it has ended. `started`: Unix time.
-    `begun`: the same moment of the monotonic clock, since no duration may depend on a clock that is
-    set. `recorded`: see `RunHistory.begin_run`. Raises StorageError if the ledger or the journal
-    cannot be written.
+    `mask`: hides the secrets known so far. `results`: of the stages that have ended. `warnings`:
+    for the report. `stage`: the stage being planned or executed; empty between stages. `exit_code`:
+    once it has ended. `started`: Unix time. `begun`: the same moment of the monotonic clock, since
+    no duration may depend on a clock that is set. `recorded`: see `RunHistory.begin_run`. Raises
+    StorageError if the ledger or the journal cannot be written.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class CurrentRun:
         recorded: Iterable[int] = (),
     ) -> None:
         self.project = project
+        self.mask = Mask(project.secrets)
         self.run_id = run_id
         self.ledger = ledger
         self.started = started
@@ -67,7 +69,7 @@ class CurrentRun:
         paths = self.project.paths
         zone = self.project.configuration.pipeline.timezone
         try:
-            self._events = open_logger(paths, self.run_id, self.started, zone=zone)
+            self._events = open_logger(paths, self.run_id, self.started, zone=zone, mask=self.mask)
         except OSError as error:
             raise StorageError(
                 f"cannot write a journal in {paths.events}: {error.strerror}"
@@ -84,7 +86,7 @@ class CurrentRun:
     def end_stage(self, result: StageResult) -> None:
         """Record how a stage ended."""
         self.results[result.stage] = result
-        self.ledger.note_stage(self.run_id, result.stage, ledger_entry(result))
+        self._note(result)
         kind = EventKind(result.status)
         self.events.emit(result.stage, kind, str(result), **event_data(result))
         self.stage = ""
@@ -120,7 +122,7 @@ class CurrentRun:
             )
             self.results[lost.stage] = lost
             with contextlib.suppress(StorageError):
-                self.ledger.note_stage(self.run_id, lost.stage, ledger_entry(lost))
+                self._note(lost)
             self.events.emit(lost.stage, EventKind.FAILURE, str(lost), **event_data(lost))
         report = self._report(*_outcome(error))
         self.exit_code = report.exit_code
@@ -132,6 +134,10 @@ class CurrentRun:
             self._end_events(report, EventKind(report.status), msg, error=text)
             self._write_report(report, [])
         return None
+
+    def _note(self, result: StageResult) -> None:
+        entry = self.mask.value(ledger_entry(result))
+        self.ledger.note_stage(self.run_id, result.stage, entry)
 
     def _commit(self, report: PipelineReport) -> bool:
         """Record the end in the ledger; False if another run has done so."""
@@ -185,7 +191,7 @@ class CurrentRun:
             "lifecycle": list(proposals),
         }
         try:
-            path = AuditReporter(self.project.paths).write(report, context, self.project.secrets)
+            path = AuditReporter(self.project.paths).write(report, context, self.mask)
         except OSError as error:
             warning = f"the report could not be written: {error}"
             return report._replace(warnings=(*report.warnings, warning))

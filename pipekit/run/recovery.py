@@ -149,7 +149,7 @@ def _clean_up(paths: Paths, run: PipelineState) -> str:
     from pipekit.run.temporaries import remove_temporaries_of_run
 
     found, left = kill_leftovers(run.run_id)
-    remove_temporaries_of_run(paths.runs / run.run_id, run.run_id, paths.root)
+    remove_temporaries_of_run(paths.runs / run.run_id, run.run_id, paths.root, state=paths.state)
     for leftover in paths.logs.glob(f".pipeline_report_*_{run.run_id}.json.*.tmp"):
         with contextlib.suppress(OSError):
             leftover.unlink()

@@ -20,9 +20,12 @@ from pathlib import Path
 from typing import NamedTuple, Self
 
 from pipekit.errors import EXIT_ERROR, LockHeldError, StorageError
+from pipekit.storage.modes import why_denied
+from pipekit.worker._files import PRIVATE, make_folder, open_own
 
 _TRIES = 5
 _BETWEEN_TRIES = 0.02  # seconds
+_MAX_HOLDER_BYTES = 4096  # of lock.json; pipekit writes fewer
 
 
 class Holder(NamedTuple):
@@ -72,12 +75,13 @@ class RunLock:
     Entering raises LockHeldError if another run is going on, StorageError if locks do not work.
     """
 
-    def __init__(self, folder: Path, run_id: str) -> None:
+    def __init__(self, folder: Path, run_id: str, mode: int = PRIVATE) -> None:
         self.path = folder / "lock"
         self.previous: Holder | None = None
         self.exit_code = EXIT_ERROR
         self._record = folder / "lock.json"
         self._run_id = run_id
+        self._mode = mode
         self._holder = _UNKNOWN
         self._descriptor: int | None = None
 
@@ -94,7 +98,7 @@ class RunLock:
             self.previous = self.holder()
             if _outlived_its_lock(self.previous, os.fstat(descriptor).st_ino):
                 raise LockHeldError(_refusal(self.previous, self._record))
-            _check_that_locks_hold(self.path)
+            self._check_that_locks_hold()
             pid, inode = os.getpid(), os.fstat(descriptor).st_ino
             start, host = process_start(pid), platform.node()
             since, boot = time.time(), boot_id()
@@ -121,7 +125,8 @@ class RunLock:
     def holder(self) -> Holder | None:
         """The last process to take the lock; it may have exited."""
         try:
-            values = json.loads(self._record.read_text("utf-8"))
+            with open(open_own(self._record, os.O_RDONLY), "rb") as file:
+                values = json.loads(file.read(_MAX_HOLDER_BYTES))
             holder = Holder(**{name: values[name] for name in Holder._fields if name in values})
         except (OSError, ValueError, TypeError):  # damaged
             return None
@@ -131,7 +136,7 @@ class RunLock:
     def held(self) -> bool:
         """Whether a process holds the lock now. Takes it for an instant to find out."""
         try:
-            descriptor = os.open(self.path, os.O_RDONLY)
+            descriptor = open_own(self.path, os.O_RDONLY)
         except OSError:
             return False
         try:
@@ -148,11 +153,12 @@ class RunLock:
         """Open the lock file and lock it; again, if it was replaced in between."""
         while True:
             try:
-                self.path.parent.mkdir(parents=True, exist_ok=True)
-                descriptor = _open(self.path)
+                make_folder(self.path.parent, self._mode)
+                descriptor = self._open(self.path)
             except OSError as error:
+                hint = why_denied(self.path) or "; check the permissions"
                 raise StorageError(
-                    f"cannot open the run lock {self.path}: {error.strerror}; check the permissions"
+                    f"cannot open the run lock {self.path}: {error.strerror}{hint}"
                 ) from error
             try:
                 if not _try_lock_patiently(descriptor):
@@ -168,10 +174,25 @@ class RunLock:
         try:
             # Overwritten, then cut: some file systems wait for the disk when a file is emptied, and
             # a full disk still has this block.
-            with open(_open(self._record), "wb", buffering=0) as file:
+            with open(self._open(self._record), "wb", buffering=0) as file:
                 file.truncate(file.write(json.dumps(self._holder._asdict()).encode()))
         except OSError as error:
             raise StorageError(f"cannot write {self._record}: {error.strerror}") from error
+
+    def _open(self, path: Path) -> int:
+        return open_own(path, os.O_RDWR | os.O_CREAT, self._mode)
+
+    def _check_that_locks_hold(self) -> None:
+        """Make sure that a second descriptor is refused, unlike on some network file systems."""
+        second = self._open(self.path)
+        try:
+            if _try_lock(second):
+                raise StorageError(
+                    f"locks have no effect on the file system of {self.path}, so two runs could "
+                    'overlap; move the state folder to a local disk (`[paths] state = "..."`)'
+                )
+        finally:
+            os.close(second)
 
 
 def running(folder: Path) -> Holder | None:
@@ -261,30 +282,13 @@ def _try_lock_patiently(descriptor: int) -> bool:
     return False
 
 
-def _open(path: Path) -> int:
-    return os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-
-
-def _check_that_locks_hold(path: Path) -> None:
-    """Make sure that a second descriptor does not get the lock, as on some network file systems."""
-    second = _open(path)
-    try:
-        if _try_lock(second):
-            raise StorageError(
-                f"locks have no effect on the file system of {path}, so two runs could overlap; "
-                'move the state folder to a local disk (`[paths] state = "..."`)'
-            )
-    finally:
-        os.close(second)
-
-
 def is_claimed(path: Path) -> bool:
     """Whether a living process has claimed this file (see `claim`). Writes nothing.
 
     Not for files that this very process has claimed: on POSIX that would end the claim.
     """
     try:
-        descriptor = os.open(path, os.O_RDONLY)
+        descriptor = open_own(path, os.O_RDONLY)
     except OSError:
         return False
     try:

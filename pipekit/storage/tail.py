@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from pipekit.model.event import RUN_ENDS, EventKind
 from pipekit.model.names import is_name
 from pipekit.model.status import StageStatus
+from pipekit.worker._files import open_own
 
 _BLOCK = 64 * 1024
 _LONGEST_LINE = 8 * 1024 * 1024  # a longer one is skipped: memory stays bounded
@@ -73,14 +74,14 @@ def has_ended(descriptor: int) -> bool:
 
 def last_records(path: Path, count: int) -> list[dict[str, Any]]:
     """The last records of a journal, oldest of them first. Raises OSError."""
-    with open(path, "rb"):  # an error is the caller's matter
+    with open(open_own(path, os.O_RDONLY), "rb"):  # an error is the caller's matter
         return list(islice(newest_records(path), count))[::-1]
 
 
 def first_record(path: Path) -> dict[str, Any]:
     """The first record of a journal; empty if it cannot be read."""
     try:
-        with open(path, "rb") as file:
+        with open(open_own(path, os.O_RDONLY), "rb") as file:
             return _record(file.readline(_BLOCK)) or {}
     except OSError:
         return {}
@@ -92,7 +93,7 @@ def newest_records(path: Path) -> Iterator[dict[str, Any]]:
     Lines that are incomplete or no JSON objects are left out.
     """
     try:
-        with open(path, "rb") as file:
+        with open(open_own(path, os.O_RDONLY), "rb") as file:
             yield from _records_backwards(file.fileno())
     except OSError:
         return

@@ -140,7 +140,7 @@ def _days_of(paths: list[str], fed: Mapping[str, Days]) -> Days:
 def _outdated(ctx: RunContext, settings: Settings) -> list[str]:
     """Files that fed days in a format that their source no longer has; a thousand each at most."""
     now = {
-        source.glob: settings.format(source, accepted=True).digest() for source in settings.sources
+        source.glob: settings.format(source, accepted=True).digest for source in settings.sources
     }
     return [
         path

@@ -9,7 +9,7 @@ The compiled function is `scan.scan`; this module prepares its arguments.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, Self
 
 import attrs
@@ -23,6 +23,7 @@ from pipekit_translator.work.parse.scan import WORD
 from pipekit_translator.work.table import Floats, Ints, Words
 
 LARGE = 16 << 20  # bytes of input from which importing numba (0.4 s) pays
+MANY = 1000  # small files: numpy takes some 0.5 ms longer for each
 SECONDS = 5  # about how long compiling takes
 MOST_NAMES = 4096  # changes of instrument in a block
 WORDS = np.dtype([(scan.EIGHT, "<u8")])
@@ -55,7 +56,7 @@ class Found(NamedTuple):
     """The rows of a regular block: local time, prices and volume of each.
 
     `lines`: the line of each row, from 0. `names`: begin, end and first row of each run of one
-    instrument.
+    instrument. `ended`: how many lines end in the block.
     """
 
     local: Ints
@@ -63,6 +64,7 @@ class Found(NamedTuple):
     volume: Ints
     lines: Ints
     names: Ints
+    ended: int
 
 
 def newlines(data: bytes | memoryview) -> int:
@@ -70,7 +72,9 @@ def newlines(data: bytes | memoryview) -> int:
     return int(np.count_nonzero(np.frombuffer(data, np.uint8) == scan.NEWLINE))
 
 
-def layout_of(roles: list[str], stamps: list[tuple[str, Stamp]], series: Series) -> Layout | None:
+def layout_of(
+    roles: Sequence[str], stamps: Sequence[tuple[str, Stamp]], series: Series
+) -> Layout | None:
     """The layout of columns with these roles; `stamps` as in `Parser`.
 
     None if the kernel cannot read the time stamps: they are too long or not ASCII.
@@ -165,7 +169,8 @@ class Kernel:
         rest = np.zeros(len(data) - cut + scan.MARGIN + 1, np.uint8)
         rest[: len(data) - cut] = np.frombuffer(data[cut:], np.uint8)
         rest[len(data) - cut] = scan.NEWLINE
-        end = len(data) - cut + (cut < len(data) and data[-1] != scan.NEWLINE)
+        unended = cut < len(data) and data[-1] != scan.NEWLINE
+        end = len(data) - cut + unended
         state = 0, 0, 0
         for block, stop, base in ((np.frombuffer(data, np.uint8), cut, 0), (rest, end, cut)):
             words = np.ndarray((max(len(block) - 7, 0),), WORDS, block, strides=(1,))
@@ -173,11 +178,18 @@ class Kernel:
                 state = self.function(
                     block, words, stop, base, separator, layout, state, found, scratch
                 )
-        rows, runs, _ = state
+        rows, runs, lines = state
         if rows < 0:
             return None
         local, prices, volume, numbers, names = found
-        return Found(local[:rows], prices[:, :rows], volume[:rows], numbers[:rows], names[:, :runs])
+        return Found(
+            local[:rows],
+            prices[:, :rows],
+            volume[:rows],
+            numbers[:rows],
+            names[:, :runs],
+            lines - unended,
+        )
 
 
 def _memory(
