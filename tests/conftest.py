@@ -96,6 +96,20 @@ class ProjectFolder:
             )
         )
 
+    def run_python(self, code: str) -> Finished:
+        """Run a script in the project's folder."""
+        return Finished(
+            subprocess.run(
+                [sys.executable, "-c", code],
+                cwd=self.root,
+                env=self.env,
+                capture_output=True,
+                text=True,
+                timeout=120,
+                check=False,
+            )
+        )
+
     def start(self, *words: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
             [sys.executable, "-m", "pipekit", *words],

@@ -6,12 +6,24 @@ import os
 import re
 import time
 from collections.abc import Iterable
+from typing import TypeGuard
 
 from pipekit.errors import DefinitionError
 
 RESERVED_NAMES = frozenset({"pipeline", "lifecycle", "sink", "plugin"})
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _LONGEST_NAME = 100  # characters; folders and files are named after stages
+RUN_ID = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+
+
+def is_name(value: object) -> TypeGuard[str]:
+    """Whether this can be the name of a stage."""
+    return (
+        isinstance(value, str)
+        and bool(_NAME.fullmatch(value))
+        and len(value) <= _LONGEST_NAME
+        and value not in RESERVED_NAMES
+    )
 
 
 def checked_name(_instance: object, _attribute: object, value: str) -> None:
@@ -46,3 +58,13 @@ def new_run_id() -> str:
     value = value & ~(0x3 << 62) | (0x2 << 62)  # variant
     text = f"{value:032x}"
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
+def is_run_id(text: str) -> bool:
+    """Whether this has the form of a run's id."""
+    return bool(re.fullmatch(RUN_ID, text))
+
+
+def started_of(run_id: str) -> float:
+    """The Unix time that a run's id was made at."""
+    return int(run_id[:8] + run_id[9:13], 16) / 1000

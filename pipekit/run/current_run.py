@@ -6,11 +6,12 @@ import contextlib
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import pipekit
 from pipekit.config.explain import provenance
-from pipekit.errors import EXIT_ERROR, PipekitError, StorageError
+from pipekit.errors import EXIT_ERROR, EXIT_INTERRUPTED, PipekitError, StorageError
 from pipekit.model.event import EventKind, SinkContext
 from pipekit.model.run import PipelineReport
 from pipekit.model.secrets import Mask
@@ -27,24 +28,36 @@ class CurrentRun:
     """A run, from its row in the ledger, which this inserts, to its report.
 
     `mask`: hides the secrets known so far. `results`: of the stages that have ended. `warnings`:
-    for the report. `stage`: the stage being planned or executed; empty between stages. Raises
+    for the report. `stage`: the stage being planned or executed; empty between stages. `exit_code`:
+    once it has ended. `started`: Unix time. `begun`: the same moment of the monotonic clock, since
+    no duration may depend on a clock that is set. `recorded`: see `RunHistory.begin_run`. Raises
     StorageError if the ledger or the journal cannot be written.
     """
 
     def __init__(
-        self, project: Project, run_id: str, ledger: Ledger, started: float, mask: Mask
+        self,
+        project: Project,
+        run_id: str,
+        ledger: Ledger,
+        *,
+        started: float,
+        begun: float,
+        mask: Mask,
+        recorded: Iterable[int] = (),
     ) -> None:
         self.project = project
         self.mask = mask
         self.run_id = run_id
         self.ledger = ledger
         self.started = started
-        self.number = ledger.begin_run(run_id, self.started)
+        self.number = ledger.begin_run(run_id, started, recorded=recorded)
         self.results: dict[str, StageResult] = {}
         self.warnings: list[str] = []
         self.stage = ""
         self._events: EventLogger | None = None
-        self._committed = False
+        self.exit_code = EXIT_ERROR
+        self._begun = begun
+        self._committed: PipelineReport | None = None
 
     @property
     def events(self) -> EventLogger:
@@ -86,20 +99,24 @@ class CurrentRun:
 
         `proposals`: those of the lifecycle policies, for the report.
         """
-        ended = time.time()
-        report = self._report(status, exit_code, ended)
         self.events.report_dropped_sinks()
-        self.ledger.end_run(self.run_id, status, exit_code, ended)
-        self._committed = True
-        self.events.emit("pipeline", EventKind(status), str(report), exit_code=exit_code)
-        self.events.close()
+        report = self._report(status, exit_code)
+        if not self._commit(report):
+            return self._closed_by_another()
+        self._committed = report
+        self.exit_code = exit_code
+        self._end_events(report, EventKind(status), str(report))
         return self._write_report(report, proposals)
 
-    def break_off(self, error: BaseException) -> None:
-        """Record an internal error wherever that is still possible."""
-        if self._committed:
-            return
+    def break_off(self, error: BaseException) -> PipelineReport | None:
+        """Record an error that ends the run, wherever that is still possible.
+
+        Returns a report if the run had an end before the error: then that outcome stands.
+        """
         text = str(error) if isinstance(error, PipekitError) else f"{type(error).__name__}: {error}"
+        if self._committed is not None:
+            warning = f"after the end of the run: {text}"
+            return self._committed._replace(warnings=(*self._committed.warnings, warning))
         if self.stage:
             lost = StageResult(
                 stage=self.stage, status=StageStatus.FAILURE, kind=FailureKind.LOST, error=text
@@ -108,21 +125,48 @@ class CurrentRun:
             with contextlib.suppress(StorageError):
                 self._note(lost)
             self.events.emit(lost.stage, EventKind.FAILURE, str(lost), **event_data(lost))
-        report = self._report(PipelineStatus.FAILURE, EXIT_ERROR, time.time())
+        report = self._report(*_outcome(error))
+        self.exit_code = report.exit_code
         with contextlib.suppress(StorageError):
-            self.ledger.end_run(self.run_id, report.status, report.exit_code, time.time())
+            if not self._commit(report):
+                return self._closed_by_another()
         if self._events is not None:
             msg = f"{report}; internal error: {text}"
-            code = report.exit_code
-            self.events.emit("pipeline", EventKind.FAILURE, msg, exit_code=code, error=text)
-            self.events.close()
+            self._end_events(report, EventKind(report.status), msg, error=text)
             self._write_report(report, [])
+        return None
 
     def _note(self, result: StageResult) -> None:
         entry = self.mask.value(ledger_entry(result))
         self.ledger.note_stage(self.run_id, result.stage, entry)
 
-    def _report(self, status: PipelineStatus, exit_code: int, ended: float) -> PipelineReport:
+    def _commit(self, report: PipelineReport) -> bool:
+        """Record the end in the ledger; False if another run has done so."""
+        ended = self.started + report.duration
+        return self.ledger.end_run(self.run_id, report.status, report.exit_code, ended)
+
+    def _end_events(self, report: PipelineReport, kind: EventKind, msg: str, **more: Any) -> None:
+        """Write the last event, unless another run has."""
+        if not self.events.ended:
+            self.events.emit("pipeline", kind, msg, exit_code=report.exit_code, **more)
+        self.events.close()
+
+    def _closed_by_another(self) -> PipelineReport:
+        """What another run has recorded as the outcome of this one: it stands.
+
+        Raises StorageError if there is no record of this run any more.
+        """
+        state = self.ledger.run(self.run_id)
+        if state is None or state.status is None or state.exit_code is None:
+            raise StorageError(f"the ledger no longer has run {self.number}")
+        if self._events is not None:
+            self._events.close()
+        self.exit_code = state.exit_code
+        report = self._committed = self._report(state.status, state.exit_code)
+        warning = "another run took this one for dead and closed it: its lock had been deleted"
+        return report._replace(warnings=(*self.warnings, warning))
+
+    def _report(self, status: PipelineStatus, exit_code: int) -> PipelineReport:
         return PipelineReport(
             run_id=self.run_id,
             number=self.number,
@@ -130,7 +174,7 @@ class CurrentRun:
             exit_code=exit_code,
             stages=tuple(self.results.values()),
             started=self.started,
-            duration=ended - self.started,
+            duration=time.monotonic() - self._begun,
         )
 
     def _write_report(
@@ -153,3 +197,11 @@ class CurrentRun:
             warning = f"the report could not be written: {error}"
             return report._replace(warnings=(*report.warnings, warning))
         return report._replace(path=path)
+
+
+def _outcome(error: BaseException) -> tuple[PipelineStatus, int]:
+    """The status and the exit code of a run that ends with this error (see cli/exits.py)."""
+    if isinstance(error, KeyboardInterrupt):
+        return PipelineStatus.CANCELLED, EXIT_INTERRUPTED
+    code = error.exit_code if isinstance(error, PipekitError) else EXIT_ERROR
+    return PipelineStatus.FAILURE, code

@@ -62,6 +62,11 @@ class EventLogger:
         """Whether every event so far was written to the journal."""
         return not self._journal.problem
 
+    @property
+    def ended(self) -> bool:
+        """Whether the journal has the end of the run already, from another run."""
+        return self._journal.has_ended()
+
     def open_sink(self, sink: EventSink, settings: Any, context: SinkContext) -> None:
         """Start a sink in its own thread; it receives the events from now on."""
         thread = _SinkThread(sink, settings, context)

@@ -21,7 +21,7 @@ from pipekit.model.stage import StagePlan, StageResult
 from pipekit.plugins.isolation import AbandonedError, PluginFault, call
 from pipekit.run.project import Project
 from pipekit.storage.files import FileManager
-from pipekit.storage.ledger import Entry, Ledger, signature_text
+from pipekit.storage.ledger import Ledger, signature_text
 from pipekit.worker import Verb
 
 _PRECEDENCE = (ActionKind.KEEP, ActionKind.ARCHIVE, ActionKind.DELETE)
@@ -68,7 +68,6 @@ class LedgerLifecycleView:
     _files: FileManager
     _ledger: Ledger
     now: float
-    _entries: dict[str, dict[str, Entry]] = field(factory=dict, init=False)
 
     def files(self, *patterns: str) -> Sequence[FileStat]:
         """See LifecycleView."""
@@ -99,9 +98,7 @@ class LedgerLifecycleView:
         return self._newest[series] - last
 
     def _why_not(self, stage: str, path: str, signature: str) -> str | None:
-        if stage not in self._entries:
-            self._entries[stage] = self._ledger.entries(stage)
-        entry = self._entries[stage].get(path)
+        entry = self._ledger.entries(stage, [path]).get(path)
         if entry is None or entry.signature != signature:
             return f"{stage} has not consumed the current content of {path}"
         if entry.state != ContentState.CONSUMED:
@@ -147,12 +144,12 @@ def review(
     """What the project's policies propose for its files; refused if it is not safe.
 
     `plans`: for each stage, None if it could not be planned: then all files must stay, since that
-    stage may need any of them. `now`: Unix time. `results`: of the stages that have run.
-    `blockers`: further reasons why all files must stay. `cancelled`: whether to wait no longer for
-    policies.
+    stage may need any of them. `now`: Unix time; no more than a day after the last run counts.
+    `results`: of the stages that have run. `blockers`: further reasons why all files must stay.
+    `cancelled`: whether to wait no longer for policies.
     """
     files, limits = project.files, project.configuration.lifecycle
-    view = LedgerLifecycleView(files, ledger, now)
+    view = LedgerLifecycleView(files, ledger, ledger.plausible(now))
     held = _held_files(plans, results)
     found: list[Proposal] = []
     broken = []

@@ -55,6 +55,7 @@ class PipelineOrchestrator:
         self.interrupted_exit = EXIT_INTERRUPTED
         self.run_id = new_run_id()
         self.mask = Mask(project.secrets)
+        self._begun = time.monotonic()
         self._planner = Planner(project, self.options, self.run_id, self.cancel)
 
     def run(self) -> PipelineReport:
@@ -71,19 +72,34 @@ class PipelineOrchestrator:
             RunLock(paths.state, self.run_id, mode) as lock,
             Ledger(paths.state / "state.db", mode=mode) as ledger,
         ):
-            recovered = close_dead_runs(ledger, paths, self.mask)
-            run = CurrentRun(self.project, self.run_id, ledger, self._planner.started, self.mask)
+            before = close_dead_runs(ledger, paths, lock.previous, self.mask)
+            run = CurrentRun(
+                self.project,
+                self.run_id,
+                ledger,
+                started=self._planner.started,
+                begun=self._begun,
+                mask=self.mask,
+                recorded=before.recorded,
+            )
             try:
                 lock.write_holder(run.number)
                 run.open_events()
-                self._start(run, stages, recovered)
+                self._start(run, stages, before.sentences)
                 self._run_stages(run, stages, lock)
                 proposals = self._review_files(run)
                 report = self._finish(run, proposals)
                 return self._apply_retention(run, report)
             except BaseException as error:
-                run.break_off(error)
+                ended = run.break_off(error)
+                if ended is not None:
+                    return ended
+                if isinstance(error, SystemExit):
+                    msg = f"SystemExit: {error}"  # whose code would not be the one recorded
+                    raise RuntimeError(msg) from error  # noqa: TRY004  # no type is wrong
                 raise
+            finally:
+                lock.exit_code = run.exit_code
 
     def plan(self) -> list[Decision]:
         """The decision that a run would make now for each stage. Writes nothing."""
@@ -102,7 +118,7 @@ class PipelineOrchestrator:
     def _start(self, run: CurrentRun, stages: Iterable[Stage], recovered: Iterable[str]) -> None:
         names = [stage.name for stage in stages]
         msg = f"run {run.number}: {', '.join(names)}"
-        run.events.emit("pipeline", EventKind.START, msg, stages=names)
+        run.events.emit("pipeline", EventKind.START, msg, run=run.number, stages=names)
         for broken in self.project.plugins.broken:
             run.warnings.append(str(broken))
             distribution = broken.origin.distribution
@@ -118,7 +134,7 @@ class PipelineOrchestrator:
         executor = None
         for stage in stages:
             run.stage = stage.name
-            started = time.time()
+            started, begun = time.time(), time.monotonic()
             decision = self._planner.decide(stage, run.ledger, run.results)
             tasks = decision.plan.tasks if decision.plan else ()
             run.mask.add(secret for task in tasks for secret in task.command.redact)
@@ -131,7 +147,8 @@ class PipelineOrchestrator:
             else:
                 result = result_without_tasks(decision)
             result = result._replace(warnings=(*warnings, *result.warnings))
-            run.end_stage(result._replace(started=started, duration=time.time() - started))
+            duration = time.monotonic() - begun
+            run.end_stage(result._replace(started=started, duration=duration))
 
     def _executor(self, run: CurrentRun, lock: RunLock) -> StageExecutor:
         """Prepare the supervision of commands, which an idle run does not import."""
@@ -182,7 +199,7 @@ class PipelineOrchestrator:
         AuditReporter(self.project.paths).sweep()
         keep = self.project.configuration.retention
         try:
-            problems = apply_retention(self.project.paths, keep, run.ledger, report.started)
+            problems = apply_retention(self.project.paths, keep, run.ledger)
         except (OSError, StorageError) as error:
             problems = [f"files of old runs could not be removed: {error}"]
         return report._replace(warnings=(*report.warnings, *problems[:1]))

@@ -1,65 +1,167 @@
-"""Recovery: closes runs whose process died. Needs the run lock, so none can be alive."""
+"""Recovery: closes the runs whose process died. Needs the run lock.
+
+A run is over when its row in the ledger, the last event of its journal and its report say so. All
+runs that lack one of them are closed here, and again by the next run if that fails (a full disk).
+Journals are read from their end, however large they are.
+"""
 
 from __future__ import annotations
 
 import contextlib
-import time
-from typing import Any
+import datetime as dt
+import os
+from collections.abc import Mapping
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
 
-from pipekit.model.event import RUN_ENDS, EventKind
+from pipekit.errors import (
+    EXIT_HANGUP,
+    EXIT_INTERRUPTED,
+    EXIT_PARTIAL,
+    EXIT_SUCCESS,
+    EXIT_TERMINATED,
+    LockHeldError,
+)
+from pipekit.model.event import EventKind
+from pipekit.model.names import is_run_id, started_of
 from pipekit.model.run import Paths, PipelineReport, PipelineState
 from pipekit.model.secrets import Mask
 from pipekit.model.stage import StageResult
 from pipekit.model.status import FailureKind, PipelineStatus, StageStatus
 from pipekit.run.events import open_logger
 from pipekit.run.verdict import ledger_entry
-from pipekit.storage.journal import read_journal
 from pipekit.storage.ledger import Ledger
+from pipekit.storage.lock import Holder, is_claimed
 from pipekit.storage.report import AuditReporter
+from pipekit.storage.tail import Tail, first_record, read_tail
 
 _LOST = "pipekit died while this stage was running (killed, or a system crash)"
-_SENTENCE = "run {} died (killed, or a system crash) and is now recorded as a failure"
-_STAGE_ENDS = frozenset(map(EventKind, StageStatus))
+_DIED = "run {} died (killed, or a system crash) and is now recorded as a failure"
+_UNRECORDED = "run {} could not record its end (exit code {}), which is now done"
+_STATUSES = {
+    EXIT_SUCCESS: PipelineStatus.SUCCESS,
+    EXIT_PARTIAL: PipelineStatus.PARTIAL,
+    **dict.fromkeys((EXIT_HANGUP, EXIT_INTERRUPTED, EXIT_TERMINATED), PipelineStatus.CANCELLED),
+}
+_Word = TypeVar("_Word", bound=StrEnum)
+_ENTRY = ("status", "kind", "reason", "error", "sentence", "duration")  # see `ledger_entry`
 
 
-def close_dead_runs(ledger: Ledger, paths: Paths, mask: Mask | None = None) -> list[str]:
-    """Close all unfinished runs; returns a sentence for each.
+class Recovered(NamedTuple):
+    """A sentence for each run that was closed; the numbers of runs that need no more of it."""
 
-    A run without a status is a failure, and the stage that was running is `lost`. Its processes are
+    sentences: list[str]
+    recorded: list[int]
+
+
+def close_dead_runs(
+    ledger: Ledger, paths: Paths, last: Holder | None = None, mask: Mask | None = None
+) -> Recovered:
+    """Close all unfinished runs. Raises LockHeldError if one of them is going on after all.
+
+    `last`: who had the lock before; its exit code counts for a run that could record its end
+    nowhere else.
+
+    A run without any end is a failure, and the stage that was running is `lost`. Its processes are
     killed: some can be left if their guardians were killed too (guardians hold the run lock, which
     we have). Its temporary files are removed, and secrets in its tasks' reports hidden by `mask`.
-
-    If the latest run has a status, but its last event or its report is missing, they are written
-    from its row in the ledger. Errors in writing them are ignored: old logs must not keep a new run
+    Errors in writing the last event and the report are ignored: old logs must not keep a new run
     from starting.
     """
-    dead = ledger.runs(limit=1000, unfinished=True)
-    sentences = []
     _retry_removals(paths)
-    for run in dead:
-        sentences.append(_SENTENCE.format(run.number) + _kill_processes(run.run_id))
-        _remove_temporaries(paths, run.run_id, mask)
-        _close(ledger, paths, run)
-    for run in ledger.runs(limit=1):
-        if run.run_id not in {state.run_id for state in dead}:
-            _complete(paths, run)
-    return sentences
+    restored = _restore_rows(ledger, paths)
+    runs = ledger.unfinished()
+    for run in runs:
+        if run.status is None and is_claimed(_journal(paths, run.run_id)):
+            raise LockHeldError(
+                f"another run is going on (run {run.number}, whose lock was deleted): nothing was "
+                "started; wait for it"
+            )
+    sentences, recorded = [], []
+    if restored:
+        sentences.append(f"{restored} from the journals: the ledger did not know them")
+    for run in runs:
+        if run.status is None:
+            ended, sentence = _close(ledger, paths, run, last, mask)
+            sentences += sentence
+        else:
+            ended = run
+        if _complete(paths, ended, died=run.status is None):
+            recorded.append(run.number)
+    return Recovered(sentences, recorded)
 
 
-def _kill_processes(run_id: str) -> str:
-    from pipekit.process import kill_leftovers  # rarely needed
+def _restore_rows(ledger: Ledger, paths: Paths) -> str:
+    """Give each journal a row in the ledger, if that was lost; returns how many, in words."""
+    try:
+        names = os.listdir(paths.events)
+    except OSError:
+        return ""
+    journals = [name[9:-6] for name in names if name[:9] == "pipeline_" and name[-6:] == ".jsonl"]
+    unknown = sorted(filter(is_run_id, ledger.unknown(journals)))
+    for run_id in unknown:
+        first = first_record(_journal(paths, run_id))
+        data = first.get("data")
+        number = data.get("run") if isinstance(data, dict) else None
+        started = _moment(first.get("timestamp")) or started_of(run_id)
+        ledger.restore_run(run_id, started, number if isinstance(number, int) else 0)
+    if not unknown:
+        return ""
+    return f"{len(unknown)} run{'s were' if len(unknown) > 1 else ' was'} recorded again"
 
-    found, left = kill_leftovers(run_id)
+
+def _close(
+    ledger: Ledger, paths: Paths, run: PipelineState, last: Holder | None, mask: Mask | None
+) -> tuple[PipelineState, list[str]]:
+    """Record the end of a run in the ledger; returns the run, and a sentence if it is news."""
+    tail = read_tail(_journal(paths, run.run_id))
+    for stage, data in tail.ended.items():
+        if stage not in run.stages:
+            ledger.note_stage(run.run_id, stage, {n: data[n] for n in _ENTRY if n in data})
+    sentences = []
+    if tail.end is not None:
+        status, code = _outcome(tail.end)
+    else:
+        own = last.exit_code if last and last.run_id == run.run_id else None
+        code = PipelineStatus.FAILURE.exit_code if own is None else own
+        status = _STATUSES.get(code, PipelineStatus.FAILURE)
+        text = _DIED.format(run.number) if own is None else _UNRECORDED.format(run.number, own)
+        sentences.append(text + _clean_up(paths, run, mask))
+        if tail.running and tail.running not in run.stages:
+            lost = StageResult(
+                stage=tail.running, status=StageStatus.FAILURE, kind=FailureKind.LOST, error=_LOST
+            )
+            ledger.note_stage(run.run_id, lost.stage, ledger_entry(lost))
+    ended = max(_moment(tail.last_time), run.started)
+    ledger.end_run(run.run_id, status, code, ended, durable=False)
+    closed = ledger.run(run.run_id)
+    assert closed is not None
+    return closed, sentences
+
+
+def _outcome(end: Mapping[str, Any]) -> tuple[PipelineStatus, int]:
+    """The status and the exit code in the last event of a run."""
+    status = PipelineStatus(end["event"])
+    data = end.get("data")
+    code = data.get("exit_code") if isinstance(data, dict) else None
+    return status, code if isinstance(code, int) else status.exit_code
+
+
+def _clean_up(paths: Paths, run: PipelineState, mask: Mask | None) -> str:
+    """End what is left of a dead run, and remove its temporary files; how that went, if news."""
+    from pipekit.process import kill_leftovers  # rarely needed, both
+    from pipekit.run.temporaries import remove_temporaries_of_run
+
+    found, left = kill_leftovers(run.run_id)
+    reports, noted = paths.runs / run.run_id, paths.leftovers
+    remove_temporaries_of_run(reports, run.run_id, paths.root, leftovers=noted, mask=mask)
+    for leftover in paths.logs.glob(f".pipeline_report_*_{run.run_id}.json.*.tmp"):
+        with contextlib.suppress(OSError):
+            leftover.unlink()
     if left:
         return f"; {left} of its processes could not be killed and are still running"
     return f"; {found} of its processes were still running and were killed" if found else ""
-
-
-def _remove_temporaries(paths: Paths, run_id: str, mask: Mask | None) -> None:
-    from pipekit.run.temporaries import remove_temporaries_of_run  # rarely needed
-
-    reports, left = paths.runs / run_id, paths.leftovers
-    remove_temporaries_of_run(reports, run_id, paths.root, leftovers=left, mask=mask)
 
 
 def _retry_removals(paths: Paths) -> None:
@@ -69,77 +171,47 @@ def _retry_removals(paths: Paths) -> None:
         retry_removals(paths.leftovers, paths.root)
 
 
-def _close(ledger: Ledger, paths: Paths, run: PipelineState) -> None:
-    for stage in _unfinished_stages(_events(paths, run.run_id)):
-        lost = StageResult(
-            stage=stage, status=StageStatus.FAILURE, kind=FailureKind.LOST, error=_LOST
-        )
-        ledger.note_stage(run.run_id, stage, ledger_entry(lost))
-    status = PipelineStatus.FAILURE
-    ledger.end_run(run.run_id, status, status.exit_code, time.time())
-    closed = ledger.run(run.run_id)
-    assert closed is not None
-    _complete(paths, closed, kind=FailureKind.LOST)
-
-
-def _complete(paths: Paths, run: PipelineState, **more: Any) -> None:
-    """Write the last event and the report of a finished run, if they are missing.
-
-    `more`: for the data of the event.
-    """
-    events = _events(paths, run.run_id)
-    ended = any(e.get("stage") == "pipeline" and e.get("event") in RUN_ENDS for e in events[-1:])
-    audit = AuditReporter(paths)
-    if (ended and audit.find(run.run_id)) or not (events or run.exit_code):
-        return  # both are there; or it was fine, and retention has removed its journal
-    report = _report(run)
-    with contextlib.suppress(OSError):
+def _complete(paths: Paths, run: PipelineState, *, died: bool) -> bool:
+    """Write the last event and the report of a run, if they are missing; whether both are there."""
+    journal, audit = _journal(paths, run.run_id), AuditReporter(paths)
+    ended = read_tail(journal, 1).end is not None
+    try:
         if not ended:
-            _end_journal(paths, report, events, more)
-        if audit.find(run.run_id) is None:
-            audit.write(report, {"recovered": True})
+            tail = read_tail(journal)
+            _end_journal(paths, _report(run), tail, {"kind": FailureKind.LOST} if died else {})
+            ended = read_tail(journal, 1).end is not None
+        if audit.find(run.run_id, run.started) is None:
+            audit.write(_report(run), {"recovered": True})
+    except OSError:
+        return False
+    return ended
 
 
-def _end_journal(
-    paths: Paths, report: PipelineReport, events: list[dict[str, Any]], more: dict[str, Any]
-) -> None:
-    last = max((e["seq"] for e in events if isinstance(e.get("seq"), int)), default=0)
-    logger = open_logger(paths, report.run_id, report.started, after=last)
-    unfinished = _unfinished_stages(events)
+def _end_journal(paths: Paths, report: PipelineReport, tail: Tail, more: dict[str, Any]) -> None:
+    """Append the ends that a journal lacks. `more`: for the data of the last event."""
+    logger = open_logger(paths, report.run_id, report.started, after=tail.last_seq)
     for stage in report.stages:
-        if stage.stage in unfinished:
-            logger.emit(stage.stage, EventKind.FAILURE, stage.error, kind=stage.kind)
-    data = {"exit_code": report.exit_code, "recovered": True, **more}
+        if stage.stage == tail.running:
+            kind = {"kind": stage.kind} if stage.kind else {}
+            logger.emit(stage.stage, EventKind(stage.status), stage.error or str(stage), **kind)
+    data: dict[str, Any] = {"exit_code": report.exit_code, "recovered": True, **more}
     logger.emit("pipeline", EventKind(report.status), str(report), **data)
     logger.close()
 
 
-def _events(paths: Paths, run_id: str) -> list[dict[str, Any]]:
+def _journal(paths: Paths, run_id: str) -> Path:
+    return paths.events / f"pipeline_{run_id}.jsonl"
+
+
+def _moment(text: object) -> float:
+    """Unix time of an event's timestamp; 0 if it has none."""
     try:
-        return list(read_journal(paths.events / f"pipeline_{run_id}.jsonl"))
-    except OSError:
-        return []
-
-
-def _unfinished_stages(events: list[dict[str, Any]]) -> list[str]:
-    kinds = [(str(e.get("stage")), e.get("event")) for e in events]
-    over = {stage for stage, kind in kinds if kind in _STAGE_ENDS}
-    started = [stage for stage, kind in kinds if kind == EventKind.START]
-    return [stage for stage in started if stage != "pipeline" and stage not in over]
+        return dt.datetime.fromisoformat(str(text)).timestamp()
+    except (ValueError, OverflowError):
+        return 0.0
 
 
 def _report(run: PipelineState) -> PipelineReport:
-    stages = tuple(
-        StageResult(
-            stage=name,
-            status=StageStatus(entry.get("status", StageStatus.FAILURE)),
-            kind=FailureKind(entry["kind"]) if entry.get("kind") else None,
-            reason=entry.get("reason", ""),
-            error=entry.get("error", ""),
-            duration=entry.get("duration", 0.0),
-        )
-        for name, entry in run.stages.items()
-    )
     assert run.status is not None
     assert run.exit_code is not None
     return PipelineReport(
@@ -147,8 +219,26 @@ def _report(run: PipelineState) -> PipelineReport:
         number=run.number,
         status=run.status,
         exit_code=run.exit_code,
-        stages=stages,
+        stages=tuple(_stage(name, entry) for name, entry in run.stages.items()),
         started=run.started,
         duration=(run.ended or run.started) - run.started,
         warnings=("this report was written by a later run",),
     )
+
+
+def _stage(name: str, entry: Mapping[str, Any]) -> StageResult:
+    return StageResult(
+        stage=name,
+        status=_word(StageStatus, entry.get("status")) or StageStatus.FAILURE,
+        kind=_word(FailureKind, entry.get("kind")),
+        reason=str(entry.get("reason", "")),
+        error=str(entry.get("error", "")),
+        duration=entry.get("duration", 0.0),
+    )
+
+
+def _word(words: type[_Word], value: object) -> _Word | None:
+    try:
+        return words(str(value))
+    except ValueError:  # of another version
+        return None

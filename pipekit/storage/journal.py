@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import os
@@ -10,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from pipekit.model.event import Event, EventKind
+from pipekit.storage.lock import claim
+from pipekit.storage.tail import has_ended
 from pipekit.worker._files import PRIVATE, make_folder, open_own
 
 OUTPUT_LIMIT = 1024 * 1024  # bytes of a program's output that the log repeats, half from the end
@@ -19,8 +22,8 @@ _BLOCK = 64 * 1024
 class Journal:
     """Appends records to a JSONL file, each with one `write`.
 
-    Opening removes an incomplete last line; it raises OSError. `append` never raises: if a record
-    cannot be written, `problem` says why.
+    Opening removes an incomplete last line; it raises OSError, also if another process has this
+    journal open. `append` never raises: if a record cannot be written, `problem` says why.
     """
 
     def __init__(self, path: Path, mode: int = PRIVATE) -> None:
@@ -28,20 +31,37 @@ class Journal:
         self.path = path
         self.problem = ""
         self._descriptor = open_own(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, mode)
-        _drop_torn_line(self._descriptor)
+        try:
+            if not claim(self._descriptor):
+                raise OSError(errno.EBUSY, "another process is writing it")
+            self._size = _drop_torn_line(self._descriptor)
+        except BaseException:
+            os.close(self._descriptor)
+            raise
 
     def append(self, record: Mapping[str, Any], *, sync: bool = False) -> None:
-        """Write one record; with `sync`, also wait until it is on disk."""
+        """Write one record; with `sync`, also wait until it is on disk.
+
+        Nothing follows the end of a run that another process has written.
+        """
         line = _line(record)
         try:
+            if self.has_ended():
+                raise OSError("another run has closed it")
             written = os.write(self._descriptor, line)
             if written != len(line):
                 os.ftruncate(self._descriptor, os.fstat(self._descriptor).st_size - written)
                 raise OSError("the disk is full")  # the only reason for a short write to a file
+            self._size += written
             if sync:
                 os.fsync(self._descriptor)
         except OSError as error:
             self.problem = f"{self.path.name}: {error.strerror or error}"
+
+    def has_ended(self) -> bool:
+        """Whether another process has written the end of the run."""
+        grown = os.fstat(self._descriptor).st_size > self._size
+        return grown and has_ended(self._descriptor)
 
     def close(self) -> None:
         """Close the file; nothing is buffered."""
@@ -81,8 +101,8 @@ def _text(value: object) -> str:
         return f"<{type(value).__name__}>"
 
 
-def _drop_torn_line(descriptor: int) -> None:
-    """Remove an incomplete last line, which a killed writer has left."""
+def _drop_torn_line(descriptor: int) -> int:
+    """Remove an incomplete last line, which a killed writer has left; returns the file's size."""
     end = size = os.fstat(descriptor).st_size
     while end > 0:
         start = max(end - _BLOCK, 0)
@@ -94,6 +114,7 @@ def _drop_torn_line(descriptor: int) -> None:
         end = start
     if end != size:
         os.ftruncate(descriptor, end)
+    return end
 
 
 def read_journal(path: Path) -> Iterator[dict[str, Any]]:

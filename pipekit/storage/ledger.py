@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pipekit.model.file import Consumption, ContentState, Published
@@ -16,6 +16,9 @@ from pipekit.worker import ABSENT, Verb
 
 if TYPE_CHECKING:
     from pipekit.model.task import FileRecord
+
+
+_FEW, _MANY = 1_000, 10_000  # rows
 
 
 class Entry(NamedTuple):
@@ -38,12 +41,45 @@ def signature_text(signature: Iterable[int] | None) -> str:
 class Ledger(RunHistory):
     """The whole ledger: the runs, and the content that stages consumed and published."""
 
-    def entries(self, stage: str) -> dict[str, Entry]:
-        """The files that the stage has consumed or rejected, by path, without details."""
+    def entries(self, stage: str, paths: Sequence[str]) -> dict[str, Entry]:
+        """Those of the files that the stage has consumed or rejected, by path, without details.
+
+        Others may be among them. What is read is bounded by the number of paths.
+        """
+        if not paths:
+            return {}
+        most = 2 * len(paths) + _FEW
         rows = self._read(
-            "SELECT path, state, settings, signature FROM content WHERE stage = ?", (stage,)
+            "SELECT path, state, settings, signature FROM content "
+            "WHERE stage = ? AND path BETWEEN ? AND ? ORDER BY path LIMIT ?",
+            (stage, min(paths), max(paths), most),
         )
+        if len(rows) == most:  # the ledger knows many files that are not asked for
+            paths = [path for path in paths if path > rows[-1][0]]
+            for at in range(0, len(paths), _MANY):
+                rows += self._read(
+                    "SELECT path, state, settings, signature FROM json_each(?) AS asked "
+                    "CROSS JOIN content ON stage = ? AND path = asked.value",
+                    (json.dumps(paths[at : at + _MANY]), stage),
+                )
         return {path: Entry(*entry) for path, *entry in rows}
+
+    def paths(self, stage: str) -> Iterator[str]:
+        """The paths that the stage has consumed or rejected, in order, a part at a time."""
+        last = ""
+        while rows := self._read(
+            "SELECT path FROM content WHERE stage = ? AND path > ? ORDER BY path LIMIT ?",
+            (stage, last, _MANY),
+        ):
+            yield from (path for (path,) in rows)
+            last = rows[-1][0]
+
+    def count(self, stage: str, most: int = -1) -> int:
+        """The number of files that the stage has consumed or rejected; counts `most` at most."""
+        rows = self._read(
+            "SELECT count(*) FROM (SELECT 1 FROM content WHERE stage = ? LIMIT ?)", (stage, most)
+        )
+        return int(rows[0][0])
 
     def consumption(self, stage: str, path: str) -> Consumption | None:
         """What the stage did with one file."""
@@ -52,12 +88,55 @@ class Ledger(RunHistory):
 
     def consumptions(self, stage: str, noted: str = "") -> dict[str, Consumption]:
         """What the stage consumed or rejected, by path; `noted`: only with this key in `detail`."""
-        rows = self._read(
-            f"{_CONSUMPTIONS} WHERE stage = ? AND instr(detail, ?)",
-            (stage, f"{json.dumps(noted)}:" if noted else "{"),
-        )
-        found = map(_consumption, rows)
-        return {each.path: each for each in found if not noted or noted in each.detail}
+        if not noted:
+            rows = self._read(f"{_CONSUMPTIONS} WHERE stage = ?", (stage,))
+        elif noted.isascii() and noted.isidentifier():
+            where = f"""instr(detail, '"{noted}":')"""  # an index needs it word for word
+            index = self._index(f"content_noted_{noted}", f"content (stage, path) WHERE {where}")
+            rows = self._read(f"{_CONSUMPTIONS} {index} WHERE stage = ? AND {where}", (stage,))
+        else:
+            key = f"{json.dumps(noted)}:"
+            rows = self._read(f"{_CONSUMPTIONS} WHERE stage = ? AND instr(detail, ?)", (stage, key))
+        return {
+            each.path: each for each in map(_consumption, rows) if not noted or noted in each.detail
+        }
+
+    def details(self, stage: str, keys: Sequence[str]) -> list[tuple[str, ...]]:
+        """The different values of these keys in `detail`, where all of them are texts."""
+        terms, index = self._terms(keys)
+        found: list[tuple[str, ...]] = [()]
+        for at, term in enumerate(terms):
+            where = " AND ".join(f"{each} = ?" for each in ("stage", *terms[:at]))
+            select = f"SELECT {term} FROM content {index} "  # noqa: S608  # see _terms
+            query = f"{select} WHERE {where} AND {term} > ? ORDER BY 1 LIMIT 1"
+            further = []
+            for values in found:  # one look into the index for each value, not for each row
+                last = ""
+                while rows := self._read(query, (stage, *values, last)):
+                    ((last,),) = rows
+                    further.append((*values, last))
+            found = further
+        return found
+
+    def having(self, stage: str, details: Mapping[str, str], most: int) -> dict[str, Consumption]:
+        """What the stage consumed or rejected with these values in `detail`, by path.
+
+        At most `most` files.
+        """
+        terms, index = self._terms(list(details))
+        where = " AND ".join(f"{each} = ?" for each in ("stage", *terms))
+        query = f"{_CONSUMPTIONS} {index} WHERE {where} LIMIT ?"
+        rows = self._read(query, (stage, *details.values(), most))
+        return {each.path: each for each in map(_consumption, rows)}
+
+    def _terms(self, keys: Sequence[str]) -> tuple[list[str], str]:
+        """SQL for the values of these keys in `detail`, and for the use of an index of them."""
+        if not all(key.isascii() and key.isidentifier() for key in keys):
+            raise ValueError(f"{', '.join(map(repr, keys))}: use a-z, 0-9 and _ for such keys")
+        value = "CASE WHEN json_valid(detail) THEN json_extract(detail, '$.{}') END"
+        terms = [value.format(key) for key in keys]
+        name, columns = f"content_details_{'_'.join(keys)}", ", ".join(("stage", *terms))
+        return terms, self._index(name, f"content ({columns})")
 
     def published(self, stage: str) -> tuple[Published, ...]:
         """The files that the stage published, in the order of the runs that did."""

@@ -2,10 +2,14 @@
 
 It is a lock of the operating system on an open file. It is released only by closing the file: an
 explicit unlock would release it also for the guardians that hold a duplicate of the descriptor.
+
+Beside it, `lock.json` says who took it. That decides only if the lock file was deleted or replaced:
+then its lock says nothing about a run that holds the deleted one.
 """
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
@@ -15,7 +19,7 @@ import time
 from pathlib import Path
 from typing import NamedTuple, Self
 
-from pipekit.errors import LockHeldError, StorageError
+from pipekit.errors import EXIT_ERROR, LockHeldError, StorageError
 from pipekit.storage.modes import why_denied
 from pipekit.worker._files import PRIVATE, make_folder, open_own
 
@@ -29,6 +33,8 @@ class Holder(NamedTuple):
     """Who took the lock last.
 
     `start`: see `process_start`. `since`: Unix time. `run`: the run's number, 0 before it has one.
+    `boot`: of the system, since process ids start anew with it. `inode`: of the lock file.
+    `exit_code`: of the run, once it has ended. `run_id`: empty if the record cannot be read.
     """
 
     pid: int
@@ -37,6 +43,9 @@ class Holder(NamedTuple):
     host: str
     since: float = 0.0
     run: int = 0
+    boot: str = ""
+    inode: int = 0
+    exit_code: int | None = None
 
     @property
     def local(self) -> bool:
@@ -46,24 +55,35 @@ class Holder(NamedTuple):
     @property
     def alive(self) -> bool:
         """Whether that process still exists; True if it cannot be told from here."""
-        return not self.local or self.start == process_start(self.pid) != 0
+        if self.exit_code is not None:
+            return False
+        if not self.local:
+            return True
+        return self.boot in ("", boot_id()) and self.start == process_start(self.pid) != 0
 
     def __str__(self) -> str:
         run = f"run {self.run}" if self.run else f"run {self.run_id}"
         return f"{run}, process {self.pid}{'' if self.local else f' on {self.host}'}"
 
 
+_UNKNOWN = Holder(0, 0, "", "")
+
+
 class RunLock:
     """A context manager that holds the project's lock; guardians may inherit its `descriptor`.
 
-    Entering raises LockHeldError if another run holds it, StorageError if locks do not work.
+    `previous`: who took it before. `exit_code`: of the run that has it, to be set before the end.
+    Entering raises LockHeldError if another run is going on, StorageError if locks do not work.
     """
 
     def __init__(self, folder: Path, run_id: str, mode: int = PRIVATE) -> None:
         self.path = folder / "lock"
-        self._holder_path = folder / "lock.json"
+        self.previous: Holder | None = None
+        self.exit_code = EXIT_ERROR
+        self._record = folder / "lock.json"
         self._run_id = run_id
         self._mode = mode
+        self._holder = _UNKNOWN
         self._descriptor: int | None = None
 
     @property
@@ -74,19 +94,19 @@ class RunLock:
         return self._descriptor
 
     def __enter__(self) -> Self:
+        descriptor = self._take()
         try:
-            make_folder(self.path.parent, self._mode)
-            descriptor = self._open(self.path)
-        except OSError as error:
-            hint = why_denied(self.path) or "; check the permissions"
-            raise StorageError(
-                f"cannot open the run lock {self.path}: {error.strerror}{hint}"
-            ) from error
-        try:
-            if not _try_lock_patiently(descriptor):
-                raise LockHeldError(_refusal(self.holder()))
+            self.previous = self.holder()
+            if _outlived_its_lock(self.previous, os.fstat(descriptor).st_ino):
+                raise LockHeldError(_refusal(self.previous, self._record))
             self._check_that_locks_hold()
-            self.write_holder()
+            pid, inode = os.getpid(), os.fstat(descriptor).st_ino
+            start, host = process_start(pid), platform.node()
+            since, boot = time.time(), boot_id()
+            self._holder = Holder(
+                pid, start, self._run_id, host, since=since, boot=boot, inode=inode
+            )
+            self._write()
         except BaseException:
             os.close(descriptor)
             raise
@@ -97,38 +117,70 @@ class RunLock:
     def __exit__(self, *_: object) -> None:
         if self._descriptor is not None:
             _held.discard(self._descriptor)
+            last = self.holder()
+            if last and last.run_id == self._run_id:  # else another run has replaced us
+                self._holder = self._holder._replace(exit_code=self.exit_code)
+                with contextlib.suppress(StorageError):
+                    self._write()
             os.close(self._descriptor)
             self._descriptor = None
 
     def holder(self) -> Holder | None:
         """The last process to take the lock; it may have exited."""
         try:
-            with open(open_own(self._holder_path, os.O_RDONLY), "rb") as file:
-                return Holder(**json.loads(file.read(_MAX_HOLDER_BYTES)))
-        except (OSError, ValueError, TypeError):  # damaged, or of another version of pipekit
+            with open(open_own(self._record, os.O_RDONLY), "rb") as file:
+                values = json.loads(file.read(_MAX_HOLDER_BYTES))
+            holder = Holder(**{name: values[name] for name in Holder._fields if name in values})
+        except (OSError, ValueError, TypeError):  # damaged
             return None
+        known = isinstance(holder.pid, int) and isinstance(holder.run_id, str)
+        return holder if known else None
 
     def held(self) -> bool:
         """Whether a process holds the lock now. Takes it for an instant to find out."""
         try:
-            descriptor = self._open(self.path)
+            descriptor = open_own(self.path, os.O_RDONLY)
         except OSError:
             return False
         try:
-            return not _try_lock(descriptor)
+            return not _try_lock(descriptor, shared=True)
         finally:
             os.close(descriptor)
 
-    def write_holder(self, run: int = 0) -> None:
-        """Note who holds the lock, for messages of others. `run`: the run's number, if known."""
-        pid, since = os.getpid(), time.time()
-        holder = Holder(pid, process_start(pid), self._run_id, platform.node(), since, run)
+    def write_holder(self, run: int) -> None:
+        """Add the run's number to the record of who holds the lock, for messages of others."""
+        self._holder = self._holder._replace(run=run)
+        self._write()
+
+    def _take(self) -> int:
+        """Open the lock file and lock it; again, if it was replaced in between."""
+        while True:
+            try:
+                make_folder(self.path.parent, self._mode)
+                descriptor = self._open(self.path)
+            except OSError as error:
+                hint = why_denied(self.path) or "; check the permissions"
+                raise StorageError(
+                    f"cannot open the run lock {self.path}: {error.strerror}{hint}"
+                ) from error
+            try:
+                if not _try_lock_patiently(descriptor):
+                    raise LockHeldError(_refusal(self.holder()))
+                if _inode(self.path) == os.fstat(descriptor).st_ino:
+                    return descriptor
+            except BaseException:
+                os.close(descriptor)
+                raise
+            os.close(descriptor)
+
+    def _write(self) -> None:
         try:
-            # Overwritten, then cut: some file systems wait for the disk when a file is emptied.
-            with open(self._open(self._holder_path), "wb", buffering=0) as file:
-                file.truncate(file.write(json.dumps(holder._asdict()).encode()))
+            # Overwritten, then cut: some file systems wait for the disk when a file is emptied, and
+            # a full disk still has this block.
+            with open(self._open(self._record), "wb", buffering=0) as file:
+                file.truncate(file.write(json.dumps(self._holder._asdict()).encode()))
         except OSError as error:
-            raise StorageError(f"cannot write {self._holder_path}: {error.strerror}") from error
+            raise StorageError(f"cannot write {self._record}: {error.strerror}") from error
 
     def _open(self, path: Path) -> int:
         return open_own(path, os.O_RDWR | os.O_CREAT, self._mode)
@@ -155,7 +207,38 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_close_held)
 
 
-def _refusal(holder: Holder | None) -> str:
+def running(folder: Path) -> Holder | None:
+    """The run that is going on in a project with this state folder. Writes nothing.
+
+    Its `run_id` is empty if the lock is held and the record of its holder cannot be read.
+    """
+    lock = RunLock(folder, "")
+    holder = lock.holder()
+    if lock.held():
+        return holder or _UNKNOWN
+    return holder if _outlived_its_lock(holder, _inode(lock.path)) else None
+
+
+def _outlived_its_lock(holder: Holder | None, inode: int) -> bool:
+    """Whether the lock file was deleted or replaced, and its holder is going on without it.
+
+    `inode`: of the present lock file, which nobody else holds. A process of another machine cannot
+    be asked: it counts if it held another file than this one (or none that pipekit 1.0 noted).
+    """
+    if holder is None or not holder.alive:
+        return False
+    return holder.local or holder.inode not in (0, inode)
+
+
+def _inode(path: Path) -> int:
+    try:
+        return os.stat(path).st_ino
+    except OSError:
+        return 0
+
+
+def _refusal(holder: Holder | None, record: Path | None = None) -> str:
+    """Why a run is refused. `record`: of a holder whose lock file is gone."""
     if holder is None:
         return "another run is going on: nothing was started"
     if not holder.alive:
@@ -165,9 +248,20 @@ def _refusal(holder: Holder | None) -> str:
         )
     since = time.strftime(" since %H:%M:%S", time.localtime(holder.since)) if holder.since else ""
     stop = f", or stop it with `kill {holder.pid}`" if holder.local else ""
+    if record and not holder.local:
+        stop = f". Its lock was deleted; if it is no longer going on, delete {record} as well"
     return (
         f"another run has been going on{since} ({holder}): nothing was started; wait for it{stop}"
     )
+
+
+def boot_id() -> str:
+    """A text that tells one start of the system from the next; empty if the system has none."""
+    try:
+        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+            return file.read().strip()
+    except OSError:
+        return ""
 
 
 def process_start(pid: int) -> int:
@@ -200,10 +294,27 @@ def _try_lock_patiently(descriptor: int) -> bool:
     return False
 
 
+def is_claimed(path: Path) -> bool:
+    """Whether a living process has claimed this file (see `claim`). Writes nothing.
+
+    Not for files that this very process has claimed: on POSIX that would end the claim.
+    """
+    try:
+        descriptor = open_own(path, os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        return not claim(descriptor, shared=True)
+    finally:
+        os.close(descriptor)
+
+
 if sys.platform == "win32":
     import msvcrt
 
-    def _try_lock(descriptor: int) -> bool:
+    _BEHIND_ALL_DATA = 1 << 40  # Windows lets nobody read what is locked
+
+    def _try_lock(descriptor: int, *, shared: bool = False) -> bool:  # noqa: ARG001  # there is one kind
         try:
             msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
         except OSError as error:
@@ -212,12 +323,22 @@ if sys.platform == "win32":
             raise StorageError(f"locks do not work here: {error.strerror}") from error
         return True
 
+    def claim(descriptor: int, *, shared: bool = False) -> bool:  # noqa: ARG001  # there is one kind
+        """Claim an open file for as long as this process has it open; False if another has."""
+        os.lseek(descriptor, _BEHIND_ALL_DATA, os.SEEK_SET)
+        try:
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        except OSError as error:
+            return error.errno not in (errno.EACCES, errno.EDEADLK)
+        return True
+
 else:
     import fcntl
 
-    def _try_lock(descriptor: int) -> bool:
+    def _try_lock(descriptor: int, *, shared: bool = False) -> bool:
+        kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
         except OSError as error:
@@ -225,4 +346,15 @@ else:
                 f"locks do not work on this file system: {error.strerror}; move the state folder "
                 'to a local disk (`[paths] state = "..."`)'
             ) from error
+        return True
+
+    def claim(descriptor: int, *, shared: bool = False) -> bool:
+        """Claim an open file for as long as this process has it open; False if another has.
+
+        A record lock, which child processes do not inherit. True where the system has no locks.
+        """
+        try:
+            fcntl.lockf(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+        except OSError as error:
+            return error.errno not in (errno.EACCES, errno.EAGAIN)
         return True

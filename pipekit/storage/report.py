@@ -29,8 +29,15 @@ class AuditReporter:
     def __init__(self, paths: Paths) -> None:
         self._paths = paths
 
-    def find(self, run_id: str) -> Path | None:
-        """The path of a run's report; None if there is none."""
+    def path(self, run_id: str, started: float) -> Path:
+        """The path of the report of a run that started at this Unix time."""
+        return self._paths.logs / f"pipeline_report_{stamp(started)}_{run_id}.json"
+
+    def find(self, run_id: str, started: float | None = None) -> Path | None:
+        """The path of a run's report; None if there is none. Fast if `started` is given."""
+        if started is not None and (path := self.path(run_id, started)).exists():
+            return path
+        # its name has the local time: of another zone, perhaps
         return next(iter(self._paths.logs.glob(f"pipeline_report_*_{run_id}.json")), None)
 
     def read(self, run_id: str) -> dict[str, Any]:
@@ -64,8 +71,7 @@ class AuditReporter:
         }
         hidden = mask.value(content) if mask else content
         text = json.dumps(hidden, indent=1, ensure_ascii=False, default=str)
-        name = f"pipeline_report_{stamp(report.started)}_{report.run_id}.json"
-        path = self._paths.logs / name
+        path = self.path(report.run_id, report.started)
         make_folder(self._paths.logs, self._paths.file_mode)
         with Publication(path, reported=False, mode=self._paths.file_mode) as file:
             file.write(text.encode("utf-8", "backslashreplace"))  # file names may not be UTF-8

@@ -11,36 +11,36 @@ import json
 import os
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from pipekit.errors import StorageError
 from pipekit.model.run import PipelineState, Rejection
 from pipekit.model.status import PipelineStatus
+from pipekit.storage import schema
 from pipekit.storage.modes import why_denied
 from pipekit.worker._files import PRIVATE, make_folder, open_own
 
-SCHEMA_VERSION = 1
-_SCHEMA = """
-CREATE TABLE runs (
-    number INTEGER PRIMARY KEY AUTOINCREMENT, run_id TEXT NOT NULL UNIQUE,
-    started REAL NOT NULL, ended REAL, status TEXT, exit_code INTEGER,
-    stages TEXT NOT NULL DEFAULT '{}');
-CREATE TABLE content (
-    stage TEXT NOT NULL, path TEXT NOT NULL, state TEXT NOT NULL, fingerprint TEXT NOT NULL,
-    settings TEXT NOT NULL, version TEXT NOT NULL, signature TEXT NOT NULL, run INTEGER NOT NULL,
-    detail TEXT NOT NULL, reason TEXT NOT NULL, PRIMARY KEY (stage, path)) WITHOUT ROWID;
-CREATE TABLE published (
-    stage TEXT NOT NULL, path TEXT NOT NULL, fingerprint TEXT NOT NULL, signature TEXT NOT NULL,
-    run INTEGER NOT NULL, present INTEGER NOT NULL DEFAULT 1, detail TEXT NOT NULL,
-    PRIMARY KEY (stage, path)) WITHOUT ROWID;
-CREATE TABLE lineage (
-    stage TEXT NOT NULL, source TEXT NOT NULL, output TEXT NOT NULL,
-    PRIMARY KEY (stage, source, output)) WITHOUT ROWID;
-"""
+_DAY = 86_400.0
 _RUNS = "SELECT run_id, number, started, ended, status, exit_code, stages FROM runs"
+
+_NEXT_STAGE = """
+SELECT stage FROM (
+    SELECT * FROM (SELECT stage FROM content WHERE stage > ? ORDER BY stage LIMIT 1)
+    UNION ALL SELECT * FROM (SELECT stage FROM published WHERE stage > ? ORDER BY stage LIMIT 1))
+ORDER BY stage LIMIT 1"""  # one look into the index for each stage, not for each row
+
+
+class EndedRun(NamedTuple):
+    """A run that has ended. `dated`: the time its age counts from."""
+
+    run_id: str
+    number: int
+    started: float
+    status: str
+    dated: float
 
 
 class RunHistory:
@@ -76,14 +76,27 @@ class RunHistory:
                 "run starts a new ledger and processes all files again"
             ) from error
 
-    def begin_run(self, run_id: str, started: float) -> int:
-        """Record the start of a run; returns its number."""
+    def begin_run(self, run_id: str, started: float, *, recorded: Iterable[int] = ()) -> int:
+        """Record the start of a run; returns its number.
+
+        `recorded`: the numbers of earlier runs whose last event and report have been found.
+        """
         with self._writing() as connection:
-            cursor = connection.execute(
-                "INSERT INTO runs (run_id, started) VALUES (?, ?)", (run_id, started)
+            number = self._insert(run_id, started)
+            connection.execute(
+                "UPDATE runs SET recorded = 1 WHERE number IN (SELECT value FROM json_each(?))",
+                (json.dumps(list(recorded)),),
             )
-        assert cursor.lastrowid is not None
-        return cursor.lastrowid
+        return number
+
+    def restore_run(self, run_id: str, started: float, number: int) -> int:
+        """Record an earlier run that the ledger does not know; returns its number.
+
+        `number`: the one it had, 0 if that is not known.
+        """
+        with self._writing():
+            taken = self._read("SELECT 1 FROM runs WHERE number = ?", (number,))
+            return self._insert(run_id, started, None if taken or number < 1 else number)
 
     def note_stage(self, run_id: str, stage: str, entry: Mapping[str, Any]) -> None:
         """Record how a stage of an unfinished run ended; `entry` is JSON."""
@@ -93,52 +106,120 @@ class RunHistory:
                 (stage, json.dumps(entry), run_id),
             )
 
-    def end_run(self, run_id: str, status: PipelineStatus, exit_code: int, ended: float) -> None:
-        """Record the end of a run: its commit point, from which report and last event follow."""
-        self._connection.execute("PRAGMA synchronous = FULL")
+    def end_run(
+        self,
+        run_id: str,
+        status: PipelineStatus,
+        exit_code: int,
+        ended: float,
+        *,
+        durable: bool = True,
+    ) -> bool:
+        """Record the end of a run: its commit point, from which report and last event follow.
+
+        `durable`: wait for the disk. False if the run has an end already, or is not known.
+        """
+        if durable:
+            self._connection.execute("PRAGMA synchronous = FULL")
         with self._writing() as connection:
-            connection.execute(
-                "UPDATE runs SET status = ?, exit_code = ?, ended = ? WHERE run_id = ?",
+            changed = connection.execute(
+                "UPDATE runs SET status = ?, exit_code = ?, ended = ? "
+                "WHERE run_id = ? AND status IS NULL",
                 (status, exit_code, ended, run_id),
             )
+        return changed.rowcount == 1
 
-    def runs(self, limit: int = 20, *, unfinished: bool = False) -> list[PipelineState]:
-        """The latest runs, newest first."""
-        where = "WHERE status IS NULL" if unfinished else ""
-        rows = self._read(
-            f"{_RUNS} {where} ORDER BY number DESC LIMIT ?",
-            (limit,),
-        )
-        return [_state(row) for row in rows]
+    def runs(self, limit: int = 20, *, worked: bool = False) -> list[PipelineState]:
+        """The latest runs, newest first; `worked`: without those that had nothing to do."""
+        where = f"WHERE {schema.WORKED}" if worked else ""
+        return self._states(f"{_RUNS} {where} ORDER BY number DESC LIMIT ?", (limit,))
+
+    def unfinished(self) -> list[PipelineState]:
+        """All runs without an end, or whose last event and report have not been found yet."""
+        return self._states(f"{_RUNS} WHERE {schema.UNFINISHED} ORDER BY number", ())
 
     def run(self, run_id: str) -> PipelineState | None:
         """The run with this number, id or unique beginning of an id; None if there is none."""
-        rows = self._read(
-            f"{_RUNS} WHERE substr(run_id, 1, ?) = ? OR CAST(number AS TEXT) = ? LIMIT 2",
-            (len(run_id), run_id, run_id),
+        found = self._states(
+            f"{_RUNS} WHERE run_id BETWEEN ? AND ? OR number = CAST(? AS INTEGER) "
+            "AND CAST(number AS TEXT) = ? LIMIT 2",
+            (run_id, f"{run_id}\U0010ffff", run_id, run_id),
         )
-        return _state(rows[0]) if len(rows) == 1 else None
+        return found[0] if len(found) == 1 else None
 
-    def ended(self, run_ids: Iterable[str]) -> dict[str, str]:
-        """The status of each of these runs that has ended, according to the ledger."""
+    def unknown(self, run_ids: Iterable[str]) -> list[str]:
+        """Those of the runs that the ledger does not know."""
         rows = self._read(
-            "SELECT run_id, status FROM runs WHERE status IS NOT NULL "
-            "AND run_id IN (SELECT value FROM json_each(?))",
+            "SELECT value FROM json_each(?) WHERE value NOT IN (SELECT run_id FROM runs)",
             (json.dumps(list(run_ids)),),
         )
-        return dict(rows)
+        return [run_id for (run_id,) in rows]
+
+    def ended(self, run_ids: Iterable[str]) -> list[EndedRun]:
+        """Those of the runs that have ended, according to the ledger, newest first."""
+        rows = self._read(
+            "SELECT run_id, number, started, status, dated FROM runs WHERE status IS NOT NULL "
+            "AND run_id IN (SELECT value FROM json_each(?)) ORDER BY number DESC",
+            (json.dumps(list(run_ids)),),
+        )
+        return [EndedRun(*row) for row in rows]
+
+    def now(self) -> float:
+        """The time that the latest five runs have all reached: one wrong clock does not move it."""
+        rows = self._read("SELECT started FROM runs ORDER BY number DESC LIMIT ?", (schema.AGREE,))
+        return min((started for (started,) in rows), default=0.0)
+
+    def plausible(self, now: float) -> float:
+        """This Unix time, or a day after the last run that ended: a clock may be ahead by years."""
+        rows = self._read(
+            "SELECT started FROM runs WHERE status IS NOT NULL ORDER BY number DESC LIMIT 1", ()
+        )
+        return min(now, rows[0][0] + _DAY) if rows else now
 
     def stages(self) -> list[str]:
         """The stages that have consumed or published anything."""
-        rows = self._read("SELECT stage FROM content UNION SELECT stage FROM published", ())
-        return [row[0] for row in rows]
+        found: list[str] = []
+        while rows := self._read(_NEXT_STAGE, found[-1:] * 2 or ["", ""]):
+            found.append(rows[0][0])
+        return found
 
     def rejections(self, stage: str) -> list[Rejection]:
         """The files that the stage has rejected, by path."""
-        query = "SELECT path, reason, run FROM content WHERE stage = ? AND state = 'rejected'"
-        return [Rejection(*row) for row in self._read(query, (stage,))]
+        rejected = "state = 'rejected'"
+        index = self._index("content_rejected", f"content (stage, path) WHERE {rejected}")
+        query = "SELECT path, reason, run FROM content {} WHERE stage = ? AND {}"
+        rows = self._read(query.format(index, rejected), (stage,))
+        return [Rejection(*row) for row in rows]
 
-    def _read(self, query: str, values: tuple[Any, ...]) -> list[Any]:
+    def _index(self, name: str, content: str) -> str:
+        """SQL that makes a query use this index, which is created if the ledger has none.
+
+        Empty if there is none and the ledger was opened for reading: then all rows are looked at.
+        """
+        try:
+            self._connection.execute(f"CREATE INDEX IF NOT EXISTS {name} ON {content}")
+        except sqlite3.Error:
+            return ""
+        return f"INDEXED BY {name}"  # SQLite would take the primary key for the better one
+
+    def _insert(self, run_id: str, started: float, number: int | None = None) -> int:
+        """A new row, within a transaction."""
+        before = self._read(
+            "SELECT dated FROM runs WHERE number < coalesce(?, number + 1) "
+            "ORDER BY number DESC LIMIT ?",
+            (number, schema.AGREE),
+        )
+        cursor = self._connection.execute(
+            "INSERT INTO runs (number, run_id, started, dated) VALUES (?, ?, ?, ?)",
+            (number, run_id, started, schema.dated(started, [moment for (moment,) in before])),
+        )
+        assert cursor.lastrowid is not None
+        return cursor.lastrowid
+
+    def _states(self, query: str, values: tuple[Any, ...]) -> list[PipelineState]:
+        return [_state(row) for row in self._read(query, values)]
+
+    def _read(self, query: str, values: Sequence[Any]) -> list[Any]:
         try:
             return self._connection.execute(query, values).fetchall()
         except sqlite3.Error as error:
@@ -156,6 +237,8 @@ class RunHistory:
                 raise
             self._connection.execute("COMMIT")
         except sqlite3.Error as error:
+            with suppress(sqlite3.Error):  # what is still to be written must not wait as long again
+                self._connection.execute("PRAGMA busy_timeout = 200")
             raise StorageError(f"cannot write the ledger {self.path}: {error}") from error
 
 
@@ -204,19 +287,16 @@ def connect(path: Path, read_only: bool, mode: int = PRIVATE) -> sqlite3.Connect
         )
     try:
         (version,) = connection.execute("PRAGMA user_version").fetchone()
-        if version > SCHEMA_VERSION:
+        if version > schema.VERSION:
             raise StorageError(
                 f"the ledger {path} was written by a newer pipekit (schema {version}, this one "
-                f"reads {SCHEMA_VERSION}): upgrade pipekit"
+                f"reads {schema.VERSION}): upgrade pipekit"
             )
         if not read_only:
             connection.execute("PRAGMA journal_mode = WAL")
             # A commit lost to a power failure costs time, not data; a run's last one is synced.
             connection.execute("PRAGMA synchronous = NORMAL")
-            if version == 0:
-                connection.executescript(
-                    f"BEGIN; {_SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"
-                )
+            schema.prepare(connection, version)
     except BaseException:
         connection.close()
         raise

@@ -17,6 +17,8 @@ from pipekit.model.file import (
 from pipekit.storage.files import FileManager, Folders
 from pipekit.storage.ledger import Entry, Ledger
 
+DETAILS_LIMIT = 1_000  # files that `consumed(details=...)` finds
+
 
 class LedgerStageView:
     """The StageView of a stage.
@@ -52,7 +54,8 @@ class LedgerStageView:
     ) -> Pending:
         """See RunContext.pending."""
         digest = self._digest_of(self._settings if settings is None else settings)
-        entries = self._consumed.entries
+        files = list(files)
+        entries = self._ledger.entries(self._stage, [file.path for file in files])
         done = ContentState.CONSUMED.value
         inputs, waiting, rejected, unchanged = [], [], [], 0
         for file in files:
@@ -80,11 +83,19 @@ class LedgerStageView:
             known=unchanged,
         )
 
-    def consumed(self, noted: str = "") -> Mapping[str, Consumption]:
+    def consumed(
+        self, noted: str = "", *, details: Mapping[str, str] | None = None
+    ) -> Mapping[str, Consumption]:
         """See RunContext.consumed."""
+        if details is not None:
+            return self._ledger.having(self._stage, details, DETAILS_LIMIT)
         if noted:
             return self._ledger.consumptions(self._stage, noted)
         return self._consumed
+
+    def details(self, keys: tuple[str, ...]) -> list[tuple[str, ...]]:
+        """See RunContext.details."""
+        return self._ledger.details(self._stage, keys)
 
     def published(self, stage: str) -> tuple[Published, ...]:
         """See RunContext.published."""
@@ -105,15 +116,11 @@ class LedgerStageView:
 
 
 class Consumptions(Mapping[str, Consumption]):
-    """All files that a stage has consumed or rejected, by path.
-
-    The paths come with `entries`; the full values, which are larger, are read one by one.
-    """
+    """All files that a stage has consumed or rejected, by path; read from the ledger when asked."""
 
     def __init__(self, ledger: Ledger, stage: str) -> None:
         self._ledger = ledger
         self._stage = stage
-        self.entries = ledger.entries(stage)
 
     def __getitem__(self, path: str) -> Consumption:
         found = self._ledger.consumption(self._stage, path)
@@ -121,11 +128,11 @@ class Consumptions(Mapping[str, Consumption]):
             raise KeyError(path)
         return found
 
-    def __contains__(self, path: object) -> bool:
-        return path in self.entries
+    def __bool__(self) -> bool:
+        return self._ledger.count(self._stage, 1) > 0
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self.entries)
+        return self._ledger.paths(self._stage)
 
     def __len__(self) -> int:
-        return len(self.entries)
+        return self._ledger.count(self._stage)

@@ -25,7 +25,7 @@ def _end(status: str, text: str, **more: Any) -> dict[str, Any]:
 
 _RUN, _STAGE = "pipeline", "translator"
 _KINDS: tuple[tuple[str, str, Mapping[str, Any]], ...] = (
-    (_RUN, "start", {"stages": [_STAGE]}),
+    (_RUN, "start", {"run": 12, "stages": [_STAGE]}),
     (_RUN, "warning", {}),
     (_RUN, "success", {"exit_code": 0}),
     (_RUN, "partial", {"exit_code": 1}),

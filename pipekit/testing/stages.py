@@ -75,9 +75,21 @@ class MemoryView:
                 known += 1
         return Pending(inputs=tuple(inputs), rejected=tuple(rejected), known=known)
 
-    def consumed(self, noted: str = "") -> Mapping[str, Consumption]:
+    def consumed(
+        self, noted: str = "", *, details: Mapping[str, str] | None = None
+    ) -> Mapping[str, Consumption]:
         """See RunContext.consumed."""
-        return {p: c for p, c in self.known.items() if not noted or noted in c.detail}
+        wanted = (details or {}).items()
+        return {
+            path: known
+            for path, known in self.known.items()
+            if (not noted or noted in known.detail) and wanted <= known.detail.items()
+        }
+
+    def details(self, keys: tuple[str, ...]) -> list[tuple[str, ...]]:
+        """See RunContext.details."""
+        found = {tuple(known.detail.get(key, "") for key in keys) for known in self.known.values()}
+        return sorted(values for values in found if all(isinstance(v, str) and v for v in values))
 
     def published(self, stage: str) -> tuple[Published, ...]:
         """See RunContext.published."""

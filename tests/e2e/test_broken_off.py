@@ -55,25 +55,33 @@ def run(project):
 
 
 @pytest.mark.parametrize(
-    ("broken", "code", "said"),
+    ("broken", "code", "status", "said"),
     [
-        (TASK, 3, "no such table: content"),
-        (OURS.replace("{error}", "KeyboardInterrupt"), 130, "KeyboardInterrupt"),
-        (OURS.replace("{error}", "GeneratorExit('whatever')"), 3, "GeneratorExit: whatever"),
+        (TASK, 3, "failure", "no such table: content"),
+        (OURS.replace("{error}", "KeyboardInterrupt"), 130, "cancelled", "KeyboardInterrupt"),
+        (
+            OURS.replace("{error}", "GeneratorExit('whatever')"),
+            3,
+            "failure",
+            "GeneratorExit: whatever",
+        ),
     ],
     ids=["the ledger cannot be written", "an interrupt", "an exception that nobody expects"],
 )
 def test_a_run_broken_off_by_our_own_error_has_its_end_and_its_report(
-    run, project, broken, code, said
+    run, project, broken, code, status, said
 ):
-    """One last event, of kind failure, with the reason; the next run has nothing to close."""
+    """One last event with the reason; process, event, report and history name one exit code."""
     done = run(broken)
     assert done.code == code
     events = project.events()
     assert [e["event"] for e in events if e["stage"] == "one"][-1] == "success"
     assert (events[-2]["stage"], events[-2]["event"]) == ("two", "failure")
-    assert (events[-1]["stage"], events[-1]["event"]) == ("pipeline", "failure")
-    assert events[-1]["data"]["exit_code"] == 3
+    assert (events[-1]["stage"], events[-1]["event"]) == ("pipeline", status)
+    assert events[-1]["data"]["exit_code"] == code
+    report, (row,) = project.report(), project.pipekit("history", "--json").json
+    assert (report["status"], report["exit_code"]) == (status, code)
+    assert (row["status"], row["exit_code"]) == (status, code)
     assert said in events[-1]["data"]["error"]
     stages = {stage["stage"]: stage for stage in project.report()["stages"]}
     assert (stages["two"]["status"], stages["two"]["kind"]) == ("failure", "lost")

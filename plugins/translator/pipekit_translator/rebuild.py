@@ -67,22 +67,22 @@ def rebuild_for(
     found = Rebuild()
     _look_at_published(ctx, settings, found)
     late = ctx.consumed("late")
-    as_it_was = sum(pending.known + len(pending.rejected) for pending in pendings)
-    if as_it_was == len(known) and not (found.lost or late):
+    outdated = _outdated(ctx, settings)
+    stale = _stale(ctx, groups, pendings)
+    if not (stale or found.lost or late or outdated):
         return found
     paths = {file.path for group in groups for file in group.files}
-    gone = [path for path in known if path not in paths]
-    stale = _stale(ctx, groups, pendings)
     waiting = {path for pending in pendings for path in pending.waiting}
     busy = waiting.union(item.path for pending in pendings for item in pending.inputs)
     wanted_again: set[str] = set()
     if stale or found.lost:  # otherwise nothing needs the details of thousands of files
         fed = {path: row.detail["days"] for path, row in known.items() if row.detail.get("days")}
+        gone = [path for path in known if path not in paths]
         _decide_days(found, stale, waiting, gone, fed)
         spare = fed.keys() & paths - busy
         wanted_again = {path for path in spare if layout.both(fed[path], found.days)}
         found.helpers = _again(ctx, groups, wanted_again)
-    _name_outdated(found, settings, known, gone)
+    _name_outdated(found, [path for path in outdated if path not in paths])
     ready = {path for path in late if path in paths and _can_be_taken(late[path], found, ctx)}
     found.restored = _again(ctx, groups, ready - busy - wanted_again)
     return found
@@ -137,25 +137,26 @@ def _days_of(paths: list[str], fed: Mapping[str, Days]) -> Days:
     return layout.both(layout.union(fed.values()), whole) if whole else {}
 
 
-def _name_outdated(
-    found: Rebuild, settings: Settings, known: Mapping[str, Consumption], gone: list[str]
-) -> None:
-    """Warn of missing files whose source has another format now."""
-    if not gone:
-        return
-    digests = {
+def _outdated(ctx: RunContext, settings: Settings) -> list[str]:
+    """Files that fed days in a format that their source no longer has; a thousand each at most."""
+    now = {
         source.glob: settings.format(source, accepted=True).digest for source in settings.sources
     }
-    details = {path: known[path].detail for path in gone if known[path].detail.get("days")}
-    outdated = [
+    return [
         path
-        for path, detail in details.items()
-        if digests.get(str(detail.get("source")), detail.get("reading")) != detail.get("reading")
+        for source, reading in ctx.details("source", "reading")
+        if now.get(source, reading) != reading
+        for path, row in ctx.consumed(details={"source": source, "reading": reading}).items()
+        if row.detail.get("days")
     ]
-    if outdated:
+
+
+def _name_outdated(found: Rebuild, gone: list[str]) -> None:
+    """Warn of missing files whose source has another format now."""
+    if gone:
         found.warnings.append(
-            f"the settings of the source have changed, but {names(outdated)} "
-            f"{'is' if len(outdated) == 1 else 'are'} gone: days from there are not rebuilt. To "
+            f"the settings of the source have changed, but {names(gone)} "
+            f"{'is' if len(gone) == 1 else 'are'} gone: days from there are not rebuilt. To "
             "rebuild them, put the raw files back from your archive"
         )
 

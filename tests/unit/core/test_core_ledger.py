@@ -203,7 +203,7 @@ def test_a_run_without_an_end_is_unfinished_until_it_has_one(ledger):
     ledger.note_stage("r1", "one", {"status": "success"})
     ledger.note_stage("r1", "two", {"status": "failure", "kind": "exit"})
     ledger.end_run("r1", PipelineStatus.PARTIAL, 1, 5.0)
-    assert [run.run_id for run in ledger.runs(unfinished=True)] == ["r2"]
+    assert [run.run_id for run in ledger.unfinished()] == ["r1", "r2"]
     run = ledger.run("r1")
     assert (run.status, run.exit_code, run.ended) == ("partial", 1, 5.0)
     assert run.stages == {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -36,7 +37,7 @@ def past(ledger, paths):
 
     def made(number, status: str | None = "success", days_ago=0.0):
         name = run_id(number, days_ago)
-        ledger.begin_run(name, NOW)
+        ledger.begin_run(name, NOW - days_ago * DAY)
         if status:
             ledger.end_run(name, PipelineStatus(status), 0, NOW)
         leave(paths, name)
@@ -73,14 +74,14 @@ def parts(paths, name):
 
 def test_with_the_defaults_young_runs_keep_everything(past, paths, ledger):
     names = [past(n) for n in range(20)]
-    assert apply_retention(paths, RetentionConfig(), ledger, NOW) == []
+    assert apply_retention(paths, RetentionConfig(), ledger) == []
     assert all(parts(paths, name) == (True, True, True) for name in names)
 
 
 def test_runs_beyond_the_count_go_oldest_first(past, paths, ledger):
     names = [past(n) for n in range(6)]
     keep = evolve(RetentionConfig(), runs=4, spools=2, quarantine=3)
-    assert apply_retention(paths, keep, ledger, NOW) == []
+    assert apply_retention(paths, keep, ledger) == []
     assert [parts(paths, name) for name in names] == [
         (False, False, False),
         (False, False, False),
@@ -94,24 +95,74 @@ def test_runs_beyond_the_count_go_oldest_first(past, paths, ledger):
 def test_idle_runs_have_a_count_of_their_own_and_never_push_real_ones_out(past, paths, ledger):
     real = [past(n) for n in range(3)]
     idle = [past(n, "idle") for n in range(3, 13)]
-    apply_retention(paths, evolve(RetentionConfig(), runs=3, idle_runs=4), ledger, NOW)
+    apply_retention(paths, evolve(RetentionConfig(), runs=3, idle_runs=4), ledger)
     assert [parts(paths, name)[0] for name in real] == [True] * 3
     assert [parts(paths, name)[0] for name in idle] == [False] * 6 + [True] * 4
 
 
-def test_runs_beyond_an_age_go_though_there_are_few(past, paths, ledger):
-    old, young, latest = past(1, days_ago=50), past(2, days_ago=5), past(3)
+def test_runs_beyond_an_age_go_once_five_runs_in_a_row_have_reached_it(past, paths, ledger):
+    old, young = past(1, days_ago=50), past(2, days_ago=5)
     keep = evolve(RetentionConfig(), run_age=40 * DAY, spool_age=3 * DAY, quarantine_age=10 * DAY)
-    apply_retention(paths, keep, ledger, NOW)
+    names = [past(number) for number in range(3, 6)]
+    apply_retention(paths, keep, ledger)
+    assert parts(paths, old) == (True, True, True)
+    names.append(past(6))
+    apply_retention(paths, keep, ledger)
     assert parts(paths, old) == (False, False, False)
+    assert parts(paths, young) == (True, True, True)
+    names.append(past(7))
+    apply_retention(paths, keep, ledger)
     assert parts(paths, young) == (True, False, True)
-    assert parts(paths, latest) == (True, True, True)
+    assert all(parts(paths, name) == (True, True, True) for name in names)
+
+
+@pytest.mark.parametrize("days", [800, -400])
+def test_a_clock_that_jumps_for_one_run_or_several_times_makes_nothing_old(
+    past, paths, ledger, days
+):
+    """Neither earlier runs at the end of the jump, nor its own journal later."""
+    before = [past(number, days_ago=3) for number in range(6)]
+    jumped = []
+    for number in range(6, 26, 4):
+        jumped.append(past(number, days_ago=-days))
+        apply_retention(paths, RetentionConfig(), ledger)
+        before += [past(number + n, days_ago=2) for n in (1, 2, 3)]
+        apply_retention(paths, RetentionConfig(), ledger)
+    assert all(parts(paths, name) == (True, True, True) for name in before + jumped)
+
+
+def test_after_a_jump_age_counts_as_before(past, paths, ledger):
+    old = past(1, days_ago=410)
+    jumped = past(2, days_ago=-800)
+    for number in range(3, 9):
+        latest = past(number)
+    apply_retention(paths, RetentionConfig(), ledger)
+    assert parts(paths, old) == (False, False, False)
+    assert parts(paths, jumped) == parts(paths, latest) == (True, True, True)
+
+
+def test_a_run_whose_clock_was_behind_counts_as_one_of_the_latest(past, paths, ledger):
+    """Runs are counted in the ledger's order; the ids, which are times, would put it first."""
+    names = [past(1), past(2, days_ago=400), past(3)]
+    apply_retention(paths, evolve(RetentionConfig(), runs=2, spools=2, quarantine=2), ledger)
+    assert [parts(paths, name)[0] for name in names] == [False, True, True]
+
+
+def test_logs_that_have_the_time_of_another_zone_go_as_well(past, paths, ledger):
+    """`leave` names them after a time that is not the run's start."""
+    names = [past(number) for number in range(3)]
+    for ending in (".log", ".json"):
+        for path in paths.logs.glob(f"*{names[0]}{ending}"):
+            start = time.strftime("%Y%m%d_%H%M%S", time.localtime(NOW))
+            path.rename(path.with_name(path.name.replace("20260101_000000", start)))
+    apply_retention(paths, evolve(RetentionConfig(), runs=1), ledger)
+    assert [parts(paths, name)[0] for name in names] == [False, False, True]
 
 
 def test_of_the_latest_run_everything_stays_whatever_the_bounds(past, paths, ledger):
     before, latest = past(1, "idle", days_ago=900), past(2, "idle", days_ago=800)
     keep = evolve(RetentionConfig(), idle_runs=0, spools=0, quarantine=0)
-    apply_retention(paths, keep, ledger, NOW)
+    apply_retention(paths, keep, ledger)
     assert parts(paths, before) == (False, False, False)
     assert parts(paths, latest) == (True, True, True)
 
@@ -119,7 +170,7 @@ def test_of_the_latest_run_everything_stays_whatever_the_bounds(past, paths, led
 def test_a_run_that_has_not_ended_keeps_all_it_has(past, paths, ledger):
     going = past(1, None, days_ago=900)
     past(2)
-    apply_retention(paths, evolve(RetentionConfig(), runs=1, spools=0, quarantine=0), ledger, NOW)
+    apply_retention(paths, evolve(RetentionConfig(), runs=1, spools=0, quarantine=0), ledger)
     assert parts(paths, going) == (True, True, True)
 
 
@@ -143,7 +194,7 @@ def test_only_what_is_named_after_a_run_that_the_ledger_knows_is_touched(past, p
         file.write_text("x")
     past(3)
     keep = evolve(RetentionConfig(), runs=1, idle_runs=0, spools=0, quarantine=0)
-    assert apply_retention(paths, keep, ledger, NOW) == []
+    assert apply_retention(paths, keep, ledger) == []
     assert all(file.exists() for file in others)
     assert parts(paths, STRANGER) == (True, True, True)
     assert parts(paths, known) == (False, False, False)
@@ -159,17 +210,17 @@ def test_a_link_in_the_place_of_a_folder_is_not_followed_and_is_said(past, paths
     (paths.runs / name / "stage").rmdir()
     (paths.runs / name).rmdir()
     (paths.runs / name).symlink_to(precious)
-    (problem,) = apply_retention(paths, evolve(RetentionConfig(), spools=0), ledger, NOW)
+    (problem,) = apply_retention(paths, evolve(RetentionConfig(), spools=0), ledger)
     assert name in problem
     assert "[retention]" in problem
     assert left(precious) == ["file"]
 
 
 def test_a_project_without_any_logs_is_no_trouble(paths, ledger):
-    assert apply_retention(paths, evolve(RetentionConfig(), runs=1, idle_runs=0), ledger, NOW) == []
+    assert apply_retention(paths, evolve(RetentionConfig(), runs=1, idle_runs=0), ledger) == []
 
 
 def test_all_that_is_beyond_a_bound_goes_at_once_after_it_was_lowered(past, paths, ledger):
     names = [past(n, "idle") for n in range(230)]
-    apply_retention(paths, evolve(RetentionConfig(), idle_runs=10), ledger, NOW)
+    apply_retention(paths, evolve(RetentionConfig(), idle_runs=10), ledger)
     assert [parts(paths, n)[0] for n in names] == [False] * 220 + [True] * 10

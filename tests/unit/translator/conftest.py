@@ -107,8 +107,19 @@ class Project:
             return Why.SETTINGS
         return Why.PART if row.state is ContentState.PART else None
 
-    def consumed(self, noted: str = "") -> Mapping[str, Consumption]:
-        return {p: row for p, row in self.known.items() if not noted or noted in row.detail}
+    def consumed(
+        self, noted: str = "", *, details: Mapping[str, str] | None = None
+    ) -> Mapping[str, Consumption]:
+        wanted = details or {}
+        return {
+            path: row
+            for path, row in self.known.items()
+            if (not noted or noted in row.detail)
+            and all(row.detail.get(key) == value for key, value in wanted.items())
+        }
+
+    def details(self, keys: tuple[str, ...]) -> list[tuple[str, ...]]:
+        return sorted({tuple(row.detail.get(k, "") for k in keys) for row in self.known.values()})
 
     def published(self, stage: str) -> tuple[Published, ...]:
         return tuple(self.outputs.values()) if stage == "translator" else ()
