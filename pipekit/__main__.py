@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
+import os
 import sys
 
 from pipekit.worker._exit import leave
@@ -15,7 +17,11 @@ for each file: a collection finds nothing among them, and costs as much as an im
 
 def entry() -> None:
     """The script `pipekit`."""
-    leave(main())
+    code = main()
+    with contextlib.suppress(OSError, ValueError, AttributeError):  # closed, full, or None
+        sys.stdout.flush()
+        os.dup2(2, 1)  # exit handlers of plugins must not add to the output of the command
+    leave(code)
 
 
 def main() -> int:

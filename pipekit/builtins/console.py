@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from attrs import define, field, frozen
 
 from pipekit import Duration, Emit, Event, EventKind, SinkContext, StageStatus, setting
-from pipekit.commands import COLOURS
+from pipekit.commands import COLOURS, escaped
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -79,7 +79,8 @@ class _PlainLines:
 
     def _print(self, event: Event, text: str) -> None:
         clock = event.timestamp[11:19]
-        sys.stderr.write(f"{clock} {event.stage:<12} {event.event:<10} {text}\n")
+        line = escaped(f"{clock} {event.stage:<12} {event.event:<10} {text}")
+        sys.stderr.write(f"{line}\n")
         sys.stderr.flush()
 
 
@@ -141,7 +142,8 @@ class _LiveTable:
     def _notice(self, event: Event) -> None:
         from rich.text import Text
 
-        text = Text.assemble((event.event, "yellow"), f" {event.stage}: {event.msg}")
+        said = escaped(f" {event.stage}: {event.msg}")
+        text = Text.assemble((escaped(event.event), "yellow"), said)
         self._console.print(text, highlight=False)
 
     def _unit(self, stage: str, name: str, kind: str, data: Mapping[str, Any]) -> None:
@@ -181,11 +183,11 @@ class _LiveTable:
             seconds = ""
         room = max(_SHORTEST_NAME, width - bar_width - _BESIDE_NAME) - indent
         return (
-            Text(" " * indent + _shortened(name, room), style),
-            Text(row.state, COLOURS.get(row.state, "default")),
+            Text(" " * indent + _shortened(escaped(name), room), style),
+            Text(escaped(row.state), COLOURS.get(row.state, "default")),
             bar,
             seconds,
-            Text(row.text),
+            Text(escaped(row.text)),
         )
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import time
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,17 +12,29 @@ from typing import TYPE_CHECKING
 import click
 
 from pipekit import config
-from pipekit.errors import UsageError
+from pipekit.cli.output import REFUSED, only_json_on_stdout
+from pipekit.errors import EXIT_ERROR, ConfigError, PipekitError, UsageError
+from pipekit.model.run import Paths
+from pipekit.storage.refusals import Refusal, Refusals
 
 if TYPE_CHECKING:
-    from pipekit.model.run import Paths, PipelineState
+    from pipekit.model.run import PipelineState
     from pipekit.run.project import Project
     from pipekit.storage.lock import Holder
     from pipekit.storage.runs import RunHistory
 
 NO_RUN = "no runs yet; start one with `pipekit run`"
 
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout.")
+
+def _keep_stdout(ctx: click.Context, _option: click.Parameter, as_json: bool) -> bool:
+    if as_json:
+        ctx.with_resource(only_json_on_stdout(ctx))
+    return as_json
+
+
+json_option = click.option(
+    "--json", "as_json", is_flag=True, callback=_keep_stdout, help="Print JSON on stdout."
+)
 set_option = click.option(
     "--set",
     "sets",
@@ -61,8 +75,61 @@ def configuration(
 
 
 def folders(ctx: click.Context) -> Paths:
-    """The project's folders: enough to read the files of earlier runs."""
-    return configuration(ctx, tables=("paths",)).folders
+    """The project's folders: enough to read the files of earlier runs.
+
+    If the configuration cannot be read, the default ones, unless there were no runs in them.
+    """
+    paths, problem = known_folders(ctx)
+    if problem is not None and not _ledger(paths).exists():
+        raise problem
+    return paths
+
+
+def known_folders(ctx: click.Context) -> tuple[Paths, ConfigError | None]:
+    """The project's folders; the default ones, and the reason, if the configuration is broken."""
+    root = project_root(ctx)
+    try:
+        return configuration(ctx, tables=("paths",)).folders, None
+    except ConfigError as error:
+        return _default_folders(root), error
+
+
+def _default_folders(root: Path) -> Paths:
+    usual = config.PathsConfig()
+    return Paths(root, root / usual.data, root / usual.logs, root / usual.state)
+
+
+def note_refusal(ctx: click.Context, error: Exception) -> None:
+    """Note that a run was refused before it began, for `status` and `history`."""
+    if getattr(error, "exit_code", EXIT_ERROR) != EXIT_ERROR:
+        return  # wrong usage, or another run is going on
+    with contextlib.suppress(PipekitError):  # there is no project
+        paths, _ = known_folders(ctx)
+        known = isinstance(error, PipekitError | OSError)
+        text = str(error) if known else f"internal error: {type(error).__name__}: {error}"
+        Refusals(paths.state).add(text, EXIT_ERROR, time.time())
+
+
+def refusals(paths: Paths) -> list[Refusal]:
+    """The runs that were refused, oldest first; some while the configuration could not be read."""
+    states = {paths.state, _default_folders(paths.root).state}
+    found = [refusal for state in states for refusal in Refusals(state).read()]
+    return sorted(found, key=lambda refusal: refusal.last)
+
+
+def refusal_record(refusal: Refusal) -> dict[str, object]:
+    """A refused run as `--json` has it: the keys of a run, and why it was refused, how often."""
+    return {
+        "run": None,
+        "run_id": None,
+        "started": refusal.last,
+        "ended": refusal.last,
+        "status": REFUSED,
+        "exit_code": refusal.exit_code,
+        "error": refusal.error,
+        "count": refusal.count,
+        "first": refusal.first,
+    }
 
 
 def open_project(ctx: click.Context, sets: Sequence[str] = ()) -> Project:
@@ -76,8 +143,12 @@ def open_history(paths: Paths) -> RunHistory | None:
     """The ledger's runs for reading, or None before the first run."""
     from pipekit.storage.runs import RunHistory
 
-    path = paths.state / "state.db"
-    return RunHistory(path, read_only=True) if path.exists() else None
+    path = _ledger(paths)
+    return RunHistory(path, read_only=True, any_version=True) if path.exists() else None
+
+
+def _ledger(paths: Paths) -> Path:
+    return paths.state / "state.db"
 
 
 def find_run(paths: Paths, run: str | None) -> PipelineState:

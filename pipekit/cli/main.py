@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import io
 import os
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,10 @@ import click
 
 from pipekit import __version__
 from pipekit.cli.exits import exit_code_of
+from pipekit.cli.output import print_line
 from pipekit.errors import EXIT_ERROR, EXIT_INTERRUPTED, EXIT_USAGE, PipekitError
 from pipekit.model.names import did_you_mean
+from pipekit.model.text import escaped
 from pipekit.plugins.entrypoints import COMMANDS_GROUP, EntryPoint, entry_points
 
 # name -> (module below pipekit.cli, its line in `--help`): the list imports no command
@@ -70,7 +73,8 @@ class _Commands(click.Group):
         points = _plugin_commands()
         if points:
             with formatter.section("Plugin commands"):
-                formatter.write_dl([(n, f"from {p.distribution}") for n, p in points.items()])
+                rows = [(escaped(n), escaped(f"from {p.distribution}")) for n, p in points.items()]
+                formatter.write_dl(rows)
 
 
 def _plugin_commands() -> dict[str, EntryPoint]:
@@ -125,7 +129,15 @@ def _invoke(words: list[str]) -> int:
     except _ReaderGoneError as error:
         raise BrokenPipeError from error
     except click.ClickException as error:
-        error.show()
+        _show(error)
         return EXIT_USAGE if isinstance(error, click.UsageError) else EXIT_ERROR
     except click.Abort:
         return EXIT_INTERRUPTED
+
+
+def _show(error: click.ClickException) -> None:
+    """Print what is wrong with the words of a command; they may be anything."""
+    text = io.StringIO()
+    error.show(text)
+    for line in text.getvalue().splitlines():
+        print_line(line, err=True)

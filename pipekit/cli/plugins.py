@@ -6,7 +6,7 @@ import click
 
 from pipekit.cli.common import configuration, json_option
 from pipekit.cli.help import Command, Group
-from pipekit.cli.output import print_json, print_table
+from pipekit.cli.output import print_json, print_line, print_table
 from pipekit.errors import UsageError
 from pipekit.plugins.loader import Plugins, load
 from pipekit.run.project import load_plugins
@@ -50,11 +50,11 @@ def list_plugins(ctx: click.Context, as_json: bool) -> int:
         return 0
     print_table(head, rows)
     for origin in found.disabled:
-        click.echo(f"disabled: {origin}")
+        print_line(f"disabled: {origin}")
     for broken in found.broken:
-        click.echo(f"warning: {broken}", err=True)
+        print_line(f"warning: {broken}", err=True)
     for conflict in found.conflicts.values():
-        click.echo(f"conflict: {conflict}", err=True)
+        print_line(f"conflict: {conflict}", err=True)
     return 0
 
 

@@ -19,6 +19,7 @@ from attrs import define, evolve, field
 from pipekit.model.event import RUN_ENDS, Event, EventKind, SinkContext
 from pipekit.model.run import Paths
 from pipekit.model.specs import EventSink
+from pipekit.model.text import escaped
 from pipekit.storage.journal import Journal, RunLog
 from pipekit.storage.report import iso, stamp
 
@@ -28,7 +29,6 @@ _NO_DROP_AFTER = RUN_ENDS | {
     EventKind.START,
     EventKind.DROPPED,
 }  # after these, no `dropped` event may follow
-_CONTROLS = dict.fromkeys((*range(32), *range(127, 160)), " ")  # could control a terminal
 
 
 @define(eq=False, slots=False)
@@ -65,7 +65,7 @@ class EventLogger:
                 stage=stage,
                 event=event,
                 timestamp=iso(time.time(), self._zone),
-                msg=msg if msg.isprintable() else msg.translate(_CONTROLS),
+                msg=escaped(msg),
                 data=data,
             )
             self._journal.append(made.record(), sync=stage == "pipeline" and event in RUN_ENDS)

@@ -38,7 +38,7 @@ class PipelineOrchestrator:
     """One run of a project.
 
     `cancel` stops it, from any thread or signal handler; the exit code of its report is then
-    `interrupted_exit`.
+    `interrupted_exit`. `began`: whether the ledger knows of it.
     """
 
     def __init__(
@@ -49,6 +49,7 @@ class PipelineOrchestrator:
         self.cancel = cancel or Cancel()
         self.interrupted_exit = EXIT_INTERRUPTED
         self.run_id = new_run_id()
+        self.began = False
         self._planner = Planner(project, self.options, self.run_id, self.cancel)
 
     def run(self) -> PipelineReport:
@@ -62,6 +63,7 @@ class PipelineOrchestrator:
         with RunLock(paths.state, self.run_id) as lock, Ledger(paths.state / "state.db") as ledger:
             recovered = close_dead_runs(ledger, paths)
             run = CurrentRun(self.project, self.run_id, ledger, self._planner.started)
+            self.began = True
             try:
                 lock.write_holder(run.number)
                 run.open_events()

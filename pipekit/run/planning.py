@@ -12,7 +12,7 @@ from attrs import define, evolve, field, frozen
 from pipekit.config.digest import output_digest
 from pipekit.model.run import RunContext
 from pipekit.model.stage import StagePlan, StageResult
-from pipekit.model.status import FailureKind, StageStatus, satisfies
+from pipekit.model.status import NEVER_BEGAN, FailureKind, StageStatus, satisfies
 from pipekit.process import Cancel
 from pipekit.run.project import Project, Stage
 from pipekit.storage.ledger import Ledger
@@ -153,7 +153,7 @@ class Planner:
     def _without_plan(self, stage: Stage, results: Mapping[str, StageResult]) -> Decision | None:
         """The decision for a stage that is not asked for a plan; None if it is to be asked."""
         if self.cancel.is_set():
-            return Cancelled(stage=stage.name, reason="the run was cancelled before it started")
+            return Cancelled(stage=stage.name, reason=NEVER_BEGAN)
         for name, least in stage.after.items():
             before = results.get(name)
             if before is not None and not satisfies(before.status, least):

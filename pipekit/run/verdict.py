@@ -13,7 +13,7 @@ from attrs import evolve
 from pipekit.model.command import Outcome, ProcessResult
 from pipekit.model.file import FileStat
 from pipekit.model.stage import StagePlan, StageResult
-from pipekit.model.status import FailureKind, StageStatus
+from pipekit.model.status import NEVER_BEGAN, STOPPED, FailureKind, StageStatus
 from pipekit.model.task import FileRecord, Task, TaskResult, UnitResult
 from pipekit.run.report_file import TaskReport
 from pipekit.storage.files import FileManager
@@ -46,7 +46,7 @@ def judge_task(
     text) of each file that the stage published in earlier runs.
     """
     records = [evolve(record, path=files.relative(record.path)) for record in report.files]
-    units = _units(task, report)
+    units = _units(task, report, cancelled=process.outcome is Outcome.CANCELLED)
     claims = [record for record in records if record.unit is None or units[record.unit]]
     problems = [
         *_published_problems(claims, units, published, files),
@@ -78,11 +78,14 @@ def judge_task(
     )
 
 
-def _units(task: Task, report: TaskReport) -> dict[str, UnitResult]:
+def _units(task: Task, report: TaskReport, *, cancelled: bool) -> dict[str, UnitResult]:
     units: dict[str, UnitResult] = {}
     for name in dict.fromkeys((*task.units, *report.units)):
         unit = report.units.get(name)
-        if unit is None:
+        if unit is None and cancelled:
+            reason = STOPPED if name in report.units else NEVER_BEGAN
+            unit = UnitResult(name=name, status=StageStatus.CANCELLED, reason=reason)
+        elif unit is None:
             unit = UnitResult(name=name, status=StageStatus.FAILURE, reason=_NEVER_FINISHED)
         units[name] = evolve(unit, metrics=report.unit_metrics.get(name, {}))
     return units

@@ -102,7 +102,7 @@ class RunLock:
     def held(self) -> bool:
         """Whether a process holds the lock now. Takes it for an instant to find out."""
         try:
-            descriptor = _open(self.path)
+            descriptor = os.open(self.path, os.O_RDONLY)  # the file system may be read-only
         except OSError:
             return False
         try:

@@ -38,9 +38,11 @@ class AuditReporter:
         if path is None:
             raise StorageError(f"there is no report of run {run_id} in {self._paths.logs}")
         try:
-            report: dict[str, Any] = json.loads(path.read_text("utf-8"))
-        except (OSError, ValueError) as error:
+            report = json.loads(path.read_text("utf-8"))
+        except (OSError, ValueError, RecursionError) as error:
             raise StorageError(f"cannot read {path}: {error}") from error
+        if not isinstance(report, dict):
+            raise StorageError(f"cannot read {path}: it is not a report")
         return report
 
     def write(

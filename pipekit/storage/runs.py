@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, cast
 
 from pipekit.errors import StorageError
 from pipekit.model.run import PipelineState, Rejection
@@ -44,15 +44,16 @@ class RunHistory:
 
     A damaged ledger is renamed, not deleted: `set_aside` is its new path, and a new ledger is
     started. If damage is found later, the file is renamed when the block ends. Raises StorageError
-    if the ledger cannot be opened, read or written.
+    if the ledger cannot be opened, read or written. `any_version`: read one of a newer pipekit too,
+    as far as that goes.
     """
 
-    def __init__(self, path: Path, *, read_only: bool = False) -> None:
+    def __init__(self, path: Path, *, read_only: bool = False, any_version: bool = False) -> None:
         self.path = path
         self.set_aside: Path | None = None
         self._read_only = read_only
         try:
-            self._connection = connect(path, read_only)
+            self._connection = connect(path, read_only, any_version)
         except sqlite3.DatabaseError as error:
             if read_only or isinstance(error, sqlite3.OperationalError):
                 raise StorageError(f"cannot open the ledger {path}: {error}") from error
@@ -137,7 +138,9 @@ class RunHistory:
         try:
             return self._connection.execute(query, values).fetchall()
         except sqlite3.Error as error:
-            raise StorageError(f"cannot read the ledger {self.path}: {error}") from error
+            newer = _newer(self._connection, self.path)
+            text = newer or f"cannot read the ledger {self.path}: {error}"
+            raise StorageError(text) from error
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
@@ -162,28 +165,33 @@ def _is_damage(error: BaseException | None) -> bool:
 
 def _state(row: tuple[Any, ...]) -> PipelineState:
     run_id, number, started, ended, status, exit_code, stages = row
-    known = None if status is None else PipelineStatus(status)
-    return PipelineState(run_id, number, started, ended, known, exit_code, json.loads(stages))
+    entries = {name: entry for name, entry in json.loads(stages).items() if isinstance(entry, dict)}
+    return PipelineState(run_id, number, started, ended, _status(status), exit_code, entries)
 
 
-def connect(path: Path, read_only: bool) -> sqlite3.Connection:
+def _status(text: str | None) -> PipelineStatus | None:
+    """The status of a run; one that only another version has is a text that is equal to none."""
+    try:
+        return None if text is None else PipelineStatus(text)
+    except ValueError:
+        return cast("PipelineStatus", text)
+
+
+def connect(path: Path, read_only: bool, any_version: bool = False) -> sqlite3.Connection:
     """Open the ledger, without implicit transactions; a new file gets its tables.
 
     Raises sqlite3.Error, or StorageError for a ledger of a newer pipekit.
     """
     if read_only:
-        uri = f"{path.resolve().as_uri()}?mode=ro"
-        connection = sqlite3.connect(uri, uri=True, timeout=10, isolation_level=None)
+        connection = _connect_read_only(path)
     else:
         path.parent.mkdir(parents=True, exist_ok=True)
         connection = sqlite3.connect(path, timeout=10, isolation_level=None)
     try:
         (version,) = connection.execute("PRAGMA user_version").fetchone()
-        if version > SCHEMA_VERSION:
-            raise StorageError(
-                f"the ledger {path} was written by a newer pipekit (schema {version}, this one "
-                f"reads {SCHEMA_VERSION}): upgrade pipekit"
-            )
+        newer = _newer(connection, path)
+        if newer and not any_version:
+            raise StorageError(newer)
         if not read_only:
             connection.execute("PRAGMA journal_mode = WAL")
             # A commit lost to a power failure costs time, not data; a run's last one is synced.
@@ -196,6 +204,32 @@ def connect(path: Path, read_only: bool) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def _connect_read_only(path: Path) -> sqlite3.Connection:
+    uri = f"{path.resolve().as_uri()}?mode=ro"
+    connection = sqlite3.connect(uri, uri=True, timeout=10, isolation_level=None)
+    try:
+        connection.execute("PRAGMA user_version")
+    except sqlite3.OperationalError:
+        connection.close()
+        if path.with_name(f"{path.name}-wal").exists():
+            raise
+        # The folder cannot be written to, and SQLite wants to create `-shm` in it; but without a
+        # `-wal` nobody is writing, and the file alone is the whole ledger.
+        connection = sqlite3.connect(f"{uri}&immutable=1", uri=True, isolation_level=None)
+    return connection
+
+
+def _newer(connection: sqlite3.Connection, path: Path) -> str:
+    """A sentence if the ledger is of a newer pipekit, else nothing."""
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version <= SCHEMA_VERSION:
+        return ""
+    return (
+        f"the ledger {path} was written by a newer pipekit (schema {version}, this one reads "
+        f"{SCHEMA_VERSION}): upgrade pipekit"
+    )
 
 
 def set_aside(path: Path) -> Path:
