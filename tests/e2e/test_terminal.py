@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import pty
+import re
 import struct
 import subprocess
 import sys
@@ -83,6 +84,7 @@ UNITS = """
 
     def plan(ctx, settings):
         units = [f"data/raw/exporter/2024/DataExport_{name}_20240217_UTC.csv" for name in "AB"]
+        units += ["\u540d\u524d" * 40 + "_UTC.csv", "[/] _UTC.csv", "\x1b[2J" * 40 + "_UTC.csv"]
         command = Command.python(__name__, *units, env={"PYTHONPATH": PATH})
         return StagePlan(reason="always", tasks=[Task(name="all", command=command, units=units)])
 
@@ -98,17 +100,22 @@ UNITS = """
         for name in sys.argv[1:]:
             with report.unit(name):
                 report.progress(1, 2)
-                time.sleep(0.5)
+                time.sleep(0.3)
+                if name.startswith("["):
+                    raise ValueError("a long reason " * 20)
 """
 
 
-@pytest.mark.parametrize("columns", [60, 80])
-def test_a_narrow_table_shortens_names_and_nothing_else(project, screens_of, columns):
-    """State and time of a unit stay whole, and so does the end of its name."""
+@pytest.mark.parametrize("columns", [40, 60, 80, 140])
+def test_a_narrow_table_shortens_names_and_reasons_alone(project, screens_of, columns):
+    """State and time of a unit stay whole, and so does the end of its name, whatever that is."""
     project.config('[pipeline]\nstages = ["units"]\n')
     project.plugin("units", UNITS.replace("PATH}", f"{str(project.site)!r}}}"))
-    lines = [line.split() for screen in screens_of(0, columns=columns) for line in screen]
-    units = [line for line in lines if line[0].startswith("…")]
-    assert {line[0][-6:] for line in units} == {"TC.csv"}
-    assert {line[1] for line in units} == {"running", "success"}
-    assert {line[-1] for line in units} == {"s"}
+    screens = screens_of(1, columns=columns)
+    lines = [line for screen in screens[:-1] for line in screen if "UTC.csv" in line]
+    whole = r"(.*UTC\.csv) +(running|success|failure)  [━╸╺ ]*\d+\.\d s(  a long .*|  ValueErr.*|)"
+    found = [match for line in lines if (match := re.fullmatch(whole, line))]
+    assert len({match[1] for match in found}) >= 3  # where two paths have one end
+    assert {match[2] for match in found} == {"running", "success", "failure"}
+    assert len(found) > 0.9 * len(lines)  # some are seen while they are drawn
+    assert all(len(screen) < 12 for screen in screens[:-1])  # no reason takes more than its line
