@@ -13,7 +13,8 @@ STAGE = """
     from pipekit import Command, StagePlan, StageSpec, Task, hookimpl
 
     def plan(ctx, settings):
-        return StagePlan(reason="always", tasks=[Task(name="t", command=Command(argv=["echo", "here"]))])
+        task = Task(name="t", command=Command(argv=["echo", "here"]))
+        return StagePlan(reason="always", tasks=[task])
 
     @hookimpl
     def pipekit_stages():
