@@ -162,9 +162,11 @@ def find_run(paths: Paths, run: str | None) -> PipelineState:
         raise UsageError(NO_RUN)
     state = latest[0] if run is None else history.run(run)
     if state is None:
+        several = any(known.run_id.startswith(str(run)) for known in history.runs(limit=1000))
+        problem = f"several ids begin with {run!r}" if several else f"there is no run {run!r}"
         raise UsageError(
-            f"there is no run {run!r}, or several ids begin like this; the latest is run "
-            f"{latest[0].number}, and `pipekit history --all` lists them all"
+            f"{problem}; the latest is run {latest[0].number}, and `pipekit history --all` lists "
+            "them all"
         )
     return state
 

@@ -126,7 +126,8 @@ def _latest(runs: list[PipelineState], stage: str) -> StageEntry | None:
     """The stage in the last run in which it had work, else in the last that skipped it.
 
     `idle_since`: the number of the first run after that in which it had none. A stage that was
-    blocked or cancelled has nothing to make up for once it is skipped.
+    blocked or cancelled has nothing to make up for once it is skipped. Skipped after it had run (it
+    found nothing but empty files) is work, too.
     """
     idle_since = None
     skipped: StageEntry | None = None
@@ -134,7 +135,7 @@ def _latest(runs: list[PipelineState], stage: str) -> StageEntry | None:
         entry = run.stages.get(stage)
         if entry is None:
             continue
-        if entry.get("status") == StageStatus.SKIPPED:
+        if entry.get("status") == StageStatus.SKIPPED and not entry.get("tasks"):
             idle_since = run.number
             skipped = skipped or {**entry, "run": run.number}
         elif not (skipped and entry.get("status") in _NOT_RUN):

@@ -28,7 +28,9 @@ class StagePlan:
     inputs: tuple[Input, ...] = field(default=(), converter=as_tuple, validator=all_are(Input))
     holds: tuple[str, ...] = field(default=(), converter=as_tuple, validator=texts)
     waiting: tuple[str, ...] = field(default=(), converter=as_tuple, validator=texts)
-    rejected: tuple[Consumption, ...] = field(default=(), converter=as_tuple)
+    rejected: tuple[Consumption, ...] = field(
+        default=(), converter=as_tuple, validator=all_are(Consumption)
+    )
     warnings: tuple[str, ...] = field(default=(), converter=as_tuple, validator=texts)
 
     @tasks.validator

@@ -245,8 +245,10 @@ def _empty_reason(empty: list[FileRecord], plan: StagePlan) -> str:
     text = f"{count} {now}: {paths[0]}{more}"
     if not emptied:
         return text
-    rows = before[emptied[0]].detail.get("rows")
-    had = f" (it had {rows:,} rows)" if isinstance(rows, int) and len(emptied) == 1 else ""
+    detail = before[emptied[0]].detail
+    counts = [(detail.get(word), word) for word in ("rows", "lines")]
+    known = [f" (it had {n:,} {word})" for n, word in counts if isinstance(n, int)]
+    had = known[0] if known and len(emptied) == 1 else ""
     return f"{text}{had}. What was published from it was kept; check the export"
 
 
@@ -265,6 +267,7 @@ def ledger_entry(result: StageResult) -> dict[str, Any]:
         "reason": result.reason,
         "error": result.error,
         "sentence": str(result),
+        "tasks": len(result.tasks) or None,
         "duration": round(result.duration, 3),
     }
     return {key: value for key, value in values.items() if value not in (None, "")}

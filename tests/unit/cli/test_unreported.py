@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -175,6 +176,33 @@ def test_a_stage_that_was_blocked_is_not_blocked_once_it_has_nothing_to_do(paths
         "  first: 3 files, 2.0 s (run 2); nothing to do since run 3",
         "  second: skipped, nothing new (run 3)",
     ]
+
+
+def test_a_file_that_became_empty_is_not_passed_over(paths, tiny, pipekit):
+    """The stage had work in that run, though it is called skipped."""
+    emptied = {
+        "status": "skipped",
+        "tasks": 1,
+        "sentence": "first: skipped, 1 file is now empty: a",
+    }
+    with Ledger(paths.state / "state.db") as ledger:
+        for entry in (DONE, emptied, {"status": "skipped", "sentence": "nothing new"}):
+            run_id = new_run_id()
+            ledger.begin_run(run_id, STARTED)
+            ledger.note_stage(run_id, "first", entry)
+            ledger.end_run(run_id, PipelineStatus.IDLE, 0, STARTED + 1)
+    status = pipekit("status").out
+    assert "first: skipped, 1 file is now empty: a (run 2); nothing to do since run 3" in status
+
+
+def test_a_run_that_is_not_there_is_told_from_one_of_several(tiny, pipekit):
+    ids = []
+    for _ in range(2):
+        pipekit("run")
+        ids.append(json.loads(pipekit("history", "--all", "--json").out)[0]["run_id"])
+    begin = os.path.commonprefix(ids)
+    assert f"several ids begin with {begin!r}; the latest is run 2" in pipekit("show", begin).err
+    assert "there is no run '9999'; the latest is run 2" in pipekit("show", "9999").err
 
 
 def test_no_command_that_shows_a_run_writes_anything(half, paths, pipekit):
