@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from pipekit import config
-from pipekit.cli.output import REFUSED, only_json_on_stdout
+from pipekit.cli.output import REFUSED, mask_output, only_json_on_stdout
 from pipekit.errors import EXIT_ERROR, ConfigError, PipekitError, UsageError
 from pipekit.model.run import Paths
 from pipekit.storage.refusals import Refusal, Refusals
@@ -79,8 +79,10 @@ def folders(ctx: click.Context) -> Paths:
 
     If the configuration cannot be read, the default ones, unless there were no runs in them.
     """
+    from pipekit.storage.runs import ledger_exists
+
     paths, problem = known_folders(ctx)
-    if problem is not None and not _ledger(paths).exists():
+    if problem is not None and not ledger_exists(_ledger(paths)):
         raise problem
     return paths
 
@@ -107,7 +109,7 @@ def note_refusal(ctx: click.Context, error: Exception) -> None:
         paths, _ = known_folders(ctx)
         known = isinstance(error, PipekitError | OSError)
         text = str(error) if known else f"internal error: {type(error).__name__}: {error}"
-        Refusals(paths.state).add(text, EXIT_ERROR, time.time())
+        Refusals(paths.state, paths.file_mode).add(text, EXIT_ERROR, time.time())
 
 
 def refusals(paths: Paths) -> list[Refusal]:
@@ -136,15 +138,18 @@ def open_project(ctx: click.Context, sets: Sequence[str] = ()) -> Project:
     """The project with its plugins loaded."""
     from pipekit.run import project
 
-    return project.open_project(configuration(ctx, sets), no_plugins=ctx.obj["no_plugins"])
+    opened = project.open_project(configuration(ctx, sets), no_plugins=ctx.obj["no_plugins"])
+    mask_output(opened.secrets)
+    return opened
 
 
 def open_history(paths: Paths) -> RunHistory | None:
     """The ledger's runs for reading, or None before the first run."""
-    from pipekit.storage.runs import RunHistory
+    from pipekit.storage.runs import RunHistory, ledger_exists
 
     path = _ledger(paths)
-    return RunHistory(path, read_only=True, any_version=True) if path.exists() else None
+    there = ledger_exists(path)
+    return RunHistory(path, read_only=True, any_version=True) if there else None
 
 
 def _ledger(paths: Paths) -> Path:

@@ -15,6 +15,7 @@ from typing import Any
 
 import click
 
+from pipekit.model.secrets import Mask
 from pipekit.model.status import PipelineStatus, StageStatus
 from pipekit.model.text import escaped, escaped_output, json_text
 
@@ -42,6 +43,31 @@ _GAP = "  "
 _NARROWEST_TEXT = 36  # columns below which wrapped text is hard to read
 
 
+class _MaskedStream:
+    """A text stream in which secrets are masked, whoever writes to it."""
+
+    def __init__(self, stream: Any, mask: Mask) -> None:
+        self._stream = stream
+        self._mask = mask
+
+    def write(self, text: str) -> int:
+        return int(self._stream.write(self._mask.text(text)))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+def mask_output(secrets: Sequence[str]) -> None:
+    """Mask these in everything that this process prints from now on, tracebacks included."""
+    mask = Mask(secrets)
+    if mask.forms:
+        sys.stdout = _MaskedStream(sys.stdout, mask)
+        sys.stderr = _MaskedStream(sys.stderr, mask)
+        ctx = click.get_current_context(silent=True)
+        if ctx is not None and _KEPT in ctx.meta:
+            ctx.meta[_KEPT] = _MaskedStream(ctx.meta[_KEPT], mask)
+
+
 def print_json(value: Any, *, indent: int | None = 1, default: Callable[[Any], Any] = str) -> None:
     """Print one JSON value on stdout; `default` makes one of a value that JSON does not have."""
     ctx = click.get_current_context(silent=True)
@@ -51,9 +77,10 @@ def print_json(value: Any, *, indent: int | None = 1, default: Callable[[Any], A
 
 @contextlib.contextmanager
 def only_json_on_stdout(ctx: click.Context) -> Iterator[None]:
-    """Keep stdout for `print_json`; what a plan or a plugin prints meanwhile goes to stderr.
+    """Keep stdout for `print_json`; what a plan or a plugin prints goes to stderr.
 
-    This includes what their C code and their child processes print.
+    This includes what their C code and their child processes print, and what is printed after the
+    command has ended: descriptor 1 of the process is stderr from now on.
     """
     stdout = sys.stdout
     stdout.flush()
@@ -66,14 +93,12 @@ def only_json_on_stdout(ctx: click.Context) -> Iterator[None]:
         finally:
             sys.stdout = stdout
         return
-    kept = ctx.meta[_KEPT] = open(os.dup(number), "w", encoding="utf-8")  # noqa: SIM115  # see below
+    kept = open(os.dup(number), "w", encoding="utf-8")  # noqa: SIM115  # an error to close it is old
     os.dup2(sys.stderr.fileno(), number)
+    ctx.meta[_KEPT] = kept
     try:
         yield
     finally:
-        with contextlib.suppress(OSError):  # its writer has been told already
-            stdout.flush()
-        os.dup2(kept.fileno(), number)
         with contextlib.suppress(OSError):
             kept.close()
 

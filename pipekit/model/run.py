@@ -44,12 +44,21 @@ class Rejection(NamedTuple):
 
 
 class Paths(NamedTuple):
-    """The folders of a project, as absolute paths."""
+    """The folders of a project, as absolute paths.
+
+    `shared`: whether the umask decides who may read the files of runs; else they are private.
+    """
 
     root: Path
     data: Path
     logs: Path
     state: Path
+    shared: bool = False
+
+    @property
+    def file_mode(self) -> int:
+        """The mode to create files of a run with, before the umask."""
+        return 0o666 if self.shared else 0o600
 
     @property
     def quarantine(self) -> Path:
@@ -85,7 +94,7 @@ class StageView(Protocol):
         """See RunContext.published."""
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False)
 class RunContext:
     """What a stage's plan may see of a run; all of it is read-only.
 
@@ -150,8 +159,7 @@ class RunContext:
         return self.view.published(stage)
 
 
-@frozen(kw_only=True)
-class PipelineReport:
+class PipelineReport(NamedTuple):
     """How a run ended; true for success and idle."""
 
     run_id: str

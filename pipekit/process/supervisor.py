@@ -14,8 +14,6 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-from attrs import evolve
-
 from pipekit.errors import DefinitionError
 from pipekit.model.command import (
     Command,
@@ -32,6 +30,7 @@ from pipekit.process.output.listener import OnLines
 from pipekit.process.output.stream import OutputStream
 from pipekit.process.start import SpawnError
 from pipekit.process.verdict import combined_usage, judge
+from pipekit.worker._files import PRIVATE
 
 _numbers = itertools.count(1)
 _MAX_COMMAND_LINE = 200  # characters of a command line in a snapshot
@@ -42,7 +41,8 @@ class ProcessSupervisor:
     """Runs commands, each to the end of its whole process tree; may be used by many threads.
 
     `spool_dir`: the folder for output files, created with the first output; None keeps only the
-    tails. `hold_fds`: descriptors that stay open as long as a command's tree lives, even if this
+    tails. `spool_mode`: the mode of these files; by default only their owner may read them.
+    `hold_fds`: descriptors that stay open as long as a command's tree lives, even if this
     process dies (a run's lock); on Linux the guardians hold them, the commands never get them.
     `cookie`: names all processes of this supervisor, for `kill_leftovers`; random by default.
 
@@ -51,11 +51,16 @@ class ProcessSupervisor:
     """
 
     def __init__(
-        self, spool_dir: Path | None = None, hold_fds: Iterable[int] = (), cookie: str = ""
+        self,
+        spool_dir: Path | None = None,
+        hold_fds: Iterable[int] = (),
+        cookie: str = "",
+        spool_mode: int = PRIVATE,
     ) -> None:
         if any(letter in cookie for letter in ":\0"):
             raise DefinitionError(f"cookie {cookie!r} contains a colon or a NUL character")
         self._spool_dir = spool_dir
+        self._spool_mode = spool_mode
         self._hold_fds = tuple(hold_fds)
         self._cookie = cookie or f"{os.getpid()}.{os.urandom(6).hex()}"
         self._spawner: object = None  # a reference keeps it alive for the next command
@@ -91,7 +96,7 @@ class ProcessSupervisor:
         except SpawnError as error:
             return _not_started(error.outcome, _redacted(str(error), command), started)
         result = _result(command, supervision, streams, oom_kill=_oom_kills() > oom_kills)
-        return evolve(result, started=started, duration=supervision.now())
+        return result._replace(started=started, duration=supervision.now())
 
     def _supervise(
         self,
@@ -142,7 +147,11 @@ class ProcessSupervisor:
         folder, encoding, redact = self._spool_dir, command.encoding, command.redact
         return {
             s: OutputStream(
-                folder and folder / f"{name}{_SUFFIX[s]}", encoding, redact, lines=lines
+                folder and folder / f"{name}{_SUFFIX[s]}",
+                encoding,
+                redact,
+                lines=lines,
+                mode=self._spool_mode,
             )
             for s in names
         }
@@ -164,8 +173,7 @@ def _result(
     peak, cpu, source = combined_usage(supervision.hang_watch.usage, exit)
     remaining = [member.pid for member in supervision.remaining]
     warnings = [*_warnings(supervision, streams), *supervision.warnings()]
-    return evolve(
-        result,
+    return result._replace(
         stdout=streams["stdout"].result(),
         stderr=streams["stderr"].result() if "stderr" in streams else StreamResult(),
         peak_rss=peak,
@@ -202,7 +210,7 @@ def _warnings(supervision: Supervision, streams: dict[str, OutputStream]) -> lis
 def _shortened(seen: ProcessSnapshot, command: Command) -> ProcessSnapshot:
     text = _redacted(seen.command, command)  # first, or half a secret could remain at the cut
     short = text if len(text) <= _MAX_COMMAND_LINE else f"{text[: _MAX_COMMAND_LINE - 3]}..."
-    return evolve(seen, command=short)
+    return seen._replace(command=short)
 
 
 def _redacted(text: str, command: Command) -> str:

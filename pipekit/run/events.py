@@ -12,12 +12,10 @@ import queue
 import threading
 import time
 from typing import Any
-from zoneinfo import ZoneInfo
-
-from attrs import define, evolve, field
 
 from pipekit.model.event import RUN_ENDS, Event, EventKind, SinkContext
 from pipekit.model.run import Paths
+from pipekit.model.secrets import Mask
 from pipekit.model.specs import EventSink
 from pipekit.model.text import escaped
 from pipekit.storage.journal import Journal, RunLog
@@ -31,18 +29,32 @@ _NO_DROP_AFTER = RUN_ENDS | {
 }  # after these, no `dropped` event may follow
 
 
-@define(eq=False, slots=False)
 class EventLogger:
-    """Emits events; may be used from any thread. Errors go to `warnings`, and never raise."""
+    """Emits events; may be used from any thread. Errors go to `warnings`, and never raise.
 
-    run_id: str
-    _journal: Journal
-    log: RunLog
-    _seq: int = 0
-    _zone: dt.tzinfo | None = None
-    warnings: list[str] = field(factory=list, init=False)
-    _lock: threading.RLock = field(factory=threading.RLock, init=False)
-    _sinks: list[_SinkThread] = field(factory=list, init=False)
+    `seq`: of the last event so far. `zone`: of their times (default: the system's). `mask`: hides
+    secrets.
+    """
+
+    def __init__(
+        self,
+        run_id: str,
+        journal: Journal,
+        log: RunLog,
+        *,
+        seq: int = 0,
+        zone: dt.tzinfo | None = None,
+        mask: Mask | None = None,
+    ) -> None:
+        self.run_id = run_id
+        self.log = log
+        self.warnings: list[str] = []
+        self._journal = journal
+        self._seq = seq
+        self._zone = zone
+        self._mask = mask or Mask()
+        self._lock = threading.RLock()
+        self._sinks: list[_SinkThread] = []
 
     @property
     def healthy(self) -> bool:
@@ -56,7 +68,9 @@ class EventLogger:
         thread.start()
 
     def emit(self, stage: str, event: EventKind, msg: str = "", /, **data: Any) -> None:
-        """Number an event, write it to the journal, and pass it to the sinks."""
+        """Number an event, write it to the journal, and pass it to the sinks, without secrets."""
+        if self._mask.forms:
+            msg, data = self._mask.text(msg), self._mask.value(data)
         with self._lock:
             self._seq += 1
             made = Event(
@@ -71,7 +85,7 @@ class EventLogger:
             self._journal.append(made.record(), sync=stage == "pipeline" and event in RUN_ENDS)
             self.log.event(made)
             for sink in self._sinks:
-                sink.put(evolve(made, data=copy.deepcopy(data)))
+                sink.put(made._replace(data=copy.deepcopy(data)))
             if event not in _NO_DROP_AFTER:
                 self.report_dropped_sinks()
 
@@ -100,15 +114,29 @@ class EventLogger:
 
 
 def open_logger(
-    paths: Paths, run_id: str, started: float, *, after: int = 0, zone: str = ""
+    paths: Paths,
+    run_id: str,
+    started: float,
+    *,
+    after: int = 0,
+    zone: str = "",
+    mask: Mask | None = None,
 ) -> EventLogger:
     """The logger of a run. `after`: the `seq` of its last event so far. Raises OSError.
 
-    `zone`: for the times of events (default: the system's).
+    `zone`: for the times of events (default: the system's). `mask`: hides secrets in them.
     """
-    journal = Journal(paths.events / f"pipeline_{run_id}.jsonl")
-    log = RunLog(paths.logs / f"pipeline_{stamp(started)}_{run_id}.log")
-    return EventLogger(run_id, journal, log, seq=after, zone=ZoneInfo(zone) if zone else None)
+    mode = paths.file_mode
+    journal = Journal(paths.events / f"pipeline_{run_id}.jsonl", mode)
+    log = RunLog(paths.logs / f"pipeline_{stamp(started)}_{run_id}.log", mode)
+    where = _named_zone(zone) if zone else None
+    return EventLogger(run_id, journal, log, seq=after, zone=where, mask=mask)
+
+
+def _named_zone(name: str) -> dt.tzinfo:
+    import zoneinfo  # few projects name a zone
+
+    return zoneinfo.ZoneInfo(name)
 
 
 class _SinkThread(threading.Thread):

@@ -8,8 +8,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from attrs import define, field
-
 from pipekit.config.digest import output_digest
 from pipekit.model.event import EventKind
 from pipekit.model.stage import StagePlan, StageResult
@@ -21,23 +19,25 @@ from pipekit.run.project import Stage
 from pipekit.run.running_task import RunningTask, TaskContext
 from pipekit.run.verdict import judge_stage, last_lines
 from pipekit.storage.lock import RunLock
+from pipekit.storage.modes import make_private
+from pipekit.worker._files import make_folder
 
 POLL_SECONDS = 0.2  # between two polls of the running tasks' reports
 _PROCESSES = 20  # of a command that hung, listed in its task_end event; the report lists all
 
 
-@define(eq=False)
 class StageExecutor:
     """Executes the stages of one run. Their tasks run in parallel; events come from this thread.
 
-    The processes of a task hold the run's lock until the last of them has exited.
+    The processes of a task hold the run's lock until the last of them has exited. `prepared`: what
+    `pipekit.process.prepare` has returned.
     """
 
-    _run: CurrentRun
-    _lock: RunLock
-    _cancel: Cancel
-    _supervisors: list[ProcessSupervisor] = field(factory=list, init=False)
-    """Kept, since they share a spawner process."""
+    def __init__(self, run: CurrentRun, lock: RunLock, cancel: Cancel, prepared: object) -> None:
+        self._run = run
+        self._lock = lock
+        self._cancel = cancel
+        self._prepared = prepared  # kept for all supervisors, since they share a spawner process
 
     def execute(self, stage: Stage, plan: StagePlan) -> StageResult:
         """Run the tasks of a plan, and record in the ledger what they consumed and published."""
@@ -46,32 +46,39 @@ class StageExecutor:
         run.events.emit(stage.name, EventKind.START, plan.reason, tasks=names)
         context = self._context(stage)
         try:
-            context.folder.mkdir(parents=True, exist_ok=True)
+            make_folder(context.folder, run.project.paths.file_mode)
         except OSError as error:
             tasks = [_no_folder(task, context.folder, error) for task in plan.tasks]
         else:
             tasks = self._run_tasks(context, plan.tasks)
+            if not run.project.paths.shared:
+                make_private(context.folder)
         for task in tasks:
             if task.process is not None:
                 name = f"{stage.name}/{task.name}"
                 run.events.log.output(name, "stdout", task.process.stdout.spool)
                 run.events.log.output(name, "stderr", task.process.stderr.spool)
         result = judge_stage(stage.name, plan, tasks)
-        run.ledger.commit(
-            stage.name,
-            stage.version,
-            run.number,
-            result.files,
-            settings_digests={item.path: item.settings_digest for item in plan.inputs},
-            default_digest=output_digest(stage.settings),
-        )
+        if result.files:
+            run.ledger.commit(
+                stage.name,
+                stage.version,
+                run.number,
+                result.files,
+                settings_digests={item.path: item.settings_digest for item in plan.inputs},
+                default_digest=output_digest(stage.settings),
+            )
         return result
 
     def _context(self, stage: Stage) -> TaskContext:
         run = self._run
         folder = run.project.paths.runs / run.run_id / stage.name
-        supervisor = ProcessSupervisor(folder, (self._lock.descriptor,), cookie=run.run_id)
-        self._supervisors.append(supervisor)
+        supervisor = ProcessSupervisor(
+            folder,
+            (self._lock.descriptor,),
+            cookie=run.run_id,
+            spool_mode=run.project.paths.file_mode,
+        )
         return TaskContext(
             run=run,
             stage=stage,
@@ -79,6 +86,7 @@ class StageExecutor:
             supervisor=supervisor,
             cancel=self._cancel,
             published=run.ledger.published_signatures(stage.name),
+            ended=queue.Queue(),
         )
 
     def _run_tasks(self, context: TaskContext, tasks: Sequence[Task]) -> list[TaskResult]:

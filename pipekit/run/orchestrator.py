@@ -7,15 +7,13 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from attrs import evolve
-
 from pipekit.errors import EXIT_INTERRUPTED, StorageError
 from pipekit.model.event import EventKind
 from pipekit.model.names import new_run_id
 from pipekit.model.run import PipelineReport
 from pipekit.model.stage import StagePlan
 from pipekit.model.status import FailureKind, PipelineStatus, pipeline_status
-from pipekit.process import Cancel
+from pipekit.process import Cancel, prepare
 from pipekit.run.current_run import CurrentRun
 from pipekit.run.planning import (
     Decision,
@@ -26,11 +24,16 @@ from pipekit.run.planning import (
 )
 from pipekit.run.project import Project, Stage, selected
 from pipekit.run.recovery import close_dead_runs
+from pipekit.run.temporaries import retry_removals
 from pipekit.storage.ledger import Ledger
 from pipekit.storage.lock import RunLock
+from pipekit.storage.modes import adjust_modes
+from pipekit.storage.report import AuditReporter
 from pipekit.storage.retention import apply_retention
+from pipekit.storage.runs import ledger_exists
 
 if TYPE_CHECKING:
+    from pipekit.run.execution import StageExecutor
     from pipekit.run.lifecycle import Proposal
 
 
@@ -60,7 +63,13 @@ class PipelineOrchestrator:
         """
         stages = self._selected()
         paths = self.project.paths
-        with RunLock(paths.state, self.run_id) as lock, Ledger(paths.state / "state.db") as ledger:
+        mode = paths.file_mode
+        adjust_modes(paths)
+        with (
+            RunLock(paths.state, self.run_id, mode) as lock,
+            Ledger(paths.state / "state.db", mode=mode) as ledger,
+        ):
+            retry_removals(paths.state, paths.root)
             recovered = close_dead_runs(ledger, paths)
             run = CurrentRun(self.project, self.run_id, ledger, self._planner.started)
             self.began = True
@@ -80,7 +89,7 @@ class PipelineOrchestrator:
         """The decision that a run would make now for each stage. Writes nothing."""
         decisions: dict[str, Decision] = {}
         path = self.project.paths.state / "state.db"
-        before = path.exists()
+        before = ledger_exists(path)
         with Ledger(path if before else Path(":memory:"), read_only=before) as ledger:
             for stage in self._selected():
                 decisions[stage.name] = self._planner.foresee(stage, ledger, decisions)
@@ -114,14 +123,19 @@ class PipelineOrchestrator:
             for warning in warnings:
                 run.events.emit(stage.name, EventKind.WARNING, warning)
             if isinstance(decision, Execute):
-                from pipekit.run.execution import StageExecutor  # an idle run needs no supervision
-
-                executor = executor or StageExecutor(run, lock, self.cancel)
+                executor = executor or self._executor(run, lock)
                 result = executor.execute(stage, decision.plan)
             else:
                 result = result_without_tasks(decision)
-            result = evolve(result, warnings=(*warnings, *result.warnings))
-            run.end_stage(evolve(result, started=started, duration=time.time() - started))
+            result = result._replace(warnings=(*warnings, *result.warnings))
+            run.end_stage(result._replace(started=started, duration=time.time() - started))
+
+    def _executor(self, run: CurrentRun, lock: RunLock) -> StageExecutor:
+        """Prepare the supervision of commands, which an idle run does not import."""
+        prepared = prepare()
+        from pipekit.run.execution import StageExecutor  # meanwhile the spawner starts
+
+        return StageExecutor(run, lock, self.cancel, prepared)
 
     def _review_files(self, run: CurrentRun) -> list[Proposal]:
         if not self.project.policies:
@@ -157,16 +171,17 @@ class PipelineOrchestrator:
         return run.finish(status, code, [proposal.record() for proposal in proposals])
 
     def _apply_retention(self, run: CurrentRun, report: PipelineReport) -> PipelineReport:
-        """Apply [retention].
+        """Apply [retention], and remove what earlier runs left unfinished.
 
         The report is already written, so only the returned one has the first problem.
         """
+        AuditReporter(self.project.paths).sweep()
         keep = self.project.configuration.retention
         try:
             problems = apply_retention(self.project.paths, keep, run.ledger, report.started)
         except (OSError, StorageError) as error:
             problems = [f"files of old runs could not be removed: {error}"]
-        return evolve(report, warnings=(*report.warnings, *problems[:1]))
+        return report._replace(warnings=(*report.warnings, *problems[:1]))
 
 
 def _plan_warnings(plan: StagePlan | None) -> list[str]:

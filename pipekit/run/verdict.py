@@ -6,19 +6,19 @@ The rules are in docs/reference/statuses.md. Nothing is a success without eviden
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
-
-from attrs import evolve
+from typing import TYPE_CHECKING, Any
 
 from pipekit.model.command import Outcome, ProcessResult
 from pipekit.model.file import FileStat
 from pipekit.model.stage import StagePlan, StageResult
 from pipekit.model.status import NEVER_BEGAN, STOPPED, FailureKind, StageStatus
 from pipekit.model.task import FileRecord, Task, TaskResult, UnitResult
-from pipekit.run.report_file import TaskReport
 from pipekit.storage.files import FileManager
 from pipekit.storage.ledger import signature_text
 from pipekit.worker import Verb
+
+if TYPE_CHECKING:
+    from pipekit.run.report_file import TaskReport
 
 _KINDS = {
     Outcome.TIMED_OUT: FailureKind.TIMEOUT,
@@ -45,17 +45,18 @@ def judge_task(
     `before`: its declared outputs, as they were when it started. `published`: the signature (as
     text) of each file that the stage published in earlier runs.
     """
-    records = [evolve(record, path=files.relative(record.path)) for record in report.files]
+    records = [record._replace(path=files.relative(record.path)) for record in report.files]
     units = _units(task, report, cancelled=process.outcome is Outcome.CANCELLED)
     claims = [record for record in records if record.unit is None or units[record.unit]]
     problems = [
         *_published_problems(claims, units, published, files),
         *_declared_problems(before, claims, files),
     ]
-    if report.damage:
-        problems.append(report.damage)
+    damage = report.damage or _torn(report, process)
+    if damage:
+        problems.append(damage)
     kept = _counted(records, units, problems)
-    if report.damage:  # other records of these inputs may be lost, so they stay pending
+    if damage:  # other records of these inputs may be lost, so they stay pending
         kept = [record for record in kept if record.verb != Verb.CONSUMED]
     if process.outcome is not Outcome.SPAWN_FAILED:
         problems += [
@@ -63,7 +64,7 @@ def judge_task(
             for unit in units.values()
             if unit.reason == _NEVER_FINISHED
         ]
-    status, kind, reason = _verdict(process, list(units.values()), problems, kept)
+    status, kind, reason = _verdict(process, damage, list(units.values()), problems, kept)
     return TaskResult(
         name=task.name,
         status=status,
@@ -78,6 +79,12 @@ def judge_task(
     )
 
 
+def _torn(report: TaskReport, process: ProcessResult) -> str:
+    """A sentence if the report ends within a line, though no signal ended the process there."""
+    torn = report.torn and process.signal is None
+    return "the report ends in an incomplete line" if torn else ""
+
+
 def _units(task: Task, report: TaskReport, *, cancelled: bool) -> dict[str, UnitResult]:
     units: dict[str, UnitResult] = {}
     for name in dict.fromkeys((*task.units, *report.units)):
@@ -87,7 +94,7 @@ def _units(task: Task, report: TaskReport, *, cancelled: bool) -> dict[str, Unit
             unit = UnitResult(name=name, status=StageStatus.CANCELLED, reason=reason)
         elif unit is None:
             unit = UnitResult(name=name, status=StageStatus.FAILURE, reason=_NEVER_FINISHED)
-        units[name] = evolve(unit, metrics=report.unit_metrics.get(name, {}))
+        units[name] = unit._replace(metrics=report.unit_metrics.get(name, {}))
     return units
 
 
@@ -126,8 +133,9 @@ def _published_problems(
         else:
             continue
         if record.unit is not None:
-            failed = evolve(units[record.unit], status=StageStatus.FAILURE, reason=problem)
-            units[record.unit] = failed
+            units[record.unit] = units[record.unit]._replace(
+                status=StageStatus.FAILURE, reason=problem
+            )
         yield problem
 
 
@@ -150,7 +158,7 @@ def _counted(
         if record.verb == Verb.CONSUMED:
             consumed.setdefault(record.unit, []).append(record.path)
     return [
-        evolve(record, sources=tuple(consumed.get(record.unit, ())))
+        record._replace(sources=tuple(consumed.get(record.unit, ())))
         if record.verb in _PUBLISHED and record.sources is None
         else record
         for record in kept
@@ -159,6 +167,7 @@ def _counted(
 
 def _verdict(
     process: ProcessResult,
+    damage: str,
     units: list[UnitResult],
     problems: list[str],
     records: list[FileRecord],
@@ -170,8 +179,11 @@ def _verdict(
     done_well = (
         len(failed) < len(units) or rejected or any(r.verb == Verb.CONSUMED for r in records)
     )
-    if not process.success:
-        kind = _KINDS.get(process.outcome) or _exit_kind(process)
+    kind = None if process.success else _KINDS.get(process.outcome) or _exit_kind(process)
+    if damage and kind in (None, FailureKind.EXIT):  # others say more, and explain the damage
+        reason = f"{process.reason}; {damage}" if process.reason else damage
+        return StageStatus.FAILURE, FailureKind.CONTRACT, reason
+    if kind is not None:
         status = StageStatus.PARTIAL if units and len(failed) < len(units) else StageStatus.FAILURE
         return status, kind, process.reason
     if failed:

@@ -10,6 +10,7 @@ import attrs
 
 from pipekit.model.text import json_text
 from pipekit.worker import Publication
+from pipekit.worker._files import PRIVATE
 
 _KEPT = 20  # refusals; equal ones in a row are counted as one
 _LONGEST = 2000  # characters of an error
@@ -31,6 +32,7 @@ class Refusals:
     """The file `refused.json` in the state folder. Damaged or missing, it counts as empty."""
 
     _folder: Path
+    _mode: int = PRIVATE
 
     @property
     def path(self) -> Path:
@@ -53,5 +55,8 @@ class Refusals:
             before = known.pop()
             new = attrs.evolve(new, first=before.first, count=before.count + 1)
         entries = [attrs.asdict(entry) for entry in [*known, new][-_KEPT:]]
-        with contextlib.suppress(OSError), Publication(self.path, reported=False) as file:
+        with (
+            contextlib.suppress(OSError),
+            Publication(self.path, reported=False, mode=self._mode) as file,
+        ):
             file.write(json_text(entries, indent=1).encode())

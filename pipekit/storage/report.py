@@ -2,31 +2,32 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import json
+import os
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-
-import attrs
 
 from pipekit.errors import StorageError
 from pipekit.model.command import ProcessResult, StreamResult
 from pipekit.model.run import Paths, PipelineReport
+from pipekit.model.secrets import Mask
 from pipekit.model.stage import StagePlan, StageResult
-from pipekit.model.task import FileRecord, TaskResult
+from pipekit.model.task import FileRecord, TaskResult, UnitResult
 from pipekit.worker import Publication
+from pipekit.worker._files import make_folder
 
-SECRET = "***"  # noqa: S105  # the mask, not a secret
 _TAIL = 2000  # characters of a task's last output in the report
 
 
-@attrs.frozen
 class AuditReporter:
     """Reports are `pipeline_report_{local YYYYMMDD_HHMMSS}_{run_id}.json` in the logs folder."""
 
-    _paths: Paths
+    def __init__(self, paths: Paths) -> None:
+        self._paths = paths
 
     def find(self, run_id: str) -> Path | None:
         """The path of a run's report; None if there is none."""
@@ -46,10 +47,9 @@ class AuditReporter:
         return report
 
     def write(
-        self, report: PipelineReport, context: Mapping[str, Any], secrets: Iterable[str] = ()
+        self, report: PipelineReport, context: Mapping[str, Any], mask: Mask | None = None
     ) -> Path:
-        """Write the report of a run, and the context it ran in. Raises OSError."""
-        hidden = [secret for secret in secrets if secret]
+        """Write the report of a run, and the context it ran in, masked. Raises OSError."""
         content = {
             "v": 1,
             "run_id": report.run_id,
@@ -63,12 +63,21 @@ class AuditReporter:
             "stages": [_stage(stage) for stage in report.stages],
             **context,
         }
-        text = json.dumps(_masked(content, hidden), indent=1, ensure_ascii=False, default=str)
+        hidden = mask.value(content) if mask else content
+        text = json.dumps(hidden, indent=1, ensure_ascii=False, default=str)
         name = f"pipeline_report_{stamp(report.started)}_{report.run_id}.json"
         path = self._paths.logs / name
-        with Publication(path, reported=False) as file:
+        make_folder(self._paths.logs, self._paths.file_mode)
+        with Publication(path, reported=False, mode=self._paths.file_mode) as file:
             file.write(text.encode("utf-8", "backslashreplace"))  # file names may not be UTF-8
         return path
+
+    def sweep(self) -> None:
+        """Remove what killed processes left of reports; needs the run lock. Never raises."""
+        with contextlib.suppress(OSError), os.scandir(self._paths.logs) as entries:
+            for entry in entries:
+                if entry.name.startswith(".pipeline_report_") and entry.name.endswith(".tmp"):
+                    os.unlink(entry.path)
 
 
 def stamp(moment: float) -> str:
@@ -105,14 +114,17 @@ def _task(task: TaskResult) -> dict[str, Any]:
         "task": task.name,
         **_values(task, "status", "kind", "reason"),
         "command": task.argv,
-        **_values(task, "metrics", "warnings"),
-        "units": [
-            {"unit": unit.name, **_values(unit, "status", "reason", "duration", "metrics")}
-            for unit in task.units
-        ],
+        "metrics": dict(task.metrics),
+        "warnings": task.warnings,
+        "units": [_unit(unit) for unit in task.units],
         "files": [_file(record) for record in task.files],
         "process": None if task.process is None else _process(task.process),
     }
+
+
+def _unit(unit: UnitResult) -> dict[str, Any]:
+    values = _values(unit, "status", "reason", "duration")
+    return {"unit": unit.name, **values, "metrics": dict(unit.metrics)}
 
 
 def _file(record: FileRecord) -> dict[str, Any]:
@@ -130,9 +142,9 @@ def _process(result: ProcessResult) -> dict[str, Any]:
         **_values(result, "outcome", "returncode", "signal", "reason"),
         "duration": round(result.duration, 3),
         **_values(result, *usage),
-        "signals": [attrs.asdict(sent) for sent in result.signals],
+        "signals": [sent._asdict() for sent in result.signals],
         **_values(result, "survivors", "escaped"),
-        "snapshot": [attrs.asdict(seen) for seen in result.snapshot],
+        "snapshot": [seen._asdict() for seen in result.snapshot],
         "warnings": result.warnings,
         "stdout": _stream(result.stdout),
         "stderr": _stream(result.stderr),
@@ -150,18 +162,3 @@ def _stream(stream: StreamResult) -> dict[str, Any]:
 
 def _values(source: object, *names: str) -> dict[str, Any]:
     return {name: getattr(source, name) for name in names}
-
-
-def _masked(value: Any, secrets: list[str]) -> Any:
-    """A copy of a JSON value in which all secrets are masked."""
-    if not secrets:
-        return value
-    if isinstance(value, str):
-        for secret in secrets:
-            value = value.replace(secret, SECRET)
-        return value
-    if isinstance(value, Mapping):
-        return {_masked(key, secrets): _masked(item, secrets) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_masked(item, secrets) for item in value]
-    return value

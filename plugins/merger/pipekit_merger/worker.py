@@ -18,6 +18,7 @@ from pipekit_merger.request import Request
 
 with loading():
     from pipekit_merger.work.instrument import by_instrument, merge_instrument
+    from pipekit_merger.work.reading import instrument_of
     from pipekit_merger.work.summary import update_summary
 
 
@@ -38,9 +39,14 @@ def _merge(asked: Request) -> list[str]:
     with ThreadPoolExecutor(asked.workers) as pool:
         results = list(pool.map(merge, by_instrument(asked)))
     failed = [name for _, names in results for name in names]
-    others = map(str, existing.difference(*(months for months, _ in results)))
     # an instrument that failed names no months
-    kept = sorted(month for month in others if not month.startswith(tuple(failed)))
+    unread = tuple({instrument_of(each.path) for each in asked.run_files}.intersection(failed))
+    others = existing.difference(*(months for months, _ in results))
+    kept = [
+        str(month)
+        for month in sorted(others)
+        if month.stream not in failed and not month.stream.startswith(unread)
+    ]
     if asked.rebuild and kept:
         what = "1 month that is" if len(kept) == 1 else f"{len(kept)} months that are"
         named = kept[0] if len(kept) == 1 else f"{kept[0]} to {kept[-1]}"

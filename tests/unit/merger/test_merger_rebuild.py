@@ -91,6 +91,23 @@ def test_a_rebuild_reports_no_month_of_an_instrument_that_waits_as_kept(project,
     assert warnings == ["kept 1 month that is no longer in any run file: NQ1/2020-01"]
 
 
+def test_a_stream_that_failed_hides_no_kept_month_of_another_whose_name_it_begins(project, kit):
+    """ES1 cannot be written; ES10 can, and its run file is gone."""
+    project.run_file([kit.row("2020-01-06")], kit.scope("2020-01-06"))
+    rows = [kit.row("2020-02-03", session="S10")]
+    gone = project.run_file(rows, kit.scope("2020-02-03"))
+    project.run()
+    (project.root / gone).unlink()
+    month = project.root / kit.merged / JANUARY
+    month.unlink()
+    month.parent.rmdir()
+    month.parent.touch()  # a file where its folder should be
+    outcome = project.run(rebuild=True)
+    assert list(outcome.failures()) == ["ES1"]
+    warnings = [warning for warning in outcome.facts.warnings if "in any run file" in warning]
+    assert warnings == ["kept 1 month that is no longer in any run file: ES10/2020-02"]
+
+
 def test_rows_that_a_rebuild_kept_are_counted_over_all_months(project, kit):
     """The warning has one number for the stream."""
     days = ["2020-01-06", "2020-02-03", "2020-02-04"]
