@@ -15,15 +15,13 @@ from pipekit import config
 from pipekit.cli.output import REFUSED, mask_output, only_json_on_stdout
 from pipekit.errors import EXIT_ERROR, ConfigError, PipekitError, UsageError
 from pipekit.model.run import Paths
-from pipekit.storage.refusals import Refusal, Refusals
 
 if TYPE_CHECKING:
     from pipekit.model.run import PipelineState
     from pipekit.run.project import Project
     from pipekit.storage.lock import Holder
+    from pipekit.storage.refusals import Refusal
     from pipekit.storage.runs import RunHistory
-
-NO_RUN = "no runs yet; start one with `pipekit run`"
 
 
 def _keep_stdout(ctx: click.Context, _option: click.Parameter, as_json: bool) -> bool:
@@ -105,6 +103,8 @@ def note_refusal(ctx: click.Context, error: Exception) -> None:
     """Note that a run was refused before it began, for `status` and `history`."""
     if getattr(error, "exit_code", EXIT_ERROR) != EXIT_ERROR:
         return  # wrong usage, or another run is going on
+    from pipekit.storage.refusals import Refusals
+
     with contextlib.suppress(PipekitError):  # there is no project
         paths, _ = known_folders(ctx)
         known = isinstance(error, PipekitError | OSError)
@@ -114,6 +114,8 @@ def note_refusal(ctx: click.Context, error: Exception) -> None:
 
 def refusals(paths: Paths) -> list[Refusal]:
     """The runs that were refused, oldest first; some while the configuration could not be read."""
+    from pipekit.storage.refusals import Refusals
+
     states = {paths.state, _default_folders(paths.root).state}
     found = [refusal for state in states for refusal in Refusals(state).read()]
     return sorted(found, key=lambda refusal: refusal.last)
@@ -156,6 +158,13 @@ def _ledger(paths: Paths) -> Path:
     return paths.state / "state.db"
 
 
+def no_runs(paths: Paths) -> str:
+    """What to say when the ledger knows no run."""
+    if next(paths.events.glob("pipeline_*.jsonl"), None) is None:
+        return "no runs yet; start one with `pipekit run`"
+    return f"the ledger is new or gone, but there are journals of earlier runs in {paths.events}"
+
+
 def find_run(paths: Paths, run: str | None) -> PipelineState:
     """The run with this id, start of an id or number; the latest one by default.
 
@@ -164,7 +173,7 @@ def find_run(paths: Paths, run: str | None) -> PipelineState:
     history = open_history(paths)
     latest = history.runs(limit=1) if history is not None else []
     if history is None or not latest:
-        raise UsageError(NO_RUN)
+        raise UsageError(no_runs(paths))
     state = latest[0] if run is None else history.run(run)
     if state is None:
         several = any(known.run_id.startswith(str(run)) for known in history.runs(limit=1000))

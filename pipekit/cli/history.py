@@ -5,10 +5,10 @@ from __future__ import annotations
 import click
 
 from pipekit.cli.common import (
-    NO_RUN,
     json_option,
     known_folders,
     lock_holder,
+    no_runs,
     open_history,
     refusal_record,
     refusals,
@@ -75,7 +75,7 @@ def command(ctx: click.Context, count: int, with_idle: bool, as_json: bool) -> i
         print_table(_HEAD, [_row(run, current) for run in runs], drop=("id",))
         if not runs:
             idle = f"{plural(len(found), 'idle run')} left out; --all includes idle runs"
-            print_line(idle if found else NO_RUN, err=True)
+            print_line(idle if found else no_runs(paths), err=True)
     if problem is not None:
         raise problem
     return 0

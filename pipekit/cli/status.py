@@ -8,11 +8,11 @@ import click
 from attrs import field, frozen
 
 from pipekit.cli.common import (
-    NO_RUN,
     configuration,
     json_option,
     known_folders,
     lock_holder,
+    no_runs,
     open_history,
     refusal_record,
     refusals,
@@ -84,7 +84,7 @@ def command(ctx: click.Context, as_json: bool) -> int:
     if as_json:
         print_json(_record(state))
     else:
-        _print(state)
+        _print(state, paths)
     if problem is not None:
         raise problem
     return 0
@@ -143,14 +143,14 @@ def _latest(runs: list[PipelineState], stage: str) -> StageEntry | None:
     return skipped
 
 
-def _print(state: _State) -> None:
+def _print(state: _State, paths: Paths) -> None:
     if state.holder:
         _print_holder(state.holder, state.now)
     if state.refused:
         _print_refused(state.refused)
     if state.last is None:
         if not state.refused:
-            print_line(NO_RUN)
+            print_line(no_runs(paths))
         return
     going_on = state.holder is not None and state.holder.run_id == state.last.run_id
     status = state.last.status or (RUNNING if going_on else DIED)

@@ -67,7 +67,7 @@ class RunHistory:
             self._connection = connect(path, read_only, mode, any_version)
         except sqlite3.DatabaseError as error:
             if read_only or isinstance(error, sqlite3.OperationalError):
-                text = f"cannot open the ledger {path}: {error}{why_denied(path)}"
+                text = f"cannot open the ledger {path}: {error}{why_denied(path)}{_damage(error)}"
                 raise StorageError(text) from error
             self.set_aside = set_aside(path)
             self._connection = connect(path, read_only, mode)
@@ -150,8 +150,8 @@ class RunHistory:
         try:
             return self._connection.execute(query, values).fetchall()
         except sqlite3.Error as error:
-            newer = _newer(self._connection, self.path)
-            text = newer or f"cannot read the ledger {self.path}: {error}"
+            newer = "" if _is_damage(error) else _newer(self._connection, self.path)
+            text = newer or f"cannot read the ledger {self.path}: {error}{_damage(error)}"
             raise StorageError(text) from error
 
     @contextmanager
@@ -167,6 +167,12 @@ class RunHistory:
             self._connection.execute("COMMIT")
         except sqlite3.Error as error:
             raise StorageError(f"cannot write the ledger {self.path}: {error}") from error
+
+
+def _damage(error: BaseException) -> str:
+    """What becomes of a damaged ledger; empty for other errors."""
+    then = "; the next run renames it, starts a new one and processes all files again"
+    return then if _is_damage(error) else ""
 
 
 def _is_damage(error: BaseException | None) -> bool:

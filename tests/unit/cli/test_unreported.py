@@ -204,6 +204,28 @@ def test_a_run_that_is_not_there_is_told_from_one_of_several(tiny, pipekit):
     assert "there is no run '9999'; the latest is run 2" in pipekit("show", "9999").err
 
 
+def test_a_run_that_has_only_begun_is_shown(paths, tiny, pipekit):
+    """It died between its row and its journal."""
+    with Ledger(paths.state / "state.db") as ledger:
+        ledger.begin_run(new_run_id(), STARTED)
+    for words in ("status", "history", "show", "logs", "events", "events --follow"):
+        done = pipekit(*words.split())
+        assert (done.code, "Traceback" in done.err) == (0, False), words
+    assert "last run 1: died" in pipekit("status").out
+    assert "has written no event so far" in pipekit("events").err
+
+
+@pytest.mark.parametrize("words", ["status", "history", "show"])
+def test_a_ledger_that_is_gone_or_damaged_is_not_a_new_project(paths, tiny, pipekit, words):
+    pipekit("run")
+    (paths.state / "state.db").write_bytes(b"x" * 5000)
+    damaged = pipekit(words)
+    assert (damaged.code, "the next run renames it" in damaged.err) == (3, True)
+    (paths.state / "state.db").unlink()
+    done = pipekit(words)
+    assert f"there are journals of earlier runs in {paths.events}" in done.out + done.err
+
+
 def test_no_command_that_shows_a_run_writes_anything(half, paths, pipekit):
     """They are for read-only file systems too."""
     before = {path: path.stat().st_mtime_ns for path in files(paths.root)}
