@@ -25,7 +25,7 @@ _MAX_UNITS = 12  # rows per stage in the live table, so that it fits the termina
 
 # Widths of the live table, in columns.
 _BAR, _BAR_NARROW = 20, 10
-_WIDE, _NARROW = 100, 60  # terminals with room for the wider bar, and for a bar at all
+_WIDE, _NARROW = 98, 58  # terminals with room for the wider bar, and for a bar at all
 _GAPS = 4 * 2
 _SHORTEST_NAME, _SHORTEST_TEXT = 12, 10
 
@@ -162,7 +162,7 @@ class _LiveTable:
         from rich.table import Table
         from rich.text import Text
 
-        width = self._console.width
+        width = self._console.width - len("^C")  # a terminal prints it at the end of the last line
         bar_width = _BAR if width >= _WIDE else _BAR_NARROW if width >= _NARROW else 0
         rows = list(self._rows())
         states = max((len(row.state) for _, _, row in rows), default=0)

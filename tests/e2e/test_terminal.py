@@ -6,6 +6,7 @@ import contextlib
 import os
 import pty
 import re
+import shutil
 import struct
 import subprocess
 import sys
@@ -21,13 +22,16 @@ ROWS, COLUMNS = 40, 100
 
 @pytest.fixture
 def screens_of(project):
-    """The screens that `pipekit run` drew, one for each time it wrote; `into` takes its stdout."""
+    """The screens that `pipekit run` drew, one for each time it wrote; `into` takes its stdout.
 
-    def run(code: int, into=None, columns: int = COLUMNS) -> list[list[str]]:
+    `stop_at`: press Ctrl-C once this is seen.
+    """
+
+    def run(code: int, into=None, columns: int = COLUMNS, stop_at="") -> list[list[str]]:
         ours, theirs = pty.openpty()
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("4H", ROWS, columns, 0, 0))
         with subprocess.Popen(
-            [sys.executable, "-m", "pipekit", "run"],
+            [*(["setsid", "-c"] if stop_at else []), sys.executable, "-m", "pipekit", "run"],
             cwd=project.root,
             env={**project.env, "TERM": "xterm-256color"},
             stdin=theirs,
@@ -35,7 +39,7 @@ def screens_of(project):
             stderr=theirs,
         ) as process:
             os.close(theirs)
-            screens = list(_screens(ours, columns))
+            screens = list(_screens(ours, columns, stop_at))
         os.close(ours)
         assert process.returncode == code
         return screens
@@ -50,13 +54,17 @@ def seen(half, screens_of):
     return partial(screens_of, 1)
 
 
-def _screens(terminal, columns):
+def _screens(terminal, columns, stop_at):
     screen = pyte.Screen(columns, ROWS)
     stream = pyte.ByteStream(screen)
     with contextlib.suppress(OSError):  # EIO: nobody has the other end any more
         while data := os.read(terminal, 65536):
             stream.feed(data)
-            yield [line.rstrip() for line in screen.display if line.strip()]
+            lines = [line.rstrip() for line in screen.display if line.strip()]
+            if stop_at and any(stop_at in line for line in lines):
+                os.write(terminal, b"\x03")  # Ctrl-C
+                stop_at = ""
+            yield lines
 
 
 def words(screens, *wanted):
@@ -106,7 +114,7 @@ UNITS = """
 """
 
 
-@pytest.mark.parametrize("columns", [40, 60, 80, 140])
+@pytest.mark.parametrize("columns", [40, 60, 140])
 def test_a_narrow_table_shortens_names_and_reasons_alone(project, screens_of, columns):
     """State and time of a unit stay whole, and so does the end of its name, whatever that is."""
     project.config('[pipeline]\nstages = ["units"]\n')
@@ -119,3 +127,12 @@ def test_a_narrow_table_shortens_names_and_reasons_alone(project, screens_of, co
     assert {match[2] for match in found} == {"running", "success", "failure"}
     assert len(found) > 0.9 * len(lines)  # some are seen while they are drawn
     assert all(len(screen) < 12 for screen in screens[:-1])  # no reason takes more than its line
+
+
+@pytest.mark.skipif(shutil.which("setsid") is None, reason="gives a program its terminal")
+def test_ctrl_c_leaves_nothing_of_the_table(project, screens_of):
+    """The terminal prints ^C at the end of the table, which would else be a line longer."""
+    project.config('[pipeline]\nstages = ["units"]\n')
+    project.plugin("units", UNITS.replace("PATH}", f"{str(project.site)!r}}}"))
+    *_, last = screens_of(130, columns=80, stop_at="success")
+    assert last[0].startswith("cancelled  units: ")
