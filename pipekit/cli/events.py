@@ -20,6 +20,7 @@ from pipekit.storage.journal import parsed_record, start_of_last
 
 _POLL_SECONDS = 0.2
 _LOOK_SECONDS = 2.0  # between two looks whether a silent run is still going on
+_PAGE = 1000  # events printed by default
 _BLOCK = 1024 * 1024  # bytes read at a time
 
 Event = dict[str, Any]
@@ -34,14 +35,26 @@ Event = dict[str, Any]
 @click.argument("run", required=False)
 @click.option("-f", "--follow", is_flag=True, help="Keep printing until the run has ended.")
 @click.option(
-    "-n", "count", type=click.IntRange(min=1), metavar="COUNT", help="Begin with the last events."
+    "-n",
+    "count",
+    type=click.IntRange(min=1),
+    metavar="COUNT",
+    help=f"Begin with the last events (default: {_PAGE}; with --json, all of them).",
 )
+@click.option("--all", "every", is_flag=True, help="Print all events, also of a long run.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
 @click.pass_context
 def command(
-    ctx: click.Context, run: str | None, follow: bool, count: int | None, as_json: bool
+    ctx: click.Context, run: str | None, follow: bool, count: int | None, every: bool, as_json: bool
 ) -> int:
-    """Print the events of a run."""
+    """Print the events of a run.
+
+    Oldest first; of a long run, the last ones.
+    """
+    if every and count is not None:
+        raise UsageError("-n and --all exclude each other")
+    if count is None and not (every or as_json):
+        count = _PAGE
     paths = folders(ctx)
     state = find_run(paths, run)
     path = paths.events / f"pipeline_{state.run_id}.jsonl"
@@ -66,7 +79,10 @@ def _events(
     """The events of a journal, or its last `count`; damaged and incomplete lines are left out."""
     rest, looked = b"", time.monotonic()
     with open(path, "rb") as file:
-        file.seek(0 if count is None else start_of_last(file, count))
+        start = 0 if count is None else start_of_last(file, count)
+        if start and count == _PAGE:
+            print_line("earlier events are left out; --all prints them", err=True)
+        file.seek(start)
         while True:
             while block := file.read(_BLOCK):
                 *lines, rest = (rest + block).split(b"\n")

@@ -156,6 +156,17 @@ def test_the_last_events_are_found_from_the_end(half, paths, pipekit, count):
     assert [json.loads(line)["seq"] for line in printed] == list(range(1000))[-count:]
 
 
+def test_people_get_a_page_of_events_and_programs_all(half, paths, pipekit):
+    (journal,) = paths.events.glob("*.jsonl")
+    journal.write_text("".join(f'{{"seq": {n}, "msg": "{n}"}}\n' for n in range(1200)))
+    page = pipekit("events")
+    assert [line.split()[-1] for line in page.out.splitlines()] == [*map(str, range(200, 1200))]
+    assert page.err == "earlier events are left out; --all prints them\n"
+    assert len(pipekit("events", "--all").out.splitlines()) == 1200
+    assert len(pipekit("events", "--json").out.splitlines()) == 1200
+    assert pipekit("events", "--all", "-n", "5").code == 64
+
+
 def test_a_stage_that_was_blocked_is_not_blocked_once_it_has_nothing_to_do(paths, tiny, pipekit):
     """What was true of an old run is not shown as if it were true now."""
     skipped = {"status": "skipped", "sentence": "second: skipped, nothing new"}
