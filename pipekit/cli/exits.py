@@ -52,7 +52,7 @@ def output_may_fail() -> Iterator[None]:
 def _explained(error: OSError) -> str:
     """The error in words, with the folder that is missing."""
     if not isinstance(error.filename, str):
-        return str(error)
+        return error.strerror or str(error)
     folder = Path(error.filename).parent
     if isinstance(error, FileNotFoundError) and not folder.exists():
         return f"cannot open {error.filename}: there is no folder {folder}"

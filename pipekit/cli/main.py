@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import io
 import os
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ import click
 
 from pipekit import __version__
 from pipekit.cli.exits import exit_code_of
-from pipekit.cli.output import print_line
+from pipekit.cli.output import print_click_error
 from pipekit.errors import EXIT_ERROR, EXIT_INTERRUPTED, EXIT_USAGE, PipekitError
 from pipekit.model.names import did_you_mean
 from pipekit.model.text import escaped
@@ -129,15 +128,7 @@ def _invoke(words: list[str]) -> int:
     except _ReaderGoneError as error:
         raise BrokenPipeError from error
     except click.ClickException as error:
-        _show(error)
+        print_click_error(error)
         return EXIT_USAGE if isinstance(error, click.UsageError) else EXIT_ERROR
     except click.Abort:
         return EXIT_INTERRUPTED
-
-
-def _show(error: click.ClickException) -> None:
-    """Print what is wrong with the words of a command; they may be anything."""
-    text = io.StringIO()
-    error.show(text)
-    for line in text.getvalue().splitlines():
-        print_line(line, err=True)

@@ -7,6 +7,7 @@ control the reader's terminal.
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import sys
 import time
@@ -106,6 +107,14 @@ def only_json_on_stdout(ctx: click.Context) -> Iterator[None]:
 def print_line(text: object = "", *, err: bool = False) -> None:
     """Print one line, however long it is."""
     click.echo(escaped(text), err=err)
+
+
+def print_click_error(error: click.ClickException) -> None:
+    """Print what click says of a wrong command line, with the words of that line, on stderr."""
+    text = io.StringIO()
+    error.show(text)
+    for line in text.getvalue().splitlines():
+        print_line(line, err=True)
 
 
 def print_output(text: str) -> None:

@@ -90,15 +90,7 @@ def _ending(command: Command, result: ProcessResult) -> str:
         return "killed because the system ran out of memory"
     if result.signal is not None:
         return f"killed by {result.signal}, which pipekit did not send"
-    return f"exited with code {code}{_shell_code(code or 0)}"
-
-
-def _shell_code(code: int) -> str:
-    """What a shell means by an exit code above 128; a program may mean something else by it."""
-    number = code - 128
-    if number not in (known.value for known in signal.Signals):
-        return ""
-    return f" (128 + {number}: so a shell says that {signal_name(number)} killed its program)"
+    return f"exited with code {code}"
 
 
 def combined_usage(tree: TreeUsage, exit: Exit | None) -> tuple[int | None, float | None, str]:

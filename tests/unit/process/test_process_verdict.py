@@ -86,18 +86,3 @@ def test_usage_names_its_sources_and_prefers_the_larger():
     assert combined_usage(sampled, Exit(0, 1.0, 500)) == (500, 2.0, "memory: wait4; cpu: sampled")
     assert combined_usage(TreeUsage(), Exit(0, 1.0, None)) == (None, 1.0, "cpu: wait4")
     assert combined_usage(TreeUsage(), None) == (None, None, "")
-
-
-@pytest.mark.parametrize(
-    ("code", "reason"),
-    [
-        (137, "exited with code 137 (128 + 9: so a shell says that SIGKILL killed its program)"),
-        (143, "exited with code 143 (128 + 15: so a shell says that SIGTERM killed its program)"),
-        (128, "exited with code 128"),
-        (255, "exited with code 255"),
-        (7, "exited with code 7"),
-    ],
-)
-def test_an_exit_code_above_128_is_explained(code, reason):
-    """Only if it can be a signal."""
-    assert judge(command(), Outcome.EXITED, Exit(code, None, None)).reason == reason
