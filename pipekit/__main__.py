@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
+import os
 import sys
 
 if __name__ == "__main__" and not sys.flags.safe_path:
@@ -19,6 +21,9 @@ for each file: a collection finds nothing among them, and costs as much as an im
 def entry() -> None:
     """The script `pipekit`."""
     code = main()
+    with contextlib.suppress(OSError, ValueError, AttributeError):  # closed, full, or None
+        sys.stdout.flush()
+        os.dup2(2, 1)  # exit handlers of plugins must not add to the output of the command
     if "pipekit.plugins.isolation" in sys.modules:
         from pipekit.plugins.isolation import leave_plugins
 

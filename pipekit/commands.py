@@ -7,7 +7,9 @@
         print_table(("file", "lines"), lines_of(root, settings), left=1)
 
 Any click command will do; `PluginCommand` gives it the help of pipekit's own. The value that the
-command's function returns is the exit code, and a PipekitError becomes a sentence on stderr.
+command's function returns is the exit code, and a PipekitError becomes a sentence on stderr. What
+`print_text`, `print_table` and `print_json` print cannot control a terminal, whatever it is made
+of; `escaped` does the same for text that is shown in another way.
 """
 
 from __future__ import annotations
@@ -18,13 +20,17 @@ import click
 
 from pipekit.cli.common import configuration, project_root
 from pipekit.cli.help import Command as PluginCommand
-from pipekit.cli.output import COLOURS, mask_output, print_table
+from pipekit.cli.output import COLOURS, mask_output, print_json, print_table, print_text
 from pipekit.config.explain import secrets
+from pipekit.model.text import escaped
 
 __all__ = [
     "COLOURS",
     "PluginCommand",
+    "escaped",
+    "print_json",
     "print_table",
+    "print_text",
     "project_root",
     "project_stages",
     "stage_settings",

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from attrs import define, field, frozen
 
 from pipekit import Duration, Emit, Event, EventKind, SinkContext, StageStatus, setting
-from pipekit.commands import COLOURS
+from pipekit.commands import COLOURS, escaped
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -25,9 +25,9 @@ _MAX_UNITS = 12  # rows per stage in the live table, so that it fits the termina
 
 # Widths of the live table, in columns.
 _BAR, _BAR_NARROW = 20, 10
-_WIDE = 100  # a terminal with room for the wider bar
-_BESIDE_NAME = 9 + 8 + 10 + 5  # state, seconds, the first words of the text, and the gaps
-_SHORTEST_NAME = 12
+_WIDE, _NARROW = 98, 58  # terminals with room for the wider bar, and for a bar at all
+_GAPS = 4 * 2
+_SHORTEST_NAME, _SHORTEST_TEXT = 12, 10
 
 
 @frozen
@@ -79,7 +79,8 @@ class _PlainLines:
 
     def _print(self, event: Event, text: str) -> None:
         clock = event.timestamp[11:19]
-        sys.stderr.write(f"{clock} {event.stage:<12} {event.event:<10} {text}\n")
+        line = escaped(f"{clock} {event.stage:<12} {event.event:<10} {text}")
+        sys.stderr.write(f"{line}\n")
         sys.stderr.flush()
 
 
@@ -87,8 +88,8 @@ class _PlainLines:
 class _Row:
     """A stage or unit in the live table."""
 
-    state: str = _RUNNING
-    text: str = ""
+    state: str = field(default=_RUNNING, converter=escaped)
+    text: str = field(default="", converter=escaped)
     done: float = 0.0
     total: float | None = None
     started: float = field(factory=time.monotonic)
@@ -101,8 +102,11 @@ class _Row:
             self.started = self.ended - seconds
 
     @property
-    def seconds(self) -> float:
-        return (self.ended or time.monotonic()) - self.started
+    def clock(self) -> str:
+        """For how long it has run, or did."""
+        if self.state in (_WAITING, StageStatus.SKIPPED):
+            return ""
+        return f"{(self.ended or time.monotonic()) - self.started:.1f} s"
 
 
 class _LiveTable:
@@ -141,7 +145,8 @@ class _LiveTable:
     def _notice(self, event: Event) -> None:
         from rich.text import Text
 
-        text = Text.assemble((event.event, "yellow"), f" {event.stage}: {event.msg}")
+        said = escaped(f" {event.stage}: {event.msg}")
+        text = Text.assemble((escaped(event.event), "yellow"), said)
         self._console.print(text, highlight=False)
 
     def _unit(self, stage: str, name: str, kind: str, data: Mapping[str, Any]) -> None:
@@ -152,46 +157,51 @@ class _LiveTable:
             row.end(data.get("status", ""), data.get("reason", ""))
 
     def _table(self) -> "Table":
+        from rich.cells import cell_len
+        from rich.progress_bar import ProgressBar
         from rich.table import Table
+        from rich.text import Text
 
+        width = self._console.width - len("^C")  # a terminal prints it at the end of the last line
+        bar_width = _BAR if width >= _WIDE else _BAR_NARROW if width >= _NARROW else 0
+        rows = list(self._rows())
+        states = max((len(row.state) for _, _, row in rows), default=0)
+        clocks = max((len(row.clock) for _, _, row in rows), default=0)
+        room = width - _GAPS - states - bar_width - clocks
+        longest = max((cell_len(name) for name, _, _ in rows), default=0)
+        names = min(longest, max(_SHORTEST_NAME, room - max(_SHORTEST_TEXT, room // 3)))
         table = Table(box=None, pad_edge=False, show_header=False)
-        for column in ("name", "state", "bar", "seconds", "text"):
-            table.add_column(column, no_wrap=column != "text", overflow="fold")
+        for column in (names, states, bar_width, clocks, max(room - names, 1)):
+            table.add_column(width=column, no_wrap=True, overflow="ellipsis")
+        for name, style, row in rows:
+            bar: Any = ""
+            if row.total and bar_width:
+                done = row.total if row.state == StageStatus.SUCCESS else row.done
+                bar = ProgressBar(total=row.total, completed=done, width=bar_width)
+            state = Text(row.state, COLOURS.get(row.state, "default"))
+            clock = Text(row.clock, justify="right")
+            table.add_row(Text(_shortened(name, names), style), state, bar, clock, Text(row.text))
+        return table
+
+    def _rows(self) -> Iterator[tuple[str, str, _Row]]:
+        """Name, style and row of each stage and of its most relevant units."""
         for stage, row in list(self._stages.items()):
-            table.add_row(*self._cells(stage, row, style="bold"))
+            yield escaped(stage), "bold", row
             units = list(self._units.get(stage, {}).items())
             if row.state != _RUNNING:
                 units = [(n, unit) for n, unit in units if unit.state == StageStatus.FAILURE]
             for name, unit in _most_relevant(units):
-                table.add_row(*self._cells(name, unit, indent=2))
-        return table
-
-    def _cells(self, name: str, row: _Row, indent: int = 0, style: str = "") -> tuple[Any, ...]:
-        from rich.progress_bar import ProgressBar
-        from rich.text import Text
-
-        width = self._console.width
-        bar_width = _BAR if width >= _WIDE else _BAR_NARROW
-        bar: Any = ""
-        if row.total:
-            done = row.total if row.state == StageStatus.SUCCESS else row.done
-            bar = ProgressBar(total=row.total, completed=done, width=bar_width)
-        seconds = f"{row.seconds:.1f} s"
-        if row.state in (_WAITING, StageStatus.SKIPPED):
-            seconds = ""
-        room = max(_SHORTEST_NAME, width - bar_width - _BESIDE_NAME) - indent
-        return (
-            Text(" " * indent + _shortened(name, room), style),
-            Text(row.state, COLOURS.get(row.state, "default")),
-            bar,
-            seconds,
-            Text(row.text),
-        )
+                yield f"  {escaped(name)}", "", unit
 
 
 def _shortened(name: str, width: int) -> str:
     """Shorten a long name by cutting its start; the end of a path says more."""
-    return name if len(name) <= width else f"…{name[len(name) - width + 1 :]}"
+    from rich.cells import cell_len, set_cell_size
+
+    if cell_len(name) <= width:
+        return name
+    indent = name[: len(name) - len(name.lstrip(" "))]
+    return f"{indent}…{set_cell_size(name[::-1], width - len(indent) - 1)[::-1]}"
 
 
 def _most_relevant(units: list[tuple[str, _Row]]) -> list[tuple[str, _Row]]:

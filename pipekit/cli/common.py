@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import time
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,18 +12,27 @@ from typing import TYPE_CHECKING
 import click
 
 from pipekit import config
-from pipekit.cli.output import mask_output
-from pipekit.errors import UsageError
+from pipekit.cli.output import REFUSED, mask_output, only_json_on_stdout
+from pipekit.errors import EXIT_ERROR, ConfigError, PipekitError, UsageError
+from pipekit.model.run import Paths
 
 if TYPE_CHECKING:
-    from pipekit.model.run import Paths, PipelineState
+    from pipekit.model.run import PipelineState
     from pipekit.run.project import Project
     from pipekit.storage.lock import Holder
+    from pipekit.storage.refusals import Refusal
     from pipekit.storage.runs import RunHistory
 
-NO_RUN = "no runs yet; start one with `pipekit run`"
 
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout.")
+def _keep_stdout(ctx: click.Context, _option: click.Parameter, as_json: bool) -> bool:
+    if as_json:
+        ctx.with_resource(only_json_on_stdout(ctx))
+    return as_json
+
+
+json_option = click.option(
+    "--json", "as_json", is_flag=True, callback=_keep_stdout, help="Print JSON on stdout."
+)
 set_option = click.option(
     "--set",
     "sets",
@@ -62,8 +73,67 @@ def configuration(
 
 
 def folders(ctx: click.Context) -> Paths:
-    """The project's folders: enough to read the files of earlier runs."""
-    return configuration(ctx, tables=("paths",)).folders
+    """The project's folders: enough to read the files of earlier runs.
+
+    If the configuration cannot be read, the default ones, unless there were no runs in them.
+    """
+    from pipekit.storage.runs import ledger_exists
+
+    paths, problem = known_folders(ctx)
+    if problem is not None and not ledger_exists(_ledger(paths)):
+        raise problem
+    return paths
+
+
+def known_folders(ctx: click.Context) -> tuple[Paths, ConfigError | None]:
+    """The project's folders; the default ones, and the reason, if the configuration is broken."""
+    root = project_root(ctx)
+    try:
+        return configuration(ctx, tables=("paths",)).folders, None
+    except ConfigError as error:
+        return _default_folders(root), error
+
+
+def _default_folders(root: Path) -> Paths:
+    usual = config.PathsConfig()
+    return Paths(root, root / usual.data, root / usual.logs, root / usual.state)
+
+
+def note_refusal(ctx: click.Context, error: Exception) -> None:
+    """Note that a run was refused before it began, for `status` and `history`."""
+    if getattr(error, "exit_code", EXIT_ERROR) != EXIT_ERROR:
+        return  # wrong usage, or another run is going on
+    from pipekit.storage.refusals import Refusals
+
+    with contextlib.suppress(PipekitError):  # there is no project
+        paths, _ = known_folders(ctx)
+        known = isinstance(error, PipekitError | OSError)
+        text = str(error) if known else f"internal error: {type(error).__name__}: {error}"
+        Refusals(paths.state, paths.file_mode).add(text, EXIT_ERROR, time.time())
+
+
+def refusals(paths: Paths) -> list[Refusal]:
+    """The runs that were refused, oldest first; some while the configuration could not be read."""
+    from pipekit.storage.refusals import Refusals
+
+    states = {paths.state, _default_folders(paths.root).state}
+    found = [refusal for state in states for refusal in Refusals(state).read()]
+    return sorted(found, key=lambda refusal: refusal.last)
+
+
+def refusal_record(refusal: Refusal) -> dict[str, object]:
+    """A refused run as `--json` has it: the keys of a run, and why it was refused, how often."""
+    return {
+        "run": None,
+        "run_id": None,
+        "started": refusal.last,
+        "ended": refusal.last,
+        "status": REFUSED,
+        "exit_code": refusal.exit_code,
+        "error": refusal.error,
+        "count": refusal.count,
+        "first": refusal.first,
+    }
 
 
 def open_project(ctx: click.Context, sets: Sequence[str] = ()) -> Project:
@@ -79,8 +149,20 @@ def open_history(paths: Paths) -> RunHistory | None:
     """The ledger's runs for reading, or None before the first run."""
     from pipekit.storage.runs import RunHistory, ledger_exists
 
-    path = paths.state / "state.db"
-    return RunHistory(path, read_only=True) if ledger_exists(path) else None
+    path = _ledger(paths)
+    there = ledger_exists(path)
+    return RunHistory(path, read_only=True, any_version=True) if there else None
+
+
+def _ledger(paths: Paths) -> Path:
+    return paths.state / "state.db"
+
+
+def no_runs(paths: Paths) -> str:
+    """What to say when the ledger knows no run."""
+    if next(paths.events.glob("pipeline_*.jsonl"), None) is None:
+        return "no runs yet; start one with `pipekit run`"
+    return f"the ledger is new or gone, but there are journals of earlier runs in {paths.events}"
 
 
 def find_run(paths: Paths, run: str | None) -> PipelineState:
@@ -91,22 +173,23 @@ def find_run(paths: Paths, run: str | None) -> PipelineState:
     history = open_history(paths)
     latest = history.runs(limit=1) if history is not None else []
     if history is None or not latest:
-        raise UsageError(NO_RUN)
+        raise UsageError(no_runs(paths))
     state = latest[0] if run is None else history.run(run)
     if state is None:
+        several = any(known.run_id.startswith(str(run)) for known in history.runs(limit=1000))
+        problem = f"several ids begin with {run!r}" if several else f"there is no run {run!r}"
         raise UsageError(
-            f"there is no run {run!r}, or several ids begin like this; the latest is run "
-            f"{latest[0].number}, and `pipekit history --all` lists them all"
+            f"{problem}; the latest is run {latest[0].number}, and `pipekit history --all` lists "
+            "them all"
         )
     return state
 
 
 def lock_holder(paths: Paths) -> Holder | None:
-    """The process that holds the project's run lock now."""
-    from pipekit.storage.lock import RunLock
+    """The run that is going on, even if its lock file was deleted."""
+    from pipekit.storage.lock import running
 
-    lock = RunLock(paths.state, "")
-    return lock.holder() if lock.held() else None
+    return running(paths.state)
 
 
 def run_record(run: PipelineState) -> dict[str, object]:

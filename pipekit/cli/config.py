@@ -8,7 +8,7 @@ import click
 
 from pipekit.cli.common import configuration, json_option, set_option
 from pipekit.cli.help import Command, Group
-from pipekit.cli.output import mask_output, print_json
+from pipekit.cli.output import mask_output, only_json_on_stdout, print_json, print_line
 from pipekit.config import Configuration
 from pipekit.config.checks import check as contradictions
 from pipekit.config.explain import provenance, secrets, values
@@ -94,7 +94,7 @@ def check(ctx: click.Context, sets: tuple[str, ...]) -> int:
     _print(f"warning: {problem}" for problem in warnings)
     if errors:
         return EXIT_ERROR
-    click.echo(f"{settings.file} is valid")
+    print_line(f"{settings.file} is valid")
     return EXIT_SUCCESS
 
 
@@ -131,6 +131,7 @@ def schema(ctx: click.Context) -> int:
     It includes the settings of all installed plugins. An editor that reads it completes keys, shows
     their help and marks mistakes.
     """
+    ctx.with_resource(only_json_on_stdout(ctx))
     found = load_plugins(configuration(ctx, tables=("plugins",)), ctx.obj["no_plugins"])
     kinds = {"stages": found.stages, "policies": found.policies, "sinks": found.sinks}
     classes = {
@@ -143,7 +144,8 @@ def schema(ctx: click.Context) -> int:
 
 def _print(lines: Iterable[object]) -> None:
     for line in lines:
-        click.echo(str(line))
+        for part in str(line).split("\n"):
+            print_line(part)
 
 
 def _opened(ctx: click.Context, sets: tuple[str, ...]) -> tuple[Configuration, Plugins, list[str]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,11 +11,19 @@ import click
 
 from pipekit.cli.common import find_run, folders
 from pipekit.cli.help import RUN_MEANING, Command
-from pipekit.cli.output import print_text
+from pipekit.cli.live import is_going_on
+from pipekit.cli.output import print_json, print_line, print_text
 from pipekit.errors import UsageError
 from pipekit.model.event import RUN_ENDS
+from pipekit.model.run import Paths, PipelineState
+from pipekit.storage.journal import parsed_record, start_of_last
 
 _POLL_SECONDS = 0.2
+_LOOK_SECONDS = 2.0  # between two looks whether a silent run is still going on
+_PAGE = 1000  # events printed by default
+_BLOCK = 1024 * 1024  # bytes read at a time
+
+Event = dict[str, Any]
 
 
 @click.command(
@@ -27,41 +34,75 @@ _POLL_SECONDS = 0.2
 )
 @click.argument("run", required=False)
 @click.option("-f", "--follow", is_flag=True, help="Keep printing until the run has ended.")
+@click.option(
+    "-n",
+    "count",
+    type=click.IntRange(min=1),
+    metavar="COUNT",
+    help=f"Begin with the last events (default: {_PAGE}; with --json, all of them).",
+)
+@click.option("--all", "every", is_flag=True, help="Print all events, also of a long run.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
 @click.pass_context
-def command(ctx: click.Context, run: str | None, follow: bool, as_json: bool) -> int:
-    """Print the events of a run."""
+def command(
+    ctx: click.Context, run: str | None, follow: bool, count: int | None, every: bool, as_json: bool
+) -> int:
+    """Print the events of a run.
+
+    Oldest first; of a long run, the last ones.
+    """
+    if every and count is not None:
+        raise UsageError("-n and --all exclude each other")
+    if count is None and not (every or as_json):
+        count = _PAGE
     paths = folders(ctx)
     state = find_run(paths, run)
     path = paths.events / f"pipeline_{state.run_id}.jsonl"
-    if not path.exists():
+    if path.exists():
+        for event in _events(path, paths, state, count, follow=follow and state.status is None):
+            if as_json:
+                print_json(event, indent=None)
+            else:
+                print_text(_line(event), hang=4)
+    elif state.status is None:
+        print_line(f"run {state.number} has written no event so far", err=True)
+    else:
         raise UsageError(
             f"the journal of run {state.number} is gone: it was older than [retention] allows"
         )
-    for event in _events(path, follow=follow and state.status is None):
-        if as_json:
-            click.echo(json.dumps(event, ensure_ascii=False))
-        else:
-            print_text(_line(event), hang=4)
     return 0
 
 
-def _events(path: Path, *, follow: bool) -> Iterator[dict[str, Any]]:
-    rest = b""
+def _events(
+    path: Path, paths: Paths, state: PipelineState, count: int | None, *, follow: bool
+) -> Iterator[Event]:
+    """The events of a journal, or its last `count`; damaged and incomplete lines are left out."""
+    rest, looked = b"", time.monotonic()
     with open(path, "rb") as file:
+        start = 0 if count is None else start_of_last(file, count)
+        if start and count == _PAGE:
+            print_line("earlier events are left out; --all prints them", err=True)
+        file.seek(start)
         while True:
-            chunk = file.read()
-            *lines, rest = (rest + chunk).split(b"\n")
-            for line in lines:
-                event = json.loads(line)
-                yield event
-                if event["stage"] == "pipeline" and event["event"] in RUN_ENDS:
-                    return
+            while block := file.read(_BLOCK):
+                *lines, rest = (rest + block).split(b"\n")
+                for event in filter(None, map(parsed_record, lines)):
+                    yield event
+                    if event.get("stage") == "pipeline" and str(event.get("event")) in RUN_ENDS:
+                        return
             if not follow:
                 return
             time.sleep(_POLL_SECONDS)
+            if time.monotonic() - looked > _LOOK_SECONDS:
+                looked = time.monotonic()
+                follow = is_going_on(paths, state.run_id)  # what it wrote before is read once more
+                if not follow:
+                    print_line(f"run {state.number} died; the next run closes it", err=True)
 
 
-def _line(event: dict[str, Any]) -> str:
-    text = event["msg"] or " ".join(f"{key}={value}" for key, value in event["data"].items())
-    return f"{event['timestamp']} {event['stage']:<12} {event['event']:<11} {text}"
+def _line(event: Event) -> str:
+    data = event.get("data")
+    data = data if isinstance(data, dict) else {}
+    text = event.get("msg") or " ".join(f"{key}={value}" for key, value in data.items())
+    when, stage, kind = (str(event.get(key, "-")) for key in ("timestamp", "stage", "event"))
+    return f"{when} {stage:<12} {kind:<11} {text}"

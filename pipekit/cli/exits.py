@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from pipekit.cli.output import print_text
+from pipekit.cli.output import print_line, print_text
 from pipekit.errors import EXIT_ERROR, EXIT_INTERRUPTED, PipekitError
 
 
@@ -34,7 +34,8 @@ def exit_code_of(action: Callable[[], int]) -> int:
     except BaseException:  # the last boundary: Python's exit code 1 would say "partial"
         import traceback
 
-        traceback.print_exc()
+        for line in traceback.format_exc().splitlines():
+            print_line(line, err=True)
         print_text("pipekit: internal error in pipekit (full traceback above)", err=True)
         return EXIT_ERROR
 
@@ -51,7 +52,7 @@ def output_may_fail() -> Iterator[None]:
 def _explained(error: OSError) -> str:
     """The error in words, with the folder that is missing."""
     if not isinstance(error.filename, str):
-        return str(error)
+        return error.strerror or str(error)
     folder = Path(error.filename).parent
     if isinstance(error, FileNotFoundError) and not folder.exists():
         return f"cannot open {error.filename}: there is no folder {folder}"

@@ -4,18 +4,30 @@ from __future__ import annotations
 
 import click
 
-from pipekit.cli.common import NO_RUN, folders, json_option, lock_holder, open_history, run_record
+from pipekit.cli.common import (
+    json_option,
+    known_folders,
+    lock_holder,
+    no_runs,
+    open_history,
+    refusal_record,
+    refusals,
+    run_record,
+)
 from pipekit.cli.help import Command
 from pipekit.cli.output import (
     DIED,
+    REFUSED,
     RUNNING,
     local_time,
     plural,
     print_json,
+    print_line,
     print_table,
 )
 from pipekit.model.run import PipelineState
 from pipekit.model.status import PipelineStatus, StageStatus
+from pipekit.storage.refusals import Refusal
 
 _LOOKED_AT = 200  # runs read for each that is to be listed: most of them may be idle
 _HEAD = ("run", "started", "status", "seconds", "id", "stages")
@@ -42,33 +54,53 @@ def command(ctx: click.Context, count: int, with_idle: bool, as_json: bool) -> i
     """List the latest runs.
 
     Newest first. Idle runs, which had nothing to do, are left out by default: with a scheduler
-    there are many of them.
+    there are many of them. A run that was refused before it began has no number, and its reason in
+    place of stages.
     """
-    paths = folders(ctx)
+    paths, problem = known_folders(ctx)
     ledger = open_history(paths)
     found: list[PipelineState] = []
     if ledger is not None:
         with ledger:
             found = ledger.runs(limit=count if with_idle else max(count * _LOOKED_AT, 1000))
-    runs = [run for run in found if with_idle or run.status is not PipelineStatus.IDLE][:count]
+    wanted = [run for run in found if with_idle or run.status is not PipelineStatus.IDLE]
+    every: list[PipelineState | Refusal] = [*wanted, *refusals(paths)]
+    runs = sorted(every, key=_started, reverse=True)[:count]
     if as_json:
-        print_json([{**run_record(run), "stages": run.stages} for run in runs])
-        return 0
-    holder = lock_holder(paths) if any(run.status is None for run in runs) else None
-    current = holder.run_id if holder else ""
-    print_table(_HEAD, [_row(run, current) for run in runs], drop=("id",))
-    if not runs:
-        idle = f"{plural(len(found), 'idle run')} left out; --all includes idle runs"
-        click.echo(idle if found else NO_RUN, err=True)
+        print_json([_record(run) for run in runs])
+    else:
+        unfinished = any(isinstance(run, PipelineState) and run.status is None for run in runs)
+        holder = lock_holder(paths) if unfinished else None
+        current = holder.run_id if holder else ""
+        print_table(_HEAD, [_row(run, current) for run in runs], drop=("id",))
+        if not runs:
+            idle = f"{plural(len(found), 'idle run')} left out; --all includes idle runs"
+            print_line(idle if found else no_runs(paths), err=True)
+    if problem is not None:
+        raise problem
     return 0
 
 
-def _row(run: PipelineState, current: str) -> tuple[object, ...]:
+def _started(run: PipelineState | Refusal) -> float:
+    return run.last if isinstance(run, Refusal) else run.started
+
+
+def _record(run: PipelineState | Refusal) -> dict[str, object]:
+    if isinstance(run, Refusal):
+        return {**refusal_record(run), "stages": {}}
+    return {**run_record(run), "stages": run.stages}
+
+
+def _row(run: PipelineState | Refusal, current: str) -> tuple[object, ...]:
+    if isinstance(run, Refusal):
+        error = "; ".join(run.error.splitlines())
+        times = f"{run.count} times since {local_time(run.first)}: " if run.count > 1 else ""
+        return "-", local_time(run.last), REFUSED, "-", "-", f"{times}{error}"
     seconds = "-" if run.ended is None else f"{run.ended - run.started:.1f}"
     stages = ", ".join(
-        f"{name} {entry['status']}"
+        f"{name} {entry.get('status', 'unknown')}"
         for name, entry in run.stages.items()
-        if entry["status"] != StageStatus.SKIPPED
+        if entry.get("status") != StageStatus.SKIPPED
     )
     status = run.status or (RUNNING if run.run_id == current else DIED)
     return run.number, local_time(run.started), status, seconds, run.run_id, stages

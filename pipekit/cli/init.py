@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from pipekit.cli.help import Command
+from pipekit.cli.output import print_line
 from pipekit.config.sources import FILE_NAME
 from pipekit.errors import EXIT_ERROR, EXIT_USAGE, UsageError
 
@@ -32,9 +33,9 @@ def command(folder: Path) -> int:
     """
     file = write_config(folder, TEMPLATE)
     (folder / "data/raw").mkdir(parents=True, exist_ok=True)
-    click.echo(f"wrote {file}")
+    print_line(f"wrote {file}")
     there = "" if folder == Path() else f"cd {shlex.quote(str(folder))} && "
-    click.echo(f"next: put raw files into {folder / 'data/raw'}, then run: {there}pipekit plan")
+    print_line(f"next: put raw files into {folder / 'data/raw'}, then run: {there}pipekit plan")
     return 0
 
 

@@ -8,7 +8,7 @@ import click
 
 from pipekit.cli.common import json_option, open_project
 from pipekit.cli.help import Command, Group
-from pipekit.cli.output import print_json, print_text
+from pipekit.cli.output import print_json, print_line, print_text
 from pipekit.run.lifecycle import Proposal, review
 from pipekit.run.orchestrator import PipelineOrchestrator
 from pipekit.storage.ledger import Ledger
@@ -43,7 +43,7 @@ def plan(ctx: click.Context, as_json: bool) -> int:
     project = open_project(ctx)
     database = project.paths.state / "state.db"
     if not ledger_exists(database):
-        click.echo("no runs yet, so no file may be removed", err=True)
+        print_line("no runs yet, so no file may be removed", err=True)
         if as_json:
             print_json([])
         return 0
@@ -51,16 +51,16 @@ def plan(ctx: click.Context, as_json: bool) -> int:
     with Ledger(database, read_only=True) as ledger:
         found = review(project, ledger, plans, now=time.time())
     for problem in found.broken:
-        click.echo(f"warning: {problem}", err=True)
+        print_line(f"warning: {problem}", err=True)
     if as_json:
         print_json([proposal.record() for proposal in found.proposals])
     elif found.proposals:
         for proposal in found.proposals:
             _print(proposal)
     elif project.policies:
-        click.echo("no file may be removed now")
+        print_line("no file may be removed now")
     else:
-        click.echo("no policy is configured; add [[lifecycle.rules]] to pipekit.toml")
+        print_line("no policy is configured; add [[lifecycle.rules]] to pipekit.toml")
     return 0
 
 

@@ -11,8 +11,10 @@ import click
 
 from pipekit import __version__
 from pipekit.cli.exits import exit_code_of
+from pipekit.cli.output import print_click_error
 from pipekit.errors import EXIT_ERROR, EXIT_INTERRUPTED, EXIT_USAGE, PipekitError
 from pipekit.model.names import did_you_mean
+from pipekit.model.text import escaped
 from pipekit.plugins.entrypoints import COMMANDS_GROUP, EntryPoint, entry_points
 
 # name -> (module below pipekit.cli, its line in `--help`): the list imports no command
@@ -70,7 +72,8 @@ class _Commands(click.Group):
         points = _plugin_commands()
         if points:
             with formatter.section("Plugin commands"):
-                formatter.write_dl([(n, f"from {p.distribution}") for n, p in points.items()])
+                rows = [(escaped(n), escaped(f"from {p.distribution}")) for n, p in points.items()]
+                formatter.write_dl(rows)
 
 
 def _plugin_commands() -> dict[str, EntryPoint]:
@@ -125,7 +128,7 @@ def _invoke(words: list[str]) -> int:
     except _ReaderGoneError as error:
         raise BrokenPipeError from error
     except click.ClickException as error:
-        error.show()
+        print_click_error(error)
         return EXIT_USAGE if isinstance(error, click.UsageError) else EXIT_ERROR
     except click.Abort:
         return EXIT_INTERRUPTED

@@ -1,20 +1,28 @@
-"""What commands print: text, tables and JSON, in colours and at the width of a terminal."""
+"""What commands print: text, tables and JSON, in colours and at the width of a terminal.
+
+Commands print by these functions alone: they escape what a file, a program or a plugin could use to
+control the reader's terminal.
+"""
 
 from __future__ import annotations
 
-import json
+import contextlib
+import io
+import os
 import sys
 import time
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import click
 
 from pipekit.model.secrets import Mask
 from pipekit.model.status import PipelineStatus, StageStatus
+from pipekit.model.text import escaped, escaped_output, json_text
 
 RUNNING = "running"
 DIED = "died"  # killed before it could end
+REFUSED = "refused"  # a run that did not begin
 
 COLOURS: Mapping[str, str] = {
     StageStatus.SUCCESS: "green",
@@ -27,9 +35,11 @@ COLOURS: Mapping[str, str] = {
     RUNNING: "cyan",
     "run": "cyan",  # what `pipekit plan` says of a stage that has work
     DIED: "red",
+    REFUSED: "red",
 }
 """The colour of each status of a run, stage, task or unit, as click and rich name it."""
 
+_KEPT = "pipekit.stdout"  # in a context's `meta`: the stream that is kept for JSON
 _GAP = "  "
 _NARROWEST_TEXT = 36  # columns below which wrapped text is hard to read
 
@@ -54,19 +64,71 @@ def mask_output(secrets: Sequence[str]) -> None:
     if mask.forms:
         sys.stdout = _MaskedStream(sys.stdout, mask)
         sys.stderr = _MaskedStream(sys.stderr, mask)
+        ctx = click.get_current_context(silent=True)
+        if ctx is not None and _KEPT in ctx.meta:
+            ctx.meta[_KEPT] = _MaskedStream(ctx.meta[_KEPT], mask)
 
 
-def print_json(value: Any) -> None:
-    """Print one JSON value on stdout."""
-    click.echo(json.dumps(value, indent=1, ensure_ascii=False, default=str))
+def print_json(value: Any, *, indent: int | None = 1, default: Callable[[Any], Any] = str) -> None:
+    """Print one JSON value on stdout; `default` makes one of a value that JSON does not have."""
+    ctx = click.get_current_context(silent=True)
+    file = None if ctx is None else ctx.meta.get(_KEPT)
+    click.echo(json_text(value, indent=indent, default=default), file=file)
+
+
+@contextlib.contextmanager
+def only_json_on_stdout(ctx: click.Context) -> Iterator[None]:
+    """Keep stdout for `print_json`; what a plan or a plugin prints goes to stderr.
+
+    This includes what their C code and their child processes print, and what is printed after the
+    command has ended: descriptor 1 of the process is stderr from now on.
+    """
+    stdout = sys.stdout
+    stdout.flush()
+    try:
+        number = stdout.fileno()
+    except OSError:  # no file: whoever called us in this process reads it
+        ctx.meta[_KEPT], sys.stdout = stdout, sys.stderr
+        try:
+            yield
+        finally:
+            sys.stdout = stdout
+        return
+    kept = open(os.dup(number), "w", encoding="utf-8")  # noqa: SIM115  # an error to close it is old
+    os.dup2(sys.stderr.fileno(), number)
+    ctx.meta[_KEPT] = kept
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            kept.close()
+
+
+def print_line(text: object = "", *, err: bool = False) -> None:
+    """Print one line, however long it is."""
+    click.echo(escaped(text), err=err)
+
+
+def print_click_error(error: click.ClickException) -> None:
+    """Print what click says of a wrong command line, with the words of that line, on stderr."""
+    text = io.StringIO()
+    error.show(text)
+    for line in text.getvalue().splitlines():
+        print_line(line, err=True)
+
+
+def print_output(text: str) -> None:
+    """Print a piece of a program's output."""
+    click.echo(escaped_output(text), nl=False)
 
 
 def print_text(text: str, lead: str = "", *, hang: int | None = None, err: bool = False) -> None:
     """Print a paragraph: one line, or on a terminal several, wrapped between words.
 
-    `lead` is printed before it and may be coloured. Further lines are indented by `hang` columns,
-    or by the width of `lead`.
+    `lead` is printed before it as it is, and may be coloured. Further lines are indented by `hang`
+    columns, or by the width of `lead`.
     """
+    text = escaped(text)
     width = terminal_width(err=err)
     if width:
         from textwrap import wrap
@@ -101,7 +163,7 @@ def print_table(
     `drop`: heads of the columns to leave out, in this order, while the terminal is too narrow.
     `hint` says how to get them, and is printed on stderr with their names.
     """
-    cells = [[str(cell) for cell in row] for row in [head, *rows]]
+    cells = [[escaped(cell) for cell in row] for row in [head, *rows]]
     wrapped = left is None
     left = len(head) if left is None else left
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
@@ -118,7 +180,7 @@ def print_table(
             click.echo(click.style(_GAP.join(parts).rstrip(), bold=strong))
     dropped = [name for i, name in enumerate(head) if i not in shown]
     if dropped and hint:
-        click.echo(f"terminal too narrow for: {', '.join(dropped)} ({hint})", err=True)
+        print_line(f"terminal too narrow for: {', '.join(dropped)} ({hint})", err=True)
 
 
 def _that_fit(head: Sequence[str], widths: Sequence[int], drop: Sequence[str]) -> list[int]:
@@ -149,7 +211,7 @@ def local_time(moment: float | None) -> str:
 
 def coloured(status: str, width: int = 0) -> str:
     """A status in its colour, padded to `width`; `click.echo` drops it outside terminals."""
-    return click.style(status.ljust(width), fg=COLOURS.get(status))
+    return click.style(escaped(status).ljust(width), fg=COLOURS.get(status))
 
 
 def last_line(*texts: str) -> str:

@@ -9,7 +9,7 @@ import click
 
 from pipekit.cli.common import json_option, set_option
 from pipekit.cli.help import Command
-from pipekit.cli.output import coloured, plural, print_json, print_text
+from pipekit.cli.output import coloured, plural, print_json, print_line, print_text
 from pipekit.cli.selection import open_orchestrator, selection_options
 from pipekit.errors import EXIT_ERROR, EXIT_FAILURE
 from pipekit.model.stage import StagePlan
@@ -45,7 +45,7 @@ def command(
     orchestrator = open_orchestrator(ctx, sets, **selection)
     decisions = orchestrator.plan()
     for broken in orchestrator.project.plugins.broken:
-        click.echo(f"warning: {broken}", err=True)
+        print_line(f"warning: {broken}", err=True)
     if as_json:
         print_json([_record(decision) for decision in decisions])
     else:
@@ -65,12 +65,12 @@ def _print(decision: Decision, verbose: bool) -> None:
         print_text(f"waiting: {path} is still being written", _INDENT)
     if len(plan.waiting) > _WAITING_SHOWN and not verbose:
         more = plural(len(plan.waiting) - _WAITING_SHOWN, "more file")
-        click.echo(f"{_INDENT}waiting: {more} (--verbose lists them)")
+        print_line(f"{_INDENT}waiting: {more} (--verbose lists them)")
     for known in plan.rejected:
         print_text(f"rejected before: {known.path}: {known.reason}", _INDENT)
     if verbose:
         for task in plan.tasks:
-            click.echo(f"{_INDENT}task {task.name}: {shlex.join(task.command.argv)}")
+            print_line(f"{_INDENT}task {task.name}: {shlex.join(task.command.argv)}")
         for item in plan.inputs:
             print_text(f"input {item.path} ({item.why})", _INDENT)
 

@@ -6,7 +6,7 @@ import click
 
 from pipekit.cli.common import configuration, json_option
 from pipekit.cli.help import Command, Group
-from pipekit.cli.output import print_json, print_table
+from pipekit.cli.output import print_json, print_line, print_table
 from pipekit.errors import UsageError
 from pipekit.plugins.loader import NO_API, Plugins, load
 from pipekit.run.project import load_plugins
@@ -50,12 +50,12 @@ def list_plugins(ctx: click.Context, as_json: bool) -> int:
         return 0
     print_table(head, rows)
     for origin in found.disabled:
-        click.echo(f"disabled: {origin}")
+        print_line(f"disabled: {origin}")
     without_api = [str(origin) + NO_API for origin in found.without_api]
     for warning in (*found.broken, *found.warnings, *without_api):
-        click.echo(f"warning: {warning}", err=True)
+        print_line(f"warning: {warning}", err=True)
     for conflict in found.conflicts.values():
-        click.echo(f"conflict: {conflict}", err=True)
+        print_line(f"conflict: {conflict}", err=True)
     return 0
 
 

@@ -12,10 +12,17 @@ from typing import Any
 
 import click
 
-from pipekit.cli.common import json_option, set_option
+from pipekit.cli.common import json_option, note_refusal, set_option
 from pipekit.cli.exits import output_may_fail
 from pipekit.cli.help import RUN_EXITS, Command
-from pipekit.cli.output import coloured, last_line, mask_output, print_json, print_text
+from pipekit.cli.output import (
+    coloured,
+    last_line,
+    mask_output,
+    print_json,
+    print_line,
+    print_text,
+)
 from pipekit.cli.selection import open_orchestrator, selection_options
 from pipekit.errors import (
     EXIT_ERROR,
@@ -70,11 +77,17 @@ def command(ctx: click.Context, /, sets: tuple[str, ...], as_json: bool, **selec
 
 
 def run_project(ctx: click.Context, sets: Sequence[str] = (), **selection: Any) -> PipelineReport:
-    """Make one run that Ctrl-C and SIGTERM stop gracefully."""
-    with Cancel() as cancel:
-        orchestrator = open_orchestrator(ctx, sets, cancel=cancel, **selection)
-        with _signals_stop(orchestrator):
-            report = orchestrator.run()
+    """Make one run that Ctrl-C and SIGTERM stop gracefully; note it if it is refused."""
+    orchestrator = None
+    try:
+        with Cancel() as cancel:
+            orchestrator = open_orchestrator(ctx, sets, cancel=cancel, **selection)
+            with _signals_stop(orchestrator):
+                report = orchestrator.run()
+    except Exception as error:
+        if orchestrator is None or not orchestrator.began:  # else the ledger has it
+            note_refusal(ctx, error)
+        raise
     mask_output(orchestrator.mask.forms)  # by now with those that commands named
     return report
 
@@ -115,10 +128,10 @@ def print_report(report: PipelineReport, project: Path | None = None) -> None:
     for warning in report.warnings:
         print_text(f"warning: {warning}", hang=2, err=True)
     if report.path:
-        click.echo(f"report: {report.path}", err=True)
+        print_line(f"report: {report.path}", err=True)
     unfinished = [result.stage for result in report.stages if result.status in _UNFINISHED]
     if unfinished:
-        click.echo(f"to resume: {program} run --from {unfinished[0]}", err=True)
+        print_line(f"to resume: {program} run --from {unfinished[0]}", err=True)
 
 
 def _print_stage(result: StageResult) -> None:

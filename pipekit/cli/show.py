@@ -6,10 +6,11 @@ from typing import Any
 
 import click
 
-from pipekit.cli.common import find_run, folders, json_option, lock_holder
+from pipekit.cli.common import find_run, folders, json_option
 from pipekit.cli.help import RUN_MEANING, Command
-from pipekit.cli.output import coloured, last_line, print_json, print_text
-from pipekit.errors import UsageError
+from pipekit.cli.live import without_report
+from pipekit.cli.output import coloured, last_line, print_json, print_line, print_text
+from pipekit.errors import StorageError
 from pipekit.model.run import Paths, PipelineState
 from pipekit.model.status import FailureKind, StageStatus
 from pipekit.storage.report import AuditReporter
@@ -17,6 +18,12 @@ from pipekit.worker import Verb
 
 _VERBS = (Verb.CONSUMED, Verb.WROTE, Verb.UNCHANGED, Verb.REJECTED)
 _FILES_SHOWN = 3  # per verb and task, without --verbose
+
+# What another version's report, or the ledger, may lack.
+_STAGE: dict[str, Any] = {"sentence": "", "reason": "", "error": "", "traceback": ""}
+_STAGE |= {"rejected_before": (), "warnings": (), "tasks": ()}
+_TASK: dict[str, Any] = {"reason": "", "kind": None, "process": {}, "units": (), "files": ()}
+_UNIT: dict[str, Any] = {"reason": "", "metrics": {}}
 
 
 @click.command(
@@ -32,72 +39,81 @@ _FILES_SHOWN = 3  # per verb and task, without --verbose
 def command(ctx: click.Context, run: str | None, verbose: bool, as_json: bool) -> int:
     """Show one run: its stages, tasks and files.
 
-    With --json, print the whole report of the run as it was written to the logs folder.
+    With --json, print the whole report of the run as it was written to the logs folder. A run that
+    is going on, or that died, has no report yet: what is known of it is shown, with the reason.
     """
     paths = folders(ctx)
-    state = find_run(paths, run)
-    reporter = AuditReporter(paths)
-    if reporter.find(state.run_id) is None:
-        raise UsageError(_without_report(state, paths))
-    report = reporter.read(state.run_id)
+    report = _report(find_run(paths, run), paths)
     if as_json:
         print_json(report)
         return 0
     print_text(f"{report['sentence']}, started {report['started']} ({report['run_id']})", hang=2)
-    for warning in report["warnings"]:
+    if "incomplete" in report:
+        print_text(report["incomplete"], hang=2)
+    for warning in report.get("warnings", ()):
         print_text(f"warning: {warning}", hang=2)
     for stage in report["stages"]:
-        _print_stage(stage, report["run"], verbose)
+        _print_stage(_filled(_STAGE, stage), report["run"], verbose)
     for proposal in report.get("lifecycle", ()):
         refused = proposal.get("refused")
         outcome = f"refused: {refused}" if refused else proposal["reason"]
-        click.echo()
+        print_line()
         print_text(f"lifecycle: {proposal['action']} {proposal['path']}: {outcome}", hang=2)
     return 0
 
 
-def _without_report(state: PipelineState, paths: Paths) -> str:
-    """Why a run has no report, and where else to look."""
-    run = f"run {state.number}"
-    if state.status is not None:
-        return f"the report of {run} was removed ([retention]); `pipekit history` has its outcome"
-    holder = lock_holder(paths)
-    if holder and holder.run_id == state.run_id:
-        return f"{run} is still going on: follow it with `pipekit events --follow`"
-    return f"{run} died before it could write its report; the next run closes it"
+def _report(state: PipelineState, paths: Paths) -> dict[str, Any]:
+    """The report of a run; without one that can be read, what is known from elsewhere."""
+    reporter = AuditReporter(paths)
+    if reporter.find(state.run_id) is None:
+        return without_report(state, paths)
+    known = without_report(state, paths)
+    try:
+        report = reporter.read(state.run_id)
+    except StorageError as error:
+        return {**known, "incomplete": f"{error}; this is from the ledger"}
+    del known["incomplete"]
+    return known | report  # another version's report may lack what this one prints
+
+
+def _filled(usual: dict[str, Any], found: dict[str, Any]) -> dict[str, Any]:
+    return usual | {key: value for key, value in found.items() if value is not None}
 
 
 def _print_stage(stage: dict[str, Any], run: int, verbose: bool) -> None:
-    sentence = stage["sentence"].replace(f": {stage['status']}, ", ": ", 1)
-    click.echo()
-    print_text(sentence, f"{coloured(stage['status'])} ", hang=2)
-    print_text(f"reason: {stage['reason'] or '-'}", "  ", hang=4)
-    for number, line in enumerate((stage["error"] or "").splitlines()):
+    name, status = stage["stage"], str(stage["status"])
+    sentence = (stage["sentence"] or f"{name}:").replace(f": {status}, ", ": ", 1)
+    print_line()
+    print_text(sentence, f"{coloured(status)} ", hang=2)
+    if stage["reason"]:
+        print_text(f"reason: {stage['reason']}", "  ", hang=4)
+    for number, line in enumerate(stage["error"].splitlines()):
         print_text(line, "    " if number else "  error: ", hang=4)
-    for line in stage.get("traceback", "").splitlines():
-        click.echo(f"    {line}")
-    for known in stage.get("rejected_before", ()):
+    for line in stage["traceback"].splitlines():
+        print_line(f"    {line}")
+    for known in stage["rejected_before"]:
         print_text(f"rejected before: {known['path']}: {known['reason']}", "  ", hang=4)
     for warning in stage["warnings"]:
         print_text(f"warning: {warning}", "  ", hang=4)
-    for task in stage["tasks"]:
+    tasks = [_filled(_TASK, task) for task in stage["tasks"]]
+    for task in tasks:
         _print_task(task, verbose)
-    if any(_last_line(task) for task in stage["tasks"]):
-        print_text(f"full output: pipekit logs {run} {stage['stage']}", "  ", hang=4)
+    if any(map(_last_line, tasks)):
+        print_text(f"full output: pipekit logs {run} {name}", "  ", hang=4)
 
 
 def _print_task(task: dict[str, Any], verbose: bool) -> None:
     reason = f": {task['reason']}" if task["reason"] else ""
-    usage = _usage(task["process"] or {})
+    usage = _usage(task["process"])
     print_text(f"task {task['task']}: {task['status']}{reason}{usage}", "  ", hang=4)
     last = _last_line(task)
     if last:
         print_text(f"last line: {last}", "    ", hang=6)
-    for seen in (task["process"] or {}).get("snapshot") or ():
+    for seen in task["process"].get("snapshot") or ():
         where = f" in {seen['waits_in']}" if seen["waits_in"] else ""
-        click.echo(f"    was {seen['state']}{where}: {seen['command']} ({seen['pid']})")
+        print_line(f"    was {seen['state']}{where}: {seen['command']} ({seen['pid']})")
     for unit in task["units"]:
-        _print_unit(unit, verbose)
+        _print_unit(_filled(_UNIT, unit), verbose)
     for verb in _VERBS:
         _print_files(verb, [file for file in task["files"] if file["verb"] == verb], verbose)
 
@@ -106,7 +122,7 @@ def _usage(process: dict[str, Any]) -> str:
     """Time, memory and CPU of a process: ` (3.21 s, 150 MB, 2.90 s of CPU)`."""
     if not process:
         return ""
-    parts = [f"{process['duration']:.2f} s"]
+    parts = [f"{process.get('duration', 0.0):.2f} s"]
     if process.get("peak_rss"):
         parts.append(f"{process['peak_rss'] / 1e6:.0f} MB")
     if process.get("cpu_seconds") is not None:
@@ -117,9 +133,8 @@ def _usage(process: dict[str, Any]) -> str:
 def _last_line(task: dict[str, Any]) -> str:
     """The last line that a failed task printed; of stdout if stderr is empty."""
     failed = task["status"] == StageStatus.FAILURE and task["kind"] != FailureKind.PLUGIN
-    if not failed or not task["process"]:
-        return ""
-    return last_line(task["process"]["stderr"]["tail"], task["process"]["stdout"]["tail"])
+    streams = [task["process"].get(name) or {} for name in ("stderr", "stdout")]
+    return last_line(*(stream.get("tail", "") for stream in streams)) if failed else ""
 
 
 def _print_unit(unit: dict[str, Any], verbose: bool) -> None:
@@ -144,4 +159,4 @@ def _print_files(verb: str, files: list[dict[str, Any]], verbose: bool) -> None:
         reason = file.get("reason", "").removeprefix(f"{file['path']}: ")
         print_text(f"{verb} {file['path']}{f': {reason}' if reason else ''}", "    ", hang=6)
     if len(files) > len(shown):
-        click.echo(f"    {verb} {len(files) - len(shown)} more (--verbose lists them)")
+        print_line(f"    {verb} {len(files) - len(shown)} more (--verbose lists them)")

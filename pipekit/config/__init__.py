@@ -2,5 +2,6 @@
 
 from pipekit.config.loading import Configuration, load
 from pipekit.config.sources import find_project
+from pipekit.config.tables import PathsConfig
 
-__all__ = ["Configuration", "find_project", "load"]
+__all__ = ["Configuration", "PathsConfig", "find_project", "load"]

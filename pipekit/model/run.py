@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from attrs import field, frozen
 
-from pipekit.model.status import RAN, PipelineStatus
+from pipekit.model.status import RAN, PipelineStatus, StageStatus
 
 if TYPE_CHECKING:
     from pipekit.model.file import Consumption, FileStat, Pending, Published
@@ -202,7 +202,9 @@ class PipelineReport(NamedTuple):
     def __str__(self) -> str:
         """For example `run 12: partial, 3 stages ran, 4.2 s`."""
         ran = sum(stage.status in RAN for stage in self.stages)
-        count = f", {ran} stage{'s' if ran != 1 else ''} ran"
-        if self.status is PipelineStatus.CANCELLED:  # a stage may have begun
-            count = ""
-        return f"run {self.number}: {self.status}{count}, {self.duration:.1f} s"
+        never = sum(stage.never_began for stage in self.stages)
+        cancelled = sum(stage.status is StageStatus.CANCELLED for stage in self.stages)
+        counts = [f"{ran} stage{'s' if ran != 1 else ''} ran"]
+        counts += [f"{cancelled - never} stopped"] if cancelled > never else []
+        counts += [f"{never} never began"] if never else []
+        return f"run {self.number}: {self.status}, {', '.join(counts)}, {self.duration:.1f} s"

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from enum import Enum
 from typing import Any
 
+from pipekit.model.text import escaped, json_text
+
 MASK = "***"
 _SHORTEST_LINE = 8  # characters of a line that is masked by itself, in a secret with several lines
 SHORTEST_SECRET = 4  # characters; masking every `0` would spoil a text and hide nothing
@@ -82,10 +84,11 @@ def _forms(secret: str) -> Iterator[str]:
         from urllib.parse import quote, quote_plus  # rarely needed
 
         url = (write(part, safe="", errors="replace") for write in (quote, quote_plus))
-        for written in (part, repr(part)[1:-1], *url):
+        for written in (part, repr(part)[1:-1], escaped(part), *url):
             yield written
             yield json.dumps(written)[1:-1]
             yield json.dumps(written, ensure_ascii=False)[1:-1]
+            yield json_text(written)[1:-1]
 
 
 def _shown(value: object) -> str:

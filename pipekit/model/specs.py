@@ -16,7 +16,7 @@ from pipekit.model.policy import FileAction, LifecycleView
 from pipekit.model.run import RunContext
 from pipekit.model.stage import StagePlan
 from pipekit.model.task import Watch
-from pipekit.model.validators import as_tuple
+from pipekit.model.validators import all_are, as_tuple
 
 
 @frozen(eq=False)
@@ -35,7 +35,9 @@ class StageSpec:
     plan: Callable[[RunContext, Any], StagePlan]
     settings: type | None = field(default=None, kw_only=True)
     after: Mapping[str, str] = field(factory=dict, kw_only=True)
-    watch: tuple[Watch, ...] = field(default=(), converter=as_tuple, kw_only=True)
+    watch: tuple[Watch, ...] = field(
+        default=(), converter=as_tuple, validator=all_are(Watch), kw_only=True
+    )
     check: Callable[[Any], Command] | None = field(default=None, kw_only=True)
 
     @after.validator

@@ -8,8 +8,8 @@ from attrs import field, frozen
 
 from pipekit.errors import DefinitionError
 from pipekit.model.file import Consumption, Input, Pending
-from pipekit.model.status import FailureKind, StageStatus
-from pipekit.model.task import FileRecord, Task, TaskResult
+from pipekit.model.status import NEVER_BEGAN, FailureKind, StageStatus
+from pipekit.model.task import FileRecord, Task, TaskResult, UnitResult
 from pipekit.model.validators import all_are, as_tuple, is_a, texts
 from pipekit.worker import Verb
 
@@ -28,7 +28,9 @@ class StagePlan:
     inputs: tuple[Input, ...] = field(default=(), converter=as_tuple, validator=all_are(Input))
     holds: tuple[str, ...] = field(default=(), converter=as_tuple, validator=texts)
     waiting: tuple[str, ...] = field(default=(), converter=as_tuple, validator=texts)
-    rejected: tuple[Consumption, ...] = field(default=(), converter=as_tuple)
+    rejected: tuple[Consumption, ...] = field(
+        default=(), converter=as_tuple, validator=all_are(Consumption)
+    )
     warnings: tuple[str, ...] = field(default=(), converter=as_tuple, validator=texts)
 
     @tasks.validator
@@ -98,14 +100,39 @@ class StageResult(NamedTuple):
             return f"{self.stage}: not run: {self.reason}"
         if self.status is StageStatus.SKIPPED:
             return f"{self.stage}: {self.status}, {self.reason}"
-        units = [unit for task in self.tasks for unit in task.units]
+        if self.never_began:
+            return f"{self.stage}: {self.status}, never began"
+        failed = sum(unit.status is StageStatus.FAILURE for unit in self._units)
         counts = [
             (self.count(Verb.CONSUMED), "file", "files"),
             (self.count(Verb.WROTE), "written", "written"),
             (self.count(Verb.REJECTED), "rejected", "rejected"),
-            (sum(not unit for unit in units), "unit failed", "units failed"),
+            (failed, "unit failed", "units failed"),
+            (len(self.warnings), "warning", "warnings"),
         ]
-        parts = [f"{n} {one if n == 1 else many}" for n, one, many in counts if n]
+        parts = [f"{n:,} {one if n == 1 else many}" for n, one, many in counts if n]
+        if self.status is StageStatus.CANCELLED:
+            parts = [*self._got_to(), *parts]
         if self.status is not StageStatus.SUCCESS:
             parts.insert(0, str(self.status))
         return f"{self.stage}: {', '.join([*parts, f'{self.duration:.1f} s'])}"
+
+    @property
+    def never_began(self) -> bool:
+        """Whether a cancelled run did not get to this stage."""
+        return self.status is StageStatus.CANCELLED and self.reason == NEVER_BEGAN
+
+    @property
+    def _units(self) -> list[UnitResult]:
+        return [unit for task in self.tasks for unit in task.units]
+
+    def _got_to(self) -> list[str]:
+        """How far a cancelled stage got: what ran, what was stopped and what never began."""
+        parts: list[TaskResult] | list[UnitResult] = self._units or list(self.tasks)
+        ended = [part for part in parts if part.status is not StageStatus.CANCELLED]
+        never = sum(part.reason == NEVER_BEGAN for part in parts)
+        stopped = len(parts) - len(ended) - never
+        noun = "unit" if self._units else "task"
+        ran = f"{len(ended):,} of {len(parts):,} {noun}{'' if len(parts) == 1 else 's'} ran"
+        counts = [(stopped, "stopped"), (never, "never began")]
+        return [ran, *(f"{n:,} {what}" for n, what in counts if n)] if parts else []

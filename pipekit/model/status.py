@@ -37,6 +37,14 @@ RAN = frozenset({StageStatus.SUCCESS, StageStatus.PARTIAL, StageStatus.FAILURE})
 _RANK = {StageStatus.SUCCESS: 2, StageStatus.SKIPPED: 2, StageStatus.PARTIAL: 1}
 
 
+NEVER_BEGAN = "the run was cancelled before it began"
+"""The reason of a stage or a task that a cancelled run did not get to."""
+
+
+STOPPED = "stopped: the run was cancelled"
+"""The reason of a unit that a cancelled run interrupted."""
+
+
 def satisfies(status: StageStatus, least: str) -> bool:
     """Whether `status` will do for a later stage that needs `least` or better.
 

@@ -17,6 +17,7 @@ from pipekit.model.event import RUN_ENDS, Event, EventKind, SinkContext
 from pipekit.model.run import Paths
 from pipekit.model.secrets import Mask
 from pipekit.model.specs import EventSink
+from pipekit.model.text import escaped
 from pipekit.plugins.isolation import described
 from pipekit.storage.journal import Journal, RunLog
 from pipekit.storage.report import iso, stamp
@@ -27,7 +28,6 @@ _NO_DROP_AFTER = RUN_ENDS | {
     EventKind.START,
     EventKind.DROPPED,
 }  # after these, no `dropped` event may follow
-_CONTROLS = dict.fromkeys((*range(32), *range(127, 160)), " ")  # could control a terminal
 
 
 class EventLogger:
@@ -85,7 +85,7 @@ class EventLogger:
                 stage=stage,
                 event=event,
                 timestamp=iso(time.time(), self._zone),
-                msg=msg if msg.isprintable() else msg.translate(_CONTROLS),
+                msg=escaped(msg),
                 data=data,
             )
             self._journal.append(made.record(), sync=stage == "pipeline" and event in RUN_ENDS)

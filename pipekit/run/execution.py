@@ -11,8 +11,8 @@ from typing import Any
 from pipekit.config.digest import output_digest
 from pipekit.model.event import EventKind
 from pipekit.model.stage import StagePlan, StageResult
-from pipekit.model.status import FailureKind, StageStatus, satisfies
-from pipekit.model.task import Task, TaskResult
+from pipekit.model.status import NEVER_BEGAN, FailureKind, StageStatus, satisfies
+from pipekit.model.task import Task, TaskResult, UnitResult
 from pipekit.process import Cancel, ProcessSupervisor
 from pipekit.run.current_run import CurrentRun
 from pipekit.run.project import Stage
@@ -159,8 +159,11 @@ def _give_up(
             if name in results and not satisfies(results[name].status, "partial")
         ]
         if cancelled:
-            reason = "the run was cancelled before it started"
-            result = TaskResult(name=task.name, status=StageStatus.CANCELLED, reason=reason)
+            status = StageStatus.CANCELLED
+            units = [UnitResult(name=u, status=status, reason=NEVER_BEGAN) for u in task.units]
+            result = TaskResult(
+                name=task.name, status=status, reason=NEVER_BEGAN, units=tuple(units)
+            )
         elif bad:
             reason = f"depends on task {bad[0]!r}, which ended with {results[bad[0]].status}"
             result = TaskResult(name=task.name, status=StageStatus.BLOCKED, reason=reason)

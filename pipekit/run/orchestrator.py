@@ -43,7 +43,8 @@ class PipelineOrchestrator:
     """One run of a project.
 
     `cancel` stops it, from any thread or signal handler; the exit code of its report is then
-    `interrupted_exit`. `mask`: hides the secrets of the project, and those that its commands name.
+    `interrupted_exit`. `began`: whether the ledger knows of it. `mask`: hides the secrets of the
+    project, and those that its commands name.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class PipelineOrchestrator:
         self.interrupted_exit = EXIT_INTERRUPTED
         self.run_id = new_run_id()
         self.mask = Mask(project.secrets)
+        self.began = False
         self._begun = time.monotonic()
         self._planner = Planner(project, self.options, self.run_id, self.cancel)
 
@@ -82,6 +84,7 @@ class PipelineOrchestrator:
                 mask=self.mask,
                 recorded=before.recorded,
             )
+            self.began = True
             try:
                 lock.write_holder(run.number)
                 run.open_events()

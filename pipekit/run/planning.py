@@ -14,7 +14,7 @@ from pipekit.model.file import Input
 from pipekit.model.quantity import duration_text
 from pipekit.model.run import RunContext
 from pipekit.model.stage import StagePlan, StageResult
-from pipekit.model.status import FailureKind, StageStatus, satisfies
+from pipekit.model.status import NEVER_BEGAN, FailureKind, StageStatus, satisfies
 from pipekit.model.task import Task
 from pipekit.plugins.isolation import AbandonedError, PluginFault, call
 from pipekit.process import Cancel
@@ -152,7 +152,7 @@ class Planner:
     def _without_plan(self, stage: Stage, results: Mapping[str, StageResult]) -> Decision | None:
         """The decision for a stage that is not asked for a plan; None if it is to be asked."""
         if self.cancel.is_set():
-            return Cancelled(stage=stage.name, reason="the run was cancelled before it started")
+            return Cancelled(stage=stage.name, reason=NEVER_BEGAN)
         for name, least in stage.after.items():
             before = results.get(name)
             if before is not None and not satisfies(before.status, least):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pipekit.model.command import Outcome, ProcessResult
 from pipekit.model.file import FileStat
 from pipekit.model.stage import StagePlan, StageResult
-from pipekit.model.status import FailureKind, StageStatus
+from pipekit.model.status import NEVER_BEGAN, STOPPED, FailureKind, StageStatus
 from pipekit.model.task import FileRecord, Task, TaskResult, UnitResult
 from pipekit.storage.files import FileManager
 from pipekit.storage.ledger import signature_text
@@ -46,7 +46,7 @@ def judge_task(
     text) of each file that the stage published in earlier runs.
     """
     records = [record._replace(path=files.relative(record.path)) for record in report.files]
-    units = _units(task, report)
+    units = _units(task, report, cancelled=process.outcome is Outcome.CANCELLED)
     claims = [record for record in records if record.unit is None or units[record.unit]]
     problems = [
         *_published_problems(claims, units, published, files),
@@ -85,11 +85,14 @@ def _torn(report: TaskReport, process: ProcessResult) -> str:
     return "the report ends in an incomplete line" if torn else ""
 
 
-def _units(task: Task, report: TaskReport) -> dict[str, UnitResult]:
+def _units(task: Task, report: TaskReport, *, cancelled: bool) -> dict[str, UnitResult]:
     units: dict[str, UnitResult] = {}
     for name in dict.fromkeys((*task.units, *report.units)):
         unit = report.units.get(name)
-        if unit is None:
+        if unit is None and cancelled:
+            reason = STOPPED if name in report.units else NEVER_BEGAN
+            unit = UnitResult(name=name, status=StageStatus.CANCELLED, reason=reason)
+        elif unit is None:
             unit = UnitResult(name=name, status=StageStatus.FAILURE, reason=_NEVER_FINISHED)
         units[name] = unit._replace(metrics=report.unit_metrics.get(name, {}))
     return units
@@ -254,8 +257,10 @@ def _empty_reason(empty: list[FileRecord], plan: StagePlan) -> str:
     text = f"{count} {now}: {paths[0]}{more}"
     if not emptied:
         return text
-    rows = before[emptied[0]].detail.get("rows")
-    had = f" (it had {rows:,} rows)" if isinstance(rows, int) and len(emptied) == 1 else ""
+    detail = before[emptied[0]].detail
+    counts = [(detail.get(word), word) for word in ("rows", "lines")]
+    known = [f" (it had {n:,} {word})" for n, word in counts if isinstance(n, int)]
+    had = known[0] if known and len(emptied) == 1 else ""
     return f"{text}{had}. What was published from it was kept; check the export"
 
 
@@ -274,6 +279,7 @@ def ledger_entry(result: StageResult) -> dict[str, Any]:
         "reason": result.reason,
         "error": result.error,
         "sentence": str(result),
+        "tasks": len(result.tasks) or None,
         "duration": round(result.duration, 3),
     }
     return {key: value for key, value in values.items() if value not in (None, "")}

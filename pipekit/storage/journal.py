@@ -8,9 +8,10 @@ import math
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from pipekit.model.event import Event, EventKind
+from pipekit.model.text import escaped_output
 from pipekit.storage.lock import claim
 from pipekit.storage.tail import has_ended
 from pipekit.worker._files import PRIVATE, make_folder, open_own
@@ -68,6 +69,10 @@ class Journal:
         os.close(self._descriptor)
 
 
+def _readable(output: bytes) -> bytes:
+    return escaped_output(output.decode("utf-8", "backslashreplace")).encode()
+
+
 def _line(record: Mapping[str, Any]) -> bytes:
     r"""A record as strict JSON, whatever it contains.
 
@@ -123,12 +128,34 @@ def read_journal(path: Path) -> Iterator[dict[str, Any]]:
         for line in file:
             if not line.endswith(b"\n"):
                 return
-            try:
-                record = json.loads(line)
-            except ValueError:
-                continue
-            if isinstance(record, dict):
+            record = parsed_record(line)
+            if record is not None:
                 yield record
+
+
+def start_of_last(file: BinaryIO, count: int) -> int:
+    """Where the last `count` complete lines of a journal begin. Raises OSError."""
+    start, wanted = file.seek(0, os.SEEK_END), count + 1  # one more newline: before the first
+    while start > 0:
+        end, start = start, max(start - _BLOCK, 0)
+        file.seek(start)
+        block = file.read(end - start)
+        found = block.count(b"\n")
+        if found >= wanted:
+            for _ in range(wanted):
+                end = start + block.rindex(b"\n", 0, end - start)
+            return end + 1
+        wanted -= found
+    return 0
+
+
+def parsed_record(line: bytes) -> dict[str, Any] | None:
+    """The record in a line of a journal; None if it is damaged."""
+    try:
+        record = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return record if isinstance(record, dict) else None
 
 
 class RunLog:
@@ -164,12 +191,12 @@ class RunLog:
                     return
                 self._write(f"--- {task} {stream} ({size} bytes) ---\n".encode())
                 if size <= OUTPUT_LIMIT:
-                    self._write(file.read())
+                    self._write(_readable(file.read()))
                 else:
-                    self._write(file.read(OUTPUT_LIMIT // 2))
+                    self._write(_readable(file.read(OUTPUT_LIMIT // 2)))
                     self._write(f"\n... the rest is in {spool} ...\n".encode())
                     file.seek(-OUTPUT_LIMIT // 2, os.SEEK_END)
-                    self._write(file.read())
+                    self._write(_readable(file.read()))
                 self._write(b"\n--- end ---\n")
         except OSError:
             return

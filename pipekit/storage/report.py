@@ -47,9 +47,11 @@ class AuditReporter:
             raise StorageError(f"there is no report of run {run_id} in {self._paths.logs}")
         try:
             with open(open_own(path, os.O_RDONLY), encoding="utf-8") as file:
-                report: dict[str, Any] = json.load(file)
-        except (OSError, ValueError) as error:
+                report = json.load(file)
+        except (OSError, ValueError, RecursionError) as error:
             raise StorageError(f"cannot read {path}: {error}") from error
+        if not isinstance(report, dict):
+            raise StorageError(f"cannot read {path}: it is not a report")
         return report
 
     def write(

@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self, cast
 
 from pipekit.errors import StorageError
 from pipekit.model.run import PipelineState, Rejection
@@ -48,18 +48,26 @@ class RunHistory:
 
     A damaged ledger is renamed, not deleted: `set_aside` is its new path, and a new ledger is
     started. If damage is found later, the file is renamed when the block ends. Raises StorageError
-    if the ledger cannot be opened, read or written.
+    if the ledger cannot be opened, read or written. `any_version`: read one of a newer pipekit too,
+    as far as that goes.
     """
 
-    def __init__(self, path: Path, *, read_only: bool = False, mode: int = PRIVATE) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        read_only: bool = False,
+        any_version: bool = False,
+        mode: int = PRIVATE,
+    ) -> None:
         self.path = path
         self.set_aside: Path | None = None
         self._read_only = read_only
         try:
-            self._connection = connect(path, read_only, mode)
+            self._connection = connect(path, read_only, mode, any_version)
         except sqlite3.DatabaseError as error:
             if read_only or isinstance(error, sqlite3.OperationalError):
-                text = f"cannot open the ledger {path}: {error}{why_denied(path)}"
+                text = f"cannot open the ledger {path}: {error}{why_denied(path)}{_damage(error)}"
                 raise StorageError(text) from error
             self.set_aside = set_aside(path)
             self._connection = connect(path, read_only, mode)
@@ -223,7 +231,9 @@ class RunHistory:
         try:
             return self._connection.execute(query, values).fetchall()
         except sqlite3.Error as error:
-            raise StorageError(f"cannot read the ledger {self.path}: {error}") from error
+            newer = "" if _is_damage(error) else _newer(self._connection, self.path)
+            text = newer or f"cannot read the ledger {self.path}: {error}{_damage(error)}"
+            raise StorageError(text) from error
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
@@ -242,6 +252,12 @@ class RunHistory:
             raise StorageError(f"cannot write the ledger {self.path}: {error}") from error
 
 
+def _damage(error: BaseException) -> str:
+    """What becomes of a damaged ledger; empty for other errors."""
+    then = "; the next run renames it, starts a new one and processes all files again"
+    return then if _is_damage(error) else ""
+
+
 def _is_damage(error: BaseException | None) -> bool:
     """Whether SQLite reports a damaged file, and not one that is locked or on a full disk."""
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the lower byte is the primary code
@@ -250,8 +266,16 @@ def _is_damage(error: BaseException | None) -> bool:
 
 def _state(row: tuple[Any, ...]) -> PipelineState:
     run_id, number, started, ended, status, exit_code, stages = row
-    known = None if status is None else PipelineStatus(status)
-    return PipelineState(run_id, number, started, ended, known, exit_code, json.loads(stages))
+    entries = {name: entry for name, entry in json.loads(stages).items() if isinstance(entry, dict)}
+    return PipelineState(run_id, number, started, ended, _status(status), exit_code, entries)
+
+
+def _status(text: str | None) -> PipelineStatus | None:
+    """The status of a run; one that only another version has is a text that is equal to none."""
+    try:
+        return None if text is None else PipelineStatus(text)
+    except ValueError:
+        return cast("PipelineStatus", text)
 
 
 def ledger_exists(path: Path) -> bool:
@@ -266,17 +290,16 @@ def ledger_exists(path: Path) -> bool:
     return True
 
 
-def connect(path: Path, read_only: bool, mode: int = PRIVATE) -> sqlite3.Connection:
+def connect(
+    path: Path, read_only: bool, mode: int = PRIVATE, any_version: bool = False
+) -> sqlite3.Connection:
     """Open the ledger, without implicit transactions; a new file gets its tables and `mode`.
 
     SQLite gives the files beside it the same mode. Raises sqlite3.Error, or StorageError for a
     ledger of a newer pipekit, and for a symbolic link.
     """
     if read_only:
-        uri = f"{path.resolve().as_uri()}?mode=ro"
-        connection = sqlite3.connect(
-            uri, uri=True, timeout=10, isolation_level=None, check_same_thread=False
-        )
+        connection = _connect_read_only(path)
     else:
         _create(path, mode)
         connection = sqlite3.connect(
@@ -287,11 +310,9 @@ def connect(path: Path, read_only: bool, mode: int = PRIVATE) -> sqlite3.Connect
         )
     try:
         (version,) = connection.execute("PRAGMA user_version").fetchone()
-        if version > schema.VERSION:
-            raise StorageError(
-                f"the ledger {path} was written by a newer pipekit (schema {version}, this one "
-                f"reads {schema.VERSION}): upgrade pipekit"
-            )
+        newer = _newer(connection, path)
+        if newer and not any_version:
+            raise StorageError(newer)
         if not read_only:
             connection.execute("PRAGMA journal_mode = WAL")
             # A commit lost to a power failure costs time, not data; a run's last one is synced.
@@ -301,6 +322,36 @@ def connect(path: Path, read_only: bool, mode: int = PRIVATE) -> sqlite3.Connect
         connection.close()
         raise
     return connection
+
+
+def _connect_read_only(path: Path) -> sqlite3.Connection:
+    uri = f"{path.resolve().as_uri()}?mode=ro"
+    connection = sqlite3.connect(
+        uri, uri=True, timeout=10, isolation_level=None, check_same_thread=False
+    )
+    try:
+        connection.execute("PRAGMA user_version")
+    except sqlite3.OperationalError:
+        connection.close()
+        if path.with_name(f"{path.name}-wal").exists():
+            raise
+        # The folder cannot be written to, and SQLite wants to create `-shm` in it; but without a
+        # `-wal` nobody is writing, and the file alone is the whole ledger.
+        connection = sqlite3.connect(
+            f"{uri}&immutable=1", uri=True, isolation_level=None, check_same_thread=False
+        )
+    return connection
+
+
+def _newer(connection: sqlite3.Connection, path: Path) -> str:
+    """A sentence if the ledger is of a newer pipekit, else nothing."""
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version <= schema.VERSION:
+        return ""
+    return (
+        f"the ledger {path} was written by a newer pipekit (schema {version}, this one reads "
+        f"{schema.VERSION}): upgrade pipekit"
+    )
 
 
 def _create(path: Path, mode: int) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 import pty
+import re
+import shutil
 import struct
 import subprocess
 import sys
@@ -20,13 +22,16 @@ ROWS, COLUMNS = 40, 100
 
 @pytest.fixture
 def screens_of(project):
-    """The screens that `pipekit run` drew, one for each time it wrote; `into` takes its stdout."""
+    """The screens that `pipekit run` drew, one for each time it wrote; `into` takes its stdout.
 
-    def run(code: int, into=None, columns: int = COLUMNS) -> list[list[str]]:
+    `stop_at`: press Ctrl-C once this is seen.
+    """
+
+    def run(code: int, into=None, columns: int = COLUMNS, stop_at="") -> list[list[str]]:
         ours, theirs = pty.openpty()
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("4H", ROWS, columns, 0, 0))
         with subprocess.Popen(
-            [sys.executable, "-m", "pipekit", "run"],
+            [*(["setsid", "-c"] if stop_at else []), sys.executable, "-m", "pipekit", "run"],
             cwd=project.root,
             env={**project.env, "TERM": "xterm-256color"},
             stdin=theirs,
@@ -34,7 +39,7 @@ def screens_of(project):
             stderr=theirs,
         ) as process:
             os.close(theirs)
-            screens = list(_screens(ours, columns))
+            screens = list(_screens(ours, columns, stop_at))
         os.close(ours)
         assert process.returncode == code
         return screens
@@ -49,13 +54,17 @@ def seen(half, screens_of):
     return partial(screens_of, 1)
 
 
-def _screens(terminal, columns):
+def _screens(terminal, columns, stop_at):
     screen = pyte.Screen(columns, ROWS)
     stream = pyte.ByteStream(screen)
     with contextlib.suppress(OSError):  # EIO: nobody has the other end any more
         while data := os.read(terminal, 65536):
             stream.feed(data)
-            yield [line.rstrip() for line in screen.display if line.strip()]
+            lines = [line.rstrip() for line in screen.display if line.strip()]
+            if stop_at and any(stop_at in line for line in lines):
+                os.write(terminal, b"\x03")  # Ctrl-C
+                stop_at = ""
+            yield lines
 
 
 def words(screens, *wanted):
@@ -83,6 +92,7 @@ UNITS = """
 
     def plan(ctx, settings):
         units = [f"data/raw/exporter/2024/DataExport_{name}_20240217_UTC.csv" for name in "AB"]
+        units += ["\u540d\u524d" * 40 + "_UTC.csv", "[/] _UTC.csv", "\x1b[2J" * 40 + "_UTC.csv"]
         command = Command.python(__name__, *units, env={"PYTHONPATH": PATH})
         return StagePlan(reason="always", tasks=[Task(name="all", command=command, units=units)])
 
@@ -98,17 +108,31 @@ UNITS = """
         for name in sys.argv[1:]:
             with report.unit(name):
                 report.progress(1, 2)
-                time.sleep(0.5)
+                time.sleep(0.3)
+                if name.startswith("["):
+                    raise ValueError("a long reason " * 20)
 """
 
 
-@pytest.mark.parametrize("columns", [60, 80])
-def test_a_narrow_table_shortens_names_and_nothing_else(project, screens_of, columns):
-    """State and time of a unit stay whole, and so does the end of its name."""
+@pytest.mark.parametrize("columns", [40, 60, 140])
+def test_a_narrow_table_shortens_names_and_reasons_alone(project, screens_of, columns):
+    """State and time of a unit stay whole, and so does the end of its name, whatever that is."""
     project.config('[pipeline]\nstages = ["units"]\n')
     project.plugin("units", UNITS.replace("PATH}", f"{str(project.site)!r}}}"))
-    lines = [line.split() for screen in screens_of(0, columns=columns) for line in screen]
-    units = [line for line in lines if line[0].startswith("…")]
-    assert {line[0][-6:] for line in units} == {"TC.csv"}
-    assert {line[1] for line in units} == {"running", "success"}
-    assert {line[-1] for line in units} == {"s"}
+    screens = screens_of(1, columns=columns)
+    lines = [line for screen in screens[:-1] for line in screen if "UTC.csv" in line]
+    whole = r"(.*UTC\.csv) +(running|success|failure)  [━╸╺ ]*\d+\.\d s(  \w.*|)"
+    found = [match for line in lines if (match := re.fullmatch(whole, line))]
+    assert len({match[1] for match in found}) >= 3  # where two paths have one end
+    assert {match[2] for match in found} == {"running", "success", "failure"}
+    assert len(found) > 0.9 * len(lines)  # some are seen while they are drawn
+    assert all(len(screen) < 12 for screen in screens[:-1])  # no reason takes more than its line
+
+
+@pytest.mark.skipif(shutil.which("setsid") is None, reason="gives a program its terminal")
+def test_ctrl_c_leaves_nothing_of_the_table(project, screens_of):
+    """The terminal prints ^C at the end of the table, which would else be a line longer."""
+    project.config('[pipeline]\nstages = ["units"]\n')
+    project.plugin("units", UNITS.replace("PATH}", f"{str(project.site)!r}}}"))
+    *_, last = screens_of(130, columns=80, stop_at="success")
+    assert last[0].startswith("cancelled  units: ")

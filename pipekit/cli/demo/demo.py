@@ -12,7 +12,7 @@ import click
 from pipekit.cli.demo.sample import FIRST_DAY, LAST_DAY, Sample, write_sample
 from pipekit.cli.help import RUN_EXITS, Command
 from pipekit.cli.init import write_config
-from pipekit.cli.output import print_table, print_text
+from pipekit.cli.output import print_line, print_table, print_text
 from pipekit.cli.run import print_report, run_project
 from pipekit.config.sources import FILE_NAME
 from pipekit.errors import EXIT_FAILURE, EXIT_SUCCESS, EXIT_USAGE, UsageError
@@ -71,7 +71,7 @@ def command(ctx: click.Context, folder: Path) -> int:
     _print_places(folder, report)
     problems = _surprises(folder, report, sample)
     for problem in problems:
-        click.echo(f"not as predicted: {problem}", err=True)
+        print_line(f"not as predicted: {problem}", err=True)
     return EXIT_FAILURE if problems else 0
 
 
@@ -114,7 +114,7 @@ def _print_results(folder: Path) -> None:
         rows = json.loads((folder / _SUMMARY).read_text("utf-8"))["rows"]
     except (OSError, ValueError, KeyError):
         return
-    click.echo()
+    print_line()
     cells = [
         ["-" if row[key] is None else format(row[key], how) for key, how in _COLUMNS.values()]
         for row in rows
@@ -124,12 +124,12 @@ def _print_results(folder: Path) -> None:
 
 def _print_places(folder: Path, report: PipelineReport) -> None:
     name = report.path.name if report.path else "could not be written"
-    click.echo(f"""
-results   {folder / "data/analyzer_runs/merged"}
-bars      {folder / "data/processed"}
-report    {folder / "logs" / name}
-events    {folder / "logs/events"}
-next      cd {shlex.quote(str(folder))} && pipekit run   (idle: nothing to do)""")
+    print_line()
+    print_line(f"results   {folder / 'data/analyzer_runs/merged'}")
+    print_line(f"bars      {folder / 'data/processed'}")
+    print_line(f"report    {folder / 'logs' / name}")
+    print_line(f"events    {folder / 'logs/events'}")
+    print_line(f"next      cd {shlex.quote(str(folder))} && pipekit run   (idle: nothing to do)")
 
 
 def _surprises(folder: Path, report: PipelineReport, sample: Sample | None) -> list[str]:

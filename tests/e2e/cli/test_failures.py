@@ -90,12 +90,12 @@ def test_a_run_without_an_end_is_running_or_has_died(tiny, eventually):
     run = tiny.start("run")
     try:
         eventually(lambda: "running" in tiny.pipekit("history").out, 30)
-        assert "run 1 is still going on" in tiny.pipekit("show").err
+        assert "run 1 is still going on" in tiny.pipekit("show").out
     finally:
         run.kill()
         run.communicate(timeout=20)
     eventually(lambda: "died" in tiny.pipekit("history").out, 30)
-    assert "run 1 died before it could write its report" in tiny.pipekit("show").err
+    assert "run 1 died before it could write its report" in tiny.pipekit("show").out
 
 
 def test_a_demo_that_is_stopped_ends_like_a_stopped_run(project, eventually):

@@ -148,16 +148,6 @@ def test_logs_of_a_stage_that_started_no_program_say_so(tiny, pipekit):
     assert done.err == "first was skipped and started no program in run 1\n"
 
 
-def test_a_run_whose_report_is_gone_names_where_its_outcome_is(tiny, pipekit):
-    """The ledger remembers runs for longer than their reports are kept."""
-    pipekit("run")
-    (report,) = (tiny.root / "logs").glob("pipeline_report_*.json")
-    report.unlink()
-    done = pipekit("show")
-    assert done.code == 64
-    assert "the report of run 1 was removed" in done.err
-
-
 def test_a_missing_folder_is_named(tmp_path, capsys):
     """An error of the system says which folder there is not."""
     target = tmp_path / "nowhere/x.html"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import io
 import sys
 import traceback
@@ -10,8 +11,8 @@ import pytest
 
 from pipekit import EventKind, PipelineStatus, StageStatus
 from pipekit.builtins.console import _shortened
-from pipekit.cli.output import mask_output, print_json, print_text
-from pipekit.commands import COLOURS, print_table
+from pipekit.cli.output import mask_output
+from pipekit.commands import COLOURS, print_json, print_table, print_text
 
 
 @pytest.mark.parametrize("status", [*StageStatus, *PipelineStatus])
@@ -74,3 +75,37 @@ def test_without_secrets_the_streams_stay_as_they_are():
     before = sys.stdout
     mask_output(["abc"])
     assert sys.stdout is before
+
+
+EVIL = "\x1b]0;owned\x07\x9b31m\u202egnp.exe"
+SHOWN = r"\x1b]0;owned\x07\x9b31m\u202egnp.exe"
+
+
+def test_nothing_that_is_printed_controls_the_terminal(capsys):
+    """Text, tables and JSON; JSON keeps its value."""
+    print_text(EVIL, "lead ")
+    print_text(EVIL, err=True)
+    print_table((EVIL, "text"), [(EVIL, EVIL)])
+    print_json({EVIL: EVIL})
+    out, err = capsys.readouterr()
+    assert all(line.isprintable() for line in (*out.splitlines(), *err.splitlines()))
+    assert out.splitlines()[0] == f"lead {SHOWN}"
+    assert err == f"{SHOWN}\n"
+
+
+PRINTERS = frozenset({"echo", "secho", "print", "print_exc", "write"})
+
+
+@pytest.mark.parametrize("folder", ["pipekit/cli", "plugins/merger/pipekit_merger/results"])
+def test_commands_print_by_the_functions_that_escape(request, folder):
+    """A new command cannot forget it; what goes another way is listed here."""
+    allowed = {"output.py", "init.py: write", "sample.py: write"}  # the last two write files
+    allowed |= {"command.py: echo"}  # CSV, escaped before
+    found = set()
+    for file in (request.config.rootpath / folder).rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+            if isinstance(node, ast.Call):
+                name = getattr(node.func, "attr", getattr(node.func, "id", ""))
+                if name in PRINTERS and ast.unparse(node.func) != "found.print":
+                    found.add(file.name if file.name in allowed else f"{file.name}: {name}")
+    assert found - allowed == set()

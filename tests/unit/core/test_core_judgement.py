@@ -378,6 +378,11 @@ KEPT = "What was published from it was kept; check the export"
             f"1 file is now empty: a (it had 1,371 rows). {KEPT}",
         ),
         (
+            [consumed("a", empty=True)],
+            [before("a", lines=61)],
+            f"1 file is now empty: a (it had 61 lines). {KEPT}",
+        ),
+        (
             [consumed("a", empty=True), consumed("b", empty=True)],
             [before("b")],
             f"1 file is now empty: b. {KEPT}",

@@ -13,12 +13,13 @@ from pipekit.model.event import EventKind
 from pipekit.model.run import Paths, PipelineReport
 from pipekit.model.secrets import Mask
 from pipekit.model.status import PipelineStatus, StageStatus
+from pipekit.model.text import escaped, json_text
 from pipekit.run.events import EventLogger
 from pipekit.run.report_file import ReportReader
 from pipekit.storage.journal import Journal, RunLog
 from pipekit.storage.report import AuditReporter
 
-HARD = 'p/ä "quoted" \\ and\nsecond line'
+HARD = 'p/ä "quoted" \\ \x1b\u202e and\nsecond line'
 
 
 @pytest.mark.parametrize(
@@ -33,6 +34,8 @@ HARD = 'p/ä "quoted" \\ and\nsecond line'
         urllib.parse.quote_plus,
         lambda s: str(ValueError(f"bad value {s!r}")),
         lambda s: s.splitlines()[1],
+        escaped,
+        json_text,
     ],
 )
 def test_a_secret_is_found_as_it_is_usually_written(written):

@@ -157,6 +157,22 @@ def test_variants_have_parts_of_their_own_and_share_the_curves(project, kit, pag
     assert {marked.count(name) for name in set(marked)} == {4}  # two tables, two charts
 
 
+EVIL = "<!--<script>\u202egnp</script>\x1b[31m"
+
+
+def test_names_can_neither_begin_a_tag_nor_hide(project, kit, page):
+    """A browser reads `<!--<script` in a script as the start of a script that nothing ends."""
+    project.run_file([*trades(kit, 5.0, variant=EVIL), *trades(kit, 2.0)], kit.scope(kit.always))
+    project.run()
+    text, read = page()
+    assert re.search("<!--|gnp</script>", text) is None
+    assert re.search("\u202egnp|\x1b.31m", text) is None
+    shown = r"<!--<script>\u202egnp</script>\x1b[31m"
+    assert {trace["name"] for trace in read.figures["figures"][0]["data"]} == {"default", shown}
+    assert {a["data-variant"] for _, a in read.tags if "data-variant" in a} == {"default", shown}
+    assert shown in {cell for table in read.tables for row in table for cell in row}
+
+
 def test_the_page_says_what_it_is_about_and_what_is_missing(project, kit, page):
     project.run_file(trades(kit, 10.0, -1.0), kit.scope(kit.always))
     project.run()

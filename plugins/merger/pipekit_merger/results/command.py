@@ -6,6 +6,7 @@ Data libraries are imported when there is something to read, so that `--help` is
 from __future__ import annotations
 
 import datetime as dt
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,14 @@ import attrs
 import click
 
 from pipekit import PipekitError
-from pipekit.commands import PluginCommand, project_root, project_stages, stage_settings
+from pipekit.commands import (
+    PluginCommand,
+    escaped,
+    print_text,
+    project_root,
+    project_stages,
+    stage_settings,
+)
 from pipekit_merger.results.question import Question
 from pipekit_merger.settings import Settings
 
@@ -99,7 +107,7 @@ def command(ctx: click.Context, /, **options: Any) -> int:
     if not answer.months:
         none_yet = "no results yet; they appear once the merger has run"
         left_out = "no results: the stage `merger` is not in this project's stages"
-        click.echo(none_yet if "merger" in project_stages(ctx) else left_out, err=True)
+        print_text(none_yet if "merger" in project_stages(ctx) else left_out, err=True)
     else:
         _explain(answer, question)
     return PARTIAL if answer.unreadable else 0
@@ -120,7 +128,7 @@ def _write(
 
     found = export.Rows(answer) if rows else export.Sums(answer)
     if csv == STDOUT:
-        click.echo(found.csv(), nl=False)
+        _print_csv(found.csv())
     elif csv:
         _write_file(csv, found.csv())
     if parquet:
@@ -130,9 +138,15 @@ def _write(
 
         _write_file(html, Page(answer, question).text().encode(), "; open it in a browser")
     if json:
-        click.echo(found.json())
+        export.print_record(found.record())
     elif not (csv or parquet or html):
         found.print()
+
+
+def _print_csv(data: bytes) -> None:
+    if sys.stdout.isatty():
+        data = "".join(f"{escaped(line)}\n" for line in data.decode().splitlines()).encode()
+    click.echo(data, nl=False)
 
 
 def _write_file(path: str, data: bytes, hint: str = "") -> None:
@@ -140,21 +154,21 @@ def _write_file(path: str, data: bytes, hint: str = "") -> None:
         Path(path).write_bytes(data)
     except OSError as error:
         raise PipekitError(f"cannot write {path}: {error.strerror or error}") from error
-    click.echo(f"wrote {path}{hint}", err=True)
+    print_text(f"wrote {path}{hint}", err=True)
 
 
 def _explain(answer: Answer, question: Question) -> None:
     """Report on stderr which values matched nothing, and which months are missing."""
     if not answer.table.num_rows and not answer.unreadable:
         asked = "; ".join(question.phrases())
-        click.echo(f"no rows for {asked}" if asked else "the months have no rows", err=True)
+        print_text(f"no rows for {asked}" if asked else "the months have no rows", err=True)
     for column, (missing, present) in answer.absent.items():
         hint = f"; known are {', '.join(present)}" if present else ""
-        click.echo(f"no row has the {column} {', '.join(missing)}{hint}", err=True)
+        print_text(f"no row has the {column} {', '.join(missing)}{hint}", err=True)
     for month in answer.unreadable:
-        click.echo(f"pipekit: {month.path} cannot be read: {month.reason}", err=True)
+        print_text(f"pipekit: {month.path} cannot be read: {month.reason}", err=True)
     if answer.unreadable:
-        click.echo(
+        print_text(
             "pipekit: the rows of these months are not shown: restore good copies, or "
             "rebuild the months with `pipekit run --rebuild`",
             err=True,

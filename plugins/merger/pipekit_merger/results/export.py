@@ -5,14 +5,12 @@ from __future__ import annotations
 import csv
 import datetime as dt
 import io
-import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 import attrs
-import click
 
-from pipekit.commands import print_table
+from pipekit.commands import print_json, print_table, print_text
 from pipekit_merger.results.select import Answer
 from pipekit_merger.work import summary, table
 from pipekit_merger.work.summary import summarise
@@ -46,9 +44,9 @@ class Rows:
         """Parquet with the columns and types of the months."""
         return bytes(table.parquet(self.answer.table))
 
-    def json(self) -> str:
-        """An object with `rows` and `unreadable`."""
-        return json_text(self.answer, {"rows": self.answer.table.to_pylist()})
+    def record(self) -> dict[str, Any]:
+        """For JSON: an object with `rows` and `unreadable`."""
+        return {"rows": self.answer.table.to_pylist(), **_unreadable(self.answer)}
 
     def print(self) -> None:
         """A line for each row on stdout."""
@@ -71,11 +69,11 @@ class Sums:
         """Parquet of the slots alone, with the columns and types of the summary."""
         return bytes(summary.parquet(self.slots))
 
-    def json(self) -> str:
-        """An object with `rows` (slots), `totals` (streams), `unreadable`, `first` and `last`."""
+    def record(self) -> dict[str, Any]:
+        """For JSON: `rows` (slots), `totals` (streams), `unreadable`, `first` and `last`."""
         first, last = self.span
         found = {"first": first, "last": last, "rows": self.slots, "totals": self.streams}
-        return json_text(self.answer, found)
+        return {**found, **_unreadable(self.answer)}
 
     def print(self) -> None:
         """A table on stdout."""
@@ -97,11 +95,13 @@ def csv_bytes(header: Sequence[str], lines: Iterable[Iterable[Any]]) -> bytes:
     return text.getvalue().encode()
 
 
-def json_text(answer: Answer, found: Mapping[str, Any]) -> str:
-    """A JSON object, with the months that could not be read."""
-    unreadable = [month._asdict() for month in answer.unreadable]
-    value = {**found, "unreadable": unreadable}
-    return json.dumps(value, indent=1, ensure_ascii=False, default=_plain)
+def _unreadable(answer: Answer) -> dict[str, Any]:
+    return {"unreadable": [month._asdict() for month in answer.unreadable]}
+
+
+def print_record(record: dict[str, Any]) -> None:
+    """Print a record as JSON on stdout."""
+    print_json(record, default=_plain)
 
 
 def _plain(value: Any) -> Any:
@@ -125,7 +125,7 @@ def print_sums(
     bold = [number for number, line in enumerate(lines) if line["slot"] == ALL_SLOTS]
     variant = _print(head, cells, left=len(_NAMES), bold=bold, drop=_DROP_OF_SUMS)
     named = f", variant {variant}" if variant else ""
-    click.echo(f"{span[0]} to {span[1]}{named}", err=True)
+    print_text(f"{span[0]} to {span[1]}{named}", err=True)
 
 
 def _numbers(line: dict[str, Any], decimals: dict[str, int]) -> list[str]:

@@ -14,6 +14,7 @@ from typing import Any
 
 from plotly.offline import get_plotlyjs
 
+from pipekit.commands import escaped
 from pipekit_merger.results import charts
 from pipekit_merger.results.export import COUNT_HEADS, number
 from pipekit_merger.results.question import Question
@@ -23,6 +24,7 @@ from pipekit_merger.work.summary import Line, max_drawdown, summarise
 TITLE = "Breakout results"
 DEFAULT = "default"  # the variant that comes first
 _COLUMNS = ("variant", "stream", "slot", "date", "session", "instrument", "result")
+_WORDS = ("variant", "stream", "slot")
 _NUMBERS = ("profit", "profit_usd", "peak", "target")
 _USD = "profit_usd"
 _POINTS = {"profit": "points", "average": "average", "max_drawdown": "drawdown"}
@@ -48,7 +50,7 @@ class Page:
         """The page as HTML."""
         streams = sorted(set(self._rows["stream"]))
         body = "\n".join([*self._overview(), *(self._stream(name) for name in streams)])
-        links = [f'<a href="#{html.escape(name)}">{html.escape(name)}</a>' for name in streams]
+        links = [f'<a href="#{_text(name)}">{_text(name)}</a>' for name in streams]
         return Template(_resource("page.html")).substitute(
             title=TITLE,
             style=_resource("page.css"),
@@ -75,17 +77,17 @@ class Page:
             f"left out: {open_trades:,} open, {no_trade:,} slots without a trade",
             *self._question.phrases(dates=False),
         ]
-        return html.escape("; ".join(phrases))
+        return _text("; ".join(phrases))
 
     def _notes(self) -> Iterator[str]:
         for month in self._answer.unreadable:
             text = f"Not shown: {month.path} cannot be read ({month.reason})."
-            yield f'<p class="note">{html.escape(text)}</p>'
+            yield f'<p class="note">{_text(text)}</p>'
 
     def _chooser(self) -> str:
         if len(self._variants) < 2:
             return ""
-        options = "".join(f"<option>{html.escape(name)}</option>" for name in self._variants)
+        options = "".join(f"<option>{_text(name)}</option>" for name in self._variants)
         return (
             '<div class="chooser"><label>Variant <select id="variant">'
             f"{options}</select></label></div>"
@@ -112,7 +114,7 @@ class Page:
     def _stream(self, stream: str) -> str:
         rows = self._rows[self._rows["stream"] == stream]
         trades = closed(rows)
-        parts = [f'<section class="card" id="{html.escape(stream)}"><h2>{html.escape(stream)}</h2>']
+        parts = [f'<section class="card" id="{_text(stream)}"><h2>{_text(stream)}</h2>']
         if len(trades):
             figure, dates = charts.equity(trades, "profit", "points", self._colours)
             parts.append(self._figure(figure, "Profit and drawdown, points", dates))
@@ -127,6 +129,7 @@ class Page:
     def _lines(self, rows: Any, *by: str) -> list[Line]:
         """The summary of some rows; its drawdown is in dollars if streams are mixed."""
         lines = summarise(self._answer.rows.take(rows.index.to_numpy()), by)
+        lines = [line | {name: escaped(line[name]) for name in by} for line in lines]
         if "stream" not in by:
             trades = closed(rows).groupby(by[0])[_USD]
             drawdowns = {name: max_drawdown(usd.to_numpy()) for name, usd in trades}
@@ -148,7 +151,7 @@ class Page:
 
     def _of(self, variant: str, part: str, css: str = "scroll") -> str:
         """A part of the page that is shown while its variant is selected."""
-        choice = f' data-variant="{html.escape(variant)}"' if len(self._variants) > 1 else ""
+        choice = f' data-variant="{_text(variant)}"' if len(self._variants) > 1 else ""
         return f'<div class="{css}"{choice}>{part}</div>'
 
 
@@ -161,6 +164,8 @@ def _frame(answer: Answer) -> Any:
     """The rows in date order, with the columns that the charts need."""
     frame = answer.table.select([*_COLUMNS, *_NUMBERS]).to_pandas()
     frame = frame.sort_values(["variant", "date", "session", "slot", "instrument"], kind="stable")
+    for name in _WORDS:  # a chooser and a curve that belong together have one text
+        frame[name] = [escaped(word) for word in frame[name]]
     frame["weekday"] = [date.weekday() for date in frame["date"]]
     return frame
 
@@ -171,8 +176,13 @@ def _by_variant(lines: list[Line]) -> Iterator[tuple[str, list[Line]]]:
 
 
 def _json(value: Any) -> str:
-    """For the inside of a script element, which only `</` could end."""
-    return json.dumps(value, separators=(",", ":")).replace("</", "<\\/")
+    """For the inside of a script element, in which no `<` can begin a tag or a comment."""
+    return json.dumps(value, separators=(",", ":")).replace("<", "\\u003c")
+
+
+def _text(text: str) -> str:
+    """Text of a page: it is neither a tag nor an invisible or reversed character."""
+    return html.escape(escaped(text))
 
 
 def _resource(name: str) -> str:
@@ -205,7 +215,7 @@ def _table(
 def _row(
     names: Sequence[str], line: dict[str, Any], decimals: dict[str, int], *, linked: bool
 ) -> str:
-    title = html.escape(str(line[names[0]]))
+    title = _text(str(line[names[0]]))
     shown = f'<a href="#{title}">{title}</a>' if linked else title
     return f"<td>{shown}</td>" + "".join(
         _cell(line[name], None if name == "win_rate" else decimals.get(name, 0))

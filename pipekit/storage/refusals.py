@@ -1,0 +1,62 @@
+"""Runs that were refused before they began; the ledger has no row for them."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from pathlib import Path
+
+import attrs
+
+from pipekit.model.text import json_text
+from pipekit.worker import Publication
+from pipekit.worker._files import PRIVATE
+
+_KEPT = 20  # refusals; equal ones in a row are counted as one
+_LONGEST = 2000  # characters of an error
+
+
+@attrs.frozen(kw_only=True)
+class Refusal:
+    """Why a run was refused, and how often in a row; times are Unix times."""
+
+    first: float = attrs.field(converter=float)
+    last: float = attrs.field(converter=float)
+    count: int = attrs.field(converter=int)
+    exit_code: int = attrs.field(converter=int)
+    error: str = attrs.field(converter=str)
+
+
+@attrs.frozen
+class Refusals:
+    """The file `refused.json` in the state folder. Damaged or missing, it counts as empty."""
+
+    _folder: Path
+    _mode: int = PRIVATE
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return self._folder / "refused.json"
+
+    def read(self) -> list[Refusal]:
+        """The latest refusals, oldest first."""
+        try:
+            entries = json.loads(self.path.read_text("utf-8"))
+            return [Refusal(**entry) for entry in entries]
+        except (OSError, ValueError, TypeError):
+            return []
+
+    def add(self, error: str, exit_code: int, now: float) -> None:
+        """Note a refusal, if the folder can be written to."""
+        known = self.read()
+        new = Refusal(first=now, last=now, count=1, exit_code=exit_code, error=error[:_LONGEST])
+        if known and known[-1].error == new.error:
+            before = known.pop()
+            new = attrs.evolve(new, first=before.first, count=before.count + 1)
+        entries = [attrs.asdict(entry) for entry in [*known, new][-_KEPT:]]
+        with (
+            contextlib.suppress(OSError),
+            Publication(self.path, reported=False, mode=self._mode) as file,
+        ):
+            file.write(json_text(entries, indent=1).encode())
