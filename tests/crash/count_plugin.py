@@ -89,6 +89,8 @@ def _planner(stage, folder, tasks=1):
     """A plan with tasks for the files that are new, changed or gone."""
 
     def plan(ctx, _settings):
+        if note := os.environ.get("CRASH_DESCRIPTORS"):
+            Path(note).write_text(str(len(os.listdir("/proc/self/fd"))))
         files = ctx.files(f"{folder}/*.txt")
         pending = ctx.pending(files)
         here = {file.path for file in files}

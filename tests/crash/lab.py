@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
@@ -25,6 +26,7 @@ stages = ["clean", "count", "top"]
 quiet_seconds = 0
 workers = 2
 """
+ERRNOS = ("EAGAIN", "EMFILE", "ENFILE", "ENOMEM", "ENOSPC", "EIO", "EROFS", "EDQUOT")
 PATIENCE = 60  # seconds for a run; on an idle machine it takes a quarter of one
 ENDS = {"success", "partial", "failure", "cancelled", "idle"}
 EXIT_CODES = {"success": {0}, "idle": {0}, "partial": {1}, "failure": {2, 3},
@@ -116,6 +118,21 @@ class Lab:
             check=False,
         )
 
+    def measured(self) -> tuple[int, int, int]:
+        """A run's exit code, its peak of memory in bytes, and its descriptors at its last plan."""
+        note = self.folder / "descriptors"
+        with subprocess.Popen(
+            [sys.executable, "-m", "pipekit", "run"],
+            cwd=self.root,
+            env={**self.env, "CRASH_DESCRIPTORS": str(note)},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        ) as run:
+            _, status, usage = os.wait4(run.pid, 0)
+            run.returncode = os.waitstatus_to_exitcode(status)
+        return run.returncode, usage.ru_maxrss * 1024, int(note.read_text())
+
     def traced(self, *rules: Rule, env: Mapping[str, str] | None = None) -> Run:
         """`pipekit run`, with what the rules say; returns when nothing is left of its tree."""
         plan, log = self.folder / "plan.json", self.folder / "trace.json"
@@ -166,13 +183,14 @@ class Lab:
 
     def rows(self) -> dict[str, tuple[int, str | None, int | None]]:
         """Number, status and exit code of each run in the ledger, by id, oldest first."""
-        connection = sqlite3.connect(self.root / ".pipekit/state.db")
-        try:
-            assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
-            query = "SELECT run_id, number, status, exit_code FROM runs ORDER BY number"
-            return {run_id: tuple(rest) for run_id, *rest in connection.execute(query)}
-        finally:
-            connection.close()
+        assert self.query("PRAGMA integrity_check") == [("ok",)]
+        rows = self.query("SELECT run_id, number, status, exit_code FROM runs ORDER BY number")
+        return {run_id: (number, status, code) for run_id, number, status, code in rows}
+
+    def query(self, text: str) -> list[Any]:
+        """What the ledger answers."""
+        with contextlib.closing(sqlite3.connect(self.root / ".pipekit/state.db")) as connection:
+            return connection.execute(text).fetchall()
 
     def journal(self, run_id: str) -> list[dict[str, Any]]:
         """The records of a run's journal, each line of which must be whole."""
@@ -204,11 +222,15 @@ def check_whole(lab: Lab, raw: Mapping[str, bytes]) -> None:
             raise AssertionError(f"{path}: {error}") from error
 
 
-def check_told(lab: Lab, codes: Mapping[str, int] | None = None) -> None:
+def check_told(
+    lab: Lab, codes: Mapping[str, int] | None = None, kept: int | None = None
+) -> None:
     """What holds after a run that nobody disturbed.
 
     Each run has one terminal event and one report, and all name one status and exit code; `codes`:
     those of the processes that have ended by themselves, by run id. Nothing is left behind.
+    `kept`: so many of the latest runs must have their files; those of older ones may have been
+    removed, but all together.
     """
     rows = lab.rows()
     history = lab.pipekit("history", "--all", "--json")
@@ -218,6 +240,8 @@ def check_told(lab: Lab, codes: Mapping[str, int] | None = None) -> None:
     assert listed == rows, "`history` and the ledger disagree"
     for run_id, (number, status, code) in rows.items():
         name = f"run {number}"
+        if kept is not None and number <= len(rows) - kept and not _files_of(lab, run_id):
+            continue
         assert status in ENDS, f"{name} has no status"
         assert code in EXIT_CODES[status], f"{name}: {status} with exit code {code}"
         assert (codes or {}).get(run_id, code) == code, f"{name}: process and ledger disagree"
@@ -234,6 +258,10 @@ def check_told(lab: Lab, codes: Mapping[str, int] | None = None) -> None:
         told = (report["run"], report["status"], report["exit_code"])
         assert told == rows[run_id], f"{name}: the report says {told}, the ledger {rows[run_id]}"
     check_nothing_left(lab, rows)
+
+
+def _files_of(lab: Lab, run_id: str) -> list[Path]:
+    return list(lab.root.glob(f"logs/**/*{run_id}.*"))
 
 
 def check_nothing_left(lab: Lab, rows: Mapping[str, Any]) -> None:
