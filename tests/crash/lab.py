@@ -195,7 +195,7 @@ class Lab:
     def journal(self, run_id: str) -> list[dict[str, Any]]:
         """The records of a run's journal, each line of which must be whole."""
         path = self.root / f"logs/events/pipeline_{run_id}.jsonl"
-        assert path.exists(), f"there is no journal of {run_id}"
+        assert path.exists(), f"run {run_id} has no journal"
         data = path.read_bytes()
         assert data.endswith(b"\n"), f"the journal of {run_id} has a torn last line"
         return [json.loads(line) for line in data.splitlines()]
@@ -222,9 +222,7 @@ def check_whole(lab: Lab, raw: Mapping[str, bytes]) -> None:
             raise AssertionError(f"{path}: {error}") from error
 
 
-def check_told(
-    lab: Lab, codes: Mapping[str, int] | None = None, kept: int | None = None
-) -> None:
+def check_told(lab: Lab, codes: Mapping[str, int] | None = None, kept: int | None = None) -> None:
     """What holds after a run that nobody disturbed.
 
     Each run has one terminal event and one report, and all name one status and exit code; `codes`:
@@ -233,7 +231,7 @@ def check_told(
     removed, but all together.
     """
     rows = lab.rows()
-    history = lab.pipekit("history", "--all", "--json")
+    history = lab.pipekit("history", "--all", "--json", "-n", str(len(rows) + 1))
     assert history.returncode == 0, history.stderr
     listed = {each["run_id"]: (each["run"], each["status"], each["exit_code"])
               for each in json.loads(history.stdout)}  # fmt: skip
@@ -249,14 +247,14 @@ def check_told(
         ends = [r for r in records if r["stage"] == "pipeline" and r["event"] in ENDS]
         assert ends == [records[-1]], f"{name}: terminal events {[r['event'] for r in ends]}"
         told = (ends[0]["event"], ends[0]["data"]["exit_code"])
-        assert told == (status, code), f"{name}: the journal says {told}, the ledger {status} {code}"
+        assert told == (status, code), f"{name}: the journal says {told}, not {status} {code}"
         numbers = [record["seq"] for record in records]
         assert sorted(set(numbers)) == numbers, f"{name}: events are numbered {numbers}"
         reports = list(lab.root.glob(f"logs/pipeline_report_*_{run_id}.json"))
         assert len(reports) == 1, f"{name} has {len(reports)} reports"
         report = json.loads(reports[0].read_text("utf-8"))
         told = (report["run"], report["status"], report["exit_code"])
-        assert told == rows[run_id], f"{name}: the report says {told}, the ledger {rows[run_id]}"
+        assert told == rows[run_id], f"{name}: the report says {told}, not {rows[run_id]}"
     check_nothing_left(lab, rows)
 
 

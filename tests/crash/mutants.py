@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from ..process.mutants import Edit, Mutant
 
-_SYNCED = """        with open(self._temporary, "rb+") as file:  # Windows requires it to be writable
-            os.fsync(file.fileno())
-"""
-_PLACED = """        if kind is None:
-            sync_folders([self.target])
+_PLACED = """            sync_folders([self.target])
             self.tell()
 """
+_TOLD_FIRST = """            self.tell()
+            sync_folders([self.target])
+"""
 _EXECUTED = "            tasks = self._run_tasks(context, plan.tasks)\n"
-_COMMITTED = """            from pipekit.model.task import FileRecord
+_COMMITTED_FIRST = f"""            from pipekit.model.task import FileRecord
             from pipekit.worker import Verb
             run.ledger.commit(
                 stage.name,
@@ -22,12 +21,15 @@ _COMMITTED = """            from pipekit.model.task import FileRecord
                     FileRecord(verb=Verb.CONSUMED, path=i.path, signature=i.file.signature)
                     for i in plan.inputs
                 ],
-                settings_digests={i.path: i.settings_digest for i in plan.inputs},
+                settings_digests={{i.path: i.settings_digest for i in plan.inputs}},
                 default_digest=output_digest(stage.settings),
             )
-"""
+{_EXECUTED}"""
 _ENDED = "        self.ledger.end_run(self.run_id, status, exit_code, ended)\n"
-_TOLD = '        self.events.emit("pipeline", EventKind(status), str(report), exit_code=exit_code)\n'
+_COMMITTED = "        self._committed = True\n"
+_EMITTED = (
+    '        self.events.emit("pipeline", EventKind(status), str(report), exit_code=exit_code)\n'
+)
 
 
 def _mutant(name: str, test: str, *edits: tuple[str, str, str]) -> Mutant:
@@ -39,7 +41,7 @@ MUTANTS = [
     _mutant(
         "no sync of a published file",
         "published_file_is_on_disk",
-        ("worker/_publish.py", _SYNCED, ""),
+        ("worker/_publish.py", "            os.fsync(file.fileno())\n", "            pass\n"),
     ),
     _mutant(
         "no sync of a folder",
@@ -49,12 +51,7 @@ MUTANTS = [
     _mutant(
         "a file reported before its folder is synced",
         "published_file_is_on_disk",
-        (
-            "worker/_publish.py",
-            _PLACED,
-            "        if kind is None:\n            self.tell()\n"
-            "            sync_folders([self.target])\n",
-        ),
+        ("worker/_publish.py", _PLACED, _TOLD_FIRST),
     ),
     _mutant(
         "a temporary file that is not reported",
@@ -63,13 +60,13 @@ MUTANTS = [
     ),
     _mutant(
         "the ledger before the rename",
-        "kill_at_a_point or results_after_its_last_rename",
-        ("run/execution.py", _EXECUTED, _COMMITTED + _EXECUTED),
+        "kill_at_a_point",
+        ("run/execution.py", _EXECUTED, _COMMITTED_FIRST),
     ),
     _mutant(
         "the last event before the end of the run",
-        "kill_at_a_point or end_of_a_run_is_in_the_ledger",
-        ("run/current_run.py", _ENDED, _TOLD + _ENDED),
-        ("run/current_run.py", f"        self._committed = True\n{_TOLD}", "        self._committed = True\n"),
+        "kill_at_a_point",
+        ("run/current_run.py", _ENDED, _EMITTED + _ENDED),
+        ("run/current_run.py", _COMMITTED + _EMITTED, _COMMITTED),
     ),
 ]

@@ -41,8 +41,8 @@ def folder(path: str) -> str:
 
 
 def test_a_published_file_is_on_disk_before_it_is_reported(points):
-    """Report of the temporary, file, its sync, rename, sync of the folder, report: in this order."""
-    renames = [i for i, point in enumerate(points) if point.call == "rename" and point.role == "worker"]
+    """Its temporary is named, written, synced, renamed; its folder synced; then it is reported."""
+    renames = [i for i, p in enumerate(points) if (p.role, p.call) == ("worker", "rename")]
     assert len(renames) == 8  # two cleaned files, five counts, one top
     for at in renames:
         _, _, temporary, to, process = points[at]

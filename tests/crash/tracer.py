@@ -4,7 +4,7 @@
 
 The plan: `root`, only calls on files below this folder are points; `log`, the file that gets the
 result; `patience`, the seconds after which all is killed; `rules`, a list of `Rule`s as objects.
-The result is JSON: `code`, as of subprocess; `hung`; and `points`, one `Point` for each, in the order
+The result is JSON: `code`, as of subprocess; `hung`; and `points`, a `Point` for each, in the order
 in which the calls began.
 
 strace counts each call of each thread by itself and knows files by whole paths; this has one
@@ -14,6 +14,7 @@ that a traced run is about as fast as any.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import errno
 import json
@@ -318,10 +319,8 @@ def _process_of(thread: int) -> int:
 
 
 def _kill(process: int) -> None:
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.kill(process, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
 
 
 def main(plan: str, argv: list[str]) -> None:
