@@ -83,7 +83,7 @@ class _PlainLines:
         sys.stderr.flush()
 
 
-@define
+@define(eq=False, repr=False)
 class _Row:
     """A stage or unit in the live table."""
 

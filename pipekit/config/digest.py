@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from enum import Enum
@@ -18,6 +17,8 @@ def output_digest(settings: object, *more: str) -> str:
     version, say) matters. `settings` may be None, an attrs object, or any nesting of such objects
     and values.
     """
+    import hashlib  # loads OpenSSL, which a stage without files does not need
+
     text = json.dumps([_counted(settings), *more], sort_keys=True, ensure_ascii=True)
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 

@@ -72,7 +72,8 @@ def _zone(_instance: object, _attribute: object, value: str) -> None:
         raise ValueError(f'unknown time zone "{value}"{hint}') from error
 
 
-@frozen
+# The tables are neither compared nor printed, and every start defines them: no methods for that.
+@frozen(eq=False, repr=False)
 class PipelineConfig:
     """`[pipeline]`: which stages run, and on how many cores."""
 
@@ -105,7 +106,7 @@ class PipelineConfig:
         return os.cpu_count() or 1
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class PathsConfig:
     """`[paths]`: the project's folders, relative to the folder of pipekit.toml."""
 
@@ -120,7 +121,7 @@ class PathsConfig:
     )
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class PluginsConfig:
     """`[plugins]`: which of the installed plugins are loaded."""
 
@@ -130,7 +131,7 @@ class PluginsConfig:
     deny: tuple[str, ...] = setting("Never load these plugins.", default=())
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class StageConfig:
     """`[stages.NAME]`: how a stage is supervised. Its own settings are in `settings`."""
 
@@ -167,7 +168,7 @@ class StageConfig:
     )
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class LifecycleConfig:
     """`[lifecycle]`: limits on what policies may propose for files."""
 
@@ -188,7 +189,7 @@ class LifecycleConfig:
     )
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class RetentionConfig:
     """`[retention]`: how many runs' files are kept, and how long; whichever limit is met first.
 
@@ -226,7 +227,7 @@ class RetentionConfig:
     )
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class ScheduleConfig:
     """`[schedule]`: how often the operating system's scheduler starts a run."""
 

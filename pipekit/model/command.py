@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from attrs import field, frozen
 
@@ -140,8 +140,7 @@ class Command:
             ) from None
 
 
-@frozen(kw_only=True)
-class StreamResult:
+class StreamResult(NamedTuple):
     """What a command wrote to stdout or stderr.
 
     `spool`: the file that holds it (None if there is none). `size`: bytes written. `lines`: line
@@ -158,17 +157,15 @@ class StreamResult:
     last_output: float | None = None
 
 
-@frozen(kw_only=True)
-class SentSignal:
+class SentSignal(NamedTuple):
     """A signal sent to stop a command: its name, when (seconds since the start), to how many."""
 
     name: str
     at: float
-    count: int
+    count: int  # type: ignore[assignment]  # nobody counts the items of this tuple
 
 
-@frozen(kw_only=True)
-class ProcessSnapshot:
+class ProcessSnapshot(NamedTuple):
     """What one process of a command was doing just before it was stopped.
 
     `state`: one word (running, sleeping, waiting for a disk, stopped, ...). `waits_in`: the kernel
@@ -189,8 +186,7 @@ class ProcessSnapshot:
         return f"{self.pid} {self.state}{where}, {self.cpu:.1f} s of CPU: {self.command}"
 
 
-@frozen(kw_only=True)
-class ProcessResult:
+class ProcessResult(NamedTuple):
     """The result of one supervised command; true exactly when it succeeded.
 
     `returncode`: of the command itself (negative: the signal that ended it), None if unknown.
@@ -205,8 +201,8 @@ class ProcessResult:
     outcome: Outcome
     returncode: int | None = None
     signal: str | None = None
-    stdout: StreamResult = field(factory=StreamResult)
-    stderr: StreamResult = field(factory=StreamResult)
+    stdout: StreamResult = StreamResult()
+    stderr: StreamResult = StreamResult()
     started: float = 0.0
     duration: float = 0.0
     peak_rss: int | None = None

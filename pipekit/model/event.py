@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
-
-from attrs import asdict, field, frozen
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from pipekit.model.status import PipelineStatus
 
@@ -41,8 +40,7 @@ RUN_ENDS = frozenset(map(EventKind, PipelineStatus))
 """The last event of a run is one of these, with the stage `pipeline`."""
 
 
-@frozen(kw_only=True)
-class Event:
+class Event(NamedTuple):
     """One line of a run's journal.
 
     `seq` counts from 1 without gaps. `stage`: a stage's name, or `pipeline`, `lifecycle`, `sink`,
@@ -56,18 +54,17 @@ class Event:
     event: str
     timestamp: str
     msg: str
-    data: Mapping[str, Any] = field(factory=dict)
+    data: Mapping[str, Any] = MappingProxyType({})
 
     def record(self) -> dict[str, Any]:
         """The record of the journal for this event."""
-        return {"v": FORMAT, **asdict(self, recurse=False), "data": dict(self.data)}
+        return {"v": FORMAT, **self._asdict(), "data": dict(self.data)}
 
 
 Emit = Callable[[Event], None]
 
 
-@frozen(kw_only=True)
-class SinkContext:
+class SinkContext(NamedTuple):
     """What a sink gets when it is opened: the run's id, the project's folder, the logs folder."""
 
     run_id: str

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from attrs import field, frozen
+from attrs import frozen
 
 from pipekit.worker import Signature
 
@@ -41,8 +42,7 @@ class ContentState(StrEnum):
     REJECTED = "rejected"  # not retried until content, settings or plugin version change
 
 
-@frozen(kw_only=True)
-class Consumption:
+class Consumption(NamedTuple):
     """The ledger's record of a file that a stage consumed or rejected.
 
     `settings_digest`: of the settings it was consumed with. `version`: of the plugin.
@@ -55,12 +55,11 @@ class Consumption:
     settings_digest: str
     version: str
     run_number: int
-    detail: Mapping[str, Any] = field(factory=dict)
+    detail: Mapping[str, Any] = MappingProxyType({})
     reason: str = ""
 
 
-@frozen(kw_only=True)
-class Published:
+class Published(NamedTuple):
     """A file that a stage published, and the run that wrote it.
 
     `present` is False for a file that the lifecycle has removed. `detail`: whatever the stage's
@@ -72,7 +71,7 @@ class Published:
     run_number: int
     run_id: str
     present: bool = True
-    detail: Mapping[str, Any] = field(factory=dict)
+    detail: Mapping[str, Any] = MappingProxyType({})
 
 
 class Why(StrEnum):
@@ -98,8 +97,7 @@ def _files(count: int, word: str = "") -> str:
     return f"{count} {f'{word} ' if word else ''}file{'' if count == 1 else 's'}"
 
 
-@frozen
-class Input:
+class Input(NamedTuple):
     """A pending file, why it is pending, and what the ledger knew about it before.
 
     `settings_digest`: of the settings with which it will be recorded as consumed.

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import StrEnum
-from typing import Protocol
-
-from attrs import frozen
+from typing import NamedTuple, Protocol
 
 from pipekit.model.file import FileStat
 
@@ -19,8 +17,7 @@ class ActionKind(StrEnum):
     DELETE = "delete"
 
 
-@frozen(kw_only=True)
-class FileAction:
+class FileAction(NamedTuple):
     """A proposal for one file. `target`: where to archive it. Paths are relative to the root."""
 
     kind: ActionKind

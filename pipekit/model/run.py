@@ -85,7 +85,7 @@ class StageView(Protocol):
         """See RunContext.published."""
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False)
 class RunContext:
     """What a stage's plan may see of a run; all of it is read-only.
 
@@ -150,8 +150,7 @@ class RunContext:
         return self.view.published(stage)
 
 
-@frozen(kw_only=True)
-class PipelineReport:
+class PipelineReport(NamedTuple):
     """How a run ended; true for success and idle."""
 
     run_id: str

@@ -19,7 +19,7 @@ from pipekit.model.task import Watch
 from pipekit.model.validators import as_tuple
 
 
-@frozen
+@frozen(eq=False)
 class StageSpec:
     """A stage offered by a plugin.
 
@@ -48,7 +48,7 @@ class StageSpec:
                 )
 
 
-@frozen
+@frozen(eq=False)
 class LifecyclePolicy:
     """A lifecycle policy offered by a plugin: `propose(view, settings)` yields FileActions.
 
@@ -60,7 +60,7 @@ class LifecyclePolicy:
     settings: type | None = None
 
 
-@frozen
+@frozen(eq=False)
 class EventSink:
     """A receiver of events: `open(ctx, settings)` is a context manager that yields `emit(event)`.
 

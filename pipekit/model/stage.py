@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
-from attrs import Factory, field, frozen
+from attrs import field, frozen
 
 from pipekit.errors import DefinitionError
 from pipekit.model.file import Consumption, Input, Pending
@@ -61,8 +61,7 @@ class StagePlan:
         return bool(self.tasks)
 
 
-@frozen(kw_only=True)
-class StageResult:
+class StageResult(NamedTuple):
     """How a stage of a run ended; true for success and skipped.
 
     `reason`: why it ran or did not. `error`: what went wrong. `traceback`: of an error in its plan.
@@ -75,11 +74,11 @@ class StageResult:
     kind: FailureKind | None = None
     error: str = ""
     tasks: tuple[TaskResult, ...] = ()
-    plan: StagePlan | None = field(default=None, repr=False)
+    plan: StagePlan | None = None
     started: float = 0.0
     duration: float = 0.0
-    warnings: tuple[str, ...] = Factory(tuple)
-    traceback: str = field(default="", repr=False)
+    warnings: tuple[str, ...] = ()
+    traceback: str = ""
 
     def __bool__(self) -> bool:
         return self.status in (StageStatus.SUCCESS, StageStatus.SKIPPED)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from attrs import field, frozen
 
@@ -68,22 +69,20 @@ class Watch:
         raise DefinitionError(f"the pattern {value!r} needs a group (?P<{group}>...)")
 
 
-@frozen(kw_only=True)
-class UnitResult:
+class UnitResult(NamedTuple):
     """How one unit of a task ended; `duration` in seconds."""
 
     name: str
     status: StageStatus
     reason: str = ""
     duration: float | None = None
-    metrics: Mapping[str, float] = field(factory=dict)
+    metrics: Mapping[str, float] = MappingProxyType({})
 
     def __bool__(self) -> bool:
         return self.status is StageStatus.SUCCESS
 
 
-@frozen(kw_only=True)
-class FileRecord:
+class FileRecord(NamedTuple):
     """A worker's report about a file: `verb` is consumed, wrote, unchanged or rejected.
 
     `sources`: the inputs that a published file was made from. `complete`: False for an input that
@@ -96,13 +95,12 @@ class FileRecord:
     signature: Signature | None = None
     unit: str | None = None
     reason: str = ""
-    detail: Mapping[str, Any] = field(factory=dict)
+    detail: Mapping[str, Any] = MappingProxyType({})
     sources: tuple[str, ...] | None = None
     complete: bool = True
 
 
-@frozen(kw_only=True)
-class TaskResult:
+class TaskResult(NamedTuple):
     """How one task ended; true exactly when it succeeded."""
 
     name: str
@@ -111,7 +109,7 @@ class TaskResult:
     reason: str = ""
     argv: tuple[str, ...] = ()
     units: tuple[UnitResult, ...] = ()
-    metrics: Mapping[str, float] = field(factory=dict)
+    metrics: Mapping[str, float] = MappingProxyType({})
     files: tuple[FileRecord, ...] = ()
     warnings: tuple[str, ...] = ()
     process: ProcessResult | None = None

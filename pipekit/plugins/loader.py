@@ -8,7 +8,6 @@ from types import ModuleType
 from typing import Any, NamedTuple
 
 import pluggy
-from attrs import field, frozen
 
 from pipekit import hookspecs
 from pipekit.errors import DefinitionError, MissingStageError, PluginError
@@ -48,16 +47,15 @@ class BrokenPlugin(NamedTuple):
         return f"plugin {self.origin} cannot be loaded: {self.problem}"
 
 
-@frozen(kw_only=True)
-class Plugins:
+class Plugins(NamedTuple):
     """All plugins: what they offer by name, and which are broken, disabled or in conflict."""
 
-    stages: dict[str, Installed] = field(factory=dict)
-    policies: dict[str, Installed] = field(factory=dict)
-    sinks: dict[str, Installed] = field(factory=dict)
-    broken: tuple[BrokenPlugin, ...] = ()
-    disabled: tuple[EntryPoint, ...] = ()
-    conflicts: dict[str, str] = field(factory=dict)
+    stages: dict[str, Installed]
+    policies: dict[str, Installed]
+    sinks: dict[str, Installed]
+    broken: tuple[BrokenPlugin, ...]
+    disabled: tuple[EntryPoint, ...]
+    conflicts: dict[str, str]
 
     def require_stages(self, names: Iterable[str]) -> None:
         """Raise MissingStageError unless each stage is offered, or its plugin is broken."""

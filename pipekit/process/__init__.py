@@ -5,12 +5,13 @@
 
     result = ProcessSupervisor(spool_dir=Path("logs")).execute(Command(argv=["make", "all"]))
 
-The names below are imported when they are first used.
+The classes below are imported when they are first used.
 """
 
 from __future__ import annotations
 
 import importlib
+import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -26,7 +27,23 @@ _HOME = {
     "kill_leftovers": "pipekit.process.leftovers",
 }
 
-__all__ = ["Cancel", "OnLines", "ProcessSupervisor", "kill_leftovers"]
+__all__ = ["Cancel", "OnLines", "ProcessSupervisor", "kill_leftovers", "prepare"]
+
+
+def prepare() -> object:
+    """Start what commands will need, while the caller does something else; keep what it returns.
+
+    On Linux that is the spawner process. If it cannot be started, the first command says why.
+    """
+    if sys.platform != "linux":
+        return None
+    from pipekit.process.linux import spawner_client
+    from pipekit.process.start import SpawnError
+
+    try:
+        return spawner_client.shared_spawner()
+    except SpawnError:
+        return None
 
 
 if not TYPE_CHECKING:  # or the type checker would accept any name

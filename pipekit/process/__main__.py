@@ -225,9 +225,13 @@ def _start_failure(command: Command) -> int:
 def _write(file: str, result: ProcessResult) -> None:
     import json
 
-    import attrs
-
-    text = json.dumps(attrs.asdict(result), indent=2, default=str) + "\n"
+    record = result._asdict() | {
+        "stdout": result.stdout._asdict(),
+        "stderr": result.stderr._asdict(),
+        "signals": [sent._asdict() for sent in result.signals],
+        "snapshot": [seen._asdict() for seen in result.snapshot],
+    }
+    text = json.dumps(record, indent=2, default=str) + "\n"
     if file == "-":
         sys.stdout.write(text)
     else:

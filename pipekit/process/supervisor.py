@@ -14,8 +14,6 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-from attrs import evolve
-
 from pipekit.errors import DefinitionError
 from pipekit.model.command import (
     Command,
@@ -91,7 +89,7 @@ class ProcessSupervisor:
         except SpawnError as error:
             return _not_started(error.outcome, _redacted(str(error), command), started)
         result = _result(command, supervision, streams, oom_kill=_oom_kills() > oom_kills)
-        return evolve(result, started=started, duration=supervision.now())
+        return result._replace(started=started, duration=supervision.now())
 
     def _supervise(
         self,
@@ -164,8 +162,7 @@ def _result(
     peak, cpu, source = combined_usage(supervision.hang_watch.usage, exit)
     remaining = [member.pid for member in supervision.remaining]
     warnings = [*_warnings(supervision, streams), *supervision.warnings()]
-    return evolve(
-        result,
+    return result._replace(
         stdout=streams["stdout"].result(),
         stderr=streams["stderr"].result() if "stderr" in streams else StreamResult(),
         peak_rss=peak,
@@ -202,7 +199,7 @@ def _warnings(supervision: Supervision, streams: dict[str, OutputStream]) -> lis
 def _shortened(seen: ProcessSnapshot, command: Command) -> ProcessSnapshot:
     text = _redacted(seen.command, command)  # first, or half a secret could remain at the cut
     short = text if len(text) <= _MAX_COMMAND_LINE else f"{text[: _MAX_COMMAND_LINE - 3]}..."
-    return evolve(seen, command=short)
+    return seen._replace(command=short)
 
 
 def _redacted(text: str, command: Command) -> str:

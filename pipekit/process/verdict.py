@@ -5,8 +5,6 @@ from __future__ import annotations
 import signal
 import sys
 
-from attrs import evolve
-
 from pipekit.model.command import Command, Outcome, ProcessResult
 from pipekit.process.child import LOST_EXIT, Exit
 from pipekit.process.hang import TreeUsage
@@ -45,7 +43,7 @@ def judge(
         out_of_memory=by_itself and oom_kill and code in _SIGKILL_CODES,
         success=_success(command, outcome, code, by_itself=by_itself),
     )
-    return evolve(result, reason=_reason(command, result, by_itself=by_itself))
+    return result._replace(reason=_reason(command, result, by_itself=by_itself))
 
 
 def _success(command: Command, outcome: Outcome, code: int | None, *, by_itself: bool) -> bool:

@@ -8,8 +8,6 @@ import sys
 import time
 from collections.abc import Sequence
 
-from attrs import evolve
-
 import pipekit
 from pipekit.config.explain import provenance
 from pipekit.errors import EXIT_ERROR, PipekitError, StorageError
@@ -130,7 +128,7 @@ class CurrentRun:
     def _write_report(
         self, report: PipelineReport, proposals: Sequence[dict[str, object]]
     ) -> PipelineReport:
-        report = evolve(report, warnings=(*self.warnings, *self.events.warnings))
+        report = report._replace(warnings=(*self.warnings, *self.events.warnings))
         context = {
             "pipekit": pipekit.__version__,
             "python": sys.version.partition(" ")[0],
@@ -145,5 +143,5 @@ class CurrentRun:
             path = AuditReporter(self.project.paths).write(report, context, self.project.secrets)
         except OSError as error:
             warning = f"the report could not be written: {error}"
-            return evolve(report, warnings=(*report.warnings, warning))
-        return evolve(report, path=path)
+            return report._replace(warnings=(*report.warnings, warning))
+        return report._replace(path=path)

@@ -12,9 +12,6 @@ import queue
 import threading
 import time
 from typing import Any
-from zoneinfo import ZoneInfo
-
-from attrs import define, evolve, field
 
 from pipekit.model.event import RUN_ENDS, Event, EventKind, SinkContext
 from pipekit.model.run import Paths
@@ -31,18 +28,29 @@ _NO_DROP_AFTER = RUN_ENDS | {
 _CONTROLS = dict.fromkeys((*range(32), *range(127, 160)), " ")  # could control a terminal
 
 
-@define(eq=False, slots=False)
 class EventLogger:
-    """Emits events; may be used from any thread. Errors go to `warnings`, and never raise."""
+    """Emits events; may be used from any thread. Errors go to `warnings`, and never raise.
 
-    run_id: str
-    _journal: Journal
-    log: RunLog
-    _seq: int = 0
-    _zone: dt.tzinfo | None = None
-    warnings: list[str] = field(factory=list, init=False)
-    _lock: threading.RLock = field(factory=threading.RLock, init=False)
-    _sinks: list[_SinkThread] = field(factory=list, init=False)
+    `seq`: of the last event so far. `zone`: of their times (default: the system's).
+    """
+
+    def __init__(
+        self,
+        run_id: str,
+        journal: Journal,
+        log: RunLog,
+        *,
+        seq: int = 0,
+        zone: dt.tzinfo | None = None,
+    ) -> None:
+        self.run_id = run_id
+        self.log = log
+        self.warnings: list[str] = []
+        self._journal = journal
+        self._seq = seq
+        self._zone = zone
+        self._lock = threading.RLock()
+        self._sinks: list[_SinkThread] = []
 
     @property
     def healthy(self) -> bool:
@@ -71,7 +79,7 @@ class EventLogger:
             self._journal.append(made.record(), sync=stage == "pipeline" and event in RUN_ENDS)
             self.log.event(made)
             for sink in self._sinks:
-                sink.put(evolve(made, data=copy.deepcopy(data)))
+                sink.put(made._replace(data=copy.deepcopy(data)))
             if event not in _NO_DROP_AFTER:
                 self.report_dropped_sinks()
 
@@ -108,7 +116,13 @@ def open_logger(
     """
     journal = Journal(paths.events / f"pipeline_{run_id}.jsonl")
     log = RunLog(paths.logs / f"pipeline_{stamp(started)}_{run_id}.log")
-    return EventLogger(run_id, journal, log, seq=after, zone=ZoneInfo(zone) if zone else None)
+    return EventLogger(run_id, journal, log, seq=after, zone=_named_zone(zone) if zone else None)
+
+
+def _named_zone(name: str) -> dt.tzinfo:
+    import zoneinfo  # few projects name a zone
+
+    return zoneinfo.ZoneInfo(name)
 
 
 class _SinkThread(threading.Thread):

@@ -8,8 +8,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from attrs import define, field
-
 from pipekit.config.digest import output_digest
 from pipekit.model.event import EventKind
 from pipekit.model.stage import StagePlan, StageResult
@@ -26,18 +24,18 @@ POLL_SECONDS = 0.2  # between two polls of the running tasks' reports
 _PROCESSES = 20  # of a command that hung, listed in its task_end event; the report lists all
 
 
-@define(eq=False)
 class StageExecutor:
     """Executes the stages of one run. Their tasks run in parallel; events come from this thread.
 
-    The processes of a task hold the run's lock until the last of them has exited.
+    The processes of a task hold the run's lock until the last of them has exited. `prepared`: what
+    `pipekit.process.prepare` has returned.
     """
 
-    _run: CurrentRun
-    _lock: RunLock
-    _cancel: Cancel
-    _supervisors: list[ProcessSupervisor] = field(factory=list, init=False)
-    """Kept, since they share a spawner process."""
+    def __init__(self, run: CurrentRun, lock: RunLock, cancel: Cancel, prepared: object) -> None:
+        self._run = run
+        self._lock = lock
+        self._cancel = cancel
+        self._prepared = prepared  # kept for all supervisors, since they share a spawner process
 
     def execute(self, stage: Stage, plan: StagePlan) -> StageResult:
         """Run the tasks of a plan, and record in the ledger what they consumed and published."""
@@ -57,21 +55,21 @@ class StageExecutor:
                 run.events.log.output(name, "stdout", task.process.stdout.spool)
                 run.events.log.output(name, "stderr", task.process.stderr.spool)
         result = judge_stage(stage.name, plan, tasks)
-        run.ledger.commit(
-            stage.name,
-            stage.version,
-            run.number,
-            result.files,
-            settings_digests={item.path: item.settings_digest for item in plan.inputs},
-            default_digest=output_digest(stage.settings),
-        )
+        if result.files:
+            run.ledger.commit(
+                stage.name,
+                stage.version,
+                run.number,
+                result.files,
+                settings_digests={item.path: item.settings_digest for item in plan.inputs},
+                default_digest=output_digest(stage.settings),
+            )
         return result
 
     def _context(self, stage: Stage) -> TaskContext:
         run = self._run
         folder = run.project.paths.runs / run.run_id / stage.name
         supervisor = ProcessSupervisor(folder, (self._lock.descriptor,), cookie=run.run_id)
-        self._supervisors.append(supervisor)
         return TaskContext(
             run=run,
             stage=stage,
@@ -79,6 +77,7 @@ class StageExecutor:
             supervisor=supervisor,
             cancel=self._cancel,
             published=run.ledger.published_signatures(stage.name),
+            ended=queue.Queue(),
         )
 
     def _run_tasks(self, context: TaskContext, tasks: Sequence[Task]) -> list[TaskResult]:

@@ -7,15 +7,13 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from attrs import evolve
-
 from pipekit.errors import EXIT_INTERRUPTED, StorageError
 from pipekit.model.event import EventKind
 from pipekit.model.names import new_run_id
 from pipekit.model.run import PipelineReport
 from pipekit.model.stage import StagePlan
 from pipekit.model.status import FailureKind, PipelineStatus, pipeline_status
-from pipekit.process import Cancel
+from pipekit.process import Cancel, prepare
 from pipekit.run.current_run import CurrentRun
 from pipekit.run.planning import (
     Decision,
@@ -31,6 +29,7 @@ from pipekit.storage.lock import RunLock
 from pipekit.storage.retention import apply_retention
 
 if TYPE_CHECKING:
+    from pipekit.run.execution import StageExecutor
     from pipekit.run.lifecycle import Proposal
 
 
@@ -112,14 +111,19 @@ class PipelineOrchestrator:
             for warning in warnings:
                 run.events.emit(stage.name, EventKind.WARNING, warning)
             if isinstance(decision, Execute):
-                from pipekit.run.execution import StageExecutor  # an idle run needs no supervision
-
-                executor = executor or StageExecutor(run, lock, self.cancel)
+                executor = executor or self._executor(run, lock)
                 result = executor.execute(stage, decision.plan)
             else:
                 result = result_without_tasks(decision)
-            result = evolve(result, warnings=(*warnings, *result.warnings))
-            run.end_stage(evolve(result, started=started, duration=time.time() - started))
+            result = result._replace(warnings=(*warnings, *result.warnings))
+            run.end_stage(result._replace(started=started, duration=time.time() - started))
+
+    def _executor(self, run: CurrentRun, lock: RunLock) -> StageExecutor:
+        """Prepare the supervision of commands, which an idle run does not import."""
+        prepared = prepare()
+        from pipekit.run.execution import StageExecutor  # meanwhile the spawner starts
+
+        return StageExecutor(run, lock, self.cancel, prepared)
 
     def _review_files(self, run: CurrentRun) -> list[Proposal]:
         if not self.project.policies:
@@ -164,7 +168,7 @@ class PipelineOrchestrator:
             problems = apply_retention(self.project.paths, keep, run.ledger, report.started)
         except (OSError, StorageError) as error:
             problems = [f"files of old runs could not be removed: {error}"]
-        return evolve(report, warnings=(*report.warnings, *problems[:1]))
+        return report._replace(warnings=(*report.warnings, *problems[:1]))
 
 
 def _plan_warnings(plan: StagePlan | None) -> list[str]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import datetime as dt
 import time
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
-from attrs import define, evolve, field, frozen
+from attrs import evolve, frozen
 
 from pipekit.config.digest import output_digest
 from pipekit.model.run import RunContext
@@ -21,8 +21,7 @@ from pipekit.storage.stage_view import LedgerStageView
 _NAMED = 3  # file names in a warning
 
 
-@frozen(kw_only=True)
-class RunOptions:
+class RunOptions(NamedTuple):
     """The options of `pipekit run` that select what to do; see `pipekit run --help`."""
 
     only: tuple[str, ...] = ()
@@ -38,15 +37,16 @@ class Decision:
     """What to do with a stage, and why.
 
     `action`: `run` or `later`, else the StageStatus that the stage ends with, without tasks.
+    `traceback`: of an error in its plan.
     """
 
     action: ClassVar[str]
     stage: str
     reason: str
     plan: StagePlan | None = None
+    traceback: str = ""
 
 
-@frozen(kw_only=True)
 class Execute(Decision):
     """Run the tasks of its plan."""
 
@@ -54,7 +54,6 @@ class Execute(Decision):
     plan: StagePlan
 
 
-@frozen(kw_only=True)
 class Skip(Decision):
     """There is nothing to do."""
 
@@ -62,33 +61,28 @@ class Skip(Decision):
     plan: StagePlan
 
 
-@frozen(kw_only=True)
 class Later(Decision):
     """Only in `pipekit plan`: it depends on files that an earlier stage would change."""
 
     action = "later"
 
 
-@frozen(kw_only=True)
 class Blocked(Decision):
     """A stage it depends on did not reach the required status."""
 
     action = "blocked"
 
 
-@frozen(kw_only=True)
 class Cancelled(Decision):
     """The run was cancelled before its turn."""
 
     action = "cancelled"
 
 
-@frozen(kw_only=True)
 class CannotPlan(Decision):
     """Its plugin cannot be loaded, or its plan raised an error."""
 
     action = "failure"
-    traceback: str = ""
 
 
 def result_without_tasks(decision: Decision) -> StageResult:
@@ -109,16 +103,16 @@ def result_without_tasks(decision: Decision) -> StageResult:
     )
 
 
-@define
 class Planner:
     """Plans the stages of one run, each when its turn comes."""
 
-    _project: Project
-    _options: RunOptions
-    _run_id: str
-    cancel: Cancel
-    started: float = field(factory=time.time, init=False)
-    _waited: bool = field(default=False, init=False)
+    def __init__(self, project: Project, options: RunOptions, run_id: str, cancel: Cancel) -> None:
+        self.cancel = cancel
+        self.started = time.time()
+        self._project = project
+        self._options = options
+        self._run_id = run_id
+        self._waited = False
 
     def decide(self, stage: Stage, ledger: Ledger, results: Mapping[str, StageResult]) -> Decision:
         """Decide what to do with a stage, given the results of the earlier ones.
@@ -193,7 +187,7 @@ class Planner:
             ledger,
             stage.name,
             version=stage.version,
-            settings_digest=output_digest(stage.settings),
+            settings=stage.settings,
             digest_of=output_digest,
         )
         return RunContext(

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
-
-from attrs import field, frozen
+from typing import Any, NamedTuple
 
 from pipekit import config
 from pipekit.config.explain import secrets
@@ -19,8 +17,7 @@ from pipekit.storage.files import FileManager
 DEFAULT_SINKS = ("console",)  # used if no sink is configured
 
 
-@frozen(kw_only=True)
-class Stage:
+class Stage(NamedTuple):
     """A configured stage. `after`: see StageSpec. `problem`: why `spec` is None, else empty."""
 
     name: str
@@ -31,8 +28,7 @@ class Stage:
     problem: str = ""
 
 
-@frozen(kw_only=True)
-class Project:
+class Project(NamedTuple):
     """A project that is ready to run; made by `open_project`."""
 
     configuration: config.Configuration
@@ -42,7 +38,11 @@ class Project:
     stages: tuple[Stage, ...]
     policies: tuple[tuple[LifecyclePolicy, Any], ...] = ()
     sinks: tuple[tuple[EventSink, Any], ...] = ()
-    secrets: tuple[str, ...] = field(default=(), repr=False)
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """The texts to mask in output and reports."""
+        return secrets(self.configuration)
 
     def versions(self) -> dict[str, str]:
         """Every usable plugin's distribution and version."""
@@ -91,7 +91,6 @@ def open_project(configuration: config.Configuration, no_plugins: bool = False) 
         stages=tuple(in_order(stages)),
         policies=tuple(policies),
         sinks=tuple(sinks),
-        secrets=secrets(configuration),
     )
 
 

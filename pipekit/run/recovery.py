@@ -11,7 +11,6 @@ from pipekit.model.run import Paths, PipelineReport, PipelineState
 from pipekit.model.stage import StageResult
 from pipekit.model.status import FailureKind, PipelineStatus, StageStatus
 from pipekit.run.events import open_logger
-from pipekit.run.temporaries import remove_temporaries_of_run
 from pipekit.run.verdict import ledger_entry
 from pipekit.storage.journal import read_journal
 from pipekit.storage.ledger import Ledger
@@ -37,10 +36,7 @@ def close_dead_runs(ledger: Ledger, paths: Paths) -> list[str]:
     sentences = []
     for run in dead:
         sentences.append(_SENTENCE.format(run.number) + _kill_processes(run.run_id))
-        remove_temporaries_of_run(paths.runs / run.run_id, run.run_id, paths.root)
-        for leftover in paths.logs.glob(f".pipeline_report_*_{run.run_id}.json.*.tmp"):
-            with contextlib.suppress(OSError):
-                leftover.unlink()
+        _remove_temporaries(paths, run.run_id)
         _close(ledger, paths, run)
     for run in ledger.runs(limit=1):
         if run.run_id not in {state.run_id for state in dead}:
@@ -55,6 +51,15 @@ def _kill_processes(run_id: str) -> str:
     if left:
         return f"; {left} of its processes could not be killed and are still running"
     return f"; {found} of its processes were still running and were killed" if found else ""
+
+
+def _remove_temporaries(paths: Paths, run_id: str) -> None:
+    from pipekit.run.temporaries import remove_temporaries_of_run  # rarely needed
+
+    remove_temporaries_of_run(paths.runs / run_id, run_id, paths.root)
+    for leftover in paths.logs.glob(f".pipeline_report_*_{run_id}.json.*.tmp"):
+        with contextlib.suppress(OSError):
+            leftover.unlink()
 
 
 def _close(ledger: Ledger, paths: Paths, run: PipelineState) -> None:

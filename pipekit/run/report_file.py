@@ -9,8 +9,6 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from attrs import define, field
-
 from pipekit.model.status import StageStatus
 from pipekit.model.task import FileRecord, UnitResult, Watch
 from pipekit.worker import Signature, Verb
@@ -20,7 +18,6 @@ _CHUNK = 1024 * 1024
 _FILE_VERBS = frozenset({Verb.CONSUMED, Verb.WROTE, Verb.UNCHANGED, Verb.REJECTED})
 
 
-@define(kw_only=True)
 class TaskReport:
     """The content of a task's report so far. A unit without a result has not finished.
 
@@ -28,13 +25,14 @@ class TaskReport:
     incomplete; empty if it is complete.
     """
 
-    units: dict[str, UnitResult | None] = field(factory=dict)
-    metrics: dict[str, float] = field(factory=dict)
-    unit_metrics: dict[str, dict[str, float]] = field(factory=dict)
-    files: list[FileRecord] = field(factory=list)
-    warnings: list[str] = field(factory=list)
-    temporaries: list[str] = field(factory=list)
-    damage: str = ""
+    def __init__(self) -> None:
+        self.units: dict[str, UnitResult | None] = {}
+        self.metrics: dict[str, float] = {}
+        self.unit_metrics: dict[str, dict[str, float]] = {}
+        self.files: list[FileRecord] = []
+        self.warnings: list[str] = []
+        self.temporaries: list[str] = []
+        self.damage = ""
 
     def add(self, record: Mapping[str, Any]) -> bool:
         """Add one record; returns whether it is valid. An invalid one becomes a warning."""
@@ -109,7 +107,6 @@ def _checked_signature(value: Iterable[Any]) -> Signature:
     return Signature(*map(int, value))
 
 
-@define
 class ReportReader:
     """Follows a growing report file; `poll` returns the new records, from complete lines only.
 
@@ -117,11 +114,12 @@ class ReportReader:
     or the disk was full), a file that is too large, or one that cannot be read.
     """
 
-    path: Path
-    damage: str = field(default="", init=False)
-    _limit: int = MAX_REPORT_BYTES
-    _position: int = field(default=0, init=False)
-    _rest: bytes = field(default=b"", init=False)
+    def __init__(self, path: Path, limit: int = MAX_REPORT_BYTES) -> None:
+        self.path = path
+        self.damage = ""
+        self._limit = limit
+        self._position = 0
+        self._rest = b""
 
     def poll(self) -> list[dict[str, Any]]:
         """The records added since the last call."""

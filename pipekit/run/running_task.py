@@ -8,9 +8,9 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from attrs import evolve, field, frozen
+from attrs import evolve
 
 from pipekit.model.command import Command, Outcome, ProcessResult
 from pipekit.model.event import EventKind
@@ -26,8 +26,7 @@ from pipekit.worker import REPORT_VARIABLE, Verb
 PROGRESS_SECONDS = 1.0  # between two progress events of a unit
 
 
-@frozen(kw_only=True)
-class TaskContext:
+class TaskContext(NamedTuple):
     """What applies to all tasks of a stage in a run.
 
     `folder`: for the output and reports of its processes. `published`: see `judge_task`. `ended`:
@@ -40,7 +39,7 @@ class TaskContext:
     supervisor: ProcessSupervisor
     cancel: Cancel
     published: Mapping[str, str]
-    ended: queue.Queue[RunningTask] = field(factory=queue.Queue)
+    ended: queue.Queue[RunningTask]
 
     def emit(self, event: EventKind, msg: str, /, **data: Any) -> None:
         """Emit an event of the stage."""

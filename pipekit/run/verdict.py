@@ -6,19 +6,19 @@ The rules are in docs/reference/statuses.md. Nothing is a success without eviden
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
-
-from attrs import evolve
+from typing import TYPE_CHECKING, Any
 
 from pipekit.model.command import Outcome, ProcessResult
 from pipekit.model.file import FileStat
 from pipekit.model.stage import StagePlan, StageResult
 from pipekit.model.status import FailureKind, StageStatus
 from pipekit.model.task import FileRecord, Task, TaskResult, UnitResult
-from pipekit.run.report_file import TaskReport
 from pipekit.storage.files import FileManager
 from pipekit.storage.ledger import signature_text
 from pipekit.worker import Verb
+
+if TYPE_CHECKING:
+    from pipekit.run.report_file import TaskReport
 
 _KINDS = {
     Outcome.TIMED_OUT: FailureKind.TIMEOUT,
@@ -45,7 +45,7 @@ def judge_task(
     `before`: its declared outputs, as they were when it started. `published`: the signature (as
     text) of each file that the stage published in earlier runs.
     """
-    records = [evolve(record, path=files.relative(record.path)) for record in report.files]
+    records = [record._replace(path=files.relative(record.path)) for record in report.files]
     units = _units(task, report)
     claims = [record for record in records if record.unit is None or units[record.unit]]
     problems = [
@@ -84,7 +84,7 @@ def _units(task: Task, report: TaskReport) -> dict[str, UnitResult]:
         unit = report.units.get(name)
         if unit is None:
             unit = UnitResult(name=name, status=StageStatus.FAILURE, reason=_NEVER_FINISHED)
-        units[name] = evolve(unit, metrics=report.unit_metrics.get(name, {}))
+        units[name] = unit._replace(metrics=report.unit_metrics.get(name, {}))
     return units
 
 
@@ -123,8 +123,9 @@ def _published_problems(
         else:
             continue
         if record.unit is not None:
-            failed = evolve(units[record.unit], status=StageStatus.FAILURE, reason=problem)
-            units[record.unit] = failed
+            units[record.unit] = units[record.unit]._replace(
+                status=StageStatus.FAILURE, reason=problem
+            )
         yield problem
 
 
@@ -147,7 +148,7 @@ def _counted(
         if record.verb == Verb.CONSUMED:
             consumed.setdefault(record.unit, []).append(record.path)
     return [
-        evolve(record, sources=tuple(consumed.get(record.unit, ())))
+        record._replace(sources=tuple(consumed.get(record.unit, ())))
         if record.verb in _PUBLISHED and record.sources is None
         else record
         for record in kept

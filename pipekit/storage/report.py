@@ -9,24 +9,22 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import attrs
-
 from pipekit.errors import StorageError
 from pipekit.model.command import ProcessResult, StreamResult
 from pipekit.model.run import Paths, PipelineReport
 from pipekit.model.stage import StagePlan, StageResult
-from pipekit.model.task import FileRecord, TaskResult
+from pipekit.model.task import FileRecord, TaskResult, UnitResult
 from pipekit.worker import Publication
 
 SECRET = "***"  # noqa: S105  # the mask, not a secret
 _TAIL = 2000  # characters of a task's last output in the report
 
 
-@attrs.frozen
 class AuditReporter:
     """Reports are `pipeline_report_{local YYYYMMDD_HHMMSS}_{run_id}.json` in the logs folder."""
 
-    _paths: Paths
+    def __init__(self, paths: Paths) -> None:
+        self._paths = paths
 
     def find(self, run_id: str) -> Path | None:
         """The path of a run's report; None if there is none."""
@@ -103,14 +101,17 @@ def _task(task: TaskResult) -> dict[str, Any]:
         "task": task.name,
         **_values(task, "status", "kind", "reason"),
         "command": task.argv,
-        **_values(task, "metrics", "warnings"),
-        "units": [
-            {"unit": unit.name, **_values(unit, "status", "reason", "duration", "metrics")}
-            for unit in task.units
-        ],
+        "metrics": dict(task.metrics),
+        "warnings": task.warnings,
+        "units": [_unit(unit) for unit in task.units],
         "files": [_file(record) for record in task.files],
         "process": None if task.process is None else _process(task.process),
     }
+
+
+def _unit(unit: UnitResult) -> dict[str, Any]:
+    values = _values(unit, "status", "reason", "duration")
+    return {"unit": unit.name, **values, "metrics": dict(unit.metrics)}
 
 
 def _file(record: FileRecord) -> dict[str, Any]:
@@ -128,9 +129,9 @@ def _process(result: ProcessResult) -> dict[str, Any]:
         **_values(result, "outcome", "returncode", "signal", "reason"),
         "duration": round(result.duration, 3),
         **_values(result, *usage),
-        "signals": [attrs.asdict(sent) for sent in result.signals],
+        "signals": [sent._asdict() for sent in result.signals],
         **_values(result, "survivors", "escaped"),
-        "snapshot": [attrs.asdict(seen) for seen in result.snapshot],
+        "snapshot": [seen._asdict() for seen in result.snapshot],
         "warnings": result.warnings,
         "stdout": _stream(result.stdout),
         "stderr": _stream(result.stderr),

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
 
-from attrs import field, frozen
-
 from pipekit.model.file import (
     Consumption,
     ContentState,
@@ -20,23 +18,30 @@ from pipekit.storage.files import FileManager, Folders
 from pipekit.storage.ledger import Entry, Ledger
 
 
-@frozen(eq=False)
 class LedgerStageView:
     """The StageView of a stage.
 
-    `settings_digest`: of the stage's settings; `digest_of` computes one for any settings object.
-    `version`: the plugin's; a newer version retries files that an older one rejected.
+    `settings`: the stage's; `digest_of` computes the digest of any settings object. `version`: the
+    plugin's; a newer version retries files that an older one rejected.
     """
 
-    _files: FileManager
-    _ledger: Ledger
-    _stage: str
-    _version: str = field(kw_only=True)
-    _settings_digest: str = field(kw_only=True)
-    _digest_of: Callable[[object], str] = field(kw_only=True)
-    _folders: Folders = field(
-        factory=dict, init=False
-    )  # each folder is read once, so all answers agree
+    def __init__(
+        self,
+        files: FileManager,
+        ledger: Ledger,
+        stage: str,
+        *,
+        version: str,
+        settings: object,
+        digest_of: Callable[[object], str],
+    ) -> None:
+        self._files = files
+        self._ledger = ledger
+        self._stage = stage
+        self._version = version
+        self._settings = settings
+        self._digest_of = digest_of
+        self._folders: Folders = {}  # each folder is read once, so all answers agree
 
     def files(self, patterns: tuple[str, ...]) -> list[FileStat]:
         """See RunContext.files."""
@@ -46,7 +51,7 @@ class LedgerStageView:
         self, files: Iterable[FileStat], settings: object | None, *, growing: bool, force: bool
     ) -> Pending:
         """See RunContext.pending."""
-        digest = self._settings_digest if settings is None else self._digest_of(settings)
+        digest = self._digest_of(self._settings if settings is None else settings)
         entries = self._consumed.entries
         done = ContentState.CONSUMED.value
         inputs, waiting, rejected, unchanged = [], [], [], 0

@@ -49,7 +49,7 @@ class Publication:
     A worker with many files can take the steps itself: place files in several threads, which wait
     for the disk, and sync each folder once. `path`: as reported. `fingerprint`: computed by
     `place`, unless it was set before. `changed`: after `place`, whether the content is new.
-    `reported=False`: nothing is reported, and PIPEKIT_PUBLISH_DIR has no effect.
+    `reported=False`: nothing is reported or compared, and PIPEKIT_PUBLISH_DIR has no effect.
     """
 
     def __init__(
@@ -98,11 +98,12 @@ class Publication:
 
         The rename survives a power failure only after `sync_folders`.
         """
-        self.fingerprint = self.fingerprint or fingerprint(self._temporary)
-        if self._is_there():
-            self.changed = False
-            self.discard()
-            return
+        if self._reported:
+            self.fingerprint = self.fingerprint or fingerprint(self._temporary)
+            if self._is_there():
+                self.changed = False
+                self.discard()
+                return
         with open(self._temporary, "rb+") as file:  # Windows requires it to be writable
             os.fsync(file.fileno())
         os.replace(self._temporary, self.target)

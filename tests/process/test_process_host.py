@@ -292,3 +292,31 @@ def test_nothing_is_decided_by_the_wall_clock(lab, host):
     lines = [line.strip() for file in sources for line in file.read_text().splitlines()]
     looks = [line for line in lines if "time.time(" in line]
     assert looks == ["started = time.time()"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has a spawner")
+def test_prepared_spawner_serves_the_first_command(host):
+    """It starts beside the caller's other work, and no second one is started."""
+    told = host(
+        "from pipekit.process import prepare\n"
+        "children = lambda: open('/proc/self/task/%d/children' % os.getpid()).read().split()\n"
+        "prepared = prepare()\n"
+        "before = children()\n"
+        "result = supervisor.execute(command)\n"
+        "print(len(before), before == children(), bool(result))\n",
+        "true",
+    )
+    assert told == "1 True True\n"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has a spawner")
+def test_spawner_that_cannot_be_prepared_is_reported_by_the_first_command(host):
+    told = host(
+        "from pipekit.process import prepare\n"
+        "import pipekit.process.linux.child\n"  # while files can still be opened
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (3, 100))\n"
+        "prepared = prepare()\n"
+        "print(prepared, supervisor.execute(command).outcome)\n",
+        "true",
+    )
+    assert told == "None spawn_failed\n"

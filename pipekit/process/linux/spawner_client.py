@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipekit.process import signals
-from pipekit.process.linux import guardian, procfs
+from pipekit.process.linux import guardian
 from pipekit.process.start import SpawnError, resource_shortage, unnamed_file
 
 assert sys.platform == "linux"  # tells the type checker that pidfds and subreapers exist
@@ -111,6 +111,8 @@ class SpawnerClient:
         """Continue the spawner and its guardians (SIGCONT), in case somebody stopped them."""
         if self._socket is None:
             return
+        from pipekit.process.linux import procfs  # not needed to start it
+
         with contextlib.suppress(OSError):
             os.kill(self.pid, signal.SIGCONT)
             for pid in procfs.read(f"/proc/{self.pid}/task/{self.pid}/children").split():

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from datetime import date, time
 
-import attrs
 import pytest
 from pipekit_analyzer.plugin import pipekit_stages
 from pipekit_analyzer.settings import InstrumentTable, Session, Settings
@@ -162,7 +161,7 @@ def test_a_month_that_the_lifecycle_took_is_no_work(history):
 def test_what_was_known_without_its_days_means_everything_anew(history, minutes):
     """A ledger whose details cannot be used costs time, never results."""
     lost = path("ES", "2013-10")
-    history.ledger[lost] = attrs.evolve(history.ledger[lost], detail={})
+    history.ledger[lost] = history.ledger[lost]._replace(detail={})
     history.write("ES", minutes(MONTHS[2]))
     assert jobs(history.plan())["ES"]["full"]
 

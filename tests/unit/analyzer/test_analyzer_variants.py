@@ -141,7 +141,7 @@ def test_a_ledger_that_does_not_know_the_variants_costs_time_and_no_row(
     settings = changed(Variant(name="c"))
     for path, known in analysed.ledger.items():
         detail = {key: known.detail[key] for key in ("days", "last")}
-        analysed.ledger[path] = attrs.evolve(known, detail=detail)
+        analysed.ledger[path] = known._replace(detail=detail)
     done = analysed.run(settings)
     assert done.wrote["ES"]["detail"]["full"]
     assert analysed.merged == anew(new_project, bars(4), settings)

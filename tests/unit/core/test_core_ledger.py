@@ -21,7 +21,7 @@ def ask(ledger, files):
 
     def pending(settings="s1", version="1", *, growing=False, force=False, own=None):
         view = LedgerStageView(
-            files, ledger, "stage", version=version, settings_digest=settings, digest_of=str
+            files, ledger, "stage", version=version, settings=settings, digest_of=str
         )
         return view.pending(files.files(["**"]), own, growing=growing, force=force)
 
@@ -42,7 +42,7 @@ def take(ledger, reported):
 
 @pytest.fixture
 def view(ledger, files):
-    return LedgerStageView(files, ledger, "stage", version="1", settings_digest="s1", digest_of=str)
+    return LedgerStageView(files, ledger, "stage", version="1", settings="s1", digest_of=str)
 
 
 def why(pending):

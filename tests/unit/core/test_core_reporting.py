@@ -8,8 +8,12 @@ import os
 import pytest
 
 from pipekit.errors import DefinitionError
-from pipekit.model.task import Watch
+from pipekit.model.run import Paths, PipelineReport
+from pipekit.model.stage import StageResult
+from pipekit.model.status import PipelineStatus, StageStatus
+from pipekit.model.task import TaskResult, UnitResult, Watch
 from pipekit.run.report_file import ReportReader, TaskReport, watched
+from pipekit.storage.report import AuditReporter
 
 
 def line(**fields):
@@ -183,3 +187,17 @@ def test_patterns_make_units_and_metrics_of_lines_of_output():
 def test_a_pattern_that_could_never_work_is_refused_when_it_is_defined(pattern, metric, said):
     with pytest.raises(DefinitionError, match=said):
         Watch(pattern=pattern, metric=metric)
+
+
+def test_report_of_a_task_that_never_ran_has_no_metrics(tmp_path):
+    """Where nothing was measured, the report has an empty table, as it has where something was."""
+    unit = UnitResult(name="u", status=StageStatus.FAILURE)
+    task = TaskResult(name="t", status=StageStatus.BLOCKED, units=(unit,))
+    stage = StageResult(stage="s", status=StageStatus.FAILURE, tasks=(task,))
+    report = PipelineReport(
+        run_id="r", number=1, status=PipelineStatus.FAILURE, exit_code=2, stages=(stage,)
+    )
+    paths = Paths(root=tmp_path, data=tmp_path, logs=tmp_path, state=tmp_path)
+    written = json.loads(AuditReporter(paths).write(report, {}).read_text())
+    (shown,) = written["stages"][0]["tasks"]
+    assert (shown["metrics"], shown["units"][0]["metrics"]) == ({}, {})

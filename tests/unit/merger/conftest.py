@@ -157,7 +157,7 @@ class Project:
             self.ledger,
             "merger",
             version="1.0.0",
-            settings_digest="digest",
+            settings=None,
             digest_of=lambda _settings: "digest",
         )
         root = self.root

@@ -205,7 +205,7 @@ def taken_away(project: Any) -> bytes:
     file = project.month("ES", "2020-01")
     data = file.read_bytes()
     file.unlink()
-    project.outputs[MONTH] = attrs.evolve(project.outputs[MONTH], present=False)
+    project.outputs[MONTH] = project.outputs[MONTH]._replace(present=False)
     return bytes(data)
 
 
@@ -240,7 +240,7 @@ def test_late_bars_are_taken_once_the_month_is_restored(project: Any, export: An
     project.write(TWO, export(SECOND))
     project.run()
     project.month("ES", "2020-01").write_bytes(data)
-    project.outputs[MONTH] = attrs.evolve(project.outputs[MONTH], present=True)
+    project.outputs[MONTH] = project.outputs[MONTH]._replace(present=True)
     assert project.plan().reason == f"late rows of {TWO} can be published now"
     run = project.run()
     assert not run.failed

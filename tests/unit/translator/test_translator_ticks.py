@@ -296,12 +296,11 @@ def test_a_corrected_zone_leaves_no_tick_where_it_was_wrongly_put(project: Any) 
 
 
 def test_ticks_for_a_day_that_was_taken_away_are_late(project: Any) -> None:
-    import attrs
 
     project.write(FILE, text(tick("153000 0000000", 1)))
     project.run(TICKS)
     path = f"data/processed/ES/tick/2020/01/ES_tick_{DATE}.parquet"
-    project.outputs[path] = attrs.evolve(project.outputs[path], present=False)
+    project.outputs[path] = project.outputs[path]._replace(present=False)
     project.day("ES", DATE).unlink()
     lines = [tick("160000 0000000", 2), tick("160000 0000000", 3, date="20200107")]
     project.write("data/raw/ES 06-20.Last.txt", text(*lines))
