@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -69,13 +69,15 @@ class Trial:
 
 
 @pytest.fixture
-def trials(template, tmp_path) -> Callable[[Iterable[tuple[Rule, ...]]], None]:
+def trials(template, tmp_path, record_property) -> Callable[[Sequence[tuple[Rule, ...]]], None]:
     """Run many trials, two at a time; fails with all that did not hold."""
 
-    def run(cases: Iterable[tuple[Rule, ...]]) -> None:
+    def run(cases: Sequence[tuple[Rule, ...]]) -> None:
+        record_property("trials", len(cases))
         with ThreadPoolExecutor(2) as pool:
             found = [text for text in pool.map(Trial(template, tmp_path), cases) if text]
         if found:
+            record_property("failed", len(found))
             pytest.fail(f"{len(found)} trials failed:\n" + "\n".join(found), pytrace=False)
 
     return run
