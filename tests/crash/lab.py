@@ -56,6 +56,36 @@ class Run(NamedTuple):
     err: str
 
 
+def traced(root: Path, folder: Path, env: Mapping[str, str], rules: Iterable[Rule]) -> Run:
+    """`pipekit run` in a project, with what the rules say; returns when nothing is left of it.
+
+    `folder`: for files of the tracer, outside of the project.
+    """
+    plan, log = folder / "plan.json", folder / "trace.json"
+    asked = {
+        "root": str(root),
+        "log": str(log),
+        "patience": PATIENCE,
+        "rules": [rule._asdict() for rule in rules],
+    }
+    plan.write_text(json.dumps(asked))
+    tracer = [sys.executable, "-S", str(HERE / "tracer.py"), str(plan)]
+    done = subprocess.run(
+        [*tracer, sys.executable, "-m", "pipekit", "run"],
+        cwd=root,
+        env=env,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    result = json.loads(log.read_text())
+    assert not result["hung"], f"the run did not end in {PATIENCE} s: {done.stderr}"
+    points = [Point(*point) for point in result["points"]]
+    return Run(result["code"], points, done.stdout, done.stderr)
+
+
 class Lab:
     """A project of the three stages of `count_plugin`, in a folder of its own."""
 
@@ -135,29 +165,7 @@ class Lab:
 
     def traced(self, *rules: Rule, env: Mapping[str, str] | None = None) -> Run:
         """`pipekit run`, with what the rules say; returns when nothing is left of its tree."""
-        plan, log = self.folder / "plan.json", self.folder / "trace.json"
-        asked = {
-            "root": str(self.root),
-            "log": str(log),
-            "patience": PATIENCE,
-            "rules": [rule._asdict() for rule in rules],
-        }
-        plan.write_text(json.dumps(asked))
-        done = subprocess.run(
-            [sys.executable, "-S", str(HERE / "tracer.py"), str(plan),
-             sys.executable, "-m", "pipekit", "run"],
-            cwd=self.root,
-            env={**self.env, **(env or {})},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-        )  # fmt: skip
-        assert done.returncode == 0, done.stderr
-        result = json.loads(log.read_text())
-        assert not result["hung"], f"the run did not end in {PATIENCE} s: {done.stderr}"
-        points = [Point(*point) for point in result["points"]]
-        return Run(result["code"], points, done.stdout, done.stderr)
+        return traced(self.root, self.folder, {**self.env, **(env or {})}, rules)
 
     # --- what is seen of it ----------------------------------------------------------------------
 
