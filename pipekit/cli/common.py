@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from pipekit import config
+from pipekit.cli.output import mask_output
 from pipekit.errors import UsageError
 
 if TYPE_CHECKING:
@@ -69,15 +70,17 @@ def open_project(ctx: click.Context, sets: Sequence[str] = ()) -> Project:
     """The project with its plugins loaded."""
     from pipekit.run import project
 
-    return project.open_project(configuration(ctx, sets), no_plugins=ctx.obj["no_plugins"])
+    opened = project.open_project(configuration(ctx, sets), no_plugins=ctx.obj["no_plugins"])
+    mask_output(opened.secrets)
+    return opened
 
 
 def open_history(paths: Paths) -> RunHistory | None:
     """The ledger's runs for reading, or None before the first run."""
-    from pipekit.storage.runs import RunHistory
+    from pipekit.storage.runs import RunHistory, ledger_exists
 
     path = paths.state / "state.db"
-    return RunHistory(path, read_only=True) if path.exists() else None
+    return RunHistory(path, read_only=True) if ledger_exists(path) else None
 
 
 def find_run(paths: Paths, run: str | None) -> PipelineState:

@@ -8,10 +8,10 @@ import click
 
 from pipekit.cli.common import configuration, json_option, set_option
 from pipekit.cli.help import Command, Group
-from pipekit.cli.output import print_json
+from pipekit.cli.output import mask_output, print_json
 from pipekit.config import Configuration
 from pipekit.config.checks import check as contradictions
-from pipekit.config.explain import provenance, values
+from pipekit.config.explain import provenance, secrets, values
 from pipekit.config.schema import json_schema
 from pipekit.errors import (
     EXIT_ERROR,
@@ -153,6 +153,7 @@ def _opened(ctx: click.Context, sets: tuple[str, ...]) -> tuple[Configuration, P
                     settings.settings_for(kind, name, records[name].spec.settings)
             except ConfigError as error:
                 problems += error.problems
+    mask_output(secrets(settings))
     return settings, found, problems
 
 

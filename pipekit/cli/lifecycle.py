@@ -12,6 +12,7 @@ from pipekit.cli.output import print_json, print_text
 from pipekit.run.lifecycle import Proposal, review
 from pipekit.run.orchestrator import PipelineOrchestrator
 from pipekit.storage.ledger import Ledger
+from pipekit.storage.runs import ledger_exists
 
 
 @click.group(
@@ -41,7 +42,7 @@ def plan(ctx: click.Context, as_json: bool) -> int:
     """
     project = open_project(ctx)
     database = project.paths.state / "state.db"
-    if not database.exists():
+    if not ledger_exists(database):
         click.echo("no runs yet, so no file may be removed", err=True)
         if as_json:
             print_json([])

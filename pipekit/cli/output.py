@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from pipekit.model.secrets import Mask
 from pipekit.model.status import PipelineStatus, StageStatus
 
 RUNNING = "running"
@@ -31,6 +32,28 @@ COLOURS: Mapping[str, str] = {
 
 _GAP = "  "
 _NARROWEST_TEXT = 36  # columns below which wrapped text is hard to read
+
+
+class _MaskedStream:
+    """A text stream in which secrets are masked, whoever writes to it."""
+
+    def __init__(self, stream: Any, mask: Mask) -> None:
+        self._stream = stream
+        self._mask = mask
+
+    def write(self, text: str) -> int:
+        return int(self._stream.write(self._mask.text(text)))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+def mask_output(secrets: Sequence[str]) -> None:
+    """Mask these in everything that this process prints from now on, tracebacks included."""
+    mask = Mask(secrets)
+    if mask.forms:
+        sys.stdout = _MaskedStream(sys.stdout, mask)
+        sys.stderr = _MaskedStream(sys.stderr, mask)
 
 
 def print_json(value: Any) -> None:

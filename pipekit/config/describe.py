@@ -16,6 +16,7 @@ import attrs
 
 from pipekit.errors import PluginError
 from pipekit.model import quantity as units
+from pipekit.model.secrets import MASK
 from pipekit.settings import Duration, Size
 
 
@@ -148,9 +149,6 @@ def _either(words: list[str]) -> str:
 
 def _plural(words: str) -> str:
     return words if words.endswith(("'", ")", "false")) else f"{words}s"
-
-
-MASK = "***"
 
 
 def plain(value: Any, wanted: Any = Any) -> Any:

@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 import attrs
 
 from pipekit.config.describe import (
-    MASK,
     Field,
     holds_secrets,
     masked,
@@ -21,8 +20,8 @@ from pipekit.config.problems import KeyPath, dotted
 from pipekit.config.sources import ABSENT, Layer, Source
 from pipekit.config.structure import literal
 from pipekit.config.tables import TABLES, StageConfig
+from pipekit.model.secrets import MASK, SHORTEST_SECRET
 
-SHORTEST_SECRET = 4
 UNKNOWN = "Its plugin is not loaded, so it may be a secret and is not shown."
 
 

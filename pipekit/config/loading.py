@@ -59,8 +59,8 @@ class Configuration:
     @property
     def folders(self) -> Paths:
         """`[paths]` as absolute paths."""
-        names = ("data", "logs", "state")
-        return Paths(root=self.root, **{n: self.root / getattr(self.paths, n) for n in names})
+        folders = {n: self.root / getattr(self.paths, n) for n in ("data", "logs", "state")}
+        return Paths(root=self.root, **folders, shared=self.paths.shared)
 
     def settings_for(self, kind: str, name: str, cls: type | None) -> Any:
         """The settings of a plugin's stage, policy or sink as an object of its class.

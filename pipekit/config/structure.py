@@ -24,7 +24,7 @@ from cattrs.cols import list_structure_factory, mapping_structure_factory
 from cattrs.errors import ClassValidationError, ForbiddenExtraKeysError
 from cattrs.gen import make_dict_structure_fn
 
-from pipekit.config.describe import MASK, Field, holds_secrets, settings_fields
+from pipekit.config.describe import Field, holds_secrets, settings_fields
 from pipekit.config.problems import (
     Problem,
     TableError,
@@ -36,6 +36,7 @@ from pipekit.config.sources import ShellText
 from pipekit.errors import PluginError
 from pipekit.model import quantity
 from pipekit.model.names import did_you_mean
+from pipekit.model.secrets import MASK
 from pipekit.settings import Duration, RefusedError, Size
 
 T = TypeVar("T")

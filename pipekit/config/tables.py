@@ -108,7 +108,7 @@ class PipelineConfig:
 
 @frozen(eq=False, repr=False)
 class PathsConfig:
-    """`[paths]`: the project's folders, relative to the folder of pipekit.toml."""
+    """`[paths]`: the project's folders, relative to that of pipekit.toml, and who may read them."""
 
     data: str = setting(
         "The stages' data; rows and files set aside go into its folder `quarantine`.",
@@ -118,6 +118,11 @@ class PathsConfig:
     logs: str = setting("Event journals, logs and reports.", default="logs", validator=_inner_path)
     state: str = setting(
         "The ledger, the lock and caches.", default=".pipekit", validator=_inner_path
+    )
+    shared: bool = setting(
+        "Let the umask decide who may use the logs and state folders, in a project that a group "
+        "shares; by default only the user who runs pipekit may.",
+        default=False,
     )
 
 

@@ -44,12 +44,21 @@ class Rejection(NamedTuple):
 
 
 class Paths(NamedTuple):
-    """The folders of a project, as absolute paths."""
+    """The folders of a project, as absolute paths.
+
+    `shared`: whether the umask decides who may read the files of runs; else they are private.
+    """
 
     root: Path
     data: Path
     logs: Path
     state: Path
+    shared: bool = False
+
+    @property
+    def file_mode(self) -> int:
+        """The mode to create files of a run with, before the umask."""
+        return 0o666 if self.shared else 0o600
 
     @property
     def quarantine(self) -> Path:

@@ -30,6 +30,7 @@ from pipekit.process.output.listener import OnLines
 from pipekit.process.output.stream import OutputStream
 from pipekit.process.start import SpawnError
 from pipekit.process.verdict import combined_usage, judge
+from pipekit.worker._files import PRIVATE
 
 _numbers = itertools.count(1)
 _MAX_COMMAND_LINE = 200  # characters of a command line in a snapshot
@@ -40,7 +41,8 @@ class ProcessSupervisor:
     """Runs commands, each to the end of its whole process tree; may be used by many threads.
 
     `spool_dir`: the folder for output files, created with the first output; None keeps only the
-    tails. `hold_fds`: descriptors that stay open as long as a command's tree lives, even if this
+    tails. `spool_mode`: the mode of these files; by default only their owner may read them.
+    `hold_fds`: descriptors that stay open as long as a command's tree lives, even if this
     process dies (a run's lock); on Linux the guardians hold them, the commands never get them.
     `cookie`: names all processes of this supervisor, for `kill_leftovers`; random by default.
 
@@ -49,11 +51,16 @@ class ProcessSupervisor:
     """
 
     def __init__(
-        self, spool_dir: Path | None = None, hold_fds: Iterable[int] = (), cookie: str = ""
+        self,
+        spool_dir: Path | None = None,
+        hold_fds: Iterable[int] = (),
+        cookie: str = "",
+        spool_mode: int = PRIVATE,
     ) -> None:
         if any(letter in cookie for letter in ":\0"):
             raise DefinitionError(f"cookie {cookie!r} contains a colon or a NUL character")
         self._spool_dir = spool_dir
+        self._spool_mode = spool_mode
         self._hold_fds = tuple(hold_fds)
         self._cookie = cookie or f"{os.getpid()}.{os.urandom(6).hex()}"
         self._spawner: object = None  # a reference keeps it alive for the next command
@@ -140,7 +147,11 @@ class ProcessSupervisor:
         folder, encoding, redact = self._spool_dir, command.encoding, command.redact
         return {
             s: OutputStream(
-                folder and folder / f"{name}{_SUFFIX[s]}", encoding, redact, lines=lines
+                folder and folder / f"{name}{_SUFFIX[s]}",
+                encoding,
+                redact,
+                lines=lines,
+                mode=self._spool_mode,
             )
             for s in names
         }

@@ -13,6 +13,7 @@ from pipekit.config.explain import provenance
 from pipekit.errors import EXIT_ERROR, PipekitError, StorageError
 from pipekit.model.event import EventKind, SinkContext
 from pipekit.model.run import PipelineReport
+from pipekit.model.secrets import Mask
 from pipekit.model.stage import StageResult
 from pipekit.model.status import FailureKind, PipelineStatus, StageStatus
 from pipekit.run.events import EventLogger, open_logger
@@ -25,13 +26,14 @@ from pipekit.storage.report import AuditReporter
 class CurrentRun:
     """A run, from its row in the ledger, which this inserts, to its report.
 
-    `results`: of the stages that have ended. `warnings`: for the report. `stage`: the stage being
-    planned or executed; empty between stages. Raises StorageError if the ledger or the journal
-    cannot be written.
+    `mask`: hides the secrets known so far. `results`: of the stages that have ended. `warnings`:
+    for the report. `stage`: the stage being planned or executed; empty between stages. Raises
+    StorageError if the ledger or the journal cannot be written.
     """
 
     def __init__(self, project: Project, run_id: str, ledger: Ledger, started: float) -> None:
         self.project = project
+        self.mask = Mask(project.secrets)
         self.run_id = run_id
         self.ledger = ledger
         self.started = started
@@ -53,7 +55,7 @@ class CurrentRun:
         paths = self.project.paths
         zone = self.project.configuration.pipeline.timezone
         try:
-            self._events = open_logger(paths, self.run_id, self.started, zone=zone)
+            self._events = open_logger(paths, self.run_id, self.started, zone=zone, mask=self.mask)
         except OSError as error:
             raise StorageError(
                 f"cannot write a journal in {paths.events}: {error.strerror}"
@@ -70,7 +72,7 @@ class CurrentRun:
     def end_stage(self, result: StageResult) -> None:
         """Record how a stage ended."""
         self.results[result.stage] = result
-        self.ledger.note_stage(self.run_id, result.stage, ledger_entry(result))
+        self._note(result)
         kind = EventKind(result.status)
         self.events.emit(result.stage, kind, str(result), **event_data(result))
         self.stage = ""
@@ -102,7 +104,7 @@ class CurrentRun:
             )
             self.results[lost.stage] = lost
             with contextlib.suppress(StorageError):
-                self.ledger.note_stage(self.run_id, lost.stage, ledger_entry(lost))
+                self._note(lost)
             self.events.emit(lost.stage, EventKind.FAILURE, str(lost), **event_data(lost))
         report = self._report(PipelineStatus.FAILURE, EXIT_ERROR, time.time())
         with contextlib.suppress(StorageError):
@@ -113,6 +115,10 @@ class CurrentRun:
             self.events.emit("pipeline", EventKind.FAILURE, msg, exit_code=code, error=text)
             self.events.close()
             self._write_report(report, [])
+
+    def _note(self, result: StageResult) -> None:
+        entry = self.mask.value(ledger_entry(result))
+        self.ledger.note_stage(self.run_id, result.stage, entry)
 
     def _report(self, status: PipelineStatus, exit_code: int, ended: float) -> PipelineReport:
         return PipelineReport(
@@ -140,7 +146,7 @@ class CurrentRun:
             "lifecycle": list(proposals),
         }
         try:
-            path = AuditReporter(self.project.paths).write(report, context, self.project.secrets)
+            path = AuditReporter(self.project.paths).write(report, context, self.mask)
         except OSError as error:
             warning = f"the report could not be written: {error}"
             return report._replace(warnings=(*report.warnings, warning))

@@ -15,6 +15,7 @@ from typing import Any
 
 from pipekit.model.event import RUN_ENDS, Event, EventKind, SinkContext
 from pipekit.model.run import Paths
+from pipekit.model.secrets import Mask
 from pipekit.model.specs import EventSink
 from pipekit.storage.journal import Journal, RunLog
 from pipekit.storage.report import iso, stamp
@@ -31,7 +32,8 @@ _CONTROLS = dict.fromkeys((*range(32), *range(127, 160)), " ")  # could control 
 class EventLogger:
     """Emits events; may be used from any thread. Errors go to `warnings`, and never raise.
 
-    `seq`: of the last event so far. `zone`: of their times (default: the system's).
+    `seq`: of the last event so far. `zone`: of their times (default: the system's). `mask`: hides
+    secrets.
     """
 
     def __init__(
@@ -42,6 +44,7 @@ class EventLogger:
         *,
         seq: int = 0,
         zone: dt.tzinfo | None = None,
+        mask: Mask | None = None,
     ) -> None:
         self.run_id = run_id
         self.log = log
@@ -49,6 +52,7 @@ class EventLogger:
         self._journal = journal
         self._seq = seq
         self._zone = zone
+        self._mask = mask or Mask()
         self._lock = threading.RLock()
         self._sinks: list[_SinkThread] = []
 
@@ -64,7 +68,9 @@ class EventLogger:
         thread.start()
 
     def emit(self, stage: str, event: EventKind, msg: str = "", /, **data: Any) -> None:
-        """Number an event, write it to the journal, and pass it to the sinks."""
+        """Number an event, write it to the journal, and pass it to the sinks, without secrets."""
+        if self._mask.forms:
+            msg, data = self._mask.text(msg), self._mask.value(data)
         with self._lock:
             self._seq += 1
             made = Event(
@@ -108,15 +114,23 @@ class EventLogger:
 
 
 def open_logger(
-    paths: Paths, run_id: str, started: float, *, after: int = 0, zone: str = ""
+    paths: Paths,
+    run_id: str,
+    started: float,
+    *,
+    after: int = 0,
+    zone: str = "",
+    mask: Mask | None = None,
 ) -> EventLogger:
     """The logger of a run. `after`: the `seq` of its last event so far. Raises OSError.
 
-    `zone`: for the times of events (default: the system's).
+    `zone`: for the times of events (default: the system's). `mask`: hides secrets in them.
     """
-    journal = Journal(paths.events / f"pipeline_{run_id}.jsonl")
-    log = RunLog(paths.logs / f"pipeline_{stamp(started)}_{run_id}.log")
-    return EventLogger(run_id, journal, log, seq=after, zone=_named_zone(zone) if zone else None)
+    mode = paths.file_mode
+    journal = Journal(paths.events / f"pipeline_{run_id}.jsonl", mode)
+    log = RunLog(paths.logs / f"pipeline_{stamp(started)}_{run_id}.log", mode)
+    where = _named_zone(zone) if zone else None
+    return EventLogger(run_id, journal, log, seq=after, zone=where, mask=mask)
 
 
 def _named_zone(name: str) -> dt.tzinfo:

@@ -19,6 +19,8 @@ from pipekit.run.project import Stage
 from pipekit.run.running_task import RunningTask, TaskContext
 from pipekit.run.verdict import judge_stage, last_lines
 from pipekit.storage.lock import RunLock
+from pipekit.storage.modes import make_private
+from pipekit.worker._files import make_folder
 
 POLL_SECONDS = 0.2  # between two polls of the running tasks' reports
 _PROCESSES = 20  # of a command that hung, listed in its task_end event; the report lists all
@@ -44,11 +46,13 @@ class StageExecutor:
         run.events.emit(stage.name, EventKind.START, plan.reason, tasks=names)
         context = self._context(stage)
         try:
-            context.folder.mkdir(parents=True, exist_ok=True)
+            make_folder(context.folder, run.project.paths.file_mode)
         except OSError as error:
             tasks = [_no_folder(task, context.folder, error) for task in plan.tasks]
         else:
             tasks = self._run_tasks(context, plan.tasks)
+            if not run.project.paths.shared:
+                make_private(context.folder)
         for task in tasks:
             if task.process is not None:
                 name = f"{stage.name}/{task.name}"
@@ -69,7 +73,12 @@ class StageExecutor:
     def _context(self, stage: Stage) -> TaskContext:
         run = self._run
         folder = run.project.paths.runs / run.run_id / stage.name
-        supervisor = ProcessSupervisor(folder, (self._lock.descriptor,), cookie=run.run_id)
+        supervisor = ProcessSupervisor(
+            folder,
+            (self._lock.descriptor,),
+            cookie=run.run_id,
+            spool_mode=run.project.paths.file_mode,
+        )
         return TaskContext(
             run=run,
             stage=stage,

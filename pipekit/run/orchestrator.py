@@ -24,9 +24,13 @@ from pipekit.run.planning import (
 )
 from pipekit.run.project import Project, Stage, selected
 from pipekit.run.recovery import close_dead_runs
+from pipekit.run.temporaries import retry_removals
 from pipekit.storage.ledger import Ledger
 from pipekit.storage.lock import RunLock
+from pipekit.storage.modes import adjust_modes
+from pipekit.storage.report import AuditReporter
 from pipekit.storage.retention import apply_retention
+from pipekit.storage.runs import ledger_exists
 
 if TYPE_CHECKING:
     from pipekit.run.execution import StageExecutor
@@ -58,7 +62,13 @@ class PipelineOrchestrator:
         """
         stages = self._selected()
         paths = self.project.paths
-        with RunLock(paths.state, self.run_id) as lock, Ledger(paths.state / "state.db") as ledger:
+        mode = paths.file_mode
+        adjust_modes(paths)
+        with (
+            RunLock(paths.state, self.run_id, mode) as lock,
+            Ledger(paths.state / "state.db", mode=mode) as ledger,
+        ):
+            retry_removals(paths.state, paths.root)
             recovered = close_dead_runs(ledger, paths)
             run = CurrentRun(self.project, self.run_id, ledger, self._planner.started)
             try:
@@ -77,7 +87,7 @@ class PipelineOrchestrator:
         """The decision that a run would make now for each stage. Writes nothing."""
         decisions: dict[str, Decision] = {}
         path = self.project.paths.state / "state.db"
-        before = path.exists()
+        before = ledger_exists(path)
         with Ledger(path if before else Path(":memory:"), read_only=before) as ledger:
             for stage in self._selected():
                 decisions[stage.name] = self._planner.foresee(stage, ledger, decisions)
@@ -159,10 +169,11 @@ class PipelineOrchestrator:
         return run.finish(status, code, [proposal.record() for proposal in proposals])
 
     def _apply_retention(self, run: CurrentRun, report: PipelineReport) -> PipelineReport:
-        """Apply [retention].
+        """Apply [retention], and remove what earlier runs left unfinished.
 
         The report is already written, so only the returned one has the first problem.
         """
+        AuditReporter(self.project.paths).sweep()
         keep = self.project.configuration.retention
         try:
             problems = apply_retention(self.project.paths, keep, run.ledger, report.started)

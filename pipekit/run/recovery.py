@@ -56,7 +56,7 @@ def _kill_processes(run_id: str) -> str:
 def _remove_temporaries(paths: Paths, run_id: str) -> None:
     from pipekit.run.temporaries import remove_temporaries_of_run  # rarely needed
 
-    remove_temporaries_of_run(paths.runs / run_id, run_id, paths.root)
+    remove_temporaries_of_run(paths.runs / run_id, run_id, paths.root, state=paths.state)
     for leftover in paths.logs.glob(f".pipeline_report_*_{run_id}.json.*.tmp"):
         with contextlib.suppress(OSError):
             leftover.unlink()

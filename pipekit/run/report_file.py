@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
+import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from pipekit.model.secrets import Mask
 from pipekit.model.status import StageStatus
 from pipekit.model.task import FileRecord, UnitResult, Watch
 from pipekit.worker import Signature, Verb
+from pipekit.worker._files import open_own
 
 MAX_REPORT_BYTES = 256 * 1024 * 1024  # more means a runaway worker
+_LONGEST_LINE = 16 * 1024 * 1024  # bytes
 _CHUNK = 1024 * 1024
+_IDENTIFIERS = frozenset({"verb", "status", "unit", "path", "sources", "fingerprint"})
 _FILE_VERBS = frozenset({Verb.CONSUMED, Verb.WROTE, Verb.UNCHANGED, Verb.REJECTED})
 
 
@@ -22,7 +28,7 @@ class TaskReport:
     """The content of a task's report so far. A unit without a result has not finished.
 
     `temporaries`: absolute paths of temporary files, as reported. `damage`: why the report is
-    incomplete; empty if it is complete.
+    incomplete; empty if it is complete. `torn`: whether its last line is.
     """
 
     def __init__(self) -> None:
@@ -33,12 +39,13 @@ class TaskReport:
         self.warnings: list[str] = []
         self.temporaries: list[str] = []
         self.damage = ""
+        self.torn = False
 
     def add(self, record: Mapping[str, Any]) -> bool:
         """Add one record; returns whether it is valid. An invalid one becomes a warning."""
         try:
             self._add(record)
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             self.warnings.append(f"ignored an invalid record in the report ({error!r})")
             return False
         return True
@@ -71,10 +78,10 @@ def _file_record(record: Mapping[str, Any]) -> FileRecord:
     return FileRecord(
         verb=Verb(record["verb"]),
         path=_checked_path(record["path"]),
-        fingerprint=_checked_text(record.get("fingerprint", "")),
+        fingerprint=_storable(record.get("fingerprint", "")),
         signature=None if signature is None else _checked_signature(signature),
         unit=record.get("unit"),
-        reason=_checked_text(record.get("reason", "")),
+        reason=_storable(record.get("reason", "")),
         detail=dict(record.get("detail") or {}),
         sources=None if sources is None else tuple(map(_checked_path, sources)),
         complete=bool(record.get("complete", True)),
@@ -85,6 +92,11 @@ def _checked_text(value: object) -> str:
     if not isinstance(value, str):
         raise TypeError(f"expected a string, got {value!r}")
     return value
+
+
+def _storable(value: object) -> str:
+    """A text as the ledger can store it: half a surrogate pair is escaped."""
+    return _checked_text(value).encode("utf-8", "backslashreplace").decode()
 
 
 def _checked_path(value: object) -> str:
@@ -110,47 +122,153 @@ def _checked_signature(value: Iterable[Any]) -> Signature:
 class ReportReader:
     """Follows a growing report file; `poll` returns the new records, from complete lines only.
 
-    `damage`: why records are missing (empty if none are): an invalid line (its writer was killed,
-    or the disk was full), a file that is too large, or one that cannot be read.
+    `damage`: why records are missing (empty if none are): an invalid line, a line or a file that is
+    too large, one that cannot be read, that was cut, removed or replaced. It is empty as well while
+    the last line is incomplete, which `torn` says.
+
+    The run makes the file with `create` before it starts the task, and keeps it open. So what the
+    task puts in its place, a link or a FIFO for example, is never opened, and is noticed. A report
+    of an earlier run is opened by `poll`, if it is a regular file.
     """
 
-    def __init__(self, path: Path, limit: int = MAX_REPORT_BYTES) -> None:
+    def __init__(
+        self, path: Path, *, limit: int = MAX_REPORT_BYTES, mask: Mask | None = None
+    ) -> None:
         self.path = path
+        self._mask = mask or Mask()
+        self._has_secrets = False
         self.damage = ""
         self._limit = limit
+        self._descriptor = -1
+        self._created: tuple[os.stat_result, os.stat_result] | None = None  # file and folder
+        self._stopped = False
         self._position = 0
         self._rest = b""
+        self._line = 0
+
+    @property
+    def torn(self) -> bool:
+        """Whether the last line is incomplete: its writer was killed, or the disk is full."""
+        return bool(self._rest)
+
+    def create(self, mode: int) -> None:
+        """Create the file. Raises OSError, also if it is there already."""
+        self._descriptor = open_own(self.path, os.O_RDONLY | os.O_CREAT | os.O_EXCL, mode)
+        self._created = os.fstat(self._descriptor), os.stat(self.path.parent)
 
     def poll(self) -> list[dict[str, Any]]:
         """The records added since the last call."""
-        records: list[dict[str, Any]] = []
+        return list(self.records())
+
+    def records(self) -> Iterator[dict[str, Any]]:
+        """As `poll`, one by one: a report may be large."""
         try:
-            with open(self.path, "rb") as file:
-                file.seek(self._position)
-                while chunk := file.read(_CHUNK):
-                    if self._position + len(chunk) > self._limit:
-                        self.damage = f"the report is larger than {self._limit} bytes"
-                        break
-                    self._position += len(chunk)
-                    *lines, self._rest = (self._rest + chunk).split(b"\n")
-                    records += [r for line in lines if (r := self._parsed(line)) is not None]
+            if self._descriptor < 0:
+                self._descriptor = open_own(self.path, os.O_RDONLY)
+            if os.fstat(self._descriptor).st_size < self._position:
+                self._stop("the report was cut; programs may only append to it")
+            while chunk := self._next_chunk():
+                yield from self._lines(chunk)
         except FileNotFoundError:
             pass  # no report yet
         except OSError as error:
             self.damage = f"the report cannot be read: {error.strerror}"
-        return records
+
+    def check(self) -> str:
+        """Look at the file once more, after the task has ended and a last `poll`.
+
+        Notes in `damage` what happened to it. Returns a warning if its folder was removed: nothing
+        is missing then, as what was reported before is read, and nobody could report later.
+        """
+        if self._created is None:
+            return ""
+        file, folder = self._created
+        if not self._position and os.fstat(self._descriptor).st_mtime_ns != file.st_mtime_ns:
+            self.damage = self.damage or "the report was emptied; programs may only append to it"
+        try:
+            if not os.path.samestat(os.lstat(self.path), file):
+                self.damage = (
+                    self.damage or "the report was replaced; programs may only append to it"
+                )
+        except FileNotFoundError:
+            if not _is_there(self.path.parent, folder):
+                return f"the folder {self.path.parent} was removed while the task was running"
+            self.damage = self.damage or "the report was removed; programs may only append to it"
+        except OSError as error:
+            self.damage = self.damage or f"the report cannot be found: {error.strerror}"
+        return ""
+
+    def conceal(self) -> None:
+        """Mask the secrets in the file itself, once nobody writes to it any more. Never raises."""
+        if not self._has_secrets:
+            return
+        with contextlib.suppress(OSError), open(open_own(self.path, os.O_RDWR), "r+b") as file:
+            if not os.path.samestat(os.fstat(file.fileno()), os.fstat(self._descriptor)):
+                return
+            written = 0
+            while lines := file.readlines(_CHUNK):
+                read = file.tell()
+                file.seek(written)
+                written += file.write(self._mask.data(b"".join(lines)))
+                file.seek(read)
+            file.truncate(written)
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+    def _next_chunk(self) -> bytes:
+        chunk = b"" if self._stopped else os.pread(self._descriptor, _CHUNK, self._position)
+        self._position += len(chunk)
+        if self._position <= self._limit:
+            return chunk
+        self._stop(f"the report is larger than {self._limit} bytes")
+        return b""
+
+    def _stop(self, damage: str) -> None:
+        """Read no further."""
+        self.damage = self.damage or damage
+        self._stopped, self._rest = True, b""
+
+    def _lines(self, chunk: bytes) -> Iterator[dict[str, Any]]:
+        data = self._rest + chunk
+        hidden = self._mask.forms and self._mask.data(data) is not data
+        self._has_secrets = self._has_secrets or bool(hidden)
+        *lines, self._rest = data.split(b"\n")
+        for line in lines:
+            self._line += 1
+            if line.strip() and (record := self._parsed(line)) is not None:
+                yield _masked(record, self._mask) if hidden else record
+        if len(self._rest) > _LONGEST_LINE:
+            self._stop(f"line {self._line + 1} of the report exceeds {_LONGEST_LINE} bytes")
 
     def _parsed(self, line: bytes) -> dict[str, Any] | None:
-        if not line.strip():
-            return None
         try:
             record = json.loads(line)
         except (ValueError, RecursionError):
             record = None
         if isinstance(record, dict) and isinstance(record.get("verb"), str):
             return record
-        self.damage = self.damage or f"the report has an invalid line: {line[:80]!r}"
+        self.damage = self.damage or f"the report has an invalid line: line {self._line}"
         return None
+
+
+def _masked(record: dict[str, Any], mask: Mask) -> dict[str, Any]:
+    """The record without secrets, apart from what files and units are found by."""
+    return {
+        key: value if key in _IDENTIFIERS else mask.value(value, keys=True)
+        for key, value in record.items()
+    }
+
+
+def _is_there(path: Path, status: os.stat_result) -> bool:
+    """Whether this path still is what had this status."""
+    try:
+        return os.path.samestat(os.stat(path), status)
+    except OSError:
+        return False
 
 
 def watched(watch: Iterable[Watch], line: str) -> list[dict[str, Any]]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import queue
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -47,7 +48,8 @@ class TaskContext(NamedTuple):
 
     def command_of(self, task: Task, report: Path) -> Command:
         """The task's command, completed by the stage's settings and the variables of the run."""
-        command, project = task.command, self.run.project
+        command, project, mask = task.command, self.run.project, self.run.mask
+        mask.add(command.redact)
         config = project.configuration.stages[self.stage.name]
         return evolve(
             command,
@@ -60,7 +62,7 @@ class TaskContext(NamedTuple):
             max_memory=config.max_memory if command.max_memory is None else command.max_memory,
             nice=command.nice or config.nice,
             activity=command.activity or report,
-            redact=(*command.redact, *project.secrets),
+            redact=(*command.redact, *mask.forms),
             env={
                 **command.env,
                 REPORT_VARIABLE: str(report),
@@ -83,7 +85,7 @@ class RunningTask(threading.Thread):
         self.task = task
         self._context = context
         self._files = context.run.project.files
-        self._reader = ReportReader(context.folder / f"{task.name}.report")
+        self._reader = ReportReader(context.folder / f"{task.name}.report", mask=context.run.mask)
         self._command = context.command_of(task, self._reader.path)
         self._before = {path: self._files.stat(path) for path in task.outputs}
         self._report = TaskReport()
@@ -92,11 +94,20 @@ class RunningTask(threading.Thread):
         self._process = ProcessResult(
             outcome=Outcome.LOST, reason="an internal error of the supervisor; see the log"
         )
+        self._no_report: OSError | None = None
+        try:
+            self._reader.create(context.run.project.paths.file_mode)
+        except OSError as error:
+            self._no_report = error
         self._progress: dict[str | None, float] = {}
 
     def run(self) -> None:
         """Supervise the process until it has ended."""
         try:
+            if self._no_report is not None:
+                reason = f"cannot create {self._reader.path}: {self._no_report.strerror}"
+                self._process = ProcessResult(outcome=Outcome.SPAWN_FAILED, reason=reason)
+                return
             self._process = self._context.supervisor.execute(
                 self._command,
                 name=self.task.name,
@@ -108,19 +119,23 @@ class RunningTask(threading.Thread):
 
     def update(self) -> None:
         """Read what was reported since the last call, and emit events for it."""
-        records = self._reader.poll()
-        while not self._watched.empty():
-            records.append(self._watched.get())
-        self._report.damage = self._reader.damage
-        for record in records:
+        for record in itertools.chain(self._reader.records(), self._found()):
             if self._report.add(record):
                 self._emit(record)
 
     def result(self) -> TaskResult:
         """The verdict, after the process has ended and a last `update`."""
         run, environment = self._context.run, {**os.environ, **self._command.env}
+        warning = self._reader.check()
+        if warning:
+            self._report.warnings.append(warning)
+            self._context.emit(EventKind.WARNING, warning, task=self.task.name)
+        self._report.damage, self._report.torn = self._reader.damage, self._reader.torn
+        self._reader.conceal()
+        self._reader.close()
         temporaries = self._report.temporaries
-        remove_temporaries(temporaries, run.run_id, run.project.paths.root, environment)
+        paths = run.project.paths
+        remove_temporaries(temporaries, run.run_id, paths.root, environment, state=paths.state)
         return judge_task(
             self.task,
             self._process,
@@ -129,6 +144,11 @@ class RunningTask(threading.Thread):
             published=self._context.published,
             files=self._files,
         )
+
+    def _found(self) -> Iterator[dict[str, Any]]:
+        """What was found in the output since the last call."""
+        while not self._watched.empty():
+            yield self._watched.get()
 
     def _search_lines(self, _stream: str, lines: Sequence[str]) -> None:
         for line in lines:

@@ -52,10 +52,11 @@ def judge_task(
         *_published_problems(claims, units, published, files),
         *_declared_problems(before, claims, files),
     ]
-    if report.damage:
-        problems.append(report.damage)
+    damage = report.damage or _torn(report, process)
+    if damage:
+        problems.append(damage)
     kept = _counted(records, units, problems)
-    if report.damage:  # other records of these inputs may be lost, so they stay pending
+    if damage:  # other records of these inputs may be lost, so they stay pending
         kept = [record for record in kept if record.verb != Verb.CONSUMED]
     if process.outcome is not Outcome.SPAWN_FAILED:
         problems += [
@@ -63,7 +64,7 @@ def judge_task(
             for unit in units.values()
             if unit.reason == _NEVER_FINISHED
         ]
-    status, kind, reason = _verdict(process, list(units.values()), problems, kept)
+    status, kind, reason = _verdict(process, damage, list(units.values()), problems, kept)
     return TaskResult(
         name=task.name,
         status=status,
@@ -76,6 +77,12 @@ def judge_task(
         warnings=(*report.warnings, *process.warnings),
         process=process,
     )
+
+
+def _torn(report: TaskReport, process: ProcessResult) -> str:
+    """A sentence if the report ends within a line, though no signal ended the process there."""
+    torn = report.torn and process.signal is None
+    return "the report ends in an incomplete line" if torn else ""
 
 
 def _units(task: Task, report: TaskReport) -> dict[str, UnitResult]:
@@ -157,6 +164,7 @@ def _counted(
 
 def _verdict(
     process: ProcessResult,
+    damage: str,
     units: list[UnitResult],
     problems: list[str],
     records: list[FileRecord],
@@ -168,8 +176,11 @@ def _verdict(
     done_well = (
         len(failed) < len(units) or rejected or any(r.verb == Verb.CONSUMED for r in records)
     )
-    if not process.success:
-        kind = _KINDS.get(process.outcome) or _exit_kind(process)
+    kind = None if process.success else _KINDS.get(process.outcome) or _exit_kind(process)
+    if damage and kind in (None, FailureKind.EXIT):  # others say more, and explain the damage
+        reason = f"{process.reason}; {damage}" if process.reason else damage
+        return StageStatus.FAILURE, FailureKind.CONTRACT, reason
+    if kind is not None:
         status = StageStatus.PARTIAL if units and len(failed) < len(units) else StageStatus.FAILURE
         return status, kind, process.reason
     if failed:

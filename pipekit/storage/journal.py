@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pipekit.model.event import Event, EventKind
+from pipekit.worker._files import PRIVATE, make_folder, open_own
 
 OUTPUT_LIMIT = 1024 * 1024  # bytes of a program's output that the log repeats, half from the end
 _BLOCK = 64 * 1024
@@ -22,12 +23,11 @@ class Journal:
     cannot be written, `problem` says why.
     """
 
-    def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT
+    def __init__(self, path: Path, mode: int = PRIVATE) -> None:
+        make_folder(path.parent, mode)
         self.path = path
         self.problem = ""
-        self._descriptor = os.open(path, flags, 0o644)
+        self._descriptor = open_own(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, mode)
         _drop_torn_line(self._descriptor)
 
     def append(self, record: Mapping[str, Any], *, sync: bool = False) -> None:
@@ -116,13 +116,13 @@ class RunLog:
     Named `pipeline_{YYYYMMDD_HHMMSS}_{run_id}.log`. Never raises; after an error it stays silent.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, mode: int = PRIVATE) -> None:
         self.path = path
         self._descriptor: int | None = None
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(path.parent, mode)
             flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
-            self._descriptor = os.open(path, flags, 0o644)
+            self._descriptor = open_own(path, flags, mode)
         except OSError:
             pass  # the journal has the same events, and its errors are reported
 

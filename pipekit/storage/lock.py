@@ -16,9 +16,12 @@ from pathlib import Path
 from typing import NamedTuple, Self
 
 from pipekit.errors import LockHeldError, StorageError
+from pipekit.storage.modes import why_denied
+from pipekit.worker._files import PRIVATE, make_folder, open_own
 
 _TRIES = 5
 _BETWEEN_TRIES = 0.02  # seconds
+_MAX_HOLDER_BYTES = 4096  # of lock.json; pipekit writes fewer
 
 
 class Holder(NamedTuple):
@@ -55,10 +58,11 @@ class RunLock:
     Entering raises LockHeldError if another run holds it, StorageError if locks do not work.
     """
 
-    def __init__(self, folder: Path, run_id: str) -> None:
+    def __init__(self, folder: Path, run_id: str, mode: int = PRIVATE) -> None:
         self.path = folder / "lock"
         self._holder_path = folder / "lock.json"
         self._run_id = run_id
+        self._mode = mode
         self._descriptor: int | None = None
 
     @property
@@ -70,16 +74,17 @@ class RunLock:
 
     def __enter__(self) -> Self:
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            descriptor = _open(self.path)
+            make_folder(self.path.parent, self._mode)
+            descriptor = self._open(self.path)
         except OSError as error:
+            hint = why_denied(self.path) or "; check the permissions"
             raise StorageError(
-                f"cannot open the run lock {self.path}: {error.strerror}; check the permissions"
+                f"cannot open the run lock {self.path}: {error.strerror}{hint}"
             ) from error
         try:
             if not _try_lock_patiently(descriptor):
                 raise LockHeldError(_refusal(self.holder()))
-            _check_that_locks_hold(self.path)
+            self._check_that_locks_hold()
             self.write_holder()
         except BaseException:
             os.close(descriptor)
@@ -95,14 +100,15 @@ class RunLock:
     def holder(self) -> Holder | None:
         """The last process to take the lock; it may have exited."""
         try:
-            return Holder(**json.loads(self._holder_path.read_text("utf-8")))
+            with open(open_own(self._holder_path, os.O_RDONLY), "rb") as file:
+                return Holder(**json.loads(file.read(_MAX_HOLDER_BYTES)))
         except (OSError, ValueError, TypeError):  # damaged, or of another version of pipekit
             return None
 
     def held(self) -> bool:
         """Whether a process holds the lock now. Takes it for an instant to find out."""
         try:
-            descriptor = _open(self.path)
+            descriptor = self._open(self.path)
         except OSError:
             return False
         try:
@@ -116,10 +122,25 @@ class RunLock:
         holder = Holder(pid, process_start(pid), self._run_id, platform.node(), since, run)
         try:
             # Overwritten, then cut: some file systems wait for the disk when a file is emptied.
-            with open(_open(self._holder_path), "wb", buffering=0) as file:
+            with open(self._open(self._holder_path), "wb", buffering=0) as file:
                 file.truncate(file.write(json.dumps(holder._asdict()).encode()))
         except OSError as error:
             raise StorageError(f"cannot write {self._holder_path}: {error.strerror}") from error
+
+    def _open(self, path: Path) -> int:
+        return open_own(path, os.O_RDWR | os.O_CREAT, self._mode)
+
+    def _check_that_locks_hold(self) -> None:
+        """Make sure that a second descriptor is refused, unlike on some network file systems."""
+        second = self._open(self.path)
+        try:
+            if _try_lock(second):
+                raise StorageError(
+                    f"locks have no effect on the file system of {self.path}, so two runs could "
+                    'overlap; move the state folder to a local disk (`[paths] state = "..."`)'
+                )
+        finally:
+            os.close(second)
 
 
 def _refusal(holder: Holder | None) -> str:
@@ -165,23 +186,6 @@ def _try_lock_patiently(descriptor: int) -> bool:
             return True
         time.sleep(_BETWEEN_TRIES)
     return False
-
-
-def _open(path: Path) -> int:
-    return os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-
-
-def _check_that_locks_hold(path: Path) -> None:
-    """Make sure that a second descriptor does not get the lock, as on some network file systems."""
-    second = _open(path)
-    try:
-        if _try_lock(second):
-            raise StorageError(
-                f"locks have no effect on the file system of {path}, so two runs could overlap; "
-                'move the state folder to a local disk (`[paths] state = "..."`)'
-            )
-    finally:
-        os.close(second)
 
 
 if sys.platform == "win32":

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import json
+import os
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from pipekit.errors import StorageError
 from pipekit.model.command import ProcessResult, StreamResult
 from pipekit.model.run import Paths, PipelineReport
+from pipekit.model.secrets import Mask
 from pipekit.model.stage import StagePlan, StageResult
 from pipekit.model.task import FileRecord, TaskResult, UnitResult
 from pipekit.worker import Publication
+from pipekit.worker._files import make_folder
 
-SECRET = "***"  # noqa: S105  # the mask, not a secret
 _TAIL = 2000  # characters of a task's last output in the report
 
 
@@ -42,10 +45,9 @@ class AuditReporter:
         return report
 
     def write(
-        self, report: PipelineReport, context: Mapping[str, Any], secrets: Iterable[str] = ()
+        self, report: PipelineReport, context: Mapping[str, Any], mask: Mask | None = None
     ) -> Path:
-        """Write the report of a run, and the context it ran in. Raises OSError."""
-        hidden = [secret for secret in secrets if secret]
+        """Write the report of a run, and the context it ran in, masked. Raises OSError."""
         content = {
             "v": 1,
             "run_id": report.run_id,
@@ -59,12 +61,21 @@ class AuditReporter:
             "stages": [_stage(stage) for stage in report.stages],
             **context,
         }
-        text = json.dumps(_masked(content, hidden), indent=1, ensure_ascii=False, default=str)
+        hidden = mask.value(content) if mask else content
+        text = json.dumps(hidden, indent=1, ensure_ascii=False, default=str)
         name = f"pipeline_report_{stamp(report.started)}_{report.run_id}.json"
         path = self._paths.logs / name
-        with Publication(path, reported=False) as file:
+        make_folder(self._paths.logs, self._paths.file_mode)
+        with Publication(path, reported=False, mode=self._paths.file_mode) as file:
             file.write(text.encode("utf-8", "backslashreplace"))  # file names may not be UTF-8
         return path
+
+    def sweep(self) -> None:
+        """Remove what killed processes left of reports; needs the run lock. Never raises."""
+        with contextlib.suppress(OSError), os.scandir(self._paths.logs) as entries:
+            for entry in entries:
+                if entry.name.startswith(".pipeline_report_") and entry.name.endswith(".tmp"):
+                    os.unlink(entry.path)
 
 
 def stamp(moment: float) -> str:
@@ -149,18 +160,3 @@ def _stream(stream: StreamResult) -> dict[str, Any]:
 
 def _values(source: object, *names: str) -> dict[str, Any]:
     return {name: getattr(source, name) for name in names}
-
-
-def _masked(value: Any, secrets: list[str]) -> Any:
-    """A copy of a JSON value in which all secrets are masked."""
-    if not secrets:
-        return value
-    if isinstance(value, str):
-        for secret in secrets:
-            value = value.replace(secret, SECRET)
-        return value
-    if isinstance(value, Mapping):
-        return {_masked(key, secrets): _masked(item, secrets) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_masked(item, secrets) for item in value]
-    return value

@@ -6,7 +6,9 @@ What stages consumed and published is in `ledger`. This is all that commands suc
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -17,6 +19,8 @@ from typing import Any, Self
 from pipekit.errors import StorageError
 from pipekit.model.run import PipelineState, Rejection
 from pipekit.model.status import PipelineStatus
+from pipekit.storage.modes import why_denied
+from pipekit.worker._files import PRIVATE, make_folder, open_own
 
 SCHEMA_VERSION = 1
 _SCHEMA = """
@@ -47,17 +51,18 @@ class RunHistory:
     if the ledger cannot be opened, read or written.
     """
 
-    def __init__(self, path: Path, *, read_only: bool = False) -> None:
+    def __init__(self, path: Path, *, read_only: bool = False, mode: int = PRIVATE) -> None:
         self.path = path
         self.set_aside: Path | None = None
         self._read_only = read_only
         try:
-            self._connection = connect(path, read_only)
+            self._connection = connect(path, read_only, mode)
         except sqlite3.DatabaseError as error:
             if read_only or isinstance(error, sqlite3.OperationalError):
-                raise StorageError(f"cannot open the ledger {path}: {error}") from error
+                text = f"cannot open the ledger {path}: {error}{why_denied(path)}"
+                raise StorageError(text) from error
             self.set_aside = set_aside(path)
-            self._connection = connect(path, read_only)
+            self._connection = connect(path, read_only, mode)
 
     def __enter__(self) -> Self:
         return self
@@ -166,16 +171,29 @@ def _state(row: tuple[Any, ...]) -> PipelineState:
     return PipelineState(run_id, number, started, ended, known, exit_code, json.loads(stages))
 
 
-def connect(path: Path, read_only: bool) -> sqlite3.Connection:
-    """Open the ledger, without implicit transactions; a new file gets its tables.
+def ledger_exists(path: Path) -> bool:
+    """Whether there is a ledger. Raises StorageError if this user may not look."""
+    try:
+        os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        text = f"cannot open the ledger {path}: {error.strerror}{why_denied(path)}"
+        raise StorageError(text) from error
+    return True
 
-    Raises sqlite3.Error, or StorageError for a ledger of a newer pipekit.
+
+def connect(path: Path, read_only: bool, mode: int = PRIVATE) -> sqlite3.Connection:
+    """Open the ledger, without implicit transactions; a new file gets its tables and `mode`.
+
+    SQLite gives the files beside it the same mode. Raises sqlite3.Error, or StorageError for a
+    ledger of a newer pipekit, and for a symbolic link.
     """
     if read_only:
         uri = f"{path.resolve().as_uri()}?mode=ro"
         connection = sqlite3.connect(uri, uri=True, timeout=10, isolation_level=None)
     else:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        _create(path, mode)
         connection = sqlite3.connect(path, timeout=10, isolation_level=None)
     try:
         (version,) = connection.execute("PRAGMA user_version").fetchone()
@@ -196,6 +214,24 @@ def connect(path: Path, read_only: bool) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def _create(path: Path, mode: int) -> None:
+    """Create the file, if it is missing; what others may have put in its place is refused.
+
+    It is not opened if it is there: closing it would release SQLite's locks on it.
+    """
+    if path == Path(":memory:"):
+        return
+    try:
+        make_folder(path.parent, mode)
+        if not os.path.lexists(path):
+            os.close(open_own(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, mode))
+        elif path.is_symlink():
+            raise OSError(errno.ELOOP, "it is a symbolic link, which is not followed here")
+    except OSError as error:
+        text = f"cannot open the ledger {path}: {error.strerror}{why_denied(path)}"
+        raise StorageError(text) from error
 
 
 def set_aside(path: Path) -> Path:

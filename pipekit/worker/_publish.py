@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 from collections.abc import Iterable, Mapping
 from typing import Any, Self
 
+from pipekit.worker._files import open_own
 from pipekit.worker._report import AnyPath, fingerprint, report, target
 
 TEMPORARY_SUFFIX = ".tmp"
+_RANDOM = 16  # bytes in a temporary name, so that nobody can guess it
 _LONGEST_NAME = 120  # bytes of the target's name in a temporary one; 255 are allowed in all
 
 Paths = Iterable[AnyPath]
@@ -50,6 +53,7 @@ class Publication:
     for the disk, and sync each folder once. `path`: as reported. `fingerprint`: computed by
     `place`, unless it was set before. `changed`: after `place`, whether the content is new.
     `reported=False`: nothing is reported or compared, and PIPEKIT_PUBLISH_DIR has no effect.
+    `mode`: that of a new file, before the umask.
     """
 
     def __init__(
@@ -59,6 +63,7 @@ class Publication:
         sources: Paths | None = None,
         detail: Mapping[str, Any] | None = None,
         reported: bool = True,
+        mode: int = 0o666,
     ) -> None:
         self.path = os.fspath(path)
         self.sources = sources
@@ -67,6 +72,7 @@ class Publication:
         self.changed = True
         self.target = target(self.path) if reported else self.path
         self._reported = reported
+        self._mode = mode
         self._temporary = ""
 
     def __fspath__(self) -> str:
@@ -84,13 +90,14 @@ class Publication:
         temporary = os.path.join(folder, temporary_name(name, run))
         if self._reported:
             report.temporary(temporary)
-        open(temporary, "xb").close()
+        os.close(open_own(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, self._mode))
         self._temporary = temporary
         return self
 
     def write(self, data: bytes | memoryview) -> None:
         """Write these bytes as the whole file."""
-        with open(self._temporary, "wb") as file:
+        flags = os.O_WRONLY | os.O_TRUNC | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+        with open(os.open(self._temporary, flags), "wb") as file:
             file.write(data)
 
     def place(self) -> None:
@@ -104,8 +111,11 @@ class Publication:
                 self.changed = False
                 self.discard()
                 return
-        with open(self._temporary, "rb+") as file:  # Windows requires it to be writable
-            os.fsync(file.fileno())
+        descriptor = open_own(self._temporary, os.O_RDWR)  # Windows requires it to be writable
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
         os.replace(self._temporary, self.target)
         self._temporary = ""
 
@@ -138,7 +148,8 @@ class Publication:
     def _is_there(self) -> bool:
         """Whether the published file already has this content."""
         try:
-            same_size = os.path.getsize(self.path) == os.path.getsize(self._temporary)
+            there, new = os.stat(self.path), os.stat(self._temporary)
+            same_size = stat.S_ISREG(there.st_mode) and there.st_size == new.st_size
             return same_size and fingerprint(self.path) == self.fingerprint
         except OSError:  # it does not exist, or cannot be read
             return False
@@ -147,12 +158,13 @@ class Publication:
 def temporary_name(name: str, run_id: str) -> str:
     """A new name, unique to the attempt, for the temporary file of a file in the same folder."""
     short = os.fsencode(name)[:_LONGEST_NAME].decode(errors="ignore")
-    return f".{short}.{run_id}.{os.getpid():x}-{os.urandom(4).hex()}{TEMPORARY_SUFFIX}"
+    return f".{short}.{run_id}.{os.getpid():x}-{os.urandom(_RANDOM).hex()}{TEMPORARY_SUFFIX}"
 
 
 def is_temporary_name(name: str, run_id: str) -> bool:
     """Whether `temporary_name` can have made this name in this run."""
-    pattern = rf"\..*\.{re.escape(run_id)}\.[0-9a-f]+-[0-9a-f]{{8}}{re.escape(TEMPORARY_SUFFIX)}"
+    unique = "[0-9a-f]+-[0-9a-f]{8,}"  # 8 in earlier versions
+    pattern = rf"\..*\.{re.escape(run_id)}\.{unique}{re.escape(TEMPORARY_SUFFIX)}"
     return re.fullmatch(pattern, name, re.DOTALL) is not None
 
 

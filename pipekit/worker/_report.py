@@ -16,6 +16,8 @@ from contextvars import ContextVar
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+from pipekit.worker._files import open_own
+
 REPORT_VARIABLE = "PIPEKIT_REPORT"
 PUBLISH_VARIABLE = "PIPEKIT_PUBLISH_DIR"
 """Names a folder to publish files in, instead of the project's root.
@@ -116,6 +118,7 @@ class Report:
     def __init__(self) -> None:
         self._descriptor: int | None = None
         self._path: str | None = None
+        self._end = 0  # of the file after the last record of this process
         self._progressed: dict[str | None, float] = {}
 
     @contextmanager
@@ -247,12 +250,16 @@ class Report:
             return
         if path != self._path:
             flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
-            self._descriptor, self._path = os.open(path, flags, 0o644), path
+            self._descriptor, self._path, self._end = open_own(path, flags), path, 0
         record = {"verb": verb, "at": time.time(), "unit": _unit.get(), **fields}
         line = json.dumps({k: v for k, v in record.items() if v is not None}).encode() + b"\n"
         assert self._descriptor is not None
+        end_before = self._end
         if os.write(self._descriptor, line) != len(line):
             raise OSError(errno.ENOSPC, "the report could not be written", path)
+        self._end = os.lseek(self._descriptor, 0, os.SEEK_CUR)
+        if self._end < end_before:
+            raise OSError(errno.EIO, "the report was cut: records are missing", path)
 
 
 def _since(started: float) -> float:

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from pipekit.model.command import StreamResult
+from pipekit.worker._files import PRIVATE, make_folder, open_own
 
 TAIL_BYTES = 64 * 1024  # of each stream, kept in memory for failure messages
 PIECE = 64 * 1024  # characters; a longer line is delivered in pieces, to bound memory
@@ -83,8 +84,9 @@ class Spool:
     the file holds the beginning of the output without a gap.
     """
 
-    def __init__(self, path: Path | None) -> None:
+    def __init__(self, path: Path | None, mode: int = PRIVATE) -> None:
         self.path = path
+        self._mode = mode
         self.dropped = 0
         self.error: OSError | None = None
         self.kept = False  # whether there is a file
@@ -100,9 +102,9 @@ class Spool:
         rest = memoryview(data)
         try:
             if self.error is None and self._descriptor < 0:
-                self.path.parent.mkdir(parents=True, exist_ok=True)
-                flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0)
-                self._descriptor = os.open(self.path, flags, 0o644)
+                make_folder(self.path.parent, self._mode)
+                flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+                self._descriptor = open_own(self.path, flags, self._mode)
                 self.kept = True
             while self.error is None and rest:
                 rest = rest[os.write(self._descriptor, rest) :]
@@ -181,9 +183,10 @@ class OutputStream:
         redact: tuple[str, ...] = (),
         *,
         lines: bool = False,
+        mode: int = PRIVATE,
     ) -> None:
         self._redactor = Redactor(_encoded(redact, encoding))
-        self.spool = Spool(spool)
+        self.spool = Spool(spool, mode)
         self._decoder = Decoder(encoding)
         self._encoding = encoding
         self._splitter = LineSplitter() if lines else None

@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from tempfile import TemporaryFile
 from typing import Any
 
-from pipekit.worker import fingerprint, report
+from pipekit.worker import Publication, fingerprint, report
 
 Function = Callable[..., Any]
 
@@ -146,8 +146,5 @@ def _matches(path: str) -> bool:
 def _write_checksums(dispatcher: Any) -> None:
     """Write each checksum atomically, as others may read it; code without one is compiled again."""
     for path in _damaged(dispatcher):
-        temporary = f"{path}{_CHECKSUM}.{os.getpid()}"
-        with suppress(OSError):
-            with open(temporary, "w", encoding="ascii") as file:
-                file.write(fingerprint(path))
-            os.replace(temporary, path + _CHECKSUM)
+        with suppress(OSError), Publication(path + _CHECKSUM, reported=False) as file:
+            file.write(fingerprint(path).encode())

@@ -9,6 +9,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Iterator
+from functools import cache, cached_property
 from typing import Literal, NamedTuple
 
 import attrs
@@ -164,6 +165,7 @@ class FileFormat:
         """What they are published as."""
         return BARS if self.aggregate else self.series_read
 
+    @cached_property
     def digest(self) -> str:
         """Identifies the rows a file yields; what can only reject a file is left out."""
         fields = attrs.asdict(self)
@@ -179,12 +181,14 @@ class FileFormat:
         return [("date", date), ("time", time)]
 
 
-def roles_of(columns: tuple[str, ...]) -> list[tuple[str, str]]:
+@cache
+def roles_of(columns: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
     """Role and header name of each column."""
     parts = [column.partition("=") for column in columns]
-    return [(role, name or role) for role, _, name in parts]
+    return tuple((role, name or role) for role, _, name in parts)
 
 
+@cache
 def series_of(columns: tuple[str, ...]) -> Series:
     """What rows with these columns are: ticks have one price, and quotes."""
     return TICKS if any(role in TICKS.prices for role, _ in roles_of(columns)) else BARS

@@ -144,7 +144,7 @@ def _name_outdated(
     if not gone:
         return
     digests = {
-        source.glob: settings.format(source, accepted=True).digest() for source in settings.sources
+        source.glob: settings.format(source, accepted=True).digest for source in settings.sources
     }
     details = {path: known[path].detail for path in gone if known[path].detail.get("days")}
     outdated = [

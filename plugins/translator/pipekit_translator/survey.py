@@ -32,7 +32,7 @@ class Group:
     @cached_property
     def digest(self) -> str:
         """Identifies the rows that the files yield."""
-        return self.format.digest()
+        return self.format.digest
 
 
 def survey(ctx: RunContext, settings: Settings) -> tuple[list[Group], list[str]]:

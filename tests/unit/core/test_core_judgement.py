@@ -26,13 +26,20 @@ def judge(files):
     """The verdict on a task, from what its process said and how it ended."""
 
     def verdict(
-        *records, process=WELL, units=(), outputs=(), published=None, before=None, damage=""
+        *records,
+        process=WELL,
+        units=(),
+        outputs=(),
+        published=None,
+        before=None,
+        damage="",
+        torn=False,
     ):
         task = Task(name="t", command=Command(argv=["x"]), units=units, outputs=outputs)
         report = TaskReport()
         for record in records:
             assert report.add(record), report.warnings
-        report.damage = damage
+        report.damage, report.torn = damage, torn
         return judge_task(
             task, process, report, before=before or {}, published=published or {}, files=files
         )
@@ -261,6 +268,28 @@ def test_a_damaged_report_is_no_success_and_nothing_of_it_counts_as_consumed(jud
     )
     assert (result.status, result.kind) == (StageStatus.FAILURE, FailureKind.CONTRACT)
     assert verbs(result) == [("wrote", "out")]
+
+
+@pytest.mark.parametrize("process", [WELL, BADLY])
+@pytest.mark.parametrize("more", [{"damage": "the report was removed"}, {"torn": True}])
+def test_without_a_whole_report_the_contract_is_broken_whatever_the_exit_code(
+    judge, say, put, process, more
+):
+    put("a")
+    result = judge(say("consumed", "a"), end("u"), process=process, **more)
+    assert (result.status, result.kind) == (StageStatus.FAILURE, FailureKind.CONTRACT)
+    assert process.reason in result.reason
+    assert "the report" in result.reason
+    assert verbs(result) == []
+
+
+def test_the_end_of_a_process_that_was_killed_explains_a_cut_report(judge, say, put):
+    put("a")
+    killed = ProcessResult(outcome=Outcome.EXITED, returncode=-9, signal="SIGKILL")
+    result = judge(say("consumed", "a"), process=killed, torn=True)
+    assert result.kind is FailureKind.SIGNAL
+    assert verbs(result) == [("consumed", "a")]
+    assert judge(process=killed, damage="the report was removed").kind is FailureKind.SIGNAL
 
 
 def test_the_last_words_are_those_of_stderr_and_else_of_stdout():

@@ -89,6 +89,109 @@ def test_a_report_that_cannot_be_read_is_damage(reader):
     assert "cannot be read" in reader.damage
 
 
+# --- the file itself ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def created(reader):
+    """The reader of a report that the run has made for a task."""
+    reader.create(0o600)
+    yield reader
+    reader.close()
+
+
+def ended(reader):
+    """What is wrong with the report once its task has ended."""
+    reader.poll()
+    assert reader.check() == ""
+    return reader.damage
+
+
+def test_a_report_that_nobody_wrote_to_is_whole(created):
+    assert ended(created) == ""
+    assert not created.torn
+
+
+def test_a_report_is_private_and_made_anew(reader, tmp_path):
+    reader.create(0o600)
+    assert oct(reader.path.stat().st_mode & 0o777) == "0o600"
+    with pytest.raises(FileExistsError):
+        ReportReader(reader.path).create(0o600)
+    reader.close()
+
+
+def test_a_report_that_was_opened_to_be_written_anew_is_whole(created):
+    created.path.write_bytes(line(verb="a"))
+    assert [r["verb"] for r in created.poll()] == ["a"]
+    assert ended(created) == ""
+
+
+@pytest.mark.parametrize(
+    ("do", "said"),
+    [
+        (lambda path: path.unlink(), "removed"),
+        (lambda path: (path.unlink(), path.write_bytes(b"")), "replaced"),
+        (lambda path: (path.unlink(), os.mkfifo(path)), "replaced"),
+        (lambda path: (path.unlink(), path.symlink_to("/dev/zero")), "replaced"),
+        (lambda path: (path.unlink(), path.mkdir()), "replaced"),
+        (lambda path: (path.rename(path.with_name("x")), path.symlink_to("x")), "replaced"),
+    ],
+    ids=["removed", "made anew", "fifo", "/dev/zero", "folder", "link to it"],
+)
+def test_a_report_that_is_gone_or_something_else_is_damage(created, do, said):
+    """It is not opened again, so nothing waits for a FIFO or reads /dev/zero."""
+    created.path.write_bytes(line(verb="a"))
+    do(created.path)
+    assert said in ended(created)
+
+
+def test_a_report_that_was_emptied_is_damage(created):
+    created.path.write_bytes(line(verb="a"))
+    os.utime(created.path, ns=(1, 1))  # its first time and the last may be equal in so short a test
+    created.path.write_bytes(b"")
+    assert "emptied" in ended(created)
+
+
+def test_a_report_that_was_cut_after_it_was_read_is_damage(created):
+    created.path.write_bytes(line(verb="a") + line(verb="b"))
+    created.poll()
+    created.path.write_bytes(line(verb="a"))
+    assert "cut" in ended(created)
+
+
+def test_a_report_whose_folder_was_removed_lacks_nothing_and_that_is_said(tmp_path):
+    folder = tmp_path / "logs"
+    folder.mkdir()
+    reader = ReportReader(folder / "t.report")
+    reader.create(0o600)
+    reader.path.write_bytes(line(verb="a"))
+    reader.path.unlink()
+    folder.rmdir()
+    assert [r["verb"] for r in reader.poll()] == ["a"]
+    assert f"folder {folder} was removed" in reader.check()
+    assert not reader.damage
+    folder.mkdir()  # somebody else's
+    assert "was removed" in reader.check()
+    reader.close()
+
+
+def test_a_report_of_an_earlier_run_is_read_only_if_it_is_a_regular_file(tmp_path):
+    os.mkfifo(tmp_path / "fifo")
+    (tmp_path / "zero").symlink_to("/dev/zero")
+    for name in ("fifo", "zero"):
+        reader = ReportReader(tmp_path / name)
+        assert reader.poll() == []
+        assert "cannot be read" in reader.damage
+
+
+def test_a_line_without_end_is_not_kept_in_memory(created):
+    with open(created.path, "ab") as file:
+        file.truncate(200 * 1024 * 1024)  # zeros, which take no space
+    assert created.poll() == []
+    assert "line 1 of the report exceeds" in created.damage
+    assert len(created._rest) < 20 * 1024 * 1024
+
+
 # --- records --------------------------------------------------------------------------------------
 
 
@@ -115,6 +218,8 @@ def test_a_report_that_cannot_be_read_is_damage(reader):
         {"verb": "wrote", "path": "a", "detail": "text"},
         {"verb": "rejected", "path": "a", "reason": 5},
         {"verb": "consumed", "path": "a", "fingerprint": None},
+        {"verb": "wrote", "path": "a", "signature": [1, 2, 3, 4, float("inf")]},
+        {"verb": "metric", "name": "n", "value": 10**400},
     ],
 )
 def test_a_line_of_the_wrong_form_is_named_and_counts_for_nothing(record):
@@ -124,6 +229,14 @@ def test_a_line_of_the_wrong_form_is_named_and_counts_for_nothing(record):
     assert "invalid record" in report.warnings[0]
     assert not report.files
     assert not report.metrics
+
+
+def test_a_reason_that_is_no_text_can_still_be_stored():
+    report = TaskReport()
+    assert report.add(
+        {"verb": "rejected", "path": "a", "reason": "\ud800", "fingerprint": "\ud800"}
+    )
+    assert [(r.reason, r.fingerprint) for r in report.files] == [("\\ud800", "\\ud800")]
 
 
 def test_a_verb_of_a_later_version_is_no_fault():

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 
 import pytest
 
-from pipekit.run.temporaries import remove_temporaries, remove_temporaries_of_run
+from pipekit.run import temporaries
+from pipekit.run.temporaries import (
+    remove_temporaries,
+    remove_temporaries_of_run,
+    retry_removals,
+)
 from pipekit.worker._publish import temporary_name
 
 RUN = "019d0000-0000-7000-8000-000000000001"
@@ -102,3 +108,30 @@ def test_the_reports_of_a_vanished_run_name_them_even_when_torn(root, tmp_path):
 
 def test_a_run_without_reports_left_none(root, tmp_path):
     assert remove_temporaries_of_run(tmp_path / "nowhere", RUN, root) == []
+
+
+def test_what_cannot_be_removed_now_is_removed_by_a_later_run(root, tmp_path, monkeypatch):
+    """A file system that is read-only for a while must not keep temporary files for ever."""
+    left = leave(root / "data")
+
+    def read_only(path):
+        raise OSError(errno.EROFS, "Read-only file system", path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(temporaries, "_remove", read_only)
+        assert remove_temporaries([str(left)], RUN, root, state=tmp_path) == []
+        retry_removals(tmp_path, root)
+    assert left.exists()
+    retry_removals(tmp_path, root)
+    assert not left.exists()
+    assert not (tmp_path / "leftovers").exists()
+
+
+def test_a_list_of_leftovers_that_was_tampered_with_removes_nothing_else(root, tmp_path):
+    (root / "data/ES.parquet").write_text("data")
+    lines = [f'{RUN} "{root}/data/ES.parquet"', "nonsense", f"{RUN} 5", "\0", f"{RUN} {{"]
+    (tmp_path / "leftovers").write_text("\n".join(lines))
+    retry_removals(tmp_path, root)
+    assert (root / "data/ES.parquet").exists()
+    os.mkfifo(tmp_path / "leftovers")
+    retry_removals(tmp_path, root)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from pipekit_translator.dialects import UNUSED, FileFormat, roles_of
 from pipekit_translator.layout import INSTRUMENT
 
@@ -12,7 +14,8 @@ class RejectedError(Exception):
     """The whole file cannot be used; the message names the line and the remedy."""
 
 
-def roles_of_header(format: FileFormat, header: str) -> list[str]:
+@lru_cache(256)  # most files of a source have the same header
+def roles_of_header(format: FileFormat, header: str) -> tuple[str, ...]:
     """The role of each column, from the names in line 1. Raises RejectedError."""
     names = [name.strip().strip('"').lower() for name in header.split(format.separator)]
     if len(names) == 1:
@@ -32,7 +35,7 @@ def roles_of_header(format: FileFormat, header: str) -> list[str]:
             f"line 1: the header has several columns named {', '.join(twice)}: rename all but one "
             "of them in the export, or use another column in the source's `columns`"
         )
-    return [roles.get(name, UNUSED) for name in names]
+    return tuple(roles.get(name, UNUSED) for name in names)
 
 
 def wrong_separator(format: FileFormat, text: str, line: int) -> str:

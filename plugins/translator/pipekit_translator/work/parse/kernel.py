@@ -9,7 +9,7 @@ The compiled function is `scan.scan`; this module prepares its arguments.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, Self
 
 import attrs
@@ -23,6 +23,7 @@ from pipekit_translator.work.parse.scan import WORD
 from pipekit_translator.work.table import Floats, Ints, Words
 
 LARGE = 16 << 20  # bytes of input from which importing numba (0.4 s) pays
+MANY = 1000  # small files: numpy takes some 0.5 ms longer for each
 SECONDS = 5  # about how long compiling takes
 MOST_NAMES = 4096  # changes of instrument in a block
 WORDS = np.dtype([(scan.EIGHT, "<u8")])
@@ -70,7 +71,9 @@ def newlines(data: bytes | memoryview) -> int:
     return int(np.count_nonzero(np.frombuffer(data, np.uint8) == scan.NEWLINE))
 
 
-def layout_of(roles: list[str], stamps: list[tuple[str, Stamp]], series: Series) -> Layout | None:
+def layout_of(
+    roles: Sequence[str], stamps: Sequence[tuple[str, Stamp]], series: Series
+) -> Layout | None:
     """The layout of columns with these roles; `stamps` as in `Parser`.
 
     None if the kernel cannot read the time stamps: they are too long or not ASCII.

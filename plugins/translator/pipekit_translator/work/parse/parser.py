@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import re
 from copy import copy
+from functools import cache, lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -59,27 +60,27 @@ class Parser:
         self._folds = folds
         closes = self._series is BARS and format.bar_time == "close"
         self._shift = BAR_SECONDS * self._series.unit if closes else 0
-        self._stamp = [(role, Stamp.of(text)) for role, text in format.stamp_formats()]
+        self._stamp = _stamps(format)
         by_row = bool(format.instrument.column)
         self._instrument = None if by_row else header.instrument_of(format, name)
-        self._roles: list[str] = []
+        self._roles: tuple[str, ...] = ()
         self._numbers: list[str] = []
         self._begun = False  # whether rows of the file have been seen
         self._kernel = kernel
         self._layout: Layout | None = None
         if not format.header:
-            self._set_roles([role for role, _ in roles_of(format.columns)])
+            self._set_roles(tuple(role for role, _ in roles_of(format.columns)))
 
     def header(self, line: bytes) -> None:
         """Find the columns by their names in line 1."""
         text = line.decode("utf-8", "replace").strip()
         self._set_roles(header.roles_of_header(self._format, text))
 
-    def _set_roles(self, roles: list[str]) -> None:
+    def _set_roles(self, roles: tuple[str, ...]) -> None:
         self._roles = roles
         self._numbers = [role for role in self._series.columns[1:] if role in roles]
         if self._kernel is not None:
-            self._layout = layout_of(roles, self._stamp, self._series)
+            self._layout = _layout(self._format, roles)
 
     def feed(self, data: Data, first_line: int) -> Rows:
         """Parse whole lines of the file; the last one may have no newline."""
@@ -227,6 +228,16 @@ class Parser:
         if self._format.separator not in text:
             line = int(block.number[0])
             raise RejectedError(header.wrong_separator(self._format, text, line))
+
+
+@cache
+def _stamps(format: FileFormat) -> list[tuple[str, Stamp]]:
+    return [(role, Stamp.of(text)) for role, text in format.stamp_formats()]
+
+
+@lru_cache(256)
+def _layout(format: FileFormat, roles: tuple[str, ...]) -> Layout | None:
+    return layout_of(roles, _stamps(format), format.series_read)
 
 
 def _number(role: str, field: str, *, optional: bool) -> float:

@@ -9,8 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pipekit.worker import report
 from pipekit_translator.request import FileJob, Request
 from pipekit_translator.work.assemble.file_rows import Assembly
-from pipekit_translator.work.parse.kernel import LARGE, Kernel
+from pipekit_translator.work.parse.kernel import LARGE, MANY, Kernel
 from pipekit_translator.work.read.rawfile import BusyError, RawFile, ReadContext, read
+
+SMALL = 64 << 10  # bytes: threads that read smaller files mostly wait for each other
 
 
 class UnreadError(Exception):
@@ -18,11 +20,11 @@ class UnreadError(Exception):
 
 
 def read_all(request: Request, assembly: Assembly) -> tuple[list[RawFile], list[FileJob]]:
-    """Read the files of a request, in `workers` threads.
+    """Read the files of a request, in `workers` threads; small files in one.
 
     Returns the files read, in the order of the jobs, and the jobs to try again in the next run.
     """
-    large = request.size >= LARGE and request.kernels == "auto"
+    large = (request.size >= LARGE or len(request.files) >= MANY) and request.kernels == "auto"
     lock, done, total = threading.Lock(), 0, max(request.size, 1)
 
     def progress(count: int) -> None:
@@ -45,7 +47,8 @@ def read_all(request: Request, assembly: Assembly) -> tuple[list[RawFile], list[
             return error
 
     files, again = [], []
-    with ThreadPoolExecutor(max(request.workers, 1)) as threads:
+    small = request.size < SMALL * len(request.files)
+    with ThreadPoolExecutor(1 if small else max(request.workers, 1)) as threads:
         for job, result in zip(request.files, threads.map(attempt, request.files), strict=True):
             if isinstance(result, Exception):
                 _report_unread(job, result)

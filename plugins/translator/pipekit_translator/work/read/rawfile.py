@@ -83,7 +83,7 @@ class RawFile:
         before = self.job.before if self.resumed else FileMemory()
         late = self.rows.late
         return FileMemory(
-            reading=self.format.digest(),
+            reading=self.format.digest,
             source=self.job.source,
             prefix=self.prefix,
             lines=self.lines,
