@@ -37,7 +37,7 @@ KNOWN_FILES = re.compile(
     rf"""
       pipekit\.toml
     | data/(raw|clean|count)/[^./][^/]*\.txt | data/top\.txt
-    | \.pipekit/(state\.db(-wal|-shm)?|lock|lock\.json)
+    | \.pipekit/(state\.db(-wal|-shm)?|lock|lock\.json|refused\.json)
     | logs/pipeline_{_STAMP}_({_ID})\.log
     | logs/pipeline_report_{_STAMP}_({_ID})\.json
     | logs/events/pipeline_({_ID})\.jsonl

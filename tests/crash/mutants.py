@@ -4,6 +4,12 @@ from __future__ import annotations
 
 from ..process.mutants import Edit, Mutant
 
+_SYNCED = """        try:
+            os.fsync(descriptor)
+"""
+_FOLDER_SYNCED = """    try:
+        os.fsync(descriptor)
+"""
 _PLACED = """            sync_folders([self.target])
             self.tell()
 """
@@ -41,12 +47,16 @@ MUTANTS = [
     _mutant(
         "no sync of a published file",
         "published_file_is_on_disk",
-        ("worker/_publish.py", "            os.fsync(file.fileno())\n", "            pass\n"),
+        ("worker/_publish.py", _SYNCED, _SYNCED.replace("os.fsync(descriptor)", "pass")),
     ),
     _mutant(
         "no sync of a folder",
         "published_file_is_on_disk",
-        ("worker/_publish.py", "        os.fsync(descriptor)\n", "        pass\n"),
+        (
+            "worker/_publish.py",
+            _FOLDER_SYNCED,
+            _FOLDER_SYNCED.replace("os.fsync(descriptor)", "pass"),
+        ),
     ),
     _mutant(
         "a file reported before its folder is synced",

@@ -99,7 +99,6 @@ def sampled(points: list[Point]) -> list[int]:
     return sorted({*range(first - 5, first + 3), *range(last - 9, last + 2), *range(0, last, 50)})
 
 
-@pytest.mark.xfail(reason="the temporary file of a finished run's report is left")
 @pytest.mark.parametrize("action", ["kill", "all"])
 @in_parts(0, 3)
 def test_a_kill_at_a_point(points, trials, action, part, parts):
@@ -110,7 +109,6 @@ def test_a_kill_at_a_point(points, trials, action, part, parts):
     trials([(Rule(number=number, action=action),) for number in numbers])
 
 
-@pytest.mark.xfail(reason="the temporary file of a finished run's report is left")
 @in_parts(40, 3)
 def test_a_recovery_killed_at_a_point_is_left_to_the_next_run(points, trials, part, parts):
     """Two runs in a row are killed; in the second, at each point of its recovery and beyond."""
@@ -127,7 +125,6 @@ def faults(points: list[Point], target: str, name: str, lasting: bool) -> list[t
     return [(rule._replace(number=number),) for number in range(count)]
 
 
-@pytest.mark.xfail(reason="a temporary file that could not be removed is left for ever")
 @pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize(
     "errors", ["sample", *(pytest.param([name], marks=every, id=name) for name in ERRNOS)]
