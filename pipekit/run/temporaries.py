@@ -98,6 +98,6 @@ def _is_removable(path: str, run_id: str, allowed: list[str]) -> bool:
     return (
         is_temporary_name(name, run_id)
         and os.path.isabs(path)
+        and stat.S_ISREG(os.lstat(path).st_mode)  # raises for most: they are gone
         and any(Path(os.path.realpath(folder)).is_relative_to(root) for root in allowed)
-        and stat.S_ISREG(os.lstat(path).st_mode)
     )

@@ -97,8 +97,10 @@ class Publication:
     def write(self, data: bytes | memoryview) -> None:
         """Write these bytes as the whole file."""
         flags = os.O_WRONLY | os.O_TRUNC | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
-        with open(os.open(self._temporary, flags), "wb") as file:
-            file.write(data)
+        rest = memoryview(data).cast("B")
+        with open(os.open(self._temporary, flags), "wb", buffering=0) as file:
+            while rest:
+                rest = rest[file.write(rest) :]
 
     def place(self) -> None:
         """Sync the file to disk and rename it; if the content has not changed, remove it.
@@ -111,11 +113,8 @@ class Publication:
                 self.changed = False
                 self.discard()
                 return
-        descriptor = open_own(self._temporary, os.O_RDWR)  # Windows requires it to be writable
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        no_link = getattr(os, "O_NOFOLLOW", 0)
+        _sync(self._temporary, os.O_RDWR | no_link)  # Windows requires it to be writable
         os.replace(self._temporary, self.target)
         self._temporary = ""
 
@@ -185,9 +184,12 @@ def sync_folders(paths: Paths) -> None:
 
 
 def _sync_folder(folder: str) -> None:
-    if os.name != "posix":  # Windows syncs renames itself and has no call for it
-        return
-    descriptor = os.open(folder or os.curdir, os.O_RDONLY)
+    if os.name == "posix":  # Windows syncs renames itself and has no call for it
+        _sync(folder or os.curdir, os.O_RDONLY)
+
+
+def _sync(path: str, flags: int) -> None:
+    descriptor = os.open(path, flags)
     try:
         os.fsync(descriptor)
     finally:

@@ -56,7 +56,7 @@ def _task(request: Request) -> Task:
     command = Command.python(WORKER, request=request)
     if request.run_files:
         return Task(name="merge", command=command, cores=request.workers)
-    return Task(name="summary", command=command, units=["summary"])
+    return Task(name="summary", command=command, cores=request.workers, units=["summary"])
 
 
 def _has_summary(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
+from concurrent.futures import Executor
 
 from pipekit.worker import report
 from pipekit_merger.layout import StreamMonth
@@ -17,12 +18,15 @@ class UnreadableRunError(Exception):
 
 
 def merge_instrument(
-    entries: Sequence[RunFileEntry], request: Request, existing: Collection[StreamMonth]
+    entries: Sequence[RunFileEntry],
+    request: Request,
+    existing: Collection[StreamMonth],
+    disks: Executor,
 ) -> tuple[set[StreamMonth], list[str]]:
     """Merge the run files of an instrument, and report. Thread-safe.
 
-    `existing`: the months that have a file. Returns the months concerned, and the instruments and
-    streams that failed.
+    `existing`: the months that have a file. `disks`: threads that place finished files. Returns the
+    months concerned, and the instruments and streams that failed.
     """
     try:
         files = read_run_files(entries)
@@ -34,7 +38,7 @@ def merge_instrument(
     failed = [
         _report_failure(name, UnreadableRunError(reason)) for name, reason in files.waiting.items()
     ]
-    merges = _merges(files, request, existing)
+    merges = _merges(files, request, existing, disks)
     for merge in merges:
         _run(merge)
         for warning in merge.warnings:
@@ -57,7 +61,7 @@ def _report_failure(name: str, error: Exception) -> str:
 
 
 def _merges(
-    files: RunFiles, request: Request, existing: Collection[StreamMonth]
+    files: RunFiles, request: Request, existing: Collection[StreamMonth], disks: Executor
 ) -> list[StreamMerge]:
     """A merge for each stream that a run file has rows of, or may remove rows from."""
     there = {month.stream for month in (*existing, *request.lost)}
@@ -69,7 +73,9 @@ def _merges(
             run_files=[r for r in files.ordered if stream.startswith(r.scope.instrument)],
             vocabulary=files.buffer.vocabulary,
         )
-        merges.append(StreamMerge(stream=stream, buffer=files.buffer, published=published))
+        merges.append(
+            StreamMerge(stream=stream, buffer=files.buffer, published=published, disks=disks)
+        )
     return [merge for merge in merges if merge.months]
 
 

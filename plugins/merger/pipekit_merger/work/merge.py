@@ -26,7 +26,7 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor
 from enum import IntEnum
 from typing import Any
 
@@ -38,13 +38,18 @@ from pipekit.worker import Publication, hasher, sync_folders
 from pipekit_merger.layout import StreamMonth
 from pipekit_merger.work.buffer import RowBuffer
 from pipekit_merger.work.coverage import PUBLISHED, Coverage, RunFile
-from pipekit_merger.work.published import MonthError, PublishedMonth, PublishedMonths, write_month
+from pipekit_merger.work.published import (
+    MonthError,
+    PublishedMonth,
+    PublishedMonths,
+    place_month,
+    write_month,
+)
 from pipekit_merger.work.rows import Ints, Rows, months_of, sort_key, with_sorted_words
 from pipekit_merger.work.table import parquet, to_table
 
 ROWS_TOGETHER = 131_072  # rows of run files merged at once, in whole months; about 800 bytes each
 MONTHS_TOGETHER = 60  # merged at once, at most: their published rows come on top of ROWS_TOGETHER
-DISK_THREADS = 4  # wait for the disk, which works on all their files at once; 16 are no faster
 
 
 class Change(IntEnum):
@@ -107,7 +112,7 @@ class StreamMerge:
     """The merge of one stream: its inputs and, after `run`, its results.
 
     `published`: the existing months, and the run files of the instrument, whose rows are in
-    `buffer`.
+    `buffer`. `disks`: threads that place finished files.
 
     `months`: those to merge. `done`: those that were merged. `publications`: their files. `counts`:
     rows by Change. `kept`: number of published rows that no pending run file decides on.
@@ -116,6 +121,7 @@ class StreamMerge:
     stream: str
     buffer: RowBuffer
     published: PublishedMonths
+    disks: Executor
     months: frozenset[int] = field(init=False)
     done: set[int] = field(factory=set)
     publications: list[Publication] = field(factory=list)
@@ -154,8 +160,7 @@ class StreamMerge:
         for start in range(0, len(months), size):
             self._merge(months[start : start + size])
         written = {os.path.dirname(p.target): p.target for p in self.publications if p.changed}
-        with ThreadPoolExecutor(DISK_THREADS) as disk:
-            list(disk.map(sync_folders, ([path] for path in written.values())))
+        list(self.disks.map(sync_folders, ([path] for path in written.values())))
         if self._failed:
             raise MergeError("; ".join(self._failed[month] for month in sorted(self._failed)))
 
@@ -196,18 +201,24 @@ class StreamMerge:
     def _publish(
         self, before: dict[int, PublishedMonth], merged: MergedRows, counts: dict[int, Ints]
     ) -> None:
-        """Publish the merged months that differ from those before."""
+        """Publish the merged months that differ from those before.
+
+        All are written before the first is synced: the file system then commits them together.
+        """
         publications, writing = {}, {}
-        with ThreadPoolExecutor(DISK_THREADS) as disk:
-            for month in sorted(before):
-                publication, data = self._publication(month, before[month], merged, counts[month])
-                publications[month] = publication
-                if publication.changed:
-                    damaged = before[month].damaged
-                    writing[month] = disk.submit(write_month, publication, data, damaged=damaged)
+        for month in sorted(before):
+            publication, data = self._publication(month, before[month], merged, counts[month])
+            publications[month] = publication
+            if publication.changed:
+                damaged = before[month].damaged
+                writing[month] = self.disks.submit(write_month, publication, data, damaged=damaged)
+        placing = {
+            month: self.disks.submit(place_month, publications[month], written)
+            for month, written in writing.items()
+        }
         for month, publication in publications.items():
             try:
-                warning = writing[month].result() if month in writing else ""
+                warning = placing[month].result() if month in placing else ""
             except OSError as error:
                 reason = error.strerror or error
                 self._failed[month] = f"{publication.path} cannot be written ({reason})"

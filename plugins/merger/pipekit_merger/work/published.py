@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Sequence
+from concurrent.futures import Future
 from typing import Any, NamedTuple
 
 from attrs import frozen
@@ -96,14 +97,23 @@ def _set_aside(path: str) -> str:
 
 
 def write_month(publication: Publication, data: Any, *, damaged: bool) -> str:
-    """Write a month and place it; returns a warning, or "". Raises OSError.
+    """Write a month's temporary file; returns a warning, or "". Raises OSError.
 
     A `damaged` file in its place is set aside first.
     """
     aside = _set_aside(publication.path) if damaged else ""
+    publication.begin().write(data)
+    return f"{publication.path} could not be read; it was kept as {aside}" if aside else ""
+
+
+def place_month(publication: Publication, written: Future[str]) -> str:
+    """Put a month that `write_month` has written in its place; returns its warning.
+
+    Raises OSError, also that of `write_month`.
+    """
     try:
-        publication.begin().write(data)
+        warning = written.result()
         publication.place()
     finally:
         publication.discard()
-    return f"{publication.path} could not be read; it was kept as {aside}" if aside else ""
+    return warning

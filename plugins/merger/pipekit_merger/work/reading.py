@@ -74,7 +74,7 @@ class RunFiles:
             return
         try:
             signature = look(entry.path)
-            with open(entry.path, "rb") as file:
+            with open(entry.path, "rb", buffering=0) as file:
                 data = file.read()
         except OSError as error:
             reason = (

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -39,13 +40,13 @@ class SummaryError(Exception):
     """A merged month cannot be read; a summary without it would be wrong."""
 
 
-def update_summary(merged: str, ledger_digest: str) -> None:
+def update_summary(merged: str, ledger_digest: str, workers: int) -> None:
     """Publish the summary of the months in the folder `merged`, as a unit of its own.
 
-    `ledger_digest`: see Request.
+    `ledger_digest`, `workers`: see Request.
     """
     with report.unit("summary"):
-        months, lines = _read_months(merged)
+        months, lines = _read_months(merged, workers)
         of = digest((path.removeprefix(f"{merged}/"), found) for path, found in months.items())
         sources, detail = sorted(months), {"of": sorted({of, ledger_digest})}
         table = bytes(parquet(lines))
@@ -54,17 +55,17 @@ def update_summary(merged: str, ledger_digest: str) -> None:
         publish(f"{merged}/{SUMMARY_TEXT}", text, sources=sources, detail=detail)
 
 
-def _read_months(merged: str) -> tuple[dict[str, str], list[Line]]:
+def _read_months(merged: str, workers: int) -> tuple[dict[str, str], list[Line]]:
     """The fingerprint of each month by its path, and the lines of all."""
     months = [f"{merged}/{month.path}" for month in find_months(merged)]
     fingerprints: dict[str, str] = {}
     sums = Sums(GROUPS)
-    for start in range(0, len(months), MONTHS_TOGETHER):
-        tables, words = [], Vocabulary()
-        for path in months[start : start + MONTHS_TOGETHER]:
-            table, fingerprints[path] = _read_month(path)
-            tables.append(table)
-        sums.add(with_sorted_words(to_matrix(tables, words, _COLUMNS), words, _COLUMNS))
+    with ThreadPoolExecutor(workers) as pool:
+        for start in range(0, len(months), MONTHS_TOGETHER):
+            paths, words = months[start : start + MONTHS_TOGETHER], Vocabulary()
+            tables, found = zip(*pool.map(_read_month, paths), strict=True)
+            fingerprints |= zip(paths, found, strict=True)
+            sums.add(with_sorted_words(to_matrix(tables, words, _COLUMNS), words, _COLUMNS))
     return fingerprints, sums.lines()
 
 

@@ -70,6 +70,10 @@ def decode(data: bytes, vocabulary: Vocabulary) -> tuple[Ints, str]:
 
 def _zone(schema: Any) -> str:
     """The zone of the times. Raises ValueError if the columns are not those of results."""
+    at = schema.get_field_index(TIMES[0])
+    zone = getattr(schema.field(at).type, "tz", None) if at >= 0 else None
+    if zone and schema.equals(_results_schema(zone, _CODED)):
+        return str(zone)
     found = dict(zip(schema.names, schema.types, strict=True))
     if set(found) != set(COLUMNS) or len(schema.names) != len(COLUMNS):
         missing = [name for name in COLUMNS if name not in found]
@@ -91,10 +95,14 @@ def _zone(schema: Any) -> str:
     return str(zones.pop())
 
 
-@lru_cache
 def month_schema(zone: str) -> Any:
     """The schema of a published month whose times are in this zone."""
-    texts, times = dict.fromkeys(TEXTS, pa.string()), dict.fromkeys(TIMES, pa.timestamp("us", zone))
+    return _results_schema(zone, pa.string())
+
+
+@lru_cache
+def _results_schema(zone: str, text: Any) -> Any:
+    texts, times = dict.fromkeys(TEXTS, text), dict.fromkeys(TIMES, pa.timestamp("us", zone))
     return pa.schema(list((_PLAIN | texts | times).items()))
 
 
@@ -167,12 +175,15 @@ def text_array(words: Sequence[str], which: Ints | None = None, valid: Any = Non
 
     `pyarrow.compute.take` would do the same, and takes 50 ms to import.
     """
-    encoded = np.array([word.encode() for word in words], object)
-    lengths = np.array([len(word) for word in encoded], np.int32)
+    encoded = [word.encode() for word in words]
+    lengths = np.array([len(word) for word in encoded], np.int64)
+    begins = np.cumsum(lengths) - lengths
     if which is not None:
-        encoded, lengths = encoded[which], lengths[which]
-    ends = np.append(0, np.cumsum(lengths)).astype(np.int32)
-    buffers = [valid, pa.py_buffer(ends), pa.py_buffer(b"".join(encoded.tolist()))]
+        begins, lengths = begins[which], lengths[which]
+    ends = np.append(0, np.cumsum(lengths))
+    places = np.arange(ends[-1]) + np.repeat(begins - ends[:-1], lengths)  # of each byte
+    text = np.frombuffer(b"".join(encoded), np.uint8)[places]
+    buffers = [valid, pa.py_buffer(ends.astype(np.int32)), pa.py_buffer(text)]
     return pa.Array.from_buffers(pa.string(), len(lengths), buffers)
 
 

@@ -56,7 +56,7 @@ class Found(NamedTuple):
     """The rows of a regular block: local time, prices and volume of each.
 
     `lines`: the line of each row, from 0. `names`: begin, end and first row of each run of one
-    instrument.
+    instrument. `ended`: how many lines end in the block.
     """
 
     local: Ints
@@ -64,6 +64,7 @@ class Found(NamedTuple):
     volume: Ints
     lines: Ints
     names: Ints
+    ended: int
 
 
 def newlines(data: bytes | memoryview) -> int:
@@ -168,7 +169,8 @@ class Kernel:
         rest = np.zeros(len(data) - cut + scan.MARGIN + 1, np.uint8)
         rest[: len(data) - cut] = np.frombuffer(data[cut:], np.uint8)
         rest[len(data) - cut] = scan.NEWLINE
-        end = len(data) - cut + (cut < len(data) and data[-1] != scan.NEWLINE)
+        unended = cut < len(data) and data[-1] != scan.NEWLINE
+        end = len(data) - cut + unended
         state = 0, 0, 0
         for block, stop, base in ((np.frombuffer(data, np.uint8), cut, 0), (rest, end, cut)):
             words = np.ndarray((max(len(block) - 7, 0),), WORDS, block, strides=(1,))
@@ -176,11 +178,18 @@ class Kernel:
                 state = self.function(
                     block, words, stop, base, separator, layout, state, found, scratch
                 )
-        rows, runs, _ = state
+        rows, runs, lines = state
         if rows < 0:
             return None
         local, prices, volume, numbers, names = found
-        return Found(local[:rows], prices[:, :rows], volume[:rows], numbers[:rows], names[:, :runs])
+        return Found(
+            local[:rows],
+            prices[:, :rows],
+            volume[:rows],
+            numbers[:rows],
+            names[:, :runs],
+            lines - unended,
+        )
 
 
 def _memory(

@@ -109,7 +109,7 @@ class Parser:
                 return None
             here = values.at(rows)._replace(time=utc - self._shift if self._shift else utc)
             tables[instrument] = here, first_line + found.lines[rows]
-        return Rows(tables, [], len(found.local), newlines(data))
+        return Rows(tables, [], len(found.local), found.ended)
 
     def _table(self, time: Ints, prices: list[Floats], volume: Ints) -> Table:
         """A table with NaN for the prices that the file does not have."""
