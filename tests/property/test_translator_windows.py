@@ -29,12 +29,14 @@ def chunk(times: list[int], number: int) -> Chunk:
 
 
 @settings(max_examples=1000, deadline=None, derandomize=True)
-@given(chunks=CHUNKS)
-def test_every_row_comes_once_in_order_and_no_time_in_two_stretches(chunks: list[Rows]) -> None:
+@given(chunks=CHUNKS, least=st.sampled_from([1, 2, 5, 100]))
+def test_every_row_comes_once_in_order_and_no_time_in_two_stretches(
+    chunks: list[Rows], least: int
+) -> None:
     """Within a stretch by rank, then as given, then as in the chunk."""
     chunks = sorted(chunks, key=lambda item: item[0])
     given_ = [(rank, chunk(times, number)) for number, (rank, times) in enumerate(chunks)]
-    stretches = list(windows(given_))
+    stretches = list(windows(given_, least))
     found = []
     for parts in stretches:
         rows = [
@@ -54,3 +56,4 @@ def test_every_row_comes_once_in_order_and_no_time_in_two_stretches(chunks: list
     ]
     times = [[int(t) for part in parts for t in part.table.time] for parts in stretches]
     assert all(max(one) < min(next_) for one, next_ in pairwise(times))
+    assert all(len(one) >= least for one in times[:-1])

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from pipekit_translator.settings import Source
+from pipekit_translator.work.parse.kernel import MANY
 
 SOURCE = Source(glob="*", dialect="D")
 FIRST = dt.datetime(2019, 1, 1)
@@ -47,6 +48,14 @@ def test_kernels_can_be_switched_off(worker: Any) -> None:
         assert done.stdout == (b"True\n" if kernels == "auto" else b"False\n")
         trees.append(root.tree())
     assert trees[0] == trees[1]
+
+
+def test_many_small_files_are_read_by_the_kernel(worker: Any) -> None:
+    """Importing numba takes less time than reading a thousand files without it."""
+    root = worker(SOURCE)
+    names = [root.write(f"ES_1m_{at}.csv", export(2)) for at in range(MANY)]
+    for few, used in ((names[:-1], b"False\n"), (names, b"True\n")):
+        assert root.run(*few, code=USES_NUMBA).stdout == used
 
 
 FORBIDDEN = """

@@ -17,7 +17,7 @@ import numpy as np
 from pipekit_translator.work.table import Ranked, Table
 
 _VALUE = 8  # bytes
-_SPAN = 1 << 14  # rows: each span costs some 0.2 ms, so small chunks share one
+SPAN = 1 << 14  # rows: each span costs some 0.2 ms, so small chunks share one
 
 
 class Chunk(NamedTuple):
@@ -91,8 +91,8 @@ class _Open:
         return Ranked(self.place[0], found)
 
 
-def windows(chunks: Iterable[tuple[int, Chunk]]) -> Iterator[list[Ranked]]:
-    """The rows of ranked chunks, one span of time after the other.
+def windows(chunks: Iterable[tuple[int, Chunk]], least: int = SPAN) -> Iterator[list[Ranked]]:
+    """The rows of ranked chunks, one span of time after the other; at least `least` in each.
 
     No time is in two spans. Within one, parts are ordered by rank, then as given, then by time.
     """
@@ -114,7 +114,7 @@ def windows(chunks: Iterable[tuple[int, Chunk]]) -> Iterator[list[Ranked]]:
             if part.table.size:
                 found.append((one.place, part))
         active = [one for one in active if one.table.size]
-        if rows >= _SPAN or (rows and not waiting and not active):
+        if rows >= least or (rows and not waiting and not active):
             found.sort(key=itemgetter(0))
             yield [part for _, part in found]
             found, rows = [], 0
