@@ -4,12 +4,8 @@ from __future__ import annotations
 
 from ..process.mutants import Edit, Mutant
 
-_SYNCED = """        try:
-            os.fsync(descriptor)
-"""
-_FOLDER_SYNCED = """    try:
-        os.fsync(descriptor)
-"""
+_SYNCED = "        _sync(self._temporary, os.O_RDWR | no_link)"
+_FOLDER_SYNCED = "        _sync(folder or os.curdir, os.O_RDONLY)\n"
 _PLACED = """            sync_folders([self.target])
             self.tell()
 """
@@ -47,16 +43,12 @@ MUTANTS = [
     _mutant(
         "no sync of a published file",
         "published_file_is_on_disk",
-        ("worker/_publish.py", _SYNCED, _SYNCED.replace("os.fsync(descriptor)", "pass")),
+        ("worker/_publish.py", _SYNCED, "        pass"),
     ),
     _mutant(
         "no sync of a folder",
         "published_file_is_on_disk",
-        (
-            "worker/_publish.py",
-            _FOLDER_SYNCED,
-            _FOLDER_SYNCED.replace("os.fsync(descriptor)", "pass"),
-        ),
+        ("worker/_publish.py", _FOLDER_SYNCED, "        pass\n"),
     ),
     _mutant(
         "a file reported before its folder is synced",
