@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 import random
 import shutil
 import sys
 
 import pyarrow.parquet as pq
 import pytest
+
+from .lab import traced
+from .tracer import Rule, available
 
 if sys.platform == "win32":
     pytest.skip("it needs SIGKILL and a limit for files", allow_module_level=True)
@@ -131,3 +135,32 @@ def test_a_worker_killed_while_it_publishes(project, undisturbed, stage, at, num
     run(project)
     assert published(project) == after
     assert not list((project.root / "data").rglob(".*"))
+
+
+@pytest.mark.long
+@pytest.mark.timeout(3600)
+@pytest.mark.skipif(bool(available()), reason=available())
+@pytest.mark.parametrize("action", ["kill", "all"])
+def test_a_kill_at_points_of_the_real_stages(
+    project_in, undisturbed, tmp_path, record_property, action
+):
+    """At each 30th system call that changes a file, in whichever process."""
+    folder, after = undisturbed
+    for number in itertools.count(step=30):
+        place = tmp_path / str(number)
+        place.mkdir()
+        project = project_in(place)
+        shutil.copytree(folder, project.root, dirs_exist_ok=True)
+        add(project, NEW)
+        run = traced(project.root, place, project.env, [Rule(number=number, action=action)])
+        for path in published(project):
+            if path.endswith(".parquet"):
+                assert pq.read_table(project.root / path).num_rows
+        done = project.pipekit("run", "--json")
+        assert done.code == 0, done
+        assert published(project) == after, (number, run.points[-1])
+        assert not list((project.root / "data").rglob(".*"))
+        shutil.rmtree(place)
+        if len(run.points) <= number:  # it had ended by then
+            break
+    record_property("trials", number // 30)

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[2]
-SOURCES = ROOT / "pipekit/process"
 PATIENCE = 300.0  # seconds; a test that does not end has noticed, too
 _COPIED = ("pyproject.toml", "pipekit", "tests")
 _RUN = """
@@ -37,11 +36,16 @@ class Edit(NamedTuple):
 
 
 class Mutant(NamedTuple):
-    """One mistake, and what the name of the tests has of which at least one has to fail."""
+    """One mistake, and what the name of the tests has of which at least one has to fail.
+
+    `sources`: the folder of the edited files. `tests`: the folder of the tests.
+    """
 
     name: str
     test: str
     edits: tuple[Edit, ...]
+    sources: str = "pipekit/process"
+    tests: str = "tests/process"
 
 
 def _mutant(name: str, test: str, *edits: tuple[str, str, str]) -> Mutant:
@@ -297,7 +301,8 @@ MUTANTS = [
 
 def misplaced(mutant: Mutant) -> list[Edit]:
     """The edits whose place is not there, or there more than once."""
-    return [e for e in mutant.edits if (SOURCES / e.file).read_text("utf-8").count(e.old) != 1]
+    sources = ROOT / mutant.sources
+    return [e for e in mutant.edits if (sources / e.file).read_text("utf-8").count(e.old) != 1]
 
 
 def survives(mutant: Mutant) -> bool:
@@ -309,9 +314,9 @@ def survives(mutant: Mutant) -> bool:
         folder = Path(name).resolve()
         _copy(folder)
         for file, old, new in mutant.edits:
-            path = folder / "pipekit/process" / file
+            path = folder / mutant.sources / file
             path.write_text(path.read_text("utf-8").replace(old, new), "utf-8")
-        words = ["-q", "-x", "-p", "no:cacheprovider", "tests/process", "-k", mutant.test]
+        words = ["-q", "-x", "-p", "no:cacheprovider", mutant.tests, "-k", mutant.test]
         command = Command(
             argv=[sys.executable, "-P", "-c", _RUN, *words],
             cwd=folder,
@@ -339,7 +344,8 @@ def _copy(folder: Path) -> None:
 
 def unchanged(mutants: list[Mutant]) -> Mutant:
     """What must survive, or the tests would fail for another reason than the mistake."""
-    return Mutant("nothing changed", " or ".join({mutant.test for mutant in mutants}), ())
+    tests = " or ".join({mutant.test for mutant in mutants})
+    return mutants[0]._replace(name="nothing changed", test=tests, edits=())
 
 
 def main(names: list[str]) -> int:

@@ -1,0 +1,74 @@
+"""pipekits with one mistake each in how a run is recorded, and the test that has to notice it."""
+
+from __future__ import annotations
+
+from ..process.mutants import Edit, Mutant
+
+_SYNCED = "        _sync(self._temporary, os.O_RDWR | no_link)"
+_FOLDER_SYNCED = "        _sync(folder or os.curdir, os.O_RDONLY)\n"
+_PLACED = """            sync_folders([self.target])
+            self.tell()
+"""
+_TOLD_FIRST = """            self.tell()
+            sync_folders([self.target])
+"""
+_EXECUTED = "            tasks = self._run_tasks(context, plan.tasks)\n"
+_COMMITTED_FIRST = f"""            from pipekit.model.task import FileRecord
+            from pipekit.worker import Verb
+            run.ledger.commit(
+                stage.name,
+                stage.version,
+                run.number,
+                [
+                    FileRecord(verb=Verb.CONSUMED, path=i.path, signature=i.file.signature)
+                    for i in plan.inputs
+                ],
+                settings_digests={{i.path: i.settings_digest for i in plan.inputs}},
+                default_digest=output_digest(stage.settings),
+            )
+{_EXECUTED}"""
+_ENDED = "        self.ledger.end_run(self.run_id, status, exit_code, ended)\n"
+_COMMITTED = "        self._committed = True\n"
+_EMITTED = (
+    '        self.events.emit("pipeline", EventKind(status), str(report), exit_code=exit_code)\n'
+)
+
+
+def _mutant(name: str, test: str, *edits: tuple[str, str, str]) -> Mutant:
+    made = tuple(Edit(*edit) for edit in edits)
+    return Mutant(name, test, made, sources="pipekit", tests="tests/crash")
+
+
+MUTANTS = [
+    _mutant(
+        "no sync of a published file",
+        "published_file_is_on_disk",
+        ("worker/_publish.py", _SYNCED, "        pass"),
+    ),
+    _mutant(
+        "no sync of a folder",
+        "published_file_is_on_disk",
+        ("worker/_publish.py", _FOLDER_SYNCED, "        pass\n"),
+    ),
+    _mutant(
+        "a file reported before its folder is synced",
+        "published_file_is_on_disk",
+        ("worker/_publish.py", _PLACED, _TOLD_FIRST),
+    ),
+    _mutant(
+        "a temporary file that is not reported",
+        "kill_at_a_point",
+        ("worker/_publish.py", "            report.temporary(temporary)\n", "            pass\n"),
+    ),
+    _mutant(
+        "the ledger before the rename",
+        "kill_at_a_point",
+        ("run/execution.py", _EXECUTED, _COMMITTED_FIRST),
+    ),
+    _mutant(
+        "the last event before the end of the run",
+        "kill_at_a_point",
+        ("run/current_run.py", _ENDED, _EMITTED + _ENDED),
+        ("run/current_run.py", _COMMITTED + _EMITTED, _COMMITTED),
+    ),
+]
