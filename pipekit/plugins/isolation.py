@@ -288,13 +288,13 @@ class _SystemTimer:
 
     def __init__(self) -> None:
         self._usable = (
-            sys.platform != "win32"
-            and threading.current_thread() is threading.main_thread()
+            threading.current_thread() is threading.main_thread()
+            and sys.platform != "win32"
             and signal.getsignal(signal.SIGALRM) is signal.SIG_DFL
         )
 
     def set(self, seconds: float) -> None:
-        if self._usable:
+        if sys.platform != "win32" and self._usable:
             signal.setitimer(signal.ITIMER_REAL, seconds)
 
     def __enter__(self) -> Self:
@@ -305,8 +305,8 @@ class _SystemTimer:
 
 
 def _has_children() -> bool:
-    """Whether this process has any; quicker than to ask for those of one thread."""
-    if sys.platform == "win32":
+    """Whether this process has any (Linux); quicker than to ask for those of one thread."""
+    if sys.platform != "linux":
         return False
     try:
         os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
@@ -327,6 +327,8 @@ def _children(task: str) -> list[int]:
 def _kill(children: list[int]) -> int:
     """Kill those that have not exited; returns how many."""
     killed = 0
+    if sys.platform == "win32":
+        return killed
     for pid in children:
         with contextlib.suppress(OSError):  # it was reaped
             if os.waitpid(pid, os.WNOHANG) == (0, 0):
