@@ -27,11 +27,13 @@ _COMMITTED_FIRST = f"""            from pipekit.model.task import FileRecord
                 default_digest=output_digest(stage.settings),
             )
 {_EXECUTED}"""
-_ENDED = "        self.ledger.end_run(self.run_id, status, exit_code, ended)\n"
-_COMMITTED = "        self._committed = True\n"
-_EMITTED = (
-    '        self.events.emit("pipeline", EventKind(status), str(report), exit_code=exit_code)\n'
-)
+_RECORDED = """\
+        if not self._commit(report):
+            return self._closed_by_another()
+        self._committed = report
+        self.exit_code = exit_code
+"""
+_TOLD = "        self._end_events(report, EventKind(status), str(report))\n"
 
 
 def _mutant(name: str, test: str, *edits: tuple[str, str, str]) -> Mutant:
@@ -68,7 +70,15 @@ MUTANTS = [
     _mutant(
         "the last event before the end of the run",
         "kill_at_a_point",
-        ("run/current_run.py", _ENDED, _EMITTED + _ENDED),
-        ("run/current_run.py", _COMMITTED + _EMITTED, _COMMITTED),
+        ("run/current_run.py", _RECORDED + _TOLD, _TOLD + _RECORDED),
+    ),
+    _mutant(
+        "recovery of the latest run only",
+        "full_for_two_runs",
+        (
+            "run/recovery.py",
+            "    runs = ledger.unfinished()\n",
+            "    runs = ledger.unfinished()[-1:]\n",
+        ),
     ),
 ]

@@ -162,7 +162,6 @@ def content(lab: Lab) -> list[Any]:
     return [row for row in lab.query(query) if lab.root.joinpath(row[1]).exists()]
 
 
-@pytest.mark.xfail(reason="runs whose clock was wrong lose their files")
 @pytest.mark.parametrize(
     ("runs", "disturbed"),
     [

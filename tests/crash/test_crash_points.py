@@ -151,7 +151,6 @@ def test_a_write_that_is_cut_in_two(points, trials, target, part, parts):
     trials(cut[part::parts])
 
 
-@pytest.mark.xfail(reason="recovery completes the latest finished run only")
 def test_a_log_folder_that_is_full_for_two_runs(trials):
     """All runs are closed in the end, not only the latest."""
     full = Rule(call="write|openat|mkdir", path="logs/.*", action="ENOSPC", lasting=True)
