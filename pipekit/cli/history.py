@@ -20,16 +20,14 @@ from pipekit.cli.output import (
     REFUSED,
     RUNNING,
     local_time,
-    plural,
     print_json,
     print_line,
     print_table,
 )
 from pipekit.model.run import PipelineState
-from pipekit.model.status import PipelineStatus, StageStatus
+from pipekit.model.status import StageStatus
 from pipekit.storage.refusals import Refusal
 
-_LOOKED_AT = 200  # runs read for each that is to be listed: most of them may be idle
 _HEAD = ("run", "started", "status", "seconds", "id", "stages")
 
 
@@ -60,11 +58,12 @@ def command(ctx: click.Context, count: int, with_idle: bool, as_json: bool) -> i
     paths, problem = known_folders(ctx)
     ledger = open_history(paths)
     found: list[PipelineState] = []
+    idle: list[PipelineState] = []
     if ledger is not None:
         with ledger:
-            found = ledger.runs(limit=count if with_idle else max(count * _LOOKED_AT, 1000))
-    wanted = [run for run in found if with_idle or run.status is not PipelineStatus.IDLE]
-    every: list[PipelineState | Refusal] = [*wanted, *refusals(paths)]
+            found = ledger.runs(limit=count, worked=not with_idle)
+            idle = [] if found else ledger.runs(limit=1)
+    every: list[PipelineState | Refusal] = [*found, *refusals(paths)]
     runs = sorted(every, key=_started, reverse=True)[:count]
     if as_json:
         print_json([_record(run) for run in runs])
@@ -74,8 +73,8 @@ def command(ctx: click.Context, count: int, with_idle: bool, as_json: bool) -> i
         current = holder.run_id if holder else ""
         print_table(_HEAD, [_row(run, current) for run in runs], drop=("id",))
         if not runs:
-            idle = f"{plural(len(found), 'idle run')} left out; --all includes idle runs"
-            print_line(idle if found else no_runs(paths), err=True)
+            left_out = "idle runs are left out; --all includes them"
+            print_line(left_out if idle else no_runs(paths), err=True)
     if problem is not None:
         raise problem
     return 0

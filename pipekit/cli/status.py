@@ -167,6 +167,9 @@ def _print(state: _State, paths: Paths) -> None:
 
 
 def _print_holder(holder: Holder, now: Doing | None) -> None:
+    if not holder.run_id:
+        print_text("a run is going on; it has not said which yet")
+        return
     lead = "running" if holder.alive else "stopping what is left of"
     where = "" if holder.local else f" on {holder.host}"
     since = f" since {local_time(holder.since)}" if holder.since else ""

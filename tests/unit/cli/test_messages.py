@@ -61,7 +61,7 @@ def test_wrong_dates_are_wrong_usage(tiny, pipekit, dates, problem):
 def test_history_says_what_it_left_out(tiny, pipekit):
     """An empty table says that there were idle runs, and how to see them."""
     assert pipekit("run").code == 0
-    assert "1 idle run left out; --all includes idle runs" in pipekit("history").err
+    assert "idle runs are left out; --all includes them" in pipekit("history").err
     assert "idle" in pipekit("history", "--all").out
     assert pipekit("history", "-n", "0").code == 64
 
