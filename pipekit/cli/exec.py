@@ -21,7 +21,7 @@ class _Exec(Command):
             callback=supervise.callback,
             help=supervise.help,
             context_settings=supervise.context_settings,
-            arguments={"COMMAND...": "The program and its arguments; put -- in front of it"},
+            arguments={"COMMAND": "The program and its arguments; write -- in front of it."},
             example=EXAMPLE,
         )
         self.exits = EXITS

@@ -98,7 +98,7 @@ class StageResult:
         if self.status is StageStatus.BLOCKED:
             return f"{self.stage}: not run: {self.reason}"
         if self.status is StageStatus.SKIPPED:
-            return f"{self.stage}: {self.status}, {self.reason}"
+            return ", ".join([f"{self.stage}: {self.status}", self.reason, *self._remarks()])
         units = [unit for task in self.tasks for unit in task.units]
         counts = [
             (self.count(Verb.CONSUMED), "file", "files"),
@@ -107,6 +107,23 @@ class StageResult:
             (sum(not unit for unit in units), "unit failed", "units failed"),
         ]
         parts = [f"{n} {one if n == 1 else many}" for n, one, many in counts if n]
+        parts += self._remarks()
         if self.status is not StageStatus.SUCCESS:
             parts.insert(0, str(self.status))
         return f"{self.stage}: {', '.join([*parts, f'{self.duration:.1f} s'])}"
+
+    def _remarks(self) -> list[str]:
+        """What became of its processes, other than how they ended."""
+        processes = [task.process for task in self.tasks if task.process is not None]
+        streams = [stream for each in processes for stream in (each.stdout, each.stderr)]
+        killed, escaped = (
+            sum(p.survivors for p in processes),
+            sum(len(p.escaped) for p in processes),
+        )
+        dropped = sum(stream.dropped for stream in streams)
+        remarks = [
+            killed and f"{killed} leftover process{'es' * (killed > 1)} killed",
+            escaped and f"{escaped} process{'es' * (escaped > 1)} could not be killed",
+            dropped and f"{dropped:,} bytes of output not kept",
+        ]
+        return [remark for remark in remarks if remark]

@@ -69,7 +69,7 @@ SIZE = _Quantity("size", quantity.byte_count, "500MB or 2GiB")
     epilog=_EPILOG,
     context_settings={"help_option_names": ["-h", "--help"], "allow_interspersed_args": False},
 )
-@click.argument("words", nargs=-1, required=True, type=click.UNPROCESSED, metavar="COMMAND...")
+@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED, metavar="COMMAND...")
 @click.option(
     "--timeout", type=DURATION, help="Stop the command after this time (default: unlimited)."
 )
@@ -115,7 +115,7 @@ SIZE = _Quantity("size", quantity.byte_count, "500MB or 2GiB")
 )
 @click.option("-q", "--quiet", is_flag=True, help="Print no messages of our own.")
 def supervise(
-    words: tuple[str, ...],
+    command: tuple[str, ...],
     cwd: Path | None,
     redact_env: tuple[str, ...],
     spool_dir: Path | None,
@@ -134,8 +134,8 @@ def supervise(
         raise click.BadParameter(f"the folder of {json_file!r} does not exist", param_hint="--json")
     secrets = [os.environ[name] for name in redact_env if os.environ.get(name)]
     passed_on = json_file != "-"
-    command = Command(
-        argv=words,
+    wanted = Command(
+        argv=command,
         cwd=cwd,
         env=os.environ,
         stdin=_stdin(),
@@ -148,7 +148,7 @@ def supervise(
     with Cancel() as cancel, _signals(cancel) as received:
         output = Output(cancel)
         supervisor = ProcessSupervisor(spool_dir)
-        result = supervisor.execute(command, None, cancel, on_output=output if passed_on else None)
+        result = supervisor.execute(wanted, None, cancel, on_output=output if passed_on else None)
     if not quiet:
         _print_messages(result, output)
     problems = output.problems(result)
@@ -156,7 +156,7 @@ def supervise(
         problems.append(problem)
     for problem in problems:
         print_message(problem)
-    return _exit_code(command, result, received, output, problems)
+    return _exit_code(wanted, result, received, output, problems)
 
 
 def _stdin() -> int | None:
@@ -180,11 +180,12 @@ class Output:
 
     def __init__(self, cancel: Cancel) -> None:
         self._cancel = cancel
-        self._busy = False
+        self._called = self._busy = False
         self._errors: dict[str, OSError] = {}
 
     def __call__(self, stream: str, data: bytes) -> None:
         """The callback `on_output`."""
+        self._called = True
         if stream in self._errors:
             return
         self._busy = True
@@ -213,7 +214,8 @@ class Output:
             for stream, error in self._errors.items()
         ]
         if not found and (self._busy or result.undelivered):
-            found.append("not all of the output was passed on: its reader was too slow")
+            why = "its reader was too slow" if self._called else "no thread could be started"
+            found.append(f"not all of the output was passed on: {why}")
         return found
 
 

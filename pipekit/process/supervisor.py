@@ -33,7 +33,7 @@ from pipekit.process.loop import Supervision
 from pipekit.process.output.listener import OnLines, OnOutput
 from pipekit.process.output.spool import Spool, SpoolFiles
 from pipekit.process.output.stream import OutputStream
-from pipekit.process.start import SpawnError
+from pipekit.process.start import SpawnError, resource_shortage
 from pipekit.process.verdict import combined_usage, judge
 
 _numbers = itertools.count(1)
@@ -105,6 +105,10 @@ class ProcessSupervisor:
             )
         except SpawnError as error:
             return _not_started(error.outcome, _redacted(str(error), command), started)
+        except OSError as error:
+            if error.errno is None:  # raised by a signal handler
+                raise
+            return _broken_off(error, streams, started)
         result = _result(command, supervision, streams, oom_kill=_oom_kills() > oom_kills)
         return evolve(result, started=started, duration=supervision.now())
 
@@ -170,6 +174,19 @@ class ProcessSupervisor:
 
 def _not_started(outcome: Outcome, reason: str, started: float) -> ProcessResult:
     return ProcessResult(outcome=outcome, reason=reason, started=started)
+
+
+def _broken_off(error: OSError, streams: dict[str, OutputStream], started: float) -> ProcessResult:
+    """The result when the system refused something while the command ran, which was then killed."""
+    why = resource_shortage(error) or os.strerror(error.errno or 0)
+    return ProcessResult(
+        outcome=Outcome.LOST,
+        reason=f"its supervision failed, so it was killed: {why}",
+        started=started,
+        duration=max(time.time() - started, 0.0),
+        stdout=streams["stdout"].result(),
+        stderr=streams["stderr"].result() if "stderr" in streams else StreamResult(),
+    )
 
 
 def _result(

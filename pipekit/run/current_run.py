@@ -14,6 +14,7 @@ import pipekit
 from pipekit.config.explain import provenance
 from pipekit.errors import EXIT_ERROR, PipekitError, StorageError
 from pipekit.model.event import EventKind, SinkContext
+from pipekit.model.place import Place
 from pipekit.model.run import PipelineReport
 from pipekit.model.stage import StageResult
 from pipekit.model.status import FailureKind, PipelineStatus, StageStatus
@@ -41,6 +42,7 @@ class CurrentRun:
         self.results: dict[str, StageResult] = {}
         self.warnings: list[str] = []
         self.stage = ""
+        self.place = Place(project.paths.root)
         self._events: EventLogger | None = None
         self._committed = False
 
@@ -77,6 +79,14 @@ class CurrentRun:
         self.events.emit(result.stage, kind, str(result), **event_data(result))
         self.stage = ""
 
+    def check_place(self) -> None:
+        """Raise StorageError if the project was renamed or deleted meanwhile."""
+        if not self.place.is_there():
+            raise StorageError(
+                f"the project folder {self.place.path} was renamed, deleted or replaced during the "
+                "run: what was published since is not in the ledger; put it back and run again"
+            )
+
     def finish(
         self, status: PipelineStatus, exit_code: int, proposals: Sequence[dict[str, object]]
     ) -> PipelineReport:
@@ -84,9 +94,10 @@ class CurrentRun:
 
         `proposals`: those of the lifecycle policies, for the report.
         """
+        self.check_place()
         ended = time.time()
         report = self._report(status, exit_code, ended)
-        self.events.report_dropped_sinks()
+        self.events.report_problems()
         self.ledger.end_run(self.run_id, status, exit_code, ended)
         self._committed = True
         self.events.emit("pipeline", EventKind(status), str(report), exit_code=exit_code)
@@ -131,6 +142,8 @@ class CurrentRun:
         self, report: PipelineReport, proposals: Sequence[dict[str, object]]
     ) -> PipelineReport:
         report = evolve(report, warnings=(*self.warnings, *self.events.warnings))
+        if not self.place.is_there():  # nothing is made again where the project was
+            return report
         context = {
             "pipekit": pipekit.__version__,
             "python": sys.version.partition(" ")[0],

@@ -11,6 +11,7 @@ from typing import Any
 from attrs import define, field
 
 from pipekit.config.digest import output_digest
+from pipekit.model.command import ProcessResult
 from pipekit.model.event import EventKind
 from pipekit.model.stage import StagePlan, StageResult
 from pipekit.model.status import FailureKind, StageStatus, satisfies
@@ -45,12 +46,14 @@ class StageExecutor:
         names = [task.name for task in plan.tasks]
         run.events.emit(stage.name, EventKind.START, plan.reason, tasks=names)
         context = self._context(stage)
+        run.check_place()
         try:
             context.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             tasks = [_no_folder(task, context.folder, error) for task in plan.tasks]
         else:
             tasks = self._run_tasks(context, plan.tasks)
+        run.check_place()
         for task in tasks:
             if task.process is not None:
                 name = f"{stage.name}/{task.name}"
@@ -70,7 +73,9 @@ class StageExecutor:
     def _context(self, stage: Stage) -> TaskContext:
         run = self._run
         folder = run.project.paths.runs / run.run_id / stage.name
-        supervisor = ProcessSupervisor(folder, (self._lock.descriptor,), cookie=run.run_id)
+        supervisor = ProcessSupervisor(
+            folder, (self._lock.descriptor,), cookie=run.run_id, within=run.place
+        )
         self._supervisors.append(supervisor)
         return TaskContext(
             run=run,
@@ -171,4 +176,19 @@ def _emit_end(result: TaskResult, context: TaskContext) -> None:
         data["last_lines"] = last_lines(result.process)
         if result.process.snapshot:
             data["processes"] = [str(seen) for seen in result.process.snapshot[:_PROCESSES]]
+    if result.process is not None:
+        _emit_warnings(result.name, result.process, context)
     context.emit(EventKind.TASK_END, str(result), **data)
+
+
+def _emit_warnings(task: str, process: ProcessResult, context: TaskContext) -> None:
+    """An event for everything that a person should know of the supervision of a command."""
+    streams = {"stdout": process.stdout, "stderr": process.stderr}
+    data = {
+        "survivors": process.survivors,
+        "escaped": list(process.escaped),
+        "dropped": {name: stream.dropped for name, stream in streams.items() if stream.dropped},
+    }
+    data = {key: value for key, value in data.items() if value}
+    for text in process.warnings:
+        context.emit(EventKind.WARNING, f"{task}: {text}", task=task, **data)

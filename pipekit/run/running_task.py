@@ -95,6 +95,18 @@ class RunningTask(threading.Thread):
         )
         self._progress: dict[str | None, float] = {}
 
+    def start(self) -> None:
+        """Start the thread; without one, the task ends as if its program could not be started."""
+        try:
+            super().start()
+        except (RuntimeError, MemoryError) as error:
+            self._process = ProcessResult(
+                outcome=Outcome.SPAWN_FAILED,
+                reason=f"no thread could be started to supervise it ({error}): the system is out "
+                "of processes or memory (see ulimit -u and ulimit -v)",
+            )
+            self._context.ended.put(self)
+
     def run(self) -> None:
         """Supervise the process until it has ended."""
         try:

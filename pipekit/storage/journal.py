@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
@@ -10,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from pipekit.model.event import Event, EventKind
+from pipekit.model.place import Place
+from pipekit.storage.kept import KeptFile
 
 OUTPUT_LIMIT = 1024 * 1024  # bytes of a program's output that the log repeats, half from the end
 _BLOCK = 64 * 1024
@@ -19,33 +22,45 @@ class Journal:
     """Appends records to a JSONL file, each with one `write`.
 
     Opening removes an incomplete last line; it raises OSError. `append` never raises: if a record
-    cannot be written, `problem` says why.
+    cannot be written, `problem` says why. If the file is deleted or moved away, it is written again
+    (see `KeptFile`), and `notices` says so.
     """
 
-    def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT
+    def __init__(self, path: Path, within: Place | None = None) -> None:
         self.path = path
         self.problem = ""
-        self._descriptor = os.open(path, flags, 0o644)
-        _drop_torn_line(self._descriptor)
+        self._file = KeptFile(path, within)
+        self.notices = self._file.notices
+        _drop_torn_line(self._file)
 
     def append(self, record: Mapping[str, Any], *, sync: bool = False) -> None:
         """Write one record; with `sync`, also wait until it is on disk."""
+        self.look()
         line = _line(record)
+        descriptor = self._file.descriptor
         try:
-            written = os.write(self._descriptor, line)
+            written = os.write(descriptor, line)
             if written != len(line):
-                os.ftruncate(self._descriptor, os.fstat(self._descriptor).st_size - written)
+                os.ftruncate(descriptor, os.fstat(descriptor).st_size - written)
                 raise OSError("the disk is full")  # the only reason for a short write to a file
+            self._file.wrote(written)
             if sync:
-                os.fsync(self._descriptor)
+                os.fsync(descriptor)
         except OSError as error:
             self.problem = f"{self.path.name}: {error.strerror or error}"
 
+    def look(self) -> None:
+        """Look whether the file is still there; if it is not, write it again."""
+        try:
+            self._file.look()
+        except OSError as error:
+            self.problem = f"{self.path.name}: {error.strerror or error}"
+        if any("lost" in notice for notice in self.notices):
+            self.problem = self.problem or f"{self.path.name} {self.notices[-1]}"
+
     def close(self) -> None:
         """Close the file; nothing is buffered."""
-        os.close(self._descriptor)
+        self._file.close()
 
 
 def _line(record: Mapping[str, Any]) -> bytes:
@@ -81,8 +96,9 @@ def _text(value: object) -> str:
         return f"<{type(value).__name__}>"
 
 
-def _drop_torn_line(descriptor: int) -> None:
+def _drop_torn_line(file: KeptFile) -> None:
     """Remove an incomplete last line, which a killed writer has left."""
+    descriptor = file.descriptor
     end = size = os.fstat(descriptor).st_size
     while end > 0:
         start = max(end - _BLOCK, 0)
@@ -94,6 +110,7 @@ def _drop_torn_line(descriptor: int) -> None:
         end = start
     if end != size:
         os.ftruncate(descriptor, end)
+        file.wrote(end - size)
 
 
 def read_journal(path: Path) -> Iterator[dict[str, Any]]:
@@ -114,15 +131,16 @@ class RunLog:
     """The log of a run for people: its events and the output of its programs, as plain text.
 
     Named `pipeline_{YYYYMMDD_HHMMSS}_{run_id}.log`. Never raises; after an error it stays silent.
+    Written again and `notices`: as for the journal.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, within: Place | None = None) -> None:
         self.path = path
-        self._descriptor: int | None = None
+        self.notices: list[str] = []
+        self._file: KeptFile | None = None
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
-            self._descriptor = os.open(path, flags, 0o644)
+            self._file = KeptFile(path, within)
+            self.notices = self._file.notices
         except OSError:
             pass  # the journal has the same events, and its errors are reported
 
@@ -155,14 +173,21 @@ class RunLog:
 
     def close(self) -> None:
         """Close the file."""
-        if self._descriptor is not None:
-            os.close(self._descriptor)
-            self._descriptor = None
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def look(self) -> None:
+        """Look whether the file is still there; if it is not, write it again."""
+        if self._file is not None:
+            with contextlib.suppress(OSError):  # the old file is still open
+                self._file.look()
 
     def _write(self, data: bytes) -> None:
-        if self._descriptor is None:
+        self.look()
+        if self._file is None:
             return
         try:
-            os.write(self._descriptor, data)
+            self._file.wrote(os.write(self._file.descriptor, data))
         except OSError:
             self.close()

@@ -95,7 +95,6 @@ class Spool:
         self._files = files
         self._suffix = suffix
         self._descriptor = -1
-        self._identity = (0, 0)
         self._size = 0  # of the present file
         self.path: Path | None = None  # of the present file, if there is one
         self.dropped = 0
@@ -126,22 +125,21 @@ class Spool:
 
     def _open(self, files: SpoolFiles) -> None:
         self.path, self._descriptor = files.create(self._suffix)
-        there = os.fstat(self._descriptor)
-        self._identity, self._size = (there.st_dev, there.st_ino), 0
+        self._size = 0
 
     def _check(self) -> None:
         """Look whether the file is where it was, with all its bytes."""
         if self._descriptor < 0 or self.path is None:
             return
         try:
+            ours = os.fstat(self._descriptor)
             there: os.stat_result | None = os.stat(self.path)
         except FileNotFoundError:
             there = None
         except OSError:  # cannot look now
             return
-        if there is None or (there.st_dev, there.st_ino) != self._identity:
-            deleted = os.fstat(self._descriptor).st_nlink == 0
-            self._lost(self._size, "deleted" if deleted else "moved away")
+        if there is None or not os.path.samestat(there, ours):
+            self._lost(self._size, "moved away" if ours.st_nlink else "deleted")
             self._close()
             self.path = None
         elif there.st_size < self._size:
