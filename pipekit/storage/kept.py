@@ -68,9 +68,8 @@ class KeptFile:
         self.notices.append(f"was {how} during the run, and written again")
 
     def _copy_to(self, new: int) -> None:
-        position = 0
-        while block := os.pread(self.descriptor, _BLOCK, position):
-            position += len(block)
+        os.lseek(self.descriptor, 0, os.SEEK_SET)
+        while block := os.read(self.descriptor, _BLOCK):
             rest = memoryview(block)
             while rest:
                 rest = rest[os.write(new, rest) :]

@@ -285,6 +285,16 @@ MUTANTS = [
         ("output/spool.py", "rest = rest[written:]", "rest = rest[max(written, len(rest)) :]"),
     ),
     _mutant(
+        "the network is not looked at",
+        "bytes_over_the_network",
+        ("hang.py", "or self._network_moved(now)", "or (self._network_moved(now) and False)"),
+    ),
+    _mutant(
+        "bytes that wait to be read are life",
+        "bytes_that_nobody_reads",
+        ("linux/sockets.py", "acknowledged + received - unread", "acknowledged + received"),
+    ),
+    _mutant(
         "a file that is lost is not missed",
         "output_file_that_is_lost",
         ("output/spool.py", "        self._check()\n        rest", "        rest"),

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from pipekit.model.command import Command, Outcome, ProcessSnapshot
 from pipekit.process import signals
 from pipekit.process.child import LOST_EXIT, Exit, Force, Member, ProcessUsage
-from pipekit.process.linux import guardian, procfs, spawner_client
+from pipekit.process.linux import guardian, procfs, sockets, spawner_client
 from pipekit.process.output import pipes
 from pipekit.process.start import (
     SpawnError,
@@ -251,6 +251,12 @@ class GuardedChild(pipes.Pipes):
     def usage(self) -> list[ProcessUsage]:
         """See `Child`."""
         return [] if self._over else procfs.usage(self._guardian)
+
+    def network(self) -> dict[int, int]:
+        """See `Child`."""
+        if self._over:
+            return {}
+        return sockets.moved(guardian.descendants([self._guardian])[1:])
 
     def snapshot(self) -> list[ProcessSnapshot]:
         """See `Child`."""
