@@ -138,7 +138,7 @@ class StageConfig:
         "Maximum duration of a task (default: unlimited).", default=None, validator=_positive
     )
     hang_timeout: Duration | None = setting(
-        "Stop a task after this long without output, progress or CPU use (default: never).",
+        "Stop a task after this long without output, progress, bytes moved or CPU use (default: never).",
         default=None,
         validator=_positive,
     )

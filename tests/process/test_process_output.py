@@ -35,6 +35,7 @@ def test_stream_without_output_leaves_no_file(lab):
 
 def test_command_never_overwrites_the_files_of_another_one_of_its_name(lab):
     first = lab.execute(lab.bad("both"), name="task")
+    lab.supervisor = ProcessSupervisor(lab.spools)  # which knows nothing of the first command
     second = lab.execute(lab.command("echo", "second"), name="task")
     assert (first.stdout.spool, first.stderr.spool) == (
         lab.spools / "task.out",
