@@ -40,7 +40,7 @@ class _Exec(Command):
             return super().invoke(ctx)
         except click.UsageError as error:
             error.show()
-        except (DefinitionError, OSError, MemoryError) as error:
+        except (DefinitionError, OSError, ImportError, MemoryError) as error:
             print_message(str(error) or "out of memory")
         return FAILED
 

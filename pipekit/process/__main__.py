@@ -37,7 +37,7 @@ def main() -> int:
         return FAILED
     except click.Abort:
         return BY_SIGNAL + _SIGINT
-    except (DefinitionError, OSError, MemoryError) as error:
+    except (DefinitionError, OSError, ImportError, MemoryError) as error:
         print_message(str(error) or "out of memory")
         return FAILED
     return code

@@ -124,7 +124,7 @@ class HangWatch:
         before = self._network
         try:
             self._network = self._child.network()
-        except OSError:  # cannot look now
+        except (OSError, ImportError):  # cannot look now, perhaps for lack of descriptors
             return True
         return any(moved > before.get(i, _HANDSHAKE) for i, moved in self._network.items())
 

@@ -180,12 +180,11 @@ class Output:
 
     def __init__(self, cancel: Cancel) -> None:
         self._cancel = cancel
-        self._called = self._busy = False
+        self._busy = False
         self._errors: dict[str, OSError] = {}
 
     def __call__(self, stream: str, data: bytes) -> None:
         """The callback `on_output`."""
-        self._called = True
         if stream in self._errors:
             return
         self._busy = True
@@ -214,7 +213,8 @@ class Output:
             for stream, error in self._errors.items()
         ]
         if not found and (self._busy or result.undelivered):
-            why = "its reader was too slow" if self._called else "no thread could be started"
+            threadless = any(text.startswith("on_output had no thread") for text in result.warnings)
+            why = "no thread could be started" if threadless else "its reader was too slow"
             found.append(f"not all of the output was passed on: {why}")
         return found
 

@@ -109,6 +109,9 @@ class ProcessSupervisor:
             if error.errno is None:  # raised by a signal handler
                 raise
             return _broken_off(error, streams, started)
+        except ImportError as error:  # no descriptor, or no memory, is left to load a module
+            reason = f"a part of the supervisor could not be loaded: {error}"
+            return _not_started(Outcome.SPAWN_FAILED, reason, started)
         result = _result(command, supervision, streams, oom_kill=_oom_kills() > oom_kills)
         return evolve(result, started=started, duration=supervision.now())
 
@@ -255,11 +258,11 @@ def _oom_kills() -> int:
     """How often this system's out-of-memory killer has struck so far, in any container."""
     if sys.platform != "linux":
         return 0
-    from pipekit.process.linux import procfs
-
     try:
+        from pipekit.process.linux import procfs
+
         content = procfs.read("/proc/vmstat")
-    except OSError:
+    except (OSError, ImportError):
         return 0
     found = content.find(b"\noom_kill ")
     return int(content[found + 10 : content.find(b"\n", found + 1)]) if found >= 0 else 0

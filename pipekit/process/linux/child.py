@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from pipekit.model.command import Command, Outcome, ProcessSnapshot
 from pipekit.process import signals
 from pipekit.process.child import LOST_EXIT, Exit, Force, Member, ProcessUsage
-from pipekit.process.linux import guardian, procfs, sockets, spawner_client
+from pipekit.process.linux import guardian, procfs, spawner_client
 from pipekit.process.output import pipes
 from pipekit.process.start import (
     SpawnError,
@@ -256,6 +256,8 @@ class GuardedChild(pipes.Pipes):
         """See `Child`."""
         if self._over:
             return {}
+        from pipekit.process.linux import sockets  # few commands need it
+
         return sockets.moved(guardian.descendants([self._guardian])[1:])
 
     def snapshot(self) -> list[ProcessSnapshot]:
