@@ -7,6 +7,7 @@ docs/reference/platforms.md for what holds where.
 
 from __future__ import annotations
 
+import errno
 import itertools
 import os
 import sys
@@ -109,6 +110,8 @@ class ProcessSupervisor:
             if error.errno is None:  # raised by a signal handler
                 raise
             return _broken_off(error, streams, started)
+        except MemoryError:
+            return _broken_off(OSError(errno.ENOMEM, ""), streams, started)
         except ImportError as error:  # no descriptor, or no memory, is left to load a module
             reason = f"a part of the supervisor could not be loaded: {error}"
             return _not_started(Outcome.SPAWN_FAILED, reason, started)
@@ -262,7 +265,7 @@ def _oom_kills() -> int:
         from pipekit.process.linux import procfs
 
         content = procfs.read("/proc/vmstat")
-    except (OSError, ImportError):
+    except (OSError, ImportError, MemoryError):
         return 0
     found = content.find(b"\noom_kill ")
     return int(content[found + 10 : content.find(b"\n", found + 1)]) if found >= 0 else 0

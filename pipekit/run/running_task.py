@@ -6,6 +6,7 @@ import os
 import queue
 import threading
 import time
+import traceback
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -90,9 +91,7 @@ class RunningTask(threading.Thread):
         self._report = TaskReport()
         self._watch = context.stage.spec.watch
         self._watched: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
-        self._process = ProcessResult(
-            outcome=Outcome.LOST, reason="an internal error of the supervisor; see the log"
-        )
+        self._process = ProcessResult(outcome=Outcome.LOST, reason="its supervision was broken off")
         self._progress: dict[str | None, float] = {}
 
     def start(self) -> None:
@@ -116,6 +115,11 @@ class RunningTask(threading.Thread):
                 on_lines=self._search_lines if self._watch else None,
                 cancel=self._context.cancel,
             )
+        except Exception as error:  # the last boundary of this thread; the task is lost
+            lines = traceback.format_exc().splitlines()
+            what = f"internal error of the supervisor: {type(error).__name__}: {error}"
+            self._process = ProcessResult(outcome=Outcome.LOST, reason=what)
+            self._context.emit(EventKind.WARNING, what, task=self.task.name, traceback=lines)
         finally:
             self._context.ended.put(self)
 
