@@ -29,6 +29,12 @@ def exit_code_of(action: Callable[[], int]) -> int:
     except OSError as error:
         print_text(f"pipekit: {_explained(error)}", hang=2, err=True)
         return EXIT_ERROR
+    except MemoryError:
+        print_text("pipekit: out of memory (see ulimit -v)", err=True)
+        return EXIT_ERROR
+    except ImportError as error:  # an incomplete installation, or no descriptor is left
+        print_text(f"pipekit: a part of it could not be loaded: {error}", hang=2, err=True)
+        return EXIT_ERROR
     except SystemExit:  # a plugin's command may choose its own exit code
         raise
     except BaseException:  # the last boundary: Python's exit code 1 would say "partial"

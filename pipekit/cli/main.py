@@ -31,6 +31,7 @@ _COMMANDS = {
     "plugins": ("plugins", "Show the installed plugins."),
     "config": ("config", "Show, check and explain the configuration."),
     "lifecycle": ("lifecycle", "Show which files may be removed, and why others may not."),
+    "exec": ("exec", "Supervise any command, whose whole process tree ends with it."),
 }
 
 

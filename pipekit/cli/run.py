@@ -106,6 +106,8 @@ def _signals_stop(orchestrator: PipelineOrchestrator) -> Iterator[None]:
         orchestrator.cancel.set(now=again)
 
     before = {number: signal.signal(number, stop) for number in codes}
+    if hasattr(signal, "SIGTTOU"):  # or `stty tostop` would stop a run in the background, and all
+        signal.signal(signal.SIGTTOU, signal.SIG_IGN)  # its time-outs, when it says something
     try:
         yield
     finally:

@@ -2,6 +2,7 @@
 
 # No `from __future__ import annotations`: settings classes keep real types.
 
+import errno
 import os
 from collections.abc import Callable
 from typing import Any, Literal
@@ -15,6 +16,7 @@ from pipekit.settings import Duration, Size, setting
 Least = Literal["success", "partial", "any"]
 DAY = 86_400.0
 MOST_STAGES = 1_000
+_SHORTAGES = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO)
 
 Validator = Callable[[object, object, Any], None]
 
@@ -71,6 +73,8 @@ def _zone(_instance: object, _attribute: object, value: str) -> None:
     try:
         zoneinfo.ZoneInfo(value)
     except (ValueError, OSError, zoneinfo.ZoneInfoNotFoundError) as error:
+        if isinstance(error, OSError) and error.errno in _SHORTAGES:
+            raise ValueError(f'cannot read the time zone "{value}": {error.strerror}') from error
         hint = did_you_mean(value, zoneinfo.available_timezones())
         raise ValueError(f'unknown time zone "{value}"{hint}') from error
 
@@ -152,7 +156,8 @@ class StageConfig:
         validator=_positive,
     )
     hang_timeout: Duration | None = setting(
-        "Stop a task after this long without output, progress or CPU use (default: never).",
+        "Stop a task after this long without output, progress, bytes moved or CPU use "
+        "(default: never).",
         default=None,
         validator=_positive,
     )

@@ -194,9 +194,10 @@ class ProcessResult(NamedTuple):
     `started`: Unix time. `duration`: seconds. `peak_rss` (bytes) and `cpu_seconds`: of the whole
     process tree; `usage_source` says how they were measured. `survivors`: descendants that were
     still running when the command exited, and were killed. `escaped`: process ids that could not
-    be killed. `out_of_memory`: it was killed while the kernel's out-of-memory killer was active.
-    `snapshot`: the processes of a command that hung or timed out, just before it was stopped.
-    `reason`: one clause that says how it ended.
+    be killed. `undelivered`: lines or bytes of output that a callback did not get. `out_of_memory`:
+    it was killed while the kernel's out-of-memory killer was active. `snapshot`: the processes of a
+    command that hung or timed out, just before it was stopped. `reason`: one clause that says how
+    it ended.
     """
 
     outcome: Outcome
@@ -212,6 +213,7 @@ class ProcessResult(NamedTuple):
     signals: tuple[SentSignal, ...] = ()
     survivors: int = 0
     escaped: tuple[int, ...] = ()
+    undelivered: int = 0
     out_of_memory: bool = False
     snapshot: tuple[ProcessSnapshot, ...] = ()
     success: bool = False

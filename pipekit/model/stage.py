@@ -99,7 +99,7 @@ class StageResult(NamedTuple):
         if self.status is StageStatus.BLOCKED:
             return f"{self.stage}: not run: {self.reason}"
         if self.status is StageStatus.SKIPPED:
-            return f"{self.stage}: {self.status}, {self.reason}"
+            return ", ".join([f"{self.stage}: {self.status}", self.reason, *self._remarks()])
         if self.never_began:
             return f"{self.stage}: {self.status}, never began"
         failed = sum(unit.status is StageStatus.FAILURE for unit in self._units)
@@ -113,6 +113,7 @@ class StageResult(NamedTuple):
         parts = [f"{n:,} {one if n == 1 else many}" for n, one, many in counts if n]
         if self.status is StageStatus.CANCELLED:
             parts = [*self._got_to(), *parts]
+        parts += self._remarks()
         if self.status is not StageStatus.SUCCESS:
             parts.insert(0, str(self.status))
         return f"{self.stage}: {', '.join([*parts, f'{self.duration:.1f} s'])}"
@@ -136,3 +137,19 @@ class StageResult(NamedTuple):
         ran = f"{len(ended):,} of {len(parts):,} {noun}{'' if len(parts) == 1 else 's'} ran"
         counts = [(stopped, "stopped"), (never, "never began")]
         return [ran, *(f"{n:,} {what}" for n, what in counts if n)] if parts else []
+
+    def _remarks(self) -> list[str]:
+        """What became of its processes, other than how they ended."""
+        processes = [task.process for task in self.tasks if task.process is not None]
+        streams = [stream for each in processes for stream in (each.stdout, each.stderr)]
+        killed, escaped = (
+            sum(p.survivors for p in processes),
+            sum(len(p.escaped) for p in processes),
+        )
+        dropped = sum(stream.dropped for stream in streams)
+        remarks = [
+            killed and f"{killed} leftover process{'es' * (killed > 1)} killed",
+            escaped and f"{escaped} process{'es' * (escaped > 1)} could not be killed",
+            dropped and f"{dropped:,} bytes of output not kept",
+        ]
+        return [remark for remark in remarks if remark]

@@ -17,6 +17,9 @@ from typing import Any, NamedTuple
 COMMANDS_GROUP = "pipekit.commands"
 BUILTINS = "pipekit"  # the distribution whose plugins stay when plugins are switched off
 
+# Other errors are raised: without descriptors, a plugin must not seem to be missing.
+_NO_FILE = (FileNotFoundError, NotADirectoryError, IsADirectoryError, PermissionError)
+
 
 class EntryPoint(NamedTuple):
     """An entry point of an installed distribution."""
@@ -52,10 +55,10 @@ def entry_points(group: str, path: Sequence[str] | None = None) -> list[EntryPoi
 
 
 def _distributions(folder: str) -> Iterator[tuple[str, str, str]]:
-    """Name, version and entry-point file of each distribution in a folder."""
+    """Name, version and entry-point file of each distribution in a folder. Raises OSError."""
     try:
         names = sorted(os.listdir(folder))
-    except OSError:
+    except _NO_FILE:
         return
     for entry in names:
         if entry.endswith((".dist-info", ".egg-info")):
@@ -65,13 +68,13 @@ def _distributions(folder: str) -> Iterator[tuple[str, str, str]]:
 
 
 def _declared(file: str, group: str) -> Iterator[tuple[str, str]]:
-    """Name and value of each entry point of a group; none if the file cannot be read.
+    """Name and value of each entry point of a group; none without a readable file. Raises OSError.
 
     The format is that of an INI file: `[group]`, then `name = value`, `#` and `;` for comments.
     """
     try:
         text = Path(file).read_text("utf-8")
-    except (OSError, UnicodeDecodeError):
+    except (*_NO_FILE, UnicodeDecodeError):
         return
     section = ""
     for line in map(str.strip, text.splitlines()):

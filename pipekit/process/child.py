@@ -92,6 +92,12 @@ class Child(Protocol):
     def usage(self) -> list[ProcessUsage]:
         """What the leader and its live descendants have used."""
 
+    def network(self) -> dict[int, int]:
+        """For each network connection of the tree a number that grows with what it has moved.
+
+        Empty where the system does not tell. Raises OSError if it cannot tell now.
+        """
+
     def snapshot(self) -> list[ProcessSnapshot]:
         """What the leader and its live descendants are doing now, the leader first."""
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from pipekit.process.child import Child, ProcessUsage
 
 _FIRST_SAMPLE = 0.01  # seconds after the start; the interval then doubles
 _LONGEST_INTERVAL = 1.0  # seconds between two samples of a long command
+_NETWORK_LOOKS = 10  # in the time of a hang
+_HANDSHAKE = 2  # bytes that Linux counts for opening and closing a connection
 _IDLE = 0.01  # of a core: below that, CPU time is no sign of life
 
 _NOTHING = ProcessUsage(0, 0.0, 0.0, 0.0, 0, 0, 0)
@@ -51,7 +53,9 @@ class HangWatch:
     """Samples a tree at growing intervals. Times are seconds after the start of the command.
 
     With `hang_timeout`, the tree `hung` once that time has passed without output, growth of the
-    file `activity`, or bytes read or written, and with less than 1 % of a core used.
+    file `activity`, or bytes read, written, received or sent, and with less than 1 % of a core
+    used. The network is looked at ten times in that time, and only while nothing else is a sign of
+    life: it costs the most.
     """
 
     def __init__(self, child: Child, hang_timeout: float | None, activity: Path | None) -> None:
@@ -64,6 +68,8 @@ class HangWatch:
         self._next = _FIRST_SAMPLE
         self._last_sign = 0.0  # when output, activity or bytes were last seen
         self._io_changes = 0
+        self._network: Mapping[int, int] = {}
+        self._network_due = 0.0
         self._cpu: deque[tuple[float, float]] = deque([(0.0, 0.0)])
         self.usage = TreeUsage()
 
@@ -99,12 +105,28 @@ class HangWatch:
 
     def _note_signs_of_life(self, now: float) -> None:
         size = self._activity_size()
-        if size != self._size or self.usage.io_changes != self._io_changes:
+        if (
+            size != self._size
+            or self.usage.io_changes != self._io_changes
+            or self._network_moved(now)
+        ):
             self._last_sign = now
         self._size, self._io_changes = size, self.usage.io_changes
         self._cpu.append((now, self.usage.cpu))
         while len(self._cpu) > 1 and self._cpu[1][0] <= now - self._hang_timeout:
             self._cpu.popleft()
+
+    def _network_moved(self, now: float) -> bool:
+        """Whether bytes have moved since the last look, if it is time for another."""
+        if now < min(self._network_due, self._last_sign + self._hang_timeout):
+            return False
+        self._network_due = now + self._hang_timeout / _NETWORK_LOOKS
+        before = self._network
+        try:
+            self._network = self._child.network()
+        except (OSError, ImportError):  # cannot look now, perhaps for lack of descriptors
+            return True
+        return any(moved > before.get(i, _HANDSHAKE) for i, moved in self._network.items())
 
     def _activity_size(self) -> int:
         try:

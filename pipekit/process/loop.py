@@ -10,8 +10,8 @@ from pipekit.model.command import Command, Outcome, ProcessSnapshot
 from pipekit.process.cancel import Cancel
 from pipekit.process.child import Child, Exit, Force, Member
 from pipekit.process.hang import HangWatch
-from pipekit.process.output.listener import DoneDetector, Listener, OnLines
-from pipekit.process.output.stream import OutputStream
+from pipekit.process.output.listener import DoneDetector, Listener, OnLines, OnOutput
+from pipekit.process.output.stream import Fed, OutputStream
 from pipekit.process.stop import KILL_TIMEOUT, Stop
 
 _LONGEST_NAP = 0.02  # seconds after a small read: waking 10,000 times a second would cost a core
@@ -38,11 +38,17 @@ class Supervision:
         *,
         on_lines: OnLines | None,
         cancel: Cancel | None,
+        on_output: OnOutput | None = None,
     ) -> None:
         self._command = command
         self._child = child
         self._streams = streams
-        self._listener = Listener(on_lines)
+        self._lines: Listener[str] = Listener(on_lines)
+        self._bytes: Listener[bytes] = Listener(
+            on_output and (lambda stream, pieces: on_output(stream, b"".join(pieces))),
+            "on_output",
+            call_timeout=float("inf"),  # it may be a slow reader, who wants everything
+        )
         self._done = DoneDetector(command.done_pattern, command.done)
         self._cancel = cancel
         self._deadline = float("inf") if command.timeout is None else command.timeout
@@ -50,6 +56,7 @@ class Supervision:
         self._done_at: float | None = None
         self._exited_at: float | None = None
         self._empty_at: float | None = None
+        self._cancelled_at = float("inf")  # when a cancellation was seen after the end
         self._next_scan = 0.0
         self._scan_interval = _FIRST_SCAN
         self._nap = _FIRST_NAP
@@ -91,7 +98,13 @@ class Supervision:
 
     def warnings(self) -> list[str]:
         """Errors in the caller's own code, as sentences."""
-        return [*self._listener.warnings(), *self._done.errors.warnings()]
+        listeners = [*self._lines.warnings(), *self._bytes.warnings()]
+        return [*listeners, *self._done.errors.warnings()]
+
+    @property
+    def undelivered(self) -> int:
+        """How many lines or bytes the caller's callbacks did not get."""
+        return self._lines.dropped + self._bytes.dropped
 
     # Reading
 
@@ -103,12 +116,14 @@ class Supervision:
         patience = self._patience(self.now())
         if not self._paused():
             return self._child.wait(patience)
-        self.hang_watch.output(self._listener.returned - self._start)  # not the child hangs
+        slow = self._lines if self._lines.full else self._bytes
+        self.hang_watch.output(slow.returned - self._start)  # not the child hangs
         self._child.wait(min(patience, _POLL_INTERVAL), output=False)
         return []
 
     def _paused(self) -> bool:
-        return self._listener.full and self.stop.begun_at is None and self._empty_at is None
+        full = self._lines.full or self._bytes.full
+        return full and self.stop.begun_at is None and self._empty_at is None
 
     def _read(self, name: str) -> int:
         size, stream = 0, self._streams[name]
@@ -124,11 +139,13 @@ class Supervision:
             self.hang_watch.output(self.now())
         return size
 
-    def _deliver(self, stream: str, lines: list[str]) -> None:
-        if self._done_at is None and self.outcome is None and self._done.found_in(lines):
+    def _deliver(self, stream: str, fed: Fed) -> None:
+        if self._done_at is None and self.outcome is None and self._done.found_in(fed.lines):
             self._done_at = self.now()
             self.outcome = Outcome.COMPLETED
-        self._listener.add(stream, lines)
+        self._lines.add(stream, fed.lines)
+        if fed.data:
+            self._bytes.add(stream, [fed.data])
 
     def _nap_after(self, size: int) -> None:
         """Nap after a small read, so that the next one is larger; shorter if the pipe fills up."""
@@ -231,22 +248,27 @@ class Supervision:
         self.open_streams = self._child.streams()
         self.exit = self._child.reap()
         self._finished = True
-        self._listener.finish(self._return_by())
+        self._lines.finish(self._return_by)
+        self._bytes.finish(self._return_by)
 
-    def _return_by(self) -> float | None:
-        """The monotonic time by which the call returns, whatever the callback does.
+    def _return_by(self) -> float:
+        """The monotonic time by which the call returns, whatever a callback does.
 
         The deadline (or the moment when the tree was stopped for another reason), the grace and
-        half a second.
+        half a second. A cancellation after the end, or without grace, leaves half a second.
         """
         stopped_at = self.stop.begun_at
         end = self._deadline if stopped_at is None else min(self._deadline, stopped_at)
-        if end == float("inf"):
-            return None
-        return self._start + end + self._command.grace + KILL_TIMEOUT
+        end += self._command.grace
+        if self._cancel is not None and self._cancel.is_set():
+            self._cancelled_at = min(self._cancelled_at, self.now())
+            if stopped_at is None or self._cancel.now:
+                end = min(end, self._cancelled_at)
+        return self._start + end + KILL_TIMEOUT
 
     def _abort(self) -> None:
-        self._listener.finish(0.0)  # long past: drop what waits
+        self._lines.finish(lambda: 0.0)  # long past: drop what waits
+        self._bytes.finish(lambda: 0.0)
         deadline = self.now() + KILL_TIMEOUT
         while self.now() < deadline:
             self._child.send(Force.HARD, self._members())

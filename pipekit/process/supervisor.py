@@ -7,12 +7,14 @@ docs/reference/platforms.md for what holds where.
 
 from __future__ import annotations
 
+import errno
 import itertools
 import os
 import sys
 import time
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from pipekit.errors import DefinitionError
 from pipekit.model.command import (
@@ -22,13 +24,15 @@ from pipekit.model.command import (
     ProcessSnapshot,
     StreamResult,
 )
+from pipekit.model.place import Place
 from pipekit.process.cancel import Cancel
 from pipekit.process.child import Child
 from pipekit.process.leftovers import kill_leftovers
 from pipekit.process.loop import Supervision
-from pipekit.process.output.listener import OnLines
+from pipekit.process.output.listener import OnLines, OnOutput
+from pipekit.process.output.spool import Spool, SpoolFiles
 from pipekit.process.output.stream import OutputStream
-from pipekit.process.start import SpawnError
+from pipekit.process.start import SpawnError, resource_shortage
 from pipekit.process.verdict import combined_usage, judge
 from pipekit.worker._files import PRIVATE
 
@@ -41,10 +45,11 @@ class ProcessSupervisor:
     """Runs commands, each to the end of its whole process tree; may be used by many threads.
 
     `spool_dir`: the folder for output files, created with the first output; None keeps only the
-    tails. `spool_mode`: the mode of these files; by default only their owner may read them.
-    `hold_fds`: descriptors that stay open as long as a command's tree lives, even if this
-    process dies (a run's lock); on Linux the guardians hold them, the commands never get them.
-    `cookie`: names all processes of this supervisor, for `kill_leftovers`; random by default.
+    tails. It is created only while `within` is there (default: no condition). `spool_mode`: the
+    mode of these files; by default only their owner may read them. `hold_fds`: descriptors that
+    stay open as long as a command's tree lives, even if this process dies (a run's lock); on Linux
+    the guardians hold them, the commands never get them. `cookie`: names all processes of this
+    supervisor, for `kill_leftovers`; random by default.
 
     On Linux all supervisors of a process share one spawner process. It is started by the first
     command and ends with the last supervisor that has used it.
@@ -55,12 +60,16 @@ class ProcessSupervisor:
         spool_dir: Path | None = None,
         hold_fds: Iterable[int] = (),
         cookie: str = "",
+        *,
         spool_mode: int = PRIVATE,
+        within: Place | None = None,
     ) -> None:
         if any(letter in cookie for letter in ":\0"):
             raise DefinitionError(f"cookie {cookie!r} contains a colon or a NUL character")
         self._spool_dir = spool_dir
         self._spool_mode = spool_mode
+        self._within = within
+        self._commands: dict[str, int] = {}  # how many of each name were executed
         self._hold_fds = tuple(hold_fds)
         self._cookie = cookie or f"{os.getpid()}.{os.urandom(6).hex()}"
         self._spawner: object = None  # a reference keeps it alive for the next command
@@ -72,14 +81,17 @@ class ProcessSupervisor:
         cancel: Cancel | None = None,
         *,
         name: str = "command",
+        on_output: OnOutput | None = None,
     ) -> ProcessResult:
         """Run `command` in the calling thread until nothing of it is left.
 
         `on_lines(stream, lines)` gets the output in batches, in a thread of its own. An exception
         that it raises becomes a warning, as does a call that does not return. If it is slow, the
-        command has to wait once 4 MiB of lines are pending. `cancel` stops the command from any
-        thread. The output is kept in `{spool_dir}/{name}.out` and `.err`, byte for byte; files of
-        these names from before are replaced, and a stream without output leaves no file.
+        command has to wait once 4 MiB of lines are pending. `on_output(stream, data)` gets the same
+        as bytes; it may take as long as it likes while there is no timeout and no cancellation.
+        `cancel` stops the command from any thread. The output is kept in `{spool_dir}/{name}.out`
+        and `.err`, byte for byte. If one of these files is there already, the next free name is
+        used (`{name}-2.out`); the result says which. A stream without output leaves no file.
 
         Returns within the command's deadline, its grace and half a second. Never raises for what
         the command does or if it cannot be started: that is a result. Raises DefinitionError for a
@@ -92,9 +104,20 @@ class ProcessSupervisor:
             return _not_started(Outcome.CANCELLED, "cancelled before it was started", started)
         oom_kills = _oom_kills()
         try:
-            supervision = self._supervise(command, streams, on_lines, cancel)
+            supervision = self._supervise(
+                command, streams, cancel, on_lines=on_lines, on_output=on_output
+            )
         except SpawnError as error:
             return _not_started(error.outcome, _redacted(str(error), command), started)
+        except OSError as error:
+            if error.errno is None:  # raised by a signal handler
+                raise
+            return _broken_off(error, streams, started)
+        except MemoryError:
+            return _broken_off(OSError(errno.ENOMEM, ""), streams, started)
+        except ImportError as error:  # no descriptor, or no memory, is left to load a module
+            reason = f"a part of the supervisor could not be loaded: {error}"
+            return _not_started(Outcome.SPAWN_FAILED, reason, started)
         result = _result(command, supervision, streams, oom_kill=_oom_kills() > oom_kills)
         return result._replace(started=started, duration=supervision.now())
 
@@ -102,15 +125,15 @@ class ProcessSupervisor:
         self,
         command: Command,
         streams: dict[str, OutputStream],
-        on_lines: OnLines | None,
         cancel: Cancel | None,
+        **callbacks: Any,
     ) -> Supervision:
         """The finished supervision. Raises SpawnError; after an interrupt the tree is killed."""
         tree = f"{self._cookie}.{next(_numbers)}"
         child = supervision = None
         try:
             child = self._start(command, tree, cancel)
-            supervision = Supervision(command, child, streams, on_lines=on_lines, cancel=cancel)
+            supervision = Supervision(command, child, streams, cancel=cancel, **callbacks)
             supervision.run()
         except BaseException as error:
             if supervision is None and getattr(error, "outcome", None) is not Outcome.SPAWN_FAILED:
@@ -139,26 +162,47 @@ class ProcessSupervisor:
 
         return macos.start(command, tree, cancel_fd)
 
+    def _next(self, name: str) -> int:
+        """The number of the next command of this name; another supervisor may have taken it."""
+        self._commands[name] = self._commands.get(name, 0) + 1
+        return self._commands[name]
+
     def _streams(self, command: Command, name: str, *, lines: bool) -> dict[str, OutputStream]:
         if not name or name.startswith(".") or any(c in name for c in "/\\:\0"):
             raise DefinitionError(f"{name!r} cannot be the name of output files")
         lines = lines or command.done_pattern is not None or command.done is not None
         names = ("stdout",) if command.merge_stderr else ("stdout", "stderr")
         folder, encoding, redact = self._spool_dir, command.encoding, command.redact
-        return {
-            s: OutputStream(
-                folder and folder / f"{name}{_SUFFIX[s]}",
-                encoding,
-                redact,
-                lines=lines,
+        files = None
+        if folder is not None:
+            files = SpoolFiles(
+                folder,
+                name,
+                _SUFFIX.values(),
+                within=self._within,
+                number=self._next(name),
                 mode=self._spool_mode,
             )
-            for s in names
+        return {
+            s: OutputStream(Spool(files, _SUFFIX[s]), encoding, redact, lines=lines) for s in names
         }
 
 
 def _not_started(outcome: Outcome, reason: str, started: float) -> ProcessResult:
     return ProcessResult(outcome=outcome, reason=reason, started=started)
+
+
+def _broken_off(error: OSError, streams: dict[str, OutputStream], started: float) -> ProcessResult:
+    """The result when the system refused something while the command ran, which was then killed."""
+    why = resource_shortage(error) or os.strerror(error.errno or 0)
+    return ProcessResult(
+        outcome=Outcome.LOST,
+        reason=f"its supervision failed, so it was killed: {why}",
+        started=started,
+        duration=max(time.time() - started, 0.0),
+        stdout=streams["stdout"].result(),
+        stderr=streams["stderr"].result() if "stderr" in streams else StreamResult(),
+    )
 
 
 def _result(
@@ -181,6 +225,7 @@ def _result(
         usage_source=source,
         signals=supervision.stop.signals,
         survivors=supervision.stop.survivors,
+        undelivered=supervision.undelivered,
         escaped=tuple(remaining if exit else [supervision.pid, *remaining]),
         snapshot=tuple(_shortened(seen, command) for seen in supervision.snapshot),
         reason=_redacted(result.reason, command),
@@ -201,9 +246,11 @@ def _warnings(supervision: Supervision, streams: dict[str, OutputStream]) -> lis
     if supervision.scan_error is not None:
         found.append(f"could not look for processes that outlived it: {supervision.scan_error}")
     for name, stream in streams.items():
-        if stream.spool.error is not None:
-            error = f"{stream.spool.error.strerror} ({stream.spool.path})"
-            found.append(f"{name}: {stream.spool.dropped} bytes are not in its file: {error}")
+        found += [f"{name}: {loss}" for loss in stream.spool.losses]
+        if (error := stream.spool.error) is not None:
+            where = error.filename or stream.spool.path
+            why = f"{error.strerror} ({where})" if where else error.strerror
+            found.append(f"{name}: {stream.spool.dropped} bytes are not in its file: {why}")
     return found
 
 
@@ -223,11 +270,11 @@ def _oom_kills() -> int:
     """How often this system's out-of-memory killer has struck so far, in any container."""
     if sys.platform != "linux":
         return 0
-    from pipekit.process.linux import procfs
-
     try:
+        from pipekit.process.linux import procfs
+
         content = procfs.read("/proc/vmstat")
-    except OSError:
+    except (OSError, ImportError, MemoryError):
         return 0
     found = content.find(b"\noom_kill ")
     return int(content[found + 10 : content.find(b"\n", found + 1)]) if found >= 0 else 0

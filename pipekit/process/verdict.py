@@ -9,7 +9,8 @@ from pipekit.model.command import Command, Outcome, ProcessResult
 from pipekit.process.child import LOST_EXIT, Exit
 from pipekit.process.hang import TreeUsage
 
-_SIGKILL_CODES = (-9, 137)  # 128 + 9: how a shell reports that its command was killed
+_SHELL_SIGNAL = 128  # and the signal's number: a shell's exit code when its command was killed
+_SIGKILL_CODES = (-9, _SHELL_SIGNAL + 9)
 
 _LOST = (
     "its exit status was lost: its guardian was killed, by somebody or for lack of memory"
@@ -90,7 +91,15 @@ def _ending(command: Command, result: ProcessResult) -> str:
         return "killed because the system ran out of memory"
     if result.signal is not None:
         return f"killed by {result.signal}, which pipekit did not send"
+    if name := shell_signal(code):
+        return f"exited with code {code}: a shell's way to say that its program died of {name}"
     return f"exited with code {code}"
+
+
+def shell_signal(code: int | None) -> str | None:
+    """The signal that a shell means with this exit code: SIGTERM for 143, None for 1."""
+    number = (code or 0) - _SHELL_SIGNAL
+    return signal_name(number) if number in signal.valid_signals() else None
 
 
 def combined_usage(tree: TreeUsage, exit: Exit | None) -> tuple[int | None, float | None, str]:

@@ -13,6 +13,7 @@ import pipekit
 from pipekit.config.explain import provenance
 from pipekit.errors import EXIT_ERROR, EXIT_INTERRUPTED, PipekitError, StorageError
 from pipekit.model.event import EventKind, SinkContext
+from pipekit.model.place import Place
 from pipekit.model.run import PipelineReport
 from pipekit.model.secrets import Mask
 from pipekit.model.stage import StageResult
@@ -54,6 +55,7 @@ class CurrentRun:
         self.results: dict[str, StageResult] = {}
         self.warnings: list[str] = []
         self.stage = ""
+        self.place = Place(project.paths.root)
         self._events: EventLogger | None = None
         self.exit_code = EXIT_ERROR
         self._begun = begun
@@ -92,6 +94,14 @@ class CurrentRun:
         self.events.emit(result.stage, kind, str(result), **event_data(result))
         self.stage = ""
 
+    def check_place(self) -> None:
+        """Raise StorageError if the project was renamed or deleted meanwhile."""
+        if not self.place.is_there():
+            raise StorageError(
+                f"the project folder {self.place.path} was renamed, deleted or replaced during the "
+                "run: what was published since is not in the ledger; put it back and run again"
+            )
+
     def finish(
         self, status: PipelineStatus, exit_code: int, proposals: Sequence[dict[str, object]]
     ) -> PipelineReport:
@@ -99,7 +109,8 @@ class CurrentRun:
 
         `proposals`: those of the lifecycle policies, for the report.
         """
-        self.events.report_dropped_sinks()
+        self.check_place()
+        self.events.report_problems()
         report = self._report(status, exit_code)
         if not self._commit(report):
             return self._closed_by_another()
@@ -181,6 +192,8 @@ class CurrentRun:
         self, report: PipelineReport, proposals: Sequence[dict[str, object]]
     ) -> PipelineReport:
         report = report._replace(warnings=(*self.warnings, *self.events.warnings))
+        if not self.place.is_there():  # nothing is made again where the project was
+            return report
         context = {
             "pipekit": pipekit.__version__,
             "python": sys.version.partition(" ")[0],

@@ -14,6 +14,7 @@ import time
 from typing import Any
 
 from pipekit.model.event import RUN_ENDS, Event, EventKind, SinkContext
+from pipekit.model.place import Place
 from pipekit.model.run import Paths
 from pipekit.model.secrets import Mask
 from pipekit.model.specs import EventSink
@@ -71,7 +72,10 @@ class EventLogger:
         """Start a sink in its own thread; it receives the events from now on."""
         thread = _SinkThread(sink, settings, context)
         self._sinks.append(thread)
-        thread.start()
+        try:
+            thread.start()
+        except (RuntimeError, MemoryError) as error:
+            thread.problem = f"no thread could be started for it: {error}"
 
     def emit(self, stage: str, event: EventKind, msg: str = "", /, **data: Any) -> None:
         """Number an event, write it to the journal, and pass it to the sinks, without secrets."""
@@ -93,7 +97,7 @@ class EventLogger:
             for sink in self._sinks:
                 sink.put(made._replace(data=copy.deepcopy(data)))
             if event not in _NO_DROP_AFTER:
-                self.report_dropped_sinks()
+                self.report_problems()
 
     def close(self) -> None:
         """Wait for the sinks (FLUSH_SECONDS at most), then close the files."""
@@ -101,22 +105,40 @@ class EventLogger:
         for sink in self._sinks:
             sink.put(None)
         for sink in self._sinks:
-            sink.join(max(deadline - time.monotonic(), 0.0))
+            if sink.is_alive():
+                sink.join(max(deadline - time.monotonic(), 0.0))
             problem = sink.problem or ("it did not finish in time" if sink.is_alive() else "")
             if problem and not sink.reported:
                 self.warnings.append(f"sink {sink.name!r} was dropped: {problem}")
+        self._journal.look()
+        self.log.look()
+        self.warnings += self._notices()
         if self._journal.problem:
             self.warnings.append(f"the journal is incomplete: {self._journal.problem}")
         self._journal.close()
         self.log.close()
 
-    def report_dropped_sinks(self) -> None:
-        """Emit an event for each sink that has failed by now; call this before the last event."""
+    def report_problems(self) -> None:
+        """Emit an event for each sink that has failed by now, and for files that were lost.
+
+        Call this before the last event.
+        """
+        for text in self._notices():
+            self.warnings.append(text)
+            self.emit("pipeline", EventKind.WARNING, text)
         for sink in self._sinks:
             if sink.problem and not sink.reported:
                 sink.reported = True
                 self.warnings.append(f"sink {sink.name!r} was dropped: {sink.problem}")
                 self.emit("sink", EventKind.DROPPED, f"{sink.name}: {sink.problem}", sink=sink.name)
+
+    def _notices(self) -> list[str]:
+        """What happened to journal and log since the last call."""
+        found = []
+        for name, file in (("the journal", self._journal), ("the log", self.log)):
+            found += [f"{name} {notice}" for notice in file.notices]
+            file.notices.clear()
+        return found
 
 
 def open_logger(
@@ -132,9 +154,9 @@ def open_logger(
 
     `zone`: for the times of events (default: the system's). `mask`: hides secrets in them.
     """
-    mode = paths.file_mode
-    journal = Journal(paths.events / f"pipeline_{run_id}.jsonl", mode)
-    log = RunLog(paths.logs / f"pipeline_{stamp(started)}_{run_id}.log", mode)
+    mode, place = paths.file_mode, Place(paths.root)
+    journal = Journal(paths.events / f"pipeline_{run_id}.jsonl", mode, place)
+    log = RunLog(paths.logs / f"pipeline_{stamp(started)}_{run_id}.log", mode, place)
     where = _named_zone(zone) if zone else None
     return EventLogger(run_id, journal, log, seq=after, zone=where, mask=mask)
 

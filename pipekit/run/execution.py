@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pipekit.config.digest import output_digest
+from pipekit.model.command import ProcessResult
 from pipekit.model.event import EventKind
 from pipekit.model.stage import StagePlan, StageResult
 from pipekit.model.status import NEVER_BEGAN, FailureKind, StageStatus, satisfies
@@ -45,6 +46,7 @@ class StageExecutor:
         names = [task.name for task in plan.tasks]
         run.events.emit(stage.name, EventKind.START, plan.reason, tasks=names)
         context = self._context(stage)
+        run.check_place()
         try:
             make_folder(context.folder, run.project.paths.file_mode)
         except OSError as error:
@@ -53,6 +55,7 @@ class StageExecutor:
             tasks = self._run_tasks(context, plan.tasks)
             if not run.project.paths.shared:
                 make_private(context.folder)
+        run.check_place()
         for task in tasks:
             if task.process is not None:
                 name = f"{stage.name}/{task.name}"
@@ -78,6 +81,7 @@ class StageExecutor:
             (self._lock.descriptor,),
             cookie=run.run_id,
             spool_mode=run.project.paths.file_mode,
+            within=run.place,
         )
         return TaskContext(
             run=run,
@@ -182,4 +186,19 @@ def _emit_end(result: TaskResult, context: TaskContext) -> None:
         data["last_lines"] = last_lines(result.process)
         if result.process.snapshot:
             data["processes"] = [str(seen) for seen in result.process.snapshot[:_PROCESSES]]
+    if result.process is not None:
+        _emit_warnings(result.name, result.process, context)
     context.emit(EventKind.TASK_END, str(result), **data)
+
+
+def _emit_warnings(task: str, process: ProcessResult, context: TaskContext) -> None:
+    """An event for everything that a person should know of the supervision of a command."""
+    streams = {"stdout": process.stdout, "stderr": process.stderr}
+    data = {
+        "survivors": process.survivors,
+        "escaped": list(process.escaped),
+        "dropped": {name: stream.dropped for name, stream in streams.items() if stream.dropped},
+    }
+    data = {key: value for key, value in data.items() if value}
+    for text in process.warnings:
+        context.emit(EventKind.WARNING, f"{task}: {text}", task=task, **data)

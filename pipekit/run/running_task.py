@@ -7,6 +7,7 @@ import os
 import queue
 import threading
 import time
+import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -92,15 +93,25 @@ class RunningTask(threading.Thread):
         self._report = TaskReport()
         self._watch = context.stage.spec.watch
         self._watched: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
-        self._process = ProcessResult(
-            outcome=Outcome.LOST, reason="an internal error of the supervisor; see the log"
-        )
+        self._process = ProcessResult(outcome=Outcome.LOST, reason="its supervision was broken off")
         self._no_report: OSError | None = None
         try:
             self._reader.create(context.run.project.paths.file_mode)
         except OSError as error:
             self._no_report = error
         self._progress: dict[str | None, float] = {}
+
+    def start(self) -> None:
+        """Start the thread; without one, the task ends as if its program could not be started."""
+        try:
+            super().start()
+        except (RuntimeError, MemoryError) as error:
+            self._process = ProcessResult(
+                outcome=Outcome.SPAWN_FAILED,
+                reason=f"no thread could be started to supervise it ({error}): the system is out "
+                "of processes or memory (see ulimit -u and ulimit -v)",
+            )
+            self._context.ended.put(self)
 
     def run(self) -> None:
         """Supervise the process until it has ended."""
@@ -115,6 +126,11 @@ class RunningTask(threading.Thread):
                 on_lines=self._search_lines if self._watch else None,
                 cancel=self._context.cancel,
             )
+        except Exception as error:  # the last boundary of this thread; the task is lost
+            lines = traceback.format_exc().splitlines()
+            what = f"internal error of the supervisor: {type(error).__name__}: {error}"
+            self._process = ProcessResult(outcome=Outcome.LOST, reason=what)
+            self._context.emit(EventKind.WARNING, what, task=self.task.name, traceback=lines)
         finally:
             self._context.ended.put(self)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import math
@@ -11,10 +12,12 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from pipekit.model.event import Event, EventKind
+from pipekit.model.place import Place
 from pipekit.model.text import escaped_output
+from pipekit.storage.kept import KeptFile
 from pipekit.storage.lock import claim
 from pipekit.storage.tail import has_ended
-from pipekit.worker._files import PRIVATE, make_folder, open_own
+from pipekit.worker._files import PRIVATE, open_own
 
 OUTPUT_LIMIT = 1024 * 1024  # bytes of a program's output that the log repeats, half from the end
 _BLOCK = 64 * 1024
@@ -24,20 +27,21 @@ class Journal:
     """Appends records to a JSONL file, each with one `write`.
 
     Opening removes an incomplete last line; it raises OSError, also if another process has this
-    journal open. `append` never raises: if a record cannot be written, `problem` says why.
+    journal open. `append` never raises: if a record cannot be written, `problem` says why. If the
+    file is deleted or moved away, it is written again (see `KeptFile`), and `notices` says so.
     """
 
-    def __init__(self, path: Path, mode: int = PRIVATE) -> None:
-        make_folder(path.parent, mode)
+    def __init__(self, path: Path, mode: int = PRIVATE, within: Place | None = None) -> None:
         self.path = path
         self.problem = ""
-        self._descriptor = open_own(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, mode)
+        self._file = KeptFile(path, mode, within)
+        self.notices = self._file.notices
         try:
-            if not claim(self._descriptor):
+            if not claim(self._file.descriptor):
                 raise OSError(errno.EBUSY, "another process is writing it")
-            self._size = _drop_torn_line(self._descriptor)
+            self._file.size = _drop_torn_line(self._file.descriptor)
         except BaseException:
-            os.close(self._descriptor)
+            self._file.close()
             raise
 
     def append(self, record: Mapping[str, Any], *, sync: bool = False) -> None:
@@ -45,28 +49,39 @@ class Journal:
 
         Nothing follows the end of a run that another process has written.
         """
+        self.look()
         line = _line(record)
+        descriptor = self._file.descriptor
         try:
             if self.has_ended():
                 raise OSError("another run has closed it")
-            written = os.write(self._descriptor, line)
+            written = os.write(descriptor, line)
             if written != len(line):
-                os.ftruncate(self._descriptor, os.fstat(self._descriptor).st_size - written)
+                os.ftruncate(descriptor, os.fstat(descriptor).st_size - written)
                 raise OSError("the disk is full")  # the only reason for a short write to a file
-            self._size += written
+            self._file.size += written
             if sync:
-                os.fsync(self._descriptor)
+                os.fsync(descriptor)
         except OSError as error:
             self.problem = f"{self.path.name}: {error.strerror or error}"
 
     def has_ended(self) -> bool:
         """Whether another process has written the end of the run."""
-        grown = os.fstat(self._descriptor).st_size > self._size
-        return grown and has_ended(self._descriptor)
+        return self._file.has_grown() and has_ended(self._file.descriptor)
+
+    def look(self) -> None:
+        """Look whether the file is still there; if it is not, write it again."""
+        try:
+            if self._file.look():
+                claim(self._file.descriptor)
+        except OSError as error:
+            self.problem = f"{self.path.name}: {error.strerror or error}"
+        if any("lost" in notice for notice in self.notices):
+            self.problem = self.problem or f"{self.path.name} {self.notices[-1]}"
 
     def close(self) -> None:
         """Close the file; nothing is buffered."""
-        os.close(self._descriptor)
+        self._file.close()
 
 
 def _readable(output: bytes) -> bytes:
@@ -162,15 +177,16 @@ class RunLog:
     """The log of a run for people: its events and the output of its programs, as plain text.
 
     Named `pipeline_{YYYYMMDD_HHMMSS}_{run_id}.log`. Never raises; after an error it stays silent.
+    Written again and `notices`: as for the journal.
     """
 
-    def __init__(self, path: Path, mode: int = PRIVATE) -> None:
+    def __init__(self, path: Path, mode: int = PRIVATE, within: Place | None = None) -> None:
         self.path = path
-        self._descriptor: int | None = None
+        self.notices: list[str] = []
+        self._file: KeptFile | None = None
         try:
-            make_folder(path.parent, mode)
-            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
-            self._descriptor = open_own(path, flags, mode)
+            self._file = KeptFile(path, mode, within)
+            self.notices = self._file.notices
         except OSError:
             pass  # the journal has the same events, and its errors are reported
 
@@ -203,14 +219,21 @@ class RunLog:
 
     def close(self) -> None:
         """Close the file."""
-        if self._descriptor is not None:
-            os.close(self._descriptor)
-            self._descriptor = None
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def look(self) -> None:
+        """Look whether the file is still there; if it is not, write it again."""
+        if self._file is not None:
+            with contextlib.suppress(OSError):  # the old file is still open
+                self._file.look()
 
     def _write(self, data: bytes) -> None:
-        if self._descriptor is None:
+        self.look()
+        if self._file is None:
             return
         try:
-            os.write(self._descriptor, data)
+            self._file.size += os.write(self._file.descriptor, data)
         except OSError:
             self.close()

@@ -50,7 +50,17 @@ _KINDS: tuple[tuple[str, str, Mapping[str, Any]], ...] = (
     ),
     (_STAGE, "unit_start", _UNIT),
     (_STAGE, "unit_end", {**_UNIT, "status": "success", "reason": ""}),
-    (_STAGE, "warning", {**_UNIT, "path": "data/raw/ES.csv"}),
+    (
+        _STAGE,
+        "warning",
+        {
+            **_UNIT,
+            "path": "data/raw/ES.csv",
+            "survivors": 1,
+            "escaped": [4711],
+            "dropped": {"stdout": 1024},
+        },
+    ),
     (_STAGE, "success", _end("success", "3 files, 2 written, 2.1 s")),
     (_STAGE, "partial", _end("partial", "partial, 3 files, 1 rejected, 2.1 s", error="1 rejected")),
     (_STAGE, "failure", _end("failure", "failure, 2.1 s", **_FAILED)),

@@ -136,3 +136,35 @@ def test_ctrl_c_leaves_nothing_of_the_table(project, screens_of):
     project.plugin("units", UNITS.replace("PATH}", f"{str(project.site)!r}}}"))
     *_, last = screens_of(130, columns=80, stop_at="success")
     assert last[0].startswith("cancelled  units: ")
+
+
+BACKGROUND = """
+import os, subprocess, sys, termios
+mode = termios.tcgetattr(0)
+mode[3] |= termios.TOSTOP
+termios.tcsetattr(0, termios.TCSANOW, mode)
+pid = subprocess.Popen(sys.argv[1:], process_group=0).pid
+_, status = os.waitpid(pid, os.WUNTRACED)
+if os.WIFSTOPPED(status):
+    os.kill(pid, 9)
+    sys.exit("it was stopped")
+print("it ended with", os.waitstatus_to_exitcode(status))
+"""
+
+
+@pytest.mark.parametrize("words", [["run"], ["exec", "--", "sh", "-c", "echo out; echo err >&2"]])
+def test_what_supervises_is_not_stopped_by_a_terminal_that_is_another_ones(half, project, words):
+    """`stty tostop` stops whoever writes from the background; its time-outs would stop as well."""
+    half("true")
+    argv = [sys.executable, "-c", BACKGROUND, sys.executable, "-m", "pipekit", *words]
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.chdir(project.root)
+        os.execve(sys.executable, argv, project.env)
+    seen = b""
+    with contextlib.suppress(OSError):  # EIO: nobody has the other end any more
+        while data := os.read(terminal, 65536):
+            seen += data
+    os.close(terminal)
+    os.waitpid(pid, 0)
+    assert f"it ended with {words[0] == 'run':d}".encode() in seen, seen.decode()

@@ -134,6 +134,52 @@ def way_reads_and_writes(path, seconds):
         time.sleep(0.05)
 
 
+def way_talks(port, *how):
+    """Over a connection, by recv(2) and send(2), which /proc/PID/io does not count."""
+    import select
+    import socket
+
+    family = socket.AF_INET6 if "ipv6" in how else socket.AF_INET
+    with socket.socket(family) as peer:
+        peer.connect(("::1" if "ipv6" in how else "127.0.0.1", int(port)))
+        if "sends" in how:
+            for _ in range(10):
+                peer.send(b"x" * 1000)
+                time.sleep(0.1)
+            forever()
+        elif "ignores" in how:
+            forever()
+        elif "polls" in how:
+            while not select.select([peer], [], [], 0.05)[0] or peer.recv(65536):
+                pass
+        else:
+            while peer.recv(65536):
+                pass
+
+
+def way_waits(for_what):
+    """For something that never comes, in one of the ways that programs wait."""
+    import fcntl
+    import select
+    import socket
+
+    if for_what == "lock":
+        lock = threading.Lock()
+        lock.acquire()
+        lock.acquire()
+    elif for_what == "file lock":
+        with open(__file__) as one, open(__file__) as other:
+            fcntl.flock(one, fcntl.LOCK_EX)
+            fcntl.flock(other, fcntl.LOCK_EX)
+    elif for_what == "poll":
+        while True:
+            select.select([], [], [], 0.05)
+    elif for_what == "datagram":
+        with socket.socket(type=socket.SOCK_DGRAM) as nobody:
+            nobody.bind(("127.0.0.1", 0))
+            nobody.recv(100)
+
+
 def way_ignores_term():
     ignore("SIGTERM", "SIGINT", "SIGHUP")
     say("ready\n")

@@ -84,12 +84,23 @@ CASES = {
             "test_full_disk_drops_and_counts_and_does_not_fail_the_command"
         ),
         "log folder cannot be made": "test_spool_folder_that_cannot_be_made_drops_and_counts",
+        "file deleted, rotated, folder removed": (
+            "test_output_file_that_is_lost_meanwhile_is_a_warning_and_the_rest_is_kept"
+        ),
+        "two commands of one name": (
+            "test_command_never_overwrites_the_files_of_another_one_of_its_name"
+        ),
+        "passed on byte for byte": "test_every_byte_is_passed_on_as_it_is",
+        "passed on to a full disk": "test_write_that_fails_is_an_exit_code_and_a_sentence",
         "secrets split across reads": "test_secrets_are_nowhere_also_when_two_reads_cut_them",
     },
     "time": {
         "timeout": "test_timeout_ends_the_command_in_time",
         "hang": "test_hang_is_noticed_in_time",
         "silent but busy": "test_sign_of_life_of_any_kind_is_no_hang",
+        "slow download": "test_bytes_over_the_network_are_life_and_their_end_is_a_hang",
+        "peer sends, nobody reads": "test_bytes_that_nobody_reads_are_no_life",
+        "sleeping lock, file lock, poll loop": ("test_waiting_for_what_never_comes_is_a_hang"),
         "exit against timeout": ("test_exit_racing_the_timeout_always_gives_a_consistent_result"),
         "exit against timeout, 2,000 times": "test_exit_racing_the_timeout_2000_times",
         "wall clock jumps": "test_nothing_is_decided_by_the_wall_clock",

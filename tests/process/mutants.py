@@ -286,8 +286,27 @@ MUTANTS = [
     _mutant(
         "a short write taken for a whole one",
         "full_disk",
-        ("output/stream.py", "rest = rest[os.write(self._descriptor, rest) :]",
-         "rest = rest[max(os.write(self._descriptor, rest), len(rest)) :]"),
+        ("output/spool.py", "rest = rest[written:]", "rest = rest[max(written, len(rest)) :]"),
+    ),
+    _mutant(
+        "the network is not looked at",
+        "bytes_over_the_network",
+        ("hang.py", "or self._network_moved(now)", "or (self._network_moved(now) and False)"),
+    ),
+    _mutant(
+        "bytes that wait to be read are life",
+        "bytes_that_nobody_reads",
+        ("linux/sockets.py", "acknowledged + received - unread", "acknowledged + received"),
+    ),
+    _mutant(
+        "a file that is lost is not missed",
+        "output_file_that_is_lost",
+        ("output/spool.py", "        self._check()\n        rest", "        rest"),
+    ),
+    _mutant(
+        "a file of another command is written",
+        "never_overwrites_the_files_of_another",
+        ("output/spool.py", "os.O_CREAT | os.O_EXCL", "os.O_CREAT | os.O_TRUNC"),
     ),
     _mutant(
         "a pattern is searched in chunks and not in lines",

@@ -1,9 +1,10 @@
-"""`python -m pipekit.process`: what a shell sees of it, and what is left when it ends."""
+"""`pipekit exec` and `python -m pipekit.process`: what a shell sees of them, and what is left."""
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -13,7 +14,8 @@ import pytest
 
 from .conftest import BAD_CHILD
 
-SUPERVISE = [sys.executable, "-m", "pipekit.process"]
+SUPERVISE = [sys.executable, "-m", "pipekit", "exec"]
+ALONE = [sys.executable, "-m", "pipekit.process"]
 
 
 @pytest.fixture
@@ -21,9 +23,9 @@ def shell(lab, tmp_path):
     """Start the supervisor with a command that carries the lab's mark."""
     started = []
 
-    def start(*words, env=(), stdin=subprocess.DEVNULL, **options):
+    def start(*words, env=(), stdin=subprocess.DEVNULL, door=SUPERVISE, **options):
         process = subprocess.Popen(
-            [*SUPERVISE, *map(str, words)],
+            [*door, *map(str, words)],
             env={**os.environ, "LAB_MARK": lab.mark, **dict(env)},
             stdin=stdin,
             stdout=subprocess.PIPE,
@@ -62,14 +64,115 @@ def bad(way, *arguments):
 STUBBORN = ["--", "sh", "-c", "trap '' TERM; echo up; while :; do sleep 1; done"]
 
 
+@pytest.mark.parametrize("door", [SUPERVISE, ALONE], ids=["exec", "alone"])
 @pytest.mark.parametrize("code", [0, 1, 7, 255])
-def test_exit_code_is_that_of_the_command_and_nothing_is_said(run, code):
-    assert run(*bad("exit", code)) == (code, "", "")
+def test_exit_code_is_that_of_the_command_and_nothing_is_said(run, code, door):
+    assert run(*bad("exit", code), door=door) == (code, "", "")
 
 
-def test_output_is_passed_on_stream_by_stream(run):
-    code, out, err = run("--", "sh", "-c", "echo one; echo two >&2; printf three")
-    assert (code, out, err) == (0, "one\nthree\n", "two\n")
+@pytest.mark.parametrize("door", [SUPERVISE, ALONE], ids=["exec", "alone"])
+def test_output_is_passed_on_stream_by_stream(run, door):
+    code, out, err = run("--", "sh", "-c", "echo one; echo two >&2; printf three", door=door)
+    assert (code, out, err) == (0, "one\nthree", "two\n")
+
+
+def test_every_byte_is_passed_on_as_it_is(tmp_path):
+    """Also NUL, CR, what is no text, and an end without a newline."""
+    data = bytes(range(256)) * 1000 + b"\r\n\r a \r\xff\xfe no newline"
+    (tmp_path / "data").write_bytes(data)
+    words = [*SUPERVISE, "--", "sh", "-c", "cat data; cat data >&2"]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, check=True)
+    assert (done.stdout == data, done.stderr == data) == (True, True)
+
+
+@pytest.mark.parametrize("join", ["> both 2>&1", ">> both 2>&1", "2>&1 | cat > both"])
+def test_order_is_kept_where_both_streams_go_to_one_file(tmp_path, join):
+    talk = "i=0; while [ $i -lt 300 ]; do echo out $i; echo err $i >&2; i=$((i+1)); done"
+    supervise = " ".join(SUPERVISE)
+    script = f"{supervise} -- sh -c '{talk}' {join}"
+    subprocess.run(["sh", "-c", script], cwd=tmp_path, check=True)
+    lines = [f"{stream} {n}" for n in range(300) for stream in ("out", "err")]
+    assert (tmp_path / "both").read_text().splitlines() == lines
+
+
+MAYBE = "( and the command was stopped)?"  # unless it ended sooner
+FULL = "stdout cannot be written{}: No space left on device\n"
+
+
+@pytest.mark.parametrize("quiet", ["", "-q"])
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        ("-- echo hi > /dev/full", 125, FULL.format(MAYBE)),
+        ("-- yes > /dev/full", 125, FULL.format(MAYBE[1:-2])),
+        ("-- sh -c 'yes >&2' 2> /dev/full", 125, ""),
+        ("-- echo hi >&-", 125, f"stdout cannot be written{MAYBE}: it is closed\n"),
+        ("-- sh -c 'echo hi >&2' 2>&-", 125, ""),
+        ("--json - -- echo hi > /dev/full", 125, "the result cannot be written to stdout: No sp"),
+        ("--json - -- echo hi >&-", 125, "the result cannot be written to stdout: it is closed"),
+        ("--json /dev/full -- echo hi", 125, "the result cannot be written to /dev/full: No sp"),
+        ("--json r -- echo hi > /dev/full", 125, FULL.format(MAYBE)),
+        ("-- true > /dev/full", 0, ""),
+    ],
+)
+def test_write_that_fails_is_an_exit_code_and_a_sentence(tmp_path, words, code, said, quiet):
+    script = f"{' '.join(SUPERVISE)} {quiet} {words}"
+    done = subprocess.run(
+        ["sh", "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=30, check=False
+    )
+    assert done.returncode == code
+    assert re.search(said, done.stderr)
+    assert done.stderr.count("pipekit: ") == bool(said)
+
+
+def test_output_that_may_not_block_is_waited_for(tmp_path):
+    """Whoever shares our stdout may have set O_NONBLOCK on it."""
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    with subprocess.Popen([*SUPERVISE, "--", "seq", "100000"], stdout=writer) as process:
+        os.close(writer)
+        time.sleep(0.5)
+        with open(reader, "rb") as file:
+            assert len(file.read()) == 588_895
+    assert process.returncode == 0
+
+
+def test_slow_reader_gets_everything_and_a_timeout_ends_the_wait(shell):
+    """As with a pipe to less(1): what the command has written is not lost when it ends."""
+    patient = shell("--", "seq", "200000")
+    hasty = shell("--timeout", "0.3s", "--grace", "0.1s", "--", "seq", "200000")
+    time.sleep(6)
+    assert len(patient.communicate(timeout=20)[0]) == 1_288_895
+    out, err = hasty.communicate(timeout=20)
+    assert (patient.returncode, hasty.returncode) == (0, 125)
+    assert len(out) < 1_288_895
+    assert "not all of the output was passed on: its reader was too slow" in err
+
+
+def test_commands_with_one_spool_folder_never_overwrite_each_other(shell, tmp_path):
+    words = ["-q", "--spool-dir", "logs", "--json"]
+    slow = shell(*words, "a.json", "--", "sh", "-c", "echo a1; read x; echo a2", stdin=-1)
+    while not (tmp_path / "logs/command.out").exists():
+        time.sleep(0.01)
+    shell(*words, "b.json", "--", "echo", "b1").communicate(timeout=10)
+    slow.communicate("go\n", timeout=10)
+    shell(*words, "c.json", "--", "echo", "c1").communicate(timeout=10)
+    results = [json.loads((tmp_path / f"{name}.json").read_text()) for name in "abc"]
+    kept = [(tmp_path / result["stdout"]["spool"]).read_text() for result in results]
+    assert kept == ["a1\na2\n", "b1\n", "c1\n"]
+    assert sorted(path.name for path in (tmp_path / "logs").iterdir()) == [
+        "command-2.out",
+        "command-3.out",
+        "command.out",
+    ]
+
+
+def test_exit_code_of_a_shell_for_a_signal_is_explained(run):
+    code, _, err = run("--", "sh", "-c", "sh -c 'kill -9 $$'; exit $?")
+    assert code == 137
+    assert err.endswith(
+        "pipekit: exited with code 137: a shell's way to say that its program died of SIGKILL\n"
+    )
 
 
 @pytest.mark.parametrize(
@@ -91,8 +194,11 @@ def test_output_is_passed_on_stream_by_stream(run):
         (["sh", "-c", "kill -9 $$"], 137, "killed by SIGKILL, which pipekit did not send"),
     ],
 )
-def test_what_could_not_run_or_ended_otherwise_has_a_code_and_a_sentence(run, words, code, said):
-    found, out, err = run(*words)
+@pytest.mark.parametrize("door", [SUPERVISE, ALONE], ids=["exec", "alone"])
+def test_what_could_not_run_or_ended_otherwise_has_a_code_and_a_sentence(
+    run, words, code, said, door
+):
+    found, out, err = run(*words, door=door)
     assert (found, out) == (code, "")
     assert said in err
 
@@ -164,6 +270,8 @@ def test_when_nobody_reads_its_output_any_more_the_command_is_stopped(lab, shell
     process.stdout.readline()
     process.stdout.close()
     assert process.wait(timeout=15) == 141
+    said = "pipekit: stdout cannot be written and the command was stopped: Broken pipe\n"
+    assert process.stderr.read() == said
     assert not lab.alive()
 
 

@@ -46,7 +46,8 @@ def test_listener_gives_a_call_up_that_does_not_return():
     listener.add("stdout", ["a"])
     called.wait(5)
     listener.add("stdout", ["b"])
-    listener.finish(time.monotonic() + 0.1)
+    end = time.monotonic() + 0.1
+    listener.finish(lambda: end)
     go.set()
     listener._thread.join()
     assert listener.warnings() == [

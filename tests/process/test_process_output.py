@@ -27,11 +27,41 @@ def test_spool_holds_every_byte_and_the_tail_the_last(lab):
     assert (result.stdout.dropped, result.stdout.decode_errors) == (0, 0)
 
 
-def test_stream_without_output_leaves_no_file_and_not_that_of_an_earlier_command(lab):
-    assert lab.execute(lab.bad("both"), name="task").stderr.spool == lab.spools / "task.err"
+def test_stream_without_output_leaves_no_file(lab):
     result = lab.execute(lab.bad("exit", 0), name="task")
     assert result.stdout.spool is None
-    assert list(lab.spools.iterdir()) == []
+    assert not lab.spools.exists()
+
+
+def test_command_never_overwrites_the_files_of_another_one_of_its_name(lab):
+    first = lab.execute(lab.bad("both"), name="task")
+    lab.supervisor = ProcessSupervisor(lab.spools)  # which knows nothing of the first command
+    second = lab.execute(lab.command("echo", "second"), name="task")
+    assert (first.stdout.spool, first.stderr.spool) == (
+        lab.spools / "task.out",
+        lab.spools / "task.err",
+    )
+    assert second.stdout.spool == lab.spools / "task-2.out"
+    assert first.stdout.spool.read_text() == "out 0\nout 1\nout 2\n"
+    assert second.stdout.spool.read_text() == "second\n"
+
+
+@pytest.mark.parametrize("how", ["unlink", "rotate", "logs"])
+def test_output_file_that_is_lost_meanwhile_is_a_warning_and_the_rest_is_kept(lab, how):
+    script = {
+        "unlink": f"rm {lab.spools}/command.out",
+        "rotate": f"mv {lab.spools}/command.out {lab.spools}/command.out.1",
+        "logs": f"rm -r {lab.spools}",
+    }[how]
+    wait = f"while ! test -s {lab.spools}/command.out; do sleep 0.01; done"
+    result = lab.execute(lab.command("sh", "-c", f"echo before; {wait}; {script}; echo after"))
+    assert result.stdout.spool.read_text() == "after\n"
+    assert (result.success, result.stdout.dropped, result.stdout.size) == (True, 7, 13)
+    verb = "moved away" if how == "rotate" else "deleted"
+    (warning,) = result.warnings
+    assert warning == (
+        f"stdout: its file {lab.spools}/command.out was {verb} with 7 bytes of the output in it"
+    )
 
 
 def test_streams_are_apart_or_together_as_asked(lab):
@@ -234,15 +264,13 @@ def test_full_disk_drops_and_counts_and_does_not_fail_the_command(lab):
 
 
 def test_device_that_is_full_from_the_first_byte_is_told(lab):
-    lab.spools.mkdir()
-    (lab.spools / "command.out").mkdir()  # not even a file can be made there
+    lab.spools.symlink_to(lab.spools)  # not even a file can be made there
     result = lab.run("both")
     assert result
     assert result.stdout.spool is None
     assert result.stdout.dropped == result.stdout.size
     assert result.stdout.tail == "out 0\nout 1\nout 2\n"
-    assert os.strerror(errno.EISDIR) in result.warnings[0]
-    assert result.stderr.dropped == 0
+    assert f"{os.strerror(errno.ELOOP)} ({lab.spools}/command.out)" in result.warnings[0]
 
 
 def test_spool_folder_that_cannot_be_made_drops_and_counts(lab, tmp_path):

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
+import threading
 import time
+from contextlib import contextmanager
 
 import pytest
 
@@ -73,6 +76,60 @@ def test_sign_of_life_of_any_kind_is_no_hang(lab, tmp_path, way):
         "child": lab.command("sh", "-c", f"{' '.join(lab.bad('busy', 1.2).argv)}; true", **options),
     }
     assert lab.execute(commands[way]).outcome is Outcome.EXITED
+
+
+@contextmanager
+def peer(family, *, sends=True):
+    """Somebody who sends or reads a little, ten times, and then is silent until asked to stop."""
+    stop = threading.Event()
+
+    def talk(listener):
+        with listener, listener.accept()[0] as connection:
+            connection.settimeout(5)
+            for _ in range(10):
+                if sends:
+                    connection.sendall(b"x" * 1000)
+                elif not connection.recv(65536):
+                    break
+                if stop.wait(0.1):
+                    return
+            stop.wait(5)
+
+    listener = socket.create_server(
+        ("::1" if family == socket.AF_INET6 else "127.0.0.1", 0), family=family
+    )
+    thread = threading.Thread(target=talk, args=(listener,))
+    thread.start()
+    try:
+        yield listener.getsockname()[1]
+    finally:
+        stop.set()
+        thread.join()
+
+
+@pytest.mark.parametrize("how", ["receives", "polls", "ipv6", "sends"])
+def test_bytes_over_the_network_are_life_and_their_end_is_a_hang(lab, how):
+    """By recv(2) and send(2), which are in no counter of the process."""
+    family = socket.AF_INET6 if how == "ipv6" else socket.AF_INET
+    with peer(family, sends=how != "sends") as port:
+        result = lab.run("talks", port, how, hang_timeout=0.5)
+    assert result.outcome is Outcome.HUNG
+    assert 1.0 < result.duration < 4
+
+
+def test_bytes_that_nobody_reads_are_no_life(lab):
+    with peer(socket.AF_INET) as port:
+        result = lab.run("talks", port, "ignores", hang_timeout=0.5)
+    assert result.outcome is Outcome.HUNG
+    assert result.duration < 1.0
+
+
+@pytest.mark.parametrize("for_what", ["lock", "file lock", "poll", "datagram"])
+def test_waiting_for_what_never_comes_is_a_hang(lab, within, for_what):
+    started = time.monotonic()
+    result = lab.run("waits", for_what, hang_timeout=0.6)
+    within(started, 0.6)
+    assert result.outcome is Outcome.HUNG
 
 
 def test_growth_of_the_activity_file_by_somebody_else_is_life(lab, tmp_path):

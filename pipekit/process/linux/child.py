@@ -252,6 +252,14 @@ class GuardedChild(pipes.Pipes):
         """See `Child`."""
         return [] if self._over else procfs.usage(self._guardian)
 
+    def network(self) -> dict[int, int]:
+        """See `Child`."""
+        if self._over:
+            return {}
+        from pipekit.process.linux import sockets  # few commands need it
+
+        return sockets.moved(guardian.descendants([self._guardian])[1:])
+
     def snapshot(self) -> list[ProcessSnapshot]:
         """See `Child`."""
         return [] if self._over else procfs.snapshot(self._guardian)

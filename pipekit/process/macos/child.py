@@ -124,6 +124,10 @@ class PosixChild(pipes.Pipes):
         """See `Child`."""
         return psutil_tree.usage(self)
 
+    def network(self) -> dict[int, int]:
+        """See `Child`; unknown here."""
+        return {}
+
     def snapshot(self) -> list[ProcessSnapshot]:
         """See `Child`."""
         return psutil_tree.snapshot(self)

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import codecs
 import contextlib
-import os
 import re
 import threading
 from collections.abc import Iterable, Iterator
-from pathlib import Path
+from typing import NamedTuple
 
 from pipekit.model.command import StreamResult
-from pipekit.worker._files import PRIVATE, make_folder, open_own
+from pipekit.process.output.spool import Spool
 
 TAIL_BYTES = 64 * 1024  # of each stream, kept in memory for failure messages
 PIECE = 64 * 1024  # characters; a longer line is delivered in pieces, to bound memory
@@ -78,51 +77,6 @@ class Redactor:
         return sorted(found)
 
 
-class Spool:
-    """The file for the output, created with the first byte. Errors are kept, not raised.
-
-    After the first error (disk full, folder not writable) bytes are dropped and counted, so that
-    the file holds the beginning of the output without a gap.
-    """
-
-    def __init__(self, path: Path | None, mode: int = PRIVATE) -> None:
-        self.path = path
-        self._mode = mode
-        self.dropped = 0
-        self.error: OSError | None = None
-        self.kept = False  # whether there is a file
-        self._descriptor = -1
-        if path is not None:
-            with contextlib.suppress(OSError):  # left by an earlier command of this name
-                os.unlink(path)
-
-    def write(self, data: bytes) -> None:
-        """Append all of `data`; count the bytes that could not be written."""
-        if self.path is None or not data:
-            return
-        rest = memoryview(data)
-        try:
-            if self.error is None and self._descriptor < 0:
-                make_folder(self.path.parent, self._mode)
-                flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
-                self._descriptor = open_own(self.path, flags, self._mode)
-                self.kept = True
-            while self.error is None and rest:
-                rest = rest[os.write(self._descriptor, rest) :]
-        except OSError as error:
-            self.error = error
-        self.dropped += len(rest)
-
-    def close(self) -> None:
-        """Close the file."""
-        descriptor, self._descriptor = self._descriptor, -1
-        if descriptor >= 0:
-            try:
-                os.close(descriptor)
-            except OSError as error:  # a network file system may report a full disk only now
-                self.error = self.error or error
-
-
 class Decoder:
     """Decodes bytes piece by piece; undecodable ones become U+FFFD and are counted."""
 
@@ -171,6 +125,13 @@ class LineSplitter:
         return [partial] if partial else []
 
 
+class Fed(NamedTuple):
+    """What a piece of output became: its bytes with secrets masked, and the lines it completed."""
+
+    data: bytes
+    lines: list[str]
+
+
 class OutputStream:
     """Everything kept of one stream.
 
@@ -179,15 +140,14 @@ class OutputStream:
 
     def __init__(
         self,
-        spool: Path | None,
+        spool: Spool,
         encoding: str,
         redact: tuple[str, ...] = (),
         *,
         lines: bool = False,
-        mode: int = PRIVATE,
     ) -> None:
         self._redactor = Redactor(_encoded(redact, encoding))
-        self.spool = Spool(spool, mode)
+        self.spool = spool
         self._decoder = Decoder(encoding)
         self._encoding = encoding
         self._splitter = LineSplitter() if lines else None
@@ -196,22 +156,22 @@ class OutputStream:
         self._lines = 0
         self.last_output: float | None = None
 
-    def feed(self, data: bytes, at: float) -> list[str]:
+    def feed(self, data: bytes, at: float) -> Fed:
         """Take the bytes read `at` seconds after the start."""
         self._size += len(data)
         self.last_output = at
         return self._keep(self._redactor.feed(data))
 
-    def finish(self) -> list[str]:
+    def finish(self) -> Fed:
         """The stream has ended: flush the bytes held back, and close the spool."""
-        lines = self._keep(self._redactor.finish(), final=True)
+        data, lines = self._keep(self._redactor.finish(), final=True)
         self.spool.close()
-        return lines + (self._splitter.finish() if self._splitter else [])
+        return Fed(data, lines + (self._splitter.finish() if self._splitter else []))
 
     def result(self) -> StreamResult:
         """The result for this stream."""
         return StreamResult(
-            spool=self.spool.path if self.spool.kept else None,
+            spool=self.spool.path,
             size=self._size,
             lines=self._lines,
             tail=self._tail_text(),
@@ -220,14 +180,14 @@ class OutputStream:
             last_output=self.last_output,
         )
 
-    def _keep(self, data: bytes, *, final: bool = False) -> list[str]:
+    def _keep(self, data: bytes, *, final: bool = False) -> Fed:
         self.spool.write(data)
         self._lines += data.count(b"\n")
         self._tail += data
         if len(self._tail) > 4 * TAIL_BYTES:  # not each time: small pieces come often
             del self._tail[:-TAIL_BYTES]
         text = self._decoder.decode(data, final=final)  # also if only to count the errors
-        return self._splitter.feed(text) if self._splitter else []
+        return Fed(data, self._splitter.feed(text) if self._splitter else [])
 
     def _tail_text(self) -> str:
         tail = bytes(self._tail[-TAIL_BYTES:])

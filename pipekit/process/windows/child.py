@@ -180,6 +180,10 @@ class WindowsChild:
         """See `Child`."""
         return psutil_tree.usage(self)
 
+    def network(self) -> dict[int, int]:
+        """See `Child`; unknown here."""
+        return {}
+
     def snapshot(self) -> list[ProcessSnapshot]:
         """See `Child`."""
         return psutil_tree.snapshot(self)

@@ -129,8 +129,8 @@ def test_emit_never_raises_for_what_it_is_given(logger, data):
 
 
 def test_emit_does_not_raise_when_the_journal_can_no_longer_be_written(logger, tmp_path):
-    os.close(logger._journal._descriptor)
-    logger._journal._descriptor = os.open(logger.path, os.O_RDONLY)
+    os.close(logger._journal._file.descriptor)
+    logger._journal._file.descriptor = os.open(logger.path, os.O_RDONLY)
     logger.emit("pipeline", EventKind.SUCCESS)
     assert not logger.healthy
     logger.close()
@@ -189,7 +189,7 @@ def test_nothing_follows_the_terminal_event_even_when_a_sink_breaks_on_it(logger
 
     sink("late", emit=on_the_last)
     logger.emit("stage", EventKind.START)
-    logger.report_dropped_sinks()
+    logger.report_problems()
     logger.emit("pipeline", EventKind.SUCCESS)
     logger.close()
     assert [r["event"] for r in read_journal(logger.path)] == ["start", "success"]

@@ -25,8 +25,9 @@ class FakeChild:
     """See `Child`. `script`: pairs of seconds after the start and a step:
 
     `exit N`, `out TEXT`, `eof`, `join` (another process), `leave`, `gone` (the tree is empty),
-    `blind` (nobody can look), `work` (it uses CPU), `lose` (its guardian is killed), or a
-    function. `known`: whether somebody tells when the tree is empty (False), or not (None).
+    `blind` (nobody can look), `work` (it uses CPU), `download` (bytes over the network), `lose`
+    (its guardian is killed), or a function. `known`: whether somebody tells when the tree is empty
+    (False), or not (None).
     `dies_of`: the signal that ends all, `after` so many seconds, unless it does not obey.
     """
 
@@ -49,6 +50,7 @@ class FakeChild:
         self._blind = False
         self._cpu = 0.0
         self._busy = False
+        self._downloading = False
         self.sent = []
         self.closed = False
 
@@ -94,6 +96,9 @@ class FakeChild:
     def _step_work(self, _):
         self._busy = True
 
+    def _step_download(self, _):
+        self._downloading = True
+
     def _step_lose(self, _):
         self.lost = True
 
@@ -136,6 +141,10 @@ class FakeChild:
     def usage(self):
         self._play()
         return [ProcessUsage(self.pid, 1.0, self._cpu, 0.0, 0, 1000, 1000)]
+
+    def network(self):
+        self._play()
+        return {1: int(self._now() * 1000)} if self._downloading else {}
 
     def snapshot(self):
         return []

@@ -13,6 +13,7 @@ import pytest
 from pipekit.model.command import Command, Outcome
 from pipekit.process import loop, verdict
 from pipekit.process.cancel import Cancel
+from pipekit.process.output.spool import Spool
 from pipekit.process.output.stream import OutputStream
 
 from .fake_child import FakeChild
@@ -28,7 +29,7 @@ def see(monkeypatch):
         monkeypatch.setattr(loop, "time", child.clock)
         command = Command(argv=["x"], **{"linger": 0.1, "grace": 0.2, **options})
         lines = "done_pattern" in options
-        streams = {s: OutputStream(None, "utf-8", lines=lines) for s in ("stdout", "stderr")}
+        streams = {s: OutputStream(Spool(None), "utf-8", lines=lines) for s in ("stdout", "stderr")}
         supervision = loop.Supervision(command, child, streams, on_lines=None, cancel=cancel)
         try:
             supervision.run()
