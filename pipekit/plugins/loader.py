@@ -121,8 +121,7 @@ def load(
         names = {key.partition(" ")[2] for key in needed}
         first = [p for p in enabled if p.name in names or p.distribution == BUILTINS]
         loading.add(first)
-        settled = {origin.name for origin in disabled}
-        if any(key.partition(" ")[2] not in settled for key in loading.missing(needed)):
+        if loading.missing(needed):
             loading.add([origin for origin in enabled if origin not in first])
     return loading.result(disabled)
 
