@@ -120,7 +120,11 @@ def _watch(
     at, deadline = -1, 0.0
     with _SystemTimer() as timer:
         timer.set(max(timeouts) + _SPARE)  # before the start: then it may be too late
-        thread.start()
+        try:
+            thread.start()
+        except (RuntimeError, MemoryError) as error:  # the system is out of processes or memory
+            text = f"no thread could be started for it ({error}): see ulimit -u and ulimit -v"
+            return [Outcome(fault=PluginFault(text))] * len(timeouts)
         while not thread.ended.wait(_POLL if at >= 0 else 0):
             if at != (at := len(thread.outcomes)):
                 deadline = monotonic() + timeouts[min(at, len(timeouts) - 1)]

@@ -99,7 +99,7 @@ class ProcessSupervisor:
         the exception passes on.
         """
         streams = self._streams(command, name, lines=on_lines is not None)
-        started = time.time()
+        started, begun = time.time(), time.monotonic()
         if cancel is not None and cancel.is_set():
             return _not_started(Outcome.CANCELLED, "cancelled before it was started", started)
         oom_kills = _oom_kills()
@@ -112,9 +112,9 @@ class ProcessSupervisor:
         except OSError as error:
             if error.errno is None:  # raised by a signal handler
                 raise
-            return _broken_off(error, streams, started)
+            return _broken_off(error, streams, started, begun)
         except MemoryError:
-            return _broken_off(OSError(errno.ENOMEM, ""), streams, started)
+            return _broken_off(OSError(errno.ENOMEM, ""), streams, started, begun)
         except ImportError as error:  # no descriptor, or no memory, is left to load a module
             reason = f"a part of the supervisor could not be loaded: {error}"
             return _not_started(Outcome.SPAWN_FAILED, reason, started)
@@ -192,14 +192,16 @@ def _not_started(outcome: Outcome, reason: str, started: float) -> ProcessResult
     return ProcessResult(outcome=outcome, reason=reason, started=started)
 
 
-def _broken_off(error: OSError, streams: dict[str, OutputStream], started: float) -> ProcessResult:
+def _broken_off(
+    error: OSError, streams: dict[str, OutputStream], started: float, begun: float
+) -> ProcessResult:
     """The result when the system refused something while the command ran, which was then killed."""
     why = resource_shortage(error) or os.strerror(error.errno or 0)
     return ProcessResult(
         outcome=Outcome.LOST,
         reason=f"its supervision failed, so it was killed: {why}",
         started=started,
-        duration=max(time.time() - started, 0.0),
+        duration=time.monotonic() - begun,
         stdout=streams["stdout"].result(),
         stderr=streams["stderr"].result() if "stderr" in streams else StreamResult(),
     )

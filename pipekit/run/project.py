@@ -169,8 +169,11 @@ def _chosen(
         elif broken := found.broken_plugin(name):
             yield name, None, None, str(broken)
         else:
-            hint = did_you_mean(name, offered) or "; install its plugin"
-            text = f"[{kind}.{name}] is configured, but no plugin offers it{hint}"
+            text = f"[{kind}.{name}] is configured, but no plugin offers it"
+            hint = did_you_mean(name, offered)
+            if found.broken:  # one of them may well be the plugin that is meant
+                text += f". Plugins with errors: {'; '.join(map(str, found.broken))}"
+            text += hint or ("" if found.broken else "; install its plugin")
             made.problems += made.configuration.located((kind, name), text)
 
 

@@ -71,7 +71,7 @@ def everywhere(project, sentence: str) -> list[bool]:
 def test_process_that_outlived_its_command_and_was_killed_is_said(project, one):
     one("setsid sleep 60 >/dev/null 2>&1 & echo started")
     done = project.pipekit("run")
-    assert (done.code, "one: 1 leftover process killed" in done.out) == (0, True)
+    assert (done.code, "one: 1 warning, 1 leftover process killed" in done.out) == (0, True)
     assert "1 process outlived the command and had to be killed" in done.err
     assert everywhere(project, "1 leftover process killed") == [True] * 3
     (event,) = [e for e in project.events() if e["event"] == "warning"]
@@ -83,7 +83,7 @@ def test_output_that_could_not_be_kept_is_said(project, one):
     one(f"echo lost; while ! test -s {spool}; do sleep 0.01; done; rm {spool}; echo kept")
     done = project.pipekit("run")
     assert done.code == 0
-    assert everywhere(project, "one: 5 bytes of output not kept") == [True] * 3
+    assert everywhere(project, "one: 1 warning, 5 bytes of output not kept") == [True] * 3
     event = next(e for e in project.events() if e["event"] == "warning")
     assert event["data"] == {"task": "task", "dropped": {"stdout": 5}}
 
@@ -100,7 +100,7 @@ def test_logs_that_are_lost_are_written_again_and_it_is_said(project, meanwhile,
 
     code, out, err = meanwhile(lose)
     assert code == 0
-    assert "one: 7 bytes of output not kept" in out
+    assert "one: 2 warnings, 7 bytes of output not kept" in out
     assert f"stdout: its file {logs}/runs" in err
     for name in ("journal", "log"):
         assert f"warning: the {name} was {how} during the run, and written again" in err
@@ -168,19 +168,15 @@ sys.exit(main())
 """
 
 
-def test_threads_that_cannot_start_are_a_sentence_and_a_failure(project, one):
+def test_threads_that_cannot_start_at_all_are_a_sentence(project, one):
     one("echo hi")
     argv = [sys.executable, "-c", NO_THREADS, "run"]
     done = subprocess.run(
         argv, cwd=project.root, env=project.env, capture_output=True, text=True, check=False
     )
     said = done.stdout + done.stderr
-    assert (done.returncode, "Traceback" in said) == (2, False), said
-    assert (
-        "task: no thread could be started to supervise it (can't start new thread)" in done.stdout
-    )
-    assert "sink 'console' was dropped: no thread could be started for it" in done.stderr
-    assert project.events()[-1]["event"] == project.report()["status"] == "failure"
+    assert (done.returncode, "Traceback" in said) == (3, False), said
+    assert "no thread could be started for it (can't start new thread): see ulimit -u" in said
 
 
 def test_output_that_no_thread_can_pass_on_is_not_lost_in_silence(tmp_path: Path):
@@ -188,3 +184,27 @@ def test_output_that_no_thread_can_pass_on_is_not_lost_in_silence(tmp_path: Path
     done = subprocess.run(argv, cwd=tmp_path, capture_output=True, text=True, check=False)
     sentence = "pipekit: not all of the output was passed on: no thread could be started\n"
     assert (done.returncode, done.stdout, done.stderr) == (125, "", sentence)
+
+
+NO_MORE_THREADS = """
+import threading
+from pipekit import Command, StagePlan, StageSpec, Task, hookimpl
+
+def plan(ctx, settings):
+    threading.stack_size(2**45)
+    return StagePlan(reason="always", tasks=[Task(name="task", command=Command(argv=["true"]))])
+
+@hookimpl
+def pipekit_stages():
+    yield StageSpec("one", plan)
+"""
+
+
+def test_a_task_whose_thread_cannot_start_fails_with_a_sentence(project):
+    project.config('[pipeline]\nstages = ["one"]\n[sinks.console]\n')
+    project.plugin("one", NO_MORE_THREADS)
+    done = project.pipekit("run")
+    assert (done.code, "Traceback" in done.err) == (2, False)
+    sentence = "task: no thread could be started to supervise it (can't start new thread)"
+    assert sentence in done.out
+    assert project.events()[-1]["event"] == project.report()["status"] == "failure"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import resource
 import threading
@@ -270,7 +269,7 @@ def test_device_that_is_full_from_the_first_byte_is_told(lab):
     assert result.stdout.spool is None
     assert result.stdout.dropped == result.stdout.size
     assert result.stdout.tail == "out 0\nout 1\nout 2\n"
-    assert f"{os.strerror(errno.ELOOP)} ({lab.spools}/command.out)" in result.warnings[0]
+    assert "it is a symbolic link" in result.warnings[0]
 
 
 def test_spool_folder_that_cannot_be_made_drops_and_counts(lab, tmp_path):
