@@ -7,7 +7,6 @@ import os
 import queue
 import threading
 import time
-import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -127,6 +126,8 @@ class RunningTask(threading.Thread):
                 cancel=self._context.cancel,
             )
         except Exception as error:  # the last boundary of this thread; the task is lost
+            import traceback  # only here
+
             lines = traceback.format_exc().splitlines()
             what = f"internal error of the supervisor: {type(error).__name__}: {error}"
             self._process = ProcessResult(outcome=Outcome.LOST, reason=what)
