@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
 import click
 
 from pipekit.cli.common import (
@@ -63,8 +65,7 @@ def command(ctx: click.Context, count: int, with_idle: bool, as_json: bool) -> i
         with ledger:
             found = ledger.runs(limit=count, worked=not with_idle)
             idle = [] if found else ledger.runs(limit=1)
-    every: list[PipelineState | Refusal] = [*found, *refusals(paths)]
-    runs = sorted(every, key=_started, reverse=True)[:count]
+    runs = _listed(found, refusals(paths))[:count]
     if as_json:
         print_json([_record(run) for run in runs])
     else:
@@ -80,8 +81,15 @@ def command(ctx: click.Context, count: int, with_idle: bool, as_json: bool) -> i
     return 0
 
 
-def _started(run: PipelineState | Refusal) -> float:
-    return run.last if isinstance(run, Refusal) else run.started
+def _listed(
+    runs: Sequence[PipelineState], refused: Iterable[Refusal]
+) -> list[PipelineState | Refusal]:
+    """Newest first: runs by their numbers, since a clock may have been wrong; refusals by time."""
+    listed: list[PipelineState | Refusal] = list(runs)
+    for refusal in sorted(refused, key=lambda each: each.last):
+        older = (at for at, run in enumerate(runs) if run.started <= refusal.last)
+        listed.insert(next(older, len(runs)), refusal)
+    return listed
 
 
 def _record(run: PipelineState | Refusal) -> dict[str, object]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import time
 
 import pytest
@@ -86,3 +87,16 @@ def test_a_damaged_file_of_refusals_is_an_empty_one(tmp_path, text):
     assert refusals.read() == []
     refusals.add("problem", 3, 1.0)
     assert [refusal.count for refusal in refusals.read()] == [1]
+
+
+def test_history_lists_runs_by_number_whatever_the_clock_said(tiny, pipekit):
+    """A refusal stands where its time puts it."""
+    pipekit("run")
+    pipekit("run")
+    with sqlite3.connect(tiny.root / ".pipekit/state.db") as ledger:
+        ledger.execute("UPDATE runs SET started = started + 1e9 WHERE number = 1")
+    ledger.close()
+    tiny.config(BROKEN)
+    assert pipekit("run").code == 3
+    listed = json.loads(pipekit("history", "--all", "--json").out)
+    assert [each["run"] for each in listed] == [None, 2, 1]
