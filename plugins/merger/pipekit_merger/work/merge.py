@@ -46,6 +46,7 @@ from pipekit_merger.work.published import (
     write_month,
 )
 from pipekit_merger.work.rows import Ints, Rows, months_of, sort_key, with_sorted_words
+from pipekit_merger.work.summary import SummedMonths
 from pipekit_merger.work.table import parquet, to_table
 
 ROWS_TOGETHER = 131_072  # rows of run files merged at once, in whole months; about 800 bytes each
@@ -90,6 +91,10 @@ class MergedRows:
         which = self._of(month)
         return parquet(self._tables[zone].slice(which.start, which.stop - which.start))
 
+    def before(self, month: int) -> Rows:
+        """The rows of the months before this one."""
+        return self._rows.first(int(np.searchsorted(self._month, month)))
+
     def published_rows(self, month: int) -> int:
         """How many rows of a month no pending run file decides on."""
         return int(self._published[self._of(month)].sum())
@@ -112,7 +117,7 @@ class StreamMerge:
     """The merge of one stream: its inputs and, after `run`, its results.
 
     `published`: the existing months, and the run files of the instrument, whose rows are in
-    `buffer`. `disks`: threads that place finished files.
+    `buffer`. `disks`: threads that place finished files. `summed`: receives the merged months.
 
     `months`: those to merge. `done`: those that were merged. `publications`: their files. `counts`:
     rows by Change. `kept`: number of published rows that no pending run file decides on.
@@ -122,6 +127,7 @@ class StreamMerge:
     buffer: RowBuffer
     published: PublishedMonths
     disks: Executor
+    summed: SummedMonths
     months: frozenset[int] = field(init=False)
     done: set[int] = field(factory=set)
     publications: list[Publication] = field(factory=list)
@@ -187,6 +193,17 @@ class StreamMerge:
         kept = kept[np.lexsort((key[kept], month[kept]))]
         merged = MergedRows(rows.take(kept), month[kept], source[kept] == PUBLISHED)
         self._publish(before, merged, dict(zip(sorted(before), counts, strict=True)))
+        if self.published.request.summary:
+            self._sum_up(sorted(before), merged)
+
+    def _sum_up(self, months: list[int], merged: MergedRows) -> None:
+        """Add merged months to the sums, up to the first month that is only in its file."""
+        others = (month for month in self.published.existing if month.stream == self.stream)
+        end = min({month.month for month in others} - self.months, default=months[-1] + 1)
+        done = [self.stream_month(month) for month in months if month < end and month in self.done]
+        found = {publication.path: publication.fingerprint for publication in self.publications}
+        fingerprints = {month: found[self.published.path(month)] for month in done}
+        self.summed.add(merged.before(end), fingerprints)
 
     def _read_published(self, months: list[int]) -> dict[int, PublishedMonth]:
         """The months as they are published, without those that cannot be merged."""
