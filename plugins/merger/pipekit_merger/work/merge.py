@@ -40,10 +40,11 @@ from pipekit_merger.work.buffer import RowBuffer
 from pipekit_merger.work.coverage import PUBLISHED, Coverage, RunFile
 from pipekit_merger.work.published import (
     MonthError,
+    MonthFile,
     PublishedMonth,
     PublishedMonths,
-    place_month,
-    write_month,
+    place_months,
+    write_months,
 )
 from pipekit_merger.work.rows import Ints, Rows, months_of, sort_key, with_sorted_words
 from pipekit_merger.work.summary import SummedMonths
@@ -51,6 +52,7 @@ from pipekit_merger.work.table import parquet, to_table
 
 ROWS_TOGETHER = 131_072  # rows of run files merged at once, in whole months; about 800 bytes each
 MONTHS_TOGETHER = 60  # merged at once, at most: their published rows come on top of ROWS_TOGETHER
+FILES_TOGETHER = 16  # of months, written by one thread: each change of threads takes time
 
 
 class Change(IntEnum):
@@ -222,34 +224,31 @@ class StreamMerge:
 
         All are written before the first is synced: the file system then commits them together.
         """
-        publications, writing = {}, {}
-        for month in sorted(before):
-            publication, data = self._publication(month, before[month], merged, counts[month])
-            publications[month] = publication
-            if publication.changed:
-                damaged = before[month].damaged
-                writing[month] = self.disks.submit(write_month, publication, data, damaged=damaged)
-        placing = {
-            month: self.disks.submit(place_month, publications[month], written)
-            for month, written in writing.items()
+        files = {
+            month: self._file(month, before[month], merged, counts[month])
+            for month in sorted(before)
         }
-        for month, publication in publications.items():
-            try:
-                warning = placing[month].result() if month in placing else ""
-            except OSError as error:
-                reason = error.strerror or error
-                self._failed[month] = f"{publication.path} cannot be written ({reason})"
+        changed = [file for file in files.values() if file.publication.changed]
+        starts = range(0, len(changed), FILES_TOGETHER)
+        some = (changed[start : start + FILES_TOGETHER] for start in starts)
+        writing = [self.disks.submit(write_months, each) for each in some]
+        for placed in [self.disks.submit(place_months, written) for written in writing]:
+            placed.result()
+        for month, file in files.items():
+            if file.error is not None:
+                reason = file.error.strerror or file.error
+                self._failed[month] = f"{file.publication.path} cannot be written ({reason})"
                 continue
-            self.warnings += [warning] if warning else []
+            self.warnings += [file.warning] if file.warning else []
             self.done.add(month)
-            self.publications.append(publication)
+            self.publications.append(file.publication)
             self.counts += counts[month]
             self.kept += merged.published_rows(month)
 
-    def _publication(
+    def _file(
         self, month: int, before: PublishedMonth, merged: MergedRows, counts: Ints
-    ) -> tuple[Publication, Any]:
-        """A month's file, and its bytes."""
+    ) -> MonthFile:
+        """A month's file, not written yet."""
         pending = self._pending_files(month)
         zone = self._covering[month][-1].zone or before.zone or pending[-1].zone
         publication = Publication(
@@ -263,7 +262,7 @@ class StreamMerge:
             data = merged.file(month, zone)
         publication.fingerprint = hasher(data).hexdigest()
         publication.changed = before.data is None or data != before.data
-        return publication, data
+        return MonthFile(publication, data, before.damaged)
 
     def _pending_files(self, month: int) -> list[RunFile]:
         """The run files that cover a month and are still to be merged into it, in order."""
