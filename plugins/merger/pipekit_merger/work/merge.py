@@ -46,7 +46,7 @@ from pipekit_merger.work.published import (
     place_months,
     write_months,
 )
-from pipekit_merger.work.rows import Ints, Rows, months_of, sort_key, with_sorted_words
+from pipekit_merger.work.rows import Ints, Rows, empty, months_of, sort_key, with_sorted_words
 from pipekit_merger.work.summary import SummedMonths
 from pipekit_merger.work.table import parquet, to_table
 
@@ -177,9 +177,9 @@ class StreamMerge:
         before = self._read_published(months)
         if not before:
             return
-        values, numbers = self.buffer.read(self.stream, before)
+        pending, numbers = self.buffer.read(self.stream, before)
         published = [month.values for month in before.values() if month.values is not None]
-        matrix = np.concatenate([*published, values], axis=1)
+        matrix = np.concatenate([empty(), *published, *pending], axis=1)
         rows = with_sorted_words(matrix, self.buffer.vocabulary)
         source = np.full(len(rows), PUBLISHED, np.int64)
         source[len(source) - len(numbers) :] = numbers
