@@ -133,14 +133,15 @@ class Sums:
 
     def add(self, rows: Rows) -> None:
         """Add rows in any order; the rows of a group added before must all be older."""
+        if not len(rows):
+            return
         numbers, group = self._groups(rows)
-        size, words = len(numbers), rows.words["result"]
-        closed = np.zeros(len(rows), np.bool_)
-        for count, result in zip(self._counts, COUNTS, strict=True):
-            found = rows["result"] == (words.index(result) if result in words else -1)
-            closed |= found & (result in CLOSED)
-            count[numbers] += np.bincount(group[found], minlength=size)
-        trades = np.flatnonzero(closed)
+        size, words, result = len(numbers), rows.words["result"], rows["result"]
+        found = np.bincount(group * len(words) + result, minlength=size * len(words))
+        for count, word in zip(self._counts, COUNTS, strict=True):
+            if word in words:
+                count[numbers] += found[words.index(word) :: len(words)]
+        trades = np.flatnonzero(np.array([word in CLOSED for word in words])[result])
         trades = trades[np.lexsort([sort_key(rows, _ORDER)[trades], group[trades]])]
         profit, usd = (rows[name][trades].view(np.float64) for name in ("profit", "profit_usd"))
         points, highest, drawdown, dollars = self._amounts[:, numbers]
