@@ -19,7 +19,7 @@ from pipekit_merger.request import Request
 with loading():
     from pipekit_merger.work.instrument import by_instrument, merge_instrument
     from pipekit_merger.work.reading import instrument_of
-    from pipekit_merger.work.summary import update_summary
+    from pipekit_merger.work.summary import SummedMonths, update_summary
 
 DISK_THREADS = 4  # wait for the disk, which works on all their files at once; 16 are no faster
 
@@ -28,17 +28,20 @@ def main(words: list[str]) -> int:
     """Carry out the request on standard input; `--check` only tests that all can be imported."""
     if words != ["--check"]:
         asked = request(Request)
-        failed = _merge(asked) if asked.run_files else []
+        summed = SummedMonths()
+        failed = _merge(asked, summed) if asked.run_files else []
         if asked.summary and not failed:
-            update_summary(asked.merged, asked.ledger_digest, asked.workers)
+            update_summary(summed, asked.merged, asked.ledger_digest, asked.workers)
     return 0
 
 
-def _merge(asked: Request) -> list[str]:
+def _merge(asked: Request, summed: SummedMonths) -> list[str]:
     """Merge the run files; returns the instruments and streams that failed."""
     existing = set(find_months(asked.merged))
     with ThreadPoolExecutor(asked.workers) as pool, ThreadPoolExecutor(DISK_THREADS) as disks:
-        merge = partial(merge_instrument, request=asked, existing=existing, disks=disks)
+        merge = partial(
+            merge_instrument, request=asked, existing=existing, disks=disks, summed=summed
+        )
         results = list(pool.map(merge, by_instrument(asked)))
     failed = [name for _, names in results for name in names]
     # an instrument that failed names no months

@@ -33,7 +33,8 @@ def buffer(request, tmp_path, monkeypatch):
 
 
 def profits(buffer, stream, months):
-    values, numbers = buffer.read(stream, months)
+    parts, numbers = buffer.read(stream, months)
+    values = np.concatenate(parts, axis=1)
     return sorted(zip(values[LINES["profit"]].tolist(), numbers.tolist(), strict=True))
 
 
@@ -43,7 +44,7 @@ def test_rows_are_read_by_stream_and_month_with_their_run_files_numbers(buffer):
     assert profits(buffer, "ES1", [FEBRUARY]) == [(4, 3), (5, 3)]
     assert profits(buffer, "ES2", [JANUARY, FEBRUARY]) == [(3, 1)]
     assert len(profits(buffer, "ES1", [FEBRUARY, JANUARY])) == 6
-    values, _ = buffer.read("ES1", [FEBRUARY])
+    (values,), _ = buffer.read("ES1", [FEBRUARY])
     assert set(months_of(values[LINES["date"]]).tolist()) == {FEBRUARY}
 
 

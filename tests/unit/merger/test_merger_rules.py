@@ -288,6 +288,19 @@ def test_a_run_file_whose_rows_contradict_it_is_rejected(project, kit, rows, rea
     assert project.months() == {}
 
 
+def test_run_files_beside_one_without_values_are_merged(project, kit):
+    """Small files are converted together; only the one that lacks a value is rejected."""
+    days = ["2020-01-06", "2020-01-07", "2020-01-08"]
+    slots = ["07:30", None, "07:30"]
+    paths = [
+        project.run_file([kit.row(day, slot=slot)], kit.scope(day))
+        for day, slot in zip(days, slots, strict=True)
+    ]
+    outcome = project.run()
+    assert outcome.paths("rejected") == [paths[1]]
+    assert [key[1] for key in project.keys(JANUARY)] == [days[0], days[2]]
+
+
 def test_columns_are_those_of_results_or_the_file_is_rejected(project, kit):
     """A missing column, an unknown one and another type are each named."""
     paths = [project.run_file([kit.row("2020-01-06")], kit.scope(kit.always)) for _ in range(3)]

@@ -1,15 +1,22 @@
 """The sums of months that are added one after the other are those of all trades."""
 
 import datetime as dt
+import io
 import json
+import sys
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pipekit_merger import worker
+from pipekit_merger.request import Request
+from pipekit_merger.settings import Settings
 from pipekit_merger.work.rows import NULL, TEXTS, Rows
-from pipekit_merger.work.summary import Sums, max_drawdown, summarise
+from pipekit_merger.work.summary import SummedMonths, Sums, max_drawdown, summarise
+
+from pipekit.worker import request
 
 DAYS = ["2020-01-30", "2020-01-31", "2020-02-03", "2020-03-02", "2021-01-04"]
 BY = ("variant", "stream", "slot")
@@ -144,3 +151,32 @@ def test_no_summary_is_made_where_a_month_failed(project, kit):
     outcome = project.run("merge", "summary")
     assert set(outcome.failures()) == {"ES1"}
     assert summary(project, kit) == made
+
+
+@pytest.mark.parametrize(
+    ("again", "in_memory"),
+    [
+        (DAYS, ["2020-01", "2020-02", "2020-03", "2021-01"]),
+        (DAYS[:3], ["2020-01", "2020-02"]),
+        ([DAYS[0], DAYS[3]], ["2020-01"]),
+        (DAYS[4:], []),
+    ],
+)
+def test_months_are_summed_while_their_rows_are_in_memory(
+    project, kit, monkeypatch, again, in_memory
+):
+    """Up to the first that is not merged; the files of the others are read, and the sums agree."""
+    history_of(project, kit)
+    rows = [kit.row(day, profit=0.7 * n) for n, day in enumerate(again)]
+    project.run_file(rows, kit.scope(*again))
+    (task,) = project.plan(Settings(summary=True)).tasks
+    monkeypatch.chdir(project.root)
+    monkeypatch.setattr(sys, "stdin", io.StringIO(task.command.stdin.decode()))
+    summed = SummedMonths()
+    assert worker._merge(request(Request), summed) == []
+    assert sorted(map(str, summed.fingerprints)) == [f"ES1/{month}" for month in in_memory]
+    of_files = SummedMonths()
+    for each in (summed, of_files):
+        each.add_others(kit.merged, 1)
+    assert summed.lines() == of_files.lines()
+    assert summed.fingerprints == of_files.fingerprints

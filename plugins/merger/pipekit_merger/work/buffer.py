@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pipekit_merger.work.rows import COLUMNS, LINES, Ints, Vocabulary, empty, months_of
+from pipekit_merger.work.rows import COLUMNS, LINES, Ints, Vocabulary, months_of
 
 IN_MEMORY = 262_144  # rows; each takes 168 bytes
 _MONTHS = 12 * 10_000  # more than there are until the year 9999
@@ -85,12 +85,11 @@ class RowBuffer:
                 found[month][extent.number] += extent.end - extent.start
         return found
 
-    def read(self, stream: str, months: Iterable[int]) -> tuple[Ints, Ints]:
-        """The rows of a stream in some months: the matrix, and each row's run file's number."""
+    def read(self, stream: str, months: Iterable[int]) -> tuple[list[Ints], Ints]:
+        """The rows of a stream in some months: matrices, and the run file's number of each row."""
         extents = [extent for month in months for extent in self._valid(stream, month)]
         numbers = np.repeat([e.number for e in extents], [e.end - e.start for e in extents])
-        values = np.concatenate([empty(), *map(self._read, extents)], axis=1)
-        return values, numbers.astype(np.int64)
+        return [self._read(extent) for extent in extents], numbers.astype(np.int64)
 
     def _valid(self, stream: str, month: int) -> list[_Extent]:
         found = self._extents.get((stream, month), ())

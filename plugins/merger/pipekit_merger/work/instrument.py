@@ -11,6 +11,7 @@ from pipekit_merger.request import Request, RunFileEntry
 from pipekit_merger.work.merge import Change, StreamMerge
 from pipekit_merger.work.published import PublishedMonths
 from pipekit_merger.work.reading import RunFiles, instrument_of, read_run_files
+from pipekit_merger.work.summary import SummedMonths
 
 
 class UnreadableRunError(Exception):
@@ -22,11 +23,13 @@ def merge_instrument(
     request: Request,
     existing: Collection[StreamMonth],
     disks: Executor,
+    summed: SummedMonths,
 ) -> tuple[set[StreamMonth], list[str]]:
     """Merge the run files of an instrument, and report. Thread-safe.
 
-    `existing`: the months that have a file. `disks`: threads that place finished files. Returns the
-    months concerned, and the instruments and streams that failed.
+    `existing`: the months that have a file. `disks`: threads that place finished files. `summed`:
+    the merged months are added to it, if there is to be a summary. Returns the months concerned,
+    and the instruments and streams that failed.
     """
     try:
         files = read_run_files(entries)
@@ -38,7 +41,7 @@ def merge_instrument(
     failed = [
         _report_failure(name, UnreadableRunError(reason)) for name, reason in files.waiting.items()
     ]
-    merges = _merges(files, request, existing, disks)
+    merges = _merges(files, request, existing, disks, summed)
     for merge in merges:
         _run(merge)
         for warning in merge.warnings:
@@ -61,7 +64,11 @@ def _report_failure(name: str, error: Exception) -> str:
 
 
 def _merges(
-    files: RunFiles, request: Request, existing: Collection[StreamMonth], disks: Executor
+    files: RunFiles,
+    request: Request,
+    existing: Collection[StreamMonth],
+    disks: Executor,
+    summed: SummedMonths,
 ) -> list[StreamMerge]:
     """A merge for each stream that a run file has rows of, or may remove rows from."""
     there = {month.stream for month in (*existing, *request.lost)}
@@ -74,7 +81,9 @@ def _merges(
             vocabulary=files.buffer.vocabulary,
         )
         merges.append(
-            StreamMerge(stream=stream, buffer=files.buffer, published=published, disks=disks)
+            StreamMerge(
+                stream=stream, buffer=files.buffer, published=published, disks=disks, summed=summed
+            )
         )
     return [merge for merge in merges if merge.months]
 

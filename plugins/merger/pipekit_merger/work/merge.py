@@ -40,16 +40,19 @@ from pipekit_merger.work.buffer import RowBuffer
 from pipekit_merger.work.coverage import PUBLISHED, Coverage, RunFile
 from pipekit_merger.work.published import (
     MonthError,
+    MonthFile,
     PublishedMonth,
     PublishedMonths,
-    place_month,
-    write_month,
+    place_months,
+    write_months,
 )
-from pipekit_merger.work.rows import Ints, Rows, months_of, sort_key, with_sorted_words
+from pipekit_merger.work.rows import Ints, Rows, empty, months_of, sort_key, with_sorted_words
+from pipekit_merger.work.summary import SummedMonths
 from pipekit_merger.work.table import parquet, to_table
 
 ROWS_TOGETHER = 131_072  # rows of run files merged at once, in whole months; about 800 bytes each
 MONTHS_TOGETHER = 60  # merged at once, at most: their published rows come on top of ROWS_TOGETHER
+FILES_TOGETHER = 16  # of months, written by one thread: each change of threads takes time
 
 
 class Change(IntEnum):
@@ -90,6 +93,10 @@ class MergedRows:
         which = self._of(month)
         return parquet(self._tables[zone].slice(which.start, which.stop - which.start))
 
+    def before(self, month: int) -> Rows:
+        """The rows of the months before this one."""
+        return self._rows.first(int(np.searchsorted(self._month, month)))
+
     def published_rows(self, month: int) -> int:
         """How many rows of a month no pending run file decides on."""
         return int(self._published[self._of(month)].sum())
@@ -112,7 +119,7 @@ class StreamMerge:
     """The merge of one stream: its inputs and, after `run`, its results.
 
     `published`: the existing months, and the run files of the instrument, whose rows are in
-    `buffer`. `disks`: threads that place finished files.
+    `buffer`. `disks`: threads that place finished files. `summed`: receives the merged months.
 
     `months`: those to merge. `done`: those that were merged. `publications`: their files. `counts`:
     rows by Change. `kept`: number of published rows that no pending run file decides on.
@@ -122,6 +129,7 @@ class StreamMerge:
     buffer: RowBuffer
     published: PublishedMonths
     disks: Executor
+    summed: SummedMonths
     months: frozenset[int] = field(init=False)
     done: set[int] = field(factory=set)
     publications: list[Publication] = field(factory=list)
@@ -169,9 +177,9 @@ class StreamMerge:
         before = self._read_published(months)
         if not before:
             return
-        values, numbers = self.buffer.read(self.stream, before)
+        pending, numbers = self.buffer.read(self.stream, before)
         published = [month.values for month in before.values() if month.values is not None]
-        matrix = np.concatenate([*published, values], axis=1)
+        matrix = np.concatenate([empty(), *published, *pending], axis=1)
         rows = with_sorted_words(matrix, self.buffer.vocabulary)
         source = np.full(len(rows), PUBLISHED, np.int64)
         source[len(source) - len(numbers) :] = numbers
@@ -187,6 +195,17 @@ class StreamMerge:
         kept = kept[np.lexsort((key[kept], month[kept]))]
         merged = MergedRows(rows.take(kept), month[kept], source[kept] == PUBLISHED)
         self._publish(before, merged, dict(zip(sorted(before), counts, strict=True)))
+        if self.published.request.summary:
+            self._sum_up(sorted(before), merged)
+
+    def _sum_up(self, months: list[int], merged: MergedRows) -> None:
+        """Add merged months to the sums, up to the first month that is only in its file."""
+        others = (month for month in self.published.existing if month.stream == self.stream)
+        end = min({month.month for month in others} - self.months, default=months[-1] + 1)
+        done = [self.stream_month(month) for month in months if month < end and month in self.done]
+        found = {publication.path: publication.fingerprint for publication in self.publications}
+        fingerprints = {month: found[self.published.path(month)] for month in done}
+        self.summed.add(merged.before(end), fingerprints)
 
     def _read_published(self, months: list[int]) -> dict[int, PublishedMonth]:
         """The months as they are published, without those that cannot be merged."""
@@ -205,34 +224,31 @@ class StreamMerge:
 
         All are written before the first is synced: the file system then commits them together.
         """
-        publications, writing = {}, {}
-        for month in sorted(before):
-            publication, data = self._publication(month, before[month], merged, counts[month])
-            publications[month] = publication
-            if publication.changed:
-                damaged = before[month].damaged
-                writing[month] = self.disks.submit(write_month, publication, data, damaged=damaged)
-        placing = {
-            month: self.disks.submit(place_month, publications[month], written)
-            for month, written in writing.items()
+        files = {
+            month: self._file(month, before[month], merged, counts[month])
+            for month in sorted(before)
         }
-        for month, publication in publications.items():
-            try:
-                warning = placing[month].result() if month in placing else ""
-            except OSError as error:
-                reason = error.strerror or error
-                self._failed[month] = f"{publication.path} cannot be written ({reason})"
+        changed = [file for file in files.values() if file.publication.changed]
+        starts = range(0, len(changed), FILES_TOGETHER)
+        some = (changed[start : start + FILES_TOGETHER] for start in starts)
+        writing = [self.disks.submit(write_months, each) for each in some]
+        for placed in [self.disks.submit(place_months, written) for written in writing]:
+            placed.result()
+        for month, file in files.items():
+            if file.error is not None:
+                reason = file.error.strerror or file.error
+                self._failed[month] = f"{file.publication.path} cannot be written ({reason})"
                 continue
-            self.warnings += [warning] if warning else []
+            self.warnings += [file.warning] if file.warning else []
             self.done.add(month)
-            self.publications.append(publication)
+            self.publications.append(file.publication)
             self.counts += counts[month]
             self.kept += merged.published_rows(month)
 
-    def _publication(
+    def _file(
         self, month: int, before: PublishedMonth, merged: MergedRows, counts: Ints
-    ) -> tuple[Publication, Any]:
-        """A month's file, and its bytes."""
+    ) -> MonthFile:
+        """A month's file, not written yet."""
         pending = self._pending_files(month)
         zone = self._covering[month][-1].zone or before.zone or pending[-1].zone
         publication = Publication(
@@ -246,7 +262,7 @@ class StreamMerge:
             data = merged.file(month, zone)
         publication.fingerprint = hasher(data).hexdigest()
         publication.changed = before.data is None or data != before.data
-        return publication, data
+        return MonthFile(publication, data, before.damaged)
 
     def _pending_files(self, month: int) -> list[RunFile]:
         """The run files that cover a month and are still to be merged into it, in order."""

@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from concurrent.futures import Future
 from typing import Any, NamedTuple
 
-from attrs import frozen
+from attrs import define, frozen
 
 from pipekit.worker import Publication
 from pipekit_merger.layout import StreamMonth
@@ -96,24 +96,48 @@ def _set_aside(path: str) -> str:
     return aside
 
 
-def write_month(publication: Publication, data: Any, *, damaged: bool) -> str:
-    """Write a month's temporary file; returns a warning, or "". Raises OSError.
+@define
+class MonthFile:
+    """A month's file while it is published. `data`: its bytes. `error`: why it could not be.
 
     A `damaged` file in its place is set aside first.
     """
-    aside = _set_aside(publication.path) if damaged else ""
-    publication.begin().write(data)
-    return f"{publication.path} could not be read; it was kept as {aside}" if aside else ""
+
+    publication: Publication
+    data: Any
+    damaged: bool
+    warning: str = ""
+    error: OSError | None = None
+
+    def write(self) -> None:
+        """Write the temporary file."""
+        path = self.publication.path
+        try:
+            if self.damaged:
+                self.warning = f"{path} could not be read; it was kept as {_set_aside(path)}"
+            self.publication.begin().write(self.data)
+        except OSError as error:
+            self.error = error
+
+    def place(self) -> None:
+        """Put the temporary file in its place, unless it could not be written."""
+        try:
+            if self.error is None:
+                self.publication.place()
+        except OSError as error:
+            self.error = error
+        finally:
+            self.publication.discard()
 
 
-def place_month(publication: Publication, written: Future[str]) -> str:
-    """Put a month that `write_month` has written in its place; returns its warning.
+def write_months(files: Sequence[MonthFile]) -> Sequence[MonthFile]:
+    """Write the temporary files of some months; returns them."""
+    for file in files:
+        file.write()
+    return files
 
-    Raises OSError, also that of `write_month`.
-    """
-    try:
-        warning = written.result()
-        publication.place()
-    finally:
-        publication.discard()
-    return warning
+
+def place_months(written: Future[Sequence[MonthFile]]) -> None:
+    """Put months that `write_months` has written in their places."""
+    for file in written.result():
+        file.place()

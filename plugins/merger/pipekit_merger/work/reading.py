@@ -20,7 +20,7 @@ from pipekit_merger.work.buffer import RowBuffer
 from pipekit_merger.work.coverage import Coverage, RunFile
 from pipekit_merger.work.rows import Ints, Rows
 from pipekit_merger.work.scope import METADATA, Scope, parse_scope
-from pipekit_merger.work.table import BATCH, ResultsFile, to_matrix
+from pipekit_merger.work.table import BATCH, ResultsFile, incomplete, to_matrix
 
 _STREAM = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
@@ -134,6 +134,9 @@ class RunFiles:
             return
         vocabulary = self.buffer.vocabulary
         values = to_matrix([table for _, table in batch], vocabulary)
+        if incomplete(values):
+            self._reject_incomplete(batch, values)
+            return
         rows = Rows(values, vocabulary.words())
         coverage, end = Coverage(rows), 0
         known = self._line_numbers
@@ -151,6 +154,16 @@ class RunFiles:
                 self._reject(file, "it has rows outside the scope that it states")
         numbers = [file.run_file.number for file, _ in batch]
         self.buffer.add(values, np.repeat(numbers, [table.num_rows for _, table in batch]))
+
+    def _reject_incomplete(self, batch: list[tuple[AcceptedRunFile, Any]], values: Ints) -> None:
+        """Reject the files of a batch that lack values, and convert the others."""
+        end = 0
+        for file, table in batch:
+            start, end = end, end + table.num_rows
+            if reason := incomplete(values[:, start:end]):
+                self._reject(file, reason)
+        self._batch = [(file, table) for file, table in batch if file in self.accepted]
+        self._convert_batch()
 
     def _reject(self, file: AcceptedRunFile, reason: str) -> None:
         """Reject a file; some of its rows may already be in the buffer."""

@@ -6,8 +6,9 @@ Only functions of pyarrow that do not import pandas are used: that import takes 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from pipekit.worker import hasher, publish, report
-from pipekit_merger.layout import SUMMARY_TABLE, SUMMARY_TEXT, digest, find_months
+from pipekit_merger.layout import SUMMARY_TABLE, SUMMARY_TEXT, StreamMonth, digest, find_months
 from pipekit_merger.work.rows import Ints, Rows, Vocabulary, sort_key, with_sorted_words
 from pipekit_merger.work.table import text_array, to_matrix
 
@@ -40,33 +41,56 @@ class SummaryError(Exception):
     """A merged month cannot be read; a summary without it would be wrong."""
 
 
-def update_summary(merged: str, ledger_digest: str, workers: int) -> None:
+class SummedMonths:
+    """The sums over months, to which each month is added once: in memory, or else from its file.
+
+    The months of a stream are added in date order. Thread-safe. `fingerprints`: of the files of
+    the months added.
+    """
+
+    def __init__(self) -> None:
+        self.fingerprints: dict[StreamMonth, str] = {}
+        self._sums = Sums(GROUPS)
+        self._lock = Lock()
+
+    def add(self, rows: Rows, fingerprints: Mapping[StreamMonth, str]) -> None:
+        """Add months: their rows, in any order, and the fingerprints of their files."""
+        with self._lock:
+            self._sums.add(rows)
+            self.fingerprints |= fingerprints
+
+    def add_others(self, merged: str, workers: int) -> None:
+        """Add the months in the folder `merged` that are not added yet. Raises SummaryError."""
+        months = [month for month in find_months(merged) if month not in self.fingerprints]
+        with ThreadPoolExecutor(workers) as pool:
+            for start in range(0, len(months), MONTHS_TOGETHER):
+                some, words = months[start : start + MONTHS_TOGETHER], Vocabulary()
+                paths = [f"{merged}/{month.path}" for month in some]
+                tables, found = zip(*pool.map(_read_month, paths), strict=True)
+                rows = with_sorted_words(to_matrix(tables, words, _COLUMNS), words, _COLUMNS)
+                self.add(rows, dict(zip(some, found, strict=True)))
+
+    def lines(self) -> list[Line]:
+        """The lines of the summary."""
+        return self._sums.lines()
+
+
+def update_summary(summed: SummedMonths, merged: str, ledger_digest: str, workers: int) -> None:
     """Publish the summary of the months in the folder `merged`, as a unit of its own.
 
-    `ledger_digest`, `workers`: see Request.
+    `summed`: has those that were merged just now. `ledger_digest`, `workers`: see Request.
     """
     with report.unit("summary"):
-        months, lines = _read_months(merged, workers)
-        of = digest((path.removeprefix(f"{merged}/"), found) for path, found in months.items())
-        sources, detail = sorted(months), {"of": sorted({of, ledger_digest})}
+        summed.add_others(merged, workers)
+        lines = summed.lines()
+        months = {month.path: found for month, found in summed.fingerprints.items()}
+        of = digest(months.items())
+        sources = sorted(f"{merged}/{path}" for path in months)
+        detail = {"of": sorted({of, ledger_digest})}
         table = bytes(parquet(lines))
         text = _json({"months": of, "table": hasher(table).hexdigest()}, lines)
         publish(f"{merged}/{SUMMARY_TABLE}", table, sources=sources, detail=detail)
         publish(f"{merged}/{SUMMARY_TEXT}", text, sources=sources, detail=detail)
-
-
-def _read_months(merged: str, workers: int) -> tuple[dict[str, str], list[Line]]:
-    """The fingerprint of each month by its path, and the lines of all."""
-    months = [f"{merged}/{month.path}" for month in find_months(merged)]
-    fingerprints: dict[str, str] = {}
-    sums = Sums(GROUPS)
-    with ThreadPoolExecutor(workers) as pool:
-        for start in range(0, len(months), MONTHS_TOGETHER):
-            paths, words = months[start : start + MONTHS_TOGETHER], Vocabulary()
-            tables, found = zip(*pool.map(_read_month, paths), strict=True)
-            fingerprints |= zip(paths, found, strict=True)
-            sums.add(with_sorted_words(to_matrix(tables, words, _COLUMNS), words, _COLUMNS))
-    return fingerprints, sums.lines()
 
 
 def _read_month(path: str) -> tuple[Any, str]:
@@ -109,14 +133,15 @@ class Sums:
 
     def add(self, rows: Rows) -> None:
         """Add rows in any order; the rows of a group added before must all be older."""
+        if not len(rows):
+            return
         numbers, group = self._groups(rows)
-        size, words = len(numbers), rows.words["result"]
-        closed = np.zeros(len(rows), np.bool_)
-        for count, result in zip(self._counts, COUNTS, strict=True):
-            found = rows["result"] == (words.index(result) if result in words else -1)
-            closed |= found & (result in CLOSED)
-            count[numbers] += np.bincount(group[found], minlength=size)
-        trades = np.flatnonzero(closed)
+        size, words, result = len(numbers), rows.words["result"], rows["result"]
+        found = np.bincount(group * len(words) + result, minlength=size * len(words))
+        for count, word in zip(self._counts, COUNTS, strict=True):
+            if word in words:
+                count[numbers] += found[words.index(word) :: len(words)]
+        trades = np.flatnonzero(np.array([word in CLOSED for word in words])[result])
         trades = trades[np.lexsort([sort_key(rows, _ORDER)[trades], group[trades]])]
         profit, usd = (rows[name][trades].view(np.float64) for name in ("profit", "profit_usd"))
         points, highest, drawdown, dollars = self._amounts[:, numbers]
@@ -124,7 +149,7 @@ class Sums:
         curve = np.cumsum(np.column_stack([points, changes]), axis=1)
         peaks = np.maximum(np.maximum.accumulate(curve, axis=1), highest[:, None])
         drawdown = np.maximum(drawdown, (peaks - curve).max(axis=1))
-        dollars += np.bincount(group[trades], usd, size)
+        np.add.at(dollars, group[trades], usd)  # one by one: the sum of any split is the same
         self._amounts[:, numbers] = curve[:, -1], peaks[:, -1], drawdown, dollars
 
     def _groups(self, rows: Rows) -> tuple[Ints, Ints]:

@@ -14,7 +14,17 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipekit_merger.work.rows import COLUMNS, NULL, NULLABLE, TEXTS, TIMES, Ints, Rows, Vocabulary
+from pipekit_merger.work.rows import (
+    COLUMNS,
+    LINES,
+    NULL,
+    NULLABLE,
+    TEXTS,
+    TIMES,
+    Ints,
+    Rows,
+    Vocabulary,
+)
 
 BATCH = 65_536  # larger files are read in batches of this many rows
 _CODED = pa.dictionary(pa.int32(), pa.string())
@@ -40,14 +50,6 @@ class ResultsFile:
 
     def tables(self) -> Iterator[Any]:
         """Its rows, as tables of at most BATCH rows. Raises ValueError."""
-        required = [name for name in COLUMNS if name not in NULLABLE]
-        for table in self._tables():
-            missing = [name for name in required if table.column(name).null_count]
-            if missing:
-                raise ValueError(f"it has rows without {', '.join(missing)}")
-            yield table
-
-    def _tables(self) -> Iterator[Any]:
         try:
             for batch in self._file.iter_batches(BATCH, use_threads=False):
                 yield pa.Table.from_batches([batch])
@@ -65,7 +67,17 @@ def decode(data: bytes, vocabulary: Vocabulary) -> tuple[Ints, str]:
     Raises ValueError like ResultsFile.
     """
     file = ResultsFile(data)
-    return to_matrix(list(file.tables()), vocabulary), file.zone
+    values = to_matrix(list(file.tables()), vocabulary)
+    if problem := incomplete(values):
+        raise ValueError(problem)
+    return values, file.zone
+
+
+def incomplete(values: Ints) -> str:
+    """A clause if rows of a matrix lack a value that each row must have; empty if they do not."""
+    required = (name for name in COLUMNS if name not in NULLABLE)
+    missing = [name for name in required if (values[LINES[name]] == NULL).any()]
+    return f"it has rows without {', '.join(missing)}" if missing else ""
 
 
 def _zone(schema: Any) -> str:
