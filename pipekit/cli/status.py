@@ -19,7 +19,6 @@ from pipekit.cli.common import (
     run_record,
 )
 from pipekit.cli.help import Command
-from pipekit.cli.live import Doing, doing
 from pipekit.cli.output import (
     DIED,
     REFUSED,
@@ -38,6 +37,7 @@ from pipekit.model.status import StageStatus
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from pipekit.cli.live import Doing
     from pipekit.storage.lock import Holder
     from pipekit.storage.refusals import Refusal
     from pipekit.storage.runs import RunHistory
@@ -105,12 +105,20 @@ def _look(paths: Paths, names: list[str]) -> _State:
         refused = None
     return _State(
         holder=holder,
-        now=doing(paths, last.run_id) if last is not None and last.status is None else None,
+        now=_doing(paths, last),
         last=last,
         stages={name: _latest(recent, name) for name in names},
         rejected=rejected,
         refused=refused,
     )
+
+
+def _doing(paths: Paths, last: PipelineState | None) -> Doing | None:
+    if last is None or last.status is not None:
+        return None
+    from pipekit.cli.live import doing  # reads journals, which is rarely needed
+
+    return doing(paths, last.run_id)
 
 
 def _rejected(ledger: RunHistory, root: Path) -> dict[str, list[Rejection]]:

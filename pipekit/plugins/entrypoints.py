@@ -7,7 +7,7 @@ Reads only `*.dist-info/entry_points.txt` (Python packaging: entry points specif
 from __future__ import annotations
 
 import os
-import pkgutil
+import importlib
 import re
 import sys
 from collections.abc import Iterator, Sequence
@@ -35,7 +35,11 @@ class EntryPoint(NamedTuple):
 
     def load(self) -> Any:
         """Import and return the object. Raises whatever the import raises."""
-        return pkgutil.resolve_name(self.value.replace(" ", ""))
+        module, _, attributes = self.value.replace(" ", "").partition(":")
+        found: Any = importlib.import_module(module)
+        for name in filter(None, attributes.split(".")):
+            found = getattr(found, name)
+        return found
 
 
 def entry_points(group: str, path: Sequence[str] | None = None) -> list[EntryPoint]:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 from pathlib import Path
-
-import attrs
+from typing import NamedTuple
 
 from pipekit.model.text import json_text
 from pipekit.worker import Publication
@@ -16,34 +15,28 @@ _KEPT = 20  # refusals; equal ones in a row are counted as one
 _LONGEST = 2000  # characters of an error
 
 
-@attrs.frozen(kw_only=True)
-class Refusal:
+class Refusal(NamedTuple):
     """Why a run was refused, and how often in a row; times are Unix times."""
 
-    first: float = attrs.field(converter=float)
-    last: float = attrs.field(converter=float)
-    count: int = attrs.field(converter=int)
-    exit_code: int = attrs.field(converter=int)
-    error: str = attrs.field(converter=str)
+    first: float
+    last: float
+    count: int
+    exit_code: int
+    error: str
 
 
-@attrs.frozen
 class Refusals:
     """The file `refused.json` in the state folder. Damaged or missing, it counts as empty."""
 
-    _folder: Path
-    _mode: int = PRIVATE
-
-    @property
-    def path(self) -> Path:
-        """The file."""
-        return self._folder / "refused.json"
+    def __init__(self, folder: Path, mode: int = PRIVATE) -> None:
+        self.path = folder / "refused.json"
+        self._mode = mode
 
     def read(self) -> list[Refusal]:
         """The latest refusals, oldest first."""
         try:
             entries = json.loads(self.path.read_text("utf-8"))
-            return [Refusal(**entry) for entry in entries]
+            return [_refusal(**entry) for entry in entries]
         except (OSError, ValueError, TypeError):
             return []
 
@@ -53,10 +46,15 @@ class Refusals:
         new = Refusal(first=now, last=now, count=1, exit_code=exit_code, error=error[:_LONGEST])
         if known and known[-1].error == new.error:
             before = known.pop()
-            new = attrs.evolve(new, first=before.first, count=before.count + 1)
-        entries = [attrs.asdict(entry) for entry in [*known, new][-_KEPT:]]
+            new = new._replace(first=before.first, count=before.count + 1)
+        entries = [entry._asdict() for entry in [*known, new][-_KEPT:]]
         with (
             contextlib.suppress(OSError),
             Publication(self.path, reported=False, mode=self._mode) as file,
         ):
             file.write(json_text(entries, indent=1).encode())
+
+
+def _refusal(first: float, last: float, count: int, exit_code: int, error: str) -> Refusal:
+    """Raises ValueError or TypeError for what a file cannot hold."""
+    return Refusal(float(first), float(last), int(count), int(exit_code), str(error))

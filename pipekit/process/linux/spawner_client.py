@@ -131,8 +131,10 @@ class SpawnerClient:
                 ours.shutdown(socket.SHUT_RDWR)
         ours.close()
         deadline = time.monotonic() + _EXIT_TIMEOUT
-        while owned and self.pid in _unreaped and time.monotonic() < deadline:
+        while owned and time.monotonic() < deadline:
             signals.reap(_unreaped)
+            if self.pid not in _unreaped:
+                break
             time.sleep(0.0005)
 
     def __del__(self) -> None:
