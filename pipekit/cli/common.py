@@ -131,7 +131,7 @@ def refusal_record(refusal: Refusal) -> dict[str, object]:
         "status": REFUSED,
         "exit_code": refusal.exit_code,
         "error": refusal.error,
-        "count": refusal.count,
+        "count": refusal.times,
         "first": refusal.first,
     }
 

@@ -101,7 +101,7 @@ def _record(run: PipelineState | Refusal) -> dict[str, object]:
 def _row(run: PipelineState | Refusal, current: str) -> tuple[object, ...]:
     if isinstance(run, Refusal):
         error = "; ".join(run.error.splitlines())
-        times = f"{run.count} times since {local_time(run.first)}: " if run.count > 1 else ""
+        times = f"{run.times} times since {local_time(run.first)}: " if run.times > 1 else ""
         return "-", local_time(run.last), REFUSED, "-", "-", f"{times}{error}"
     seconds = "-" if run.ended is None else f"{run.ended - run.started:.1f}"
     stages = ", ".join(

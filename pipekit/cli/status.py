@@ -189,7 +189,7 @@ def _print_holder(holder: Holder, now: Doing | None) -> None:
 
 def _print_refused(refused: Refusal) -> None:
     first = local_time(refused.first)
-    times = f", {refused.count} times since {first}" if refused.count > 1 else ""
+    times = f", {refused.times} times since {first}" if refused.times > 1 else ""
     text = f"at {local_time(refused.last)}{times}: no run was made"
     print_text(text, f"{coloured(REFUSED)} ", hang=2)
     for line in refused.error.splitlines():

@@ -6,8 +6,8 @@ Reads only `*.dist-info/entry_points.txt` (Python packaging: entry points specif
 
 from __future__ import annotations
 
-import os
 import importlib
+import os
 import re
 import sys
 from collections.abc import Iterator, Sequence

@@ -20,7 +20,7 @@ class Refusal(NamedTuple):
 
     first: float
     last: float
-    count: int
+    times: int
     exit_code: int
     error: str
 
@@ -43,10 +43,10 @@ class Refusals:
     def add(self, error: str, exit_code: int, now: float) -> None:
         """Note a refusal, if the folder can be written to."""
         known = self.read()
-        new = Refusal(first=now, last=now, count=1, exit_code=exit_code, error=error[:_LONGEST])
+        new = Refusal(first=now, last=now, times=1, exit_code=exit_code, error=error[:_LONGEST])
         if known and known[-1].error == new.error:
             before = known.pop()
-            new = new._replace(first=before.first, count=before.count + 1)
+            new = new._replace(first=before.first, times=before.times + 1)
         entries = [entry._asdict() for entry in [*known, new][-_KEPT:]]
         with (
             contextlib.suppress(OSError),
@@ -55,6 +55,6 @@ class Refusals:
             file.write(json_text(entries, indent=1).encode())
 
 
-def _refusal(first: float, last: float, count: int, exit_code: int, error: str) -> Refusal:
+def _refusal(first: float, last: float, times: int, exit_code: int, error: str) -> Refusal:
     """Raises ValueError or TypeError for what a file cannot hold."""
-    return Refusal(float(first), float(last), int(count), int(exit_code), str(error))
+    return Refusal(float(first), float(last), int(times), int(exit_code), str(error))

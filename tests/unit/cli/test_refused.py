@@ -86,7 +86,7 @@ def test_a_damaged_file_of_refusals_is_an_empty_one(tmp_path, text):
     refusals.path.write_text(text)
     assert refusals.read() == []
     refusals.add("problem", 3, 1.0)
-    assert [refusal.count for refusal in refusals.read()] == [1]
+    assert [refusal.times for refusal in refusals.read()] == [1]
 
 
 def test_history_lists_runs_by_number_whatever_the_clock_said(tiny, pipekit):
