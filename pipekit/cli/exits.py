@@ -51,8 +51,12 @@ def output_may_fail() -> Iterator[None]:
     """Keep the exit code of a run whose outcome cannot be printed: a closed pipe, a full disk."""
     try:
         yield
-    except OSError:
+        sys.stdout.flush()
+    except OSError as error:
         _discard_output()
+        if not isinstance(error, BrokenPipeError):
+            text = f"the result cannot be printed: {error.strerror}; `pipekit show` has it"
+            print_text(f"pipekit: {text}", hang=2, err=True)
 
 
 def _explained(error: OSError) -> str:

@@ -40,6 +40,7 @@ def test_a_run_ends_with_its_own_code_whatever_becomes_of_its_output(shell, proj
     assert code == 1, said
     assert "Traceback" not in said
     assert "Exception ignored" not in said
+    assert ("the result cannot be printed: No space left" in said) is (output == "> /dev/full")
     assert project.events()[-1]["event"] == "partial"
     assert project.report()["status"] == "partial"
 
