@@ -5,21 +5,28 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from pipekit.cli.output import print_line, print_text
 from pipekit.errors import EXIT_ERROR, EXIT_INTERRUPTED, PipekitError
 
 
+class BrokenOff(BaseException):  # no error; and click must not take it for one
+    """A signal ends a command at once: a sentence, and the exit code."""
+
+    def __init__(self, text: str, exit_code: int) -> None:
+        super().__init__(text)
+        self.exit_code = exit_code
+
+
 def exit_code_of(action: Callable[[], int]) -> int:
-    """Call `action` and return its exit code; print what it raises on stderr."""
+    """Call `action` and return its exit code; say what it raises on stderr, if that is possible."""
     _prepare_streams()
     try:
         return action()
-    except PipekitError as error:
-        for line in str(error).splitlines():
-            print_text(f"pipekit: {line}", hang=2, err=True)
+    except (PipekitError, BrokenOff) as error:
+        _say(*str(error).splitlines())
         return error.exit_code
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
@@ -27,23 +34,31 @@ def exit_code_of(action: Callable[[], int]) -> int:
         _discard_output()
         return 0
     except OSError as error:
-        print_text(f"pipekit: {_explained(error)}", hang=2, err=True)
+        _say(_explained(error))
         return EXIT_ERROR
     except MemoryError:
-        print_text("pipekit: out of memory (see ulimit -v)", err=True)
+        _say("out of memory (see ulimit -v)")
         return EXIT_ERROR
     except ImportError as error:  # an incomplete installation, or no descriptor is left
-        print_text(f"pipekit: a part of it could not be loaded: {error}", hang=2, err=True)
+        _say(f"a part of it could not be loaded: {error}")
         return EXIT_ERROR
     except SystemExit:  # a plugin's command may choose its own exit code
         raise
     except BaseException:  # the last boundary: Python's exit code 1 would say "partial"
-        import traceback
+        with suppress(BaseException):  # it cannot be imported, or not be printed
+            import traceback
 
-        for line in traceback.format_exc().splitlines():
-            print_line(line, err=True)
-        print_text("pipekit: internal error in pipekit (full traceback above)", err=True)
+            for line in traceback.format_exc().splitlines():
+                print_line(line, err=True)
+        _say("internal error in pipekit (full traceback above)")
         return EXIT_ERROR
+
+
+def _say(*lines: str) -> None:
+    """Print these on stderr; where that fails, the exit code says it alone."""
+    with suppress(BaseException):
+        for line in lines:
+            print_text(f"pipekit: {line}", hang=2, err=True)
 
 
 @contextmanager

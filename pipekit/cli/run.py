@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from pipekit.cli.common import json_option, note_refusal, set_option
-from pipekit.cli.exits import output_may_fail
+from pipekit.cli.exits import BrokenOff, output_may_fail
 from pipekit.cli.help import RUN_EXITS, Command
 from pipekit.cli.output import (
     coloured,
@@ -78,14 +78,14 @@ def command(ctx: click.Context, /, sets: tuple[str, ...], as_json: bool, **selec
 
 def run_project(ctx: click.Context, sets: Sequence[str] = (), **selection: Any) -> PipelineReport:
     """Make one run that Ctrl-C and SIGTERM stop gracefully; note it if it is refused."""
-    orchestrator = None
+    running: list[PipelineOrchestrator] = []
     try:
-        with Cancel() as cancel:
+        with Cancel() as cancel, _signals_stop(running):
             orchestrator = open_orchestrator(ctx, sets, cancel=cancel, **selection)
-            with _signals_stop(orchestrator):
-                report = orchestrator.run()
+            running.append(orchestrator)
+            report = orchestrator.run()
     except Exception as error:
-        if orchestrator is None or not orchestrator.began:  # else the ledger has it
+        if not any(each.began for each in running):  # else the ledger has it
             note_refusal(ctx, error)
         raise
     mask_output(orchestrator.mask.forms)  # by now with those that commands named
@@ -93,16 +93,23 @@ def run_project(ctx: click.Context, sets: Sequence[str] = (), **selection: Any) 
 
 
 @contextmanager
-def _signals_stop(orchestrator: PipelineOrchestrator) -> Iterator[None]:
-    """Stop on Ctrl-C, SIGTERM or a closed terminal: gracefully first, at once the second time."""
+def _signals_stop(running: Sequence[PipelineOrchestrator]) -> Iterator[None]:
+    """Stop on Ctrl-C, SIGTERM or a closed terminal: gracefully first, at once the second time.
+
+    As long as nothing is `running`, plugins are imported: that is broken off.
+    """
     codes = {signal.SIGINT: EXIT_INTERRUPTED, signal.SIGTERM: EXIT_TERMINATED}
     if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
         codes[signal.SIGHUP] = EXIT_HANGUP  # nohup has it ignored, and it stays so
 
     def stop(number: int, _frame: FrameType | None) -> None:
+        name, code = signal.Signals(number).name, codes[signal.Signals(number)]
+        if not running:
+            raise BrokenOff(f"{name} came before the run began: nothing was started", code)
+        [orchestrator] = running
         again = orchestrator.cancel.is_set()
         if not again:
-            orchestrator.interrupted_exit = codes[signal.Signals(number)]
+            orchestrator.interrupted_exit = code
         orchestrator.cancel.set(now=again)
 
     before = {number: signal.signal(number, stop) for number in codes}

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple, NoReturn, Self, TypeVar
 
 from pipekit.errors import PipekitError
 from pipekit.model.quantity import duration_text
+from pipekit.plugins.surroundings import Surroundings
 from pipekit.worker._exit import end
 
 T = TypeVar("T")
@@ -29,9 +30,9 @@ _SPARE = 5.0  # seconds after the timeout, then the system ends a process that c
 _PATIENCE = 2.0  # seconds for what plugins leave to the end of the process
 _LONGEST_TEXT = 2_000  # characters of an exception's message
 _NOT_OF_PLUGINS = ("<frozen", os.path.dirname(__file__), pkgutil.__file__, importlib.__file__)
+_STARTS = ("subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn", "os.system")
 _exit = os._exit
 _process = os.getpid()
-_streams: dict[int, int] = {}  # copies of the descriptors 0, 1 and 2
 
 
 class PluginFault(Exception):  # noqa: N818  # it is the plugin's, and not an error of ours
@@ -101,15 +102,20 @@ def call_each(
     took too long, or was abandoned, may go on in its thread; exit by `leave_plugins`.
     """
     _refuse_exits()
-    surroundings = _Surroundings()
+    surroundings = Surroundings()
     outcomes: list[Outcome] = []
     while len(outcomes) < len(calls):
         rest = calls[len(outcomes) :]
-        thread = _Thread([function for function, _ in rest], surroundings)
-        try:
-            outcomes += _watch(thread, [timeout for _, timeout in rest], cancelled)
-        finally:
-            surroundings.restore()
+        with _SystemTimer() as timer:
+            thread = _Thread(rest, surroundings, timer)
+            try:
+                outcomes += _watch(thread, [timeout for _, timeout in rest], cancelled)
+            except BaseException:
+                thread.abandon()
+                raise
+            finally:
+                if not thread.ended.is_set():
+                    surroundings.restore()
     return outcomes
 
 
@@ -118,24 +124,20 @@ def _watch(
 ) -> list[Outcome]:
     """The outcomes up to the first call that takes too long."""
     at, deadline = -1, 0.0
-    with _SystemTimer() as timer:
-        timer.set(max(timeouts) + _SPARE)  # before the start: then it may be too late
-        try:
-            thread.start()
-        except (RuntimeError, MemoryError) as error:  # the system is out of processes or memory
-            text = f"no thread could be started for it ({error}): see ulimit -u and ulimit -v"
-            return [Outcome(fault=PluginFault(text))] * len(timeouts)
-        while not thread.ended.wait(_POLL if at >= 0 else 0):
-            if at != (at := len(thread.outcomes)):
-                deadline = monotonic() + timeouts[min(at, len(timeouts) - 1)]
-                timer.set(max(timeouts) + _SPARE)
-            elif cancelled():
-                thread.abandon()
-                raise AbandonedError
-            elif monotonic() >= deadline:
-                thread.abandon()
-                text = f"there was no result within {duration_text(timeouts[at])}"
-                return [*thread.outcomes[:at], Outcome(fault=PluginFault(text, timed_out=True))]
+    try:
+        thread.start()
+    except (RuntimeError, MemoryError) as error:  # the system is out of processes or memory
+        text = f"no thread could be started for it ({error}): see ulimit -u and ulimit -v"
+        return [Outcome(fault=PluginFault(text))] * len(timeouts)
+    while not thread.ended.wait(_POLL if at >= 0 else 0):
+        if at != (at := len(thread.outcomes)):
+            deadline = monotonic() + timeouts[min(at, len(timeouts) - 1)]
+        elif cancelled():
+            raise AbandonedError
+        elif monotonic() >= deadline:
+            thread.abandon()
+            text = f"there was no result within {duration_text(timeouts[at])}"
+            return [*thread.outcomes[:at], Outcome(fault=PluginFault(text, timed_out=True))]
     return thread.outcomes
 
 
@@ -150,7 +152,10 @@ def described(error: BaseException) -> str:
 
 
 def leave_plugins(code: int) -> NoReturn:
-    """Exit. What plugins leave to the end, threads and atexit functions, has two seconds."""
+    """Exit. What plugins leave to the end, threads and atexit functions, has two seconds.
+
+    Processes that they left running, from whatever thread, are killed.
+    """
     others = [t for t in threading.enumerate() if t is not threading.main_thread()]
     waited_for = [t for t in others if not t.daemon and not isinstance(t, _Thread)]
     if waited_for or atexit._ncallbacks():
@@ -163,7 +168,18 @@ def leave_plugins(code: int) -> NoReturn:
         last = threading.Thread(target=end_plugins, daemon=True)
         last.start()
         last.join(_PATIENCE)
+    if _has_children():
+        sys.addaudithook(_refuse_programs)
+        for _ in range(2):  # one may have been about to start
+            for task in os.listdir("/proc/self/task"):
+                _kill(_children(f"self/task/{task}"))
     end(code)
+
+
+def _refuse_programs(event: str, _: object) -> None:
+    """Keep threads that go on from starting another program in place of one that was killed."""
+    if event in _STARTS:
+        raise SystemExit("the run has ended: no program is started any more")
 
 
 class _Thread(threading.Thread):
@@ -172,17 +188,24 @@ class _Thread(threading.Thread):
     It is no daemon, since threads that a plugin starts would be daemons as well.
     """
 
-    def __init__(self, functions: Sequence[Callable[[], Any]], surroundings: _Surroundings) -> None:
+    def __init__(
+        self,
+        calls: Sequence[tuple[Callable[[], Any], float]],
+        surroundings: Surroundings,
+        timer: _SystemTimer,
+    ) -> None:
         super().__init__(name="plugin")
         self.ended = threading.Event()
         self.outcomes: list[Outcome] = []
-        self._functions = functions
+        self._calls = calls
+        self._timer = timer
         self._surroundings = surroundings
         self._abandoned = False
 
     def run(self) -> None:
-        for function in self._functions:
-            outcome = _outcome(function)
+        for function, timeout in self._calls:
+            self._timer.set(timeout + _SPARE)
+            outcome = self._outcome(function)
             if self._abandoned:
                 return
             killed = _kill(_children("thread-self")) if _has_children() else 0
@@ -192,6 +215,20 @@ class _Thread(threading.Thread):
             self._surroundings.restore()
             self.outcomes.append(outcome)
         self.ended.set()
+
+    def _outcome(self, function: Callable[[], Any]) -> Outcome:
+        try:
+            return Outcome(function())
+        except BaseException as error:  # the isolation boundary of plugins
+            if self._abandoned:  # nobody asks, and the surroundings are those of others by now
+                return Outcome()
+            sys.settrace(None)  # what it left there would be called for each step below
+            sys.setprofile(None)
+            try:
+                self._surroundings.restore()  # or the modules for its description may be missing
+                return Outcome(fault=_fault(error))
+            except BaseException:  # the methods and attributes of the exception are its code too
+                return Outcome(fault=PluginFault("an exception that cannot be shown"))
 
     def abandon(self) -> None:
         """Kill what it waits for, and end it at its next step in Python code, if it takes one."""
@@ -203,13 +240,6 @@ class _Thread(threading.Thread):
             ctypes.pythonapi.PyThreadState_SetAsyncExc(
                 ctypes.c_ulong(self.ident or 0), ctypes.py_object(SystemExit)
             )
-
-
-def _outcome(function: Callable[[], Any]) -> Outcome:
-    try:
-        return Outcome(function())
-    except BaseException as error:  # the isolation boundary of plugins
-        return Outcome(fault=_fault(error))
 
 
 def _fault(error: BaseException) -> PluginFault:
@@ -250,43 +280,6 @@ def _refuse_exits() -> None:
     os._exit = refuse
 
 
-class _Surroundings:
-    """The working directory, the environment and the standard streams, to be restored."""
-
-    def __init__(self) -> None:
-        if not _streams:
-            for number in range(3):
-                with contextlib.suppress(OSError):  # closed before we began
-                    _streams[number] = os.dup(number)
-        self._folder = _folder()
-        self._variables = os.environ.copy()
-
-    def restore(self) -> None:
-        if self._folder and _folder() != self._folder:
-            with contextlib.suppress(OSError):  # it was removed
-                os.chdir(self._folder)
-        if os.environ.copy() != self._variables:
-            os.environ.clear()
-            os.environ.update(self._variables)
-        for number, copy in _streams.items():
-            if not _same(number, copy):
-                os.dup2(copy, number)
-
-
-def _folder() -> str:
-    try:
-        return os.getcwd()
-    except OSError:
-        return ""
-
-
-def _same(number: int, copy: int) -> bool:
-    try:
-        return os.path.sameopenfile(number, copy)
-    except OSError:
-        return False
-
-
 class _SystemTimer:
     """Lets the system end this process by SIGALRM, if a C call keeps us from doing anything."""
 
@@ -296,16 +289,19 @@ class _SystemTimer:
             and sys.platform != "win32"
             and signal.getsignal(signal.SIGALRM) is signal.SIG_DFL
         )
+        self._lock = threading.Lock()  # an abandoned thread must not set it again
 
     def set(self, seconds: float) -> None:
-        if sys.platform != "win32" and self._usable:
-            signal.setitimer(signal.ITIMER_REAL, seconds)
+        with self._lock:
+            if sys.platform != "win32" and self._usable:
+                signal.setitimer(signal.ITIMER_REAL, seconds)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.set(0)
+        self._usable = False
 
 
 def _has_children() -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from typing import Self
@@ -51,7 +52,8 @@ class Cancel:
         reader, writer, self._reader, self._writer = self._reader, self._writer, -1, -1
         for descriptor in (reader, writer):
             if descriptor >= 0:
-                os.close(descriptor)
+                with contextlib.suppress(OSError):  # a plugin may have closed it
+                    os.close(descriptor)
 
     def __enter__(self) -> Self:
         return self

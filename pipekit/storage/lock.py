@@ -200,7 +200,9 @@ class RunLock:
 
 def _close_held() -> None:
     for descriptor in _held:
-        os.close(descriptor)
+        with contextlib.suppress(OSError):  # closed by a fork of this one
+            os.close(descriptor)
+    _held.clear()
 
 
 if hasattr(os, "register_at_fork"):

@@ -25,6 +25,16 @@ class Unspeakable(BaseException):
         raise self
     __repr__ = __str__
 
+class Nameless(Exception):
+    @property
+    def __traceback__(self):
+        raise KeyboardInterrupt
+
+class Deaf:
+    def write(self, *words):
+        raise KeyboardInterrupt
+    flush = fileno = write
+
 class Liar:
     __class__ = StagePlan
 
@@ -36,6 +46,7 @@ FAILING = {  # what the plan does → what its stage's error says
     "interrupt": ("raise KeyboardInterrupt", "its plan raised KeyboardInterrupt"),
     "generator": ("raise GeneratorExit", "its plan raised GeneratorExit"),
     "unspeakable": ("raise Unspeakable", "its message cannot be shown"),
+    "nameless": ("raise Nameless", "its plan raised an exception that cannot be shown"),
     "exits": ("sys.exit(0)", "SystemExit: 0"),
     "exits_at_once": ("os._exit(0)", "os._exit(0) was refused"),
     "sleeps": ("time.sleep(60)", "within 1s (stages.sleeps.plan_timeout)"),
@@ -58,6 +69,12 @@ HARMLESS = {
     "ends_hook": "atexit.register(os._exit, 7)",
     "thread_exits": "threading.Thread(target=sys.exit).start()",
     "moves": "os.chdir('/'); os.environ.clear(); os.close(2); os.close(0)",
+    "forgets": "sys.modules.clear(); sys.path.clear(); sys.meta_path.clear(); sys.modules = {}",
+    "replaces": "sys.modules['json'] = None; sys.stderr = sys.stdout = Deaf(); os.environ = {}",
+    "lowers": "sys.setrecursionlimit(40)",
+    "traces": "threading.settrace(lambda *a: 1 / 0); threading.setprofile(lambda *a: 1 / 0)",
+    "pool": "from concurrent.futures import ThreadPoolExecutor as P; import subprocess as s\n"
+    "    P().submit(s.Popen, ['sleep', '60']).result()",
 }
 AT_IMPORT = {
     "import_interrupt": (
@@ -68,6 +85,12 @@ AT_IMPORT = {
     "import_unspeakable": ("raise Unspeakable", "its message cannot be shown"),
     "import_sleeps": ("time.sleep(60)", "stages.import_sleeps.plan_timeout"),
 }
+if sys.platform != "win32":
+    HARMLESS["limits"] = (
+        "import resource as r\n"
+        "    r.setrlimit(r.RLIMIT_NOFILE, (3, r.getrlimit(r.RLIMIT_NOFILE)[1]))\n"
+        "    r.setrlimit(r.RLIMIT_FSIZE, (0, r.getrlimit(r.RLIMIT_FSIZE)[1]))"
+    )
 MARK = "PIPEKIT_TEST_OF_HOSTILE_PLUGINS"
 
 
@@ -135,11 +158,51 @@ def test_a_plugin_that_is_not_configured_is_not_imported(project):
     assert "last" in listed.out
 
 
-@pytest.mark.parametrize("code", ["time.sleep(60)", "while True: pass"])
-def test_a_run_that_is_planning_ends_soon_after_sigterm(project, code):
+@pytest.mark.skipif(sys.platform != "linux", reason="children are found only there")
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGHUP, 129)]
+)
+def test_a_signal_during_an_import_leaves_nothing_running(project, eventually, number, code):
+    wait = "import subprocess; subprocess.run(['sleep', '60'])\n"
+    project.plugin("slow", wait)
+    project.config('[pipeline]\nstages = ["slow"]\n')
+    mark = f"{MARK}={os.getpid()}-{number}"
+    project.env |= dict([mark.split("=")])
+    run = project.start("run")
+    eventually(lambda: any("sleep" in command for command in running(mark)))
+    run.send_signal(number)
+    _, said = run.communicate(timeout=20)
+    assert run.returncode == code
+    assert f"{number.name} came before the run began: nothing was started" in said
+    eventually(lambda: not running(mark))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="descriptors as on POSIX")
+def test_the_exit_code_is_that_of_the_run_when_all_descriptors_are_closed(project):
+    """Nothing can be printed then, and the exit code 1 of Python itself would say "partial"."""
+    code = (PLAN + HOOK).replace("{code}", "pass").replace("{name}", "closes")
+    project.plugin("closes", f"import os\nos.closerange(0, 1024)\n{code}")
+    plugin(project, "last", "pass")
+    configure(project, ["closes", "last"])
+    run = project.pipekit("run")
+    assert (run.code, project.report()["exit_code"]) == (0, 0)
+    configure(project, ["last"])
+    assert project.pipekit("run").code == 0
+
+
+AGAIN = """import subprocess
+    while True:
+        try: subprocess.run(["sleep", "60"])
+        except BaseException: pass"""
+
+
+@pytest.mark.parametrize("code", ["time.sleep(60)", "while True: pass", AGAIN])
+def test_a_run_that_is_planning_ends_soon_after_sigterm(project, code, eventually):
     """Exit code, journal and report say that it was cancelled."""
     project.plugin("slow", (PLAN + HOOK).replace("{code}", code).replace("{name}", "slow"))
     project.config('[pipeline]\nstages = ["slow"]\n')
+    mark = f"{MARK}={os.getpid()}-planning"
+    project.env |= dict([mark.split("=")])
     run = project.start("run")
     while not list((project.root / "logs/events").glob("*.jsonl")):
         time.sleep(0.02)
@@ -151,19 +214,25 @@ def test_a_run_that_is_planning_ends_soon_after_sigterm(project, code):
     assert run.returncode == 143
     assert (project.events()[-1]["event"], project.report()["exit_code"]) == ("cancelled", 143)
     assert project.report()["stages"][0]["status"] == "cancelled"
+    if sys.platform == "linux":
+        eventually(lambda: not running(mark))
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no timers of the system")
-def test_the_system_ends_a_run_whose_interpreter_is_blocked(project):
+@pytest.mark.parametrize("where", ["import", "plan"])
+def test_the_system_ends_a_run_whose_interpreter_is_blocked(project, where):
     """A C call that never returns keeps pipekit from acting; the next run says what happened."""
     block = "import ctypes; ctypes.PyDLL(None).sleep(60)"
-    project.plugin("blocks", (PLAN + HOOK).replace("{code}", block).replace("{name}", "blocks"))
+    code = (PLAN + HOOK).replace("{name}", "blocks")
+    code = code.replace("{code}", block if where == "plan" else "pass")
+    project.plugin("blocks", code if where == "plan" else f"{block}\n{code}")
     plugin(project, "last", "pass")
     configure(project, ["blocks", "last"])
     assert project.pipekit("run", timeout=30).code == -signal.SIGALRM
-    again = project.pipekit("run", "--only", "last")
+    configure(project, ["last"])
+    again = project.pipekit("run")
     assert again.code == 0
-    assert "run 1" in again.err
+    assert ("run 1 " in again.err) == (where == "plan")
     assert project.pipekit("status").code == 0
 
 
@@ -182,6 +251,8 @@ def ends(ctx, settings):
 
 @contextmanager
 def unspeakable(ctx, settings):
+    import subprocess
+    subprocess.Popen(["sleep", "60"])
     raise Unspeakable
     yield
 
@@ -204,7 +275,7 @@ def pipekit_lifecycle_policies():
 """
 
 
-def test_sinks_and_policies_cannot_end_a_run_either(project):
+def test_sinks_and_policies_cannot_end_a_run_either(project, eventually):
     """They are named in warnings; one that cannot be imported is, too."""
     project.plugin("ends", SINK_AND_POLICY)
     project.plugin("torn", "raise KeyboardInterrupt")
@@ -212,8 +283,11 @@ def test_sinks_and_policies_cannot_end_a_run_either(project):
     tables = "[sinks.ends]\n[sinks.unspeakable]\n[sinks.torn]\n[sinks.console]\n"
     policies = "[lifecycle.quits]\n[lifecycle.interrupts]\n[lifecycle.torn]\n"
     project.config(f'[pipeline]\nstages = ["last"]\n{tables}{policies}')
-    run = project.pipekit("run", "--json")
+    mark = f"{MARK}={os.getpid()}-sinks"
+    run = project.pipekit("run", "--json", env=dict([mark.split("=")]))
     assert (run.code, run.json["status"]) == (0, "success")
+    if sys.platform == "linux":
+        eventually(lambda: not running(mark))
     warnings = "\n".join(run.json["warnings"])
     for said in (
         "sink 'ends' was dropped: SystemExit: os._exit(0) was refused",
