@@ -51,6 +51,21 @@ def test_no_command_waits_for_a_fifo_or_reads_a_device(ran, pipekit, name):
             assert answer.code in ({3, 64} if name == "state.db" else {0, 3})
 
 
+@pytest.mark.parametrize("words", ["events", "logs"])
+def test_a_journal_and_an_output_are_not_read_through_a_link_nor_from_a_fifo(ran, pipekit, words):
+    (journal,) = (ran / "logs/events").glob("*.jsonl")
+    (output := ran / "logs/runs" / journal.stem[9:] / "first").mkdir(parents=True)
+    path = journal if words == "events" else output / "one.out"
+    path.unlink(missing_ok=True)
+    path.symlink_to("/dev/zero")
+    answer = pipekit(words)
+    assert (answer.code, "symbolic link" in answer.err) == (3, True), answer
+    path.unlink()
+    os.mkfifo(path)
+    answer = pipekit(words)
+    assert answer.code == (3 if words == "events" else 0), answer
+
+
 @pytest.mark.parametrize("name", ["refused.json", "lock.json"])
 def test_deep_nesting_counts_as_damage(ran, pipekit, name):
     (ran / ".pipekit" / name).write_text(DEEP)
