@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,7 @@ from pipekit.errors import UsageError
 from pipekit.model.event import RUN_ENDS
 from pipekit.model.run import Paths, PipelineState
 from pipekit.storage.journal import parsed_record, start_of_last
+from pipekit.worker._files import open_own
 
 _POLL_SECONDS = 0.2
 _LOOK_SECONDS = 2.0  # between two looks whether a silent run is still going on
@@ -78,7 +80,7 @@ def _events(
 ) -> Iterator[Event]:
     """The events of a journal, or its last `count`; damaged and incomplete lines are left out."""
     rest, looked = b"", time.monotonic()
-    with open(path, "rb") as file:
+    with open(open_own(path, os.O_RDONLY), "rb") as file:
         start = 0 if count is None else start_of_last(file, count)
         if start and count == _PAGE:
             print_line("earlier events are left out; --all prints them", err=True)

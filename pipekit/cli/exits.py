@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -70,14 +71,14 @@ def output_may_fail() -> Iterator[None]:
     except OSError as error:
         _discard_output()
         if not isinstance(error, BrokenPipeError):
-            text = f"the result cannot be printed: {error.strerror}; `pipekit show` has it"
-            print_text(f"pipekit: {text}", hang=2, err=True)
+            _say(f"the result cannot be printed: {error.strerror}; `pipekit show` has it")
 
 
 def _explained(error: OSError) -> str:
     """The error in words, with the folder that is missing."""
     if not isinstance(error.filename, str):
-        return error.strerror or str(error)
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO)
+        return f"{'the output cannot be written: ' * full}{error.strerror or error}"
     folder = Path(error.filename).parent
     if isinstance(error, FileNotFoundError) and not folder.exists():
         return f"cannot open {error.filename}: there is no folder {folder}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from collections.abc import Iterable
@@ -16,6 +17,7 @@ from pipekit.cli.output import print_line, print_output
 from pipekit.errors import UsageError
 from pipekit.model.run import Paths, PipelineState
 from pipekit.model.status import StageStatus
+from pipekit.worker._files import open_own
 
 _PIECE = 64 * 1024  # characters read at a time
 
@@ -75,7 +77,7 @@ def _print_stage(
 ) -> None:
     folder = paths.runs / state.run_id / stage
     outputs = sorted(path for path in folder.glob("*") if path.suffix in suffixes)
-    printed = [path for path in outputs if path.stat().st_size]
+    printed = [path for path in outputs if path.lstat().st_size]
     for path in printed:
         print_line(f"--- {path.name} ---", err=True)
         _print_file(path, raw=raw)
@@ -87,11 +89,12 @@ def _print_stage(
 
 def _print_file(path: Path, *, raw: bool) -> None:
     if raw:
-        with open(path, "rb") as file:
+        with open(open_own(path, os.O_RDONLY), "rb") as file:
             shutil.copyfileobj(file, sys.stdout.buffer)
         sys.stdout.buffer.flush()
     else:
-        with open(path, encoding="utf-8", errors="backslashreplace") as file:
+        own = open_own(path, os.O_RDONLY)
+        with open(own, encoding="utf-8", errors="backslashreplace") as file:
             while text := file.read(_PIECE):
                 print_output(text)
 

@@ -206,7 +206,12 @@ def terminal_width(*, err: bool = False) -> int | None:
 
 def local_time(moment: float | None) -> str:
     """A Unix time as local time, to the second; `-` for None."""
-    return "-" if moment is None else time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(moment))
+    if moment is None:
+        return "-"
+    try:
+        return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(moment))
+    except (OverflowError, ValueError, OSError):  # from a damaged file
+        return f"at the impossible time {moment}"
 
 
 def coloured(status: str, width: int = 0) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import click
@@ -19,11 +20,22 @@ from pipekit.worker import Verb
 _VERBS = (Verb.CONSUMED, Verb.WROTE, Verb.UNCHANGED, Verb.REJECTED)
 _FILES_SHOWN = 3  # per verb and task, without --verbose
 
-# What another version's report, or the ledger, may lack.
-_STAGE: dict[str, Any] = {"sentence": "", "reason": "", "error": "", "traceback": ""}
-_STAGE |= {"rejected_before": (), "warnings": (), "tasks": ()}
-_TASK: dict[str, Any] = {"reason": "", "kind": None, "process": {}, "units": (), "files": ()}
-_UNIT: dict[str, Any] = {"reason": "", "metrics": {}}
+_KINDS: dict[type, Any] = {float: int | float}
+
+# What another version's report, or the ledger, may lack or have in another form.
+_REPORT: dict[str, Any] = {"warnings": [], "lifecycle": []}
+_STAGE: dict[str, Any] = {"stage": "?", "status": "unknown", "sentence": "", "reason": ""}
+_STAGE |= {"error": "", "traceback": "", "rejected_before": [], "warnings": [], "tasks": []}
+_REJECTED: dict[str, Any] = {"path": "?", "reason": ""}
+_TASK: dict[str, Any] = {"task": "?", "status": "unknown", "reason": "", "kind": ""}
+_TASK |= {"process": {}, "units": [], "files": []}
+_PROCESS: dict[str, Any] = {"duration": 0.0, "peak_rss": 0, "cpu_seconds": -1.0, "snapshot": []}
+_PROCESS |= {"stdout": {}, "stderr": {}}
+_STREAM: dict[str, Any] = {"tail": ""}
+_SNAPSHOT: dict[str, Any] = {"state": "?", "waits_in": "", "command": "?", "pid": 0}
+_UNIT: dict[str, Any] = {"unit": "?", "status": "unknown", "reason": "", "metrics": {}}
+_FILE: dict[str, Any] = {"verb": "", "path": "?", "reason": ""}
+_PROPOSAL: dict[str, Any] = {"action": "?", "path": "?", "refused": "", "reason": ""}
 
 
 @click.command(
@@ -43,41 +55,49 @@ def command(ctx: click.Context, run: str | None, verbose: bool, as_json: bool) -
     is going on, or that died, has no report yet: what is known of it is shown, with the reason.
     """
     paths = folders(ctx)
-    report = _report(find_run(paths, run), paths)
+    known, report = _report(find_run(paths, run), paths)
     if as_json:
-        print_json(report)
+        print_json(known | report)
         return 0
+    report = _filled({**_REPORT, **known}, report)
     print_text(f"{report['sentence']}, started {report['started']} ({report['run_id']})", hang=2)
     if "incomplete" in report:
         print_text(report["incomplete"], hang=2)
-    for warning in report.get("warnings", ()):
+    for warning in report["warnings"]:
         print_text(f"warning: {warning}", hang=2)
     for stage in report["stages"]:
         _print_stage(_filled(_STAGE, stage), report["run"], verbose)
-    for proposal in report.get("lifecycle", ()):
-        refused = proposal.get("refused")
+    for proposal in (_filled(_PROPOSAL, item) for item in report["lifecycle"]):
+        refused = proposal["refused"]
         outcome = f"refused: {refused}" if refused else proposal["reason"]
         print_line()
         print_text(f"lifecycle: {proposal['action']} {proposal['path']}: {outcome}", hang=2)
     return 0
 
 
-def _report(state: PipelineState, paths: Paths) -> dict[str, Any]:
-    """The report of a run; without one that can be read, what is known from elsewhere."""
+def _report(state: PipelineState, paths: Paths) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What is known of a run from elsewhere, and its report: empty if it cannot be read."""
     reporter = AuditReporter(paths)
-    if reporter.find(state.run_id) is None:
-        return without_report(state, paths)
     known = without_report(state, paths)
+    if reporter.find(state.run_id) is None:
+        return known, {}
     try:
         report = reporter.read(state.run_id)
     except StorageError as error:
-        return {**known, "incomplete": f"{error}; this is from the ledger"}
+        return {**known, "incomplete": f"{error}; this is from the ledger"}, {}
     del known["incomplete"]
-    return known | report  # another version's report may lack what this one prints
+    return known, report
 
 
-def _filled(usual: dict[str, Any], found: dict[str, Any]) -> dict[str, Any]:
-    return usual | {key: value for key, value in found.items() if value is not None}
+def _filled(usual: dict[str, Any], found: object) -> dict[str, Any]:
+    """What was found, with the usual value for what is missing or of another type."""
+    if not isinstance(found, dict):
+        return usual
+    return usual | {
+        key: value
+        for key, value in found.items()
+        if key not in usual or isinstance(value, _KINDS.get(type(usual[key]), type(usual[key])))
+    }
 
 
 def _print_stage(stage: dict[str, Any], run: int, verbose: bool) -> None:
@@ -91,15 +111,20 @@ def _print_stage(stage: dict[str, Any], run: int, verbose: bool) -> None:
         print_text(line, "    " if number else "  error: ", hang=4)
     for line in stage["traceback"].splitlines():
         print_line(f"    {line}")
-    for known in stage["rejected_before"]:
+    for known in (_filled(_REJECTED, item) for item in stage["rejected_before"]):
         print_text(f"rejected before: {known['path']}: {known['reason']}", "  ", hang=4)
     for warning in stage["warnings"]:
         print_text(f"warning: {warning}", "  ", hang=4)
-    tasks = [_filled(_TASK, task) for task in stage["tasks"]]
+    tasks = [_task(task) for task in stage["tasks"]]
     for task in tasks:
         _print_task(task, verbose)
     if any(map(_last_line, tasks)):
         print_text(f"full output: pipekit logs {run} {name}", "  ", hang=4)
+
+
+def _task(found: object) -> dict[str, Any]:
+    task = _filled(_TASK, found)
+    return {**task, "process": task["process"] and _filled(_PROCESS, task["process"])}
 
 
 def _print_task(task: dict[str, Any], verbose: bool) -> None:
@@ -109,23 +134,24 @@ def _print_task(task: dict[str, Any], verbose: bool) -> None:
     last = _last_line(task)
     if last:
         print_text(f"last line: {last}", "    ", hang=6)
-    for seen in task["process"].get("snapshot") or ():
+    for seen in (_filled(_SNAPSHOT, item) for item in task["process"].get("snapshot", ())):
         where = f" in {seen['waits_in']}" if seen["waits_in"] else ""
         print_line(f"    was {seen['state']}{where}: {seen['command']} ({seen['pid']})")
     for unit in task["units"]:
         _print_unit(_filled(_UNIT, unit), verbose)
+    files = [_filled(_FILE, file) for file in task["files"]]
     for verb in _VERBS:
-        _print_files(verb, [file for file in task["files"] if file["verb"] == verb], verbose)
+        _print_files(verb, [file for file in files if file["verb"] == verb], verbose)
 
 
 def _usage(process: dict[str, Any]) -> str:
     """Time, memory and CPU of a process: ` (3.21 s, 150 MB, 2.90 s of CPU)`."""
     if not process:
         return ""
-    parts = [f"{process.get('duration', 0.0):.2f} s"]
-    if process.get("peak_rss"):
+    parts = [f"{process['duration']:.2f} s"]
+    if process["peak_rss"]:
         parts.append(f"{process['peak_rss'] / 1e6:.0f} MB")
-    if process.get("cpu_seconds") is not None:
+    if process["cpu_seconds"] >= 0:
         parts.append(f"{process['cpu_seconds']:.2f} s of CPU")
     return f" ({', '.join(parts)})"
 
@@ -133,8 +159,8 @@ def _usage(process: dict[str, Any]) -> str:
 def _last_line(task: dict[str, Any]) -> str:
     """The last line that a failed task printed; of stdout if stderr is empty."""
     failed = task["status"] == StageStatus.FAILURE and task["kind"] != FailureKind.PLUGIN
-    streams = [task["process"].get(name) or {} for name in ("stderr", "stdout")]
-    return last_line(*(stream.get("tail", "") for stream in streams)) if failed else ""
+    streams = [_filled(_STREAM, task["process"].get(name)) for name in ("stderr", "stdout")]
+    return last_line(*(stream["tail"] for stream in streams)) if failed else ""
 
 
 def _print_unit(unit: dict[str, Any], verbose: bool) -> None:
@@ -146,8 +172,10 @@ def _print_unit(unit: dict[str, Any], verbose: bool) -> None:
     print_text(f"{unit['unit']}{reason}  {metrics}".rstrip(), lead, hang=6)
 
 
-def _number(value: float) -> str:
+def _number(value: object) -> str:
     """A metric, rounded for reading: `1,107`, `0.8508`, `1,234.5`."""
+    if not isinstance(value, int | float) or not math.isfinite(value):
+        return str(value)
     if value == int(value):
         return f"{value:,.0f}"
     return f"{value:,.1f}" if abs(value) >= 1000 else f"{value:.4g}"

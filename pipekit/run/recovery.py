@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import math
 import os
 from collections.abc import Mapping
 from enum import StrEnum
@@ -44,6 +45,8 @@ _STATUSES = {
     EXIT_PARTIAL: PipelineStatus.PARTIAL,
     **dict.fromkeys((EXIT_HANGUP, EXIT_INTERRUPTED, EXIT_TERMINATED), PipelineStatus.CANCELLED),
 }
+_LARGEST_CODE = 255
+_LARGEST_NUMBER = 10**9  # of a run: the next one is greater by 1
 _Word = TypeVar("_Word", bound=StrEnum)
 _ENTRY = ("status", "kind", "reason", "error", "sentence", "duration")  # see `ledger_entry`
 
@@ -105,7 +108,7 @@ def _restore_rows(ledger: Ledger, paths: Paths) -> str:
         data = first.get("data")
         number = data.get("run") if isinstance(data, dict) else None
         started = _moment(first.get("timestamp")) or started_of(run_id)
-        ledger.restore_run(run_id, started, number if isinstance(number, int) else 0)
+        ledger.restore_run(run_id, started, _whole(number, _LARGEST_NUMBER) or 0)
     if not unknown:
         return ""
     return f"{len(unknown)} run{'s were' if len(unknown) > 1 else ' was'} recorded again"
@@ -145,7 +148,8 @@ def _outcome(end: Mapping[str, Any]) -> tuple[PipelineStatus, int]:
     status = PipelineStatus(end["event"])
     data = end.get("data")
     code = data.get("exit_code") if isinstance(data, dict) else None
-    return status, code if isinstance(code, int) else status.exit_code
+    known = _whole(code, _LARGEST_CODE)
+    return status, status.exit_code if known is None else known
 
 
 def _clean_up(paths: Paths, run: PipelineState, mask: Mask | None) -> str:
@@ -233,8 +237,18 @@ def _stage(name: str, entry: Mapping[str, Any]) -> StageResult:
         kind=_word(FailureKind, entry.get("kind")),
         reason=str(entry.get("reason", "")),
         error=str(entry.get("error", "")),
-        duration=entry.get("duration", 0.0),
+        duration=_seconds(entry.get("duration")),
     )
+
+
+def _whole(value: object, largest: int) -> int | None:
+    """A whole number that was read, if it can be true."""
+    return value if type(value) is int and 0 <= value <= largest else None
+
+
+def _seconds(value: object) -> float:
+    """A duration that was read; 0 if it cannot be true."""
+    return value if isinstance(value, int | float) and 0 <= value < math.inf else 0.0
 
 
 def _word(words: type[_Word], value: object) -> _Word | None:

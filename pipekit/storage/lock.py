@@ -26,6 +26,7 @@ from pipekit.worker._files import PRIVATE, make_folder, open_own
 _held: set[int] = set()  # descriptors, which children that a plugin forks must not keep
 _TRIES = 5
 _BETWEEN_TRIES = 0.02  # seconds
+_LATEST = 1e11  # Unix time: the year 5138; far later ones cannot be written as a date
 _MAX_HOLDER_BYTES = 4096  # of lock.json; pipekit writes fewer
 
 
@@ -46,6 +47,19 @@ class Holder(NamedTuple):
     boot: str = ""
     inode: int = 0
     exit_code: int | None = None
+
+    @property
+    def valid(self) -> bool:
+        """Whether each value is of its type, in a record that was read."""
+        texts = (self.run_id, self.host, self.boot)
+        numbers = (self.pid, self.start, self.run, self.inode)
+        return (
+            all(isinstance(text, str) for text in texts)
+            and all(type(number) is int and number >= 0 for number in numbers)
+            and isinstance(self.since, int | float)
+            and 0 <= self.since < _LATEST
+            and (self.exit_code is None or type(self.exit_code) is int)
+        )
 
     @property
     def local(self) -> bool:
@@ -131,10 +145,9 @@ class RunLock:
             with open(open_own(self._record, os.O_RDONLY), "rb") as file:
                 values = json.loads(file.read(_MAX_HOLDER_BYTES))
             holder = Holder(**{name: values[name] for name in Holder._fields if name in values})
-        except (OSError, ValueError, TypeError):  # damaged
+        except (OSError, ValueError, TypeError, RecursionError):  # damaged
             return None
-        known = isinstance(holder.pid, int) and isinstance(holder.run_id, str)
-        return holder if known else None
+        return holder if holder.valid else None
 
     def held(self) -> bool:
         """Whether a process holds the lock now. Takes it for an instant to find out."""

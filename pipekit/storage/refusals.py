@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 from pathlib import Path
 from typing import NamedTuple
 
 from pipekit.model.text import json_text
 from pipekit.worker import Publication
-from pipekit.worker._files import PRIVATE
+from pipekit.worker._files import PRIVATE, open_own
 
 _KEPT = 20  # refusals; equal ones in a row are counted as one
 _LONGEST = 2000  # characters of an error
+_MAX_BYTES = _KEPT * 10 * _LONGEST  # of the file; pipekit writes fewer
 
 
 class Refusal(NamedTuple):
@@ -35,9 +37,10 @@ class Refusals:
     def read(self) -> list[Refusal]:
         """The latest refusals, oldest first."""
         try:
-            entries = json.loads(self.path.read_text("utf-8"))
+            with open(open_own(self.path, os.O_RDONLY), "rb") as file:
+                entries = json.loads(file.read(_MAX_BYTES))
             return [_refusal(**entry) for entry in entries]
-        except (OSError, ValueError, TypeError):
+        except (OSError, ValueError, TypeError, OverflowError, RecursionError):
             return []
 
     def add(self, error: str, exit_code: int, now: float) -> None:

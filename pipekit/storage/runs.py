@@ -10,6 +10,7 @@ import errno
 import json
 import os
 import sqlite3
+import stat
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -19,6 +20,7 @@ from typing import Any, NamedTuple, Self, cast
 from pipekit.errors import StorageError
 from pipekit.model.run import PipelineState, Rejection
 from pipekit.model.status import PipelineStatus
+from pipekit.model.text import json_text
 from pipekit.storage import schema
 from pipekit.storage.modes import why_denied
 from pipekit.worker._files import PRIVATE, make_folder, open_own
@@ -111,7 +113,7 @@ class RunHistory:
         with self._writing() as connection:
             connection.execute(
                 "UPDATE runs SET stages = json_set(stages, '$.' || ?, json(?)) WHERE run_id = ?",
-                (stage, json.dumps(entry), run_id),
+                (stage, json_text(entry), run_id),  # SQLite refuses NaN
             )
 
     def end_run(
@@ -281,7 +283,7 @@ def _status(text: str | None) -> PipelineStatus | None:
 def ledger_exists(path: Path) -> bool:
     """Whether there is a ledger. Raises StorageError if this user may not look."""
     try:
-        os.stat(path)
+        _check_regular(path)
     except (FileNotFoundError, NotADirectoryError):
         return False
     except OSError as error:
@@ -367,9 +369,17 @@ def _create(path: Path, mode: int) -> None:
             os.close(open_own(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, mode))
         elif path.is_symlink():
             raise OSError(errno.ELOOP, "it is a symbolic link, which is not followed here")
+        else:
+            _check_regular(path)
     except OSError as error:
         text = f"cannot open the ledger {path}: {error.strerror}{why_denied(path)}"
         raise StorageError(text) from error
+
+
+def _check_regular(path: Path) -> None:
+    """Raise OSError for what SQLite would wait for or read without end: a FIFO, a device."""
+    if not stat.S_ISREG(os.stat(path).st_mode):
+        raise OSError(errno.EINVAL, "it is not a regular file")
 
 
 def set_aside(path: Path) -> Path:

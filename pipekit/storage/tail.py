@@ -18,6 +18,7 @@ from pipekit.worker._files import open_own
 _BLOCK = 64 * 1024
 _LONGEST_LINE = 8 * 1024 * 1024  # a longer one is skipped: memory stays bounded
 _LOOK_BACK = 2_000  # records in which the ends of stages are looked for
+_TEXTS = ("stage", "event")  # without these, a line is not an event
 _STAGE_ENDS = frozenset(map(EventKind, StageStatus))
 
 
@@ -90,7 +91,7 @@ def first_record(path: Path) -> dict[str, Any]:
 def newest_records(path: Path) -> Iterator[dict[str, Any]]:
     """The records of a journal, the last one first; none if it cannot be read.
 
-    Lines that are incomplete or no JSON objects are left out.
+    Lines that are incomplete or no events are left out.
     """
     try:
         with open(open_own(path, os.O_RDONLY), "rb") as file:
@@ -133,7 +134,8 @@ def _record(line: bytes) -> dict[str, Any] | None:
         record = json.loads(line)
     except (ValueError, RecursionError):
         return None
-    return record if isinstance(record, dict) else None
+    known = isinstance(record, dict) and all(isinstance(record.get(key), str) for key in _TEXTS)
+    return record if known else None
 
 
 def _is_end(record: dict[str, Any]) -> bool:

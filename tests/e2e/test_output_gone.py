@@ -45,6 +45,13 @@ def test_a_run_ends_with_its_own_code_whatever_becomes_of_its_output(shell, proj
     assert project.report()["status"] == "partial"
 
 
+@pytest.mark.parametrize("words", ["status", "history --json", "events"])
+def test_output_that_cannot_be_written_is_said(shell, words):
+    shell("run", "")
+    code, said = shell(words, "> /dev/full")
+    assert (code, "the output cannot be written: No space left" in said) == (3, True), said
+
+
 def test_a_reader_that_goes_away_is_no_failure(shell):
     """`pipekit events | head -1` ends well, and says nothing of it."""
     shell("run", "")
