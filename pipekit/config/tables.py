@@ -161,8 +161,10 @@ class StageConfig:
         default=None,
         validator=_positive,
     )
-    grace: Duration = setting(
-        "Time a task has to stop when asked, before it is killed.", default=10.0
+    grace: Duration | None = setting(
+        "Time a task has to stop when asked, before it is killed (default: what its command says, "
+        "else 10s).",
+        default=None,
     )
     max_memory: Size | None = setting(
         "Maximum private memory of each process of a task (default: unlimited).",

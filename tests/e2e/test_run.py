@@ -225,6 +225,15 @@ def test_a_task_that_takes_too_long_is_ended_and_said_so(project):
     assert run.json["stages"][0]["kind"] == "timeout"
 
 
+def test_a_stage_without_grace_leaves_its_tasks_theirs(project):
+    source = shell_stage("slow", "trap '' TERM; while :; do sleep 1; done")
+    project.plugin("slow", source.replace("Command(argv", "Command(grace=0.2, argv"))
+    project.config('[pipeline]\nstages = ["slow"]\n[stages.slow]\ntimeout = "0.5s"')
+    started = time.monotonic()
+    assert project.pipekit("run").code == 2
+    assert time.monotonic() - started < 10  # the grace of a command that says nothing
+
+
 def test_a_second_run_exits_75_at_once_and_names_the_holder(project, eventually):
     project.plugin("slow", shell_stage("slow", "sleep 60"))
     project.config('[pipeline]\nstages = ["slow"]\n[stages.slow]\ngrace = "1s"')

@@ -96,13 +96,13 @@ def test_schema_leaves_out_what_the_configuration_denies(config):
 
 
 def test_show_masks_secrets_and_explain_says_who_set_a_value(config):
-    text = 'pipeline.stages = ["merger"]\n[stages.merger]\n\ngrace = 3\n[sinks.x]\nkey = "s3cret"'
+    text = 'pipeline.stages = ["merger"]\n[stages.merger]\n\nplan_timeout = 3\n[sinks.x]\nkey = "s3cret"'
     _, lines = config(text, "show")
     assert "s3cret" not in "\n".join(lines)
     assert 'sinks.x.key = "***"' in lines
-    _, lines = config(text, "explain", "stages.merger.grace")
+    _, lines = config(text, "explain", "stages.merger.plan_timeout")
     assert lines[:3] == [
-        'stages.merger.grace = "3s"',
+        'stages.merger.plan_timeout = "3s"',
         "  from pipekit.toml:4",
-        '  (default: "10s")',
+        '  (default: "1m")',
     ]

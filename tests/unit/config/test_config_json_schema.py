@@ -101,7 +101,7 @@ def test_pipekit_refuses_these_files_as_well(text, tmp_path):
 def test_a_key_carries_its_help_and_its_default():
     schema = SCHEMA["properties"]["stages"]["properties"]["translator"]["properties"]
     assert schema["grace"]["description"].startswith("Time a task has to stop")
-    assert schema["grace"]["default"] == "10s"
+    assert schema["plan_timeout"]["default"] == "1m"
     assert "default" not in schema["timeout"]
     assert schema["settings"]["properties"]["raw"]["default"] == "data/raw"
 

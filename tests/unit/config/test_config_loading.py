@@ -87,7 +87,7 @@ def test_every_table_of_the_core_is_read(configured):
 
 
 def test_a_listed_stage_without_a_table_has_the_default_supervision(configured):
-    assert configured('pipeline.stages = ["a"]').stages["a"].grace == 10
+    assert configured('pipeline.stages = ["a"]').stages["a"].plan_timeout == 60
 
 
 def test_a_flag_beats_the_environment_which_beats_the_file_which_beats_the_default(configured):
