@@ -19,7 +19,7 @@ SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
 def pytest_configure() -> None:
-    """Put right what programs inherit: ignored signals of a shell's `&`, the width of a terminal."""
+    """Put right what programs inherit: the ignored signals of a shell's `&`, a terminal's width."""
     for name in ("COLUMNS", "LINES"):
         os.environ.pop(name, None)
     for name, handler in (("SIGINT", signal.default_int_handler), ("SIGHUP", signal.SIG_DFL)):
