@@ -27,6 +27,7 @@ from pipekit.run.planning import (
 from pipekit.run.project import Project, Stage, selected
 from pipekit.run.recovery import close_dead_runs
 from pipekit.run.safe_path import shadowing
+from pipekit.storage.hold import check_hold
 from pipekit.storage.ledger import Ledger
 from pipekit.storage.lock import RunLock
 from pipekit.storage.modes import adjust_modes
@@ -63,12 +64,13 @@ class PipelineOrchestrator:
     def run(self) -> PipelineReport:
         """Take the lock, run the stages that have something to do, and report.
 
-        Raises LockHeldError if another run is going on, UsageError for unknown stages, StorageError
-        if the ledger or the journal cannot be written.
+        Raises RunHeldError during a hold, LockHeldError if another run is going on, UsageError for
+        unknown stages, StorageError if the ledger or the journal cannot be written.
         """
         stages = self._selected()
         paths = self.project.paths
         mode = paths.file_mode
+        check_hold(paths.state, mode)
         adjust_modes(paths)
         with (
             RunLock(paths.state, self.run_id, mode) as lock,
