@@ -70,7 +70,7 @@ def _stop(paths: Paths, holder: Holder, now: bool) -> None:
 def _terminate(holder: Holder) -> None:
     """SIGTERM for this very process: the second one makes a run end at once."""
     try:
-        if not hasattr(signal, "pidfd_send_signal"):
+        if sys.platform != "linux":
             os.kill(holder.pid, signal.SIGTERM)
             return
         process = os.pidfd_open(holder.pid)
