@@ -96,7 +96,8 @@ def test_schema_leaves_out_what_the_configuration_denies(config):
 
 
 def test_show_masks_secrets_and_explain_says_who_set_a_value(config):
-    text = 'pipeline.stages = ["merger"]\n[stages.merger]\n\nplan_timeout = 3\n[sinks.x]\nkey = "s3cret"'
+    text = 'pipeline.stages = ["merger"]\n[stages.merger]\n\nplan_timeout = 3\n'
+    text += '[sinks.x]\nkey = "s3cret"'
     _, lines = config(text, "show")
     assert "s3cret" not in "\n".join(lines)
     assert 'sinks.x.key = "***"' in lines
