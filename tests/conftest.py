@@ -19,7 +19,9 @@ SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
 def pytest_configure() -> None:
-    """Programs inherit what is ignored; a shell's `&` and nohup would have signals ignored."""
+    """Put right what programs inherit: the ignored signals of a shell's `&`, a terminal's width."""
+    for name in ("COLUMNS", "LINES"):
+        os.environ.pop(name, None)
     for name, handler in (("SIGINT", signal.default_int_handler), ("SIGHUP", signal.SIG_DFL)):
         number = getattr(signal, name, None)  # Windows has no SIGHUP
         if number is not None and signal.getsignal(number) is signal.SIG_IGN:
