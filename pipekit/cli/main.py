@@ -33,6 +33,7 @@ _COMMANDS = {
     "release": ("release", "Let runs begin again after `pipekit hold`."),
     "plugins": ("plugins", "Show the installed plugins."),
     "config": ("config", "Show, check and explain the configuration."),
+    "doctor": ("doctor.doctor", "Check that runs can do their work here."),
     "lifecycle": ("lifecycle", "Show which files may be removed, and why others may not."),
     "exec": ("exec", "Supervise any command, whose whole process tree ends with it."),
 }
