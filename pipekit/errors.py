@@ -8,6 +8,7 @@ PipekitError               3   any error that pipekit explains in its own words
     MissingStageError      3   no installed plugin offers a configured stage
   StorageError             3   the ledger, the journal or the lock cannot be used
     LockHeldError         75   another run is going on
+  RunHeldError             0   `pipekit hold` lets no run begin now
 """
 
 from __future__ import annotations
@@ -63,3 +64,9 @@ class LockHeldError(StorageError):
     """Another run is going on; the message says which."""
 
     exit_code = EXIT_LOCKED
+
+
+class RunHeldError(PipekitError):
+    """`pipekit hold` lets no run begin now; the message says until when and why."""
+
+    exit_code = EXIT_SUCCESS

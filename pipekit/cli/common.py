@@ -19,6 +19,7 @@ from pipekit.model.run import Paths
 if TYPE_CHECKING:
     from pipekit.model.run import PipelineState
     from pipekit.run.project import Project
+    from pipekit.storage.hold import Hold
     from pipekit.storage.lock import Holder
     from pipekit.storage.refusals import Refusal
     from pipekit.storage.runs import RunHistory
@@ -190,6 +191,13 @@ def lock_holder(paths: Paths) -> Holder | None:
     from pipekit.storage.lock import running
 
     return running(paths.state)
+
+
+def current_hold(paths: Paths) -> Hold | None:
+    """What keeps runs from beginning: see `pipekit hold`."""
+    from pipekit.storage.hold import HoldFile
+
+    return HoldFile(paths.state).read(time.time())
 
 
 def run_record(run: PipelineState) -> dict[str, object]:

@@ -78,18 +78,7 @@ def check(ctx: click.Context, sets: tuple[str, ...]) -> int:
 
     If there is none, each stage is asked for its plan, which finds files that two sources match.
     """
-    settings, found, problems = _opened(ctx, sets)
-    try:
-        found.require_stages(settings.pipeline.stages)
-    except PluginError as error:
-        problems += str(error).splitlines()
-    problems += _circles(settings, found)
-    errors, warnings = contradictions(settings, policies=found.policies, sinks=found.sinks)
-    errors = [*problems, *errors]
-    if not errors and settings.pipeline.stages:
-        errors = plan_problems(open_project(settings, ctx.obj["no_plugins"]))
-    warnings += [*found.warnings, *map(str, found.broken), *shadowing(settings.root)]
-    warnings += [str(origin) + NO_API for origin in found.without_api]
+    settings, errors, warnings = examined(ctx, sets)
     _print(f"error: {problem}" for problem in errors)
     _print(f"warning: {problem}" for problem in warnings)
     if errors:
@@ -140,6 +129,25 @@ def schema(ctx: click.Context) -> int:
     }
     print_json(json_schema(**classes))
     return EXIT_SUCCESS
+
+
+def examined(
+    ctx: click.Context, sets: tuple[str, ...] = ()
+) -> tuple[Configuration, list[str], list[str]]:
+    """The configuration, the errors in it and the warnings. Raises ConfigError."""
+    settings, found, problems = _opened(ctx, sets)
+    try:
+        found.require_stages(settings.pipeline.stages)
+    except PluginError as error:
+        problems += str(error).splitlines()
+    problems += _circles(settings, found)
+    errors, warnings = contradictions(settings, policies=found.policies, sinks=found.sinks)
+    errors = [*problems, *errors]
+    if not errors and settings.pipeline.stages:
+        errors = plan_problems(open_project(settings, ctx.obj["no_plugins"]))
+    warnings += [*found.warnings, *map(str, found.broken), *shadowing(settings.root)]
+    warnings += [str(origin) + NO_API for origin in found.without_api]
+    return settings, errors, warnings
 
 
 def _print(lines: Iterable[object]) -> None:

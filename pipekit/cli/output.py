@@ -23,6 +23,7 @@ from pipekit.model.text import escaped, escaped_output, json_text
 RUNNING = "running"
 DIED = "died"  # killed before it could end
 REFUSED = "refused"  # a run that did not begin
+HELD = "held"  # a run that was not to begin: see `pipekit hold`
 
 COLOURS: Mapping[str, str] = {
     StageStatus.SUCCESS: "green",
@@ -36,6 +37,7 @@ COLOURS: Mapping[str, str] = {
     "run": "cyan",  # what `pipekit plan` says of a stage that has work
     DIED: "red",
     REFUSED: "red",
+    HELD: "yellow",
 }
 """The colour of each status of a run, stage, task or unit, as click and rich name it."""
 

@@ -16,6 +16,7 @@ from pipekit.cli.common import json_option, note_refusal, set_option
 from pipekit.cli.exits import BrokenOff, output_may_fail
 from pipekit.cli.help import RUN_EXITS, Command
 from pipekit.cli.output import (
+    HELD,
     coloured,
     last_line,
     mask_output,
@@ -32,6 +33,7 @@ from pipekit.errors import (
     EXIT_PARTIAL,
     EXIT_SUCCESS,
     EXIT_TERMINATED,
+    RunHeldError,
 )
 from pipekit.model.run import PipelineReport
 from pipekit.model.stage import StageResult
@@ -48,7 +50,7 @@ _UNFINISHED = (StageStatus.FAILURE, StageStatus.CANCELLED, StageStatus.BLOCKED)
     cls=Command,
     exits={
         **RUN_EXITS,
-        EXIT_SUCCESS: "success, or idle: there was nothing to do",
+        EXIT_SUCCESS: "success; idle: there was nothing to do; or held (see `pipekit hold`)",
         EXIT_PARTIAL: "partial: some of it failed or was rejected",
         EXIT_FAILURE: "failure: nothing succeeded",
         EXIT_ERROR: "an invalid configuration, a stage that is not installed, an unusable ledger, "
@@ -67,7 +69,14 @@ def command(ctx: click.Context, /, sets: tuple[str, ...], as_json: bool, **selec
     go to stdout, progress and warnings to stderr. Ctrl-C or SIGTERM stops the running programs
     gracefully; a second one kills them. Safe to run from a scheduler.
     """
-    report = run_project(ctx, sets, **selection)
+    try:
+        report = run_project(ctx, sets, **selection)
+    except RunHeldError as error:
+        if as_json:
+            print_json({"status": HELD, "exit_code": error.exit_code, "reason": str(error)})
+        else:
+            print_text(str(error), f"{coloured(HELD, 10)} ")
+        return error.exit_code
     with output_may_fail():
         if as_json:
             print_json(_record(report))

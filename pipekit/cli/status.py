@@ -9,6 +9,7 @@ from attrs import field, frozen
 
 from pipekit.cli.common import (
     configuration,
+    current_hold,
     json_option,
     known_folders,
     lock_holder,
@@ -21,6 +22,7 @@ from pipekit.cli.common import (
 from pipekit.cli.help import Command
 from pipekit.cli.output import (
     DIED,
+    HELD,
     REFUSED,
     RUNNING,
     coloured,
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pipekit.cli.live import Doing
+    from pipekit.storage.hold import Hold
     from pipekit.storage.lock import Holder
     from pipekit.storage.refusals import Refusal
     from pipekit.storage.runs import RunHistory
@@ -59,6 +62,7 @@ class _State:
     stages: dict[str, StageEntry | None] = field(factory=dict)
     rejected: dict[str, list[Rejection]] = field(factory=dict)
     refused: Refusal | None = None
+    hold: Hold | None = None
 
 
 @click.command(
@@ -92,9 +96,10 @@ def command(ctx: click.Context, as_json: bool) -> int:
 
 def _look(paths: Paths, names: list[str]) -> _State:
     refused = next(reversed(refusals(paths)), None)
+    hold = current_hold(paths)
     ledger = open_history(paths)
     if ledger is None:
-        return _State(stages=dict.fromkeys(names), refused=refused)
+        return _State(stages=dict.fromkeys(names), refused=refused, hold=hold)
     with ledger:
         holder = lock_holder(paths)
         recent = ledger.runs(limit=_LOOKED_AT)
@@ -110,6 +115,7 @@ def _look(paths: Paths, names: list[str]) -> _State:
         stages={name: _latest(recent, name) for name in names},
         rejected=rejected,
         refused=refused,
+        hold=hold,
     )
 
 
@@ -152,6 +158,8 @@ def _latest(runs: list[PipelineState], stage: str) -> StageEntry | None:
 
 
 def _print(state: _State, paths: Paths) -> None:
+    if state.hold:
+        print_text(str(state.hold), f"{coloured(HELD)}: ", hang=2)
     if state.holder:
         _print_holder(state.holder, state.now)
     if state.refused:
@@ -218,6 +226,7 @@ def _print_rejected(stage: str, files: list[Rejection]) -> None:
 def _record(state: _State) -> dict[str, Any]:
     holder, last = state.holder, state.last
     return {
+        "hold": state.hold._asdict() if state.hold else None,
         "running": holder.run_id if holder else None,
         "now": state.now._asdict() if state.now else None,
         "last_run": None if last is None else run_record(last),

@@ -102,6 +102,12 @@ class PipelineConfig:
     quiet_seconds: Duration = setting(
         "A file is complete once it has not changed for this long.", default=2.0
     )
+    min_free: Size | None = setting(
+        "No run begins with less than this free on the disk of data, logs or state, and with less "
+        "than twice as much a run warns (default: no limit).",
+        default=None,
+        validator=_positive,
+    )
 
     @property
     def cores(self) -> int:

@@ -66,3 +66,14 @@ def size_text(value: int) -> str:
     fitting = [name for name, size in _BYTES.items() if value and value % size == 0]
     unit = max(fitting, key=lambda name: _BYTES[name], default="B")
     return f"{value // _BYTES[unit]}{unit}"
+
+
+def rough_size(value: float) -> str:
+    """Bytes to two digits or so, for people: `1.2 GB`, `350 MB`."""
+    units = ["B", "kB", "MB", "GB", "TB"]
+    while value >= 1000 and len(units) > 1:
+        value /= 1000
+        del units[0]
+    return (
+        f"{value:.0f} {units[0]}" if value >= 10 or units[0] == "B" else f"{value:.1f} {units[0]}"
+    )

@@ -27,12 +27,14 @@ from pipekit.run.planning import (
 from pipekit.run.project import Project, Stage, selected
 from pipekit.run.recovery import close_dead_runs
 from pipekit.run.safe_path import shadowing
+from pipekit.storage.hold import check_hold
 from pipekit.storage.ledger import Ledger
 from pipekit.storage.lock import RunLock
 from pipekit.storage.modes import adjust_modes
 from pipekit.storage.report import AuditReporter
 from pipekit.storage.retention import apply_retention
 from pipekit.storage.runs import ledger_exists
+from pipekit.storage.space import check_space
 
 if TYPE_CHECKING:
     from pipekit.run.execution import StageExecutor
@@ -63,12 +65,14 @@ class PipelineOrchestrator:
     def run(self) -> PipelineReport:
         """Take the lock, run the stages that have something to do, and report.
 
-        Raises LockHeldError if another run is going on, UsageError for unknown stages, StorageError
-        if the ledger or the journal cannot be written.
+        Raises RunHeldError during a hold, LockHeldError if another run is going on, UsageError for
+        unknown stages, StorageError if the ledger or the journal cannot be written.
         """
         stages = self._selected()
         paths = self.project.paths
         mode = paths.file_mode
+        check_hold(paths.state, mode)
+        space = check_space(paths, self.project.configuration.pipeline.min_free)
         adjust_modes(paths)
         with (
             RunLock(paths.state, self.run_id, mode) as lock,
@@ -88,7 +92,7 @@ class PipelineOrchestrator:
             try:
                 lock.write_holder(run.number)
                 run.open_events()
-                self._start(run, stages, before.sentences)
+                self._start(run, stages, (*space, *before.sentences))
                 self._run_stages(run, stages, lock)
                 proposals = self._review_files(run)
                 report = self._finish(run, proposals)
@@ -118,7 +122,7 @@ class PipelineOrchestrator:
         options = self.options
         return selected(self.project.stages, options.only, options.first, options.last)
 
-    def _start(self, run: CurrentRun, stages: Iterable[Stage], recovered: Iterable[str]) -> None:
+    def _start(self, run: CurrentRun, stages: Iterable[Stage], notices: Iterable[str]) -> None:
         names = [stage.name for stage in stages]
         msg = f"run {run.number}: {', '.join(names)}"
         run.events.emit("pipeline", EventKind.START, msg, run=run.number, stages=names)
@@ -127,7 +131,7 @@ class PipelineOrchestrator:
             distribution = broken.origin.distribution
             run.events.emit("plugin", EventKind.BROKEN, str(broken), plugin=distribution)
         noticed = (*self.project.plugins.warnings, *shadowing(self.project.paths.root))
-        for sentence in (*noticed, *recovered):
+        for sentence in (*noticed, *notices):
             run.warn(sentence)
         if run.ledger.set_aside:
             name = run.ledger.set_aside.name

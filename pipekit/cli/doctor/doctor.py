@@ -1,0 +1,94 @@
+"""The command `pipekit doctor`: all checks, in order, and the exit code of the worst."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import click
+
+from pipekit.cli.common import configuration, json_option, known_folders
+from pipekit.cli.config import examined
+from pipekit.cli.doctor import machine, project
+from pipekit.cli.doctor.finding import Finding, Level, error, ok, warning
+from pipekit.cli.help import Command
+from pipekit.cli.output import plural, print_json, print_text
+from pipekit.errors import ConfigError, PipekitError
+from pipekit.process import ProcessSupervisor
+from pipekit.run.project import open_project
+
+_EXITS = {Level.OK: 0, Level.WARNING: 1, Level.ERROR: 2}
+_COLOURS = {Level.OK: "green", Level.WARNING: "yellow", Level.ERROR: "red"}
+
+
+@click.command(
+    "doctor",
+    cls=Command,
+    exits={0: "all is well", 1: "warnings", 2: "errors"},
+    example=("pipekit doctor", "after an upgrade, or when runs misbehave"),
+)
+@json_option
+@click.pass_context
+def command(ctx: click.Context, as_json: bool) -> int:
+    """Check that runs can do their work here.
+
+    It looks at the configuration, the folders, disks, clock and time zones, at each plugin and the
+    worker of each stage, each in a process of its own, and at the last run. Each finding says what
+    to do. Nothing in the project is changed.
+    """
+    found = []
+    for finding in _findings(ctx):
+        found.append(finding)
+        if not as_json:
+            _print(finding)
+    worst = max((list(Level).index(each.level) for each in found), default=0)
+    if as_json:
+        print_json([finding._asdict() for finding in found])
+    else:
+        errors = sum(each.level is Level.ERROR for each in found)
+        warnings = sum(each.level is Level.WARNING for each in found)
+        print_text(f"{plural(errors, 'error')}, {plural(warnings, 'warning')}")
+    return _EXITS[list(Level)[worst]]
+
+
+def _findings(ctx: click.Context) -> Iterator[Finding]:
+    yield from _configuration(ctx)
+    paths, broken = known_folders(ctx)
+    settings = None if broken else configuration(ctx, tables=("pipeline",)).pipeline
+    yield from machine.folders(paths)
+    yield from machine.disks(paths, settings.min_free if settings else None)
+    yield from machine.file_system(paths)
+    yield from machine.clock(project.latest_start(paths))
+    yield from machine.zones(settings.timezone if settings else "")
+    yield from machine.start_files()
+    yield from _stages(ctx, ProcessSupervisor())
+    yield from project.last_runs(paths)
+
+
+def _configuration(ctx: click.Context) -> Iterator[Finding]:
+    """What `pipekit config check` finds."""
+    try:
+        settings, errors, warnings = examined(ctx)
+    except ConfigError as problem:
+        errors, warnings = problem.problems, []
+    remedy = "see `pipekit config check`"
+    yield from (error("configuration", text, remedy) for text in errors)
+    yield from (warning("configuration", text, remedy) for text in warnings)
+    if not errors and not warnings:
+        yield ok("configuration", f"{settings.file} is valid")
+
+
+def _stages(ctx: click.Context, supervisor: ProcessSupervisor) -> Iterator[Finding]:
+    try:
+        opened = open_project(configuration(ctx), ctx.obj["no_plugins"])
+    except PipekitError:  # the configuration's findings say why
+        return
+    yield from project.plugins(opened.plugins, supervisor)
+    for stage in opened.stages:
+        yield project.self_check(stage, supervisor)
+
+
+def _print(finding: Finding) -> None:
+    lead = click.style(finding.level.ljust(8), fg=_COLOURS[finding.level])
+    print_text(f"{finding.subject}: {finding.text}", lead)
+    if finding.remedy:
+        print_text(f"→ {finding.remedy}", " " * 8)

@@ -1,0 +1,50 @@
+"""`pipekit hold`: no run begins until a certain time."""
+
+from __future__ import annotations
+
+import time
+
+import click
+
+from pipekit.cli.common import known_folders, lock_holder
+from pipekit.cli.help import Command
+from pipekit.cli.output import print_line, print_text
+from pipekit.process.shell import DURATION
+from pipekit.storage.hold import Hold, HoldFile
+from pipekit.worker._files import make_folder
+
+_LONGEST = 366 * 86400.0  # seconds
+
+
+@click.command(
+    "hold",
+    cls=Command,
+    example=('pipekit hold --for 2d --reason "disk is being replaced"', "until the day after next"),
+)
+@click.option(
+    "--for",
+    "duration",
+    type=DURATION,
+    required=True,
+    help="For how long, at most 366 days; afterwards runs begin again by themselves.",
+)
+@click.option("--reason", required=True, help="Why; `pipekit status` and each held run say it.")
+@click.pass_context
+def command(ctx: click.Context, duration: float, reason: str) -> int:
+    """Let no run begin for some time.
+
+    A run that is started meanwhile, by hand or by a scheduler, ends as `held` with exit code 0. A
+    run that is going on is not stopped. A second hold replaces the first.
+    """
+    if not 0 < duration <= _LONGEST:
+        raise click.BadParameter("a hold lasts at most 366 days", param_hint="'--for'")
+    paths, _ = known_folders(ctx)
+    now = time.time()
+    hold = Hold(now, now + duration, " ".join(reason.split()))
+    make_folder(paths.state, paths.file_mode)
+    HoldFile(paths.state, paths.file_mode).store(hold)
+    print_text(f"held: {hold}")
+    holder = lock_holder(paths)
+    if holder is not None:
+        print_line(f"{holder} is going on; `pipekit stop` would stop it", err=True)
+    return 0

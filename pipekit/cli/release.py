@@ -1,0 +1,32 @@
+"""`pipekit release`: runs begin again."""
+
+from __future__ import annotations
+
+import time
+
+import click
+
+from pipekit.cli.common import known_folders
+from pipekit.cli.help import Command
+from pipekit.cli.output import local_time, plural, print_line, print_text
+from pipekit.storage.hold import HoldFile
+
+
+@click.command(
+    "release", cls=Command, example=("pipekit release", "runs begin again when they are started")
+)
+@click.pass_context
+def command(ctx: click.Context) -> int:
+    """Let runs begin again after `pipekit hold`."""
+    paths, _ = known_folders(ctx)
+    file = HoldFile(paths.state)
+    hold = file.read(time.time())
+    file.remove()
+    if hold is None:
+        print_line("nothing is held")
+    else:
+        starts = plural(hold.starts, "start")
+        print_text(
+            f"released: {starts} had been held since {local_time(hold.since)} ({hold.reason})"
+        )
+    return 0

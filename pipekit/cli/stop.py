@@ -1,0 +1,87 @@
+"""`pipekit stop`: stop the run that is going on, from another terminal."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import click
+
+from pipekit.cli.common import known_folders, lock_holder, open_history
+from pipekit.cli.help import Command
+from pipekit.cli.output import print_line
+from pipekit.errors import PipekitError
+
+if TYPE_CHECKING:
+    from pipekit.model.run import Paths
+    from pipekit.storage.lock import Holder
+
+_LOOK_EVERY = 0.05  # seconds
+_ASK_EVERY = 0.5  # seconds, for a run that is to end at once
+
+
+@click.command(
+    "stop", cls=Command, example=("pipekit stop --now", "without waiting for what is running")
+)
+@click.option("--now", is_flag=True, help="Kill its programs, without their grace.")
+@click.pass_context
+def command(ctx: click.Context, now: bool) -> int:
+    """Stop the run that is going on.
+
+    Its programs get SIGTERM and have their grace to end, then the run ends as `cancelled`, with
+    exit code 143. This command waits for that. If no run is going on, there is nothing to do.
+    """
+    paths, _ = known_folders(ctx)
+    holder = lock_holder(paths)
+    if holder is None:
+        print_line("no run is going on")
+        return 0
+    begun = time.monotonic()
+    _stop(paths, holder, now)
+    took = time.monotonic() - begun
+    ledger = open_history(paths)
+    state = ledger.run(holder.run_id) if ledger is not None else None
+    status = f": {state.status}" if state is not None and state.status else ""
+    print_line(f"stopped {holder}, in {took:.1f} s{status}")
+    return 0
+
+
+def _stop(paths: Paths, holder: Holder, now: bool) -> None:
+    """Ask the run to stop, and wait until it, and all that it has started, has ended."""
+    if not holder.local:
+        raise PipekitError(f"{holder}: it can be stopped only there")
+    if sys.platform == "win32" and not now:
+        raise PipekitError(
+            "on Windows a run in another console can only be ended at once: `pipekit stop --now`; "
+            "in its own console, Ctrl-C stops it gracefully"
+        )
+    print_line(f"stopping {holder}", err=True)
+    asked = 0.0
+    while (going_on := lock_holder(paths)) and going_on.run_id == holder.run_id:
+        if holder.alive and (not asked or (now and time.monotonic() - asked > _ASK_EVERY)):
+            _terminate(holder)
+            asked = time.monotonic()
+        time.sleep(_LOOK_EVERY)
+
+
+def _terminate(holder: Holder) -> None:
+    """SIGTERM for this very process: the second one makes a run end at once."""
+    try:
+        if sys.platform != "linux":
+            os.kill(holder.pid, signal.SIGTERM)
+            return
+        process = os.pidfd_open(holder.pid)
+        try:
+            if holder.alive:  # else its id has been given to another process meanwhile
+                signal.pidfd_send_signal(process, signal.SIGTERM)
+        finally:
+            os.close(process)
+    except ProcessLookupError:
+        return
+    except PermissionError as error:
+        raise PipekitError(
+            f"{holder} belongs to another user, who alone (or root) can stop it"
+        ) from error
