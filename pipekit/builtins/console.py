@@ -61,15 +61,20 @@ def open_console(_context: SinkContext, settings: ConsoleSettings) -> Iterator[E
 
 
 class _PlainLines:
-    """A line for each start, end and warning, and one for progress now and then."""
+    """A line for each start, end and warning, and one for progress now and then.
+
+    No ends where stdout is the same file, pipe or terminal: the command prints the results there.
+    """
 
     def __init__(self, every: float) -> None:
+        ends = frozenset[str]() if _in_one_place() else _STAGE_ENDS
+        self._shown = ends | _NOTICES | {EventKind.START}
         self._every = every
         self._last = time.monotonic()
 
     def emit(self, event: Event) -> None:
         now = time.monotonic()
-        if event.event in _STAGE_ENDS | _NOTICES | {EventKind.START}:
+        if event.event in self._shown:
             self._print(event, event.msg)
             self._last = now
         elif event.event == EventKind.PROGRESS and now - self._last >= self._every:
@@ -82,6 +87,15 @@ class _PlainLines:
         line = escaped(f"{clock} {event.stage:<12} {event.event:<10} {text}")
         sys.stderr.write(f"{line}\n")
         sys.stderr.flush()
+
+
+def _in_one_place() -> bool:
+    """Whether stdout and stderr go to the same place, as in a scheduler's mail or a CI log."""
+    try:
+        out, err = os.fstat(1), os.fstat(2)
+    except OSError:  # one of them is closed
+        return False
+    return out.st_ino != 0 and os.path.samestat(out, err)  # Windows knows no inodes of pipes
 
 
 @define(eq=False, repr=False)

@@ -76,7 +76,8 @@ def show(ctx: click.Context, sets: tuple[str, ...], as_json: bool) -> int:
 def check(ctx: click.Context, sets: tuple[str, ...]) -> int:
     """Find every mistake and contradiction in the configuration.
 
-    If there is none, each stage is asked for its plan, which finds files that two sources match.
+    If there is none, each stage is asked for its plan, which finds files that two sources match and
+    folders that do not exist.
     """
     settings, errors, warnings = examined(ctx, sets)
     _print(f"error: {problem}" for problem in errors)
@@ -144,7 +145,8 @@ def examined(
     errors, warnings = contradictions(settings, policies=found.policies, sinks=found.sinks)
     errors = [*problems, *errors]
     if not errors and settings.pipeline.stages:
-        errors = plan_problems(open_project(settings, ctx.obj["no_plugins"]))
+        errors, missing = plan_problems(open_project(settings, ctx.obj["no_plugins"]))
+        warnings += missing
     warnings += [*found.warnings, *map(str, found.broken), *shadowing(settings.root)]
     warnings += [str(origin) + NO_API for origin in found.without_api]
     return settings, errors, warnings

@@ -148,6 +148,21 @@ def print_text(text: str, lead: str = "", *, hang: int | None = None, err: bool 
     click.echo(f"{lead}{text}".rstrip(), err=err)
 
 
+def print_failure(error: str, last_lines: Mapping[str, str], logs: str, indent: str) -> None:
+    """Print why a stage failed, the last line of each failed task, and the command for all of it.
+
+    `last_lines`: by task. `logs`: that command.
+    """
+    if len(last_lines) == 1:
+        error = f"{error}; last line: {next(iter(last_lines.values()))}"
+    for line in error.splitlines():
+        print_text(line, indent)
+    for task, line in last_lines.items() if len(last_lines) > 1 else ():
+        print_text(f"{task}: last line: {line}", indent)
+    if last_lines:
+        print_text(f"Full output: {logs}", indent)
+
+
 def print_table(
     head: Sequence[str],
     rows: Iterable[Sequence[object]],

@@ -18,8 +18,8 @@ from pipekit.cli.help import RUN_EXITS, Command
 from pipekit.cli.output import (
     HELD,
     coloured,
-    last_line,
     mask_output,
+    print_failure,
     print_json,
     print_line,
     print_text,
@@ -37,9 +37,10 @@ from pipekit.errors import (
 )
 from pipekit.model.run import PipelineReport
 from pipekit.model.stage import StageResult
-from pipekit.model.status import FailureKind, StageStatus
+from pipekit.model.status import StageStatus
 from pipekit.process import Cancel
 from pipekit.run.orchestrator import PipelineOrchestrator
+from pipekit.run.verdict import final_lines
 
 _INDENT = " " * 11  # below a stage's name
 _UNFINISHED = (StageStatus.FAILURE, StageStatus.CANCELLED, StageStatus.BLOCKED)
@@ -98,7 +99,16 @@ def run_project(ctx: click.Context, sets: Sequence[str] = (), **selection: Any) 
             note_refusal(ctx, error)
         raise
     mask_output(orchestrator.mask.forms)  # by now with those that commands named
+    if not _shown_by_console(orchestrator, report):
+        report = report._replace(unseen_warnings=report.warnings)
     return report
+
+
+def _shown_by_console(orchestrator: PipelineOrchestrator, report: PipelineReport) -> bool:
+    """Whether the sink `console` has shown the warnings of the run on stderr."""
+    configured = any(sink.name == "console" for sink, _ in orchestrator.project.sinks)
+    dropped = any(text.startswith("sink 'console' was dropped") for text in report.warnings)
+    return configured and not dropped
 
 
 @contextmanager
@@ -134,16 +144,14 @@ def _signals_stop(running: Sequence[PipelineOrchestrator]) -> Iterator[None]:
 def print_report(report: PipelineReport, project: Path | None = None) -> None:
     """Print a line for each stage and one for the run, then what failed and how to resume.
 
-    `project`: the folder that `-C` named; the command to resume with names it again.
+    Warnings that were shown while it was going on are not repeated. `project`: the folder that `-C`
+    named; the command to resume with names it again.
     """
     program = f"pipekit -C {shlex.quote(str(project))}" if project else "pipekit"
     for result in report.stages:
-        _print_stage(result)
-        if _last_lines(result):
-            logs = f"{program} logs {report.number} {result.stage}"
-            print_text(f"Full output: {logs}", _INDENT)
+        _print_stage(result, f"{program} logs {report.number} {result.stage}")
     print_text(str(report), f"{coloured(report.status, 10)} ")
-    for warning in report.warnings:
+    for warning in report.unseen_warnings:
         print_text(f"warning: {warning}", hang=2, err=True)
     if report.path:
         print_line(f"report: {report.path}", err=True)
@@ -152,31 +160,11 @@ def print_report(report: PipelineReport, project: Path | None = None) -> None:
         print_line(f"to resume: {program} run --from {unfinished[0]}", err=True)
 
 
-def _print_stage(result: StageResult) -> None:
+def _print_stage(result: StageResult, logs: str) -> None:
     _, _, rest = str(result).partition(": ")
     rest = rest.removeprefix(f"{result.status}, ")  # already printed in front
     print_text(f"{result.stage}: {rest}", f"{coloured(result.status, 10)} ")
-    error, last = result.error, _last_lines(result)
-    if len(last) == 1:
-        error = f"{error}; last line: {next(iter(last.values()))}"
-        last = {}
-    for line in error.splitlines():
-        print_text(line, _INDENT)
-    for task, line in last.items():
-        print_text(f"{task}: last line: {line}", _INDENT)
-
-
-def _last_lines(result: StageResult) -> dict[str, str]:
-    """The last line that each failed task printed; of stdout if stderr is empty.
-
-    Not if the plugin's own code failed: the reason already says so.
-    """
-    found = {}
-    for task in result.tasks:
-        failed = task.status is StageStatus.FAILURE and task.kind is not FailureKind.PLUGIN
-        if failed and task.process is not None:
-            found[task.name] = last_line(task.process.stderr.tail, task.process.stdout.tail)
-    return {name: line for name, line in found.items() if line}
+    print_failure(result.error, final_lines(result), logs, _INDENT)
 
 
 def _record(report: PipelineReport) -> dict[str, Any]:

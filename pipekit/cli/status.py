@@ -24,10 +24,10 @@ from pipekit.cli.output import (
     DIED,
     HELD,
     REFUSED,
-    RUNNING,
     coloured,
     local_time,
     plural,
+    print_failure,
     print_json,
     print_line,
     print_text,
@@ -169,9 +169,9 @@ def _print(state: _State, paths: Paths) -> None:
             print_line(no_runs(paths))
         return
     going_on = state.holder is not None and state.holder.run_id == state.last.run_id
-    status = state.last.status or (RUNNING if going_on else DIED)
-    lead = f"last run {state.last.number}: {coloured(status)} "
-    print_text(f"at {local_time(state.last.started)} ({state.last.run_id})", lead, hang=2)
+    if not going_on:
+        lead = f"last run {state.last.number}: {coloured(state.last.status or DIED)} "
+        print_text(f"at {local_time(state.last.started)}", lead, hang=2)
     if state.last.status is None and not going_on:
         at = f" while {state.now.stage} was running" if state.now else ""
         print_text(f"pipekit died{at}; the next run records it as a failure", "  ", hang=4)
@@ -212,8 +212,9 @@ def _print_stage(name: str, entry: StageEntry | None) -> None:
     idle = entry.get("idle_since")
     since = f"; nothing to do since run {idle}" if idle else ""
     print_text(f"{sentence} (run {entry['run']}){since}", "  ")
-    for line in (entry.get("error") or "").splitlines():
-        print_text(line, "    ")
+    last = entry.get("last_line")
+    last = last if isinstance(last, dict) else {}
+    print_failure(entry.get("error") or "", last, f"pipekit logs {entry['run']} {name}", "    ")
 
 
 def _print_rejected(stage: str, files: list[Rejection]) -> None:

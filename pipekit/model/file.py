@@ -89,7 +89,7 @@ _FRESH = (Why.NEW, Why.CHANGED, Why.PART)
 _AGAIN = {
     Why.SETTINGS: "because a setting changed",
     Why.VERSION: "because the plugin changed",
-    Why.FORCED: "(--force)",
+    Why.FORCED: "as asked",
 }
 
 

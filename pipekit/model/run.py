@@ -184,7 +184,10 @@ class RunContext:
 
 
 class PipelineReport(NamedTuple):
-    """How a run ended; true for success and idle."""
+    """How a run ended; true for success and idle.
+
+    `unseen_warnings`: those of `warnings` that nobody was told of while the run was going on.
+    """
 
     run_id: str
     number: int
@@ -195,9 +198,16 @@ class PipelineReport(NamedTuple):
     duration: float = 0.0
     path: Path | None = None
     warnings: tuple[str, ...] = ()
+    unseen_warnings: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
         return self.status in (PipelineStatus.SUCCESS, PipelineStatus.IDLE)
+
+    def warned(self, *late: str) -> PipelineReport:
+        """The same report with warnings that came after the last event."""
+        return self._replace(
+            warnings=(*self.warnings, *late), unseen_warnings=(*self.unseen_warnings, *late)
+        )
 
     def __str__(self) -> str:
         """For example `run 12: partial, 3 stages ran, 4.2 s`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 from attrs import field, frozen
@@ -107,6 +108,7 @@ class StageResult(NamedTuple):
             (self.count(Verb.CONSUMED), "file", "files"),
             (self.count(Verb.WROTE), "written", "written"),
             (self.count(Verb.REJECTED), "rejected", "rejected"),
+            (self.set_aside, "row set aside", "rows set aside"),
             (failed, "unit failed", "units failed"),
             (len(self.warnings), "warning", "warnings"),
         ]
@@ -116,7 +118,15 @@ class StageResult(NamedTuple):
         parts += self._remarks()
         if self.status is not StageStatus.SUCCESS:
             parts.insert(0, str(self.status))
-        return f"{self.stage}: {', '.join([*parts, f'{self.duration:.1f} s'])}"
+        parts += [f"{self.duration:.1f} s"] if self.duration else []  # else nobody has measured it
+        return f"{self.stage}: {', '.join(parts)}"
+
+    @property
+    def set_aside(self) -> int:
+        """Rows that its programs set aside: the sum of their metrics `rows_set_aside`."""
+        metrics = [task.metrics for task in self.tasks] + [unit.metrics for unit in self._units]
+        numbers = [each.get("rows_set_aside", 0) for each in metrics]
+        return int(sum(number for number in numbers if math.isfinite(number)))
 
     @property
     def never_began(self) -> bool:

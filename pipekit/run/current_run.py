@@ -127,7 +127,7 @@ class CurrentRun:
         text = str(error) if isinstance(error, PipekitError) else f"{type(error).__name__}: {error}"
         if self._committed is not None:
             warning = f"after the end of the run: {text}"
-            return self._committed._replace(warnings=(*self._committed.warnings, warning))
+            return self._committed.warned(warning)
         if self.stage:
             lost = StageResult(
                 stage=self.stage, status=StageStatus.FAILURE, kind=FailureKind.LOST, error=text
@@ -175,7 +175,7 @@ class CurrentRun:
         self.exit_code = state.exit_code
         report = self._committed = self._report(state.status, state.exit_code)
         warning = "another run took this one for dead and closed it: its lock had been deleted"
-        return report._replace(warnings=(*self.warnings, warning))
+        return report._replace(warnings=tuple(self.warnings)).warned(warning)
 
     def _report(self, status: PipelineStatus, exit_code: int) -> PipelineReport:
         return PipelineReport(
@@ -191,7 +191,10 @@ class CurrentRun:
     def _write_report(
         self, report: PipelineReport, proposals: Sequence[dict[str, object]]
     ) -> PipelineReport:
-        report = report._replace(warnings=(*self.warnings, *self.events.warnings))
+        report = report._replace(
+            warnings=(*self.warnings, *self.events.warnings),
+            unseen_warnings=tuple(self.events.unseen_warnings),
+        )
         if not self.place.is_there():  # nothing is made again where the project was
             return report
         context = {
@@ -208,7 +211,7 @@ class CurrentRun:
             path = AuditReporter(self.project.paths).write(report, context, self.mask)
         except OSError as error:
             warning = f"the report could not be written: {error}"
-            return report._replace(warnings=(*report.warnings, warning))
+            return report.warned(warning)
         return report._replace(path=path)
 
 

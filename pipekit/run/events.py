@@ -34,6 +34,7 @@ _NO_DROP_AFTER = RUN_ENDS | {
 class EventLogger:
     """Emits events; may be used from any thread. Errors go to `warnings`, and never raise.
 
+    `unseen_warnings`: those of the time after the last event, of which no sink is told.
     `seq`: of the last event so far. `zone`: of their times (default: the system's). `mask`: hides
     secrets.
     """
@@ -51,6 +52,7 @@ class EventLogger:
         self.run_id = run_id
         self.log = log
         self.warnings: list[str] = []
+        self.unseen_warnings: list[str] = []
         self._journal = journal
         self._seq = seq
         self._zone = zone
@@ -109,12 +111,13 @@ class EventLogger:
                 sink.join(max(deadline - time.monotonic(), 0.0))
             problem = sink.problem or ("it did not finish in time" if sink.is_alive() else "")
             if problem and not sink.reported:
-                self.warnings.append(f"sink {sink.name!r} was dropped: {problem}")
+                self.unseen_warnings.append(f"sink {sink.name!r} was dropped: {problem}")
         self._journal.look()
         self.log.look()
-        self.warnings += self._notices()
+        self.unseen_warnings += self._notices()
         if self._journal.problem:
-            self.warnings.append(f"the journal is incomplete: {self._journal.problem}")
+            self.unseen_warnings.append(f"the journal is incomplete: {self._journal.problem}")
+        self.warnings += self.unseen_warnings
         self._journal.close()
         self.log.close()
 

@@ -18,7 +18,7 @@ from pipekit.process import Cancel, ProcessSupervisor
 from pipekit.run.current_run import CurrentRun
 from pipekit.run.project import Stage
 from pipekit.run.running_task import RunningTask, TaskContext
-from pipekit.run.verdict import judge_stage, last_lines
+from pipekit.run.verdict import emptied_files, judge_stage, last_lines
 from pipekit.storage.lock import RunLock
 from pipekit.storage.modes import make_private
 from pipekit.worker._files import make_folder
@@ -62,6 +62,9 @@ class StageExecutor:
                 run.events.log.output(name, "stdout", task.process.stdout.spool)
                 run.events.log.output(name, "stderr", task.process.stderr.spool)
         result = judge_stage(stage.name, plan, tasks)
+        for text in emptied_files(plan, tasks):
+            run.events.emit(stage.name, EventKind.WARNING, text)
+            result = result._replace(warnings=(*result.warnings, text))
         if result.files:
             run.ledger.commit(
                 stage.name,

@@ -22,6 +22,7 @@ from pipekit.run.planning import (
     Execute,
     Planner,
     RunOptions,
+    no_folder,
     result_without_tasks,
 )
 from pipekit.run.project import Project, Stage, selected
@@ -209,7 +210,7 @@ class PipelineOrchestrator:
             problems = apply_retention(self.project.paths, keep, run.ledger)
         except (OSError, StorageError) as error:
             problems = [f"files of old runs could not be removed: {error}"]
-        return report._replace(warnings=(*report.warnings, *problems[:1]))
+        return report.warned(*problems[:1])
 
 
 def _plan_warnings(plan: StagePlan | None) -> list[str]:
@@ -231,12 +232,18 @@ def _blockers(run: CurrentRun) -> list[str]:
     return blockers + (["a task of this run was lost"] if FailureKind.LOST in kinds else [])
 
 
-def plan_problems(project: Project) -> list[str]:
-    """Why stages cannot be planned, as far as that can be said before a run."""
+def plan_problems(project: Project) -> tuple[list[str], list[str]]:
+    """Why stages cannot be planned, and folders that they miss, as far as is known before a run."""
     decisions = PipelineOrchestrator(project).plan()
     names = {stage.name for stage in project.stages if stage.spec is not None}
-    return [
+    errors = [
         f"{decision.stage}: {decision.reason}"
         for decision in decisions
         if isinstance(decision, CannotPlan) and decision.stage in names
     ]
+    warnings = [
+        f"{decision.stage}: {no_folder(path)}"
+        for decision in decisions
+        for path in decision.missing
+    ]
+    return errors, warnings

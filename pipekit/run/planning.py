@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, NamedTuple
 
 from attrs import evolve, frozen
@@ -41,13 +41,15 @@ class Decision:
     """What to do with a stage, and why.
 
     `action`: `run` or `later`, else the StageStatus that the stage ends with, without tasks.
-    `traceback`: of an error in its plan.
+    `missing`: folders in which its plan looked for files, and which do not exist. `traceback`: of
+    an error in its plan.
     """
 
     action: ClassVar[str]
     stage: str
     reason: str
     plan: StagePlan | None = None
+    missing: tuple[str, ...] = ()
     kind: FailureKind = FailureKind.PLUGIN  # only of a stage that cannot be planned
     traceback: str = ""
 
@@ -165,8 +167,9 @@ class Planner:
         self, stage: Stage, ledger: Ledger, results: Mapping[str, StageResult], **more: Any
     ) -> Execute | Skip | CannotPlan | Cancelled:
         """Ask the stage for its plan. `more`: further fields of its RunContext."""
-        skipped = self._project.files.unnameable  # filled again while the stage lists its files
-        skipped.clear()
+        skipped, missing = self._project.files.unnameable, self._project.files.missing
+        skipped.clear()  # both are filled again while the stage lists its files
+        missing.clear()
         left: list[str] = []
         try:
             plan = call(
@@ -184,7 +187,12 @@ class Planner:
             warnings.append(_bad_names(sorted(skipped)))
         if len(warnings) > len(plan.warnings):
             plan = evolve(plan, warnings=warnings)
-        return (Execute if plan else Skip)(stage=stage.name, reason=plan.reason, plan=plan)
+        if plan:
+            return Execute(
+                stage=stage.name, reason=plan.reason, plan=plan, missing=_outermost(missing)
+            )
+        reason = "; ".join([plan.reason, *map(no_folder, _outermost(missing))])
+        return Skip(stage=stage.name, reason=reason, plan=plan, missing=_outermost(missing))
 
     def _made(self, stage: Stage, ledger: Ledger, **more: Any) -> StagePlan:
         """The stage's plan. Runs the plugin's code, so it may do anything."""
@@ -250,6 +258,20 @@ def _unsatisfied(before: StageResult, least: str) -> str:
         StageStatus.BLOCKED: "was not run",
     }
     return f"{before.stage} {clauses.get(before.status, f'was {before.status}')}"
+
+
+def _outermost(folders: Iterable[str]) -> tuple[str, ...]:
+    """The folders that are not in another one of them."""
+    found: list[str] = []
+    for folder in sorted(folders):
+        if not any(folder.startswith(f"{outer}/") for outer in found):
+            found.append(folder)
+    return tuple(found)
+
+
+def no_folder(path: str) -> str:
+    """What to say of a folder that was looked into and does not exist."""
+    return f"there is no folder {path}"
 
 
 def _bad_names(names: list[str]) -> str:

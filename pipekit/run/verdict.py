@@ -28,6 +28,7 @@ _KINDS = {
 }
 _PUBLISHED = {Verb.WROTE: "written", Verb.UNCHANGED: "unchanged"}  # verb: its participle
 _LAST_LINES = 10  # of a failed process or plan, in its last event
+_LONGEST_LINE = 500  # characters of the last line, in a sentence
 _NEVER_FINISHED = "never finished"
 
 
@@ -248,27 +249,61 @@ def _empty_files(tasks: tuple[TaskResult, ...]) -> list[FileRecord]:
 
 def _empty_reason(empty: list[FileRecord], plan: StagePlan) -> str:
     """The reason given for empty files; a file that had content before was probably damaged."""
+    return _emptied(empty, plan) or _are([record.path for record in empty], "empty")
+
+
+def emptied_files(plan: StagePlan, tasks: Iterable[TaskResult]) -> list[str]:
+    """A warning if files that had content before were consumed empty, among others that were not.
+
+    If there were no others, the stage is skipped, and its reason says the same.
+    """
+    tasks = tuple(tasks)
+    empty = [r for task in tasks for r in task.files if r.detail.get("empty")]
+    text = "" if _empty_files(tasks) else _emptied(empty, plan)
+    return [text] if text else []
+
+
+def _emptied(empty: list[FileRecord], plan: StagePlan) -> str:
+    """A sentence on those of the empty files that had content before; empty without any."""
     before = {item.path: item.previous for item in plan.inputs if item.previous is not None}
-    emptied = [r.path for r in empty if r.path in before and not before[r.path].detail.get("empty")]
-    paths = emptied or [record.path for record in empty]
-    now = "now empty" if emptied else "empty"
-    more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
-    count = "1 file is" if len(paths) == 1 else f"{len(paths)} files are"
-    text = f"{count} {now}: {paths[0]}{more}"
-    if not emptied:
-        return text
-    detail = before[emptied[0]].detail
+    paths = [r.path for r in empty if r.path in before and not before[r.path].detail.get("empty")]
+    if not paths:
+        return ""
+    detail = before[paths[0]].detail
     counts = [(detail.get(word), word) for word in ("rows", "lines")]
     known = [f" (it had {n:,} {word})" for n, word in counts if isinstance(n, int)]
-    had = known[0] if known and len(emptied) == 1 else ""
-    return f"{text}{had}. What was published from it was kept; check the export"
+    had = known[0] if known and len(paths) == 1 else ""
+    it = "it" if len(paths) == 1 else "them"
+    return (
+        f"{_are(paths, 'now empty')}{had}. What was published from {it} was kept; check the export"
+    )
+
+
+def _are(paths: list[str], what: str) -> str:
+    more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
+    count = "1 file is" if len(paths) == 1 else f"{len(paths)} files are"
+    return f"{count} {what}: {paths[0]}{more}"
 
 
 def last_lines(process: ProcessResult | None, count: int = _LAST_LINES) -> list[str]:
     """The last lines of stderr, or of stdout if stderr is empty."""
     if process is None:
         return []
-    return (process.stderr.tail or process.stdout.tail).splitlines()[-count:]
+    return (process.stderr.tail.strip() or process.stdout.tail.strip()).splitlines()[-count:]
+
+
+def final_lines(result: StageResult) -> dict[str, str]:
+    """The last line that each failed task printed; of stdout if stderr is empty.
+
+    Not if the plugin's own code failed: the reason already says so.
+    """
+    found = {}
+    for task in result.tasks:
+        failed = task.status is StageStatus.FAILURE and task.kind is not FailureKind.PLUGIN
+        lines = last_lines(task.process, 1) if failed else []
+        if lines and lines[-1].strip():
+            found[task.name] = lines[-1].strip()[:_LONGEST_LINE]
+    return found
 
 
 def ledger_entry(result: StageResult) -> dict[str, Any]:
@@ -278,11 +313,12 @@ def ledger_entry(result: StageResult) -> dict[str, Any]:
         "kind": result.kind,
         "reason": result.reason,
         "error": result.error,
+        "last_line": final_lines(result),
         "sentence": str(result),
         "tasks": len(result.tasks) or None,
         "duration": round(result.duration, 3),
     }
-    return {key: value for key, value in values.items() if value not in (None, "")}
+    return {key: value for key, value in values.items() if value not in (None, "", {})}
 
 
 def event_data(result: StageResult) -> dict[str, Any]:

@@ -39,6 +39,7 @@ class FileManager:
         self.quiet_seconds = quiet_seconds
         self._creation_times = creation_times
         self.unnameable: set[str] = set()  # found and skipped: the ledger stores UTF-8 text
+        self.missing: set[str] = set()  # folders that patterns start in, and that do not exist
         self._first_looks: dict[str, tuple[int, ...]] = {}
 
     def files(self, patterns: Iterable[str], folders: Folders | None = None) -> list[FileStat]:
@@ -121,6 +122,10 @@ class FileManager:
                 if folder == base:
                     raise
                 continue
+            except (FileNotFoundError, NotADirectoryError):  # it may just have been removed
+                folders[folder] = [], []
+                if folder == base:
+                    self.missing.add(base)
             files, below = folders[folder]
             found += files
             if deep:
@@ -129,12 +134,9 @@ class FileManager:
         return found
 
     def _read(self, folder: str) -> tuple[list[FileStat], list[str]]:
-        """The files and subfolders of a folder; none if it does not exist."""
-        try:
-            with os.scandir(os.path.join(self._root, folder)) as entries:
-                return self._sort_out(entries, f"{folder}/" if folder else "")
-        except (FileNotFoundError, NotADirectoryError):  # it may just have been removed
-            return [], []
+        """The files and subfolders of a folder."""
+        with os.scandir(os.path.join(self._root, folder)) as entries:
+            return self._sort_out(entries, f"{folder}/" if folder else "")
 
     def _sort_out(
         self, entries: Iterable[os.DirEntry[str]], prefix: str

@@ -136,3 +136,36 @@ def test_several_processes_write_one_report_without_mixing(tmp_path):
     assert len(report.units) == 600
     assert all(report.units.values())
     assert report.unit_metrics["b-199"] == {"n": 199}
+
+
+LOOK = """
+    from pipekit import StagePlan, StageSpec, hookimpl
+
+    def plan(ctx, settings):
+        new = ctx.pending(ctx.files("data/rwa/**/*.txt", "data/rwa/deep/*.txt", "data/there/*.txt"))
+        return StagePlan.skip(new.sentence("data/rwa"), new)
+
+    @hookimpl
+    def pipekit_stages():
+        yield StageSpec("look", plan)
+"""
+
+
+def test_a_folder_that_does_not_exist_is_not_taken_for_an_empty_one(project):
+    """A misspelt folder is named by what skips the stage, and before that by `config check`."""
+    project.plugin("look", LOOK)
+    project.config('[pipeline]\nstages = ["look"]\n')
+    project.write("data/there/a.csv", "")
+    checked = project.pipekit("config", "check")
+    assert (checked.code, "warning: look: there is no folder data/rwa\n" in checked.out) == (
+        0,
+        True,
+    )
+    assert "deep" not in checked.out  # the outermost one is enough
+    run = project.pipekit("run")
+    said = "skipped    look: nothing new in data/rwa; there is no folder data/rwa\n"
+    assert (run.code, said in run.out) == (0, True), run
+    assert "no folder" in project.pipekit("status").out
+    project.write("data/rwa/deep/a.csv", "")
+    assert "no folder" not in project.pipekit("config", "check").out
+    assert "no folder" not in project.pipekit("run").out

@@ -137,6 +137,9 @@ class Source:
 def _check_source(source: Source) -> None:
     """Raises ValueError, whose message says what to write instead."""
     where = f"source {source.glob!r}"
+    normal = os.path.normpath(source.glob)
+    if os.path.isabs(normal) or normal.split(os.sep)[0] == "..":
+        raise ValueError(f"{where}: glob must name files below the project's root, relative to it")
     if source.dialect and source.dialect not in PRESETS:
         raise ValueError(
             f"{where}: unknown dialect {source.dialect!r}; use one of {', '.join(PRESETS)}, or "

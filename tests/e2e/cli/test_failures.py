@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import signal
+import subprocess
+import sys
 
 import pytest
 
@@ -54,6 +57,9 @@ def test_a_failure_ends_with_the_programs_last_line_and_the_command_for_all_of_i
     shown = tiny.pipekit("show").out
     assert "last line: something bad" in shown
     assert "full output: pipekit logs 1 first" in shown
+    status = tiny.pipekit("status").out
+    assert "; last line: something bad" in status
+    assert "Full output: pipekit logs 1 first" in status
 
 
 def test_the_command_to_resume_with_works_from_where_it_was_given(tiny):
@@ -106,3 +112,52 @@ def test_a_demo_that_is_stopped_ends_like_a_stopped_run(project, eventually):
     out, err = demo.communicate(timeout=60)
     assert demo.returncode == 143, (out, err)
     assert "not as predicted" not in err
+
+
+BROKEN = """
+raise RuntimeError("boom")
+
+"""
+SINK = """
+import contextlib
+
+from pipekit import EventSink, hookimpl
+
+
+@contextlib.contextmanager
+def opened(context, settings):
+    yield lambda event: None
+
+
+@hookimpl
+def pipekit_sinks():
+    yield EventSink("quiet", opened)
+"""
+
+
+def test_nothing_is_said_twice_where_stdout_and_stderr_go_to_one_place(tiny):
+    """As in a scheduler's mail: the results come once, warnings once, and nothing is missing."""
+    tiny.write("data/a.txt", "a")
+    tiny.plugin("first", BROKEN, dist="other")
+    done = subprocess.run(
+        [sys.executable, "-m", "pipekit", "run"],
+        cwd=tiny.root,
+        env=tiny.env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    lines = [re.sub(r"^\d\d:\d\d:\d\d ", "", line) for line in done.stdout.splitlines()]
+    for words in ("boom", "not run: first failed", "run 1: failure", "run 1: first, second"):
+        assert len([line for line in lines if words in line]) == 1, (words, lines)
+
+
+def test_a_warning_is_shown_once_on_stderr_and_in_no_case_is_it_lost(tiny):
+    """By the sink `console` as it comes, or at the end if there is no such sink."""
+    tiny.plugin("quiet", SINK)
+    tiny.plugin("first", BROKEN, dist="other")
+    for sinks in ("", "[sinks.quiet]\n"):
+        tiny.config(CONFIG + sinks)
+        assert tiny.pipekit("run").err.count("boom") == 1

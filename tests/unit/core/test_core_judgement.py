@@ -8,9 +8,10 @@ from pipekit.model.command import Command, Outcome, ProcessResult, StreamResult
 from pipekit.model.file import Consumption, ContentState, FileStat, Input, Why
 from pipekit.model.stage import StagePlan
 from pipekit.model.status import FailureKind, StageStatus
-from pipekit.model.task import FileRecord, Task, TaskResult
+from pipekit.model.task import FileRecord, Task, TaskResult, UnitResult
 from pipekit.run.report_file import TaskReport
 from pipekit.run.verdict import (
+    emptied_files,
     judge_stage,
     judge_task,
     last_lines,
@@ -398,5 +399,26 @@ def test_a_stage_that_met_nothing_but_empty_files_is_skipped_and_says_so(files, 
 
 def test_an_empty_file_beside_others_is_no_reason_to_skip():
     files = (consumed("a", empty=True), consumed("b"))
-    result = judge_stage("s", PLAN, [TaskResult(name="t", status=S, files=files)])
+    tasks = [TaskResult(name="t", status=S, files=files)]
+    result = judge_stage("s", PLAN, tasks)
     assert (result.status, result.reason) == (StageStatus.SUCCESS, "new files")
+    assert emptied_files(PLAN, tasks) == []
+
+
+def test_a_file_that_became_empty_is_named_also_beside_others():
+    """An export broke off, perhaps: a warning, since the stage has other things to say."""
+    plan = StagePlan(reason="2 changed files", inputs=[before("a", rows=1371), before("b", rows=2)])
+    tasks = [TaskResult(name="t", status=S, files=(consumed("a", empty=True), consumed("b")))]
+    assert emptied_files(plan, tasks) == [f"1 file is now empty: a (it had 1,371 rows). {KEPT}"]
+    alone = [TaskResult(name="t", status=S, files=(consumed("a", empty=True),))]
+    assert emptied_files(plan, alone) == []  # then it is the stage's reason
+
+
+def test_rows_that_were_set_aside_are_in_the_sentence_of_their_stage():
+    """Those of all tasks and units, and only if there are any."""
+    unit = UnitResult(name="u", status=S, metrics={"rows_set_aside": 1000.0})
+    one = TaskResult(name="one", status=S, metrics={"rows_set_aside": 1}, units=(unit,))
+    odd = TaskResult(name="odd", status=S, metrics={"rows_set_aside": float("nan")})
+    assert str(judge_stage("s", PLAN, [one, odd])) == "s: 1,001 rows set aside"
+    assert str(judge_stage("s", PLAN, [odd])).startswith("s: ")
+    assert "set aside" not in str(judge_stage("s", PLAN, [odd]))

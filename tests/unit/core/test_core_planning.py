@@ -153,7 +153,7 @@ def pending(waiting=(), **counts):
         (pending(new=1), "1 new file in data/raw"),
         (pending(new=3, changed=1), "3 new files and 1 changed in data/raw"),
         (pending(changed=1, part=2), "1 changed file and 2 unfinished in data/raw"),
-        (pending(forced=13), "13 files in data/raw again (--force)"),
+        (pending(forced=13), "13 files in data/raw again as asked"),
         (pending(settings=4), "4 files in data/raw again because a setting changed"),
         (pending(version=1), "1 file in data/raw again because the plugin changed"),
         (

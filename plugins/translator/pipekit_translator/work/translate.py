@@ -240,6 +240,8 @@ class _Translation:
             rows += lines_of(file.path, late, LATE.format(part=file.format.series_written.part))
             self._counts["late_rows"] += len(late)
         if path := self._quarantine.add(file.path, rows):
+            self._counts["rows_set_aside"] += len(rows)
+            report.metric("rows_set_aside", self._counts["rows_set_aside"])
             count = "1 row" if len(rows) == 1 else f"{len(rows):,} rows"
             report.warning(
                 f"{file.path}: {count} set aside in {path}; the first is line {rows[0].line}: "
