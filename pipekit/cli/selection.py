@@ -69,7 +69,8 @@ def open_orchestrator(
 ) -> PipelineOrchestrator:
     """An orchestrator for the project, with the options from `selection_options`.
 
-    `console`: whether to show its events as they happen. Raises UsageError if they exclude all of its stages.
+    `console`: whether to show its events as they happen. Raises UsageError if the
+    options exclude all of its stages.
     """
     options, project = RunOptions(**selection), open_project(ctx, sets)
     if not selected(project.stages, options.only, options.first, options.last):
