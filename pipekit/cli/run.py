@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from pipekit.cli.common import json_option, note_refusal, set_option
+from pipekit.cli.common import json_option, known_folders, note_refusal, set_option
 from pipekit.cli.exits import BrokenOff, output_may_fail
 from pipekit.cli.help import RUN_EXITS, Command
 from pipekit.cli.output import (
@@ -40,6 +40,7 @@ from pipekit.model.stage import StageResult
 from pipekit.model.status import FailureKind, PipelineStatus, StageStatus
 from pipekit.process import Cancel
 from pipekit.run.orchestrator import PipelineOrchestrator
+from pipekit.schedule.log import shorten_log
 
 _INDENT = " " * 11  # below a stage's name
 _UNFINISHED = (StageStatus.FAILURE, StageStatus.CANCELLED, StageStatus.BLOCKED)
@@ -82,6 +83,8 @@ def command(
     go to stdout, progress and warnings to stderr. Ctrl-C or SIGTERM stops the running programs
     gracefully; a second one kills them. Safe to run from a scheduler.
     """
+    if quiet_idle:
+        shorten_log(known_folders(ctx)[0].logs)
     try:
         report = run_project(ctx, sets, console=not quiet_idle, **selection)
     except RunHeldError as error:
