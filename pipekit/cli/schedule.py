@@ -31,6 +31,7 @@ from pipekit.cli.output import (
     print_text,
 )
 from pipekit.config import Configuration
+from pipekit.config.sources import PREFIX
 from pipekit.errors import UsageError
 from pipekit.model.run import Paths, PipelineState
 from pipekit.model.timetable import Timetable
@@ -46,7 +47,6 @@ from pipekit.storage.hold import HoldFile
 _DAY = 86_400.0
 _SHOWN = 5  # starts, and missed ones
 _MOST_WATCHED = 100  # folders
-_PREFIX = "PIPEKIT_"
 
 
 @click.group(
@@ -108,7 +108,8 @@ def install(
         raise UsageError(f"{name} cannot start runs when files arrive; {able} can")
     if system and os.geteuid() != 0 and not only_print:
         raise UsageError("system units need root: call this with sudo, or leave out --system")
-    job = _job(configuration(ctx))._replace(partial_is_success=partial_is_success)
+    settings = configuration(ctx)
+    job = _job(settings)._replace(partial_is_success=partial_is_success)
     if on_arrival:
         job = job._replace(watched=_watched(ctx))
     if system:
@@ -127,7 +128,7 @@ def install(
     print_text(f"installed in {scheduler.title}: {job.name}, {job.timetable}", hang=2)
     print_line(f"next start: {local_time(job.timetable.next_start(time.time()))}")
     print_text(f"what runs print: {scheduler.log_hint.replace('NAME', job.name)}", hang=2)
-    _print_cautions(name, system)
+    _print_cautions(settings, name, system)
     return 0
 
 
@@ -226,9 +227,10 @@ def _owner(folder: Path) -> str:
         return str(folder.stat().st_uid)
 
 
-def _print_cautions(name: str, system: bool) -> None:
+def _print_cautions(settings: Configuration, name: str, system: bool) -> None:
     """What could keep the runs from being what the user expects."""
-    here = [each for each in sorted(os.environ) if each.startswith(_PREFIX) and "__" in each]
+    only_here = os.environ.keys() - settings.variables.keys()
+    here = [each for each in sorted(only_here) if each.startswith(PREFIX) and "__" in each]
     if here:
         print_text(
             f"caution: scheduled runs do not have {', '.join(here)}, which is set here; write it "
@@ -257,7 +259,7 @@ def _look(timetable: Timetable, paths: Paths, there: list[Installed], now: float
     known = [*_known(runs, now), *((each.first, each.last) for each in refusals(paths))]
     hold = HoldFile(paths.state).latest()
     known += hold.held if hold else ()
-    begin = max(now - _DAY, min(each.since for each in there))
+    begin = max(now - _DAY, min(each.since for each in there) + 1)
     hold = current_hold(paths)
     following = timetable.next_start(max(now, hold.until if hold else now))
     return _State(following, runs, look_for(timetable, begin, now, known))

@@ -301,6 +301,17 @@ class ScheduleConfig:
         return Timetable(int(self.every or DEFAULT_INTERVAL), chosen, self.between)
 
 
+@frozen(eq=False, repr=False)
+class SecretsConfig:
+    """`[secrets]`: what only the user who runs pipekit may know."""
+
+    file: str = setting(
+        "A file of lines KEY=VALUE, of mode 0600, owned by the user who runs pipekit: variables as "
+        "in the environment, which overrides them. Their values are masked as secrets.",
+        default="",
+    )
+
+
 TABLES: dict[str, type] = {  # the core's own; `stages` and `sinks` hold a table for each name
     "pipeline": PipelineConfig,
     "paths": PathsConfig,
@@ -308,6 +319,7 @@ TABLES: dict[str, type] = {  # the core's own; `stages` and `sinks` hold a table
     "lifecycle": LifecycleConfig,
     "retention": RetentionConfig,
     "schedule": ScheduleConfig,
+    "secrets": SecretsConfig,
 }
 TOP = (*TABLES, "stages", "sinks")  # all keys at the top of pipekit.toml
 RULES = "rules"  # the policy whose settings are an array of tables: `[[lifecycle.rules]]`
