@@ -37,7 +37,7 @@ from pipekit.model.run import Paths, PipelineState
 from pipekit.model.timetable import Timetable
 from pipekit.run.inputs import input_folders
 from pipekit.schedule import choice
-from pipekit.schedule.job import Job, command_line, job_name, stop_time
+from pipekit.schedule.job import Job, command_line, is_job_name, job_name, stop_time
 from pipekit.schedule.log import LOG_NAME
 from pipekit.schedule.missed import Starts, look_for
 from pipekit.schedule.scheduler import Installed, Scheduler
@@ -47,6 +47,12 @@ from pipekit.storage.hold import HoldFile
 _DAY = 86_400.0
 _SHOWN = 5  # starts, and missed ones
 _MOST_WATCHED = 100  # folders
+
+
+def _checked_job(_ctx: click.Context, _option: click.Parameter, name: str | None) -> str | None:
+    if name is not None and not is_job_name(name):
+        raise click.BadParameter(f"{name!r}: a job is named like pipekit-bars-1b8f0c52")
+    return name
 
 
 @click.group(
@@ -137,19 +143,27 @@ def install(
     cls=Command,
     example=("pipekit schedule remove", "runs start by hand alone"),
 )
+@click.option(
+    "--job",
+    "name",
+    callback=_checked_job,
+    help="The job of a project that has moved or is gone, by its name.",
+)
 @click.pass_context
-def remove(ctx: click.Context) -> int:
+def remove(ctx: click.Context, name: str | None) -> int:
     """Have no more runs of this project started.
 
     Leaves nothing of what was installed. A run that is going on is not stopped.
     """
-    job = _bare_job(project_root(ctx))
+    root = Path.cwd() if name else project_root(ctx)
+    job = _bare_job(root)
+    job = job._replace(name=name or job.name)
     found = [each for each in choice.of_this_machine() if each.installed(job)]
     for scheduler in found:
         scheduler.remove(job.name)
         print_line(f"removed from {scheduler.title}: {job.name}")
     if not found:
-        print_line(f"nothing was installed for {job.root}")
+        print_line(f"nothing was installed for {name or root}")
     return 0
 
 

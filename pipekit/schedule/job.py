@@ -43,6 +43,11 @@ def job_name(root: Path) -> str:
     return f"pipekit-{folder}-{digest}"
 
 
+def is_job_name(name: str) -> bool:
+    """Whether `job_name` makes such names; others may be names of anything, or paths."""
+    return re.fullmatch(r"pipekit-[A-Za-z0-9_-]+-[0-9a-f]{8}", name) is not None
+
+
 def command_line(root: Path) -> tuple[str, ...]:
     """The command of a scheduled run; it works in an empty environment.
 

@@ -278,3 +278,14 @@ def test_variables_that_scheduled_runs_will_not_have_are_named(cron, plain):
     words = ("schedule", "install", "--with", "cron")
     done = plain.pipekit(*words, env={"PIPEKIT_PIPELINE__WORKERS": "1"})
     assert "scheduled runs do not have PIPEKIT_PIPELINE__WORKERS" in done.err
+
+
+def test_the_job_of_a_project_that_has_moved_goes_by_its_name(cron, plain):
+    plain.pipekit("schedule", "install", "--with", "cron")
+    name = plain.pipekit("schedule", "show", "--json").json["name"]
+    plain.root.rename(plain.root.with_name("moved"))
+    plain.root = plain.root.with_name("moved")
+    assert plain.pipekit("schedule", "remove").out.startswith("nothing was installed for /")
+    assert plain.pipekit("schedule", "remove", "--job", "../x").code == 64
+    assert plain.pipekit("schedule", "remove", "--job", name).out == f"removed from cron: {name}\n"
+    assert not cron.exists()
