@@ -112,24 +112,18 @@ def install(
     if on_arrival and name not in choice.WATCHING:
         able = " and ".join(choice.WATCHING)
         raise UsageError(f"{name} cannot start runs when files arrive; {able} can")
-    if system and os.geteuid() != 0 and not only_print:
-        raise UsageError("system units need root: call this with sudo, or leave out --system")
     settings = configuration(ctx)
-    job = _job(settings)._replace(partial_is_success=partial_is_success)
-    if on_arrival:
-        job = job._replace(watched=_watched(ctx))
-    if system:
-        job = job._replace(user=_owner(job.root))
+    job = _job(settings)._replace(
+        partial_is_success=partial_is_success,
+        watched=_watched(ctx) if on_arrival else (),
+        user=_owner(settings.root) if system else "",
+    )
     if only_print:
-        for file in scheduler.files(job):
-            print_line(f"# {file.place}")
-            print_line()
-            print_output(file.text)
+        _print_files(scheduler, job)
         return 0
-    for other in choice.of_this_machine():
-        if other.title != scheduler.title and other.installed(job):
-            other.remove(job.name)
-            print_line(f"removed from {other.title}: {job.name}", err=True)
+    if system:
+        _check_root()
+    _remove_from_others(scheduler, job)
     scheduler.install(job)
     print_text(f"installed in {scheduler.title}: {job.name}, {job.timetable}", hang=2)
     print_line(f"next start: {local_time(job.timetable.next_start(time.time()))}")
@@ -234,7 +228,30 @@ def _watched(ctx: click.Context) -> tuple[Path, ...]:
     return tuple(folders)
 
 
+def _print_files(scheduler: Scheduler, job: Job) -> None:
+    for file in scheduler.files(job):
+        print_line(f"# {file.place}")
+        print_line()
+        print_output(file.text)
+
+
+def _check_root() -> None:
+    if sys.platform != "win32" and os.geteuid() != 0:
+        raise UsageError("system units need root: call this with sudo, or leave out --system")
+
+
+def _remove_from_others(scheduler: Scheduler, job: Job) -> None:
+    """One scheduler is enough: two would start runs twice."""
+    for other in choice.of_this_machine():
+        if other.title != scheduler.title and other.installed(job):
+            other.remove(job.name)
+            print_line(f"removed from {other.title}: {job.name}", err=True)
+
+
 def _owner(folder: Path) -> str:
+    """Who runs system units: whoever can change the project, and so what they start."""
+    if sys.platform == "win32":
+        return ""
     try:
         return folder.owner()
     except KeyError:  # the user has no name

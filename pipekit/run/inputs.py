@@ -6,9 +6,10 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from pipekit.errors import PipekitError
 from pipekit.model.file import FileStat
 from pipekit.run.orchestrator import PipelineOrchestrator
-from pipekit.run.planning import RunOptions
+from pipekit.run.planning import CannotPlan, RunOptions
 from pipekit.run.project import Project
 from pipekit.storage.files import FileManager, Folders
 from pipekit.storage.ledger import Ledger
@@ -18,12 +19,16 @@ from pipekit.storage.runs import ledger_exists
 def input_folders(project: Project) -> list[Path]:
     """The folders in which the stages that wait for no other look for files, as they are now.
 
-    Those to which any stage publishes are left out, and those of runs' own files.
+    Those to which any stage publishes are left out, and those of runs' own files. Raises
+    PipekitError if one of the stages cannot be planned.
     """
     names = {stage.name for stage in project.stages}
     first = tuple(stage.name for stage in project.stages if not set(stage.after) & names)
     files = _NotingFiles(project.files.root, project.files.quiet_seconds)
-    PipelineOrchestrator(project._replace(files=files), RunOptions(only=first)).plan()
+    orchestrator = PipelineOrchestrator(project._replace(files=files), RunOptions(only=first))
+    for decision in orchestrator.plan():
+        if isinstance(decision, CannotPlan):
+            raise PipekitError(f"{decision.stage}: {decision.reason}")
     outputs = _published_to(project)
     paths = project.paths
     own = (paths.logs, paths.state, paths.quarantine)

@@ -7,6 +7,7 @@ import itertools
 import math
 import os
 import plistlib
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -93,4 +94,6 @@ def _agent(name: str) -> Path:
 
 
 def _domain() -> str:
+    if sys.platform == "win32":
+        return ""
     return f"gui/{os.getuid()}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import sys
 from pathlib import Path
 
 from pipekit.errors import PipekitError
@@ -78,6 +79,8 @@ class Systemd:
 
 def has_user_session() -> bool:
     """Whether systemd runs this machine, and also runs units for this user."""
+    if sys.platform == "win32":
+        return False
     runtime = os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.getuid()}"
     return os.path.isdir("/run/systemd/system") and os.path.exists(f"{runtime}/systemd/private")
 

@@ -204,6 +204,17 @@ def test_the_watched_folders_are_those_that_the_first_stages_read(project):
     assert _watched(project.pipekit(*words).out) == ["data/in", "data/in/more"]
 
 
+def test_a_stage_that_cannot_be_planned_is_told_instead_of_watching_less(project):
+    project.plugin(
+        "upper", COUNT.replace("new = ctx", "raise ValueError('no plan')\n        new = ctx")
+    )
+    project.config(CONFIG)
+    words = ("schedule", "install", "--with", "systemd", "--on-arrival", "--print")
+    done = project.pipekit(*words)
+    assert (done.code, done.out) == (3, "")
+    assert "upper: its plan raised ValueError: no plan" in done.err
+
+
 def _watched(printed: str) -> list[str]:
     lines = [line for line in printed.splitlines() if line.startswith("PathChanged=")]
     return [line.partition("/project/")[2] for line in lines]
