@@ -68,9 +68,14 @@ def configuration(
 ) -> config.Configuration:
     """The configuration of the project.
 
-    `sets`: the words of `--set`. `tables`: read only these, even if others contain mistakes.
+    `sets`: the words of `--set`. `tables`: read only these, even if others contain mistakes. The
+    variables of the file of `[secrets]` are in the environment from now on.
     """
-    return config.load(project_root(ctx), environ=os.environ, flags=sets, tables=tables)
+    found = config.load(project_root(ctx), environ=os.environ, flags=sets, tables=tables)
+    for name, value in found.variables.items():
+        os.environ.setdefault(name, value)
+    mask_output(tuple(found.variables.values()))
+    return found
 
 
 def folders(ctx: click.Context) -> Paths:

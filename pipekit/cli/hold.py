@@ -10,7 +10,7 @@ from pipekit.cli.common import known_folders, lock_holder
 from pipekit.cli.help import Command
 from pipekit.cli.output import print_line, print_text
 from pipekit.process.shell import DURATION
-from pipekit.storage.hold import Hold, HoldFile
+from pipekit.storage.hold import HoldFile
 from pipekit.worker._files import make_folder
 
 _LONGEST = 366 * 86400.0  # seconds
@@ -40,9 +40,9 @@ def command(ctx: click.Context, duration: float, reason: str) -> int:
         raise click.BadParameter("a hold lasts at most 366 days", param_hint="'--for'")
     paths, _ = known_folders(ctx)
     now = time.time()
-    hold = Hold(now, now + duration, " ".join(reason.split()))
     make_folder(paths.state, paths.file_mode)
-    HoldFile(paths.state, paths.file_mode).store(hold)
+    file = HoldFile(paths.state, paths.file_mode)
+    hold = file.begin(now, now + duration, " ".join(reason.split()))
     print_text(f"held: {hold}")
     holder = lock_holder(paths)
     if holder is not None:

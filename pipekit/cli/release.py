@@ -19,9 +19,7 @@ from pipekit.storage.hold import HoldFile
 def command(ctx: click.Context) -> int:
     """Let runs begin again after `pipekit hold`."""
     paths, _ = known_folders(ctx)
-    file = HoldFile(paths.state)
-    hold = file.read(time.time())
-    file.remove()
+    hold = HoldFile(paths.state, paths.file_mode).end(time.time())
     if hold is None:
         print_line("nothing is held")
     else:

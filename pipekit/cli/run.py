@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from pipekit.cli.common import json_option, note_refusal, set_option
+from pipekit.cli.common import json_option, known_folders, note_refusal, set_option
 from pipekit.cli.exits import BrokenOff, output_may_fail
 from pipekit.cli.help import RUN_EXITS, Command
 from pipekit.cli.output import (
@@ -37,10 +37,11 @@ from pipekit.errors import (
 )
 from pipekit.model.run import PipelineReport
 from pipekit.model.stage import StageResult
-from pipekit.model.status import StageStatus
+from pipekit.model.status import PipelineStatus, StageStatus
 from pipekit.process import Cancel
 from pipekit.run.orchestrator import PipelineOrchestrator
 from pipekit.run.verdict import final_lines
+from pipekit.schedule.log import shorten_log
 
 _INDENT = " " * 11  # below a stage's name
 _UNFINISHED = (StageStatus.FAILURE, StageStatus.CANCELLED, StageStatus.BLOCKED)
@@ -60,30 +61,58 @@ _UNFINISHED = (StageStatus.FAILURE, StageStatus.CANCELLED, StageStatus.BLOCKED)
     example=("pipekit run --from analyzer", "the analyzer and the stages after it"),
 )
 @selection_options
+@click.option(
+    "--quiet-idle",
+    is_flag=True,
+    help="Print nothing if all is well (nothing to do, success without a warning, or runs are "
+    "held), and otherwise only the result: for a scheduler that mails what is printed.",
+)
 @set_option
 @json_option
 @click.pass_context
-def command(ctx: click.Context, /, sets: tuple[str, ...], as_json: bool, **selection: Any) -> int:
+def command(
+    ctx: click.Context,
+    /,
+    sets: tuple[str, ...],
+    as_json: bool,
+    quiet_idle: bool,
+    **selection: Any,
+) -> int:
     """Run the stages that have work to do.
 
     Stages run in order, each planned just before its turn and skipped when it has no work. Results
     go to stdout, progress and warnings to stderr. Ctrl-C or SIGTERM stops the running programs
     gracefully; a second one kills them. Safe to run from a scheduler.
     """
+    if quiet_idle:
+        shorten_log(known_folders(ctx)[0].logs)
     try:
-        report = run_project(ctx, sets, **selection)
+        report = run_project(ctx, sets, console=not quiet_idle, **selection)
     except RunHeldError as error:
+        if quiet_idle:
+            return error.exit_code
         if as_json:
             print_json({"status": HELD, "exit_code": error.exit_code, "reason": str(error)})
         else:
             print_text(str(error), f"{coloured(HELD, 10)} ")
         return error.exit_code
+    if quiet_idle and _is_well(report):
+        return report.exit_code
     with output_may_fail():
         if as_json:
             print_json(_record(report))
         else:
             print_report(report, ctx.obj["project"])
+            if quiet_idle:  # nothing has shown them yet
+                _print_warnings(report)
     return report.exit_code
+
+
+def _is_well(report: PipelineReport) -> bool:
+    """Whether nobody needs to look at the run."""
+    warnings = any(stage.warnings for stage in report.stages)
+    idle = report.status is PipelineStatus.IDLE
+    return idle or (bool(report) and not warnings and not report.warnings)
 
 
 def run_project(ctx: click.Context, sets: Sequence[str] = (), **selection: Any) -> PipelineReport:
@@ -158,6 +187,12 @@ def print_report(report: PipelineReport, project: Path | None = None) -> None:
     unfinished = [result.stage for result in report.stages if result.status in _UNFINISHED]
     if unfinished:
         print_line(f"to resume: {program} run --from {unfinished[0]}", err=True)
+
+
+def _print_warnings(report: PipelineReport) -> None:
+    for result in report.stages:
+        for warning in result.warnings:
+            print_text(f"{result.stage}: warning: {warning}", hang=2, err=True)
 
 
 def _print_stage(result: StageResult, logs: str) -> None:

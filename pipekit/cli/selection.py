@@ -13,7 +13,7 @@ from pipekit.errors import UsageError
 from pipekit.process import Cancel
 from pipekit.run.orchestrator import PipelineOrchestrator
 from pipekit.run.planning import RunOptions
-from pipekit.run.project import selected
+from pipekit.run.project import DEFAULT_SINKS, selected
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
@@ -64,14 +64,19 @@ def open_orchestrator(
     sets: Sequence[str] = (),
     *,
     cancel: Cancel | None = None,
+    console: bool = True,
     **selection: Any,
 ) -> PipelineOrchestrator:
     """An orchestrator for the project, with the options from `selection_options`.
 
-    Raises UsageError if they exclude all of its stages.
+    `console`: whether to show its events as they happen. Raises UsageError if the
+    options exclude all of its stages.
     """
     options, project = RunOptions(**selection), open_project(ctx, sets)
     if not selected(project.stages, options.only, options.first, options.last):
         names = ", ".join(stage.name for stage in project.stages)
         raise UsageError(f"--only, --from and --until select no stage; the order is: {names}")
+    if not console:
+        sinks = tuple(each for each in project.sinks if each[0].name not in DEFAULT_SINKS)
+        project = project._replace(sinks=sinks)
     return PipelineOrchestrator(project, options, cancel)

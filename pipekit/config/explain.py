@@ -134,15 +134,15 @@ def provenance(configuration: Configuration) -> dict[str, Any]:
 def secrets(configuration: Configuration) -> tuple[str, ...]:
     """The texts of all secret settings known so far, to be masked in output; the longest first.
 
+    Those of the file of `[secrets]` are among them.
+
     Those shorter than four characters are left out: masking every `0` in an output would spoil it
     and hide nothing.
     """
-    found = {
-        text
-        for settings in configuration.known_settings.values()
-        for text in _secret_texts(settings, secret=False)
-        if len(text) >= SHORTEST_SECRET
-    }
+    known = configuration.known_settings.values()
+    texts = [text for settings in known for text in _secret_texts(settings, secret=False)]
+    texts += configuration.variables.values()
+    found = {text for text in texts if len(text) >= SHORTEST_SECRET}
     return tuple(sorted(found, key=lambda text: (-len(text), text)))
 
 

@@ -11,6 +11,7 @@ from attrs import define, field
 from pipekit.config import sources
 from pipekit.config.describe import settings_fields
 from pipekit.config.problems import KeyPath, Problem, dotted, problems_of, unknown_key
+from pipekit.config.secrets_file import secret_variables
 from pipekit.config.sources import Layer
 from pipekit.config.structure import literal, structured, table
 from pipekit.config.tables import (
@@ -23,12 +24,14 @@ from pipekit.config.tables import (
     PluginsConfig,
     RetentionConfig,
     ScheduleConfig,
+    SecretsConfig,
     StageConfig,
     settings_path,
 )
 from pipekit.errors import ConfigError, PluginError
 from pipekit.model.names import checked_name
 from pipekit.model.run import Paths
+from pipekit.model.secrets import Mask
 
 T = TypeVar("T")
 _LONGEST_SENTENCE = 1_000  # characters; a key or value may be as long as the file
@@ -41,7 +44,7 @@ class Configuration:
 
     `stages` holds every stage that is listed or has a table. `policies` and `sinks` hold the raw
     tables of those that are switched on, by name; `settings_for` makes objects of them, which stay
-    in `known_settings` by the path of their table.
+    in `known_settings` by the path of their table. `variables`: those of the file of `[secrets]`.
     """
 
     root: Path
@@ -52,10 +55,12 @@ class Configuration:
     lifecycle: LifecycleConfig
     retention: RetentionConfig
     schedule: ScheduleConfig
+    secrets: SecretsConfig
     stages: Mapping[str, StageConfig]
     policies: Mapping[str, Mapping[str, Any]]
     sinks: Mapping[str, Mapping[str, Any]]
     layers: Sequence[Layer]
+    variables: Mapping[str, str]
     known_settings: dict[KeyPath, Any] = field(factory=dict, init=False)
 
     @property
@@ -79,13 +84,13 @@ class Configuration:
         if cls is None:
             if raw:
                 text = f"unknown key: {name!r} has no settings"
-                raise ConfigError(located([Problem((*path, k), text) for k in raw], self.layers))
+                raise ConfigError(self._located(Problem((*path, k), text) for k in raw))
             return None
         if type(self.known_settings.get(path)) is not cls:
             try:
                 self.known_settings[path] = structured(cls, raw)
             except (ValueError, ExceptionGroup) as error:
-                raise ConfigError(located(problems_of(error, path), self.layers)) from None
+                raise ConfigError(self._located(problems_of(error, path))) from None
         return self.known_settings[path]
 
     def plugin_tables(self) -> dict[KeyPath, Mapping[str, Any]]:
@@ -98,7 +103,11 @@ class Configuration:
 
     def located(self, path: KeyPath, text: str) -> list[str]:
         """A problem as a sentence that starts with the place to fix."""
-        return located([Problem(path, text)], self.layers)
+        return self._located([Problem(path, text)])
+
+    def _located(self, problems: Iterable[Problem]) -> list[str]:
+        mask = Mask(self.variables.values())
+        return [mask.text(sentence) for sentence in located(problems, self.layers)]
 
 
 def load(
@@ -110,16 +119,22 @@ def load(
 ) -> Configuration:
     """The configuration of the project in `root`: flags over environment over file over defaults.
 
-    `tables`: read only these; the others have their defaults, even if they contain mistakes.
+    `tables`: read only these; the others have their defaults, even if they contain mistakes. The
+    file of `[secrets]` is then not read, whose variables are settings of plugins alone.
 
     Raises ConfigError with all problems of the core's own tables; those of plugins' settings are
     found by `settings_for`, when the plugins are there to describe them.
     """
     file = sources.read_file(root / sources.FILE_NAME)
-    variables, wrong_names = sources.environment(environ, TOP)
     switches, wrong_flags = sources.flags(flags)
+    variables, wrong_names = sources.environment(environ, TOP)
     layers = [file, *variables, *switches]
     tree = sources.merged(layers)
+    secret = secret_variables(root, tree) if tables is None else {}
+    if secret:
+        variables, wrong_names = sources.environment({**secret, **environ}, TOP)
+        layers = [file, *variables, *switches]
+        tree = sources.merged(layers)
     problems: list[Problem] = []
     if tables is None:
         problems += [Problem((key,), unknown_key(key, TOP)) for key in tree if key not in TOP]
@@ -130,8 +145,9 @@ def load(
     if len(problems) > _MOST_PROBLEMS:
         texts.append(f"{file.label}: {len(problems) - _MOST_PROBLEMS:,} more problems")
     if texts:
-        raise ConfigError(texts)
-    return Configuration(root=root, file=root / file.label, layers=layers, **made)
+        mask = Mask(secret.values())
+        raise ConfigError([mask.text(text) for text in texts])
+    return Configuration(root=root, file=root / file.label, layers=layers, variables=secret, **made)
 
 
 class _Structurer:

@@ -11,10 +11,19 @@ from attrs import frozen
 
 from pipekit.config.problems import KeyPath
 from pipekit.model.names import checked_name, did_you_mean
+from pipekit.model.timetable import (
+    WEEKDAYS,
+    WHOLE_DAY,
+    Timetable,
+    check_interval,
+    hours_between,
+)
 from pipekit.settings import Duration, Size, setting
 
+Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 Least = Literal["success", "partial", "any"]
 DAY = 86_400.0
+DEFAULT_INTERVAL = 900  # seconds between two scheduled runs
 MOST_STAGES = 1_000
 _SHORTAGES = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO)
 
@@ -34,6 +43,21 @@ def at_least(least: float) -> Validator:
 def _positive(_instance: object, _attribute: object, value: float | None) -> None:
     if value is not None and value <= 0:
         raise ValueError("must be greater than 0")
+
+
+def _interval(instance: object, attribute: object, value: float | None) -> None:
+    at_least(60)(instance, attribute, value)
+    if value is not None:
+        check_interval(value)
+
+
+def _between(_instance: object, _attribute: object, value: str) -> None:
+    hours_between(value)
+
+
+def _days(_instance: object, _attribute: object, value: tuple[str, ...]) -> None:
+    if not value:
+        raise ValueError(f"name at least one of {', '.join(WEEKDAYS)}")
 
 
 def _nice(_instance: object, _attribute: object, value: int) -> None:
@@ -255,12 +279,42 @@ class RetentionConfig:
 
 @frozen(eq=False, repr=False)
 class ScheduleConfig:
-    """`[schedule]`: how often the operating system's scheduler starts a run."""
+    """`[schedule]`: when the operating system's scheduler starts a run.
+
+    Changes take effect with `pipekit schedule install`.
+    """
 
     every: Duration | None = setting(
-        "Interval of the scheduled runs; `pipekit config check` compares timeouts with it.",
+        "Interval of the scheduled runs, which must divide the hour or the day (default: 15m); "
+        "`pipekit config check` compares timeouts with it.",
         default=None,
-        validator=at_least(60),
+        validator=_interval,
+    )
+    days: tuple[Day, ...] = setting(
+        "The weekdays on which runs start.", default=WEEKDAYS, validator=_days
+    )
+    between: str = setting(
+        "The hours in which runs start, by the clock of the machine, such as `08:00-22:00`: the "
+        "first start at 8:00, the last before 22:00. `22:00-06:00` goes past midnight.",
+        default=WHOLE_DAY,
+        validator=_between,
+    )
+
+    @property
+    def timetable(self) -> Timetable:
+        """All three of them."""
+        chosen = tuple(day for day in WEEKDAYS if day in self.days)
+        return Timetable(int(self.every or DEFAULT_INTERVAL), chosen, self.between)
+
+
+@frozen(eq=False, repr=False)
+class SecretsConfig:
+    """`[secrets]`: what only the user who runs pipekit may know."""
+
+    file: str = setting(
+        "A file of lines KEY=VALUE, of mode 0600, owned by the user who runs pipekit: variables as "
+        "in the environment, which overrides them. Their values are masked as secrets.",
+        default="",
     )
 
 
@@ -271,6 +325,7 @@ TABLES: dict[str, type] = {  # the core's own; `stages` and `sinks` hold a table
     "lifecycle": LifecycleConfig,
     "retention": RetentionConfig,
     "schedule": ScheduleConfig,
+    "secrets": SecretsConfig,
 }
 TOP = (*TABLES, "stages", "sinks")  # all keys at the top of pipekit.toml
 RULES = "rules"  # the policy whose settings are an array of tables: `[[lifecycle.rules]]`

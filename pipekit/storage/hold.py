@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,13 +16,15 @@ from pipekit.worker import Publication
 from pipekit.worker._files import PRIVATE, open_own
 
 _MAX_BYTES = 20_000  # of the file; pipekit writes fewer
+_PAST = 20  # earlier holds that are remembered
 _LATEST = 1e11  # Unix time: the year 5138; far later ones cannot be written as a date
 
 
 class Hold(NamedTuple):
     """Why and until when no run begins. Times are Unix times.
 
-    `starts`: how many runs it has held, the latest at `last`.
+    `starts`: how many runs it has held, the latest at `last`. `past`: from when until when earlier
+    holds have held runs, the oldest first.
     """
 
     since: float
@@ -29,6 +32,12 @@ class Hold(NamedTuple):
     reason: str
     starts: int = 0
     last: float = 0.0
+    past: tuple[tuple[float, float], ...] = ()
+
+    @property
+    def held(self) -> tuple[tuple[float, float], ...]:
+        """From when until when runs were held, by this and by earlier holds."""
+        return (*self.past, (self.since, self.last)) if self.starts else self.past
 
     def __str__(self) -> str:
         until = time.strftime("%Y-%m-%d %H:%M", time.localtime(self.until))
@@ -48,21 +57,35 @@ class HoldFile:
 
     def read(self, now: float) -> Hold | None:
         """The hold, unless there is none or its time is over."""
+        hold = self.latest()
+        return hold if hold is not None and now < hold.until < _LATEST else None
+
+    def latest(self) -> Hold | None:
+        """The latest hold, even if its time is over."""
         try:
             with open(open_own(self.path, os.O_RDONLY), "rb") as file:
-                hold = _hold(**json.loads(file.read(_MAX_BYTES)))
+                return _hold(**json.loads(file.read(_MAX_BYTES)))
         except (OSError, ValueError, TypeError, OverflowError, RecursionError):
             return None
-        return hold if now < hold.until < _LATEST else None
+
+    def begin(self, now: float, until: float, reason: str) -> Hold:
+        """Hold runs from now on. Raises OSError."""
+        before = self.latest()
+        hold = Hold(now, until, reason, past=before.held[-_PAST:] if before else ())
+        self.store(hold)
+        return hold
 
     def store(self, hold: Hold) -> None:
-        """Hold runs. Raises OSError."""
+        """Write the hold. Raises OSError."""
         with Publication(self.path, reported=False, mode=self._mode) as file:
             file.write(json_text(hold._asdict(), indent=1).encode())
 
-    def remove(self) -> None:
-        """Hold runs no more. Raises OSError."""
-        self.path.unlink(missing_ok=True)
+    def end(self, now: float) -> Hold | None:
+        """Hold runs no more; returns the hold if there was one. Raises OSError."""
+        hold = self.read(now)
+        if hold is not None:
+            self.store(hold._replace(until=now))  # what it has held is still asked for
+        return hold
 
 
 def check_hold(folder: Path, mode: int = PRIVATE) -> None:
@@ -76,6 +99,14 @@ def check_hold(folder: Path, mode: int = PRIVATE) -> None:
         raise RunHeldError(str(hold))
 
 
-def _hold(since: float, until: float, reason: str, starts: int, last: float) -> Hold:
+def _hold(
+    since: float,
+    until: float,
+    reason: str,
+    starts: int,
+    last: float,
+    past: Sequence[tuple[float, float]] = (),
+) -> Hold:
     """Raises ValueError or TypeError for what a file cannot hold."""
-    return Hold(float(since), float(until), str(reason), int(starts), float(last))
+    times = tuple((float(begin), float(end)) for begin, end in past)
+    return Hold(float(since), float(until), str(reason), int(starts), float(last), times)

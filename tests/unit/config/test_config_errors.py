@@ -156,6 +156,25 @@ data = "/srv/bars"
             '[schedule]\nevery = "5s"',
             "pipekit.toml:2: schedule.every: must be 60 or more, not 5",
         ),
+        (
+            '[schedule]\nevery = "7m"',
+            (
+                "pipekit.toml:2: schedule.every: 7m does not divide the hour or the day evenly; "
+                "use one of 1m, 2m, 3m, 4m, 5m, 6m, 10m, 12m, 15m, 20m, 30m, 1h, 2h, 3h, 4h, 6h, "
+                "8h, 12h, 1d"
+            ),
+        ),
+        (
+            '[schedule]\nbetween = "8-22"',
+            (
+                'pipekit.toml:2: schedule.between: "8-22" is not a span of whole hours such as '
+                '"08:00-22:00"'
+            ),
+        ),
+        (
+            "[schedule]\ndays = []",
+            "pipekit.toml:2: schedule.days: name at least one of mon, tue, wed, thu, fri, sat, sun",
+        ),
     ],
 )
 def test_a_wrong_value_is_told_with_line_path_and_remedy(problems, text, expected):

@@ -211,6 +211,7 @@ def test_a_configuration_on_a_page_loads(tmp_path, name):
         if block.mark is not None:
             continue
         (tmp_path / "pipekit.toml").write_text(block.text, "utf-8")
+        (tmp_path / "secrets.env").touch(mode=0o600)
         configuration = load(tmp_path, environ={})
         for stage in tomllib.loads(block.text).get("stages", {}):
             configuration.settings_for("stages", stage, settings[stage])

@@ -1,0 +1,1 @@
+"""Has the operating system's scheduler start `pipekit run`: one description, four schedulers."""
