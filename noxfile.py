@@ -91,3 +91,9 @@ def bench(session: nox.Session) -> None:
         session.error(f"which benchmark? nox -s bench -- {'|'.join(names)} [OPTIONS]")
     name, *options = session.posargs
     python(session, f"benchmarks/{name}/run.py", *options)
+
+
+@nox.session
+def windows(session: nox.Session) -> None:
+    """On CPython for Windows, under Wine: `nox -s windows -- core` (the default) or `-- full`."""
+    python(session, "tools/windows/lane.py", *session.posargs)

@@ -182,7 +182,8 @@ def _refusal(
         return f"it is outside of lifecycle.roots ({', '.join(roots)})"
     if action.kind is ActionKind.ARCHIVE and not action.target:
         return "the policy gives no target to archive it to"
-    if os.path.realpath(files.root / path) != os.path.join(os.path.realpath(files.root), path):
+    expected = os.path.join(os.path.realpath(files.root), path)
+    if os.path.normcase(os.path.realpath(files.root / path)) != os.path.normcase(expected):
         return "it is a symbolic link, or below one"
     file = files.stat(path)
     if file is None:
@@ -218,7 +219,7 @@ def _checked(action: FileAction) -> FileAction:
         raise TypeError(f"propose must yield FileAction objects, not {action!r}")
     if "\0" in action.path or not action.path:
         raise ValueError(f"{action.path!r} is not a valid path")
-    return action
+    return action._replace(path=action.path.replace(os.sep, "/"))
 
 
 def _held_files(

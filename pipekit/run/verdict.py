@@ -46,7 +46,8 @@ def judge_task(
     `before`: its declared outputs, as they were when it started. `published`: the signature (as
     text) of each file that the stage published in earlier runs.
     """
-    records = [record._replace(path=files.relative(record.path)) for record in report.files]
+    before = {files.relative(path): old for path, old in before.items()}
+    records = [_as_planned(record, files) for record in report.files]
     units = _units(task, report, cancelled=process.outcome is Outcome.CANCELLED)
     claims = [record for record in records if record.unit is None or units[record.unit]]
     problems = [
@@ -78,6 +79,14 @@ def judge_task(
         warnings=(*report.warnings, *process.warnings),
         process=process,
     )
+
+
+def _as_planned(record: FileRecord, files: FileManager) -> FileRecord:
+    """The record with its paths written as plans and the ledger write them."""
+    sources = record.sources
+    if sources is not None:
+        sources = tuple(map(files.relative, sources))
+    return record._replace(path=files.relative(record.path), sources=sources)
 
 
 def _torn(report: TaskReport, process: ProcessResult) -> str:

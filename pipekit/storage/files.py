@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import posixpath
 import re
 import stat
 import time
@@ -79,15 +80,14 @@ class FileManager:
         """
         now = time.time() if now is None else now
         age = now - max(file.mtime_ns, file.ctime_ns) / 1e9
-        if -1 <= age < self.quiet_seconds:
-            return False
-        if age >= self.quiet_seconds and not self._creation_times:
-            return True
+        if age >= -1 and not self._creation_times:
+            return age >= self.quiet_seconds
         look = (*file.signature, int(now * 1e9))
-        first = self._first_looks.setdefault(file.path, look)
+        first = self._first_looks.setdefault(file.path, look)  # noted even if it is too young
         if first[:-1] != file.signature:
             first = self._first_looks[file.path] = look
-        return now - first[-1] / 1e9 >= self.quiet_seconds
+        young = -1 <= age < self.quiet_seconds
+        return not young and now - first[-1] / 1e9 >= self.quiet_seconds
 
     def seconds_until_settled(self, paths: Iterable[str], now: float | None = None) -> float:
         """Seconds until the youngest of the files is settled, at most `quiet_seconds`."""
@@ -101,13 +101,14 @@ class FileManager:
 
     def relative(self, path: str) -> str:
         """A path reported by a worker; relative to the root, with `/`, if it is below the root."""
-        if os.path.normpath(path) == path and not (path[:2] == ".." or os.path.isabs(path)):
+        path = path.replace(os.sep, "/")  # Windows takes both, plans use only this one
+        if posixpath.normpath(path) == path and not (path[:2] == ".." or _has_root(path)):
             return path  # the usual case, without a Path object
         absolute = os.path.normpath(os.path.join(self._root, path))
         try:
             return Path(absolute).relative_to(self.root).as_posix()
         except ValueError:
-            return absolute
+            return absolute.replace(os.sep, "/")
 
     def _walk(self, base: str, deep: bool, folders: Folders) -> list[FileStat]:
         """The files in a folder and, if `deep`, in all its subfolders, sorted by path."""
@@ -162,6 +163,11 @@ class FileManager:
             if stat.S_ISREG(status.st_mode):
                 found.append(_file_stat(prefix + name, status))
         return found, below
+
+
+def _has_root(path: str) -> bool:
+    """Whether a path, with `/`, leads somewhere else than below the folder it is joined to."""
+    return path.startswith("/") or bool(os.path.splitdrive(path)[0])
 
 
 def _file_stat(path: str, status: os.stat_result) -> FileStat:

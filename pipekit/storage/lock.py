@@ -272,6 +272,8 @@ def _refusal(holder: Holder | None, record: Path | None = None) -> str:
 
 def boot_id() -> str:
     """A text that tells one start of the system from the next; empty if the system has none."""
+    if sys.platform != "linux":
+        return ""
     try:
         with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
             return file.read().strip()
@@ -282,16 +284,18 @@ def boot_id() -> str:
 def process_start(pid: int) -> int:
     """A number that tells a process from a later one with the same id; 0 if there is none.
 
-    On Linux it is the start time in clock ticks since boot (proc(5), field 22 of stat), elsewhere
-    in milliseconds of Unix time.
+    On Linux it is the start time in clock ticks since boot (proc(5), field 22 of stat), on Windows
+    in 100 ns since 1601, elsewhere in milliseconds of Unix time.
     """
-    try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            fields = file.read().rpartition(b")")[2].split()
-        return 0 if fields[0] in (b"Z", b"X") else int(fields[19])
-    except (OSError, IndexError, ValueError):
-        if sys.platform == "linux":
+    if sys.platform == "linux":
+        try:
+            with open(f"/proc/{pid}/stat", "rb") as file:
+                fields = file.read().rpartition(b")")[2].split()
+            return 0 if fields[0] in (b"Z", b"X") else int(fields[19])
+        except (OSError, IndexError, ValueError):
             return 0
+    if sys.platform == "win32":
+        return started_at(pid)
     import psutil
 
     try:
@@ -325,27 +329,27 @@ def is_claimed(path: Path) -> bool:
 
 
 if sys.platform == "win32":
-    import msvcrt
+    from pipekit.storage.windows_process import started_at
+    from pipekit.worker._byte_lock import FAR_BEHIND, lock
 
-    _BEHIND_ALL_DATA = 1 << 40  # Windows lets nobody read what is locked
-
-    def _try_lock(descriptor: int, *, shared: bool = False) -> bool:  # noqa: ARG001  # there is one kind
+    def _try_lock(descriptor: int, *, shared: bool = False) -> bool:
         try:
-            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+            return lock(descriptor, 0, shared=shared)
         except OSError as error:
-            if error.errno in (errno.EACCES, errno.EDEADLK):
-                return False
-            raise StorageError(f"locks do not work here: {error.strerror}") from error
-        return True
+            raise StorageError(
+                f"locks do not work on this file system: {error.strerror}; move the state folder "
+                'to a local disk (`[paths] state = "..."`)'
+            ) from error
 
-    def claim(descriptor: int, *, shared: bool = False) -> bool:  # noqa: ARG001  # there is one kind
-        """Claim an open file for as long as this process has it open; False if another has."""
-        os.lseek(descriptor, _BEHIND_ALL_DATA, os.SEEK_SET)
+    def claim(descriptor: int, *, shared: bool = False) -> bool:
+        """Claim an open file for as long as this process has it open; False if another has.
+
+        True where the system has no locks.
+        """
         try:
-            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-        except OSError as error:
-            return error.errno not in (errno.EACCES, errno.EDEADLK)
-        return True
+            return lock(descriptor, FAR_BEHIND, shared=shared)
+        except OSError:
+            return True
 
 else:
     import fcntl

@@ -25,6 +25,8 @@ def open_own(path: str | os.PathLike[str], flags: int, mode: int = PRIVATE) -> i
     Somebody else may be able to write to its folder, so a link is not followed, and nothing waits
     for a FIFO. Raises OSError.
     """
+    if not hasattr(os, "O_NOFOLLOW") and os.path.islink(path):
+        raise OSError(errno.ELOOP, _REFUSALS[errno.ELOOP], os.fspath(path))
     try:
         descriptor = os.open(path, flags | _SAFE, mode)
     except OSError as error:

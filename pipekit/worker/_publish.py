@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Self
 
 from pipekit.worker._files import open_own
+from pipekit.worker._replace import replace
 from pipekit.worker._report import AnyPath, fingerprint, report, target
 
 TEMPORARY_SUFFIX = ".tmp"
@@ -115,7 +116,7 @@ class Publication:
                 return
         no_link = getattr(os, "O_NOFOLLOW", 0)
         _sync(self._temporary, os.O_RDWR | no_link)  # Windows requires it to be writable
-        os.replace(self._temporary, self.target)
+        replace(self._temporary, self.target)
         self._temporary = ""
 
     def discard(self) -> None:

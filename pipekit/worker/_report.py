@@ -16,6 +16,7 @@ from contextvars import ContextVar
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+from pipekit.worker._append import append
 from pipekit.worker._files import open_own
 
 REPORT_VARIABLE = "PIPEKIT_REPORT"
@@ -244,7 +245,7 @@ class Report:
         self._write(verb, **what, sources=named, detail=detail)
 
     def _write(self, verb: Verb, **fields: Any) -> None:
-        """One `write` per line to a file opened for appending, so that writers do not mix."""
+        """One line, appended at once, so that writers do not mix."""
         path = os.environ.get(REPORT_VARIABLE)
         if not path:
             return
@@ -255,7 +256,7 @@ class Report:
         line = json.dumps({k: v for k, v in record.items() if v is not None}).encode() + b"\n"
         assert self._descriptor is not None
         end_before = self._end
-        if os.write(self._descriptor, line) != len(line):
+        if append(self._descriptor, line) != len(line):
             raise OSError(errno.ENOSPC, "the report could not be written", path)
         self._end = os.lseek(self._descriptor, 0, os.SEEK_CUR)
         if self._end < end_before:

@@ -153,7 +153,7 @@ def test_the_wait_is_for_the_youngest_file_and_never_longer_than_the_quiet_time(
 def test_paths_are_relative_to_the_root_where_they_lie_below_it(files, tmp_path):
     assert files.relative("data/./x/../a") == "data/a"
     assert files.relative(str(files.root / "data/a")) == "data/a"
-    assert files.relative("../a") == str(tmp_path / "a")
+    assert files.relative("../a") == (tmp_path / "a").as_posix()
 
 
 def test_a_manager_of_a_root_that_is_a_link_finds_its_files(put, files, tmp_path):
@@ -180,6 +180,26 @@ def test_where_no_time_tells_of_changes_two_looks_must_agree(put, files):
     second = manager.stat("data/a.csv")
     assert not manager.settled(second, later + 3)
     assert manager.settled(second, later + 5)
+
+
+def test_without_change_times_a_fresh_file_settles_in_the_run_that_waits_for_it(put, files):
+    """The look that finds it too young is the first of the two that must agree."""
+    put("data/a.csv")
+    manager = FileManager(files.root, 2.0, creation_times=True)
+    file = manager.stat("data/a.csv")
+    now = file.mtime_ns / 1e9 + 0.1
+    assert not manager.settled(file, now)
+    wait = manager.seconds_until_settled(["data/a.csv"], now)
+    assert wait == pytest.approx(2, abs=0.01)
+    assert manager.settled(file, now + wait + 0.001)
+
+
+@pytest.mark.skipif(os.sep != "\\", reason="only Windows takes backslashes in paths")
+@pytest.mark.parametrize("path", [r"data\raw\a.txt", r"data\.\raw/a.txt", r"data\x\..\raw\a.txt"])
+def test_a_path_with_backslashes_is_the_one_that_plans_use(files, path):
+    assert files.relative(path) == "data/raw/a.txt"
+    assert files.relative(os.path.join(files.root, path)) == "data/raw/a.txt"
+    assert files.relative("c:/elsewhere/a.txt") == "c:/elsewhere/a.txt"
 
 
 @pytest.mark.parametrize(

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import ctypes
+import sys
 
 import pytest
 
 from pipekit.model.command import Command
-from pipekit.process.macos.child import with_limits
 from pipekit.process.start import SpawnError
 from pipekit.process.windows.limits import job_limits
+
+posix = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no shell to set limits")
 
 
 def command(**options):
@@ -38,12 +40,21 @@ def test_limits_of_a_job_are_at_most_what_it_can_hold():
     assert limits.priority_class == 0x40
 
 
-def test_limit_that_a_system_does_not_have_is_refused_by_name():
+def test_limit_that_a_job_does_not_have_is_refused_by_name():
     with pytest.raises(SpawnError, match="max_open_files"):
         job_limits(command(max_open_files=5))
+
+
+@posix
+def test_limit_that_macos_does_not_have_is_refused_by_name():
+    from pipekit.process.macos.child import with_limits
+
     with pytest.raises(SpawnError, match="max_memory"):
         with_limits(command(max_memory=5))
 
 
+@posix
 def test_command_without_limits_gets_no_shell():
+    from pipekit.process.macos.child import with_limits
+
     assert with_limits(command()) == ("program", "with space", "$HOME")

@@ -28,7 +28,7 @@ class Quarantine:
             return None
         os.makedirs(self._folder, exist_ok=True)
         name = self._next_name()
-        path = os.path.join(self._folder, name)
+        path = f"{self._folder}/{name}"
         with open(path, "wb") as file:
             file.write(b"".join(row.text + b"\n" for row in rows))
             file.flush()

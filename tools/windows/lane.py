@@ -1,0 +1,95 @@
+"""Runs pipekit on the real CPython for Windows, under Wine: `nox -s windows -- core|full`.
+
+`core` is the core, its command line and its supervisor, without data libraries. `full` adds the
+three stages: the demo, an idle run, a comparison with Linux to the byte, and the stages' tests.
+Further words go to pytest. See README.md beside this file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import fetch
+import same_results
+from tests_that_run import CORE_TESTS, FULL_TESTS
+from wine import Wine, windows_path
+
+CACHE_VARIABLE = "PIPEKIT_WINDOWS_CACHE"
+_TEST_LIMIT = 1500  # seconds
+
+
+class Lane:
+    """The checks, one after the other; a failed one does not stop the next."""
+
+    def __init__(self) -> None:
+        self.failed: list[str] = []
+        self._began = time.monotonic()
+
+    def say(self, text: str) -> None:
+        """Print a line with the seconds since the start."""
+        print(f"[{time.monotonic() - self._began:5.0f} s] {text}", flush=True)
+
+    def check(self, name: str, passes: Callable[[], bool]) -> None:
+        """Run one check and note whether it has failed."""
+        self.say(name)
+        if not passes():
+            self.failed.append(name)
+            self.say(f"FAILED: {name}")
+
+
+def main() -> int:
+    """Prepare a Windows, run the checks; 0 if all have passed."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("mode", choices=("core", "full"), nargs="?", default="core")
+    options, words = parser.parse_known_args()
+    lane, cache = Lane(), cache_folder()
+    lane.say(f"{options.mode} mode; what is fetched is kept in {cache}")
+    fetch.require_wine()
+    python = fetch.python_for_windows(cache, options.mode, lane.say)
+    with Wine(cache, python) as wine:
+        lane.say("a Windows is ready")
+        work = cache / "work"
+        shutil.rmtree(work, ignore_errors=True)
+        work.mkdir()
+        if options.mode == "full":
+            _check_demo(lane, wine, work)
+        tests = FULL_TESTS if options.mode == "full" else CORE_TESTS
+        lane.check("tests", lambda: _tests(wine, work, words or list(tests)))
+        shutil.rmtree(work, ignore_errors=True)
+    lane.say(f"failed: {', '.join(lane.failed)}" if lane.failed else "all passed")
+    return 1 if lane.failed else 0
+
+
+def cache_folder() -> Path:
+    """Where fetched files are kept: a variable names it, else it is in the user's cache."""
+    named = os.environ.get(CACHE_VARIABLE)
+    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    folder = Path(named) if named else base / "pipekit-windows"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder.resolve()
+
+
+def _tests(wine: Wine, work: Path, words: list[str]) -> bool:
+    return wine.python(
+        *("-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "wine_faults"),
+        *("--basetemp", windows_path(work / "t"), *words),
+        seconds=_TEST_LIMIT,
+    )
+
+
+def _check_demo(lane: Lane, wine: Wine, work: Path) -> None:
+    demo, folder = work / "demo", windows_path(work / "demo")
+    lane.check("demo", lambda: wine.python("-m", "pipekit", "demo", folder))
+    lane.check("demo again: idle", lambda: wine.python("-m", "pipekit", "demo", folder))
+    lane.check("results", lambda: wine.python("-m", "pipekit", "-C", folder, "results"))
+    lane.check("results as on Linux", lambda: same_results.compare(demo, work / "linux"))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
