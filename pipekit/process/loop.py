@@ -10,7 +10,8 @@ from pipekit.model.command import Command, Outcome, ProcessSnapshot
 from pipekit.process.cancel import Cancel
 from pipekit.process.child import Child, Exit, Force, Member
 from pipekit.process.hang import HangWatch
-from pipekit.process.output.listener import DoneDetector, Listener, OnLines, OnOutput
+from pipekit.process.output.done import DoneDetector
+from pipekit.process.output.listener import Listener, OnLines, OnOutput
 from pipekit.process.output.stream import Fed, OutputStream
 from pipekit.process.stop import KILL_TIMEOUT, Stop
 
@@ -88,6 +89,7 @@ class Supervision:
             if not self._finished:
                 self._abort()
         finally:
+            self._done.close()
             self._child.close()
             for stream in self._streams.values():
                 stream.spool.close()
@@ -99,7 +101,7 @@ class Supervision:
     def warnings(self) -> list[str]:
         """Errors in the caller's own code, as sentences."""
         listeners = [*self._lines.warnings(), *self._bytes.warnings()]
-        return [*listeners, *self._done.errors.warnings()]
+        return [*listeners, *self._done.warnings()]
 
     @property
     def undelivered(self) -> int:

@@ -125,6 +125,7 @@ class Planner:
         """Decide what to do with a stage, given the results of the earlier ones.
 
         If files are still being written, this waits until they are settled, once in a run.
+        Raises StorageError if the ledger is damaged.
         """
         decision = self._without_plan(stage, results)
         if decision is not None:
@@ -181,6 +182,7 @@ class Planner:
         except AbandonedError:
             return Cancelled(stage=stage.name, reason="the run was cancelled while it was planned")
         except PluginFault as fault:
+            ledger.raise_damage()  # which is not the stage's fault, and ends the run
             return _failed(stage, fault)
         warnings = [*plan.warnings, *(f"its plan {clause}" for clause in left)]
         if skipped:

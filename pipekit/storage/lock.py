@@ -256,6 +256,8 @@ def _refusal(holder: Holder | None, record: Path | None = None) -> str:
     """Why a run is refused. `record`: of a holder whose lock file is gone."""
     if holder is None:
         return "another run is going on: nothing was started"
+    if holder.exit_code is not None:
+        return "another run is just beginning or ending: nothing was started; try again in a moment"
     if not holder.alive:
         return (
             f"the programs of a run that died are still being stopped ({holder}): nothing was "

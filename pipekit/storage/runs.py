@@ -26,6 +26,7 @@ from pipekit.storage.modes import why_denied
 from pipekit.worker._files import PRIVATE, make_folder, open_own
 
 _DAY = 86_400.0
+_UNREADABLE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)  # codes of a damaged file
 _RUNS = "SELECT run_id, number, started, ended, status, exit_code, stages FROM runs"
 
 _NEXT_STAGE = """
@@ -65,10 +66,12 @@ class RunHistory:
         self.path = path
         self.set_aside: Path | None = None
         self._read_only = read_only
+        self._damage: StorageError | None = None
         try:
             self._connection = connect(path, read_only, mode, any_version)
         except sqlite3.DatabaseError as error:
-            if read_only or isinstance(error, sqlite3.OperationalError):
+            refused = isinstance(error, sqlite3.OperationalError) and not _is_damage(error)
+            if read_only or refused:
                 text = f"cannot open the ledger {path}: {error}{why_denied(path)}{_damage(error)}"
                 raise StorageError(text) from error
             self.set_aside = set_aside(path)
@@ -85,6 +88,11 @@ class RunHistory:
                 f"{error}; the file is damaged and was renamed to {self.set_aside.name}. The next "
                 "run starts a new ledger and processes all files again"
             ) from error
+
+    def raise_damage(self) -> None:
+        """Raise the StorageError of damage that was read, though somebody has caught it."""
+        if self._damage is not None:
+            raise self._damage
 
     def begin_run(self, run_id: str, started: float, *, recorded: Iterable[int] = ()) -> int:
         """Record the start of a run; returns its number.
@@ -233,9 +241,12 @@ class RunHistory:
         try:
             return self._connection.execute(query, values).fetchall()
         except sqlite3.Error as error:
-            newer = "" if _is_damage(error) else _newer(self._connection, self.path)
+            newer = "" if _code(error) in _UNREADABLE else _newer(self._connection, self.path)
             text = newer or f"cannot read the ledger {self.path}: {error}{_damage(error)}"
-            raise StorageError(text) from error
+            failure = StorageError(text)
+            if _is_damage(error) and not newer:
+                self._damage = failure
+            raise failure from error
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
@@ -245,7 +256,8 @@ class RunHistory:
             try:
                 yield self._connection
             except BaseException:
-                self._connection.execute("ROLLBACK")
+                with suppress(sqlite3.Error):  # SQLite has done it already, for a full disk
+                    self._connection.execute("ROLLBACK")
                 raise
             self._connection.execute("COMMIT")
         except sqlite3.Error as error:
@@ -261,9 +273,17 @@ def _damage(error: BaseException) -> str:
 
 
 def _is_damage(error: BaseException | None) -> bool:
-    """Whether SQLite reports a damaged file, and not one that is locked or on a full disk."""
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the lower byte is the primary code
-    return code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+    """Whether SQLite reports a damaged file, and not one that is locked or on a full disk.
+
+    SQLITE_ERROR: its tables or columns are not those that its version has.
+    """
+    return _code(error) in (*_UNREADABLE, sqlite3.SQLITE_ERROR)
+
+
+def _code(error: BaseException | None) -> int:
+    """The primary code of SQLite's error: the lower byte; 0 for other errors."""
+    code: int = getattr(error, "sqlite_errorcode", 0)
+    return code & 0xFF
 
 
 def _state(row: tuple[Any, ...]) -> PipelineState:

@@ -97,6 +97,15 @@ def test_what_a_vanished_holder_left_is_named_as_such(tmp_path):
         os.kill(heir, 9)
 
 
+def test_a_holder_that_has_not_written_its_record_yet_is_not_taken_for_the_last_run(tmp_path):
+    with RunLock(tmp_path, "ended") as lock:
+        lock.exit_code = 0
+    with open(tmp_path / "lock") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        with pytest.raises(LockHeldError, match="another run is just beginning or ending"):
+            RunLock(tmp_path, "next").__enter__()
+
+
 @pytest.mark.parametrize(
     "side_file", ["", "{", "null", "[]", "5", '{"pid": 1}', '{"pid": "x", "start": null}', "\0\xff"]
 )

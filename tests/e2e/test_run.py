@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
+import sqlite3
 import sys
 import textwrap
 import time
@@ -293,6 +295,30 @@ def test_the_state_lost_means_everything_is_pending_again(upper):
     for file in (upper.root / ".pipekit").glob("state.db*"):
         file.unlink()
     assert upper.pipekit("plan", "--json").json[0]["action"] == "run"
+
+
+@pytest.mark.parametrize(
+    ("damage", "codes"),
+    [
+        ("PRAGMA user_version = 0", [0]),
+        ("PRAGMA user_version = 1", [0]),
+        ("DROP TABLE runs", [3, 0]),
+        ("ALTER TABLE runs RENAME COLUMN dated TO later", [3, 0]),
+        ("DROP TABLE content", [3, 0]),
+    ],
+)
+def test_a_ledger_whose_tables_are_not_those_of_its_version_is_set_aside(upper, damage, codes):
+    upper.write("data/in/a.txt", "hello")
+    assert upper.pipekit("run").code == 0
+    with contextlib.closing(sqlite3.connect(upper.root / ".pipekit/state.db")) as connection:
+        connection.execute(damage)
+    shown = upper.pipekit("status")
+    assert shown.code == 0 or "the next run renames it" in shown.err
+    runs = [upper.pipekit("run") for _ in codes]
+    assert [run.code for run in runs] == codes
+    assert "renamed to state.db.damaged-" in runs[0].err
+    assert len(list((upper.root / ".pipekit").glob("state.db.damaged-*"))) == 1
+    assert (upper.root / "data/in/a.txt").exists()
 
 
 def test_a_damaged_ledger_is_set_aside_and_said(upper):

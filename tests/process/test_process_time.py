@@ -194,6 +194,30 @@ def test_predicate_that_raises_is_a_warning_and_no_completion(lab):
     assert "(2 times)" in result.warnings[0]
 
 
+@pytest.mark.parametrize("how", ["pattern", "predicate"])
+def test_search_for_completion_that_takes_for_ever_stops_no_timeout(lab, within, how):
+    end = threading.Event()
+    slow = {"pattern": {"done_pattern": "(a+)+$"}, "predicate": {"done": lambda _: end.wait(60)}}
+    said = {"pattern": "no longer searched", "predicate": "the done predicate raised TimeoutError"}
+    shown = "a" * 40 + "!"
+    command = lab.command("sh", "-c", f"echo {shown}; exec sleep 60", timeout=3, **slow[how])
+    started = time.monotonic()
+    result = lab.execute(command)
+    end.set()
+    within(started, 3)
+    assert (result.outcome, result.signal) == (Outcome.TIMED_OUT, "SIGTERM")
+    assert said[how] in result.warnings[0]
+
+
+def test_pattern_is_searched_in_every_line_whatever_its_bytes(lab):
+    """No character ends a line for the search that does not end it elsewhere."""
+    odd = r"a\0b\v\f\0205\342\200\250DONE\377"
+    command = lab.command("sh", "-c", f"printf '{odd}\nx'", done_pattern="^a.*DONE", linger=5)
+    assert lab.execute(command).outcome is Outcome.COMPLETED
+    command = lab.command("sh", "-c", f"printf '{odd}\nx'", done_pattern="^DONE", linger=5)
+    assert lab.execute(command).outcome is Outcome.EXITED
+
+
 def test_timeout_counts_while_survivors_linger(lab, within):
     started = time.monotonic()
     result = lab.run("orphan", 60, "silent", timeout=0.5, linger=30)

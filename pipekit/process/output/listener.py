@@ -1,14 +1,13 @@
-"""Calls the caller's code with the output: `on_lines`, `on_output` and the done predicate.
+"""Calls the caller's code with the output: `on_lines` and `on_output`.
 
 Their errors become warnings and stop nothing.
 """
 
 from __future__ import annotations
 
-import re
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
 OnLines = Callable[[str, list[str]], None]
@@ -159,25 +158,3 @@ class Listener(Generic[Item]):
                 callback(stream, items)
         except BaseException as error:  # the isolation boundary of callbacks
             self.errors.add(error)
-
-
-class DoneDetector:
-    """Detects lines of output that say that the work is done."""
-
-    def __init__(self, pattern: str | None, predicate: Callable[[str], bool] | None) -> None:
-        self._search = re.compile(pattern).search if pattern is not None else None
-        self._predicate = predicate
-        self.errors = CallbackErrors("the done predicate")
-
-    def found_in(self, lines: Iterable[str]) -> bool:
-        """Whether one of these lines says so."""
-        return any(self._says_done(line) for line in lines)
-
-    def _says_done(self, line: str) -> bool:
-        if self._search is not None and self._search(line):
-            return True
-        try:
-            return self._predicate is not None and bool(self._predicate(line))
-        except (Exception, SystemExit) as error:  # the isolation boundary of predicates
-            self.errors.add(error)
-            return False
