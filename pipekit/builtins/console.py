@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 _STAGE_ENDS = frozenset({*StageStatus, EventKind.IDLE})
-_NOTICES = frozenset({EventKind.WARNING, EventKind.BROKEN, EventKind.DROPPED})
+_FRESHNESS = frozenset({EventKind.STALE, EventKind.FRESH})
+_NOTICES = frozenset({EventKind.WARNING, EventKind.BROKEN, EventKind.DROPPED, *_FRESHNESS})
 _WAITING = "waiting"
 _RUNNING = "running"
 _MAX_UNITS = 12  # rows per stage in the live table, so that it fits the terminal's height
@@ -145,6 +146,8 @@ class _LiveTable:
         if stage == "pipeline":
             if event.event == EventKind.START:
                 self._stages = {name: _Row(state=_WAITING) for name in data.get("stages", ())}
+            elif event.event in _FRESHNESS:
+                self._notice(event)
         elif event.event in _NOTICES or event.event == EventKind.PROPOSED:
             self._notice(event)
         elif event.event == EventKind.START:

@@ -70,6 +70,7 @@ def values(configuration: Configuration) -> dict[str, Value]:
     layers = configuration.layers[::-1]
     tables: list[tuple[KeyPath, Any]] = [((n,), getattr(configuration, n)) for n in TABLES]
     tables += [(("stages", name), stage) for name, stage in configuration.stages.items()]
+    tables += ((("expect", n), each) for n, each in enumerate(configuration.expect))
     tables += configuration.known_settings.items()
     found = [value for path, settings in tables for value in _of_class(settings, path, layers)]
     for path, raw in configuration.plugin_tables().items():

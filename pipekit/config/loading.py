@@ -10,6 +10,7 @@ from attrs import define, field
 
 from pipekit.config import sources
 from pipekit.config.describe import settings_fields
+from pipekit.config.expect import ExpectConfig
 from pipekit.config.problems import KeyPath, Problem, dotted, problems_of, unknown_key
 from pipekit.config.secrets_file import secret_variables
 from pipekit.config.sources import Layer
@@ -29,7 +30,7 @@ from pipekit.config.tables import (
     settings_path,
 )
 from pipekit.errors import ConfigError, PluginError
-from pipekit.model.names import checked_name
+from pipekit.model.names import checked_name, did_you_mean
 from pipekit.model.run import Paths
 from pipekit.model.secrets import Mask
 
@@ -59,6 +60,7 @@ class Configuration:
     stages: Mapping[str, StageConfig]
     policies: Mapping[str, Mapping[str, Any]]
     sinks: Mapping[str, Mapping[str, Any]]
+    expect: Sequence[ExpectConfig]
     layers: Sequence[Layer]
     variables: Mapping[str, str]
     known_settings: dict[KeyPath, Any] = field(factory=dict, init=False)
@@ -157,7 +159,7 @@ class _Structurer:
         self._problems = problems
 
     def tables(self, tree: Mapping[str, Any]) -> dict[str, Any]:
-        raw = {key: self._table(tree.get(key, {}), (key,)) for key in TOP}
+        raw = {key: self._table(tree.get(key, {}), (key,)) for key in TOP if key != "expect"}
         policies = self._policies(raw["lifecycle"])
         made = {key: self._object(cls, raw[key], (key,)) for key, cls in TABLES.items()}
         names = dict.fromkeys([*made["pipeline"].stages, *raw["stages"]])
@@ -166,7 +168,32 @@ class _Structurer:
             name: self._table(value, ("sinks", name), secret=True)  # as far as is known yet
             for name, value in raw["sinks"].items()
         }
+        made["expect"] = self._expect(tree.get("expect", []), made["pipeline"].stages)
         return {**made, "policies": policies}
+
+    def _expect(self, raw: Any, stages: Collection[str]) -> list[ExpectConfig]:
+        """The tables of `[[expect]]`, each about something else."""
+        tables = literal(raw)
+        if not isinstance(tables, list):
+            text = "is an array of tables: write [[expect]] above each"
+            self._problems.append(Problem(("expect",), text))
+            return []
+        made: list[ExpectConfig] = []
+        known: set[str] = set()
+        for place, each in enumerate(tables):
+            path, before = ("expect", place), len(self._problems)
+            expected = self._object(ExpectConfig, each, path)
+            if len(self._problems) > before:
+                continue
+            texts = list(expected.problems())
+            if expected.stage and expected.stage not in stages:
+                hint = did_you_mean(expected.stage, stages)
+                texts.append(f"there is no stage {expected.stage!r} in pipeline.stages{hint}")
+            texts += [f"{key!r} is expected twice" for key in expected.topics() if key in known]
+            self._problems += [Problem(path, text) for text in texts]
+            known.update(expected.topics())
+            made.append(expected)
+        return made
 
     def _stage(self, name: str, raw: Any) -> StageConfig:
         self._noted(("stages", name), lambda: checked_name(None, None, name), None)

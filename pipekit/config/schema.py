@@ -13,6 +13,7 @@ from typing import Any
 import attrs
 
 from pipekit.config.describe import Field, masked, settings_fields
+from pipekit.config.expect import ExpectConfig
 from pipekit.config.tables import RULES, TABLES, StageConfig
 from pipekit.model.quantity import DURATION_PATTERN, SIZE_PATTERN
 from pipekit.settings import Duration, Size
@@ -42,6 +43,7 @@ def json_schema(*, stages: Classes, policies: Classes, sinks: Classes) -> Schema
                 **core,
                 "stages": {**_table(named), "additionalProperties": _stage({"type": "object"})},
                 "sinks": _table({name: _of_class(cls) for name, cls in sinks.items()}),
+                "expect": {"type": "array", "items": _of_class(ExpectConfig)},
             }
         ),
     }

@@ -327,7 +327,7 @@ TABLES: dict[str, type] = {  # the core's own; `stages` and `sinks` hold a table
     "schedule": ScheduleConfig,
     "secrets": SecretsConfig,
 }
-TOP = (*TABLES, "stages", "sinks")  # all keys at the top of pipekit.toml
+TOP = (*TABLES, "stages", "sinks", "expect")  # all keys at the top of pipekit.toml
 RULES = "rules"  # the policy whose settings are an array of tables: `[[lifecycle.rules]]`
 
 

@@ -34,6 +34,8 @@ class EventKind(StrEnum):
     PROPOSED = "proposed"
     DROPPED = "dropped"
     BROKEN = "broken"
+    STALE = "stale"
+    FRESH = "fresh"
 
 
 RUN_ENDS = frozenset(map(EventKind, PipelineStatus))

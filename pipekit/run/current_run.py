@@ -20,7 +20,7 @@ from pipekit.model.stage import StageResult
 from pipekit.model.status import FailureKind, PipelineStatus, StageStatus
 from pipekit.run.events import EventLogger, open_logger
 from pipekit.run.project import Project
-from pipekit.run.verdict import event_data, ledger_entry
+from pipekit.run.verdict import event_data, ledger_entry, summed_metrics
 from pipekit.storage.ledger import Ledger
 from pipekit.storage.report import AuditReporter
 
@@ -148,7 +148,10 @@ class CurrentRun:
         return None
 
     def _note(self, result: StageResult) -> None:
-        entry = self.mask.value(ledger_entry(result))
+        entry = ledger_entry(result)
+        if metrics := summed_metrics(result):
+            entry["metrics"] = metrics
+        entry = self.mask.value(entry)
         self.ledger.note_stage(self.run_id, result.stage, entry)
 
     def _commit(self, report: PipelineReport) -> bool:

@@ -36,6 +36,7 @@ from pipekit.storage.report import AuditReporter
 from pipekit.storage.retention import apply_retention
 from pipekit.storage.runs import ledger_exists
 from pipekit.storage.space import check_space
+from pipekit.storage.told import told_file
 
 if TYPE_CHECKING:
     from pipekit.run.execution import StageExecutor
@@ -95,6 +96,7 @@ class PipelineOrchestrator:
                 run.open_events()
                 self._start(run, stages, (*space, *before.sentences))
                 self._run_stages(run, stages, lock)
+                self._check_expectations(run)
                 proposals = self._review_files(run)
                 report = self._finish(run, proposals)
                 return self._apply_retention(run, report)
@@ -164,6 +166,14 @@ class PipelineOrchestrator:
         from pipekit.run.execution import StageExecutor  # meanwhile the spawner starts
 
         return StageExecutor(run, lock, self.cancel, prepared)
+
+    def _check_expectations(self, run: CurrentRun) -> None:
+        """Emit `stale` and `fresh`; a run that is being stopped leaves that to the next."""
+        expected = self.project.configuration.expect
+        if (expected or told_file(self.project.paths).exists()) and not self.cancel.is_set():
+            from pipekit.run.staleness import check_expectations  # only with [[expect]]
+
+            check_expectations(run, time.time())
 
     def _review_files(self, run: CurrentRun) -> list[Proposal]:
         if not self.project.policies or self.cancel.is_set():

@@ -6,6 +6,7 @@ The rules are in docs/reference/statuses.md. Nothing is a success without eviden
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from pipekit.model.command import Outcome, ProcessResult
@@ -29,6 +30,7 @@ _KINDS = {
 _PUBLISHED = {Verb.WROTE: "written", Verb.UNCHANGED: "unchanged"}  # verb: its participle
 _LAST_LINES = 10  # of a failed process or plan, in its last event
 _LONGEST_LINE = 500  # characters of the last line, in a sentence
+_MOST_METRICS = 50  # of a stage, in the ledger
 _NEVER_FINISHED = "never finished"
 
 
@@ -328,6 +330,16 @@ def ledger_entry(result: StageResult) -> dict[str, Any]:
         "duration": round(result.duration, 3),
     }
     return {key: value for key, value in values.items() if value not in (None, "", {})}
+
+
+def summed_metrics(result: StageResult) -> dict[str, float]:
+    """The sum of each metric over the tasks of a stage and their units."""
+    sums: dict[str, float] = {}
+    for task in result.tasks:
+        for metrics in (task.metrics, *(unit.metrics for unit in task.units)):
+            for name, value in metrics.items():
+                sums[name] = sums.get(name, 0) + value
+    return dict(islice(sums.items(), _MOST_METRICS))
 
 
 def event_data(result: StageResult) -> dict[str, Any]:

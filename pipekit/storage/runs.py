@@ -19,7 +19,7 @@ from typing import Any, NamedTuple, Self, cast
 
 from pipekit.errors import StorageError
 from pipekit.model.run import PipelineState, Rejection
-from pipekit.model.status import PipelineStatus
+from pipekit.model.status import PipelineStatus, StageStatus
 from pipekit.model.text import json_text
 from pipekit.storage import schema
 from pipekit.storage.modes import why_denied
@@ -28,6 +28,14 @@ from pipekit.worker._files import PRIVATE, make_folder, open_own
 _DAY = 86_400.0
 _UNREADABLE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)  # codes of a damaged file
 _RUNS = "SELECT run_id, number, started, ended, status, exit_code, stages FROM runs"
+
+# Of runs in which the stage had work: their rows, newest first.
+_WORKED = """
+SELECT number, coalesce(ended, started), json_extract(stages, '$.' || ?1 || '.duration'),
+    json_extract(stages, '$.' || ?1 || '.metrics')
+FROM runs
+WHERE {} AND json_extract(stages, '$.' || ?1 || '.status') IN (?2, ?3)
+ORDER BY number DESC LIMIT ?4"""
 
 _NEXT_STAGE = """
 SELECT stage FROM (
@@ -44,6 +52,15 @@ class EndedRun(NamedTuple):
     started: float
     status: str
     dated: float
+
+
+class StageRun(NamedTuple):
+    """A run in which a stage had work; `metrics`: the sums over its tasks and units."""
+
+    number: int
+    ended: float
+    duration: float
+    metrics: Mapping[str, float]
 
 
 class RunHistory:
@@ -151,6 +168,20 @@ class RunHistory:
         """The latest runs, newest first; `worked`: without those that had nothing to do."""
         where = f"WHERE {schema.WORKED}" if worked else ""
         return self._states(f"{_RUNS} {where} ORDER BY number DESC LIMIT ?", (limit,))
+
+    def worked(self, stage: str, limit: int, *, successful: bool = False) -> list[StageRun]:
+        """The latest runs, newest first, in which the stage was `success`, or also `partial`."""
+        least = StageStatus.SUCCESS if successful else StageStatus.PARTIAL
+        rows = self._read(_WORKED.format(schema.WORKED), (stage, StageStatus.SUCCESS, least, limit))
+        return [
+            StageRun(number, ended, duration or 0.0, json.loads(metrics or "{}"))
+            for number, ended, duration, metrics in rows
+        ]
+
+    def first_start(self) -> float | None:
+        """When the oldest run began."""
+        rows = self._read("SELECT started FROM runs ORDER BY number LIMIT 1", ())
+        return rows[0][0] if rows else None
 
     def unfinished(self) -> list[PipelineState]:
         """All runs without an end, or whose last event and report have not been found yet."""

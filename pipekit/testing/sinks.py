@@ -27,6 +27,8 @@ _RUN, _STAGE = "pipeline", "translator"
 _KINDS: tuple[tuple[str, str, Mapping[str, Any]], ...] = (
     (_RUN, "start", {"run": 12, "stages": [_STAGE]}),
     (_RUN, "warning", {}),
+    (_RUN, "stale", {"expect": "data/raw/ES/**"}),
+    (_RUN, "fresh", {"expect": "data/raw/ES/**"}),
     (_RUN, "success", {"exit_code": 0}),
     (_RUN, "partial", {"exit_code": 1}),
     (_RUN, "failure", {"exit_code": 3, "recovered": True, "kind": "lost", "error": "OSError"}),

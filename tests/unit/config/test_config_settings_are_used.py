@@ -11,13 +11,14 @@ from pathlib import Path
 import pytest
 
 from pipekit.config.describe import nested_classes, settings_fields
+from pipekit.config.expect import ExpectConfig
 from pipekit.config.tables import TABLES, StageConfig
 
 ROOT = Path(__file__).parents[3]
 PAGE = ROOT / "docs" / "reference" / "configuration.md"
 ROOTS = {
     "pipekit": [
-        *(*TABLES.values(), StageConfig),
+        *(*TABLES.values(), StageConfig, ExpectConfig),
         *("builtins.rules:Rules", "builtins.console:ConsoleSettings"),
     ],
     "plugins/translator/pipekit_translator": ["settings:Settings"],
