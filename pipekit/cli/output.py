@@ -151,16 +151,17 @@ def print_text(text: str, lead: str = "", *, hang: int | None = None, err: bool 
 def print_failure(error: str, last_lines: Mapping[str, str], logs: str, indent: str) -> None:
     """Print why a stage failed, the last line of each failed task, and the command for all of it.
 
-    `last_lines`: by task. `logs`: that command.
+    `error`: a line for each task, which begins with its name. `last_lines`: by task. `logs`: that
+    command, in one piece to be copied.
     """
-    if len(last_lines) == 1:
-        error = f"{error}; last line: {next(iter(last_lines.values()))}"
+    rest = dict(last_lines)
     for line in error.splitlines():
-        print_text(line, indent)
-    for task, line in last_lines.items() if len(last_lines) > 1 else ():
-        print_text(f"{task}: last line: {line}", indent)
+        last = rest.pop(line.partition(": ")[0], "")
+        print_text(f"{line}; last line: {last}" if last else line, indent)
+    for task, last in rest.items():
+        print_text(f"{task}: last line: {last}", indent)
     if last_lines:
-        print_text(f"Full output: {logs}", indent)
+        print_line(f"{indent}Full output: {logs}")
 
 
 def print_table(
@@ -175,7 +176,8 @@ def print_table(
     """Print a table on stdout, each column as wide as its widest cell.
 
     The first `left` columns are text, the others numbers, which are aligned to the right. By
-    default all are text; then a terminal wraps the last one. `bold`: indices of rows in bold.
+    default all are text; then a terminal wraps the last one, below the others where it is too
+    narrow for a word of it. `bold`: indices of rows in bold.
 
     `drop`: heads of the columns to leave out, in this order, while the terminal is too narrow.
     `hint` says how to get them, and is printed on stderr with their names.
@@ -192,12 +194,22 @@ def print_table(
         parts = [row[i].ljust(widths[i]) if i < left else row[i].rjust(widths[i]) for i in shown]
         strong = number == 0 or number - 1 in bold
         if wrapped and not strong:
-            print_text(row[shown[-1]], "".join(f"{part}{_GAP}" for part in parts[:-1]))
+            _print_row([f"{part}{_GAP}" for part in parts[:-1]], row[shown[-1]])
         else:
             click.echo(click.style(_GAP.join(parts).rstrip(), bold=strong))
     dropped = [name for i, name in enumerate(head) if i not in shown]
     if dropped and hint:
         print_line(f"terminal too narrow for: {', '.join(dropped)} ({hint})", err=True)
+
+
+def _print_row(parts: Sequence[str], text: str) -> None:
+    """Print a row whose last cell is wrapped, or begins on a line of its own."""
+    lead, width = "".join(parts), terminal_width()
+    longest = max(map(len, text.split()), default=0)
+    if width and len(lead) + longest > width and len(parts) > 1:
+        click.echo(lead.rstrip())
+        lead = " " * len(parts[0])
+    print_text(text, lead)
 
 
 def _that_fit(head: Sequence[str], widths: Sequence[int], drop: Sequence[str]) -> list[int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -44,7 +44,7 @@ from pipekit.run.verdict import final_lines
 from pipekit.schedule.log import shorten_log
 
 _INDENT = " " * 11  # below a stage's name
-_UNFINISHED = (StageStatus.FAILURE, StageStatus.CANCELLED, StageStatus.BLOCKED)
+_UNFINISHED = {StageStatus.FAILURE, StageStatus.CANCELLED, StageStatus.BLOCKED}
 
 
 @click.command(
@@ -184,9 +184,18 @@ def print_report(report: PipelineReport, project: Path | None = None) -> None:
         print_text(f"warning: {warning}", hang=2, err=True)
     if report.path:
         print_line(f"report: {report.path}", err=True)
-    unfinished = [result.stage for result in report.stages if result.status in _UNFINISHED]
-    if unfinished:
-        print_line(f"to resume: {program} run --from {unfinished[0]}", err=True)
+    first = _first_to_resume(report.stages)
+    if first:
+        print_line(f"to resume: {program} run --from {first}", err=True)
+
+
+def _first_to_resume(stages: Iterable[StageResult]) -> str:
+    """The first stage that has to run again; a partial one, if another is blocked. Or nothing."""
+    statuses = {result.stage: result.status for result in stages}
+    again = set(_UNFINISHED)
+    if StageStatus.BLOCKED in statuses.values():
+        again.add(StageStatus.PARTIAL)
+    return next((stage for stage, status in statuses.items() if status in again), "")
 
 
 def _print_warnings(report: PipelineReport) -> None:

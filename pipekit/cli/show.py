@@ -105,9 +105,12 @@ def _print_stage(stage: dict[str, Any], run: int, verbose: bool) -> None:
     sentence = (stage["sentence"] or f"{name}:").replace(f": {status}, ", ": ", 1)
     print_line()
     print_text(sentence, f"{coloured(status)} ", hang=2)
-    if stage["reason"]:
+    if stage["reason"] not in sentence:
         print_text(f"reason: {stage['reason']}", "  ", hang=4)
-    for number, line in enumerate(stage["error"].splitlines()):
+    tasks = [_task(task) for task in stage["tasks"]]
+    said = {f"{task['task']}: {task['reason']}" for task in tasks}  # the tasks say it again below
+    errors = [line for line in stage["error"].splitlines() if line not in said]
+    for number, line in enumerate(errors):
         print_text(line, "    " if number else "  error: ", hang=4)
     for line in stage["traceback"].splitlines():
         print_line(f"    {line}")
@@ -115,11 +118,10 @@ def _print_stage(stage: dict[str, Any], run: int, verbose: bool) -> None:
         print_text(f"rejected before: {known['path']}: {known['reason']}", "  ", hang=4)
     for warning in stage["warnings"]:
         print_text(f"warning: {warning}", "  ", hang=4)
-    tasks = [_task(task) for task in stage["tasks"]]
     for task in tasks:
         _print_task(task, verbose)
     if any(map(_last_line, tasks)):
-        print_text(f"full output: pipekit logs {run} {name}", "  ", hang=4)
+        print_line(f"  full output: pipekit logs {run} {name}")
 
 
 def _task(found: object) -> dict[str, Any]:

@@ -67,8 +67,8 @@ class StagePlan:
 class StageResult(NamedTuple):
     """How a stage of a run ended; true for success and skipped.
 
-    `reason`: why it ran or did not. `error`: what went wrong. `traceback`: of an error in its plan.
-    `started`: Unix time. `duration`: seconds.
+    `reason`: why it ran or did not. `error`: what went wrong, a line for each task. `traceback`: of
+    an error in its plan. `started`: Unix time. `duration`: seconds.
     """
 
     stage: str

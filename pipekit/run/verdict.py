@@ -235,7 +235,7 @@ def judge_stage(stage: str, plan: StagePlan, tasks: Iterable[TaskResult]) -> Sta
         status=_stage_status({task.status for task in tasks}, only_empty=bool(empty)),
         reason=_empty_reason(empty, plan) if empty and not bad else plan.reason,
         kind=next((task.kind for task in bad if task.kind), None),
-        error="; ".join(f"{task.name}: {task.reason}" for task in bad if task.reason),
+        error="\n".join(f"{task.name}: {task.reason}" for task in bad if task.reason),
         tasks=tasks,
         plan=plan,
         warnings=tuple(warning for task in tasks for warning in task.warnings),

@@ -66,3 +66,34 @@ def test_colours_are_for_terminals_that_want_them(wordy, on_a_terminal, variable
         lines = on_a_terminal(wordy.root, 80, words, env=env)
         assert ("\x1b[" in "".join(lines)) is coloured
         assert "\x1b[" not in wordy.pipekit(words, env=variables).out
+
+
+LONG = "convert_market_data_of_everything"
+
+
+@pytest.fixture
+def long_names(project):
+    """A project with one run of a stage with a long name, whose two tasks fail."""
+    code = WORDY.replace('"wordy"', f'"{LONG}"').replace("[task]", "[task, evolve(task, name='z')]")
+    project.plugin(LONG, code.replace("import sys", "import sys\nfrom attrs import evolve"))
+    project.config(f'[pipeline]\nstages = ["{LONG}"]\nquiet_seconds = 0\n')
+    project.write("data/a.txt", "a")
+    project.pipekit("run")
+    return project
+
+
+def test_a_long_name_goes_below_the_columns_that_leave_no_room_for_it(long_names, on_a_terminal):
+    """Not broken by the terminal, and nothing of the columns is cut."""
+    head, row, below = on_a_terminal(long_names.root, 60, "history", env=long_names.env)
+    assert (len(head) < 60, row.split()[0], row.split()[3]) == (True, "1", "failure")
+    assert below == f"     {LONG} failure"
+
+
+def test_show_says_each_reason_once_and_a_task_has_a_line_of_its_own(long_names):
+    """Reasons are those of the tasks; the stage has only what they do not say."""
+    shown = long_names.pipekit("show").out
+    assert shown.count("exited with code 3") == 2
+    assert "error:" not in shown
+    lines = [line.strip() for line in long_names.pipekit("status").out.splitlines()]
+    assert "one: exited with code 3" in lines
+    assert "z: exited with code 3" in lines

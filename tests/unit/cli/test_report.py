@@ -35,10 +35,10 @@ def failed(name: str, kind: FailureKind, *, out: str = "", err: str = "") -> Tas
 def printed(capsys):
     """The lines on stdout and on stderr for a run of one stage, which failed."""
 
-    def run(*tasks: TaskResult, project: Path | None = None) -> tuple[list[str], list[str]]:
-        stage = StageResult(
-            stage="t", status=StageStatus.FAILURE, error="one: exited with code 7", tasks=tasks
-        )
+    def run(
+        *tasks: TaskResult, project: Path | None = None, error: str = "one: exited with code 7"
+    ) -> tuple[list[str], list[str]]:
+        stage = StageResult(stage="t", status=StageStatus.FAILURE, error=error, tasks=tasks)
         report = PipelineReport(
             run_id="0", number=13, status=PipelineStatus.FAILURE, exit_code=2, stages=(stage,)
         )
@@ -64,12 +64,32 @@ def test_several_failed_programs_have_a_line_each(printed):
         failed("two", FailureKind.TIMEOUT, out="reading"),
         failed("three", FailureKind.EXIT),
     ]
-    out, _ = printed(*tasks)
+    out, _ = printed(*tasks, error="two: took longer than 1s\none: exited with code 7")
     assert out[1:4] == [
-        "one: exited with code 7",
-        "one: last line: bad",
-        "two: last line: reading",
+        "two: took longer than 1s; last line: reading",
+        "one: exited with code 7; last line: bad",
+        "Full output: pipekit logs 13 t",
     ]
+
+
+@pytest.mark.parametrize(
+    ("statuses", "first"),
+    [
+        ({"a": "partial", "b": "blocked"}, "a"),  # b would go on without what a still lacks
+        ({"a": "partial", "b": "failure"}, "b"),
+        ({"a": "success", "b": "cancelled", "c": "cancelled"}, "b"),
+        ({"a": "failure", "b": "blocked"}, "a"),
+        ({"a": "partial", "b": "skipped"}, ""),
+    ],
+)
+def test_a_run_is_resumed_from_the_first_stage_that_lacks_something(statuses, first, capsys):
+    stages = [StageResult(stage=name, status=StageStatus(each)) for name, each in statuses.items()]
+    report = PipelineReport(
+        run_id="0", number=13, status=PipelineStatus.PARTIAL, exit_code=1, stages=tuple(stages)
+    )
+    print_report(report)
+    resume = [f"to resume: pipekit run --from {first}"] if first else []
+    assert capsys.readouterr().err.splitlines() == resume
 
 
 def test_an_exception_in_a_unit_is_not_said_twice(printed):
