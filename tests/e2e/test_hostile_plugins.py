@@ -162,18 +162,22 @@ def test_a_plugin_that_is_not_configured_is_not_imported(project):
 @pytest.mark.parametrize(
     ("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGHUP, 129)]
 )
-def test_a_signal_during_an_import_leaves_nothing_running(project, eventually, number, code):
+@pytest.mark.parametrize("words", ["run", "plan", "config check", "plugins list", "lifecycle plan"])
+def test_a_signal_during_an_import_leaves_nothing_running(project, eventually, number, code, words):
     wait = "import subprocess; subprocess.run(['sleep', '60'])\n"
     project.plugin("slow", wait)
     project.config('[pipeline]\nstages = ["slow"]\n')
-    mark = f"{MARK}={os.getpid()}-{number}"
+    mark = f"{MARK}={os.getpid()}-{number}-{words.split()[0]}"
     project.env |= dict([mark.split("=")])
-    run = project.start("run")
+    run = project.start(*words.split())
     eventually(lambda: any("sleep" in command for command in running(mark)))
     run.send_signal(number)
     _, said = run.communicate(timeout=20)
     assert run.returncode == code
-    assert f"{number.name} came before the run began: nothing was started" in said
+    if words == "run":
+        assert f"{number.name} came before the run began: nothing was started" in said
+    elif number != signal.SIGINT:
+        assert said == f"pipekit: stopped by {number.name}\n"
     eventually(lambda: not running(mark))
 
 
