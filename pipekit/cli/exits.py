@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import FrameType
 
 from pipekit.cli.output import print_line, print_text
-from pipekit.errors import EXIT_ERROR, EXIT_INTERRUPTED, PipekitError
+from pipekit.errors import (
+    EXIT_ERROR,
+    EXIT_HANGUP,
+    EXIT_INTERRUPTED,
+    EXIT_TERMINATED,
+    PipekitError,
+)
 
 
 class BrokenOff(BaseException):  # no error; and click must not take it for one
@@ -25,7 +33,8 @@ def exit_code_of(action: Callable[[], int]) -> int:
     """Call `action` and return its exit code; say what it raises on stderr, if that is possible."""
     _prepare_streams()
     try:
-        return action()
+        with _signals_break_off():
+            return action()
     except (PipekitError, BrokenOff) as error:
         _say(*str(error).splitlines())
         return error.exit_code
@@ -53,6 +62,27 @@ def exit_code_of(action: Callable[[], int]) -> int:
                 print_line(line, err=True)
         _say("internal error in pipekit (full traceback above)")
         return EXIT_ERROR
+
+
+@contextmanager
+def _signals_break_off() -> Iterator[None]:
+    """End the command on SIGTERM or SIGHUP as on Ctrl-C, with what its plugins have started.
+
+    Those that were ignored (nohup) stay so; a command may do otherwise while it runs.
+    """
+    codes = {"SIGTERM": EXIT_TERMINATED, "SIGHUP": EXIT_HANGUP}
+
+    def stop(number: int, _frame: FrameType | None) -> None:
+        name = signal.Signals(number).name
+        raise BrokenOff(f"stopped by {name}", codes[name])
+
+    numbers = [getattr(signal, name) for name in codes if hasattr(signal, name)]
+    before = {n: signal.signal(n, stop) for n in numbers if signal.getsignal(n) == signal.SIG_DFL}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _say(*lines: str) -> None:

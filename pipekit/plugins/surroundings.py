@@ -39,6 +39,7 @@ class Surroundings:
         self._switch = sys.getswitchinterval()
         self._trace, self._profile = threading.gettrace(), threading.getprofile()
         self._limits = _limits()
+        self._umask = _umask()
 
     def restore(self) -> None:
         """Put back what is different. Does not raise."""
@@ -60,6 +61,8 @@ class Surroundings:
         if self._limits and _limits() != self._limits:
             with contextlib.suppress(ImportError):  # it cannot be opened
                 _set_limits(self._limits)
+        if self._umask is not None and _umask() != self._umask:
+            os.umask(self._umask)
         with contextlib.suppress(OSError):  # the folder was removed, or the copies were closed
             if self._folder and _folder() != self._folder:
                 os.chdir(self._folder)
@@ -112,6 +115,17 @@ if sys.platform == "linux":
         except OSError:  # no descriptor is left
             return b""
 
+    def _umask() -> int | None:
+        """The umask of this process; None if it is unknown.
+
+        From the kernel's text: a system call would have to change it for an instant.
+        """
+        try:
+            with open("/proc/self/status", "rb", buffering=0) as file:
+                return int(file.read(256).partition(b"\nUmask:")[2].split()[0], 8)
+        except (OSError, IndexError, ValueError):
+            return None
+
     def _set_limits(before: bytes) -> None:
         import resource  # only here: its import takes a part of a millisecond
 
@@ -138,6 +152,9 @@ else:
 
     def _limits() -> bytes:
         return b""
+
+    def _umask() -> int | None:
+        return None
 
     def _set_limits(before: bytes) -> None:
         pass

@@ -18,6 +18,7 @@ from pipekit.model.run import PipelineReport
 from pipekit.model.secrets import Mask
 from pipekit.model.stage import StageResult
 from pipekit.model.status import FailureKind, PipelineStatus, StageStatus
+from pipekit.plugins.surroundings import Surroundings
 from pipekit.run.events import EventLogger, open_logger
 from pipekit.run.project import Project
 from pipekit.run.verdict import event_data, ledger_entry, summed_metrics
@@ -77,9 +78,15 @@ class CurrentRun:
             raise StorageError(
                 f"cannot write a journal in {paths.events}: {error.strerror}"
             ) from error
+        self._surroundings = Surroundings()
         context = SinkContext(run_id=self.run_id, root=paths.root, logs=paths.logs)
         for sink, settings in self.project.sinks:
             self._events.open_sink(sink, settings, context)
+
+    def begin_stage(self, name: str) -> None:
+        """A stage is being planned from now on, in surroundings that no sink has changed."""
+        self.stage = name
+        self._surroundings.restore()
 
     def warn(self, text: str, stage: str = "pipeline") -> None:
         """Emit a warning, and repeat it in the report."""
@@ -109,6 +116,7 @@ class CurrentRun:
 
         `proposals`: those of the lifecycle policies, for the report.
         """
+        self._surroundings.restore()
         self.check_place()
         self.events.report_problems()
         report = self._report(status, exit_code)

@@ -143,7 +143,7 @@ class PipelineOrchestrator:
     def _run_stages(self, run: CurrentRun, stages: Iterable[Stage], lock: RunLock) -> None:
         executor = None
         for stage in stages:
-            run.stage = stage.name
+            run.begin_stage(stage.name)
             started, begun = time.time(), time.monotonic()
             decision = self._planner.decide(stage, run.ledger, run.results)
             tasks = decision.plan.tasks if decision.plan else ()

@@ -71,6 +71,7 @@ HARMLESS = {
     "moves": "os.chdir('/'); os.environ.clear(); os.close(2); os.close(0)",
     "forgets": "sys.modules.clear(); sys.path.clear(); sys.meta_path.clear(); sys.modules = {}",
     "replaces": "sys.modules['json'] = None; sys.stderr = sys.stdout = Deaf(); os.environ = {}",
+    "opens": "os.umask(0)",
     "lowers": "sys.setrecursionlimit(40)",
     "traces": "threading.settrace(lambda *a: 1 / 0); threading.setprofile(lambda *a: 1 / 0)",
     "pool": "from concurrent.futures import ThreadPoolExecutor as P; import subprocess as s\n"
@@ -162,18 +163,22 @@ def test_a_plugin_that_is_not_configured_is_not_imported(project):
 @pytest.mark.parametrize(
     ("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGHUP, 129)]
 )
-def test_a_signal_during_an_import_leaves_nothing_running(project, eventually, number, code):
+@pytest.mark.parametrize("words", ["run", "plan", "config check", "plugins list", "lifecycle plan"])
+def test_a_signal_during_an_import_leaves_nothing_running(project, eventually, number, code, words):
     wait = "import subprocess; subprocess.run(['sleep', '60'])\n"
     project.plugin("slow", wait)
     project.config('[pipeline]\nstages = ["slow"]\n')
-    mark = f"{MARK}={os.getpid()}-{number}"
+    mark = f"{MARK}={os.getpid()}-{number}-{words.split()[0]}"
     project.env |= dict([mark.split("=")])
-    run = project.start("run")
+    run = project.start(*words.split())
     eventually(lambda: any("sleep" in command for command in running(mark)))
     run.send_signal(number)
     _, said = run.communicate(timeout=20)
     assert run.returncode == code
-    assert f"{number.name} came before the run began: nothing was started" in said
+    if words == "run":
+        assert f"{number.name} came before the run began: nothing was started" in said
+    elif number != signal.SIGINT:
+        assert said == f"pipekit: stopped by {number.name}\n"
     eventually(lambda: not running(mark))
 
 
@@ -298,6 +303,51 @@ def test_sinks_and_policies_cannot_end_a_run_either(project, eventually):
         "policy 'torn' failed: plugin torn 0.1",
     ):
         assert said in warnings
+
+
+CHANGES = """
+import os, sys
+from contextlib import contextmanager
+from pipekit import Command, EventSink, StagePlan, StageSpec, Task, hookimpl
+
+@contextmanager
+def changes(ctx, settings):
+    def emit(event):
+        if event.stage == "first" and not os.path.exists("changed"):
+            open("changed", "w").close()
+            os.umask(0)
+            os.chdir("/")
+            sys.setrecursionlimit(60)
+            sys.modules["json"] = None
+    yield emit
+
+def plan(ctx, settings):
+    import json
+    worker = f"import os, time; open('made-{ctx.stage}', 'w').close(); time.sleep(0.5)"
+    return StagePlan(reason=os.getcwd(), tasks=[
+        Task(name="t", command=Command(argv=[sys.executable, "-c", worker], cwd=ctx.root))])
+
+@hookimpl
+def pipekit_stages():
+    yield StageSpec("first", plan)
+    yield StageSpec("second", plan)
+
+@hookimpl
+def pipekit_event_sinks():
+    yield EventSink("changes", changes)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the umask can be read only there")
+def test_what_a_sink_changes_is_put_back_before_the_next_stage(project):
+    project.plugin("changes", CHANGES)
+    project.config('[pipeline]\nstages = ["first", "second"]\n[sinks.changes]\n')
+    run = project.pipekit("run")
+    assert (project.root / "changed").exists()
+    assert (run.code, project.report()["exit_code"]) == (0, 0), run
+    modes = {(project.root / f"made-{name}").stat().st_mode for name in ("first", "second")}
+    assert len(modes) == 1
+    assert {stage["reason"] for stage in project.report()["stages"]} == {str(project.root)}
 
 
 SETTINGS = """
