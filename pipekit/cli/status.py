@@ -177,7 +177,7 @@ def _print(state: _State, paths: Paths) -> None:
         print_text(f"pipekit died{at}; the next run records it as a failure", "  ", hang=4)
     for name, entry in state.stages.items():
         if entry is not None or not (state.now and state.now.stage == name):
-            _print_stage(name, entry)
+            _print_stage(name, entry, listed=name in state.rejected)
     for stage, files in state.rejected.items():
         _print_rejected(stage, files)
 
@@ -204,7 +204,8 @@ def _print_refused(refused: Refusal) -> None:
         print_text(line, "  ", hang=4)
 
 
-def _print_stage(name: str, entry: StageEntry | None) -> None:
+def _print_stage(name: str, entry: StageEntry | None, *, listed: bool) -> None:
+    """Print how a stage ended. `listed`: its rejected files are named below."""
     if entry is None:
         print_text(f"{name}: has not run yet", "  ")
         return
@@ -214,7 +215,9 @@ def _print_stage(name: str, entry: StageEntry | None) -> None:
     print_text(f"{sentence} (run {entry['run']}){since}", "  ")
     last = entry.get("last_line")
     last = last if isinstance(last, dict) else {}
-    print_failure(entry.get("error") or "", last, f"pipekit logs {entry['run']} {name}", "    ")
+    only_rejected = entry.get("status") == StageStatus.PARTIAL and not entry.get("kind")
+    error = "" if listed and only_rejected else entry.get("error") or ""
+    print_failure(error, last, f"pipekit logs {entry['run']} {name}", "    ")
 
 
 def _print_rejected(stage: str, files: list[Rejection]) -> None:

@@ -14,7 +14,12 @@ from pipekit.testing.contract import Contract, check_settings, chosen
 
 _RUN_ID = "01900000-0000-7000-8000-000000000000"
 _UNIT = {"task": "translate", "unit": "ES"}
-_FAILED = {"kind": "exit", "error": "translate: exited with code 1", "last_lines": ["KeyError"]}
+_FAILED = {
+    "kind": "exit",
+    "error": "translate: exited with code 1",
+    "last_line": {"translate": "KeyError"},
+    "last_lines": ["KeyError"],
+}
 
 
 def _end(status: str, text: str, **more: Any) -> dict[str, Any]:

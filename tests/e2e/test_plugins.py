@@ -33,7 +33,7 @@ def test_a_plugin_that_cannot_be_imported_is_one_warning_and_the_rest_works(good
     assert run.code == 0
     assert "pipekit-torn 2.3" in run.err
     assert "No module named 'nothing_like_this' (torn_plugin.py:1)" in run.err
-    assert run.err.count("warning: plugin pipekit-torn") == 1
+    assert run.err.count("plugin pipekit-torn 2.3") == 1
     assert ("plugin", "broken") in [(e["stage"], e["event"]) for e in good.events()]
 
 
