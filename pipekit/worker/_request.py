@@ -38,4 +38,4 @@ def request_bytes(value: object) -> bytes:
 def _converter() -> Any:
     from cattrs.preconf.json import make_converter  # only needed with a class
 
-    return make_converter(forbid_extra_keys=True, detailed_validation=False)
+    return make_converter(forbid_extra_keys=True, detailed_validation=False, omit_if_default=True)

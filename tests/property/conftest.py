@@ -13,7 +13,7 @@ import pytest
 @pytest.fixture(scope="session")
 def translate() -> Callable[..., None]:
     """Translates raw files of one source below a folder to `processed`, in blocks of `block`."""
-    from pipekit_translator.request import FileJob, Request
+    from pipekit_translator.request import FileGroup, FileJob, Request
     from pipekit_translator.settings import Settings, Source
     from pipekit_translator.work.read import rawfile
     from pipekit_translator.work.translate import translate as work
@@ -32,8 +32,8 @@ def translate() -> Callable[..., None]:
             "kernels": "auto",
             "timezone": settings.timezone,
             "final_after": 0.0,
-            "formats": [settings.format(source, accepted=False)],
-            "files": [FileJob(path=name, format=0) for name in names],
+            "groups": [FileGroup(format=settings.format(source, accepted=False))],
+            "files": [FileJob(path=name, group=0) for name in names],
             "size": 1,
             "quality": settings.quality,
             **more,

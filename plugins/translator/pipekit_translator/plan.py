@@ -9,7 +9,7 @@ import attrs
 
 from pipekit import Command, ContentState, Input, Pending, RunContext, StagePlan, Task, Why
 from pipekit_translator.rebuild import Rebuild, rebuild_for
-from pipekit_translator.request import FileJob, FileMemory, Request, Role
+from pipekit_translator.request import FileGroup, FileJob, FileMemory, Request, Role
 from pipekit_translator.settings import Settings
 from pipekit_translator.survey import Group, pending_of, survey
 
@@ -84,7 +84,7 @@ def _task(
         kernels=settings.kernels,
         timezone=settings.timezone,
         final_after=settings.final_after,
-        formats=[group.format for group in groups],
+        groups=[_shared(group) for group in groups],
         files=[_job(at, groups[at], item, _role(item, rebuild, helpers)) for at, item in inputs],
         size=sum(item.file.size for _, item in inputs),
         rebuild=rebuild.days,
@@ -100,6 +100,16 @@ def _task(
     )
 
 
+def _shared(group: Group) -> FileGroup:
+    source = group.source
+    return FileGroup(
+        format=group.format,
+        source=source.glob,
+        growing=group.growing,
+        priority=source.priority,
+    )
+
+
 def _role(item: Input, rebuild: Rebuild, helpers: set[str]) -> Role:
     if item.path in rebuild.stale:
         return "stale"
@@ -107,14 +117,7 @@ def _role(item: Input, rebuild: Rebuild, helpers: set[str]) -> Role:
 
 
 def _job(at: int, group: Group, item: Input, role: Role) -> FileJob:
-    job = FileJob(
-        path=item.path,
-        format=at,
-        source=group.source.glob,
-        growing=group.growing,
-        priority=group.source.priority,
-        role=role,
-    )
+    job = FileJob(path=item.path, group=at, role=role)
     if item.previous is None or item.previous.state is ContentState.REJECTED:
         return job
     before = FileMemory.of(item.previous.detail)

@@ -53,25 +53,38 @@ class FileMemory:
 _REMEMBERED = [field.name for field in attrs.fields(FileMemory)]
 
 
+NOTHING = FileMemory()
+"""Of a file that was not consumed before: one object for all of them."""
+
+
+@attrs.frozen(kw_only=True)
+class FileGroup:
+    """What many files share.
+
+    `source`: the glob that found them. `growing`: they may be written to while they are read.
+    """
+
+    format: FileFormat
+    source: str = ""
+    growing: bool = False
+    priority: int = 0
+
+
 @attrs.frozen(kw_only=True)
 class FileJob:
     """A file to read.
 
-    `format`: an index into `Request.formats`. `source`: the glob that found it. `growing`: it may
-    be written to while it is read. `role`: `new`; `stale` (its settings changed: the days it fed
-    are rebuilt); `helper` (unchanged, but with rows in days that are rebuilt). `known`: the
+    `group`: an index into `Request.groups`. `role`: `new`; `stale` (its settings changed: the days
+    it fed are rebuilt); `helper` (unchanged, but with rows in days that are rebuilt). `known`: the
     fingerprint of the content that was consumed before, `before` what the ledger keeps about it.
     `resume`: continue after that content, if the file still starts with it.
     """
 
     path: str
-    format: int
-    source: str = ""
-    growing: bool = False
-    priority: int = 0
+    group: int
     role: Role = "new"
     known: str = ""
-    before: FileMemory = attrs.field(factory=FileMemory)
+    before: FileMemory = NOTHING
     resume: bool = False
 
 
@@ -93,7 +106,7 @@ class Request:
     kernels: Kernels
     timezone: str
     final_after: float
-    formats: list[FileFormat]
+    groups: list[FileGroup]
     files: list[FileJob]
     size: int
     rebuild: Days = attrs.field(factory=dict)

@@ -13,7 +13,7 @@ from typing import Any
 import attrs
 import pytest
 from pipekit_translator.plan import ENVIRONMENT, WORKER
-from pipekit_translator.request import FileJob, Request
+from pipekit_translator.request import FileGroup, FileJob, Request
 from pipekit_translator.settings import Settings, Source
 
 from pipekit import Command
@@ -49,8 +49,8 @@ class Worker:
             "kernels": "auto",
             "timezone": settings.timezone,
             "final_after": 0.0,
-            "formats": [settings.format(self.source, accepted=True)],
-            "files": [FileJob(path=name, format=0) for name in names],
+            "groups": [FileGroup(format=settings.format(self.source, accepted=True))],
+            "files": [FileJob(path=name, group=0) for name in names],
             "size": sum((self.root / name).stat().st_size for name in names),
             "quality": settings.quality,
             **more,

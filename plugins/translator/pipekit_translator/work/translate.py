@@ -57,7 +57,8 @@ class _Translation:
         self._rebuild = request.rebuild
         self._left = request.left
         self._files: list[RawFile] = []
-        self._feeding: dict[str, dict[str, list[tuple[int, RawFile]]]] = {}  # by key and part
+        # by key and part: files with the numbers of their chunks, in order of rank
+        self._feeding: dict[str, dict[str, list[tuple[RawFile, int]]]] = {}
         self._quality: dict[str, dict[str, float]] = {}
         self._counts: Counter[str] = Counter(
             dict.fromkeys(("files", "empty_files", "rows", "bad_rows", "late_rows"), 0)
@@ -85,10 +86,10 @@ class _Translation:
         files, again = read_all(self._request, self._assembly)
         self._files = sorted((file for file in files if not file.rejected), key=_rank)
         for rank, file in enumerate(self._files):
-            file.waits_for = set(file.rows.chunks)
-            for key, parts in file.rows.chunks.items():
-                for part in parts:
-                    self._feeding.setdefault(key, {}).setdefault(part, []).append((rank, file))
+            file.rank, file.waits = rank, len({key for key, _, _ in file.rows.chunks})
+            for key, part, chunk in file.rows.chunks:
+                self._feeding.setdefault(key, {}).setdefault(part, []).append((file, chunk))
+            file.rows.chunks.clear()
         self._leave_days(again, [file.job for file in files if file.rejected])
         for file in self._files:
             for warning in file.warnings:
@@ -161,13 +162,13 @@ class _Translation:
         From a helper, only the days to rebuild; from a stale file, all but the days to leave alone.
         """
         zone, found = self._zone(key), []
-        for rank, file in self._feeding.get(key, {}).get(part, ()):
-            chunks = file.rows.chunks[key].pop(part)
+        for file, number in self._feeding.get(key, {}).get(part, ()):
+            chunk = self._assembly.buffer.chunk(number)
             if file.job.role != "new":
                 inside = file.job.role == "helper"
                 days = (self._rebuild if inside else self._left).get(key, {})
-                chunks = [of_days(chunk, zone, days, inside=inside) for chunk in chunks]
-            found += [(rank, chunk) for chunk in chunks]
+                chunk = of_days(chunk, zone, days, inside=inside)
+            found.append((file.rank, chunk))
         return found
 
     # Reporting
@@ -175,7 +176,7 @@ class _Translation:
     def _report_part(self, key: str, result: PartResult) -> None:
         feeding = self._feeding.get(key, {}).get(result.part, ())
         publication = result.publication
-        publication.sources = [file.path for _, file in feeding]
+        publication.sources = list(dict.fromkeys(file.path for file, _ in feeding))
         publication.detail = {
             "series": layout.series_name(key),
             "first": result.first,
@@ -192,7 +193,7 @@ class _Translation:
         report.metric(f"{series.noun}_added", sum(result.added for result in written))
         report.metric(f"{series.noun}_changed", sum(result.changed for result in written))
         report.metric(f"{series.noun}_removed", sum(result.removed for result in written))
-        within = [file.rows.repeated.get(key, (0, 0)) for file in self._files]
+        within = [file.rows.repeated.get(key, (0, 0)) for file in self._fed(key)]
         duplicates = sum(result.duplicates for result in results) + sum(n for n, _ in within)
         conflicts = sum(result.conflicts for result in results) + sum(n for _, n in within)
         self._examine(key, results, {"duplicates": duplicates, "conflicts": conflicts})
@@ -210,15 +211,20 @@ class _Translation:
             report.warning(f"{key}: {'; '.join(findings)}", instrument=instrument, **numbers)
 
     def _note_published(self, key: str, *, ok: bool) -> None:
-        for file in self._files:
-            if key in file.waits_for:
-                file.waits_for.discard(key)
-                file.failed |= not ok
-                self._finish_when_done(file)
+        for file in self._fed(key):
+            file.waits -= 1
+            file.failed |= not ok
+            self._finish_when_done(file)
+
+    def _fed(self, key: str) -> list[RawFile]:
+        """The files with rows of a key, in order of rank."""
+        parts = self._feeding.get(key, {}).values()
+        files = {file.rank: file for chunks in parts for file, _ in chunks}
+        return [files[rank] for rank in sorted(files)]
 
     def _finish_when_done(self, file: RawFile) -> None:
         """Quarantine the rows that cannot be used, then report the file as consumed."""
-        if file.waits_for or file.failed:
+        if file.waits or file.failed:
             return
         self._set_aside(file)
         self._counts["files"] += 1
@@ -284,7 +290,7 @@ def _rank(file: RawFile) -> tuple[int, float, int, str]:
         with suppress(ValueError):
             stamp = dt.datetime.strptime(found[1], "%Y%m%d_%H%M%S").replace(tzinfo=dt.UTC)
             exported = stamp.timestamp()
-    return (file.job.priority, exported, changed_ns, file.path)
+    return (file.group.priority, exported, changed_ns, file.path)
 
 
 def _buffer_size(memory: int) -> int:

@@ -35,6 +35,8 @@ class Fold:
     Kept from block to block, and for a growing file from run to run.
     """
 
+    __slots__ = ("last", "second")
+
     def __init__(self, last: int | None = None, second: bool = False) -> None:
         self.last = last
         self.second = second

@@ -8,15 +8,22 @@ from __future__ import annotations
 import os
 import tempfile
 import threading
+from array import array
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from operator import itemgetter
 from typing import IO, NamedTuple
 
 import numpy as np
 
-from pipekit_translator.work.table import Ranked, Table
+from pipekit_translator.work.table import Ints, Ranked, Table
 
 _VALUE = 8  # bytes
+_BLOCK = (
+    1 << 16
+)  # values that are allocated at once: an array for each small chunk is mostly header
+_IN_FILE = -1  # instead of the number of a block
+_FIELDS = 6  # of a chunk in the index
 SPAN = 1 << 14  # rows: each span costs some 0.2 ms, so small chunks share one
 
 
@@ -31,7 +38,8 @@ class Chunk(NamedTuple):
 class RowBuffer:
     """Keeps up to `limit` bytes of rows in memory and the rest in an unnamed file in `folder`.
 
-    Thread-safe. The file is deleted when it is closed, or when the process ends, in any way.
+    Thread-safe. The file is deleted when it is closed, or when the process ends, in any way. A chunk
+    is known by its number, since there may be hundreds of thousands.
     """
 
     def __init__(self, limit: int, folder: str) -> None:
@@ -39,24 +47,45 @@ class RowBuffer:
         self._folder = folder
         self._lock = threading.Lock()
         self._file: IO[bytes] | None = None
+        self._blocks: list[Ints] = []
+        self._used = 0  # values of the last block
+        self._index = array("q")  # by chunk: first, last, block, place in it, columns, rows
 
-    def add(self, table: Table) -> Chunk:
-        """Buffer sorted rows, at least one. Raises OSError."""
-        first, last = int(table.time[0]), int(table.time[-1])
-        size = table.size * _VALUE * len(table.columns())
+    def add(self, table: Table) -> int:
+        """Buffer sorted rows, at least one; return the chunk's number. Raises OSError."""
+        first, last, columns = int(table.time[0]), int(table.time[-1]), len(table.columns())
+        size = table.size * _VALUE * columns
         with self._lock:
-            fits = size <= self._left
-            self._left -= size if fits else 0
-            if not fits:
-                columns, at = len(table.columns()), self._write(table)
-                return Chunk(first, last, lambda: self._read(at, columns, size))
-        kept = table.copy()
-        return Chunk(first, last, lambda: kept)
+            if size <= self._left:
+                self._left -= size
+                block, at = self._keep(table)
+            else:
+                block, at = _IN_FILE, self._write(table)
+            self._index.extend((first, last, block, at, columns, table.size))
+            return len(self._index) // _FIELDS - 1
+
+    def chunk(self, number: int) -> Chunk:
+        """The chunk of this number."""
+        first, last, *place = self._index[number * _FIELDS : (number + 1) * _FIELDS]
+        return Chunk(first, last, partial(self._load, *place))
 
     def close(self) -> None:
         """Close the file, which deletes it."""
         if self._file is not None:
             self._file.close()
+
+    def _keep(self, table: Table) -> tuple[int, int]:
+        """Copy the rows into a block; return its number and their position in it."""
+        columns = table.columns()
+        size = table.size * len(columns)
+        if not self._blocks or self._used + size > len(self._blocks[-1]):
+            self._blocks.append(np.empty(max(size, _BLOCK), np.int64))
+            self._used = 0
+        at, self._used = self._used, self._used + size
+        place = self._blocks[-1][at : self._used].reshape(len(columns), -1)
+        for kept, column in zip(place, columns, strict=True):
+            kept[:] = column.view(np.int64)
+        return len(self._blocks) - 1, at
 
     def _write(self, table: Table) -> int:
         """Write the rows; return their position in the file."""
@@ -68,11 +97,15 @@ class RowBuffer:
             self._file.write(np.ascontiguousarray(column).data)
         return at
 
-    def _read(self, at: int, columns: int, size: int) -> Table:
-        with self._lock:
-            assert self._file is not None
-            self._file.seek(at)
-            whole = np.frombuffer(self._file.read(size), np.int64).reshape(columns, -1)
+    def _load(self, block: int, at: int, columns: int, rows: int) -> Table:
+        if block == _IN_FILE:
+            with self._lock:
+                assert self._file is not None
+                self._file.seek(at)
+                values = np.frombuffer(self._file.read(rows * columns * _VALUE), np.int64)
+        else:
+            values = self._blocks[block][at : at + rows * columns]
+        whole = values.reshape(columns, rows)
         return Table(whole[0], tuple(whole.view(np.float64)[1:-1]), whole[-1])
 
 

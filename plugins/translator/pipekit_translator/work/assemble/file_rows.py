@@ -6,6 +6,7 @@ Also the aggregation of its ticks to one-minute bars.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache, lru_cache
 from typing import NamedTuple
 
 import attrs
@@ -14,7 +15,7 @@ import numpy as np
 from pipekit_translator import layout
 from pipekit_translator.dialects import BAR_SECONDS
 from pipekit_translator.layout import BARS, TICKS, Days, Series
-from pipekit_translator.work.assemble.buffer import Chunk, RowBuffer
+from pipekit_translator.work.assemble.buffer import RowBuffer
 from pipekit_translator.work.table import Ints, Ranked, Table, merge
 from pipekit_translator.work.zones import Zone
 
@@ -35,18 +36,26 @@ class Assembly:
 
     def zone(self, series: Series) -> Zone:
         """The exchange's zone, for the times of a series."""
-        return Zone(self.timezone, series.unit)
+        return _zone(self.timezone, series.unit)
+
+
+@cache  # thousands of files share it
+def _zone(name: str, unit: int) -> Zone:
+    return Zone(name, unit)
 
 
 class FileRows:
     """The rows of one file.
 
-    `chunks`: by key and part, in file order. `days`: the days they feed. `late`: lines by processed
-    file that the lifecycle has removed. `repeated`: by key, duplicates and conflicts within blocks.
+    `chunks`: key, part and number of each chunk in the buffer, in file order. `days`: the days they
+    feed. `late`: lines by processed file that the lifecycle has removed. `repeated`: by key,
+    duplicates and conflicts within blocks, if there are any.
     """
 
+    __slots__ = ("_assembly", "_series", "_zone", "chunks", "days", "late", "repeated")
+
     def __init__(self, series: Series, assembly: Assembly) -> None:
-        self.chunks: dict[str, dict[str, list[Chunk]]] = {}
+        self.chunks: list[tuple[str, str, int]] = []
         self.days: Days = {}
         self.late: dict[str, list[int]] = {}
         self.repeated: dict[str, tuple[int, int]] = {}
@@ -60,25 +69,25 @@ class FileRows:
         if self._assembly.removed:
             table = self._without_late(key, table, lines)
         merged = merge([Ranked(0, table)], self._series)
-        duplicates, conflicts = self.repeated.get(key, (0, 0))
-        self.repeated[key] = duplicates + merged.duplicates, conflicts + merged.conflicts
+        if merged.duplicates or merged.conflicts:
+            duplicates, conflicts = self.repeated.get(key, (0, 0))
+            self.repeated[key] = duplicates + merged.duplicates, conflicts + merged.conflicts
         parts: dict[str, list[slice]] = {}
         for day, rows in by_day(merged.table, self._zone):
-            months = self.days.setdefault(key, {})
-            months[day[:7]] = months.get(day[:7], 0) | 1 << int(day[8:])
-            part = day if self._series.part == "day" else day[:7]
+            months, month = self.days.setdefault(key, {}), _month(day)
+            months[month] = months.get(month, 0) | 1 << int(day[8:])
+            part = day if self._series.part == "day" else month
             parts.setdefault(part, []).append(rows)
         for part, spans in parts.items():
             rows = slice(spans[0].start, spans[-1].stop)
-            kept = self._assembly.buffer.add(merged.table.at(rows))
-            self.chunks.setdefault(key, {}).setdefault(part, []).append(kept)
+            self.chunks.append((key, part, self._assembly.buffer.add(merged.table.at(rows))))
 
     def _without_late(self, key: str, table: Table, lines: Ints) -> Table:
         """Drop rows that belong to removed processed files, and note their line numbers."""
         days = self._zone.days(table.time)
         kept = np.ones(table.size, np.bool_)
         for day in np.unique(days).tolist():
-            date = str(np.datetime64(day, "D"))
+            date = _date(day)
             part = date if self._series.part == "day" else date[:7]
             path = layout.path(self._assembly.processed, key, part)
             if path in self._assembly.removed:
@@ -101,7 +110,17 @@ def by_day(table: Table, zone: Zone) -> Iterator[tuple[str, slice]]:
         days = of_rows[begins]
     ends = [*begins[1:].tolist(), table.size]
     for day, begin, end in zip(days.tolist(), begins.tolist(), ends, strict=True):
-        yield str(np.datetime64(day, "D")), slice(begin, end)
+        yield _date(day), slice(begin, end)
+
+
+@lru_cache(1 << 12)  # the files of a run share the texts
+def _date(day: int) -> str:
+    return str(np.datetime64(day, "D"))
+
+
+@lru_cache(1 << 12)
+def _month(date: str) -> str:
+    return date[:7]
 
 
 class _Part(NamedTuple):

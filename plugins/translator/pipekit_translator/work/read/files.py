@@ -20,7 +20,7 @@ class UnreadError(Exception):
 
 
 def read_all(request: Request, assembly: Assembly) -> tuple[list[RawFile], list[FileJob]]:
-    """Read the files of a request, in `workers` threads; small files in one.
+    """Read the files of a request, in `workers` threads; small files in this one.
 
     Returns the files read, in the order of the jobs, and the jobs to try again in the next run.
     """
@@ -42,14 +42,15 @@ def read_all(request: Request, assembly: Assembly) -> tuple[list[RawFile], list[
 
     def attempt(job: FileJob) -> RawFile | Exception:
         try:
-            return read(job, request.formats[job.format], context)
+            return read(job, request.groups[job.group], context)
         except Exception as error:  # the isolation boundary between files
             return error
 
     files, again = [], []
     small = request.size < SMALL * len(request.files)
-    with ThreadPoolExecutor(1 if small else max(request.workers, 1)) as threads:
-        for job, result in zip(request.files, threads.map(attempt, request.files), strict=True):
+    with ThreadPoolExecutor(max(request.workers, 1)) as threads:
+        results = map(attempt, request.files) if small else threads.map(attempt, request.files)
+        for job, result in zip(request.files, results, strict=True):
             if isinstance(result, Exception):
                 _report_unread(job, result)
                 again.append(job)

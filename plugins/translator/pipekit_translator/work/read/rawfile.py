@@ -13,7 +13,7 @@ import numpy as np
 from pipekit.worker import Signature, hasher, look
 from pipekit_translator import layout
 from pipekit_translator.dialects import FileFormat
-from pipekit_translator.request import FileJob, FileMemory
+from pipekit_translator.request import FileGroup, FileJob, FileMemory
 from pipekit_translator.work.assemble.file_rows import MINUTE, Assembly, FileRows, Minutes
 from pipekit_translator.work.parse.header import RejectedError
 from pipekit_translator.work.parse.kernel import Kernel
@@ -35,18 +35,19 @@ class BusyError(Exception):
     """The file changed while it was read, so what was read cannot be used."""
 
 
-@attrs.define(kw_only=True)
+@attrs.define(kw_only=True, eq=False)
 class RawFile:
     """What was read of a file.
 
     `prefix`: number of bytes used; `fingerprint`: their hash; `lines`: number of newlines in them.
     `complete`: nothing is left unread. `resumed`: reading continued after known content. `last`:
-    by instrument, the time of the latest tick. `rejected`: why it cannot be used. `waits_for`: keys
-    to publish before it is consumed; `failed`: one of them was not published.
+    by instrument, the time of the latest tick. `rejected`: why it cannot be used. `rank`: see
+    `Ranked`. `waits`: number of keys to publish before it is consumed; `failed`: one of them was
+    not published.
     """
 
     job: FileJob
-    format: FileFormat
+    group: FileGroup
     rows: FileRows
     signature: Signature
     fingerprint: str = ""
@@ -60,13 +61,19 @@ class RawFile:
     last: dict[str, int] = attrs.field(factory=dict)
     warnings: list[str] = attrs.field(factory=list)
     rejected: str = ""
-    waits_for: set[str] = attrs.field(factory=set)
+    rank: int = 0
+    waits: int = 0
     failed: bool = False
 
     @property
     def path(self) -> str:
         """The file's path, relative to the project's root."""
         return self.job.path
+
+    @property
+    def format(self) -> FileFormat:
+        """How it is read."""
+        return self.group.format
 
     @property
     def repeated(self) -> bool:
@@ -84,7 +91,7 @@ class RawFile:
         late = self.rows.late
         return FileMemory(
             reading=self.format.digest,
-            source=self.job.source,
+            source=self.group.source,
             prefix=self.prefix,
             lines=self.lines,
             days=layout.union([before.days, self.rows.days]),
@@ -115,24 +122,24 @@ class ReadContext:
     kernel: Kernel | None = None
 
 
-def read(job: FileJob, format: FileFormat, context: ReadContext) -> RawFile:
+def read(job: FileJob, group: FileGroup, context: ReadContext) -> RawFile:
     """Read a file, or find why it is rejected.
 
     Raises BusyError if the file changed while it was read, OSError if it cannot be read.
     """
     with open(job.path, "rb", buffering=0) as file:
-        signature = _signature(file) if job.growing else look(file.fileno())
-        rows = FileRows(format.series_written, context.assembly)
-        raw = RawFile(job=job, format=format, rows=rows, signature=signature)
+        signature = _signature(file) if group.growing else look(file.fileno())
+        rows = FileRows(group.format.series_written, context.assembly)
+        raw = RawFile(job=job, group=group, rows=rows, signature=signature)
         reader = _Reader(file, raw, context)
         try:
             reader.run()
         except _StartAgainError:
-            return read(attrs.evolve(job, resume=False), format, context)
+            return read(attrs.evolve(job, resume=False), group, context)
         except RejectedError as error:
             raw.rejected = str(error)
             reader.hash_all()
-        _check_unchanged(file, job, signature)
+        _check_unchanged(file, raw)
     return raw
 
 
@@ -149,17 +156,17 @@ class _Reader:
 
     def run(self) -> None:
         raw, before = self.raw, self.raw.job.before
-        first = self._first_bytes()
         raw.resumed = self._skip_known()
         if raw.resumed:
             raw.folds = {name: Fold(last, bool(two)) for name, (last, two) in before.folds.items()}
             raw.last = dict(before.last)
         name = os.path.basename(raw.path)
         parser = Parser(raw.format, name, raw.folds, self._context.kernel)
-        at = 0
-        while raw.resumed and not self._header_read and at < len(first):
-            at = self._read_header(parser, first, at)
+        if raw.resumed:
+            self._read_first_header(parser)
         while block := self._block(self._size):
+            if not raw.prefix and bytes(block[:2]) in _UTF16:
+                raise RejectedError("line 1: the file is UTF-16; export or save it as UTF-8")
             end = len(block) if block[-1] == _NEWLINE else bytes(block).rfind(b"\n") + 1
             if end:
                 self._feed(parser, block[:end])
@@ -185,12 +192,14 @@ class _Reader:
         self._file.seek(0)
         self._hash = hasher()
 
-    def _first_bytes(self) -> bytes:
-        first = self._file.read(min(self._size, 1 << 16))
+    def _read_first_header(self, parser: Parser) -> None:
+        """Read the header of a file that is read from further on."""
+        here = self._file.tell()
         self._file.seek(0)
-        if first.startswith(_UTF16):
-            raise RejectedError("line 1: the file is UTF-16; export or save it as UTF-8")
-        return first
+        first, at = self._file.read(min(self._size, 1 << 16)), 0
+        self._file.seek(here)
+        while not self._header_read and at < len(first):
+            at = self._read_header(parser, first, at)
 
     def _skip_known(self) -> bool:
         """Hash the known content and skip it; False if the file no longer starts with it."""
@@ -310,13 +319,13 @@ def _signature(file: FileIO) -> Signature:
     return Signature(stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
 
 
-def _check_unchanged(file: FileIO, job: FileJob, before: Signature) -> None:
+def _check_unchanged(file: FileIO, raw: RawFile) -> None:
     """Raises BusyError unless the path still names what was read."""
-    now = _signature(file)
-    if not job.growing and now != before:
+    before, now = raw.signature, _signature(file)
+    if not raw.group.growing and now != before:
         raise BusyError("it changed while it was read")
     if now.size < before.size:
         raise BusyError("it became shorter while it was read")
-    stat = os.stat(job.path)
+    stat = os.stat(raw.path)
     if (stat.st_dev, stat.st_ino) != (before.device, before.inode):
         raise BusyError("another file took its place while it was read")
