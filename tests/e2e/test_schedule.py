@@ -18,6 +18,17 @@ from tests.e2e.test_run import CONFIG, COUNT
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="systemd and cron are on Linux")
 
 FOREIGN = "MAILTO=x\n# mine\n*/5 * * * * echo '50\\%' # not pipekit\n"
+LATER = """
+    from pipekit import StagePlan, StageSpec, hookimpl
+
+    def plan(ctx, settings):
+        ctx.files("data/later/**")
+        return StagePlan.skip("nothing")
+
+    @hookimpl
+    def pipekit_stages():
+        yield StageSpec("later", plan, after={"upper": "any"})
+"""
 CRONTAB = """#!/bin/sh
 # As cron's own: prints, replaces or removes a table.
 case "$1" in
@@ -194,8 +205,11 @@ def test_print_writes_nothing(cron, plain):
 
 def test_the_watched_folders_are_those_that_the_first_stages_read(project):
     """Not those that they write, and none of the stages after them."""
-    project.plugin("upper", COUNT.replace('"data/in/*.txt"', '"data/in/**", "data/out/**"'))
-    project.config(CONFIG)
+    reading = COUNT.replace('"data/in/*.txt"', '"data/in/**"')
+    looking = reading.replace("new = ctx", 'ctx.files("data/out/**"); new = ctx')
+    project.plugin("upper", looking)
+    project.plugin("later", LATER)
+    project.config(CONFIG.replace('["upper"]', '["later", "upper"]'))
     project.write("data/in/b.txt", "b")
     (project.root / "data/in/more").mkdir()
     words = ("schedule", "install", "--with", "systemd", "--on-arrival", "--print")

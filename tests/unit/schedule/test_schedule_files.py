@@ -104,6 +104,7 @@ def test_the_service_leaves_the_grace_and_counts_no_failure_as_success():
     assert "\nSuccessExitStatus=75\n" in text
     assert "\nKillMode=mixed\nTimeoutStopSec=360\n" in text
     assert "User=" not in text
+    assert r""" "/srv/price bars 100%%/$$HOME's \"x\"" run --quiet-idle""" in text
     assert "\nSuccessExitStatus=1 75\n" in files(Systemd(), partial_is_success=True)["service"]
     assert "\nUser=bars\n" in files(Systemd(system=True), user="bars")["service"]
 
@@ -149,6 +150,14 @@ def test_a_day_without_repetition_is_one_trigger():
     [file] = TaskScheduler().files(job(Timetable(86_400)))
     assert file.text.count("<CalendarTrigger>") == 1
     assert "Repetition" not in file.text
+
+
+def test_a_path_cannot_add_elements_to_the_task():
+    evil = job()._replace(argv=command_line(Path("/srv/</Arguments><Evil/>&")))
+    [file] = TaskScheduler().files(evil)
+    root = ET.fromstring(file.text.partition("\n")[2])
+    assert "Evil" not in {element.tag for element in root.iter()}
+    assert "/srv/</Arguments><Evil/>&" in (root.findtext(f".//{{{NAMESPACE}}}Arguments") or "")
 
 
 @pytest.mark.parametrize(
