@@ -31,7 +31,7 @@ _COMMANDS = {
     "stop": ("stop", "Stop the run that is going on."),
     "hold": ("hold", "Let no run begin for some time."),
     "release": ("release", "Let runs begin again after `pipekit hold`."),
-    "schedule": ("schedule", "Have the operating system's scheduler start runs."),
+    "schedule": ("schedule.schedule", "Have the operating system's scheduler start runs."),
     "plugins": ("plugins", "Show the installed plugins."),
     "config": ("config", "Show, check and explain the configuration."),
     "lifecycle": ("lifecycle", "Show which files may be removed, and why others may not."),

@@ -6,6 +6,7 @@ import json
 import os
 import shlex
 import shutil
+import sqlite3
 import subprocess
 import sys
 import time
@@ -261,10 +262,7 @@ def test_show_finds_missed_starts_but_not_held_or_refused_ones(cron, plain):
     """Installed as if nine hours ago; two holds and a refusal account for the first four starts."""
     plain.write("pipekit.toml", 'pipeline.stages = ["translator"]\nschedule.every = "1h"')
     plain.pipekit("schedule", "install", "--with", "cron")
-    hour = int(time.time()) // 3600 * 3600
-    since = time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(hour - 9 * 3600 - 60))
-    line = cron.read_text()
-    cron.write_text(f"{line.rpartition(' ')[0]} {since}\n")
+    hour = _installed_hours_ago(cron, 9)
     state = plain.root / ".pipekit"
     plain.pipekit("hold", "--for", "1h", "--reason", "x")
     hold = json.loads((state / "hold.json").read_text())
@@ -278,7 +276,34 @@ def test_show_finds_missed_starts_but_not_held_or_refused_ones(cron, plain):
     found = plain.pipekit("schedule", "show", "--json").json
     assert found["missed_starts"][:5] == [hour - ago * 3600 for ago in (5, 4, 3, 2, 1)]
     shown = plain.pipekit("schedule", "show").out
-    assert f"missed: {len(found['missed_starts'])} of {found['expected_starts']} starts" in shown
+    assert (
+        f"missed: {len(found['missed_starts'])} of {found['expected_starts']} starts since "
+        in shown
+    )
+
+
+def _installed_hours_ago(cron: Path, hours: int) -> int:
+    """Have the line say that it is older; returns the latest full hour."""
+    hour = int(time.time()) // 3600 * 3600
+    since = time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(hour - hours * 3600 - 60))
+    line = cron.read_text()
+    cron.write_text(f"{line.rpartition(' ')[0]} {since}\n")
+    return hour
+
+
+def test_a_run_that_died_hides_no_missed_starts(cron, plain):
+    plain.write("pipekit.toml", 'pipeline.stages = ["translator"]\nschedule.every = "1h"')
+    plain.pipekit("schedule", "install", "--with", "cron")
+    hour = _installed_hours_ago(cron, 4)
+    plain.pipekit("run")
+    with sqlite3.connect(plain.root / ".pipekit/state.db") as ledger:
+        ledger.execute(
+            "UPDATE runs SET started = ?, ended = NULL, status = NULL", (hour - 4 * 3600 + 1,)
+        )
+    ledger.close()
+    found = plain.pipekit("schedule", "show", "--json").json
+    assert found["missed_starts"][:3] == [hour - ago * 3600 for ago in (3, 2, 1)]
+    assert "not ended" in plain.pipekit("schedule", "show").out
 
 
 def test_show_knows_that_the_settings_have_changed(cron, plain):
@@ -314,3 +339,12 @@ def test_the_job_of_a_project_that_has_moved_goes_by_its_name(cron, plain):
     assert plain.pipekit("schedule", "remove", "--job", "../x").code == 64
     assert plain.pipekit("schedule", "remove", "--job", name).out == f"removed from cron: {name}\n"
     assert not cron.exists()
+
+
+def test_who_installs_need_not_be_able_to_read_the_secrets(cron, plain):
+    """As root, who installs system units for somebody else."""
+    plain.write("pipekit.toml", 'pipeline.stages = ["translator"]\nsecrets.file = "none"')
+    assert plain.pipekit("schedule", "install", "--with", "cron").code == 0
+    assert plain.pipekit("schedule", "show").code == 0
+    plain.write("pipekit.toml", 'schedule.every = "7m"')
+    assert plain.pipekit("schedule", "install", "--with", "cron").code == 3
