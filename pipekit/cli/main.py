@@ -31,7 +31,7 @@ _COMMANDS = {
     "stop": ("stop", "Stop the run that is going on."),
     "hold": ("hold", "Let no run begin for some time."),
     "release": ("release", "Let runs begin again after `pipekit hold`."),
-    "schedule": ("schedule", "Have the operating system's scheduler start runs."),
+    "schedule": ("schedule.schedule", "Have the operating system's scheduler start runs."),
     "plugins": ("plugins", "Show the installed plugins."),
     "config": ("config", "Show, check and explain the configuration."),
     "doctor": ("doctor.doctor", "Check that runs can do their work here."),

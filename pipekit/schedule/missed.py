@@ -12,8 +12,9 @@ _EARLY = 1.0  # seconds by which clocks may differ
 
 
 class Starts(NamedTuple):
-    """Scheduled starts of a time span; `missed`: those at which nothing happened, as Unix times."""
+    """Scheduled starts since `begin`; `missed`: those at which nothing happened, as Unix times."""
 
+    begin: float
     expected: int
     missed: list[float]
 
@@ -33,4 +34,4 @@ def look_for(
         for start in expected
         if not any(first < start + late and start - _EARLY <= last for first, last in known)
     ]
-    return Starts(len(expected), missed)
+    return Starts(begin, len(expected), missed)

@@ -6,6 +6,7 @@ import json
 import os
 import shlex
 import shutil
+import sqlite3
 import subprocess
 import sys
 import time
@@ -18,6 +19,17 @@ from tests.e2e.test_run import CONFIG, COUNT
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="systemd and cron are on Linux")
 
 FOREIGN = "MAILTO=x\n# mine\n*/5 * * * * echo '50\\%' # not pipekit\n"
+LATER = """
+    from pipekit import StagePlan, StageSpec, hookimpl
+
+    def plan(ctx, settings):
+        ctx.files("data/later/**")
+        return StagePlan.skip("nothing")
+
+    @hookimpl
+    def pipekit_stages():
+        yield StageSpec("later", plan, after={"upper": "any"})
+"""
 CRONTAB = """#!/bin/sh
 # As cron's own: prints, replaces or removes a table.
 case "$1" in
@@ -194,8 +206,11 @@ def test_print_writes_nothing(cron, plain):
 
 def test_the_watched_folders_are_those_that_the_first_stages_read(project):
     """Not those that they write, and none of the stages after them."""
-    project.plugin("upper", COUNT.replace('"data/in/*.txt"', '"data/in/**", "data/out/**"'))
-    project.config(CONFIG)
+    reading = COUNT.replace('"data/in/*.txt"', '"data/in/**"')
+    looking = reading.replace("new = ctx", 'ctx.files("data/out/**"); new = ctx')
+    project.plugin("upper", looking)
+    project.plugin("later", LATER)
+    project.config(CONFIG.replace('["upper"]', '["later", "upper"]'))
     project.write("data/in/b.txt", "b")
     (project.root / "data/in/more").mkdir()
     words = ("schedule", "install", "--with", "systemd", "--on-arrival", "--print")
@@ -247,10 +262,7 @@ def test_show_finds_missed_starts_but_not_held_or_refused_ones(cron, plain):
     """Installed as if nine hours ago; two holds and a refusal account for the first four starts."""
     plain.write("pipekit.toml", 'pipeline.stages = ["translator"]\nschedule.every = "1h"')
     plain.pipekit("schedule", "install", "--with", "cron")
-    hour = int(time.time()) // 3600 * 3600
-    since = time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(hour - 9 * 3600 - 60))
-    line = cron.read_text()
-    cron.write_text(f"{line.rpartition(' ')[0]} {since}\n")
+    hour = _installed_hours_ago(cron, 9)
     state = plain.root / ".pipekit"
     plain.pipekit("hold", "--for", "1h", "--reason", "x")
     hold = json.loads((state / "hold.json").read_text())
@@ -264,7 +276,34 @@ def test_show_finds_missed_starts_but_not_held_or_refused_ones(cron, plain):
     found = plain.pipekit("schedule", "show", "--json").json
     assert found["missed_starts"][:5] == [hour - ago * 3600 for ago in (5, 4, 3, 2, 1)]
     shown = plain.pipekit("schedule", "show").out
-    assert f"missed: {len(found['missed_starts'])} of {found['expected_starts']} starts" in shown
+    assert (
+        f"missed: {len(found['missed_starts'])} of {found['expected_starts']} starts since "
+        in shown
+    )
+
+
+def _installed_hours_ago(cron: Path, hours: int) -> int:
+    """Have the line say that it is older; returns the latest full hour."""
+    hour = int(time.time()) // 3600 * 3600
+    since = time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(hour - hours * 3600 - 60))
+    line = cron.read_text()
+    cron.write_text(f"{line.rpartition(' ')[0]} {since}\n")
+    return hour
+
+
+def test_a_run_that_died_hides_no_missed_starts(cron, plain):
+    plain.write("pipekit.toml", 'pipeline.stages = ["translator"]\nschedule.every = "1h"')
+    plain.pipekit("schedule", "install", "--with", "cron")
+    hour = _installed_hours_ago(cron, 4)
+    plain.pipekit("run")
+    with sqlite3.connect(plain.root / ".pipekit/state.db") as ledger:
+        ledger.execute(
+            "UPDATE runs SET started = ?, ended = NULL, status = NULL", (hour - 4 * 3600 + 1,)
+        )
+    ledger.close()
+    found = plain.pipekit("schedule", "show", "--json").json
+    assert found["missed_starts"][:3] == [hour - ago * 3600 for ago in (3, 2, 1)]
+    assert "not ended" in plain.pipekit("schedule", "show").out
 
 
 def test_show_knows_that_the_settings_have_changed(cron, plain):
@@ -300,3 +339,12 @@ def test_the_job_of_a_project_that_has_moved_goes_by_its_name(cron, plain):
     assert plain.pipekit("schedule", "remove", "--job", "../x").code == 64
     assert plain.pipekit("schedule", "remove", "--job", name).out == f"removed from cron: {name}\n"
     assert not cron.exists()
+
+
+def test_who_installs_need_not_be_able_to_read_the_secrets(cron, plain):
+    """As root, who installs system units for somebody else."""
+    plain.write("pipekit.toml", 'pipeline.stages = ["translator"]\nsecrets.file = "none"')
+    assert plain.pipekit("schedule", "install", "--with", "cron").code == 0
+    assert plain.pipekit("schedule", "show").code == 0
+    plain.write("pipekit.toml", 'schedule.every = "7m"')
+    assert plain.pipekit("schedule", "install", "--with", "cron").code == 3

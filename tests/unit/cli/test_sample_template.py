@@ -14,7 +14,7 @@ from pipekit.cli import init
 from pipekit.cli.demo import demo
 from pipekit.cli.demo.sample import write_sample
 from pipekit.config.structure import structured
-from pipekit.config.tables import PipelineConfig, StageConfig
+from pipekit.config.tables import PipelineConfig, ScheduleConfig, SecretsConfig, StageConfig
 
 PROJECT_TOML = init.TEMPLATE.read_text("utf-8")
 DEMO_TOML = demo.TEMPLATE.read_text("utf-8")
@@ -53,6 +53,8 @@ def test_every_value_is_one_that_pipekit_takes(text):
     lifecycle = document.pop("lifecycle")
     assert structured(Rules, {"rules": lifecycle.pop("rules")}).rules
     assert lifecycle == {}
+    for name, cls in (("schedule", ScheduleConfig), ("secrets", SecretsConfig)):
+        structured(cls, document.pop(name, {}))
     assert document == {"sinks": {"console": {}}}
 
 

@@ -1,4 +1,4 @@
-"""`pipekit schedule`: have the operating system's scheduler start runs, and see that it does."""
+"""`pipekit schedule install` and `remove`: have the system's scheduler start runs."""
 
 from __future__ import annotations
 
@@ -6,46 +6,22 @@ import os
 import sys
 import time
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import click
 
-from pipekit.cli.common import (
-    configuration,
-    current_hold,
-    json_option,
-    open_history,
-    open_project,
-    project_root,
-    refusals,
-    run_record,
-)
+from pipekit.cli.common import open_project, project_root
 from pipekit.cli.help import Command, Group
-from pipekit.cli.output import (
-    local_time,
-    plural,
-    print_json,
-    print_line,
-    print_output,
-    print_table,
-    print_text,
-)
-from pipekit.config import Configuration
+from pipekit.cli.output import local_time, print_line, print_output, print_text
+from pipekit.cli.schedule.job import bare_job, job_of, schedule_settings
+from pipekit.cli.schedule.show import show
 from pipekit.config.sources import PREFIX
 from pipekit.errors import UsageError
-from pipekit.model.run import Paths, PipelineState
-from pipekit.model.timetable import Timetable
 from pipekit.run.inputs import input_folders
 from pipekit.schedule import choice
-from pipekit.schedule.job import Job, command_line, is_job_name, job_name, stop_time
-from pipekit.schedule.log import LOG_NAME
-from pipekit.schedule.missed import Starts, look_for
-from pipekit.schedule.scheduler import Installed, Scheduler
+from pipekit.schedule.job import Job, is_job_name
+from pipekit.schedule.scheduler import Scheduler
 from pipekit.schedule.systemd import lingers
-from pipekit.storage.hold import HoldFile
 
-_DAY = 86_400.0
-_SHOWN = 5  # starts, and missed ones
 _MOST_WATCHED = 100  # folders
 
 
@@ -112,8 +88,9 @@ def install(
     if on_arrival and name not in choice.WATCHING:
         able = " and ".join(choice.WATCHING)
         raise UsageError(f"{name} cannot start runs when files arrive; {able} can")
-    settings = configuration(ctx)
-    job = _job(settings)._replace(
+    only_here = _variables()
+    settings = schedule_settings(ctx)
+    job = job_of(settings)._replace(
         partial_is_success=partial_is_success,
         watched=_watched(ctx) if on_arrival else (),
         user=_owner(settings.root) if system else "",
@@ -128,7 +105,7 @@ def install(
     print_text(f"installed in {scheduler.title}: {job.name}, {job.timetable}", hang=2)
     print_line(f"next start: {local_time(job.timetable.next_start(time.time()))}")
     print_text(f"what runs print: {scheduler.log_hint.replace('NAME', job.name)}", hang=2)
-    _print_cautions(settings, name, system)
+    _print_cautions(only_here, name, system)
     return 0
 
 
@@ -150,7 +127,7 @@ def remove(ctx: click.Context, name: str | None) -> int:
     Leaves nothing of what was installed. A run that is going on is not stopped.
     """
     root = Path.cwd() if name else project_root(ctx)
-    job = _bare_job(root)
+    job = bare_job(root)
     job = job._replace(name=name or job.name)
     found = [each for each in choice.of_this_machine() if each.installed(job)]
     for scheduler in found:
@@ -159,52 +136,6 @@ def remove(ctx: click.Context, name: str | None) -> int:
     if not found:
         print_line(f"nothing was installed for {name or root}")
     return 0
-
-
-@command.command(
-    "show",
-    cls=Command,
-    example=("pipekit schedule show --json", "the same for a program"),
-)
-@json_option
-@click.pass_context
-def show(ctx: click.Context, as_json: bool) -> int:
-    """Show when runs start, when they did, and which starts were missed.
-
-    A start of the last 24 hours is missed if there was no run, no held start and no refusal then.
-    """
-    settings = configuration(ctx)
-    job, paths, now = _job(settings), settings.folders, time.time()
-    found = [(each, there) for each in choice.of_this_machine() if (there := each.installed(job))]
-    state = _look(job.timetable, paths, [there for _, there in found], now)
-    if as_json:
-        print_json(_record(job, found, state))
-    else:
-        _print(ctx, job, found, state)
-    return 0
-
-
-class _State(NamedTuple):
-    """`next`: Unix time, None if it is not known. `runs`: newest first. `starts`: of a day."""
-
-    next: float | None
-    runs: list[PipelineState]
-    starts: Starts | None
-
-
-def _job(settings: Configuration) -> Job:
-    graces = [stage.grace for stage in settings.stages.values() if stage.grace is not None]
-    return _bare_job(settings.root)._replace(
-        timetable=settings.schedule.timetable,
-        log=settings.folders.logs / LOG_NAME,
-        stop_time=stop_time(graces),
-    )
-
-
-def _bare_job(root: Path) -> Job:
-    """What is known of the job even if the configuration is broken."""
-    timetable = Timetable(900)
-    return Job(job_name(root), root, command_line(root), timetable, log=root / "logs" / LOG_NAME)
 
 
 def _watched(ctx: click.Context) -> tuple[Path, ...]:
@@ -258,14 +189,17 @@ def _owner(folder: Path) -> str:
         return str(folder.stat().st_uid)
 
 
-def _print_cautions(settings: Configuration, name: str, system: bool) -> None:
+def _variables() -> list[str]:
+    """Settings in the environment, which scheduled runs will not have."""
+    return [name for name in sorted(os.environ) if name.startswith(PREFIX) and "__" in name]
+
+
+def _print_cautions(only_here: list[str], name: str, system: bool) -> None:
     """What could keep the runs from being what the user expects."""
-    only_here = os.environ.keys() - settings.variables.keys()
-    here = [each for each in sorted(only_here) if each.startswith(PREFIX) and "__" in each]
-    if here:
+    if only_here:
         print_text(
-            f"caution: scheduled runs do not have {', '.join(here)}, which is set here; write it "
-            "into pipekit.toml, or into the file of [secrets]",
+            f"caution: scheduled runs do not have {', '.join(only_here)}, which is set here; "
+            "write it into pipekit.toml, or into the file of [secrets]",
             err=True,
             hang=2,
         )
@@ -282,77 +216,4 @@ def _print_cautions(settings: Configuration, name: str, system: bool) -> None:
             )
 
 
-def _look(timetable: Timetable, paths: Paths, there: list[Installed], now: float) -> _State:
-    ledger = open_history(paths)
-    runs = [] if ledger is None else ledger.runs(limit=int(_DAY / 60) + _SHOWN)
-    if not there or not all(each.current for each in there):
-        return _State(None, runs, None)
-    known = [*_known(runs, now), *((each.first, each.last) for each in refusals(paths))]
-    hold = HoldFile(paths.state).latest()
-    known += hold.held if hold else ()
-    begin = max(now - _DAY, min(each.since for each in there) + 1)
-    hold = current_hold(paths)
-    following = timetable.next_start(max(now, hold.until if hold else now))
-    return _State(following, runs, look_for(timetable, begin, now, known))
-
-
-def _known(runs: list[PipelineState], now: float) -> list[tuple[float, float]]:
-    """From when until when runs went on; the latest one may still do so."""
-    ends = [now if run.ended is None and run is runs[0] else run.ended for run in runs]
-    return [(run.started, end or run.started) for run, end in zip(runs, ends, strict=True)]
-
-
-def _print(
-    ctx: click.Context, job: Job, found: list[tuple[Scheduler, Installed]], state: _State
-) -> None:
-    for scheduler, there in found:
-        what = job.timetable if there.current else "with other settings than now"
-        print_text(f"{scheduler.title}: {job.name}, {what}", hang=2)
-        print_line(f"installed: {local_time(there.since)}")
-        print_text(f"what runs print: {scheduler.log_hint.replace('NAME', job.name)}", hang=2)
-    if not found:
-        print_line("nothing is installed; `pipekit schedule install` has runs started")
-    elif state.next is None:
-        print_text(
-            "the settings, or the place of Python, have changed since: `pipekit schedule install`"
-        )
-    else:
-        print_line(f"next start: {local_time(state.next)}")
-    hold = current_hold(configuration(ctx, tables=("paths",)).folders)
-    if hold:
-        print_text(str(hold), "held: ", hang=2)
-    if state.starts is not None:
-        _print_missed(state.starts)
-    if state.runs:
-        rows = [
-            (run.number, local_time(run.started), run.status or "not ended")
-            for run in state.runs[:_SHOWN]
-        ]
-        print_table(("run", "last starts", "status"), rows)
-
-
-def _print_missed(starts: Starts) -> None:
-    missed = starts.missed
-    expected = f"of {plural(starts.expected, 'start')} in the last 24 hours"
-    if not missed:
-        print_line(f"missed: none {expected}")
-        return
-    times = ", ".join(local_time(start)[:16] for start in missed[-_SHOWN:])
-    more = f" and {len(missed) - _SHOWN} before" if len(missed) > _SHOWN else ""
-    print_text(f"missed: {len(missed)} {expected}: {times}{more}", hang=2)
-
-
-def _record(job: Job, found: list[tuple[Scheduler, Installed]], state: _State) -> dict[str, Any]:
-    return {
-        "name": job.name,
-        "timetable": {**job.timetable._asdict()},
-        "command": list(job.argv),
-        "installed": [
-            {"scheduler": each.title, "since": there.since, "current": there.current}
-            for each, there in found
-        ],
-        "next_start": state.next,
-        "last_starts": [run_record(run) for run in state.runs[:_SHOWN]],
-        "expected_starts": state.starts.expected if state.starts else None,
-        "missed_starts": state.starts.missed if state.starts else None,
-    }
+command.add_command(show)

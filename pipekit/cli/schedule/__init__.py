@@ -1,0 +1,1 @@
+"""`pipekit schedule`: install, show and remove the job that starts runs."""
