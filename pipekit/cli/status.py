@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -19,6 +22,7 @@ from pipekit.cli.common import (
     refusals,
     run_record,
 )
+from pipekit.cli.health import Level, disk, failing_since, findings, verdicts, worst
 from pipekit.cli.help import Command
 from pipekit.cli.output import (
     DIED,
@@ -32,14 +36,16 @@ from pipekit.cli.output import (
     print_line,
     print_text,
 )
-from pipekit.errors import ConfigError
+from pipekit.errors import EXIT_ERROR, ConfigError, PipekitError
 from pipekit.model.run import Paths, PipelineState, Rejection
 from pipekit.model.status import StageStatus
+from pipekit.model.text import escaped
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
+    from pipekit.cli.health import Finding
     from pipekit.cli.live import Doing
+    from pipekit.config import Configuration
+    from pipekit.run.expectations import Verdict
     from pipekit.storage.hold import Hold
     from pipekit.storage.lock import Holder
     from pipekit.storage.refusals import Refusal
@@ -54,7 +60,10 @@ StageEntry = dict[str, Any]  # what the ledger knows of a stage's part in a run,
 
 @frozen(kw_only=True)
 class _State:
-    """What there is to say. `now`: what a run that is going on is at. `refused`: since `last`."""
+    """What there is to say. `now`: what a run that is going on is at. `refused`: since `last`.
+
+    `worked`: the last run that had work. `since`: see `findings`.
+    """
 
     holder: Holder | None = None
     now: Doing | None = None
@@ -63,28 +72,67 @@ class _State:
     rejected: dict[str, list[Rejection]] = field(factory=dict)
     refused: Refusal | None = None
     hold: Hold | None = None
+    worked: PipelineState | None = None
+    since: dict[str, int] = field(factory=dict)
+    verdicts: list[Verdict] = field(factory=list)
+
+    @property
+    def is_dead(self) -> bool:
+        """Whether the last run died."""
+        if self.last is None or self.last.status is not None:
+            return False
+        return self.holder is None or self.holder.run_id != self.last.run_id
+
+    def findings(self, problem: Exception | None = None) -> list[Finding]:
+        """What is wrong, the worst first."""
+        return findings(
+            last=self.last,
+            is_dead=self.is_dead,
+            stages=self.stages,
+            since=self.since,
+            rejected=self.rejected,
+            refused=self.refused,
+            hold=self.hold,
+            verdicts=self.verdicts,
+            problem=problem,
+        )
 
 
 @click.command(
     "status",
     cls=Command,
-    example=("pipekit status --json", "the same for a program"),
+    exits={
+        Level.WARNING: "with --check: something is not as it should be",
+        Level.BROKEN: "with --check: stale or failed",
+        EXIT_ERROR: "an invalid configuration, an unusable ledger, or an internal error; with "
+        "--check also: unknown",
+    },
+    example=("pipekit status --check", "one line, and the exit code of a monitoring plugin"),
+)
+@click.option("--check", is_flag=True, help="Print one line, and exit with 0 only if all is well.")
+@click.option(
+    "-C",
+    "--project",
+    "projects",
+    multiple=True,
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Project folder; repeatable, for the status of several projects.",
 )
 @json_option
 @click.pass_context
-def command(ctx: click.Context, as_json: bool) -> int:
-    """Show the last run, failed stages and rejected files.
+def command(ctx: click.Context, check: bool, projects: Sequence[Path], as_json: bool) -> int:
+    """Show how the project is: the last run, failures, rejected files.
 
-    Each stage is shown as of the last run in which it had work. The exit code is 0 even if a stage
-    has failed.
+    The first line says the worst. Each stage is shown as of the last run in which it had work. The
+    exit code is 0 even if a stage has failed, unless --check asks for it.
     """
-    paths, problem = known_folders(ctx)
-    names: list[str] = []
-    try:
-        names = list(configuration(ctx, tables=("pipeline", "stages")).stages)
-    except ConfigError as error:
-        problem = problem or error
-    state = _look(paths, names)
+    if len(projects) > 1:
+        return _several(ctx, projects, check=check, as_json=as_json)
+    if projects:
+        ctx.obj["project"] = projects[0]
+    if check:
+        return _check(ctx)
+    state, paths, problem = _state(ctx)
     if as_json:
         print_json(_record(state))
     else:
@@ -94,7 +142,65 @@ def command(ctx: click.Context, as_json: bool) -> int:
     return 0
 
 
-def _look(paths: Paths, names: list[str]) -> _State:
+def _state(ctx: click.Context) -> tuple[_State, Paths, ConfigError | None]:
+    """The state of a project, as far as its configuration can be read."""
+    paths, problem = known_folders(ctx)
+    loaded = None
+    try:
+        loaded = configuration(ctx, tables=("pipeline", "stages", "schedule", "expect"))
+    except ConfigError as error:
+        problem = problem or error
+    return _look(paths, list(loaded.stages) if loaded else [], loaded), paths, problem
+
+
+def _check(ctx: click.Context, name: str = "") -> int:
+    """Print the verdict in one line; returns its exit code."""
+    try:
+        state, _, problem = _state(ctx)
+    except (PipekitError, OSError) as error:
+        first, *_ = str(error).splitlines() or [""]
+        print_line(f"{name}UNKNOWN: {first}")
+        return Level.UNKNOWN
+    found = state.findings(problem)
+    print_line(f"{name}{found[0]}{_and_more(found)}")
+    return found[0].level
+
+
+def _and_more(found: Sequence[Finding]) -> str:
+    return f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+
+
+def _several(ctx: click.Context, projects: Sequence[Path], *, check: bool, as_json: bool) -> int:
+    """The same for each of several projects; one that cannot be read does not hide the others."""
+    codes: list[int] = []
+    records: list[dict[str, Any]] = []
+    for number, folder in enumerate(projects):
+        ctx.obj["project"] = folder
+        if check:
+            codes.append(_check(ctx, f"{folder}: "))
+            continue
+        if number and not as_json:
+            print_line()
+        try:
+            state, paths, problem = _state(ctx)
+        except PipekitError as error:
+            print_text(f"{folder}: {error}", hang=2, err=True)
+            codes.append(error.exit_code)
+            continue
+        if as_json:
+            records.append({"project": str(paths.root), **_record(state)})
+        else:
+            print_text("", click.style(escaped(folder), bold=True))
+            _print(state, paths)
+        if problem is not None:
+            print_text(f"{folder}: {problem}", hang=2, err=True)
+            codes.append(problem.exit_code)
+    if as_json and not check:
+        print_json(records)
+    return worst(codes)
+
+
+def _look(paths: Paths, names: list[str], loaded: Configuration | None = None) -> _State:
     refused = next(reversed(refusals(paths)), None)
     hold = current_hold(paths)
     ledger = open_history(paths)
@@ -106,6 +212,8 @@ def _look(paths: Paths, names: list[str]) -> _State:
         last = next(iter(recent), None)
         names = names or list(dict.fromkeys(name for run in recent for name in run.stages))
         rejected = _rejected(ledger, paths.root)
+        worked = next(iter(ledger.runs(limit=1, worked=True)), None)
+        judged = verdicts(loaded, paths, ledger, time.time())
     if refused and last is not None and refused.last < last.started:
         refused = None
     return _State(
@@ -116,6 +224,9 @@ def _look(paths: Paths, names: list[str]) -> _State:
         rejected=rejected,
         refused=refused,
         hold=hold,
+        worked=worked,
+        since={name: run for name in names if (run := failing_since(recent, name))},
+        verdicts=judged,
     )
 
 
@@ -157,9 +268,28 @@ def _latest(runs: list[PipelineState], stage: str) -> StageEntry | None:
     return skipped
 
 
+def _print_findings(found: Sequence[Finding]) -> None:
+    """The worst in the first line; then all that is stale or unknown beside it."""
+    first, *others = found
+    head = click.style(first.word, fg=first.colour, bold=True)
+    print_text(f"{first.text}{_and_more(found)}", f"{head}: ", hang=2)
+    for each in others:
+        if each.level in (Level.BROKEN, Level.UNKNOWN):
+            print_text(each.text, f"  {click.style(each.word, fg=each.colour)}: ", hang=4)
+
+
+def _print_disk(root: Path) -> None:
+    found = disk(root)
+    if found is not None:
+        free, total = found
+        share = f" ({100 * free / total:.0f} %)" if total else ""
+        print_line(f"disk: {free / 1e9:,.1f} GB free of {total / 1e9:,.1f} GB{share}")
+
+
 def _print(state: _State, paths: Paths) -> None:
     if state.hold:
         print_text(str(state.hold), f"{coloured(HELD)}: ", hang=2)
+    _print_findings(state.findings())
     if state.holder:
         _print_holder(state.holder, state.now)
     if state.refused:
@@ -172,6 +302,10 @@ def _print(state: _State, paths: Paths) -> None:
     status = state.last.status or (RUNNING if going_on else DIED)
     lead = f"last run {state.last.number}: {coloured(status)} "
     print_text(f"at {local_time(state.last.started)} ({state.last.run_id})", lead, hang=2)
+    if state.worked is not None and state.worked.number != state.last.number:
+        run = state.worked
+        lead = f"last run with work {run.number}: {coloured(run.status or DIED)} "
+        print_text(f"at {local_time(run.started)}", lead, hang=2)
     if state.last.status is None and not going_on:
         at = f" while {state.now.stage} was running" if state.now else ""
         print_text(f"pipekit died{at}; the next run records it as a failure", "  ", hang=4)
@@ -180,6 +314,7 @@ def _print(state: _State, paths: Paths) -> None:
             _print_stage(name, entry)
     for stage, files in state.rejected.items():
         _print_rejected(stage, files)
+    _print_disk(paths.root)
 
 
 def _print_holder(holder: Holder, now: Doing | None) -> None:
@@ -225,7 +360,11 @@ def _print_rejected(stage: str, files: list[Rejection]) -> None:
 
 def _record(state: _State) -> dict[str, Any]:
     holder, last = state.holder, state.last
+    found = state.findings()
     return {
+        "verdict": {"code": found[0].level, "text": str(found[0])},
+        "findings": [{"level": each.level.name.lower(), "text": each.text} for each in found],
+        "expected": [each._asdict() for each in state.verdicts],
         "hold": state.hold._asdict() if state.hold else None,
         "running": holder.run_id if holder else None,
         "now": state.now._asdict() if state.now else None,
