@@ -8,7 +8,9 @@ from enum import IntEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pipekit.cli.output import local_time, plural
+import click
+
+from pipekit.cli.output import local_time, plural, print_line, print_text
 from pipekit.model.run import Paths, PipelineState, Rejection
 from pipekit.model.status import PipelineStatus, StageStatus
 
@@ -164,3 +166,27 @@ def disk(root: Path) -> tuple[int, int] | None:
     except OSError:
         return None
     return usage.free, usage.total
+
+
+def and_more(found: Sequence[Finding]) -> str:
+    """How many findings there are beside the first, in brackets."""
+    return f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+
+
+def print_findings(found: Sequence[Finding]) -> None:
+    """The worst in the first line; then all that is stale or unknown beside it."""
+    first, *others = found
+    head = click.style(first.word, fg=first.colour, bold=True)
+    print_text(f"{first.text}{and_more(found)}", f"{head}: ", hang=2)
+    for each in others:
+        if each.level in (Level.BROKEN, Level.UNKNOWN):
+            print_text(each.text, f"  {click.style(each.word, fg=each.colour)}: ", hang=4)
+
+
+def print_disk(root: Path) -> None:
+    """Print how much of the project's disk is free."""
+    found = disk(root)
+    if found is not None:
+        free, total = found
+        share = f" ({100 * free / total:.0f} %)" if total else ""
+        print_line(f"disk: {free / 1e9:,.1f} GB free of {total / 1e9:,.1f} GB{share}")

@@ -22,7 +22,17 @@ from pipekit.cli.common import (
     refusals,
     run_record,
 )
-from pipekit.cli.health import Level, disk, failing_since, findings, verdicts, worst
+from pipekit.cli.details import Details, Reports, print_details
+from pipekit.cli.health import (
+    Level,
+    and_more,
+    failing_since,
+    findings,
+    print_disk,
+    print_findings,
+    verdicts,
+    worst,
+)
 from pipekit.cli.help import Command
 from pipekit.cli.output import (
     DIED,
@@ -37,6 +47,7 @@ from pipekit.cli.output import (
     print_text,
 )
 from pipekit.errors import EXIT_ERROR, ConfigError, PipekitError
+from pipekit.model.quantity import duration_text
 from pipekit.model.run import Paths, PipelineState, Rejection
 from pipekit.model.status import StageStatus
 from pipekit.model.text import escaped
@@ -53,6 +64,8 @@ if TYPE_CHECKING:
 
 _LOOKED_AT = 500  # runs in which each stage's last work is looked for
 
+_LONG_SILENCE = 30  # seconds; a shorter one is not worth a line
+
 _NOT_RUN = (StageStatus.BLOCKED, StageStatus.CANCELLED)
 
 StageEntry = dict[str, Any]  # what the ledger knows of a stage's part in a run, and its number
@@ -62,7 +75,8 @@ StageEntry = dict[str, Any]  # what the ledger knows of a stage's part in a run,
 class _State:
     """What there is to say. `now`: what a run that is going on is at. `refused`: since `last`.
 
-    `worked`: the last run that had work. `since`: see `findings`.
+    `worked`: the last run that had work. `since`: see `findings`. `details`: of the stages, and
+    the files that wait for the next run.
     """
 
     holder: Holder | None = None
@@ -75,6 +89,7 @@ class _State:
     worked: PipelineState | None = None
     since: dict[str, int] = field(factory=dict)
     verdicts: list[Verdict] = field(factory=list)
+    details: dict[str, Details] = field(factory=dict)
 
     @property
     def is_dead(self) -> bool:
@@ -162,12 +177,8 @@ def _check(ctx: click.Context, name: str = "") -> int:
         print_line(f"{name}UNKNOWN: {first}")
         return Level.UNKNOWN
     found = state.findings(problem)
-    print_line(f"{name}{found[0]}{_and_more(found)}")
+    print_line(f"{name}{found[0]}{and_more(found)}")
     return found[0].level
-
-
-def _and_more(found: Sequence[Finding]) -> str:
-    return f" (and {len(found) - 1} more)" if len(found) > 1 else ""
 
 
 def _several(ctx: click.Context, projects: Sequence[Path], *, check: bool, as_json: bool) -> int:
@@ -216,11 +227,13 @@ def _look(paths: Paths, names: list[str], loaded: Configuration | None = None) -
         judged = verdicts(loaded, paths, ledger, time.time())
     if refused and last is not None and refused.last < last.started:
         refused = None
+    entries = {name: _latest(recent, name) for name in names}
     return _State(
         holder=holder,
         now=_doing(paths, last),
         last=last,
-        stages={name: _latest(recent, name) for name in names},
+        stages=entries,
+        details=_details(paths, entries, recent),
         rejected=rejected,
         refused=refused,
         hold=hold,
@@ -228,6 +241,21 @@ def _look(paths: Paths, names: list[str], loaded: Configuration | None = None) -
         since={name: run for name in names if (run := failing_since(recent, name))},
         verdicts=judged,
     )
+
+
+def _details(
+    paths: Paths, stages: dict[str, StageEntry | None], recent: Sequence[PipelineState]
+) -> dict[str, Details]:
+    """What the reports say of each stage, and of the files that its last run left for the next."""
+    reports, runs = Reports(paths), {run.number: run for run in recent}
+    latest = next((run for run in recent if run.status is not None), None)
+    found = {}
+    for name, entry in stages.items():
+        if entry is None or latest is None:
+            continue
+        details = reports.details(runs[entry["run"]], name)
+        found[name] = details._replace(waiting=reports.details(latest, name).waiting)
+    return found
 
 
 def _doing(paths: Paths, last: PipelineState | None) -> Doing | None:
@@ -268,28 +296,10 @@ def _latest(runs: list[PipelineState], stage: str) -> StageEntry | None:
     return skipped
 
 
-def _print_findings(found: Sequence[Finding]) -> None:
-    """The worst in the first line; then all that is stale or unknown beside it."""
-    first, *others = found
-    head = click.style(first.word, fg=first.colour, bold=True)
-    print_text(f"{first.text}{_and_more(found)}", f"{head}: ", hang=2)
-    for each in others:
-        if each.level in (Level.BROKEN, Level.UNKNOWN):
-            print_text(each.text, f"  {click.style(each.word, fg=each.colour)}: ", hang=4)
-
-
-def _print_disk(root: Path) -> None:
-    found = disk(root)
-    if found is not None:
-        free, total = found
-        share = f" ({100 * free / total:.0f} %)" if total else ""
-        print_line(f"disk: {free / 1e9:,.1f} GB free of {total / 1e9:,.1f} GB{share}")
-
-
 def _print(state: _State, paths: Paths) -> None:
     if state.hold:
         print_text(str(state.hold), f"{coloured(HELD)}: ", hang=2)
-    _print_findings(state.findings())
+    print_findings(state.findings())
     if state.holder:
         _print_holder(state.holder, state.now)
     if state.refused:
@@ -312,9 +322,11 @@ def _print(state: _State, paths: Paths) -> None:
     for name, entry in state.stages.items():
         if entry is not None or not (state.now and state.now.stage == name):
             _print_stage(name, entry)
+            if entry is not None and name in state.details:
+                print_details(name, entry["run"], state.details[name])
     for stage, files in state.rejected.items():
         _print_rejected(stage, files)
-    _print_disk(paths.root)
+    print_disk(paths.root)
 
 
 def _print_holder(holder: Holder, now: Doing | None) -> None:
@@ -328,6 +340,8 @@ def _print_holder(holder: Holder, now: Doing | None) -> None:
     print_text(f"{lead} run {run}{since}, process {holder.pid}{where}", hang=2)
     if now is not None and holder.alive:
         print_text(f"  now {': '.join(filter(None, (now.stage, str(now))))}", hang=4)
+        if now.silent >= _LONG_SILENCE:
+            print_line(f"  silent for {duration_text(round(now.silent))}: no event, no output")
 
 
 def _print_refused(refused: Refusal) -> None:
@@ -371,6 +385,7 @@ def _record(state: _State) -> dict[str, Any]:
         "last_run": None if last is None else run_record(last),
         "refused": refusal_record(state.refused) if state.refused else None,
         "stages": state.stages,
+        "details": {name: each._asdict() for name, each in state.details.items()},
         "rejected": {
             stage: [{"path": r.path, "reason": r.reason, "run": r.run_number} for r in files]
             for stage, files in state.rejected.items()
