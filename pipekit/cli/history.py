@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import time
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
@@ -26,17 +29,24 @@ from pipekit.cli.output import (
     print_line,
     print_table,
 )
+from pipekit.model import quantity
 from pipekit.model.run import PipelineState
-from pipekit.model.status import StageStatus
+from pipekit.model.status import PipelineStatus, StageStatus
 from pipekit.storage.refusals import Refusal
 
+if TYPE_CHECKING:
+    from pipekit.storage.runs import RunHistory
+
+_WELL = (PipelineStatus.SUCCESS, PipelineStatus.IDLE, PipelineStatus.CANCELLED)
+_BAD = (StageStatus.FAILURE, StageStatus.PARTIAL, StageStatus.BLOCKED)
+_PAGE = 1_000  # runs that are looked at together
 _HEAD = ("run", "started", "status", "seconds", "id", "stages")
 
 
 @click.command(
     "history",
     cls=Command,
-    example=("pipekit history -n 5 --all", "the last five runs, idle ones included"),
+    example=("pipekit history --failed --since 7d", "what went wrong in the last seven days"),
 )
 @click.option(
     "-n",
@@ -48,9 +58,25 @@ _HEAD = ("run", "started", "status", "seconds", "id", "stages")
     help="Number of runs.",
 )
 @click.option("--all", "with_idle", is_flag=True, help="Include runs that had nothing to do.")
+@click.option("--failed", is_flag=True, help="Only runs that failed, were partial or refused.")
+@click.option(
+    "--since",
+    metavar="WHEN",
+    callback=lambda _ctx, _option, text: None if text is None else _moment(text),
+    help='Only runs since then: "2026-11-28", "2026-11-28 07:00", or a duration such as "2d".',
+)
+@click.option("--stage", metavar="STAGE", help="Only runs in which this stage had work.")
 @json_option
 @click.pass_context
-def command(ctx: click.Context, count: int, with_idle: bool, as_json: bool) -> int:
+def command(
+    ctx: click.Context,
+    count: int,
+    with_idle: bool,
+    failed: bool,
+    since: float | None,
+    stage: str | None,
+    as_json: bool,
+) -> int:
     """List the latest runs.
 
     Newest first. Idle runs, which had nothing to do, are left out by default: with a scheduler
@@ -63,9 +89,12 @@ def command(ctx: click.Context, count: int, with_idle: bool, as_json: bool) -> i
     idle: list[PipelineState] = []
     if ledger is not None:
         with ledger:
-            found = ledger.runs(limit=count, worked=not with_idle)
+            holder = lock_holder(paths) if failed else None
+            chosen = _Chosen(failed, since, stage, holder.run_id if holder else "")
+            found = _found(ledger, count, with_idle, chosen)
             idle = [] if found else ledger.runs(limit=1)
-    runs = _listed(found, refusals(paths))[:count]
+    refused = [] if stage else [each for each in refusals(paths) if each.last >= (since or 0.0)]
+    runs = _listed(found, refused)[:count]
     if as_json:
         print_json([_record(run) for run in runs])
     else:
@@ -75,10 +104,60 @@ def command(ctx: click.Context, count: int, with_idle: bool, as_json: bool) -> i
         print_table(_HEAD, [_row(run, current) for run in runs], drop=("id",))
         if not runs:
             left_out = "idle runs are left out; --all includes them"
+            if failed or since is not None or stage:
+                left_out = "no run matches"
             print_line(left_out if idle else no_runs(paths), err=True)
     if problem is not None:
         raise problem
     return 0
+
+
+class _Chosen(NamedTuple):
+    """Which runs are listed. `failed`: also those that were partial, or died; not `current`."""
+
+    failed: bool = False
+    since: float | None = None
+    stage: str | None = None
+    current: str = ""
+
+    def __call__(self, run: PipelineState) -> bool:
+        if self.since is not None and run.started < self.since:
+            return False
+        if self.failed and (run.status in _WELL or run.run_id == self.current):
+            return False
+        if self.stage is not None:
+            status = run.stages.get(self.stage, {}).get("status", StageStatus.SKIPPED)
+            if status == StageStatus.SKIPPED:
+                return False
+            return not self.failed or status in _BAD
+        return True
+
+
+def _found(ledger: RunHistory, count: int, with_idle: bool, chosen: _Chosen) -> list[PipelineState]:
+    """The latest runs that are chosen, `count` of them at most."""
+    found: list[PipelineState] = []
+    before: int | None = None
+    while len(found) < count:
+        page = ledger.runs(limit=_PAGE, worked=not with_idle, before=before)
+        found += [run for run in page if chosen(run)]
+        if len(page) < _PAGE:
+            break
+        before = page[-1].number
+    return found[:count]
+
+
+def _moment(text: str) -> float:
+    """Unix time of a date, a date with time, or so long ago."""
+    ago = quantity.seconds(text) if text[-1:].isalpha() else None
+    if ago is not None:
+        return time.time() - ago
+    try:
+        return dt.datetime.fromisoformat(text).timestamp()
+    except (ValueError, OverflowError, OSError):
+        raise click.BadParameter(
+            f'expected a date such as "2026-11-28", with a time "2026-11-28 07:00", or a duration '
+            f'such as "2d", got "{text}"'
+        ) from None
 
 
 def _listed(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import time
 from typing import Any, NamedTuple
@@ -23,13 +24,14 @@ class Doing(NamedTuple):
     """The stage that a run is at, according to the end of its journal.
 
     `since`: ISO 8601, empty if the stage began too many events ago. `unit` and `done` are of the
-    last progress.
+    last progress. `silent`: seconds since its last event or output.
     """
 
     stage: str
     since: str = ""
     unit: str = ""
     done: str = ""
+    silent: float = 0.0
 
     def __str__(self) -> str:
         """For example `began at 19:21:31, ES: 3 of 10`."""
@@ -53,11 +55,22 @@ def doing(paths: Paths, run_id: str) -> Doing | None:
     progress = [r for r in own if r.get("event") == EventKind.PROGRESS]
     since = str(starts[-1].get("timestamp", "")) if starts else ""
     data = progress[-1].get("data") if progress else None
+    silent = _silence(paths, run_id, stage)
     if not isinstance(data, dict):
-        return Doing(stage, since)
+        return Doing(stage, since, silent=silent)
     total = data.get("total")
     done = f"{data.get('done')}{f' of {total}' if total is not None else ''}"
-    return Doing(stage, since, str(data.get("unit") or ""), done)
+    return Doing(stage, since, str(data.get("unit") or ""), done, silent)
+
+
+def _silence(paths: Paths, run_id: str, stage: str) -> float:
+    """Seconds since the run has written an event, or the stage's programs have printed anything."""
+    files = [paths.events / f"pipeline_{run_id}.jsonl", *(paths.runs / run_id / stage).glob("*")]
+    times = []
+    for file in files:
+        with contextlib.suppress(OSError):
+            times.append(file.lstat().st_mtime)
+    return max(time.time() - max(times), 0.0) if times else 0.0
 
 
 def _clock(timestamp: str) -> str:

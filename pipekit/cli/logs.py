@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
+import codecs
+import io
 import os
 import shutil
 import sys
+import time
 from collections.abc import Iterable
 from pathlib import Path
+from typing import BinaryIO
 
 import click
 
 from pipekit.cli.common import find_run, folders
 from pipekit.cli.help import RUN_MEANING, Command
-from pipekit.cli.live import doing
+from pipekit.cli.live import doing, is_going_on
 from pipekit.cli.output import print_line, print_output
 from pipekit.errors import UsageError
 from pipekit.model.run import Paths, PipelineState
 from pipekit.model.status import StageStatus
+from pipekit.storage.journal import start_of_last
 from pipekit.worker._files import open_own
 
 _PIECE = 64 * 1024  # characters read at a time
+_LONGEST_LINE = 1024 * 1024  # bytes; of an incomplete last line, more is left out
+_POLL_SECONDS = 0.2
+_LOOK_SECONDS = 1.0  # between two looks whether a silent run is still going on
 
 
 @click.command(
@@ -35,10 +43,25 @@ _PIECE = 64 * 1024  # characters read at a time
 @click.argument("stage", required=False)
 @click.option("--err", "only", flag_value="err", help="Print only standard error.")
 @click.option("--out", "only", flag_value="out", help="Print only standard output.")
+@click.option(
+    "-n",
+    "--tail",
+    "count",
+    type=click.IntRange(min=1),
+    metavar="COUNT",
+    help="Print only the last lines of each file.",
+)
+@click.option("-f", "--follow", is_flag=True, help="Keep printing until the run has ended.")
 @click.option("--raw", is_flag=True, help="Print the bytes as they are, to a file or a pipe.")
 @click.pass_context
 def command(
-    ctx: click.Context, run: str | None, stage: str | None, only: str | None, raw: bool
+    ctx: click.Context,
+    run: str | None,
+    stage: str | None,
+    only: str | None,
+    count: int | None,
+    follow: bool,
+    raw: bool,
 ) -> int:
     r"""Print the output of a stage's programs.
 
@@ -48,8 +71,14 @@ def command(
     """
     if raw and sys.stdout.isatty():
         raise UsageError("--raw is for files and pipes: the bytes could control this terminal")
+    if raw and follow:
+        raise UsageError("--raw and --follow exclude each other")
     paths = folders(ctx)
     state = find_run(paths, run)
+    suffixes = (f".{only}",) if only else (".out", ".err")
+    if follow and state.status is None:
+        _follow(state, paths, stage or "*", suffixes, count)
+        return 0
     names = _stages(state, paths)
     if stage is not None and stage not in names:
         known = ", ".join(names) or "none yet"
@@ -59,7 +88,7 @@ def command(
     if not names:
         print_line(f"no stage has started in run {state.number}", err=True)
     for name in names if stage is None else [stage]:
-        _print_stage(name, state, paths, (f".{only}",) if only else (".out", ".err"), raw=raw)
+        _print_stage(name, state, paths, suffixes, raw=raw, count=count)
     return 0
 
 
@@ -73,30 +102,103 @@ def _stages(state: PipelineState, paths: Paths) -> list[str]:
 
 
 def _print_stage(
-    stage: str, state: PipelineState, paths: Paths, suffixes: Iterable[str], *, raw: bool
+    stage: str,
+    state: PipelineState,
+    paths: Paths,
+    suffixes: Iterable[str],
+    *,
+    raw: bool,
+    count: int | None,
 ) -> None:
     folder = paths.runs / state.run_id / stage
     outputs = sorted(path for path in folder.glob("*") if path.suffix in suffixes)
     printed = [path for path in outputs if path.lstat().st_size]
     for path in printed:
         print_line(f"--- {path.name} ---", err=True)
-        _print_file(path, raw=raw)
+        _print_file(path, raw=raw, count=count)
     if not printed:
         status = state.stages.get(stage, {}).get("status")
         why = _why_nothing(status, folder.exists())
         print_line(f"{stage} {why} in run {state.number}", err=True)
 
 
-def _print_file(path: Path, *, raw: bool) -> None:
-    if raw:
-        with open(open_own(path, os.O_RDONLY), "rb") as file:
+def _print_file(path: Path, *, raw: bool, count: int | None) -> None:
+    with open(open_own(path, os.O_RDONLY), "rb") as file:
+        file.seek(_start(file, count))
+        if raw:
             shutil.copyfileobj(file, sys.stdout.buffer)
-        sys.stdout.buffer.flush()
-    else:
-        own = open_own(path, os.O_RDONLY)
-        with open(own, encoding="utf-8", errors="backslashreplace") as file:
-            while text := file.read(_PIECE):
+            sys.stdout.buffer.flush()
+        else:
+            text_file = io.TextIOWrapper(file, encoding="utf-8", errors="backslashreplace")
+            while text := text_file.read(_PIECE):
                 print_output(text)
+
+
+def _start(file: BinaryIO, count: int | None) -> int:
+    """Where the last `count` lines begin, the last of which may be incomplete."""
+    if count is None:
+        return 0
+    size = file.seek(0, os.SEEK_END)
+    file.seek(max(size - 1, 0))
+    is_whole = file.read(1) == b"\n"
+    if is_whole:
+        return start_of_last(file, count)
+    return start_of_last(file, count - 1) if count > 1 else _after_last_newline(file, size)
+
+
+def _after_last_newline(file: BinaryIO, size: int) -> int:
+    """Where an incomplete last line begins; in the last megabyte, however long it is."""
+    first = max(size - _LONGEST_LINE, 0)
+    file.seek(first)
+    return first + file.read(size - first).rfind(b"\n") + 1
+
+
+class _Followed:
+    """A file of output that grows, and what has been printed of it."""
+
+    def __init__(self, path: Path, count: int | None) -> None:
+        self.path = path
+        self._decoder = codecs.getincrementaldecoder("utf-8")("backslashreplace")
+        with open(open_own(path, os.O_RDONLY), "rb") as file:
+            self._at = _start(file, count)
+
+    def news(self) -> str:
+        """What it has had since, a piece of it."""
+        with open(open_own(self.path, os.O_RDONLY), "rb") as file:
+            file.seek(self._at)
+            data = file.read(_PIECE)
+        self._at += len(data)
+        return self._decoder.decode(data)
+
+
+def _follow(
+    state: PipelineState, paths: Paths, stage: str, suffixes: Iterable[str], count: int | None
+) -> None:
+    """Print the output of a run as it grows, until it has ended; each file by its name."""
+    files: dict[Path, _Followed] = {}
+    last, looked, is_on = None, time.monotonic(), True
+    while True:
+        for path in sorted((paths.runs / state.run_id).glob(f"{stage}/*")):
+            if path.suffix in suffixes and path not in files:
+                files[path] = _Followed(path, count)
+        count = None  # of files that come later, all is printed
+        printed = False
+        for path, file in files.items():
+            while text := file.news():
+                if path != last:
+                    print_line(f"--- {path.parent.name}/{path.name} ---", err=True)
+                    last = path
+                print_output(text)
+                printed = True
+        if printed:
+            sys.stdout.flush()
+            continue
+        if not is_on:
+            return
+        time.sleep(_POLL_SECONDS)
+        if time.monotonic() - looked > _LOOK_SECONDS:
+            looked = time.monotonic()
+            is_on = is_going_on(paths, state.run_id)  # what it wrote before is read once more
 
 
 def _why_nothing(status: str | None, is_kept: bool) -> str:

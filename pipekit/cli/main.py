@@ -23,7 +23,10 @@ _COMMANDS = {
     "demo": ("demo.demo", "Create a project with sample data, run it, show the results."),
     "run": ("run", "Run the stages that have work to do."),
     "plan": ("plan", "Show what a run would do now, and why."),
-    "status": ("status", "Show the last run, failed stages and rejected files."),
+    "status": (
+        "status",
+        "Show how the project is: the last run, failures, rejected files.",
+    ),
     "history": ("history", "List the latest runs."),
     "show": ("show", "Show one run: its stages, tasks and files."),
     "events": ("events", "Print the events of a run."),

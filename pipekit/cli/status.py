@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -19,6 +22,17 @@ from pipekit.cli.common import (
     refusals,
     run_record,
 )
+from pipekit.cli.details import Details, Reports, print_details
+from pipekit.cli.health import (
+    Level,
+    and_more,
+    failing_since,
+    findings,
+    print_disk,
+    print_findings,
+    verdicts,
+    worst,
+)
 from pipekit.cli.help import Command
 from pipekit.cli.output import (
     DIED,
@@ -32,20 +46,25 @@ from pipekit.cli.output import (
     print_line,
     print_text,
 )
-from pipekit.errors import ConfigError
+from pipekit.errors import EXIT_ERROR, ConfigError, PipekitError
+from pipekit.model.quantity import duration_text
 from pipekit.model.run import Paths, PipelineState, Rejection
 from pipekit.model.status import StageStatus
+from pipekit.model.text import escaped
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
+    from pipekit.cli.health import Finding
     from pipekit.cli.live import Doing
+    from pipekit.config import Configuration
+    from pipekit.run.expectations import Verdict
     from pipekit.storage.hold import Hold
     from pipekit.storage.lock import Holder
     from pipekit.storage.refusals import Refusal
     from pipekit.storage.runs import RunHistory
 
 _LOOKED_AT = 500  # runs in which each stage's last work is looked for
+
+_LONG_SILENCE = 30  # seconds; a shorter one is not worth a line
 
 _NOT_RUN = (StageStatus.BLOCKED, StageStatus.CANCELLED)
 
@@ -54,7 +73,11 @@ StageEntry = dict[str, Any]  # what the ledger knows of a stage's part in a run,
 
 @frozen(kw_only=True)
 class _State:
-    """What there is to say. `now`: what a run that is going on is at. `refused`: since `last`."""
+    """What there is to say. `now`: what a run that is going on is at. `refused`: since `last`.
+
+    `worked`: the last run that had work. `since`: see `findings`. `details`: of the stages, and
+    the files that wait for the next run.
+    """
 
     holder: Holder | None = None
     now: Doing | None = None
@@ -63,28 +86,68 @@ class _State:
     rejected: dict[str, list[Rejection]] = field(factory=dict)
     refused: Refusal | None = None
     hold: Hold | None = None
+    worked: PipelineState | None = None
+    since: dict[str, int] = field(factory=dict)
+    verdicts: list[Verdict] = field(factory=list)
+    details: dict[str, Details] = field(factory=dict)
+
+    @property
+    def is_dead(self) -> bool:
+        """Whether the last run died."""
+        if self.last is None or self.last.status is not None:
+            return False
+        return self.holder is None or self.holder.run_id != self.last.run_id
+
+    def findings(self, problem: Exception | None = None) -> list[Finding]:
+        """What is wrong, the worst first."""
+        return findings(
+            last=self.last,
+            is_dead=self.is_dead,
+            stages=self.stages,
+            since=self.since,
+            rejected=self.rejected,
+            refused=self.refused,
+            hold=self.hold,
+            verdicts=self.verdicts,
+            problem=problem,
+        )
 
 
 @click.command(
     "status",
     cls=Command,
-    example=("pipekit status --json", "the same for a program"),
+    exits={
+        Level.WARNING: "with --check: something is not as it should be",
+        Level.BROKEN: "with --check: stale or failed",
+        EXIT_ERROR: "an invalid configuration, an unusable ledger, or an internal error; with "
+        "--check also: unknown",
+    },
+    example=("pipekit status --check", "one line, and the exit code of a monitoring plugin"),
+)
+@click.option("--check", is_flag=True, help="Print one line, and exit with 0 only if all is well.")
+@click.option(
+    "-C",
+    "--project",
+    "projects",
+    multiple=True,
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Project folder; repeatable, for the status of several projects.",
 )
 @json_option
 @click.pass_context
-def command(ctx: click.Context, as_json: bool) -> int:
-    """Show the last run, failed stages and rejected files.
+def command(ctx: click.Context, check: bool, projects: Sequence[Path], as_json: bool) -> int:
+    """Show how the project is: the last run, failures, rejected files.
 
-    Each stage is shown as of the last run in which it had work. The exit code is 0 even if a stage
-    has failed.
+    The first line says the worst. Each stage is shown as of the last run in which it had work. The
+    exit code is 0 even if a stage has failed, unless --check asks for it.
     """
-    paths, problem = known_folders(ctx)
-    names: list[str] = []
-    try:
-        names = list(configuration(ctx, tables=("pipeline", "stages")).stages)
-    except ConfigError as error:
-        problem = problem or error
-    state = _look(paths, names)
+    if len(projects) > 1:
+        return _several(ctx, projects, check=check, as_json=as_json)
+    if projects:
+        ctx.obj["project"] = projects[0]
+    if check:
+        return _check(ctx)
+    state, paths, problem = _state(ctx)
     if as_json:
         print_json(_record(state))
     else:
@@ -94,7 +157,61 @@ def command(ctx: click.Context, as_json: bool) -> int:
     return 0
 
 
-def _look(paths: Paths, names: list[str]) -> _State:
+def _state(ctx: click.Context) -> tuple[_State, Paths, ConfigError | None]:
+    """The state of a project, as far as its configuration can be read."""
+    paths, problem = known_folders(ctx)
+    loaded = None
+    try:
+        loaded = configuration(ctx, tables=("pipeline", "stages", "schedule", "expect"))
+    except ConfigError as error:
+        problem = problem or error
+    return _look(paths, list(loaded.stages) if loaded else [], loaded), paths, problem
+
+
+def _check(ctx: click.Context, name: str = "") -> int:
+    """Print the verdict in one line; returns its exit code."""
+    try:
+        state, _, problem = _state(ctx)
+    except (PipekitError, OSError) as error:
+        first, *_ = str(error).splitlines() or [""]
+        print_line(f"{name}UNKNOWN: {first}")
+        return Level.UNKNOWN
+    found = state.findings(problem)
+    print_line(f"{name}{found[0]}{and_more(found)}")
+    return found[0].level
+
+
+def _several(ctx: click.Context, projects: Sequence[Path], *, check: bool, as_json: bool) -> int:
+    """The same for each of several projects; one that cannot be read does not hide the others."""
+    codes: list[int] = []
+    records: list[dict[str, Any]] = []
+    for number, folder in enumerate(projects):
+        ctx.obj["project"] = folder
+        if check:
+            codes.append(_check(ctx, f"{folder}: "))
+            continue
+        if number and not as_json:
+            print_line()
+        try:
+            state, paths, problem = _state(ctx)
+        except PipekitError as error:
+            print_text(f"{folder}: {error}", hang=2, err=True)
+            codes.append(error.exit_code)
+            continue
+        if as_json:
+            records.append({"project": str(paths.root), **_record(state)})
+        else:
+            print_text("", click.style(escaped(folder), bold=True))
+            _print(state, paths)
+        if problem is not None:
+            print_text(f"{folder}: {problem}", hang=2, err=True)
+            codes.append(problem.exit_code)
+    if as_json and not check:
+        print_json(records)
+    return worst(codes)
+
+
+def _look(paths: Paths, names: list[str], loaded: Configuration | None = None) -> _State:
     refused = next(reversed(refusals(paths)), None)
     hold = current_hold(paths)
     ledger = open_history(paths)
@@ -106,17 +223,39 @@ def _look(paths: Paths, names: list[str]) -> _State:
         last = next(iter(recent), None)
         names = names or list(dict.fromkeys(name for run in recent for name in run.stages))
         rejected = _rejected(ledger, paths.root)
+        worked = next(iter(ledger.runs(limit=1, worked=True)), None)
+        judged = verdicts(loaded, paths, ledger, time.time())
     if refused and last is not None and refused.last < last.started:
         refused = None
+    entries = {name: _latest(recent, name) for name in names}
     return _State(
         holder=holder,
         now=_doing(paths, last),
         last=last,
-        stages={name: _latest(recent, name) for name in names},
+        stages=entries,
+        details=_details(paths, entries, recent),
         rejected=rejected,
         refused=refused,
         hold=hold,
+        worked=worked,
+        since={name: run for name in names if (run := failing_since(recent, name))},
+        verdicts=judged,
     )
+
+
+def _details(
+    paths: Paths, stages: dict[str, StageEntry | None], recent: Sequence[PipelineState]
+) -> dict[str, Details]:
+    """What the reports say of each stage, and of the files that its last run left for the next."""
+    reports, runs = Reports(paths), {run.number: run for run in recent}
+    latest = next((run for run in recent if run.status is not None), None)
+    found = {}
+    for name, entry in stages.items():
+        if entry is None or latest is None:
+            continue
+        details = reports.details(runs[entry["run"]], name)
+        found[name] = details._replace(waiting=reports.details(latest, name).waiting)
+    return found
 
 
 def _doing(paths: Paths, last: PipelineState | None) -> Doing | None:
@@ -160,6 +299,7 @@ def _latest(runs: list[PipelineState], stage: str) -> StageEntry | None:
 def _print(state: _State, paths: Paths) -> None:
     if state.hold:
         print_text(str(state.hold), f"{coloured(HELD)}: ", hang=2)
+    print_findings(state.findings())
     if state.holder:
         _print_holder(state.holder, state.now)
     if state.refused:
@@ -172,14 +312,23 @@ def _print(state: _State, paths: Paths) -> None:
     if not going_on:
         lead = f"last run {state.last.number}: {coloured(state.last.status or DIED)} "
         print_text(f"at {local_time(state.last.started)}", lead, hang=2)
+    if state.worked is not None and state.worked.number != state.last.number:
+        run = state.worked
+        lead = f"last run with work {run.number}: {coloured(run.status or DIED)} "
+        print_text(f"at {local_time(run.started)}", lead, hang=2)
     if state.last.status is None and not going_on:
         at = f" while {state.now.stage} was running" if state.now else ""
         print_text(f"pipekit died{at}; the next run records it as a failure", "  ", hang=4)
     for name, entry in state.stages.items():
         if entry is not None or not (state.now and state.now.stage == name):
-            _print_stage(name, entry, listed=name in state.rejected)
+            details = state.details.get(name, Details())
+            listed = name in state.rejected
+            _print_stage(name, entry, listed=listed, printed=bool(details.printed))
+            if entry is not None:
+                print_details(name, entry["run"], details)
     for stage, files in state.rejected.items():
         _print_rejected(stage, files)
+    print_disk(paths.root)
 
 
 def _print_holder(holder: Holder, now: Doing | None) -> None:
@@ -193,6 +342,8 @@ def _print_holder(holder: Holder, now: Doing | None) -> None:
     print_text(f"{lead} run {run}{since}, process {holder.pid}{where}", hang=2)
     if now is not None and holder.alive:
         print_text(f"  now {': '.join(filter(None, (now.stage, str(now))))}", hang=4)
+        if now.silent >= _LONG_SILENCE:
+            print_line(f"  silent for {duration_text(round(now.silent))}: no event, no output")
 
 
 def _print_refused(refused: Refusal) -> None:
@@ -204,8 +355,11 @@ def _print_refused(refused: Refusal) -> None:
         print_text(line, "  ", hang=4)
 
 
-def _print_stage(name: str, entry: StageEntry | None, *, listed: bool) -> None:
-    """Print how a stage ended. `listed`: its rejected files are named below."""
+def _print_stage(name: str, entry: StageEntry | None, *, listed: bool, printed: bool) -> None:
+    """Print how a stage ended.
+
+    `listed`: its rejected files are named below, `printed`: so is what its programs said last.
+    """
     if entry is None:
         print_text(f"{name}: has not run yet", "  ")
         return
@@ -214,7 +368,7 @@ def _print_stage(name: str, entry: StageEntry | None, *, listed: bool) -> None:
     since = f"; nothing to do since run {idle}" if idle else ""
     print_text(f"{sentence} (run {entry['run']}){since}", "  ")
     last = entry.get("last_line")
-    last = last if isinstance(last, dict) else {}
+    last = last if isinstance(last, dict) and not printed else {}
     only_rejected = entry.get("status") == StageStatus.PARTIAL and not entry.get("kind")
     error = "" if listed and only_rejected else entry.get("error") or ""
     print_failure(error, last, f"pipekit logs {entry['run']} {name}", "    ")
@@ -229,13 +383,18 @@ def _print_rejected(stage: str, files: list[Rejection]) -> None:
 
 def _record(state: _State) -> dict[str, Any]:
     holder, last = state.holder, state.last
+    found = state.findings()
     return {
+        "verdict": {"code": found[0].level, "text": str(found[0])},
+        "findings": [{"level": each.level.name.lower(), "text": each.text} for each in found],
+        "expected": [each._asdict() for each in state.verdicts],
         "hold": state.hold._asdict() if state.hold else None,
         "running": holder.run_id if holder else None,
         "now": state.now._asdict() if state.now else None,
         "last_run": None if last is None else run_record(last),
         "refused": refusal_record(state.refused) if state.refused else None,
         "stages": state.stages,
+        "details": {name: each._asdict() for name, each in state.details.items()},
         "rejected": {
             stage: [{"path": r.path, "reason": r.reason, "run": r.run_number} for r in files]
             for stage, files in state.rejected.items()

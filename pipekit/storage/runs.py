@@ -27,6 +27,7 @@ from pipekit.worker._files import PRIVATE, make_folder, open_own
 
 _DAY = 86_400.0
 _UNREADABLE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)  # codes of a damaged file
+_LAST = 2**63 - 1  # no run has a greater number
 _RUNS = "SELECT run_id, number, started, ended, status, exit_code, stages FROM runs"
 
 # Of runs in which the stage had work: their rows, newest first.
@@ -164,10 +165,16 @@ class RunHistory:
             )
         return changed.rowcount == 1
 
-    def runs(self, limit: int = 20, *, worked: bool = False) -> list[PipelineState]:
-        """The latest runs, newest first; `worked`: without those that had nothing to do."""
-        where = f"WHERE {schema.WORKED}" if worked else ""
-        return self._states(f"{_RUNS} {where} ORDER BY number DESC LIMIT ?", (limit,))
+    def runs(
+        self, limit: int = 20, *, worked: bool = False, before: int | None = None
+    ) -> list[PipelineState]:
+        """The latest runs, newest first; `worked`: without those that had nothing to do.
+
+        `before`: only those with a smaller number.
+        """
+        where = f"{schema.WORKED} AND" if worked else ""
+        text = f"{_RUNS} WHERE {where} number < ? ORDER BY number DESC LIMIT ?"
+        return self._states(text, (_LAST if before is None else before, limit))
 
     def worked(self, stage: str, limit: int, *, successful: bool = False) -> list[StageRun]:
         """The latest runs, newest first, in which the stage was `success`, or also `partial`."""

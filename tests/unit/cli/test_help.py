@@ -92,13 +92,13 @@ def test_the_exit_codes_are_those_of_the_reference(described):
 def test_only_what_makes_a_run_can_end_like_one():
     """Only `run` and `demo` can meet a lock or a signal, only `run` can end as partial.
 
-    `doctor` has 1 and 2 for what it finds.
+    With --check, `status` has the exit codes of monitoring plugins, and `doctor` has them.
     """
     running = {path for path, (c, _) in EVERY.items() if OF_A_RUN & set(c.exits)}
     assert running == {"pipekit run", "pipekit demo"}
     assert set(EVERY["pipekit run"][0].exits) == documented_codes()
     partial = {path for path, (c, _) in EVERY.items() if errors.EXIT_PARTIAL in c.exits}
-    assert partial == {"pipekit run", "pipekit doctor"}
+    assert partial == {"pipekit run", "pipekit status", "pipekit doctor"}
 
 
 def test_the_example_is_one_of_this_command_and_can_be_parsed(described):

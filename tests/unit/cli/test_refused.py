@@ -34,7 +34,8 @@ def test_status_and_history_show_it_until_a_run_is_made(tiny, pipekit, config, p
     tiny.config(CONFIG)
     status, history = pipekit("status"), pipekit("history")
     assert (status.code, history.code) == (0, 0)
-    assert status.out.startswith("refused at ")
+    assert status.out.startswith("FAILED: no run could begin at ")
+    assert "\nrefused at " in status.out
     assert ", 3 times since " in status.out
     assert problem in status.out
     assert "refused" in history.out

@@ -1,0 +1,96 @@
+"""What a run's report says of a stage: what its programs printed last, warnings, waiting files."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from pipekit.cli.output import plural, print_line, print_text
+from pipekit.errors import StorageError
+from pipekit.model.run import Paths, PipelineState
+from pipekit.model.status import FailureKind, StageStatus
+from pipekit.storage.report import AuditReporter
+
+_LINES = 3  # of what a failed task printed last
+_TASKS = 3  # whose last lines are shown
+_WARNINGS = 3
+
+
+class Details(NamedTuple):
+    """`printed`: the last lines of failed tasks. `more`: how many warnings are left out."""
+
+    printed: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    more: int = 0
+    waiting: tuple[str, ...] = ()
+
+
+class Reports:
+    """The reports of several runs, each read once; empty for one that cannot be read."""
+
+    def __init__(self, paths: Paths) -> None:
+        self._reporter = AuditReporter(paths)
+        self._known: dict[str, dict[str, Any]] = {}
+
+    def details(self, run: PipelineState, stage: str) -> Details:
+        """What the report of a run says of a stage."""
+        if run.run_id not in self._known:
+            self._known[run.run_id] = self._read(run)
+        entry = self._known[run.run_id].get(stage, {})
+        warnings = _texts(entry.get("warnings"))
+        tasks = [task for task in _list(entry.get("tasks")) if isinstance(task, dict)]
+        printed = [line for task in tasks[: _TASKS * 10] for line in _last_lines(task)]
+        return Details(
+            tuple(printed[: _TASKS * _LINES]),
+            tuple(warnings[:_WARNINGS]),
+            max(len(warnings) - _WARNINGS, 0),
+            tuple(_texts(entry.get("waiting"))),
+        )
+
+    def _read(self, run: PipelineState) -> dict[str, dict[str, Any]]:
+        if self._reporter.find(run.run_id, run.started) is None:
+            return {}
+        try:
+            report = self._reporter.read(run.run_id)
+        except StorageError:
+            return {}
+        stages = [stage for stage in _list(report.get("stages")) if isinstance(stage, dict)]
+        return {str(stage.get("stage")): stage for stage in stages}
+
+
+def _last_lines(task: dict[str, Any]) -> list[str]:
+    """What a failed task printed last: on stderr, or else on stdout."""
+    process = task.get("process")
+    is_own = task.get("kind") == FailureKind.PLUGIN  # then the reason says it
+    if task.get("status") != StageStatus.FAILURE or is_own or not isinstance(process, dict):
+        return []
+    for name in ("stderr", "stdout"):
+        stream = process.get(name)
+        tail = stream.get("tail") if isinstance(stream, dict) else None
+        lines = [line for line in str(tail or "").splitlines() if line.strip()]
+        if lines:
+            return lines[-_LINES:]
+    return []
+
+
+def _list(found: object) -> list[Any]:
+    return found if isinstance(found, list) else []
+
+
+def _texts(found: object) -> list[str]:
+    return [text for text in _list(found) if isinstance(text, str)]
+
+
+def print_details(stage: str, run: int, details: Details) -> None:
+    """Print them below the stage; `run`: the number of the run they are of."""
+    for line in details.printed:
+        print_text(line, "    | ", hang=6)
+    if details.printed:
+        print_line(f"    all of it: pipekit logs {run} {stage}")
+    for warning in details.warnings:
+        print_text(f"warning: {warning}", "    ", hang=6)
+    if details.more:
+        print_line(f"    {plural(details.more, 'more warning')}: pipekit show {run}")
+    if details.waiting:
+        first, *others = details.waiting
+        beside = f" and {len(others)} more" if others else ""
+        print_text(f"waiting for the next run: {first}{beside}", "    ", hang=6)

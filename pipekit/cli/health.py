@@ -1,0 +1,192 @@
+"""How a project is: what is wrong with it, the worst first, and an exit code for monitoring."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from enum import IntEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import click
+
+from pipekit.cli.output import local_time, plural, print_line, print_text
+from pipekit.model.run import Paths, PipelineState, Rejection
+from pipekit.model.status import PipelineStatus, StageStatus
+
+if TYPE_CHECKING:
+    from pipekit.config import Configuration
+    from pipekit.run.expectations import Verdict
+    from pipekit.storage.hold import Hold
+    from pipekit.storage.refusals import Refusal
+    from pipekit.storage.runs import RunHistory
+
+Entry = Mapping[str, Any]  # what the ledger knows of a stage's part in a run, and its number
+
+
+class Level(IntEnum):
+    """The exit codes of monitoring plugins."""
+
+    OK = 0
+    WARNING = 1
+    BROKEN = 2
+    UNKNOWN = 3
+
+
+_WORST_FIRST = (Level.BROKEN, Level.UNKNOWN, Level.WARNING, Level.OK)
+_COLOURS = {Level.OK: "green", Level.WARNING: "yellow", Level.BROKEN: "red"}
+
+
+class Finding(NamedTuple):
+    """One thing that is wrong. `word`: the sort of it, in capitals."""
+
+    level: Level
+    word: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.word}: {self.text}"
+
+    @property
+    def colour(self) -> str:
+        """The colour of its word, as click names it."""
+        return _COLOURS.get(self.level, "magenta")
+
+
+def worst(levels: Iterable[int]) -> int:
+    """The worst of several exit codes: 2, then 3 and others, then 1."""
+    known = list(levels)
+    others = [code for code in known if code not in (0, 1, 2)]
+    return 2 if 2 in known else max(others or known, default=0)
+
+
+def findings(
+    *,
+    last: PipelineState | None,
+    is_dead: bool,
+    stages: Mapping[str, Entry | None],
+    since: Mapping[str, int],
+    rejected: Mapping[str, Sequence[Rejection]],
+    refused: Refusal | None,
+    hold: Hold | None,
+    verdicts: Sequence[Verdict],
+    problem: Exception | None = None,
+) -> list[Finding]:
+    """What is wrong, the worst first; at least one, which says that all is well.
+
+    `since`: the first run of those in a row in which a stage failed. `is_dead`: the last run died.
+    `problem`: with the configuration.
+    """
+    found = [
+        Finding(Level.BROKEN, "STALE", verdict.text)
+        for verdict in verdicts
+        if verdict.state == "stale"
+    ]
+    if refused is not None:
+        first, *_ = refused.error.splitlines() or [""]
+        text = f"no run could begin at {local_time(refused.last)}: {first}"
+        found.append(Finding(Level.BROKEN, "FAILED", text))
+    if is_dead and last is not None:
+        found.append(Finding(Level.BROKEN, "FAILED", f"run {last.number} died"))
+    found += [each for name, entry in stages.items() if (each := _stage(name, entry, since))]
+    unknown = [verdict.text for verdict in verdicts if verdict.state == "unknown"]
+    if problem is not None:
+        unknown += str(problem).splitlines()[:1]
+    if last is None and refused is None and hold is None:
+        unknown.append("there was no run yet")
+    found += [Finding(Level.UNKNOWN, "UNKNOWN", text) for text in unknown]
+    if hold is not None:
+        found.append(Finding(Level.WARNING, "WARNING", str(hold)))
+    for stage, files in rejected.items():
+        text = f"{plural(len(files), 'file')} rejected by {stage}"
+        found.append(Finding(Level.WARNING, "WARNING", text))
+    return sorted(found, key=lambda each: _WORST_FIRST.index(each.level)) or [_well(last)]
+
+
+def _stage(name: str, entry: Entry | None, since: Mapping[str, int]) -> Finding | None:
+    """What is wrong with a stage, if anything is.
+
+    One that has been skipped since has nothing to make up for. What a blocked stage waits for is
+    found by itself, unless it was skipped meanwhile.
+    """
+    status, idle = (entry or {}).get("status"), (entry or {}).get("idle_since")
+    run = (entry or {}).get("run")
+    if status == StageStatus.FAILURE and not idle:
+        text = f"{name} has failed since run {since.get(name, run)}"
+        error = str((entry or {}).get("error") or "").partition("\n")[0]
+        return Finding(Level.BROKEN, "FAILED", f"{text}{f': {error}' if error else ''}")
+    if status == StageStatus.FAILURE:
+        text = f"{name} failed in run {run}, and had nothing to do since"
+        return Finding(Level.WARNING, "WARNING", text)
+    if status in (StageStatus.PARTIAL, StageStatus.CANCELLED, StageStatus.BLOCKED) and not idle:
+        return Finding(Level.WARNING, "WARNING", f"{name} was {status} in run {run}")
+    return None
+
+
+def _well(last: PipelineState | None) -> Finding:
+    if last is None:
+        return Finding(Level.OK, "OK", "all is well")
+    going_on = "; it is going on" if last.status is None else ""
+    is_idle = last.status == PipelineStatus.IDLE
+    what = " had nothing to do" if is_idle else ""
+    text = f"all is well; run {last.number}{what} at {local_time(last.started)}{going_on}"
+    return Finding(Level.OK, "OK", text)
+
+
+def failing_since(runs: Iterable[PipelineState], stage: str) -> int | None:
+    """The first of the runs in a row, up to the latest in which it had work, in which it failed."""
+    first = None
+    for run in runs:
+        status = run.stages.get(stage, {}).get("status")
+        if status == StageStatus.FAILURE:
+            first = run.number
+        elif status in (StageStatus.SUCCESS, StageStatus.PARTIAL):
+            break
+    return first
+
+
+def verdicts(
+    configuration: Configuration | None, paths: Paths, ledger: RunHistory, now: float
+) -> list[Verdict]:
+    """How the expectations of a project stand now."""
+    if configuration is None or not configuration.expect:
+        return []
+    from pipekit.run.expectations import judge  # only with [[expect]]
+    from pipekit.storage.files import FileManager
+    from pipekit.storage.told import ToldFile
+
+    told = ToldFile(paths).read()
+    return judge(configuration, FileManager(paths.root), ledger, told, now)
+
+
+def disk(root: Path) -> tuple[int, int] | None:
+    """The free and the total bytes of the project's disk."""
+    try:
+        usage = shutil.disk_usage(root)
+    except OSError:
+        return None
+    return usage.free, usage.total
+
+
+def and_more(found: Sequence[Finding]) -> str:
+    """How many findings there are beside the first, in brackets."""
+    return f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+
+
+def print_findings(found: Sequence[Finding]) -> None:
+    """The worst in the first line; then all that is stale or unknown beside it."""
+    first, *others = found
+    head = click.style(first.word, fg=first.colour, bold=True)
+    print_text(f"{first.text}{and_more(found)}", f"{head}: ", hang=2)
+    for each in others:
+        if each.level in (Level.BROKEN, Level.UNKNOWN):
+            print_text(each.text, f"  {click.style(each.word, fg=each.colour)}: ", hang=4)
+
+
+def print_disk(root: Path) -> None:
+    """Print how much of the project's disk is free."""
+    found = disk(root)
+    if found is not None:
+        free, total = found
+        share = f" ({100 * free / total:.0f} %)" if total else ""
+        print_line(f"disk: {free / 1e9:,.1f} GB free of {total / 1e9:,.1f} GB{share}")
