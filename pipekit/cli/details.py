@@ -85,7 +85,7 @@ def print_details(stage: str, run: int, details: Details) -> None:
     for line in details.printed:
         print_text(line, "    | ", hang=6)
     if details.printed:
-        print_line(f"    all of it: pipekit logs {run} {stage}")
+        print_line(f"    Full output: pipekit logs {run} {stage}")
     for warning in details.warnings:
         print_text(f"warning: {warning}", "    ", hang=6)
     if details.more:

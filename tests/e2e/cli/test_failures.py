@@ -58,7 +58,8 @@ def test_a_failure_ends_with_the_programs_last_line_and_the_command_for_all_of_i
     assert "last line: something bad" in shown
     assert "full output: pipekit logs 1 first" in shown
     status = tiny.pipekit("status").out
-    assert "; last line: something bad" in status
+    assert "\n    | something bad\n" in status
+    assert status.count("something bad") == 1
     assert "Full output: pipekit logs 1 first" in status
 
 
