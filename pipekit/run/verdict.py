@@ -45,7 +45,7 @@ def judge_task(
     `before`: its declared outputs, as they were when it started. `published`: the signature (as
     text) of each file that the stage published in earlier runs.
     """
-    records = [record._replace(path=files.relative(record.path)) for record in report.files]
+    records = [_placed(record, files) for record in report.files]
     units = _units(task, report, cancelled=process.outcome is Outcome.CANCELLED)
     claims = [record for record in records if record.unit is None or units[record.unit]]
     problems = [
@@ -77,6 +77,12 @@ def judge_task(
         warnings=(*report.warnings, *process.warnings),
         process=process,
     )
+
+
+def _placed(record: FileRecord, files: FileManager) -> FileRecord:
+    """The record with its path as the ledger has it."""
+    path = files.relative(record.path)
+    return record if path == record.path else record._replace(path=path)
 
 
 def _torn(report: TaskReport, process: ProcessResult) -> str:
