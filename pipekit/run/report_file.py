@@ -7,6 +7,7 @@ import json
 import math
 import os
 import re
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -83,7 +84,7 @@ def _file_record(record: Mapping[str, Any]) -> FileRecord:
         signature=None if signature is None else _checked_signature(signature),
         unit=record.get("unit"),
         reason=_storable(record.get("reason", "")),
-        detail=dict(record.get("detail") or {}),
+        detail=_shared(dict(record.get("detail") or {})),
         sources=None if sources is None else tuple(map(_checked_path, sources)),
         complete=bool(record.get("complete", True)),
     )
@@ -106,7 +107,14 @@ def _checked_path(value: object) -> str:
     if not path or "\0" in path:
         raise ValueError(f"{path!r} is not a valid path")
     path.encode()
-    return path
+    return sys.intern(path)  # it is the source of other files, too
+
+
+def _shared(value: Any) -> Any:
+    """A JSON value whose texts are shared: a hundred thousand files repeat most of them."""
+    if isinstance(value, dict):
+        return {sys.intern(key): _shared(item) for key, item in value.items()}
+    return sys.intern(value) if isinstance(value, str) else value
 
 
 def _checked_number(value: Any) -> float:

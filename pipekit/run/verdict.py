@@ -85,10 +85,11 @@ def judge_task(
 
 def _as_planned(record: FileRecord, files: FileManager) -> FileRecord:
     """The record with its paths written as plans and the ledger write them."""
-    sources = record.sources
+    path, sources = files.relative(record.path), record.sources
     if sources is not None:
         sources = tuple(map(files.relative, sources))
-    return record._replace(path=files.relative(record.path), sources=sources)
+    same = path == record.path and sources == record.sources
+    return record if same else record._replace(path=path, sources=sources)
 
 
 def _torn(report: TaskReport, process: ProcessResult) -> str:

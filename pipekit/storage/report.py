@@ -72,11 +72,14 @@ class AuditReporter:
             **context,
         }
         hidden = mask.value(content) if mask else content
-        text = json.dumps(hidden, indent=1, ensure_ascii=False, default=str)
+        encoder = json.JSONEncoder(indent=1, ensure_ascii=False, default=str)
         path = self.path(report.run_id, report.started)
         make_folder(self._paths.logs, self._paths.file_mode)
         with Publication(path, reported=False, mode=self._paths.file_mode) as file:
-            file.write(text.encode("utf-8", "backslashreplace"))  # file names may not be UTF-8
+            # piece by piece, since it may be large; file names may not be UTF-8
+            descriptor = open_own(file, os.O_WRONLY)
+            with open(descriptor, "w", encoding="utf-8", errors="backslashreplace") as text:
+                text.writelines(encoder.iterencode(hidden))
         return path
 
     def sweep(self) -> None:

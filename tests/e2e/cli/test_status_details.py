@@ -20,7 +20,7 @@ def test_the_last_lines_of_a_failed_stage_and_the_command_to_read_more(project):
     assert [line for line in lines if line.startswith("    | ")] == [
         f"    | line {n}" for n in (2, 3, 4)
     ]
-    assert "    all of it: pipekit logs 2 talks" in lines
+    assert "    Full output: pipekit logs 2 talks" in lines
     for report in (project.root / "logs").glob("pipeline_report_*"):
         report.write_text("{}")
     assert "    | " not in project.pipekit("status").out

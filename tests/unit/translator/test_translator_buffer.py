@@ -29,9 +29,8 @@ def test_rows_that_wait_keep_nothing_alive_that_is_much_larger() -> None:
     buffer = RowBuffer(1 << 20, "unused")
     kept = buffer.chunk(buffer.add(few)).load()
     assert same(kept, few)
-    assert not any(
-        np.shares_memory(*both) for both in zip(kept.columns(), few.columns(), strict=True)
-    )
+    columns = zip(kept.columns(), few.columns(), strict=True)
+    assert not any(np.shares_memory(*both) for both in columns)
 
 
 def test_rows_wait_in_memory_as_far_as_they_may_and_then_in_a_file(tmp_path: Path) -> None:

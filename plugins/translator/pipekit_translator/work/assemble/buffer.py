@@ -38,8 +38,8 @@ class Chunk(NamedTuple):
 class RowBuffer:
     """Keeps up to `limit` bytes of rows in memory and the rest in an unnamed file in `folder`.
 
-    Thread-safe. The file is deleted when it is closed, or when the process ends, in any way. A
-    chunk is known by its number, since there may be hundreds of thousands.
+    Thread-safe. The file is deleted when it is closed, or when the process ends, in any way. Chunks
+    are known by number, since there may be hundreds of thousands.
     """
 
     def __init__(self, limit: int, folder: str) -> None:
