@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 import click
 
 from pipekit.cli.common import (
+    completed,
     json_option,
     known_folders,
     lock_holder,
@@ -63,7 +64,7 @@ def command(ctx: click.Context, count: int, with_idle: bool, as_json: bool) -> i
     idle: list[PipelineState] = []
     if ledger is not None:
         with ledger:
-            found = ledger.runs(limit=count, worked=not with_idle)
+            found = completed(ledger.runs(limit=count, worked=not with_idle), paths)
             idle = [] if found else ledger.runs(limit=1)
     runs = _listed(found, refusals(paths))[:count]
     if as_json:

@@ -8,6 +8,7 @@ import click
 from attrs import field, frozen
 
 from pipekit.cli.common import (
+    completed,
     configuration,
     json_option,
     known_folders,
@@ -97,7 +98,7 @@ def _look(paths: Paths, names: list[str]) -> _State:
         return _State(stages=dict.fromkeys(names), refused=refused)
     with ledger:
         holder = lock_holder(paths)
-        recent = ledger.runs(limit=_LOOKED_AT)
+        recent = completed(ledger.runs(limit=_LOOKED_AT), paths)
         last = next(iter(recent), None)
         names = names or list(dict.fromkeys(name for run in recent for name in run.stages))
         rejected = _rejected(ledger, paths.root)
