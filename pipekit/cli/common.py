@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -49,7 +49,10 @@ def project_root(ctx: click.Context) -> Path:
     Raises PipekitError (exit code 64) if there is none.
     """
     project: Path | None = ctx.ensure_object(dict).get("project")  # none where a test calls
-    start = (project or Path.cwd()).resolve()
+    try:
+        start = (project or Path.cwd()).resolve()
+    except FileNotFoundError as error:
+        raise UsageError("the working directory was deleted: change to another one") from error
     if not start.is_dir():
         raise UsageError(f"there is no folder {start}; `pipekit init FOLDER` creates one")
     root = config.find_project(start)
@@ -164,6 +167,13 @@ def _ledger(paths: Paths) -> Path:
     return paths.state / "state.db"
 
 
+def completed(runs: Iterable[PipelineState], paths: Paths) -> list[PipelineState]:
+    """The runs, with the ends that the ledger could not take."""
+    from pipekit.storage.ends import with_end
+
+    return [with_end(run, paths) if run.status is None else run for run in runs]
+
+
 def no_runs(paths: Paths) -> str:
     """What to say when the ledger knows no run."""
     if next(paths.events.glob("pipeline_*.jsonl"), None) is None:
@@ -188,7 +198,7 @@ def find_run(paths: Paths, run: str | None) -> PipelineState:
             f"{problem}; the latest is run {latest[0].number}, and `pipekit history --all` lists "
             "them all"
         )
-    return state
+    return completed([state], paths)[0]
 
 
 def lock_holder(paths: Paths) -> Holder | None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 
 from pipekit.cli.common import (
+    completed,
     json_option,
     known_folders,
     lock_holder,
@@ -91,7 +92,7 @@ def command(
         with ledger:
             holder = lock_holder(paths) if failed else None
             chosen = _Chosen(failed, since, stage, holder.run_id if holder else "")
-            found = _found(ledger, count, with_idle, chosen)
+            found = completed(_found(ledger, count, with_idle, chosen), paths)
             idle = [] if found else ledger.runs(limit=1)
     refused = [] if stage else [each for each in refusals(paths) if each.last >= (since or 0.0)]
     runs = _listed(found, refused)[:count]

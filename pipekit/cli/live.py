@@ -118,5 +118,6 @@ def _why(status: str, state: PipelineState, paths: Paths) -> str:
     if status == RUNNING:
         return f"run {state.number} is still going on: follow it with `pipekit events --follow`"
     if (paths.events / f"pipeline_{state.run_id}.jsonl").exists() or status == DIED:
-        return f"run {state.number} died before it could write its report; the next run writes it"
+        verb = "died before it could" if status == DIED else "could not"
+        return f"run {state.number} {verb} write its report; the next run writes it"
     return "its report was removed ([retention]); this is from the ledger"

@@ -11,6 +11,7 @@ import click
 from attrs import field, frozen
 
 from pipekit.cli.common import (
+    completed,
     configuration,
     current_hold,
     json_option,
@@ -219,7 +220,7 @@ def _look(paths: Paths, names: list[str], loaded: Configuration | None = None) -
         return _State(stages=dict.fromkeys(names), refused=refused, hold=hold)
     with ledger:
         holder = lock_holder(paths)
-        recent = ledger.runs(limit=_LOOKED_AT)
+        recent = completed(ledger.runs(limit=_LOOKED_AT), paths)
         last = next(iter(recent), None)
         names = names or list(dict.fromkeys(name for run in recent for name in run.stages))
         rejected = _rejected(ledger, paths.root)

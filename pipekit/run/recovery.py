@@ -16,14 +16,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from pipekit.errors import (
-    EXIT_HANGUP,
-    EXIT_INTERRUPTED,
-    EXIT_PARTIAL,
-    EXIT_SUCCESS,
-    EXIT_TERMINATED,
-    LockHeldError,
-)
+from pipekit.errors import LockHeldError
 from pipekit.model.event import EventKind
 from pipekit.model.names import is_run_id, started_of
 from pipekit.model.run import Paths, PipelineReport, PipelineState
@@ -32,6 +25,7 @@ from pipekit.model.stage import StageResult
 from pipekit.model.status import FailureKind, PipelineStatus, StageStatus
 from pipekit.run.events import open_logger
 from pipekit.run.verdict import ledger_entry
+from pipekit.storage.ends import noted_code, outcome, stage_entries, status_of
 from pipekit.storage.ledger import Ledger
 from pipekit.storage.lock import Holder, is_claimed
 from pipekit.storage.report import AuditReporter
@@ -40,15 +34,8 @@ from pipekit.storage.tail import Tail, first_record, read_tail
 _LOST = "pipekit died while this stage was running (killed, or a system crash)"
 _DIED = "run {} died (killed, or a system crash) and is now recorded as a failure"
 _UNRECORDED = "run {} could not record its end (exit code {}), which is now done"
-_STATUSES = {
-    EXIT_SUCCESS: PipelineStatus.SUCCESS,
-    EXIT_PARTIAL: PipelineStatus.PARTIAL,
-    **dict.fromkeys((EXIT_HANGUP, EXIT_INTERRUPTED, EXIT_TERMINATED), PipelineStatus.CANCELLED),
-}
-_LARGEST_CODE = 255
 _LARGEST_NUMBER = 10**9  # of a run: the next one is greater by 1
 _Word = TypeVar("_Word", bound=StrEnum)
-_ENTRY = ("status", "kind", "reason", "error", "sentence", "duration")  # see `ledger_entry`
 
 
 class Recovered(NamedTuple):
@@ -119,16 +106,16 @@ def _close(
 ) -> tuple[PipelineState, list[str]]:
     """Record the end of a run in the ledger; returns the run, and a sentence if it is news."""
     tail = read_tail(_journal(paths, run.run_id))
-    for stage, data in tail.ended.items():
+    for stage, entry in stage_entries(tail).items():
         if stage not in run.stages:
-            ledger.note_stage(run.run_id, stage, {n: data[n] for n in _ENTRY if n in data})
+            ledger.note_stage(run.run_id, stage, entry)
     sentences = []
     if tail.end is not None:
-        status, code = _outcome(tail.end)
+        status, code = outcome(tail.end)
     else:
-        own = last.exit_code if last and last.run_id == run.run_id else None
+        own = noted_code(run.run_id, last)
         code = PipelineStatus.FAILURE.exit_code if own is None else own
-        status = _STATUSES.get(code, PipelineStatus.FAILURE)
+        status = status_of(code)
         text = _DIED.format(run.number) if own is None else _UNRECORDED.format(run.number, own)
         sentences.append(text + _clean_up(paths, run, mask))
         if tail.running and tail.running not in run.stages:
@@ -141,15 +128,6 @@ def _close(
     closed = ledger.run(run.run_id)
     assert closed is not None
     return closed, sentences
-
-
-def _outcome(end: Mapping[str, Any]) -> tuple[PipelineStatus, int]:
-    """The status and the exit code in the last event of a run."""
-    status = PipelineStatus(end["event"])
-    data = end.get("data")
-    code = data.get("exit_code") if isinstance(data, dict) else None
-    known = _whole(code, _LARGEST_CODE)
-    return status, status.exit_code if known is None else known
 
 
 def _clean_up(paths: Paths, run: PipelineState, mask: Mask | None) -> str:

@@ -193,7 +193,9 @@ class ReportReader:
             return ""
         file, folder = self._created
         if not self._position and os.fstat(self._descriptor).st_mtime_ns != file.st_mtime_ns:
-            self._stop(_ONLY_APPEND.format("emptied"))
+            self._stop(
+                "the report is empty though it was written to: it was emptied, or the disk is full"
+            )
         try:
             if not os.path.samestat(os.lstat(self.path), file):
                 self._stop(_ONLY_APPEND.format("replaced"))

@@ -26,6 +26,7 @@ from pipekit.storage.modes import why_denied
 from pipekit.worker._files import PRIVATE, make_folder, open_own
 
 _DAY = 86_400.0
+_LEAST_ROOM = 64 * 1024  # bytes
 _UNREADABLE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)  # codes of a damaged file
 _LAST = 2**63 - 1  # no run has a greater number
 _RUNS = "SELECT run_id, number, started, ended, status, exit_code, stages FROM runs"
@@ -90,8 +91,8 @@ class RunHistory:
         except sqlite3.DatabaseError as error:
             refused = isinstance(error, sqlite3.OperationalError) and not _is_damage(error)
             if read_only or refused:
-                text = f"cannot open the ledger {path}: {error}{why_denied(path)}{_damage(error)}"
-                raise StorageError(text) from error
+                why = f"{error}{why_denied(path)}{_advice(error, path)}"
+                raise StorageError(f"cannot open the ledger {path}: {why}") from error
             self.set_aside = set_aside(path)
             self._connection = connect(path, read_only, mode)
 
@@ -280,11 +281,15 @@ class RunHistory:
             return self._connection.execute(query, values).fetchall()
         except sqlite3.Error as error:
             newer = "" if _code(error) in _UNREADABLE else _newer(self._connection, self.path)
-            text = newer or f"cannot read the ledger {self.path}: {error}{_damage(error)}"
+            text = newer or f"cannot read the ledger {self.path}: {error}{self._advice(error)}"
             failure = StorageError(text)
             if _is_damage(error) and not newer:
                 self._damage = failure
             raise failure from error
+
+    def _advice(self, error: sqlite3.Error) -> str:
+        ours = _is_damage(error) and not self._read_only  # we rename it ourselves, and say so
+        return "" if ours else _advice(error, self.path)
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
@@ -301,13 +306,29 @@ class RunHistory:
         except sqlite3.Error as error:
             with suppress(sqlite3.Error):  # what is still to be written must not wait as long again
                 self._connection.execute("PRAGMA busy_timeout = 200")
-            raise StorageError(f"cannot write the ledger {self.path}: {error}") from error
+            text = f"cannot write the ledger {self.path}: {error}{self._advice(error)}"
+            raise StorageError(text) from error
 
 
-def _damage(error: BaseException) -> str:
-    """What becomes of a damaged ledger; empty for other errors."""
-    then = "; the next run renames it, starts a new one and processes all files again"
-    return then if _is_damage(error) else ""
+def _advice(error: BaseException, path: Path) -> str:
+    """What to do about an error, or what becomes of a damaged ledger; empty for other errors."""
+    if _is_damage(error):
+        return "; the next run renames it, starts a new one and processes all files again"
+    if _code(error) == sqlite3.SQLITE_BUSY:
+        return " by another program: close that, and try again"
+    if _code(error) in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL) and _is_full(path.parent):
+        return ": the disk is full; make room, and try again"
+    return ""
+
+
+def _is_full(folder: Path) -> bool:
+    """Whether there is no room for SQLite's files of an opened ledger."""
+    import shutil  # rarely needed
+
+    try:
+        return shutil.disk_usage(folder).free < _LEAST_ROOM
+    except OSError:
+        return False
 
 
 def _is_damage(error: BaseException | None) -> bool:
@@ -393,10 +414,11 @@ def _connect_read_only(path: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA user_version")
     except sqlite3.OperationalError:
         connection.close()
-        if path.with_name(f"{path.name}-wal").exists():
-            raise
-        # The folder cannot be written to, and SQLite wants to create `-shm` in it; but without a
-        # `-wal` nobody is writing, and the file alone is the whole ledger.
+        with suppress(FileNotFoundError):
+            if path.with_name(f"{path.name}-wal").stat().st_size:
+                raise
+        # The folder cannot be written to, or the disk is full, and SQLite wants to create `-shm`;
+        # but while `-wal` is empty nobody is writing, and the file alone is the whole ledger.
         connection = sqlite3.connect(
             f"{uri}&immutable=1", uri=True, isolation_level=None, check_same_thread=False
         )

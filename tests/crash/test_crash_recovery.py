@@ -266,6 +266,11 @@ def test_when_the_ledger_fails_in_the_middle_all_tell_the_exit_code_of_the_proce
     done = project.pipekit("run")
     assert done.code == 3, done
     assert "cannot write the ledger" in done.err
+    status, shown = project.pipekit("status", "--json").json, project.pipekit("show", "--json").json
+    (listed,) = project.pipekit("history", "--json").json
+    told = [(run["status"], run["exit_code"]) for run in (status["last_run"], listed, shown)]
+    assert told == [("failure", 3)] * 3
+    assert "died" not in project.pipekit("status").out
     project.plugin("sleeper", SLEEPER.replace("{plan}", "pass"))
     assert project.pipekit("run").code == 0
     assert set(run_of(project)) == {("failure", 3)}

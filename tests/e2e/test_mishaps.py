@@ -208,3 +208,38 @@ def test_a_task_whose_thread_cannot_start_fails_with_a_sentence(project):
     sentence = "task: no thread could be started to supervise it (can't start new thread)"
     assert sentence in done.out
     assert project.events()[-1]["event"] == project.report()["status"] == "failure"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="limits as on POSIX")
+@pytest.mark.parametrize("words", ["status", "history", "show", "logs", "plan", "events"])
+def test_what_happened_can_be_read_though_nothing_can_be_written(project, one, words):
+    """A full disk, simulated by the limit on file sizes: SQLite wants to make a file to read."""
+    one("echo said")
+    assert project.pipekit("run").code == 0
+    command = f"ulimit -f 0; exec {sys.executable} -m pipekit {words} | cat"
+    done = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", command],
+        cwd=project.root,
+        env=project.env,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, "pipekit: " in done.stderr) == (0, False), done
+    assert done.stdout
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems keep a working directory")
+def test_a_working_directory_that_was_deleted_is_said(project):
+    gone = project.write("gone/x", "").parent
+    command = f'rm -r "{gone}"; exec {sys.executable} -m pipekit status'
+    done = subprocess.run(
+        ["sh", "-c", command],
+        cwd=gone,
+        env=project.env,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, "the working directory was deleted" in done.stderr) == (64, True), done
