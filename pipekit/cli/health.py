@@ -133,18 +133,6 @@ def _well(last: PipelineState | None) -> Finding:
     return Finding(Level.OK, "OK", text)
 
 
-def failing_since(runs: Iterable[PipelineState], stage: str) -> int | None:
-    """The first of the runs in a row, up to the latest in which it had work, in which it failed."""
-    first = None
-    for run in runs:
-        status = run.stages.get(stage, {}).get("status")
-        if status == StageStatus.FAILURE:
-            first = run.number
-        elif status in (StageStatus.SUCCESS, StageStatus.PARTIAL):
-            break
-    return first
-
-
 def verdicts(
     configuration: Configuration | None, paths: Paths, ledger: RunHistory, now: float
 ) -> list[Verdict]:

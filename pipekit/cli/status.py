@@ -27,7 +27,6 @@ from pipekit.cli.details import Details, Reports, print_details
 from pipekit.cli.health import (
     Level,
     and_more,
-    failing_since,
     findings,
     print_disk,
     print_findings,
@@ -226,9 +225,11 @@ def _look(paths: Paths, names: list[str], loaded: Configuration | None = None) -
         rejected = _rejected(ledger, paths.root)
         worked = next(iter(ledger.runs(limit=1, worked=True)), None)
         judged = verdicts(loaded, paths, ledger, time.time())
+        entries = {name: _latest(recent, name) for name in names}
+        failing = [n for n, e in entries.items() if e and e.get("status") == StageStatus.FAILURE]
+        since = {name: ledger.failing_since(name) for name in failing}
     if refused and last is not None and refused.last < last.started:
         refused = None
-    entries = {name: _latest(recent, name) for name in names}
     return _State(
         holder=holder,
         now=_doing(paths, last),
@@ -239,7 +240,7 @@ def _look(paths: Paths, names: list[str], loaded: Configuration | None = None) -
         refused=refused,
         hold=hold,
         worked=worked,
-        since={name: run for name in names if (run := failing_since(recent, name))},
+        since=since,
         verdicts=judged,
     )
 

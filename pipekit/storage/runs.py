@@ -39,6 +39,11 @@ FROM runs
 WHERE {} AND json_extract(stages, '$.' || ?1 || '.status') IN (?2, ?3)
 ORDER BY number DESC LIMIT ?4"""
 
+_FAILED = """
+SELECT number FROM runs
+WHERE {} AND json_extract(stages, '$.' || ?1 || '.status') = ?2 AND number > ?3
+ORDER BY number LIMIT 1"""
+
 _NEXT_STAGE = """
 SELECT stage FROM (
     SELECT * FROM (SELECT stage FROM content WHERE stage > ? ORDER BY stage LIMIT 1)
@@ -185,6 +190,12 @@ class RunHistory:
             StageRun(number, ended, duration or 0.0, json.loads(metrics or "{}"))
             for number, ended, duration, metrics in rows
         ]
+
+    def failing_since(self, stage: str) -> int:
+        """The first run in which the stage failed after its last success; 0 if there is none."""
+        last = next((run.number for run in self.worked(stage, 1)), 0)
+        rows = self._read(_FAILED.format(schema.WORKED), (stage, StageStatus.FAILURE, last))
+        return rows[0][0] if rows else 0
 
     def first_start(self) -> float | None:
         """When the oldest run began."""

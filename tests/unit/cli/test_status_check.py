@@ -60,6 +60,18 @@ def test_a_stage_that_fails_is_said_since_when(pipekit, ran):
     assert checked(pipekit)[0] == 1
 
 
+def test_a_stage_may_have_failed_for_longer_than_status_looks_back(tiny, pipekit, ran):
+    """Five days of runs every quarter of an hour are 480."""
+    ran("failure", PipelineStatus.FAILURE)
+    with Ledger(tiny.root / ".pipekit/state.db") as ledger:
+        for _ in range(520):
+            run_id = new_run_id()
+            ledger.begin_run(run_id, time.time())
+            ledger.note_stage(run_id, "first", {"status": "failure"})
+            ledger.end_run(run_id, PipelineStatus.FAILURE, 2, time.time(), durable=False)
+    assert checked(pipekit) == (2, "FAILED: first has failed since run 1")
+
+
 @pytest.mark.parametrize("status", ["partial", "cancelled"])
 def test_partial_and_cancelled_are_warnings(pipekit, ran, status):
     ran(status, PipelineStatus(status))
