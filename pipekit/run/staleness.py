@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from pipekit.errors import StorageError
 from pipekit.model.event import EventKind
 from pipekit.model.run import Paths
 from pipekit.run.current_run import CurrentRun
@@ -20,11 +21,15 @@ _LOOK_BACK = 10_000  # events; those that tell of expectations are among the las
 
 
 def check_expectations(run: CurrentRun, now: float) -> None:
-    """Judge what is expected, and emit an event for each change. Raises StorageError."""
+    """Judge what is expected, and emit an event for each change; a warning if that fails."""
     project = run.project
     file = ToldFile(project.paths)
     before = file.read()
-    verdicts = judge(project.configuration, project.files, run.ledger, before, now)
+    try:
+        verdicts = judge(project.configuration, project.files, run.ledger, before, now)
+    except (StorageError, ValueError) as error:  # what the stages did stands all the same
+        run.warn(f"[[expect]] cannot be judged: {error}")
+        return
     if not run.place.is_there():
         return  # the project was moved away meanwhile: what is missing there is not late
     for verdict in verdicts:

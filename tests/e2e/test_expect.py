@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import sqlite3
 import time
 
 import pytest
@@ -74,3 +76,16 @@ def test_state_that_cannot_be_written_is_said_and_the_run_goes_on(feed):
     feed.write("data/in/a.txt", "hello")
     done = feed.pipekit("run", "--json")
     assert (done.code, done.json["status"]) == (0, "success")
+
+
+def test_a_ledger_whose_history_is_damaged_costs_the_judgement_alone(feed):
+    """The stages have done their work; the run says what it could not judge."""
+    feed.config(CONFIG + '[[expect]]\nstage = "upper"\nduration_within = "3x"\n')
+    feed.write("data/in/a.txt", "hello")
+    assert feed.pipekit("run").code == 0
+    with contextlib.closing(sqlite3.connect(feed.root / ".pipekit/state.db")) as ledger:
+        ledger.execute("UPDATE runs SET stages = 'no JSON', recorded = 1")
+        ledger.commit()
+    done = feed.pipekit("run", "--json")
+    assert (done.code, done.json["status"]) == (0, "idle")
+    assert done.json["warnings"][0].startswith("[[expect]] cannot be judged: ")
