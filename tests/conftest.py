@@ -54,6 +54,7 @@ class ProjectFolder:
         self.site.mkdir()
         self.env = {k: v for k, v in os.environ.items() if not k.startswith("PIPEKIT_")}
         self.env["PYTHONPATH"] = str(self.site)
+        self.env["PYTHONIOENCODING"] = "utf-8"  # not the code page of a Windows
 
     def write(self, path: str, text: str) -> Path:
         file = self.root / path
@@ -92,7 +93,7 @@ class ProjectFolder:
                 cwd=self.root,
                 env={**self.env, **(env or {})},
                 capture_output=True,
-                text=True,
+                encoding="utf-8",
                 timeout=timeout,
                 check=False,
             )
@@ -106,7 +107,7 @@ class ProjectFolder:
                 cwd=self.root,
                 env=self.env,
                 capture_output=True,
-                text=True,
+                encoding="utf-8",
                 timeout=120,
                 check=False,
             )
@@ -119,7 +120,7 @@ class ProjectFolder:
             env=self.env,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            text=True,
+            encoding="utf-8",
         )
 
     def events(self) -> list[dict[str, Any]]:

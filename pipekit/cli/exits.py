@@ -19,6 +19,7 @@ from pipekit.errors import (
     EXIT_TERMINATED,
     PipekitError,
 )
+from pipekit.model.system import limits_hint
 
 
 class BrokenOff(BaseException):  # no error; and click must not take it for one
@@ -47,7 +48,7 @@ def exit_code_of(action: Callable[[], int]) -> int:
         _say(_explained(error))
         return EXIT_ERROR
     except MemoryError:
-        _say("out of memory (see ulimit -v)")
+        _say(f"out of memory ({limits_hint('-v')})")
         return EXIT_ERROR
     except ImportError as error:  # an incomplete installation, or no descriptor is left
         _say(f"a part of it could not be loaded: {error}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 
 import click
@@ -11,6 +10,7 @@ from pipekit.cli.help import Command
 from pipekit.cli.output import print_line
 from pipekit.config.sources import FILE_NAME
 from pipekit.errors import EXIT_ERROR, EXIT_USAGE, UsageError
+from pipekit.model.system import quoted
 
 TEMPLATE = Path(__file__).with_name("project.toml")
 
@@ -34,8 +34,8 @@ def command(folder: Path) -> int:
     file = write_config(folder, TEMPLATE)
     (folder / "data/raw").mkdir(parents=True, exist_ok=True)
     print_line(f"wrote {file}")
-    there = "" if folder == Path() else f"cd {shlex.quote(str(folder))} && "
-    print_line(f"next: put raw files into {folder / 'data/raw'}, then run: {there}pipekit plan")
+    there = "" if folder == Path() else f" -C {quoted(str(folder))}"
+    print_line(f"next: put raw files into {folder / 'data/raw'}, then run: pipekit{there} plan")
     return 0
 
 

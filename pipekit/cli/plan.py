@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from typing import Any
 
 import click
@@ -13,6 +12,7 @@ from pipekit.cli.output import coloured, plural, print_json, print_line, print_t
 from pipekit.cli.selection import open_orchestrator, selection_options
 from pipekit.errors import EXIT_ERROR, EXIT_FAILURE
 from pipekit.model.stage import StagePlan
+from pipekit.model.system import command_line
 from pipekit.run.planning import CannotPlan, Decision
 
 _INDENT = " " * 11  # below a stage's name
@@ -70,7 +70,7 @@ def _print(decision: Decision, verbose: bool) -> None:
         print_text(f"rejected before: {known.path}: {known.reason}", _INDENT)
     if verbose:
         for task in plan.tasks:
-            print_line(f"{_INDENT}task {task.name}: {shlex.join(task.command.argv)}")
+            print_line(f"{_INDENT}task {task.name}: {command_line(task.command.argv)}")
         for item in plan.inputs:
             print_text(f"input {item.path} ({item.why})", _INDENT)
 

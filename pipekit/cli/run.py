@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import shlex
 import signal
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -38,7 +38,9 @@ from pipekit.errors import (
 from pipekit.model.run import PipelineReport
 from pipekit.model.stage import StageResult
 from pipekit.model.status import PipelineStatus, StageStatus
+from pipekit.model.system import quoted
 from pipekit.process import Cancel
+from pipekit.process.console import on_console_close
 from pipekit.run.orchestrator import PipelineOrchestrator
 from pipekit.run.verdict import final_lines
 from pipekit.schedule.log import shorten_log
@@ -147,7 +149,9 @@ def _signals_stop(running: Sequence[PipelineOrchestrator]) -> Iterator[None]:
     As long as nothing is `running`, plugins are imported: that is broken off.
     """
     codes = {signal.SIGINT: EXIT_INTERRUPTED, signal.SIGTERM: EXIT_TERMINATED}
-    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+    if sys.platform == "win32":
+        codes[signal.SIGBREAK] = EXIT_TERMINATED  # Ctrl-Break
+    elif signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
         codes[signal.SIGHUP] = EXIT_HANGUP  # nohup has it ignored, and it stays so
 
     def stop(number: int, _frame: FrameType | None) -> None:
@@ -160,11 +164,18 @@ def _signals_stop(running: Sequence[PipelineOrchestrator]) -> Iterator[None]:
             orchestrator.interrupted_exit = code
         orchestrator.cancel.set(now=again)
 
+    def close() -> None:
+        """Stop politely: the console is closed, or its user logs off."""
+        for orchestrator in running:
+            orchestrator.interrupted_exit = EXIT_HANGUP
+            orchestrator.cancel.set()
+
     before = {number: signal.signal(number, stop) for number in codes}
     if hasattr(signal, "SIGTTOU"):  # or `stty tostop` would stop a run in the background, and all
         signal.signal(signal.SIGTTOU, signal.SIG_IGN)  # its time-outs, when it says something
     try:
-        yield
+        with on_console_close(close):
+            yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
@@ -176,7 +187,7 @@ def print_report(report: PipelineReport, project: Path | None = None) -> None:
     Warnings that were shown while it was going on are not repeated. `project`: the folder that `-C`
     named; the command to resume with names it again.
     """
-    program = f"pipekit -C {shlex.quote(str(project))}" if project else "pipekit"
+    program = f"pipekit -C {quoted(str(project))}" if project else "pipekit"
     for result in report.stages:
         _print_stage(result, f"{program} logs {report.number} {result.stage}")
     print_text(str(report), f"{coloured(report.status, 10)} ")

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 import time
 from collections.abc import Iterable
 from typing import TypeGuard
 
 from pipekit.errors import DefinitionError
+from pipekit.model.system import unusable_on_windows
 
 RESERVED_NAMES = frozenset({"pipeline", "lifecycle", "sink", "plugin"})
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
@@ -37,6 +39,13 @@ def checked_name(_instance: object, _attribute: object, value: str) -> None:
     if value in RESERVED_NAMES:
         reserved = ", ".join(sorted(RESERVED_NAMES))
         raise DefinitionError(f"the name {value!r} is reserved (as are all of: {reserved})")
+    check_file_name(value)
+
+
+def check_file_name(name: str) -> None:
+    """Raise DefinitionError if no file can be named after this, which only Windows forbids."""
+    if sys.platform == "win32" and (problem := unusable_on_windows(name)):
+        raise DefinitionError(f"files cannot be named after {name!r} on Windows: {problem}")
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -11,6 +11,7 @@ from attrs import field, frozen
 
 from pipekit.errors import DefinitionError
 from pipekit.model.command import Command, ProcessResult
+from pipekit.model.names import check_file_name
 from pipekit.model.status import FailureKind, StageStatus
 from pipekit.model.validators import as_tuple, is_a, texts
 from pipekit.worker import Signature, Verb
@@ -45,6 +46,7 @@ class Task:
                 f"invalid task name {value!r}: use up to {_LONGEST_NAME} letters, digits, '-', "
                 "'_' and '.', not starting with '.'"
             )
+        check_file_name(f"{value}.out")
 
 
 @frozen(kw_only=True)

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple, NoReturn, Self, TypeVar
 
 from pipekit.errors import PipekitError
 from pipekit.model.quantity import duration_text
+from pipekit.model.system import limits_hint
 from pipekit.plugins.surroundings import Surroundings
 from pipekit.worker._exit import end
 
@@ -127,7 +128,7 @@ def _watch(
     try:
         thread.start()
     except (RuntimeError, MemoryError) as error:  # the system is out of processes or memory
-        text = f"no thread could be started for it ({error}): see ulimit -u and ulimit -v"
+        text = f"no thread could be started for it ({error}): {limits_hint('-u', '-v')}"
         return [Outcome(fault=PluginFault(text))] * len(timeouts)
     while not thread.ended.wait(_POLL if at >= 0 else 0):
         if at != (at := len(thread.outcomes)):

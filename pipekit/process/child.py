@@ -5,6 +5,7 @@ Implemented by linux/child.py, macos/child.py and windows/child.py.
 
 from __future__ import annotations
 
+import sys
 from enum import Enum
 from typing import NamedTuple, Protocol
 
@@ -14,8 +15,8 @@ from pipekit.model.command import ProcessSnapshot
 class Force(Enum):
     """How hard to end a tree; the value is the signal's name in results."""
 
-    POLITE = "SIGTERM"
-    HARD = "SIGKILL"
+    POLITE = "CTRL_BREAK" if sys.platform == "win32" else "SIGTERM"
+    HARD = "TerminateJobObject" if sys.platform == "win32" else "SIGKILL"
 
 
 class Member(NamedTuple):
@@ -24,6 +25,16 @@ class Member(NamedTuple):
     pid: int
     group: int
     started: float
+
+
+class Sent(NamedTuple):
+    """What became of a signal. `leader`: whether the leader was still running.
+
+    `delivered`: False if it could not be sent to anybody.
+    """
+
+    leader: bool
+    delivered: bool = True
 
 
 class ProcessUsage(NamedTuple):
@@ -101,8 +112,8 @@ class Child(Protocol):
     def snapshot(self) -> list[ProcessSnapshot]:
         """What the leader and its live descendants are doing now, the leader first."""
 
-    def send(self, force: Force, members: list[Member]) -> bool:
-        """End the leader and these members; returns whether the leader was still running."""
+    def send(self, force: Force, members: list[Member]) -> Sent:
+        """End the leader and these members."""
 
     def reap(self) -> Exit | None:
         """The leader's status, after which its pid may be reused; None while it runs."""

@@ -22,6 +22,7 @@ import click
 from pipekit.model import quantity
 from pipekit.model.command import Command, Outcome, ProcessResult
 from pipekit.process.cancel import Cancel
+from pipekit.process.console import on_console_close
 from pipekit.process.start import find_program
 from pipekit.process.supervisor import ProcessSupervisor
 from pipekit.process.verdict import shell_signal
@@ -243,13 +244,14 @@ def _signals(cancel: Cancel) -> Iterator[list[int]]:
         received.append(number)
         cancel.set(now=cancel.is_set())
 
-    names = ("SIGINT", "SIGTERM", "SIGHUP")
+    names = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")  # the last one is Ctrl-Break, on Windows
     numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
     wanted = [n for n in numbers if signal.getsignal(n) is not signal.SIG_IGN]  # nohup
     before = {number: signal.signal(number, stop) for number in wanted}
     ignore_terminal_stop()
     try:
-        yield received
+        with on_console_close(cancel.set):
+            yield received
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO
 
 from pipekit.model.command import Command, Outcome
+from pipekit.model.system import limits_hint
 
 TREE_VARIABLE = "PIPEKIT_TREE"  # names the trees that a process belongs to, outermost first
 
@@ -32,6 +33,8 @@ _PASSED_ON_WINDOWS = {
     *("PROGRAMFILES", "PROGRAMFILES(X86)", "NUMBER_OF_PROCESSORS", "PROCESSOR_ARCHITECTURE"),
 }
 
+_EXECUTABLE = ".COM;.EXE;.BAT;.CMD"  # of PATHEXT, where it is not set
+_COMMAND_LINE_TOO_LONG = 206  # ERROR_FILENAME_EXCED_RANGE, of Windows
 _MAX_STRING = 128 * 1024  # bytes of one argument or variable on Linux (MAX_ARG_STRLEN)
 
 
@@ -60,8 +63,13 @@ def child_environment(command: Command, tree: str) -> dict[str, str]:
         **{k: v for k, v in os.environ.items() if k in passed or k.startswith("LC_")},
         "PYTHONUNBUFFERED": "1",
         "PYTHONIOENCODING": command.encoding,
-        **{k: v for k, v in command.env.items() if k != TREE_VARIABLE},
+        **{_variable(k): v for k, v in command.env.items() if k != TREE_VARIABLE},
     }
+
+
+def _variable(name: str) -> str:
+    """The name of a variable as `os.environ` has it: Windows makes no difference of `Path`."""
+    return name.upper() if sys.platform == "win32" else name
 
 
 @contextmanager
@@ -128,7 +136,7 @@ def spawn_failure(command: Command, env: Mapping[str, str], error: Exception) ->
 
 
 def _too_large(command: Command, env: Mapping[str, str], error: OSError) -> str | None:
-    if error.errno != errno.E2BIG:
+    if error.errno != errno.E2BIG and getattr(error, "winerror", 0) != _COMMAND_LINE_TOO_LONG:
         return None
     words = [len(os.fsencode(word)) + 1 for word in command.argv]
     variables = {k: len(os.fsencode(k)) + len(os.fsencode(v)) + 2 for k, v in env.items()}
@@ -149,9 +157,9 @@ def resource_shortage(error: OSError) -> str | None:
     """What the system has run out of, in words, if this error says so."""
     if error.errno in (errno.EMFILE, errno.ENFILE):
         owner = "this process" if error.errno == errno.EMFILE else "the system"
-        return f"{owner} is out of file descriptors; raise the limit (ulimit -n) or run fewer"
+        return f"{owner} is out of file descriptors; run fewer ({limits_hint('-n')})"
     if error.errno in (errno.EAGAIN, errno.ENOMEM):
-        return f"the system is out of processes or memory ({_words(error)}; see ulimit -u)"
+        return f"the system is out of processes or memory ({_words(error)}; {limits_hint('-u')})"
     return None
 
 
@@ -170,11 +178,16 @@ def _working_folder(cwd: Path | None) -> str | None:
 def _program(command: Command, env: Mapping[str, str], error: OSError) -> str | None:
     name = command.argv[0]
     path = find_program(command, env)
+    if path is None and sys.platform == "win32" and not os.path.dirname(name):
+        endings = env.get("PATHEXT", _EXECUTABLE)
+        return f"there is no program {name!r} ({endings}) in PATH ({env.get('PATH', '')})"
     if path is None:
         where = "" if os.path.dirname(name) else f" in PATH ({env.get('PATH', os.defpath)})"
         return f"there is no program {name!r}{where}"
     if os.path.isdir(path):
         return f"{path} is a folder, not a program"
+    if sys.platform == "win32":
+        return f"{path} could not be started: {error.strerror or error}"
     if error.errno in (errno.EACCES, errno.EPERM):
         if os.access(path, os.X_OK):
             return f"{path} cannot be executed: {_words(error)} (is it on a noexec mount?)"
@@ -194,8 +207,20 @@ def find_program(command: Command, env: Mapping[str, str]) -> str | None:
         folders = [here]
     else:
         folders = [os.path.join(here, folder) for folder in os.get_exec_path(env)]
-    paths = [path for folder in folders if os.path.exists(path := os.path.join(folder, name))]
+        if sys.platform == "win32":
+            folders.append(here)  # as its shells do
+    names = _with_endings(name, env) if sys.platform == "win32" else [name]
+    candidates = (os.path.join(folder, each) for folder in folders for each in names)
+    paths = [path for path in candidates if os.path.exists(path)]
     return next((path for path in paths if os.access(path, os.X_OK)), next(iter(paths), None))
+
+
+def _with_endings(name: str, env: Mapping[str, str]) -> list[str]:
+    """The names that a program of this name may have on Windows, the likeliest first."""
+    endings = [ending for ending in env.get("PATHEXT", _EXECUTABLE).split(";") if ending]
+    if name.lower().endswith(tuple(ending.lower() for ending in endings)):
+        return [name]
+    return [*(name + ending.lower() for ending in endings), name]
 
 
 def _missing_part(path: str) -> str:

@@ -71,11 +71,12 @@ class Stop:
         return Force.HARD in self._sent and now >= self._sent[Force.HARD][0] + KILL_TIMEOUT
 
     def _send(self, force: Force, now: float, members: list[Member]) -> bool:
-        running = self._child.send(force, members)
+        sent = self._child.send(force, members)
         _, who = self._sent.setdefault(force, (now, set()))
-        who.update((member.pid, member.started) for member in members)
-        if running:
-            who.add((self._child.pid, 0.0))
-        else:
+        if not sent.leader:
             self._survivors.update(member.pid for member in members)
-        return running
+        if sent.delivered:
+            who.update((member.pid, member.started) for member in members)
+            if sent.leader:
+                who.add((self._child.pid, 0.0))
+        return sent.leader

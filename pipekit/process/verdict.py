@@ -8,6 +8,7 @@ import sys
 from pipekit.model.command import Command, Outcome, ProcessResult
 from pipekit.process.child import LOST_EXIT, Exit
 from pipekit.process.hang import TreeUsage
+from pipekit.process.windows import exit_codes
 
 _SHELL_SIGNAL = 128  # and the signal's number: a shell's exit code when its command was killed
 _SIGKILL_CODES = (-9, _SHELL_SIGNAL + 9)
@@ -91,6 +92,8 @@ def _ending(command: Command, result: ProcessResult) -> str:
         return "killed because the system ran out of memory"
     if result.signal is not None:
         return f"killed by {result.signal}, which pipekit did not send"
+    if sys.platform == "win32" and (text := exit_codes.explained(code or 0, command)):
+        return text
     if name := shell_signal(code):
         return f"exited with code {code}: a shell's way to say that its program died of {name}"
     return f"exited with code {code}"

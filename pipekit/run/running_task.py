@@ -15,6 +15,7 @@ from attrs import evolve
 
 from pipekit.model.command import Command, Outcome, ProcessResult
 from pipekit.model.event import EventKind
+from pipekit.model.system import limits_hint
 from pipekit.model.task import Task, TaskResult
 from pipekit.process import Cancel, ProcessSupervisor
 from pipekit.run.current_run import CurrentRun
@@ -108,7 +109,7 @@ class RunningTask(threading.Thread):
             self._process = ProcessResult(
                 outcome=Outcome.SPAWN_FAILED,
                 reason=f"no thread could be started to supervise it ({error}): the system is out "
-                "of processes or memory (see ulimit -u and ulimit -v)",
+                f"of processes or memory ({limits_hint('-u', '-v')})",
             )
             self._context.ended.put(self)
 

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import NamedTuple, Self
 
 from pipekit.errors import EXIT_ERROR, LockHeldError, StorageError
+from pipekit.model.system import kill_command
 from pipekit.storage.modes import why_denied
 from pipekit.worker._files import PRIVATE, make_folder, open_own
 
@@ -264,7 +265,7 @@ def _refusal(holder: Holder | None, record: Path | None = None) -> str:
             "started; try again in a moment"
         )
     since = time.strftime(" since %H:%M:%S", time.localtime(holder.since)) if holder.since else ""
-    stop = f", or stop it with `kill {holder.pid}`" if holder.local else ""
+    stop = f", or stop it with `{kill_command(holder.pid)}`" if holder.local else ""
     if record and not holder.local:
         stop = f". Its lock was deleted; if it is no longer going on, delete {record} as well"
     return (

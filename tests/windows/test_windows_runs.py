@@ -68,5 +68,6 @@ def test_a_file_is_no_link_to_the_lifecycle(napping):
     napping.pipekit("run")
     napping.config((napping.root / "pipekit.toml").read_text() + RULE)
     planned = napping.pipekit("lifecycle", "plan", "--json")
+    assert planned.json, planned
     [proposal] = planned.json
     assert (proposal["path"], proposal.get("refused", "")) == ("data/raw/ü a.txt", "")

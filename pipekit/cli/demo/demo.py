@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 import shutil
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from pipekit.config.sources import FILE_NAME
 from pipekit.errors import EXIT_FAILURE, EXIT_SUCCESS, EXIT_USAGE, UsageError
 from pipekit.model.run import PipelineReport
 from pipekit.model.status import PipelineStatus
+from pipekit.model.system import quoted
 from pipekit.plugins import loader as plugins
 from pipekit.worker import Verb
 
@@ -129,7 +129,7 @@ def _print_places(folder: Path, report: PipelineReport) -> None:
     print_line(f"bars      {folder / 'data/processed'}")
     print_line(f"report    {folder / 'logs' / name}")
     print_line(f"events    {folder / 'logs/events'}")
-    print_line(f"next      cd {shlex.quote(str(folder))} && pipekit run   (idle: nothing to do)")
+    print_line(f"next      pipekit -C {quoted(str(folder))} run   (idle: nothing to do)")
 
 
 def _surprises(folder: Path, report: PipelineReport, sample: Sample | None) -> list[str]:

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 
 from pipekit.model.command import Command, Outcome, ProcessSnapshot
 from pipekit.process import signals
-from pipekit.process.child import LOST_EXIT, Exit, Force, Member, ProcessUsage
+from pipekit.process.child import LOST_EXIT, Exit, Force, Member, ProcessUsage, Sent
 from pipekit.process.linux import guardian, procfs, spawner_client
 from pipekit.process.output import pipes
 from pipekit.process.start import (
@@ -264,23 +264,24 @@ class GuardedChild(pipes.Pipes):
         """See `Child`."""
         return [] if self._over else procfs.snapshot(self._guardian)
 
-    def send(self, force: Force, members: list[Member]) -> bool:
+    def send(self, force: Force, members: list[Member]) -> Sent:
         """See `Child`. The guardian knows the tree best; without it, signal these members."""
         if self.lost:
             signals.signal_members(force, members, procfs.group_of)
-            return False
+            return Sent(leader=False)
         self._answer = None
         running = not self.exited()  # first: the guardian may be quicker than our next look
         with contextlib.suppress(OSError):  # it has just exited: the next look tells
             self._control.send(_MESSAGES[force])
         if force is Force.HARD:
             self._resume_guardian()
-            return running
+            return Sent(leader=running)
         self._wait_for_answer(_ANSWER_TIMEOUT)
         if self._answer is not None:
-            return self._answer == b"1"
+            return Sent(leader=self._answer == b"1")
         self._resume_guardian()
-        return running and not self._over  # it may still signal: not an exit by itself
+        # it may still signal: not an exit by itself
+        return Sent(leader=running and not self._over)
 
     def _resume_guardian(self) -> None:
         """Continue the guardian (SIGCONT), in case somebody stopped it."""

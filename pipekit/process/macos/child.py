@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from pipekit.model.command import Command, ProcessSnapshot
 from pipekit.process import psutil_tree, signals
-from pipekit.process.child import LOST_EXIT, Exit, Force, Member, ProcessUsage
+from pipekit.process.child import LOST_EXIT, Exit, Force, Member, ProcessUsage, Sent
 from pipekit.process.output import pipes
 from pipekit.process.start import (
     TREE_VARIABLE,
@@ -132,13 +132,13 @@ class PosixChild(pipes.Pipes):
         """See `Child`."""
         return psutil_tree.snapshot(self)
 
-    def send(self, force: Force, members: list[Member]) -> bool:
+    def send(self, force: Force, members: list[Member]) -> Sent:
         """See `Child`. The leader, or its zombie, keeps the number of its group taken."""
         running = not self.exited()
         signals.signal_group(force, self.pid)
         others = [member for member in members if member.group != self.pid]
         signals.signal_members(force, others, _group_of)
-        return running
+        return Sent(leader=running)
 
     def reap(self) -> Exit | None:
         """See `Child`."""

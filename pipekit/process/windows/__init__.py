@@ -1,1 +1,1 @@
-"""Commands on Windows, each in a Job Object. Type-checked, never run on Windows."""
+"""Commands on Windows, each in a Job Object. Run under Wine, not yet on Windows itself."""

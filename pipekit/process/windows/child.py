@@ -1,9 +1,9 @@
 """Commands on Windows: a Job Object that ends with our last handle, and polled pipes.
 
-NOT EXERCISED: written from the documentation and type-checked, never run. It differs by design:
-pipes cannot be waited for without threads, so they are polled every 10 ms; the polite signal is
-Ctrl-Break, which reaches only a child that shares a console with us; every descendant inherits the
-job, which kills all of them when its last handle is closed, so also when we die.
+Run under Wine by `nox -s windows`, not yet on Windows itself. It differs by design: pipes cannot
+be waited for without threads, so they are polled every 10 ms; the polite signal is Ctrl-Break,
+which reaches only a child that shares a console with us; every descendant inherits the job, which
+kills all of them when its last handle is closed, so also when we die.
 """
 
 from __future__ import annotations
@@ -21,9 +21,10 @@ from ctypes import wintypes
 from pipekit.model.command import Command, ProcessSnapshot
 from pipekit.process import psutil_tree
 from pipekit.process.cancel import Cancel
-from pipekit.process.child import Exit, Force, Member, ProcessUsage
+from pipekit.process.child import Exit, Force, Member, ProcessUsage, Sent
 from pipekit.process.start import SpawnError, child_environment, open_stdio
 from pipekit.process.windows.limits import ExtendedLimits, job_limits
+from pipekit.process.windows.words import words_of
 
 assert sys.platform == "win32"  # tells the type checker to look at this file only there
 
@@ -64,8 +65,10 @@ def start(command: Command, tree: str, cancel: Cancel | None = None) -> WindowsC
     job = _create_job(job_limits(command))
     try:
         with open_stdio(command, env) as ((stdin, stdout, stderr), outputs):
+            program, line = words_of(command, env)
             popen = subprocess.Popen(
-                command.argv,
+                line,
+                executable=program,
                 cwd=command.cwd,
                 env=env,
                 stdin=stdin,
@@ -188,15 +191,15 @@ class WindowsChild:
         """See `Child`."""
         return psutil_tree.snapshot(self)
 
-    def send(self, force: Force, members: list[Member]) -> bool:  # noqa: ARG002  # the job has them
+    def send(self, force: Force, members: list[Member]) -> Sent:  # noqa: ARG002  # the job has them
         """See `Child`."""
         running = not self.exited()
         if force is Force.HARD:
-            _kernel32.TerminateJobObject(self._job, 1)
+            sent = _kernel32.TerminateJobObject(self._job, 1)
         else:
             # fails without a shared console; `os.kill` would then terminate the leader and raise
-            _kernel32.GenerateConsoleCtrlEvent(signal.CTRL_BREAK_EVENT, self.pid)
-        return running
+            sent = _kernel32.GenerateConsoleCtrlEvent(signal.CTRL_BREAK_EVENT, self.pid)
+        return Sent(leader=running, delivered=bool(sent))
 
     def reap(self) -> Exit | None:
         """See `Child`."""

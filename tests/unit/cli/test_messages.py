@@ -9,6 +9,7 @@ import pytest
 
 from pipekit.cli.exits import exit_code_of
 from pipekit.cli.main import cli
+from pipekit.model.system import quoted
 
 
 @pytest.mark.parametrize(
@@ -120,7 +121,7 @@ def test_init_overwrites_nothing_and_names_the_next_command(project, pipekit):
     """The next command can be copied, also for a folder with a space in its name."""
     made = pipekit("init", "my bars")
     assert made.code == 0
-    assert "cd 'my bars' && pipekit plan" in made.out
+    assert f"pipekit -C {quoted('my bars')} plan" in made.out
     again = pipekit("init", "my bars")
     assert again.code == 64
     assert "edit it, or move it away first" in again.err

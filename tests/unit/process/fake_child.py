@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipekit.process.child import LOST_EXIT, Exit, Member, ProcessUsage
+from pipekit.process.child import LOST_EXIT, Exit, Force, Member, ProcessUsage, Sent
 
 OTHER = Member(pid=200, group=200, started=1.0)
 TICK = 0.0005  # seconds that any wait takes, at least
@@ -151,13 +151,14 @@ class FakeChild:
 
     def send(self, force, members):
         alive = not self.exited()
-        self.sent.append((force.value, round(self._now(), 2), len(members)))
-        if self._obeys and force.value in (self._dies_of, "SIGKILL"):
+        name = "SIGTERM" if force is Force.POLITE else "SIGKILL"
+        self.sent.append((name, round(self._now(), 2), len(members)))
+        if self._obeys and name in (self._dies_of, "SIGKILL"):
             at = self._now() + self._after
-            number = -15 if force.value == "SIGTERM" else -9
+            number = -15 if force is Force.POLITE else -9
             ends = [] if self._code is not None else [(at, f"exit {number}")]
             self._script = [*ends, (at, "leave"), (at, "gone"), (at, "eof"), *self._script]
-        return alive
+        return Sent(leader=alive)
 
     def reap(self):
         if self.lost:

@@ -1,5 +1,6 @@
 """What Wine 8 does otherwise than Windows, put right when Python starts. No part of pipekit."""
 
+import contextlib
 import errno
 import os
 
@@ -21,5 +22,15 @@ def _of_a_folder(function):
     return entries
 
 
+def _read(fd, length, _wine=os.read):
+    """At the end of a file Wine's C library reads no more, also if the file grows, until a seek."""
+    data = _wine(fd, length)
+    if not data:
+        with contextlib.suppress(OSError):  # pipes have no position
+            os.lseek(fd, 0, os.SEEK_CUR)
+    return data
+
+
+os.read = _read
 os.listdir = _of_a_folder(os.listdir)
 os.scandir = _of_a_folder(os.scandir)

@@ -1,0 +1,55 @@
+"""What a person types on this operating system: quoted words, and the commands of its shell."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterable
+
+_NEEDS_QUOTES = re.compile(r"[^\w\\/:.@%+-]")  # in cmd.exe or PowerShell
+_DEVICES = frozenset(
+    {"con", "prn", "aux", "nul", "conin$", "conout$"}
+    | {f"{port}{number}" for port in ("com", "lpt") for number in "0123456789¹²³"}
+)
+
+
+def quoted(word: str) -> str:
+    """The word as it is typed in a shell: on Windows in cmd.exe and PowerShell alike."""
+    if sys.platform != "win32":
+        import shlex  # only here: few commands need it
+
+        return shlex.quote(word)
+    if word and not _NEEDS_QUOTES.search(word):
+        return word
+    return '"' + word.replace('"', '\\"') + '"'
+
+
+def command_line(words: Iterable[str]) -> str:
+    """The words of a command as they are typed in a shell."""
+    return " ".join(map(quoted, words))
+
+
+def kill_command(pid: int) -> str:
+    """What ends a process from a shell; on Windows there is no polite way from outside."""
+    return f"taskkill /F /PID {pid}" if sys.platform == "win32" else f"kill {pid}"
+
+
+def limits_hint(*options: str) -> str:
+    """Where to look when the system has run out of something; `options`: of ulimit."""
+    if sys.platform == "win32":
+        return "see Task Manager"
+    return "see " + " and ".join(f"ulimit {option}" for option in options)
+
+
+def is_device(name: str) -> bool:
+    """Whether Windows takes this file name for a device's, with whatever suffix."""
+    return name.partition(".")[0].rstrip(" ").lower() in _DEVICES
+
+
+def unusable_on_windows(name: str) -> str:
+    """Why a name cannot be that of a file or folder on Windows, as a clause; empty if it can."""
+    if is_device(name):
+        return "it is the name of a device"
+    if name != name.rstrip(". "):
+        return "its last dot or space would be dropped"
+    return ""
