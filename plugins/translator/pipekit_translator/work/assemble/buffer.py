@@ -19,6 +19,7 @@ import numpy as np
 from pipekit_translator.work.table import Ints, Ranked, Table
 
 _VALUE = 8  # bytes
+_NONE = slice(0, 0)
 _BLOCK = (
     1 << 16
 )  # values that are allocated at once: an array for each small chunk is mostly header
@@ -119,6 +120,9 @@ class _Open:
 
     def upto(self, bound: int) -> Ranked:
         """Pop all rows up to and including a time."""
+        if bound >= self.last:
+            found, self.table = self.table, self.table.at(_NONE)
+            return Ranked(self.place[0], found)
         count = int(self.table.time.searchsorted(bound, "right"))
         found, self.table = self.table.at(slice(0, count)), self.table.at(slice(count, None))
         return Ranked(self.place[0], found)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from functools import lru_cache
 
 from pipekit_translator.dialects import UNUSED, FileFormat, roles_of
@@ -73,4 +74,4 @@ def accepted(format: FileFormat, instrument: str, where: str) -> str:
             f"{where}: {instrument[:SHOWN]!r} is not a valid instrument name (letters, digits, '_' "
             "and '-'): check the source's `instrument`"
         )
-    return instrument
+    return sys.intern(instrument)  # thousands of files name it

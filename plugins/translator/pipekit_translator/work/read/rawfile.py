@@ -180,6 +180,7 @@ class _Reader:
         for instrument, minutes in self._minutes.items():
             raw.rows.add(instrument, *minutes.bars())
         raw.fingerprint = self._hash.hexdigest()
+        raw.folds = {name: fold for name, fold in raw.folds.items() if fold.last is not None}
         self._check_bad(raw.total)
 
     def hash_all(self) -> None:
