@@ -18,8 +18,9 @@ SHORTEST_SECRET = 4  # characters; masking every `0` would spoil a text and hide
 class Mask:
     """Replaces secrets in texts and JSON values; more can be added at any time, from any thread.
 
-    A secret is found as it is, and as JSON, a URL or Python's `repr` would write it; `forms` are
-    all of these, the longest first. Of a secret with several lines, each longer line is one, too.
+    A secret is found as it is, and as JSON, a URL or Python's `repr` (also of its bytes) or
+    `ascii` would write it; `forms` are all of these, the longest first. Of a secret with several
+    lines, each longer line is one, too.
     A secret is not found if it is encoded in another way, as in Base64.
     """
 
@@ -83,8 +84,14 @@ def _forms(secret: str) -> Iterator[str]:
             continue
         from urllib.parse import quote, quote_plus  # rarely needed
 
-        url = (write(part, safe="", errors="replace") for write in (quote, quote_plus))
-        for written in (part, repr(part)[1:-1], escaped(part), *url):
+        url = (
+            write(part, safe=safe, errors="replace")
+            for write in (quote, quote_plus)
+            for safe in ("", "/")
+        )
+        data = part.encode("utf-8", "surrogateescape")
+        shown = (repr(part)[1:-1], ascii(part)[1:-1], repr(data)[2:-1])
+        for written in (part, *shown, escaped(part), *url):
             yield written
             yield json.dumps(written)[1:-1]
             yield json.dumps(written, ensure_ascii=False)[1:-1]

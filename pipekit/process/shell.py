@@ -28,12 +28,13 @@ from pipekit.process.supervisor import ProcessSupervisor
 from pipekit.process.verdict import shell_signal
 
 TIMED_OUT, FAILED, NOT_EXECUTABLE, NOT_FOUND, BY_SIGNAL = 124, 125, 126, 127, 128
+_NOT_KEPT = "bytes are not in its file"  # of --spool-dir
 _SIGPIPE = 13  # Windows has no name for it
 
 EXITS = {
     0: "COMMAND exited with 0, or was done (--done-pattern); any other code is COMMAND's own",
     TIMED_OUT: "COMMAND timed out or hung, and was stopped",
-    FAILED: "wrong usage, a write that failed (output, --json), or a lost exit status",
+    FAILED: "wrong usage, a write that failed (output, --json, --spool-dir), or a lost exit status",
     NOT_EXECUTABLE: "COMMAND was found but cannot be executed",
     NOT_FOUND: "COMMAND was not found",
     BY_SIGNAL: "+ N: COMMAND was killed by signal N, or stopped because we got signal N "
@@ -151,7 +152,7 @@ def supervise(
         result = supervisor.execute(wanted, None, cancel, on_output=output if passed_on else None)
     if not quiet:
         _print_messages(result, output)
-    problems = output.problems(result)
+    problems = output.problems(result) + [text for text in result.warnings if _NOT_KEPT in text]
     if json_file and (problem := _write_result(json_file, result)):
         problems.append(problem)
     for problem in problems:
@@ -325,7 +326,7 @@ def _print_messages(result: ProcessResult, output: Output) -> None:
     if not output.failed and not (by_itself and not shell_signal(result.returncode)):
         print_message(result.reason)
     for text in [*result.warnings, *(f"process {seen}" for seen in result.snapshot)]:
-        if not text.startswith("on_output "):  # see `Output.problems`
+        if not text.startswith("on_output ") and _NOT_KEPT not in text:  # these are problems
             print_message(text)
 
 

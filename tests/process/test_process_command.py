@@ -112,6 +112,7 @@ FULL = "stdout cannot be written{}: No space left on device\n"
         ("--json - -- echo hi >&-", 125, "the result cannot be written to stdout: it is closed"),
         ("--json /dev/full -- echo hi", 125, "the result cannot be written to /dev/full: No sp"),
         ("--json r -- echo hi > /dev/full", 125, FULL.format(MAYBE)),
+        ("--spool-dir /dev/null -- echo hi", 125, "stdout: 3 bytes are not in its file: Not a dir"),
         ("-- true > /dev/full", 0, ""),
     ],
 )
