@@ -103,6 +103,10 @@ def output_may_fail() -> Iterator[None]:
         _discard_output()
         if not isinstance(error, BrokenPipeError):
             _say(f"the result cannot be printed: {error.strerror}; `pipekit show` has it")
+    except ValueError:
+        if not sys.stdout.closed:
+            raise
+        _say("the result cannot be printed: a plugin closed stdout; `pipekit show` has it")
 
 
 def _explained(error: OSError) -> str:

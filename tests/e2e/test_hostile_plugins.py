@@ -375,3 +375,31 @@ def test_settings_that_cannot_be_made_fail_their_stage_alone(project):
     stages = {s["stage"]: s for s in project.pipekit("run", "--json").json["stages"]}
     assert stages["checks"]["error"] == "its settings cannot be used: KeyboardInterrupt"
     assert stages["last"]["status"] == "success"
+
+
+@pytest.mark.parametrize("words", [("run",), ("run", "--json")], ids=" ".join)
+def test_the_exit_code_is_that_of_the_run_when_a_sink_closes_stdout(project, words):
+    project.plugin(
+        "closes",
+        """
+        import sys
+        from contextlib import contextmanager
+        from pipekit import EventSink, StagePlan, StageSpec, hookimpl
+
+        @contextmanager
+        def opened(ctx, settings):
+            yield lambda event: sys.stdout.close()
+
+        @hookimpl
+        def pipekit_stages():
+            yield StageSpec("closes", lambda ctx, settings: StagePlan.skip("nothing"))
+
+        @hookimpl
+        def pipekit_event_sinks():
+            yield EventSink("closes", opened)
+        """,
+    )
+    project.config('[pipeline]\nstages = ["closes"]\n[sinks.closes]\n')
+    done = project.pipekit(*words)
+    assert done.code == 0
+    assert "Traceback" not in done.err
