@@ -41,6 +41,12 @@ def test_a_worker_reads_the_object_that_its_plan_sent(sent):
     assert request(Request) == made
 
 
+def test_defaults_are_left_out_of_the_request(sent):
+    """A hundred thousand files may be in it, and most of their fields hold the default."""
+    sent(Request(folder="data", parts=(Part(name="ES"),)))
+    assert request() == {"folder": "data", "parts": [{"name": "ES"}]}
+
+
 def test_without_a_class_the_plain_value_is_read(sent):
     sent({"folder": "data", "parts": []})
     assert request() == {"folder": "data", "parts": []}

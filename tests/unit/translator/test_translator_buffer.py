@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from pipekit_translator.settings import Settings, Source
 from pipekit_translator.work.assemble.buffer import RowBuffer
+from pipekit_translator.work.read import rawfile
 from pipekit_translator.work.table import Table
 
 SOURCE = Source(glob="data/raw/*.txt", dialect="N", timezone="UTC")
@@ -46,6 +48,17 @@ def test_rows_wait_in_memory_as_far_as_they_may_and_then_in_a_file(tmp_path: Pat
         assert (chunk.first, chunk.last) == (table.time[0], table.time[-1])
         assert same(chunk.load(), table)
     buffer.close()
+
+
+def test_a_file_of_many_chunks_is_named_once_as_the_source_of_a_part(
+    project: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each block of the file gives a chunk."""
+    monkeypatch.setattr(rawfile, "BLOCK", 4096)
+    project.write(FILE, lines(1000))
+    run = project.run(Settings(sources=(SOURCE,), final_after=0.0))
+    (wrote,) = [line for line in run.lines if line["verb"] == "wrote"]
+    assert wrote["sources"] == [FILE]
 
 
 def _rows(count: int, first: int = 0) -> Table:
