@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
+
+_DRIVE_REMOTE = 4  # as GetDriveType of Windows says
 
 
 class Place:
@@ -24,3 +27,14 @@ def _identity(path: Path) -> tuple[int, int] | None:
     except OSError:
         return None
     return there.st_dev, there.st_ino
+
+
+def is_on_share(path: Path) -> bool:
+    """Whether a folder is on another machine. Only Windows tells."""
+    if sys.platform != "win32":
+        return False
+    import ctypes
+
+    drive = os.path.splitdrive(os.path.realpath(path))[0]
+    unc = drive.startswith("\\\\") and not drive.startswith(("\\\\?\\", "\\\\.\\"))
+    return unc or ctypes.windll.kernel32.GetDriveTypeW(f"{drive}\\") == _DRIVE_REMOTE

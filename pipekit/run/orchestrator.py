@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from pipekit.errors import EXIT_INTERRUPTED, StorageError
 from pipekit.model.event import EventKind
 from pipekit.model.names import new_run_id
+from pipekit.model.place import is_on_share
 from pipekit.model.run import PipelineReport
 from pipekit.model.secrets import Mask
 from pipekit.model.stage import StagePlan
@@ -41,6 +42,11 @@ from pipekit.storage.told import told_file
 if TYPE_CHECKING:
     from pipekit.run.execution import StageExecutor
     from pipekit.run.lifecycle import Proposal
+
+_ON_SHARE = (
+    "the state of this project is on a network drive, where locks and the ledger may not be "
+    'reliable; move it to a local disk (`[paths] state = "..."`)'
+)
 
 
 class PipelineOrchestrator:
@@ -133,7 +139,9 @@ class PipelineOrchestrator:
             run.warnings.append(str(broken))
             distribution = broken.origin.distribution
             run.events.emit("plugin", EventKind.BROKEN, str(broken), plugin=distribution)
-        noticed = (*self.project.plugins.warnings, *shadowing(self.project.paths.root))
+        noticed = [*self.project.plugins.warnings, *shadowing(self.project.paths.root)]
+        if is_on_share(self.project.paths.state):
+            noticed.append(_ON_SHARE)
         for sentence in (*noticed, *notices):
             run.warn(sentence)
         if run.ledger.set_aside:

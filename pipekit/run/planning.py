@@ -168,9 +168,9 @@ class Planner:
         self, stage: Stage, ledger: Ledger, results: Mapping[str, StageResult], **more: Any
     ) -> Execute | Skip | CannotPlan | Cancelled:
         """Ask the stage for its plan. `more`: further fields of its RunContext."""
-        skipped, missing = self._project.files.unnameable, self._project.files.missing
-        skipped.clear()  # both are filled again while the stage lists its files
-        missing.clear()
+        files, missing = self._project.files, self._project.files.missing
+        for noted in (files.unnameable, files.remote, missing):
+            noted.clear()  # they are filled again while the stage lists its files
         left: list[str] = []
         try:
             plan = call(
@@ -185,8 +185,10 @@ class Planner:
             ledger.raise_damage()  # which is not the stage's fault, and ends the run
             return _failed(stage, fault)
         warnings = [*plan.warnings, *(f"its plan {clause}" for clause in left)]
-        if skipped:
-            warnings.append(_bad_names(sorted(skipped)))
+        if files.unnameable:
+            warnings.append(_bad_names(sorted(files.unnameable)))
+        if files.remote:
+            warnings.append(_remote(sorted(files.remote)))
         if len(warnings) > len(plan.warnings):
             plan = evolve(plan, warnings=warnings)
         if plan:
@@ -279,6 +281,16 @@ def no_folder(path: str) -> str:
 
 
 def _bad_names(names: list[str]) -> str:
+    return f"skipped files whose names are not valid UTF-8: {_some(names)}; rename them"
+
+
+def _remote(names: list[str]) -> str:
+    return (
+        f"skipped files that are not on this machine: {_some(names)}; in Explorer, choose "
+        '"Always keep on this device"'
+    )
+
+
+def _some(names: list[str]) -> str:
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    shown = ", ".join(ascii(name) for name in names[:_NAMED])
-    return f"skipped files whose names are not valid UTF-8: {shown}{more}; rename them"
+    return ", ".join(ascii(name) for name in names[:_NAMED]) + more

@@ -6,6 +6,7 @@ import os
 import posixpath
 import re
 import stat
+import sys
 import time
 from collections.abc import Iterable
 from functools import lru_cache
@@ -41,6 +42,7 @@ class FileManager:
         self._creation_times = creation_times
         self.unnameable: set[str] = set()  # found and skipped: the ledger stores UTF-8 text
         self.missing: set[str] = set()  # folders that patterns start in, and that do not exist
+        self.remote: set[str] = set()  # found and skipped: to open them would download them
         self._first_looks: dict[str, tuple[int, ...]] = {}
 
     def files(self, patterns: Iterable[str], folders: Folders | None = None) -> list[FileStat]:
@@ -153,7 +155,11 @@ class FileManager:
                 self.unnameable.add(prefix + name)
                 continue
             if entry.is_dir(follow_symlinks=False):
-                below.append(prefix + name)
+                if _POSIX or not _is_junction(entry):
+                    below.append(prefix + name)
+                continue
+            if not _POSIX and _is_remote(entry):
+                self.remote.add(prefix + name)
                 continue
             try:
                 # On Windows directory entries have no inode number.
@@ -163,6 +169,28 @@ class FileManager:
             if stat.S_ISREG(status.st_mode):
                 found.append(_file_stat(prefix + name, status))
         return found, below
+
+
+if sys.platform == "win32":
+    # FILE_ATTRIBUTE_OFFLINE, _RECALL_ON_OPEN and _RECALL_ON_DATA_ACCESS
+    _REMOTE = 0x1000 | 0x40000 | 0x400000
+
+    def _is_junction(entry: os.DirEntry[str]) -> bool:
+        """Whether a folder is a link to one elsewhere, which is not followed."""
+        tag = entry.stat(follow_symlinks=False).st_reparse_tag
+        return tag == stat.IO_REPARSE_TAG_MOUNT_POINT
+
+    def _is_remote(entry: os.DirEntry[str]) -> bool:
+        """Whether only a placeholder is here: of OneDrive, for example."""
+        return bool(entry.stat(follow_symlinks=False).st_file_attributes & _REMOTE)
+
+else:
+
+    def _is_junction(_entry: os.DirEntry[str]) -> bool:
+        return False
+
+    def _is_remote(_entry: os.DirEntry[str]) -> bool:
+        return False
 
 
 def _has_root(path: str) -> bool:

@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
+import threading
 import time
 
 import psutil
+import pytest
+
+from pipekit.process import console
 
 RULE = """
 [lifecycle]
@@ -71,3 +78,77 @@ def test_a_file_is_no_link_to_the_lifecycle(napping):
     assert planned.json, planned
     [proposal] = planned.json
     assert (proposal["path"], proposal.get("refused", "")) == ("data/raw/ü a.txt", "")
+
+
+@pytest.mark.parametrize(("name", "code"), [("SIGBREAK", 143), ("SIGINT", 130)])
+def test_ctrl_break_stops_a_run_politely(napping, name, code):
+    """Raised within the process, as the C library does when the console reports it."""
+    script = f"""
+import os, signal, sys, threading, time
+def stop():
+    while not os.path.exists("pids"):
+        time.sleep(0.05)
+    signal.raise_signal(signal.{name})
+threading.Thread(target=stop, daemon=True).start()
+from pipekit.__main__ import entry
+sys.argv = ["pipekit", "run", "--set", "stages.nap.settings.seconds=60", "--set",
+            "stages.nap.grace=0.2"]
+entry()
+"""
+    done = napping.run_python(script)
+    assert done.code == code, done
+    assert napping.report()["status"] == "cancelled"
+
+
+def test_the_closing_of_the_console_waits_for_the_end(monkeypatch):
+    """The system calls the handler in a thread of its own, and ends us when that returns."""
+    closed, over = threading.Event(), threading.Event()
+    handler = threading.Thread(target=console._ends, args=(2, closed.set, over))
+    handler.start()
+    assert closed.wait(5)
+    assert handler.is_alive()
+    over.set()
+    handler.join(5)
+    assert not handler.is_alive()
+    assert not console._ends(1, closed.set, over)  # Ctrl-Break is for the next handler
+    with console.on_console_close(closed.set):
+        pass
+
+
+def test_a_run_as_a_task_of_the_scheduler_works_and_logs(napping):
+    """By pythonw, without a console or streams, in System32, with few variables."""
+    system = os.path.join(os.environ["SYSTEMROOT"], "System32")
+    kept = ("SYSTEMROOT", "SYSTEMDRIVE", "WINDIR", "COMSPEC", "TEMP", "TMP", "PATHEXT")
+    env = {name: os.environ[name] for name in kept if name in os.environ}
+    env |= {"PATH": system, "PYTHONPATH": str(napping.site), "USERNAME": "SYSTEM"}
+    program = os.path.join(os.path.dirname(sys.executable), "pythonw.exe")
+    done = subprocess.run(
+        [program, "-m", "pipekit", "-C", str(napping.root), "run"],
+        cwd=system,
+        env=env,
+        creationflags=subprocess.DETACHED_PROCESS,
+        close_fds=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0
+    assert napping.report()["status"] == "success"
+    [log] = (napping.root / "logs").glob("*.log")
+    assert "at work" in log.read_text("utf-8")
+
+
+def test_a_configuration_with_crlf_is_read(napping):
+    path = napping.root / "pipekit.toml"
+    path.write_bytes(path.read_bytes().replace(b"\r\n", b"\n").replace(b"\n", b"\r\n"))
+    assert napping.pipekit("config", "check").code == 0
+
+
+def test_a_project_on_another_drive_is_run_from_here(napping):
+    done = subprocess.run(
+        [sys.executable, "-m", "pipekit", "-C", str(napping.root), "run"],
+        cwd="C:\\",
+        env=napping.env,
+        check=False,
+        capture_output=True,
+    )
+    assert done.returncode == 0, done

@@ -101,7 +101,7 @@ def _create(folder: Path) -> Sample:
     bars, days = sum(sample.bars.values()), f"{FIRST_DAY} to {LAST_DAY}"
     print_text(
         f"made up {bars:,} one-minute bars of {', '.join(sample.bars)} ({days}) in "
-        f"{len(sample.files)} files: {folder}/data/raw",
+        f"{len(sample.files)} files: {folder / 'data/raw'}",
         err=True,
     )
     print_text("one row is bad and one instrument is unknown: this run will be partial", err=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable
 from glob import glob
@@ -54,7 +55,8 @@ class StreamMonth:
 
 def find_months(folder: str) -> list[StreamMonth]:
     """The months that have a file in the folder of merged results, by stream and month."""
-    paths = sorted(glob("*/*/*.parquet", root_dir=folder))
+    found = glob("*/*/*.parquet", root_dir=folder)
+    paths = sorted(path.replace(os.sep, "/") for path in found)
     return [month for month in map(StreamMonth.of_path, paths) if month is not None]
 
 

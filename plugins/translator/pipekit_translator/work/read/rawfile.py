@@ -20,6 +20,7 @@ from pipekit_translator.work.parse.kernel import Kernel
 from pipekit_translator.work.parse.lines import BadRow
 from pipekit_translator.work.parse.parser import Parser
 from pipekit_translator.work.parse.scan import SHORTEST_ROW
+from pipekit_translator.work.read.held import BusyError, open_raw
 from pipekit_translator.work.table import Ints, Table
 from pipekit_translator.work.zones import Fold
 
@@ -29,10 +30,6 @@ LONGEST_LINE = 1 << 20
 _NEWLINE = ord("\n")
 _BOM = b"\xef\xbb\xbf"
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
-
-
-class BusyError(Exception):
-    """The file changed while it was read, so what was read cannot be used."""
 
 
 @attrs.define(kw_only=True, eq=False)
@@ -125,9 +122,10 @@ class ReadContext:
 def read(job: FileJob, group: FileGroup, context: ReadContext) -> RawFile:
     """Read a file, or find why it is rejected.
 
-    Raises BusyError if the file changed while it was read, OSError if it cannot be read.
+    Raises BusyError if the file changed while it was read or another program holds it, OSError if
+    it cannot be read.
     """
-    with open(job.path, "rb", buffering=0) as file:
+    with open_raw(job.path) as file:
         signature = _signature(file) if group.growing else look(file.fileno())
         rows = FileRows(group.format.series_written, context.assembly)
         raw = RawFile(job=job, group=group, rows=rows, signature=signature)
