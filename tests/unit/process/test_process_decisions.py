@@ -7,6 +7,7 @@ has to look): each decision is made for both. Time passes only while the loop wa
 from __future__ import annotations
 
 import itertools
+import sys
 
 import pytest
 
@@ -75,6 +76,7 @@ def test_timeout_asks_politely_and_is_no_exit_of_its_own(see, known):
     assert names(child) == ["SIGTERM"]
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
 @KNOWN
 def test_who_ignores_the_question_is_killed_after_the_grace_and_not_before(see, known):
     child = FakeChild(known=known, dies_of="SIGKILL")
