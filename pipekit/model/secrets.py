@@ -19,8 +19,8 @@ class Mask:
     """Replaces secrets in texts and JSON values; more can be added at any time, from any thread.
 
     A secret is found as it is, and as JSON, a URL or Python's `repr` (also of its bytes) or
-    `ascii` would write it; `forms` are all of these, the longest first. Of a secret with several lines,
-    each longer line is one, too.
+    `ascii` would write it; `forms` are all of these, the longest first. Of a secret with several
+    lines, each longer line is one, too.
     A secret is not found if it is encoded in another way, as in Base64.
     """
 
