@@ -32,8 +32,9 @@ def shadowing(root: Path) -> list[str]:
     except OSError:
         return []
     return [
-        f"{file} in the project's folder has the name of an installed module: programs of stages "
-        f"import the installed {name}; rename the file, or move it to another folder"
+        f"{file} in the project's folder has the name of an installed module: programs that "
+        f"`Command.python` starts import the installed {name}; rename the file, or move it to "
+        "another folder"
         for file, name in sorted(found.items())
         if name and _is_installed(name, root)
     ]
