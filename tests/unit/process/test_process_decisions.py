@@ -75,6 +75,7 @@ def test_timeout_asks_politely_and_is_no_exit_of_its_own(see, known):
     assert names(child) == ["SIGTERM"]
 
 
+@pytest.mark.posix("signals")
 @KNOWN
 def test_who_ignores_the_question_is_killed_after_the_grace_and_not_before(see, known):
     child = FakeChild(known=known, dies_of="SIGKILL")
