@@ -28,6 +28,15 @@ def pytest_configure() -> None:
             signal.signal(number, handler)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what needs POSIX on Windows; the marker says in a word what it is."""
+    if sys.platform != "win32":
+        return
+    for item in items:
+        if marker := item.get_closest_marker("posix"):
+            item.add_marker(pytest.mark.skip(reason=f"POSIX: {marker.args[0]}"))
+
+
 class Finished:
     """A command that has ended: exit code and what it printed."""
 

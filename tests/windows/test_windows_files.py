@@ -22,7 +22,9 @@ from pipekit.worker._files import open_own
 REPORTING = """
 import sys
 from pipekit.worker import report
-for number in range(500):
+print("ready", flush=True)
+sys.stdin.readline()  # until all are ready
+for number in range(2000):
     report.metric(f"{sys.argv[1]}.{number}", number)
 """
 
@@ -30,13 +32,20 @@ for number in range(500):
 def test_reports_of_several_processes_lose_no_line(tmp_path):
     path = tmp_path / "report"
     env = {**os.environ, "PIPEKIT_REPORT": str(path)}
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     writers = [
-        subprocess.Popen([sys.executable, "-c", REPORTING, str(number)], env=env)
+        subprocess.Popen([sys.executable, "-c", REPORTING, str(number)], env=env, **pipes)
         for number in range(4)
     ]
+    for writer in writers:
+        writer.stdout.readline()
+    for writer in writers:
+        writer.stdin.close()
     assert [writer.wait(60) for writer in writers] == [0] * 4
+    for writer in writers:
+        writer.stdout.close()
     names = {json.loads(line)["name"] for line in path.read_bytes().splitlines()}
-    assert len(names) == 2000
+    assert len(names) == 8000
 
 
 def test_a_file_that_is_open_for_an_instant_is_replaced(tmp_path):

@@ -39,6 +39,7 @@ def ran(tiny, pipekit):
     return tiny.root
 
 
+@pytest.mark.posix("fifo")
 @pytest.mark.parametrize("name", ["refused.json", "state.db", "lock.json", "lock"])
 def test_no_command_waits_for_a_fifo_or_reads_a_device(ran, pipekit, name):
     path = ran / ".pipekit" / name
@@ -51,6 +52,7 @@ def test_no_command_waits_for_a_fifo_or_reads_a_device(ran, pipekit, name):
             assert answer.code in ({3, 64} if name == "state.db" else {0, 3})
 
 
+@pytest.mark.posix("fifo")
 @pytest.mark.parametrize("words", ["events", "logs"])
 def test_a_journal_and_an_output_are_not_read_through_a_link_nor_from_a_fifo(ran, pipekit, words):
     (journal,) = (ran / "logs/events").glob("*.jsonl")

@@ -100,6 +100,7 @@ def test_values_within_themselves_give_a_line(tmp_path):
     assert records(journal.path)[0]["seq"] == 1
 
 
+@pytest.mark.posix("names")
 def test_a_name_that_is_no_text_comes_back_as_it_was(tmp_path):
     name = os.fsdecode(b"caf\xe9.csv")
     journal = Journal(tmp_path / "j.jsonl")
@@ -108,6 +109,7 @@ def test_a_name_that_is_no_text_comes_back_as_it_was(tmp_path):
     assert records(journal.path) == [{"path": name}]
 
 
+@pytest.mark.posix("locks by process")
 def test_each_record_is_written_in_one_piece_whatever_its_size(tmp_path):
     """Two writers' lines never mix, which only one write each with O_APPEND gives."""
     path = tmp_path / "j.jsonl"

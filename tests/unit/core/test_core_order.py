@@ -115,6 +115,7 @@ def chicago(monkeypatch):
     time.tzset()
 
 
+@pytest.mark.posix("tzset")
 @pytest.mark.usefixtures("chicago")
 @pytest.mark.parametrize(
     ("moment", "shown", "in_a_name"),
@@ -131,6 +132,7 @@ def test_times_carry_the_offset_that_held_then_also_in_the_hour_that_comes_twice
     assert (iso(moment), stamp(moment)) == (shown, in_a_name)
 
 
+@pytest.mark.posix("tzset")
 @pytest.mark.usefixtures("chicago")
 def test_events_of_the_two_hours_with_one_name_can_be_told_apart(tmp_path, monkeypatch):
     moments = iter((1762063200, 1762066800))

@@ -130,6 +130,7 @@ def test_the_longest_names_that_a_file_system_takes_can_be_published(project, na
     assert names(project) == [name]
 
 
+@pytest.mark.posix("names")
 def test_a_name_that_is_not_valid_text_can_be_published(project):
     name = os.fsdecode(b"caf\xe9.csv")
     publish(name, b"x")
@@ -177,6 +178,7 @@ def test_the_steps_can_be_taken_one_by_one(project, reported):
     assert [r["fingerprint"] for r in reported() if r["verb"] == "wrote"] == ["known", "known"]
 
 
+@pytest.mark.posix("folders are synced")
 def test_a_file_is_synced_before_it_is_renamed_and_its_folder_after(project, monkeypatch):
     """A reader may see it only once it is on disk, and the rename must survive as well."""
     synced = []

@@ -66,7 +66,7 @@ def test_every_text_of_a_value_is_masked_but_no_number_and_no_word_of_our_own():
     masked = mask.value({**value, "path": Path("/x/hunter22"), "error": ValueError("hunter22")})
     assert masked["a"] == ["***", ["x-***"]]
     assert (masked["n"], masked["status"]) == (5, "success")
-    assert (masked["path"], masked["error"]) == ("/x/***", "***")
+    assert (masked["path"], masked["error"]) == (str(Path("/x/***")), "***")
 
 
 def test_keys_are_masked_only_where_they_are_not_ours():
@@ -96,7 +96,8 @@ def test_the_report_of_a_run_has_no_secrets(tmp_path):
     path = AuditReporter(paths).write(report, {"x": {"y": [HARD]}}, Mask(["hunter22", HARD]))
     found = json.loads(path.read_text())
     assert (found["warnings"], found["x"]) == (["***"], {"y": ["***"]})
-    assert oct(path.stat().st_mode & 0o777) == "0o600"
+    if os.name == "posix":  # Windows has no such modes
+        assert oct(path.stat().st_mode & 0o777) == "0o600"
 
 
 def test_leftovers_of_reports_are_swept_and_nothing_else(tmp_path):

@@ -127,6 +127,7 @@ def test_what_cannot_be_removed_now_is_removed_by_a_later_run(root, tmp_path, mo
     assert not (tmp_path / "leftovers").exists()
 
 
+@pytest.mark.posix("fifo")
 def test_a_list_of_leftovers_that_was_tampered_with_removes_nothing_else(root, tmp_path):
     (root / "data/ES.parquet").write_text("data")
     lines = [f'{RUN} "{root}/data/ES.parquet"', "nonsense", f"{RUN} 5", "\0", f"{RUN} {{"]
