@@ -16,7 +16,8 @@ from pipekit import Command, StagePlan, StageSpec, Task, hookimpl
 DROP = '''
 import sqlite3
 with sqlite3.connect(".pipekit/state.db") as ledger:
-    ledger.execute("DROP TABLE content")
+    refuse = "BEGIN SELECT raise(ABORT, 'no such luck'); END"
+    ledger.execute(f"CREATE TRIGGER refuse BEFORE INSERT ON content {refuse}")
 from pipekit.worker import report
 report.consumed("pipekit.toml", "00")
 '''
@@ -57,7 +58,7 @@ def run(project):
 @pytest.mark.parametrize(
     ("broken", "code", "status", "said"),
     [
-        (TASK, 3, "failure", "no such table: content"),
+        (TASK, 3, "failure", "no such luck"),
         (OURS.replace("{error}", "KeyboardInterrupt"), 130, "cancelled", "KeyboardInterrupt"),
         (
             OURS.replace("{error}", "GeneratorExit('whatever')"),

@@ -104,8 +104,8 @@ MUTANTS = [
     _mutant(
         "a SIGKILL that worked at once is not reported",
         "hard_signal_of_ours_is_always",
-        ("linux/child.py", "            return running\n",
-         "            return not self.exited()\n"),
+        ("linux/child.py", "return Sent(leader=running)\n",
+         "return Sent(leader=not self.exited())\n"),
     ),
     _mutant(
         "grace skipped",
@@ -259,7 +259,7 @@ MUTANTS = [
     _mutant(
         "a guardian that answers late has signalled nobody",
         "slow_guardian_brought_about",
-        ("linux/child.py", "return running and not self._over", "return False and not self._over"),
+        ("linux/child.py", "leader=running and not self._over", "leader=False and not self._over"),
     ),
     _mutant(
         "a killed guardian is an exit with code 0",
