@@ -195,7 +195,8 @@ class Planner:
             return Execute(
                 stage=stage.name, reason=plan.reason, plan=plan, missing=_outermost(missing)
             )
-        reason = "; ".join([plan.reason, *map(no_folder, _outermost(missing))])
+        named = [path for path in _outermost(missing) if path in plan.reason]  # not where it writes
+        reason = "; ".join([plan.reason, *map(no_folder, named)])
         return Skip(stage=stage.name, reason=reason, plan=plan, missing=_outermost(missing))
 
     def _made(self, stage: Stage, ledger: Ledger, **more: Any) -> StagePlan:
