@@ -187,18 +187,21 @@ def find_run(paths: Paths, run: str | None) -> PipelineState:
     The argument is looked up in the ledger and never used as a path. Raises UsageError.
     """
     history = open_history(paths)
-    latest = history.runs(limit=1) if history is not None else []
-    if history is None or not latest:
+    if history is None:
         raise UsageError(no_runs(paths))
-    state = latest[0] if run is None else history.run(run)
-    if state is None:
+    with history:
+        latest = history.runs(limit=1)
+        if not latest:
+            raise UsageError(no_runs(paths))
+        state = latest[0] if run is None else history.run(run)
+        if state is not None:
+            return completed([state], paths)[0]
         several = any(known.run_id.startswith(str(run)) for known in history.runs(limit=1000))
-        problem = f"several ids begin with {run!r}" if several else f"there is no run {run!r}"
-        raise UsageError(
-            f"{problem}; the latest is run {latest[0].number}, and `pipekit history --all` lists "
-            "them all"
-        )
-    return completed([state], paths)[0]
+    problem = f"several ids begin with {run!r}" if several else f"there is no run {run!r}"
+    raise UsageError(
+        f"{problem}; the latest is run {latest[0].number}, and `pipekit history --all` lists "
+        "them all"
+    )
 
 
 def lock_holder(paths: Paths) -> Holder | None:

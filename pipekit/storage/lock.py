@@ -13,7 +13,6 @@ import contextlib
 import errno
 import json
 import os
-import platform
 import sys
 import time
 from pathlib import Path
@@ -65,7 +64,7 @@ class Holder(NamedTuple):
     @property
     def local(self) -> bool:
         """Whether it is a process of this machine."""
-        return self.host == platform.node()
+        return self.host == host_name()
 
     @property
     def alive(self) -> bool:
@@ -116,7 +115,7 @@ class RunLock:
                 raise LockHeldError(_refusal(self.previous, self._record))
             self._check_that_locks_hold()
             pid, inode = os.getpid(), os.fstat(descriptor).st_ino
-            start, host = process_start(pid), platform.node()
+            start, host = process_start(pid), host_name()
             since, boot = time.time(), boot_id()
             self._holder = Holder(
                 pid, start, self._run_id, host, since=since, boot=boot, inode=inode
@@ -284,6 +283,13 @@ def boot_id() -> str:
         return ""
 
 
+def host_name() -> str:
+    """The name of this machine."""
+    if sys.platform == "win32":
+        return computer_name()
+    return os.uname().nodename
+
+
 def process_start(pid: int) -> int:
     """A number that tells a process from a later one with the same id; 0 if there is none.
 
@@ -332,7 +338,7 @@ def is_claimed(path: Path) -> bool:
 
 
 if sys.platform == "win32":
-    from pipekit.storage.windows_process import started_at
+    from pipekit.storage.windows_process import computer_name, started_at
     from pipekit.worker._byte_lock import FAR_BEHIND, lock
 
     def _try_lock(descriptor: int, *, shared: bool = False) -> bool:

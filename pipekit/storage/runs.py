@@ -24,6 +24,7 @@ from pipekit.model.text import json_text
 from pipekit.storage import schema
 from pipekit.storage.modes import why_denied
 from pipekit.worker._files import PRIVATE, make_folder, open_own
+from pipekit.worker._replace import replace
 
 _DAY = 86_400.0
 _LEAST_ROOM = 64 * 1024  # bytes
@@ -433,6 +434,9 @@ def _connect_read_only(path: Path) -> sqlite3.Connection:
         connection = sqlite3.connect(
             f"{uri}&immutable=1", uri=True, isolation_level=None, check_same_thread=False
         )
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 
@@ -476,9 +480,9 @@ def _check_regular(path: Path) -> None:
 def set_aside(path: Path) -> Path:
     """Rename a damaged ledger and SQLite's files beside it; returns the new path."""
     aside = path.with_name(f"{path.name}.damaged-{int(time.time())}")
-    path.rename(aside)
+    replace(os.fspath(path), os.fspath(aside))
     for suffix in ("-wal", "-shm"):
         companion = path.with_name(path.name + suffix)
         if companion.exists():
-            companion.rename(aside.with_name(aside.name + suffix))
+            replace(os.fspath(companion), f"{aside}{suffix}")
     return aside

@@ -1,4 +1,4 @@
-"""When a process of Windows was started, asked of the system itself: psutil loads for too long."""
+"""The start of a process and the computer's name, asked of Windows itself: others take long."""
 
 from __future__ import annotations
 
@@ -11,9 +11,18 @@ assert sys.platform == "win32"  # tells the type checker to look at this file on
 
 _QUERY_LIMITED_INFORMATION, _SYNCHRONIZE = 0x1000, 0x100000  # rights to a process
 
+_LONGEST_NAME = 256  # characters; Windows allows 15
+
 _kernel32 = ctypes.WinDLL("kernel32", use_last_error=True)
 _TIME = ctypes.POINTER(ctypes.c_uint64)  # FILETIME: 100 ns since 1601
 _kernel32.GetProcessTimes.argtypes = [wintypes.HANDLE, _TIME, _TIME, _TIME, _TIME]
+
+
+def computer_name() -> str:
+    """The name of this computer, which needs no variable; `platform.node` may start a program."""
+    size = wintypes.DWORD(_LONGEST_NAME)
+    name = ctypes.create_unicode_buffer(_LONGEST_NAME)
+    return name.value if _kernel32.GetComputerNameW(name, ctypes.byref(size)) else ""
 
 
 def started_at(pid: int) -> int:

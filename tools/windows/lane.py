@@ -12,12 +12,14 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import count
 from pathlib import Path
 
 import fetch
 import same_results
-from tests_that_run import CORE_TESTS, FULL_TESTS
+from tests_that_run import CORE_TESTS, STAGE_TESTS
 from wine import Wine, windows_path
 
 CACHE_VARIABLE = "PIPEKIT_WINDOWS_CACHE"
@@ -59,8 +61,9 @@ def main() -> int:
         work.mkdir()
         if options.mode == "full":
             _check_demo(lane, wine, work)
-        tests = FULL_TESTS if options.mode == "full" else CORE_TESTS
-        lane.check("tests", lambda: _tests(wine, work, words or list(tests)))
+        rounds = [CORE_TESTS, STAGE_TESTS] if options.mode == "full" else [CORE_TESTS]
+        for halves in [(tuple(words),)] if words else rounds:
+            lane.check("tests", lambda halves=halves: _tests(wine, work, halves))
         shutil.rmtree(work, ignore_errors=True)
     lane.say(f"failed: {', '.join(lane.failed)}" if lane.failed else "all passed")
     return 1 if lane.failed else 0
@@ -75,12 +78,20 @@ def cache_folder() -> Path:
     return folder.resolve()
 
 
-def _tests(wine: Wine, work: Path, words: list[str]) -> bool:
-    return wine.python(
-        *("-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider", "-p", "wine_faults"),
-        *("--basetemp", windows_path(work / "t"), *words),
-        seconds=_TEST_LIMIT,
-    )
+def _tests(wine: Wine, work: Path, halves: Sequence[Sequence[str]]) -> bool:
+    """Run the halves at the same time, and print what each has said at its end."""
+
+    def run(number: int, words: Sequence[str]) -> bool:
+        base = windows_path(work / f"t{number}")
+        return wine.python(
+            *("-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider", "-p", "wine_faults"),
+            *("--basetemp", base, *words),
+            seconds=_TEST_LIMIT,
+            at_once=len(halves) == 1,
+        )
+
+    with ThreadPoolExecutor() as threads:
+        return all(list(threads.map(run, count(), halves)))
 
 
 def _check_demo(lane: Lane, wine: Wine, work: Path) -> None:

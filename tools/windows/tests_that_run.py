@@ -1,7 +1,10 @@
-"""The tests that the lane runs, by mode: those of the core first, then those of the stages."""
+"""The tests that the lane runs, by mode, in two halves that run at the same time."""
 
 CORE_TESTS = (
-    "tests/unit/config",
-    "tests/unit/process",
+    ("tests/windows", "tests/unit/config", "tests/contract"),
+    ("tests/unit/core", "tests/unit/cli", "tests/unit/process"),
 )
-FULL_TESTS = (*CORE_TESTS,)
+STAGE_TESTS = (
+    ("tests/unit/translator",),
+    ("tests/unit/analyzer", "tests/unit/merger"),
+)

@@ -18,6 +18,7 @@ from pipekit import (
 )
 from pipekit.cli.run import print_report
 from pipekit.model.command import StreamResult
+from pipekit.model.system import quoted
 
 
 def failed(name: str, kind: FailureKind, *, out: str = "", err: str = "") -> TaskResult:
@@ -102,5 +103,6 @@ def test_an_exception_in_a_unit_is_not_said_twice(printed):
 def test_commands_to_type_name_a_project_that_was_named(printed):
     """They work from where the run was started."""
     out, err = printed(failed("one", FailureKind.EXIT, err="bad"), project=Path("my bars"))
-    assert "Full output: pipekit -C 'my bars' logs 13 t" in out
-    assert err == ["to resume: pipekit -C 'my bars' run --from t"]
+    folder = quoted("my bars")
+    assert f"Full output: pipekit -C {folder} logs 13 t" in out
+    assert err == [f"to resume: pipekit -C {folder} run --from t"]

@@ -112,6 +112,7 @@ def test_a_report_that_nobody_wrote_to_is_whole(created):
     assert not created.torn
 
 
+@pytest.mark.posix("modes")
 def test_a_report_is_private_and_made_anew(reader, tmp_path):
     reader.create(0o600)
     assert oct(reader.path.stat().st_mode & 0o777) == "0o600"
@@ -126,6 +127,7 @@ def test_a_report_that_was_opened_to_be_written_anew_is_whole(created):
     assert ended(created) == ""
 
 
+@pytest.mark.posix("open files can be removed")
 @pytest.mark.parametrize(
     ("do", "said"),
     [
@@ -159,6 +161,7 @@ def test_a_report_that_was_cut_after_it_was_read_is_damage(created):
     assert "cut" in ended(created)
 
 
+@pytest.mark.posix("open files can be removed")
 def test_a_report_whose_folder_was_removed_lacks_nothing_and_that_is_said(tmp_path):
     folder = tmp_path / "logs"
     folder.mkdir()
@@ -175,6 +178,7 @@ def test_a_report_whose_folder_was_removed_lacks_nothing_and_that_is_said(tmp_pa
     reader.close()
 
 
+@pytest.mark.posix("fifo")
 def test_a_report_of_an_earlier_run_is_read_only_if_it_is_a_regular_file(tmp_path):
     os.mkfifo(tmp_path / "fifo")
     (tmp_path / "zero").symlink_to("/dev/zero")

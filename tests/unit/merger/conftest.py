@@ -183,9 +183,10 @@ class Project:
                 patch.setenv("PIPEKIT_REPORT", str(report))
                 patch.setattr(sys, "stdin", io.StringIO(task.command.stdin.decode()))
                 assert worker.main([]) == 0
-            for record in ReportReader(report).poll():
+            reader = ReportReader(report)
+            for record in reader.poll():
                 outcome.facts.add(record)
-            report.unlink(missing_ok=True)
+            reader.close()
         if commit:
             self.commit("merger", self.begin(), outcome.facts.files)
         return outcome
