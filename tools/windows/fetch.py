@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -52,7 +53,7 @@ def python_for_windows(cache: Path, mode: str, say: Callable[[str], None]) -> Pa
     own = OWN["core"] + (OWN["full"] if mode == "full" else [])
     folder = cache / f"python-{mode}"
     site = folder / "Lib" / "site-packages"
-    state = _digest(PYTHON, *packages, (ROOT / "pyproject.toml").read_text("utf-8"))
+    state = _digest(PYTHON, *packages, *_pins())
     complete = folder / ".complete"
     if not complete.exists() or complete.read_text() != state:
         say("fetching CPython for Windows and its packages")
@@ -65,6 +66,11 @@ def python_for_windows(cache: Path, mode: str, say: Callable[[str], None]) -> Pa
         complete.write_text(state)
     _link_project(site, own)
     return folder / "python.exe"
+
+
+def _pins() -> list[str]:
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    return list(settings["tool"]["uv"]["constraint-dependencies"])
 
 
 def _digest(*texts: str) -> str:
