@@ -30,6 +30,7 @@ from pipekit.process.verdict import shell_signal
 TIMED_OUT, FAILED, NOT_EXECUTABLE, NOT_FOUND, BY_SIGNAL = 124, 125, 126, 127, 128
 _NOT_KEPT = "bytes are not in its file"  # of --spool-dir
 _SIGPIPE = 13  # Windows has no name for it
+_LARGEST_INT = 0x7FFFFFFF
 
 EXITS = {
     0: "COMMAND exited with 0, or was done (--done-pattern); any other code is COMMAND's own",
@@ -291,6 +292,8 @@ def _code_of(command: Command, result: ProcessResult, received: list[int], outpu
         return 0
     if result.returncode is None:
         return FAILED
+    if result.returncode > _LARGEST_INT:  # of Windows: the same 32 bits, as Python can exit with
+        return result.returncode - (1 << 32)
     return result.returncode if result.returncode >= 0 else BY_SIGNAL - result.returncode
 
 

@@ -152,3 +152,10 @@ def test_a_project_on_another_drive_is_run_from_here(napping):
         capture_output=True,
     )
     assert done.returncode == 0, done
+
+
+@pytest.mark.parametrize("code", [0, 7, 259, 0x7FFFFFFF, 0xC0000005])
+def test_exec_passes_output_and_exit_code_on(project, code):
+    script = f"import ctypes; print('hi', flush=True); ctypes.windll.kernel32.ExitProcess({code})"
+    done = project.pipekit("exec", "--", sys.executable, "-c", script)
+    assert (done.code, done.out.strip()) == (code, "hi"), done

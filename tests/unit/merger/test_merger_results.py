@@ -180,9 +180,10 @@ def test_a_project_without_the_merger_is_told_so(results, project):
 
 @pytest.mark.parametrize("option", ["--csv", "--parquet", "--html"])
 def test_a_folder_that_does_not_exist_is_named(merged, option, tmp_path):
-    shown = merged(option, f"{tmp_path}/nope/x.html")
+    file = tmp_path / "nope/x.html"
+    shown = merged(option, str(file))
     assert (shown.code, shown.out) == (3, "")
-    said = f"cannot write {tmp_path}/nope/x.html: there is no folder {tmp_path}/nope"
+    said = f"cannot write {file}: there is no folder {file.parent}"
     assert " ".join(shown.err.split()) == f"pipekit: {said}"
 
 

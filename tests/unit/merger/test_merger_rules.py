@@ -414,6 +414,7 @@ def test_a_null_differs_from_every_value(project, kit, column, value):
     assert project.rows(JANUARY)[0][column] == value
 
 
+@pytest.mark.posix("open files can be replaced")
 def test_a_month_is_either_the_old_file_or_the_new_one(project, kit):
     """A reader of the old file goes on reading it whole, and no temporary file is left."""
     project.run_file([kit.row("2020-01-06")], kit.scope(kit.always))

@@ -244,7 +244,7 @@ GROWING = Settings(
 def test_only_the_rest_of_a_growing_tick_file_is_read(project: Any) -> None:
     file = project.write(FILE, text(tick("153000 0000001", 1)) + "2020")
     project.run(GROWING)
-    with file.open("a") as stream:
+    with file.open("a", newline="\n") as stream:
         stream.write(text(tick("153000 0000002", 2)).removeprefix("2020"))
     run = project.run(GROWING)
     assert run.metrics()["rows"] == 1
@@ -258,7 +258,7 @@ def test_a_growing_file_that_goes_on_within_a_time_stamp_is_read_again(
     """Or the second half of a group would displace the first one."""
     file = project.write(FILE, text(tick("153000 0000001", 1), tick("153000 0000001", 2)))
     project.run(GROWING)
-    with file.open("a") as stream:
+    with file.open("a", newline="\n") as stream:
         stream.write(text(tick(clock, 3)))
     project.run(GROWING)
     assert sorted(row[1] for row in project.ticks("ES", DATE)) == [1, 2, 3]
@@ -372,7 +372,7 @@ def test_a_growing_file_makes_no_bar_of_half_a_minute(project: Any) -> None:
     settings = Settings(sources=(source,))
     file = project.write(FILE, text(tick("153000 0000000", 1), tick("153010 0000000", 2)))
     project.run(settings)
-    with file.open("a") as stream:
+    with file.open("a", newline="\n") as stream:
         stream.write(text(tick("153020 0000000", 3)))
     project.run(settings)
     assert project.rows("ES", "2020-01") == [("2020-01-06T15:30", 1.0, 3.0, 1.0, 3.0, 3)]

@@ -12,6 +12,8 @@ import pytest
 
 _SUPERVISOR = "tests/windows/test_windows_supervisor.py::test_"
 _CORE = "tests/unit/core/test_core_"
+_TICKS = "tests/unit/translator/test_translator_ticks.py::test_"
+_CREATION = "Wine: the time of creation is that of the last change"
 _LINKS = "Wine: it makes symbolic links that it cannot follow"
 FAULTS: dict[str, str] = {
     _SUPERVISOR + "a_hang_is_found": "Wine: the CPU times of any process are those of who asks",
@@ -24,9 +26,8 @@ FAULTS: dict[str, str] = {
     _CORE
     + "retention.py::test_a_link_in_the_place_of_a_folder_is_not_followed_and_is_said": _LINKS,
     _CORE + "temporaries.py::test_links_and_folders_are_left_alone": _LINKS,
-    _CORE + "lifecycle.py::test_the_age_counts_from_the_later_of_both_times": (
-        "Wine: the time of creation is that of the last change"
-    ),
+    _CORE + "lifecycle.py::test_the_age_counts_from_the_later_of_both_times": _CREATION,
+    _TICKS + "only_the_rest_of_a_growing_tick_file_is_read": _CREATION,
 }
 _SUITES = "tests/contract/test_contract_suites.py::test_"
 _MESSAGES = "tests/unit/cli/test_messages.py::test_"

@@ -275,7 +275,7 @@ class _Translation:
         path = self._request.quality_file
         if self._quality:
             os.makedirs(os.path.dirname(path), exist_ok=True)
-            with open(path, "w", encoding="utf-8") as file:
+            with open(path, "w", encoding="utf-8", newline="\n") as file:
                 json.dump(self._quality, file, indent=1, sort_keys=True)
 
 
