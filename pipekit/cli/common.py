@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pipekit.model.run import PipelineState
     from pipekit.run.project import Project
     from pipekit.storage.hold import Hold
-    from pipekit.storage.lock import Holder
+    from pipekit.storage.holder import Holder
     from pipekit.storage.refusals import Refusal
     from pipekit.storage.runs import RunHistory
 
@@ -86,7 +86,7 @@ def folders(ctx: click.Context) -> Paths:
 
     If the configuration cannot be read, the default ones, unless there were no runs in them.
     """
-    from pipekit.storage.runs import ledger_exists
+    from pipekit.storage.database import ledger_exists
 
     paths, problem = known_folders(ctx)
     if problem is not None and not ledger_exists(_ledger(paths)):
@@ -156,7 +156,8 @@ def open_project(ctx: click.Context, sets: Sequence[str] = ()) -> Project:
 
 def open_history(paths: Paths) -> RunHistory | None:
     """The ledger's runs for reading, or None before the first run."""
-    from pipekit.storage.runs import RunHistory, ledger_exists
+    from pipekit.storage.database import ledger_exists
+    from pipekit.storage.runs import RunHistory
 
     path = _ledger(paths)
     there = ledger_exists(path)

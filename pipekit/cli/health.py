@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from enum import IntEnum
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
 from pipekit.cli.output import local_time, plural, print_line, print_text
+from pipekit.model.quantity import rough_size
 from pipekit.model.run import Paths, PipelineState, Rejection
 from pipekit.model.status import PipelineStatus, StageStatus
+from pipekit.storage.space import free_space
 
 if TYPE_CHECKING:
     from pipekit.config import Configuration
@@ -32,9 +33,13 @@ class Level(IntEnum):
     BROKEN = 2
     UNKNOWN = 3
 
+    @property
+    def colour(self) -> str:
+        """As click names it."""
+        return ("green", "yellow", "red", "magenta")[self]
+
 
 _WORST_FIRST = (Level.BROKEN, Level.UNKNOWN, Level.WARNING, Level.OK)
-_COLOURS = {Level.OK: "green", Level.WARNING: "yellow", Level.BROKEN: "red"}
 
 
 class Finding(NamedTuple):
@@ -46,11 +51,6 @@ class Finding(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.word}: {self.text}"
-
-    @property
-    def colour(self) -> str:
-        """The colour of its word, as click names it."""
-        return _COLOURS.get(self.level, "magenta")
 
 
 def worst(levels: Iterable[int]) -> int:
@@ -147,15 +147,6 @@ def verdicts(
     return judge(configuration, FileManager(paths.root), ledger, told, now)
 
 
-def disk(root: Path) -> tuple[int, int] | None:
-    """The free and the total bytes of the project's disk."""
-    try:
-        usage = shutil.disk_usage(root)
-    except OSError:
-        return None
-    return usage.free, usage.total
-
-
 def and_more(found: Sequence[Finding]) -> str:
     """How many findings there are beside the first, in brackets."""
     return f" (and {len(found) - 1} more)" if len(found) > 1 else ""
@@ -164,17 +155,17 @@ def and_more(found: Sequence[Finding]) -> str:
 def print_findings(found: Sequence[Finding]) -> None:
     """The worst in the first line; then all that is stale or unknown beside it."""
     first, *others = found
-    head = click.style(first.word, fg=first.colour, bold=True)
+    head = click.style(first.word, fg=first.level.colour, bold=True)
     print_text(f"{first.text}{and_more(found)}", f"{head}: ", hang=2)
     for each in others:
         if each.level in (Level.BROKEN, Level.UNKNOWN):
-            print_text(each.text, f"  {click.style(each.word, fg=each.colour)}: ", hang=4)
+            print_text(each.text, f"  {click.style(each.word, fg=each.level.colour)}: ", hang=4)
 
 
-def print_disk(root: Path) -> None:
-    """Print how much of the project's disk is free."""
-    found = disk(root)
-    if found is not None:
-        free, total = found
-        share = f" ({100 * free / total:.0f} %)" if total else ""
-        print_line(f"disk: {free / 1e9:,.1f} GB free of {total / 1e9:,.1f} GB{share}")
+def print_disks(paths: Paths) -> None:
+    """Print how much is free on each disk of the project."""
+    with suppress(OSError):
+        disks = list(free_space(paths))
+        for folder, free in disks:
+            which = f" of {folder.name}" if len(disks) > 1 else ""
+            print_line(f"disk{which}: {rough_size(free)} free")

@@ -11,8 +11,8 @@ from pipekit.cli.help import Command, Group
 from pipekit.cli.output import print_json, print_line, print_text
 from pipekit.run.lifecycle import Proposal, review
 from pipekit.run.orchestrator import PipelineOrchestrator
+from pipekit.storage.database import ledger_exists
 from pipekit.storage.ledger import Ledger
-from pipekit.storage.runs import ledger_exists
 
 
 @click.group(

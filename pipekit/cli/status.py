@@ -2,35 +2,26 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from attrs import field, frozen
 
 from pipekit.cli.common import (
-    completed,
     configuration,
-    current_hold,
     json_option,
     known_folders,
-    lock_holder,
     no_runs,
-    open_history,
     refusal_record,
-    refusals,
     run_record,
 )
-from pipekit.cli.details import Details, Reports, print_details
+from pipekit.cli.details import print_details
 from pipekit.cli.health import (
     Level,
     and_more,
-    findings,
-    print_disk,
+    print_disks,
     print_findings,
-    verdicts,
     worst,
 )
 from pipekit.cli.help import Command
@@ -41,76 +32,23 @@ from pipekit.cli.output import (
     coloured,
     local_time,
     plural,
-    print_failure,
     print_json,
     print_line,
     print_text,
 )
+from pipekit.cli.project_state import ProjectState, StageEntry, look
 from pipekit.errors import EXIT_ERROR, ConfigError, PipekitError
 from pipekit.model.quantity import duration_text
-from pipekit.model.run import Paths, PipelineState, Rejection
+from pipekit.model.run import Paths, Rejection
 from pipekit.model.status import StageStatus
 from pipekit.model.text import escaped
 
 if TYPE_CHECKING:
-    from pipekit.cli.health import Finding
     from pipekit.cli.live import Doing
-    from pipekit.config import Configuration
-    from pipekit.run.expectations import Verdict
-    from pipekit.storage.hold import Hold
-    from pipekit.storage.lock import Holder
+    from pipekit.storage.holder import Holder
     from pipekit.storage.refusals import Refusal
-    from pipekit.storage.runs import RunHistory
-
-_LOOKED_AT = 500  # runs in which each stage's last work is looked for
 
 _LONG_SILENCE = 30  # seconds; a shorter one is not worth a line
-
-_NOT_RUN = (StageStatus.BLOCKED, StageStatus.CANCELLED)
-
-StageEntry = dict[str, Any]  # what the ledger knows of a stage's part in a run, and its number
-
-
-@frozen(kw_only=True)
-class _State:
-    """What there is to say. `now`: what a run that is going on is at. `refused`: since `last`.
-
-    `worked`: the last run that had work. `since`: see `findings`. `details`: of the stages, and
-    the files that wait for the next run.
-    """
-
-    holder: Holder | None = None
-    now: Doing | None = None
-    last: PipelineState | None = None
-    stages: dict[str, StageEntry | None] = field(factory=dict)
-    rejected: dict[str, list[Rejection]] = field(factory=dict)
-    refused: Refusal | None = None
-    hold: Hold | None = None
-    worked: PipelineState | None = None
-    since: dict[str, int] = field(factory=dict)
-    verdicts: list[Verdict] = field(factory=list)
-    details: dict[str, Details] = field(factory=dict)
-
-    @property
-    def is_dead(self) -> bool:
-        """Whether the last run died."""
-        if self.last is None or self.last.status is not None:
-            return False
-        return self.holder is None or self.holder.run_id != self.last.run_id
-
-    def findings(self, problem: Exception | None = None) -> list[Finding]:
-        """What is wrong, the worst first."""
-        return findings(
-            last=self.last,
-            is_dead=self.is_dead,
-            stages=self.stages,
-            since=self.since,
-            rejected=self.rejected,
-            refused=self.refused,
-            hold=self.hold,
-            verdicts=self.verdicts,
-            problem=problem,
-        )
 
 
 @click.command(
@@ -157,7 +95,7 @@ def command(ctx: click.Context, check: bool, projects: Sequence[Path], as_json: 
     return 0
 
 
-def _state(ctx: click.Context) -> tuple[_State, Paths, ConfigError | None]:
+def _state(ctx: click.Context) -> tuple[ProjectState, Paths, ConfigError | None]:
     """The state of a project, as far as its configuration can be read."""
     paths, problem = known_folders(ctx)
     loaded = None
@@ -165,7 +103,7 @@ def _state(ctx: click.Context) -> tuple[_State, Paths, ConfigError | None]:
         loaded = configuration(ctx, tables=("pipeline", "stages", "schedule", "expect"))
     except ConfigError as error:
         problem = problem or error
-    return _look(paths, list(loaded.stages) if loaded else [], loaded), paths, problem
+    return look(paths, list(loaded.stages) if loaded else [], loaded), paths, problem
 
 
 def _check(ctx: click.Context, name: str = "") -> int:
@@ -211,94 +149,7 @@ def _several(ctx: click.Context, projects: Sequence[Path], *, check: bool, as_js
     return worst(codes)
 
 
-def _look(paths: Paths, names: list[str], loaded: Configuration | None = None) -> _State:
-    refused = next(reversed(refusals(paths)), None)
-    hold = current_hold(paths)
-    ledger = open_history(paths)
-    if ledger is None:
-        return _State(stages=dict.fromkeys(names), refused=refused, hold=hold)
-    with ledger:
-        holder = lock_holder(paths)
-        recent = completed(ledger.runs(limit=_LOOKED_AT), paths)
-        last = next(iter(recent), None)
-        names = names or list(dict.fromkeys(name for run in recent for name in run.stages))
-        rejected = _rejected(ledger, paths.root)
-        worked = next(iter(ledger.runs(limit=1, worked=True)), None)
-        judged = verdicts(loaded, paths, ledger, time.time())
-        entries = {name: _latest(recent, name) for name in names}
-        failing = [n for n, e in entries.items() if e and e.get("status") == StageStatus.FAILURE]
-        since = {name: ledger.failing_since(name) for name in failing}
-    if refused and last is not None and refused.last < last.started:
-        refused = None
-    return _State(
-        holder=holder,
-        now=_doing(paths, last),
-        last=last,
-        stages=entries,
-        details=_details(paths, entries, recent),
-        rejected=rejected,
-        refused=refused,
-        hold=hold,
-        worked=worked,
-        since=since,
-        verdicts=judged,
-    )
-
-
-def _details(
-    paths: Paths, stages: dict[str, StageEntry | None], recent: Sequence[PipelineState]
-) -> dict[str, Details]:
-    """What the reports say of each stage, and of the files that its last run left for the next."""
-    reports, runs = Reports(paths), {run.number: run for run in recent}
-    latest = next((run for run in recent if run.status is not None), None)
-    found = {}
-    for name, entry in stages.items():
-        if entry is None or latest is None:
-            continue
-        details = reports.details(runs[entry["run"]], name)
-        found[name] = details._replace(waiting=reports.details(latest, name).waiting)
-    return found
-
-
-def _doing(paths: Paths, last: PipelineState | None) -> Doing | None:
-    if last is None or last.status is not None:
-        return None
-    from pipekit.cli.live import doing  # reads journals, which is rarely needed
-
-    return doing(paths, last.run_id)
-
-
-def _rejected(ledger: RunHistory, root: Path) -> dict[str, list[Rejection]]:
-    """The files that each stage rejected and that still exist."""
-    rejected = {
-        stage: [known for known in ledger.rejections(stage) if (root / known.path).exists()]
-        for stage in ledger.stages()
-    }
-    return {stage: files for stage, files in rejected.items() if files}
-
-
-def _latest(runs: list[PipelineState], stage: str) -> StageEntry | None:
-    """The stage in the last run in which it had work, else in the last that skipped it.
-
-    `idle_since`: the number of the first run after that in which it had none. A stage that was
-    blocked or cancelled has nothing to make up for once it is skipped. Skipped after it had run (it
-    found nothing but empty files) is work, too.
-    """
-    idle_since = None
-    skipped: StageEntry | None = None
-    for run in runs:
-        entry = run.stages.get(stage)
-        if entry is None:
-            continue
-        if entry.get("status") == StageStatus.SKIPPED and not entry.get("tasks"):
-            idle_since = run.number
-            skipped = skipped or {**entry, "run": run.number}
-        elif not (skipped and entry.get("status") in _NOT_RUN):
-            return {**entry, "run": run.number, "idle_since": idle_since}
-    return skipped
-
-
-def _print(state: _State, paths: Paths) -> None:
+def _print(state: ProjectState, paths: Paths) -> None:
     if state.hold:
         print_text(str(state.hold), f"{coloured(HELD)}: ", hang=2)
     print_findings(state.findings())
@@ -323,14 +174,12 @@ def _print(state: _State, paths: Paths) -> None:
         print_text(f"pipekit died{at}; the next run records it as a failure", "  ", hang=4)
     for name, entry in state.stages.items():
         if entry is not None or not (state.now and state.now.stage == name):
-            details = state.details.get(name, Details())
-            listed = name in state.rejected
-            _print_stage(name, entry, listed=listed, printed=bool(details.printed))
-            if entry is not None:
-                print_details(name, entry["run"], details)
+            _print_stage(name, entry, listed=name in state.rejected)
+            if entry is not None and name in state.details:
+                print_details(name, entry["run"], state.details[name])
     for stage, files in state.rejected.items():
         _print_rejected(stage, files)
-    print_disk(paths.root)
+    print_disks(paths)
 
 
 def _print_holder(holder: Holder, now: Doing | None) -> None:
@@ -357,11 +206,8 @@ def _print_refused(refused: Refusal) -> None:
         print_text(line, "  ", hang=4)
 
 
-def _print_stage(name: str, entry: StageEntry | None, *, listed: bool, printed: bool) -> None:
-    """Print how a stage ended.
-
-    `listed`: its rejected files are named below, `printed`: so is what its programs said last.
-    """
+def _print_stage(name: str, entry: StageEntry | None, *, listed: bool) -> None:
+    """Print how a stage ended. `listed`: its rejected files are named below."""
     if entry is None:
         print_text(f"{name}: has not run yet", "  ")
         return
@@ -369,11 +215,10 @@ def _print_stage(name: str, entry: StageEntry | None, *, listed: bool, printed: 
     idle = entry.get("idle_since")
     since = f"; nothing to do since run {idle}" if idle else ""
     print_text(f"{sentence} (run {entry['run']}){since}", "  ")
-    last = entry.get("last_line")
-    last = last if isinstance(last, dict) and not printed else {}
     only_rejected = entry.get("status") == StageStatus.PARTIAL and not entry.get("kind")
     error = "" if listed and only_rejected else entry.get("error") or ""
-    print_failure(error, last, f"pipekit logs {entry['run']} {name}", "    ")
+    for line in error.splitlines():
+        print_text(line, "    ")
 
 
 def _print_rejected(stage: str, files: list[Rejection]) -> None:
@@ -383,7 +228,7 @@ def _print_rejected(stage: str, files: list[Rejection]) -> None:
         print_text(f"{known.path}: {reason} (run {known.run_number})", "  ", hang=4)
 
 
-def _record(state: _State) -> dict[str, Any]:
+def _record(state: ProjectState) -> dict[str, Any]:
     holder, last = state.holder, state.last
     found = state.findings()
     return {

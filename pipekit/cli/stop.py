@@ -17,7 +17,7 @@ from pipekit.errors import PipekitError
 
 if TYPE_CHECKING:
     from pipekit.model.run import Paths
-    from pipekit.storage.lock import Holder
+    from pipekit.storage.holder import Holder
 
 _LOOK_EVERY = 0.05  # seconds
 _ASK_EVERY = 0.5  # seconds, for a run that is to end at once

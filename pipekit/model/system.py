@@ -1,4 +1,4 @@
-"""What a person types on this operating system: quoted words, and the commands of its shell."""
+"""What a person types on this operating system: quoted words, and where to look for limits."""
 
 from __future__ import annotations
 
@@ -27,11 +27,6 @@ def quoted(word: str) -> str:
 def command_line(words: Iterable[str]) -> str:
     """The words of a command as they are typed in a shell."""
     return " ".join(map(quoted, words))
-
-
-def kill_command(pid: int) -> str:
-    """What ends a process from a shell; on Windows there is no polite way from outside."""
-    return f"taskkill /F /PID {pid}" if sys.platform == "win32" else f"kill {pid}"
 
 
 def limits_hint(*options: str) -> str:

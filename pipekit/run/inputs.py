@@ -11,9 +11,9 @@ from pipekit.model.file import FileStat
 from pipekit.run.orchestrator import PipelineOrchestrator
 from pipekit.run.planning import CannotPlan, RunOptions
 from pipekit.run.project import Project
+from pipekit.storage.database import ledger_exists
 from pipekit.storage.files import FileManager, Folders
 from pipekit.storage.ledger import Ledger
-from pipekit.storage.runs import ledger_exists
 
 
 def input_folders(project: Project) -> list[Path]:

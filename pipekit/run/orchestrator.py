@@ -29,13 +29,13 @@ from pipekit.run.planning import (
 from pipekit.run.project import Project, Stage, selected
 from pipekit.run.recovery import close_dead_runs
 from pipekit.run.safe_path import shadowing
+from pipekit.storage.database import ledger_exists
 from pipekit.storage.hold import check_hold
 from pipekit.storage.ledger import Ledger
 from pipekit.storage.lock import RunLock
 from pipekit.storage.modes import adjust_modes
 from pipekit.storage.report import AuditReporter
 from pipekit.storage.retention import apply_retention
-from pipekit.storage.runs import ledger_exists
 from pipekit.storage.space import check_space
 from pipekit.storage.told import told_file
 

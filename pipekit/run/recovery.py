@@ -26,8 +26,9 @@ from pipekit.model.status import FailureKind, PipelineStatus, StageStatus
 from pipekit.run.events import open_logger
 from pipekit.run.verdict import ledger_entry
 from pipekit.storage.ends import noted_code, outcome, stage_entries, status_of
+from pipekit.storage.holder import Holder
 from pipekit.storage.ledger import Ledger
-from pipekit.storage.lock import Holder, is_claimed
+from pipekit.storage.lock import is_claimed
 from pipekit.storage.report import AuditReporter
 from pipekit.storage.tail import Tail, first_record, read_tail
 

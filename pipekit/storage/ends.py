@@ -14,7 +14,8 @@ from pipekit.errors import (
 )
 from pipekit.model.run import Paths, PipelineState
 from pipekit.model.status import PipelineStatus
-from pipekit.storage.lock import Holder, RunLock
+from pipekit.storage.holder import Holder
+from pipekit.storage.lock import RunLock
 from pipekit.storage.tail import Tail, read_tail
 
 _STATUSES = {

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import json
-import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from pipekit.errors import RunHeldError
-from pipekit.model.text import json_text
-from pipekit.worker import Publication
-from pipekit.worker._files import PRIVATE, open_own
+from pipekit.storage.small_file import DAMAGE, read_json, write_json
+from pipekit.worker._files import PRIVATE
 
 _MAX_BYTES = 20_000  # of the file; pipekit writes fewer
 _PAST = 20  # earlier holds that are remembered
@@ -63,9 +60,8 @@ class HoldFile:
     def latest(self) -> Hold | None:
         """The latest hold, even if its time is over."""
         try:
-            with open(open_own(self.path, os.O_RDONLY), "rb") as file:
-                return _hold(**json.loads(file.read(_MAX_BYTES)))
-        except (OSError, ValueError, TypeError, OverflowError, RecursionError):
+            return _hold(**read_json(self.path, _MAX_BYTES))
+        except DAMAGE:
             return None
 
     def begin(self, now: float, until: float, reason: str) -> Hold:
@@ -77,8 +73,7 @@ class HoldFile:
 
     def store(self, hold: Hold) -> None:
         """Write the hold. Raises OSError."""
-        with Publication(self.path, reported=False, mode=self._mode) as file:
-            file.write(json_text(hold._asdict(), indent=1).encode())
+        write_json(self.path, hold._asdict(), self._mode)
 
     def end(self, now: float) -> Hold | None:
         """Hold runs no more; returns the hold if there was one. Raises OSError."""

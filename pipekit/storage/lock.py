@@ -16,70 +16,18 @@ import os
 import sys
 import time
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import Self
 
 from pipekit.errors import EXIT_ERROR, LockHeldError, StorageError
-from pipekit.model.system import kill_command
+from pipekit.storage.holder import Holder, boot_id, host_name, process_start
 from pipekit.storage.modes import why_denied
+from pipekit.storage.small_file import DAMAGE, read_json
 from pipekit.worker._files import PRIVATE, make_folder, open_own
 
 _held: set[int] = set()  # descriptors, which children that a plugin forks must not keep
 _TRIES = 5
 _BETWEEN_TRIES = 0.02  # seconds
-_LATEST = 1e11  # Unix time: the year 5138; far later ones cannot be written as a date
 _MAX_HOLDER_BYTES = 4096  # of lock.json; pipekit writes fewer
-
-
-class Holder(NamedTuple):
-    """Who took the lock last.
-
-    `start`: see `process_start`. `since`: Unix time. `run`: the run's number, 0 before it has one.
-    `boot`: of the system, since process ids start anew with it. `inode`: of the lock file.
-    `exit_code`: of the run, once it has ended. `run_id`: empty if the record cannot be read.
-    """
-
-    pid: int
-    start: int
-    run_id: str
-    host: str
-    since: float = 0.0
-    run: int = 0
-    boot: str = ""
-    inode: int = 0
-    exit_code: int | None = None
-
-    @property
-    def valid(self) -> bool:
-        """Whether each value is of its type, in a record that was read."""
-        texts = (self.run_id, self.host, self.boot)
-        numbers = (self.pid, self.start, self.run, self.inode)
-        return (
-            all(isinstance(text, str) for text in texts)
-            and all(type(number) is int and number >= 0 for number in numbers)
-            and isinstance(self.since, int | float)
-            and 0 <= self.since < _LATEST
-            and (self.exit_code is None or type(self.exit_code) is int)
-        )
-
-    @property
-    def local(self) -> bool:
-        """Whether it is a process of this machine."""
-        return self.host == host_name()
-
-    @property
-    def alive(self) -> bool:
-        """Whether that process still exists; True if it cannot be told from here."""
-        if self.exit_code is not None:
-            return False
-        if not self.local:
-            return True
-        return self.boot in ("", boot_id()) and self.start == process_start(self.pid) != 0
-
-    def __str__(self) -> str:
-        run = f"run {self.run}" if self.run else f"run {self.run_id}"
-        return f"{run}, process {self.pid}{'' if self.local else f' on {self.host}'}"
-
-
 _UNKNOWN = Holder(0, 0, "", "")
 
 
@@ -142,10 +90,9 @@ class RunLock:
     def holder(self) -> Holder | None:
         """The last process to take the lock; it may have exited."""
         try:
-            with open(open_own(self._record, os.O_RDONLY), "rb") as file:
-                values = json.loads(file.read(_MAX_HOLDER_BYTES))
+            values = read_json(self._record, _MAX_HOLDER_BYTES)
             holder = Holder(**{name: values[name] for name in Holder._fields if name in values})
-        except (OSError, ValueError, TypeError, RecursionError):  # damaged
+        except DAMAGE:
             return None
         return holder if holder.valid else None
 
@@ -264,53 +211,12 @@ def _refusal(holder: Holder | None, record: Path | None = None) -> str:
             "started; try again in a moment"
         )
     since = time.strftime(" since %H:%M:%S", time.localtime(holder.since)) if holder.since else ""
-    stop = f", or stop it with `{kill_command(holder.pid)}`" if holder.local else ""
+    stop = ", or stop it with `pipekit stop`" if holder.local else ""
     if record and not holder.local:
         stop = f". Its lock was deleted; if it is no longer going on, delete {record} as well"
     return (
         f"another run has been going on{since} ({holder}): nothing was started; wait for it{stop}"
     )
-
-
-def boot_id() -> str:
-    """A text that tells one start of the system from the next; empty if the system has none."""
-    if sys.platform != "linux":
-        return ""
-    try:
-        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
-            return file.read().strip()
-    except OSError:
-        return ""
-
-
-def host_name() -> str:
-    """The name of this machine."""
-    if sys.platform == "win32":
-        return computer_name()
-    return os.uname().nodename
-
-
-def process_start(pid: int) -> int:
-    """A number that tells a process from a later one with the same id; 0 if there is none.
-
-    On Linux it is the start time in clock ticks since boot (proc(5), field 22 of stat), on Windows
-    in 100 ns since 1601, elsewhere in milliseconds of Unix time.
-    """
-    if sys.platform == "linux":
-        try:
-            with open(f"/proc/{pid}/stat", "rb") as file:
-                fields = file.read().rpartition(b")")[2].split()
-            return 0 if fields[0] in (b"Z", b"X") else int(fields[19])
-        except (OSError, IndexError, ValueError):
-            return 0
-    if sys.platform == "win32":
-        return started_at(pid)
-    import psutil
-
-    try:
-        return int(psutil.Process(pid).create_time() * 1000)
-    except psutil.Error:
-        return 0
 
 
 def _try_lock_patiently(descriptor: int) -> bool:
@@ -338,7 +244,6 @@ def is_claimed(path: Path) -> bool:
 
 
 if sys.platform == "win32":
-    from pipekit.storage.windows_process import computer_name, started_at
     from pipekit.worker._byte_lock import FAR_BEHIND, lock
 
     def _try_lock(descriptor: int, *, shared: bool = False) -> bool:

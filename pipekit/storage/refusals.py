@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import json
-import os
 from pathlib import Path
 from typing import NamedTuple
 
-from pipekit.model.text import json_text
-from pipekit.worker import Publication
-from pipekit.worker._files import PRIVATE, open_own
+from pipekit.storage.small_file import DAMAGE, read_json, write_json
+from pipekit.worker._files import PRIVATE
 
 _KEPT = 20  # refusals; equal ones in a row are counted as one
 _LONGEST = 2000  # characters of an error
@@ -37,10 +34,8 @@ class Refusals:
     def read(self) -> list[Refusal]:
         """The latest refusals, oldest first."""
         try:
-            with open(open_own(self.path, os.O_RDONLY), "rb") as file:
-                entries = json.loads(file.read(_MAX_BYTES))
-            return [_refusal(**entry) for entry in entries]
-        except (OSError, ValueError, TypeError, OverflowError, RecursionError):
+            return [_refusal(**entry) for entry in read_json(self.path, _MAX_BYTES)]
+        except DAMAGE:
             return []
 
     def add(self, error: str, exit_code: int, now: float) -> None:
@@ -51,11 +46,8 @@ class Refusals:
             before = known.pop()
             new = new._replace(first=before.first, times=before.times + 1)
         entries = [entry._asdict() for entry in [*known, new][-_KEPT:]]
-        with (
-            contextlib.suppress(OSError),
-            Publication(self.path, reported=False, mode=self._mode) as file,
-        ):
-            file.write(json_text(entries, indent=1).encode())
+        with contextlib.suppress(OSError):
+            write_json(self.path, entries, self._mode)
 
 
 def _refusal(first: float, last: float, times: int, exit_code: int, error: str) -> Refusal:

@@ -1,4 +1,4 @@
-"""The ledger's database: its tables, the connection, and the runs.
+"""The ledger of runs: their rows, from the start of a run to its end.
 
 What stages consumed and published is in `ledger`. This is all that commands such as `status` and
 `history` need.
@@ -6,12 +6,8 @@ What stages consumed and published is in `ledger`. This is all that commands suc
 
 from __future__ import annotations
 
-import errno
 import json
-import os
 import sqlite3
-import stat
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -22,13 +18,18 @@ from pipekit.model.run import PipelineState, Rejection
 from pipekit.model.status import PipelineStatus, StageStatus
 from pipekit.model.text import json_text
 from pipekit.storage import schema
+from pipekit.storage.database import (
+    advice,
+    connect,
+    is_damage,
+    is_unreadable,
+    newer_version,
+    set_aside,
+)
 from pipekit.storage.modes import why_denied
-from pipekit.worker._files import PRIVATE, make_folder, open_own
-from pipekit.worker._replace import replace
+from pipekit.worker._files import PRIVATE
 
 _DAY = 86_400.0
-_LEAST_ROOM = 64 * 1024  # bytes
-_UNREADABLE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)  # codes of a damaged file
 _LAST = 2**63 - 1  # no run has a greater number
 _RUNS = "SELECT run_id, number, started, ended, status, exit_code, stages FROM runs"
 
@@ -95,9 +96,9 @@ class RunHistory:
         try:
             self._connection = connect(path, read_only, mode, any_version)
         except sqlite3.DatabaseError as error:
-            refused = isinstance(error, sqlite3.OperationalError) and not _is_damage(error)
+            refused = isinstance(error, sqlite3.OperationalError) and not is_damage(error)
             if read_only or refused:
-                why = f"{error}{why_denied(path)}{_advice(error, path)}"
+                why = f"{error}{why_denied(path)}{advice(error, path)}"
                 raise StorageError(f"cannot open the ledger {path}: {why}") from error
             self.set_aside = set_aside(path)
             self._connection = connect(path, read_only, mode)
@@ -107,7 +108,7 @@ class RunHistory:
 
     def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
         self._connection.close()
-        if isinstance(error, StorageError) and not self._read_only and _is_damage(error.__cause__):
+        if isinstance(error, StorageError) and not self._read_only and is_damage(error.__cause__):
             self.set_aside = set_aside(self.path)
             raise StorageError(
                 f"{error}; the file is damaged and was renamed to {self.set_aside.name}. The next "
@@ -292,16 +293,17 @@ class RunHistory:
         try:
             return self._connection.execute(query, values).fetchall()
         except sqlite3.Error as error:
-            newer = "" if _code(error) in _UNREADABLE else _newer(self._connection, self.path)
+            unreadable = is_unreadable(error)
+            newer = "" if unreadable else newer_version(self._connection, self.path)
             text = newer or f"cannot read the ledger {self.path}: {error}{self._advice(error)}"
             failure = StorageError(text)
-            if _is_damage(error) and not newer:
+            if is_damage(error) and not newer:
                 self._damage = failure
             raise failure from error
 
     def _advice(self, error: sqlite3.Error) -> str:
-        ours = _is_damage(error) and not self._read_only  # we rename it ourselves, and say so
-        return "" if ours else _advice(error, self.path)
+        ours = is_damage(error) and not self._read_only  # we rename it ourselves, and say so
+        return "" if ours else advice(error, self.path)
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
@@ -322,41 +324,6 @@ class RunHistory:
             raise StorageError(text) from error
 
 
-def _advice(error: BaseException, path: Path) -> str:
-    """What to do about an error, or what becomes of a damaged ledger; empty for other errors."""
-    if _is_damage(error):
-        return "; the next run renames it, starts a new one and processes all files again"
-    if _code(error) == sqlite3.SQLITE_BUSY:
-        return " by another program: close that, and try again"
-    if _code(error) in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL) and _is_full(path.parent):
-        return ": the disk is full; make room, and try again"
-    return ""
-
-
-def _is_full(folder: Path) -> bool:
-    """Whether there is no room for SQLite's files of an opened ledger."""
-    import shutil  # rarely needed
-
-    try:
-        return shutil.disk_usage(folder).free < _LEAST_ROOM
-    except OSError:
-        return False
-
-
-def _is_damage(error: BaseException | None) -> bool:
-    """Whether SQLite reports a damaged file, and not one that is locked or on a full disk.
-
-    SQLITE_ERROR: its tables or columns are not those that its version has.
-    """
-    return _code(error) in (*_UNREADABLE, sqlite3.SQLITE_ERROR)
-
-
-def _code(error: BaseException | None) -> int:
-    """The primary code of SQLite's error: the lower byte; 0 for other errors."""
-    code: int = getattr(error, "sqlite_errorcode", 0)
-    return code & 0xFF
-
-
 def _state(row: tuple[Any, ...]) -> PipelineState:
     run_id, number, started, ended, status, exit_code, stages = row
     entries = {name: entry for name, entry in json.loads(stages).items() if isinstance(entry, dict)}
@@ -369,120 +336,3 @@ def _status(text: str | None) -> PipelineStatus | None:
         return None if text is None else PipelineStatus(text)
     except ValueError:
         return cast("PipelineStatus", text)
-
-
-def ledger_exists(path: Path) -> bool:
-    """Whether there is a ledger. Raises StorageError if this user may not look."""
-    try:
-        _check_regular(path)
-    except (FileNotFoundError, NotADirectoryError):
-        return False
-    except OSError as error:
-        text = f"cannot open the ledger {path}: {error.strerror}{why_denied(path)}"
-        raise StorageError(text) from error
-    return True
-
-
-def connect(
-    path: Path, read_only: bool, mode: int = PRIVATE, any_version: bool = False
-) -> sqlite3.Connection:
-    """Open the ledger, without implicit transactions; a new file gets its tables and `mode`.
-
-    SQLite gives the files beside it the same mode. Raises sqlite3.Error, or StorageError for a
-    ledger of a newer pipekit, and for a symbolic link.
-    """
-    if read_only:
-        connection = _connect_read_only(path)
-    else:
-        _create(path, mode)
-        connection = sqlite3.connect(
-            path,
-            timeout=10,
-            isolation_level=None,
-            check_same_thread=False,  # a plan runs in its own thread, while ours waits
-        )
-    try:
-        (version,) = connection.execute("PRAGMA user_version").fetchone()
-        newer = _newer(connection, path)
-        if newer and not any_version:
-            raise StorageError(newer)
-        if not read_only:
-            connection.execute("PRAGMA journal_mode = WAL")
-            # A commit lost to a power failure costs time, not data; a run's last one is synced.
-            connection.execute("PRAGMA synchronous = NORMAL")
-            schema.prepare(connection, version)
-    except BaseException:
-        connection.close()
-        raise
-    return connection
-
-
-def _connect_read_only(path: Path) -> sqlite3.Connection:
-    uri = f"{path.resolve().as_uri()}?mode=ro"
-    connection = sqlite3.connect(
-        uri, uri=True, timeout=10, isolation_level=None, check_same_thread=False
-    )
-    try:
-        connection.execute("PRAGMA user_version")
-    except sqlite3.OperationalError:
-        connection.close()
-        with suppress(FileNotFoundError):
-            if path.with_name(f"{path.name}-wal").stat().st_size:
-                raise
-        # The folder cannot be written to, or the disk is full, and SQLite wants to create `-shm`;
-        # but while `-wal` is empty nobody is writing, and the file alone is the whole ledger.
-        connection = sqlite3.connect(
-            f"{uri}&immutable=1", uri=True, isolation_level=None, check_same_thread=False
-        )
-    except BaseException:
-        connection.close()
-        raise
-    return connection
-
-
-def _newer(connection: sqlite3.Connection, path: Path) -> str:
-    """A sentence if the ledger is of a newer pipekit, else nothing."""
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if version <= schema.VERSION:
-        return ""
-    return (
-        f"the ledger {path} was written by a newer pipekit (schema {version}, this one reads "
-        f"{schema.VERSION}): upgrade pipekit"
-    )
-
-
-def _create(path: Path, mode: int) -> None:
-    """Create the file, if it is missing; what others may have put in its place is refused.
-
-    It is not opened if it is there: closing it would release SQLite's locks on it.
-    """
-    if path == Path(":memory:"):
-        return
-    try:
-        make_folder(path.parent, mode)
-        if not os.path.lexists(path):
-            os.close(open_own(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, mode))
-        elif path.is_symlink():
-            raise OSError(errno.ELOOP, "it is a symbolic link, which is not followed here")
-        else:
-            _check_regular(path)
-    except OSError as error:
-        text = f"cannot open the ledger {path}: {error.strerror}{why_denied(path)}"
-        raise StorageError(text) from error
-
-
-def _check_regular(path: Path) -> None:
-    """Raise OSError for what SQLite would wait for or read without end: a FIFO, a device."""
-    if not stat.S_ISREG(os.stat(path).st_mode):
-        raise OSError(errno.EINVAL, "it is not a regular file")
-
-
-def set_aside(path: Path) -> Path:
-    """Rename a damaged ledger and SQLite's files beside it; returns the new path."""
-    aside = path.with_name(f"{path.name}.damaged-{int(time.time())}")
-    replace(os.fspath(path), os.fspath(aside))
-    for suffix in ("-wal", "-shm"):
-        companion = path.with_name(path.name + suffix)
-        if companion.exists():
-            replace(os.fspath(companion), f"{aside}{suffix}")
-    return aside

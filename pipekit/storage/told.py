@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 from pipekit.model.run import Paths
-from pipekit.model.text import json_text
-from pipekit.worker import Publication
-from pipekit.worker._files import open_own
+from pipekit.storage.small_file import DAMAGE, read_json, write_json
 
 _MAX_BYTES = 10_000_000  # of the file; pipekit writes fewer
 
@@ -47,17 +43,15 @@ class ToldFile:
     def read(self) -> dict[str, Told]:
         """What was told, by the key of the expectation."""
         try:
-            with open(open_own(self.path, os.O_RDONLY), "rb") as file:
-                entries = json.loads(file.read(_MAX_BYTES))
+            entries = read_json(self.path, _MAX_BYTES)
             return {str(key): _told(**entry) for key, entry in entries.items()}
-        except (OSError, ValueError, TypeError, AttributeError, OverflowError, RecursionError):
+        except DAMAGE:
             return {}
 
     def store(self, told: Mapping[str, Told]) -> None:
         """Write it as a whole. Raises OSError."""
         entries = {key: each._asdict() for key, each in told.items()}
-        with Publication(self.path, reported=False, mode=self._mode) as file:
-            file.write(json_text(entries, indent=1).encode())
+        write_json(self.path, entries, self._mode)
 
 
 def _told(stale: bool, since: float, text: str, run_id: str, done: bool, newest: float) -> Told:

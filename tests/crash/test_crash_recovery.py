@@ -11,7 +11,8 @@ import time
 
 import pytest
 
-from pipekit.storage.lock import process_start, running
+from pipekit.storage.holder import process_start
+from pipekit.storage.lock import running
 
 SLEEPER = """
 import sys

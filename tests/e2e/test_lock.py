@@ -12,7 +12,8 @@ import threading
 import pytest
 
 from pipekit.errors import LockHeldError, StorageError
-from pipekit.storage.lock import RunLock, process_start
+from pipekit.storage.holder import process_start
+from pipekit.storage.lock import RunLock
 
 HOLD = """
 import sys, time
@@ -145,7 +146,7 @@ def test_looking_whether_it_is_held_refuses_no_run(tmp_path):
 def test_the_refusal_names_the_number_of_the_run_and_how_to_stop_it(tmp_path):
     with RunLock(tmp_path, "run") as lock:
         lock.write_holder(24)
-        with pytest.raises(LockHeldError, match=rf"\(run 24, .*stop it with `kill {os.getpid()}`"):
+        with pytest.raises(LockHeldError, match=r"\(run 24, .*stop it with `pipekit stop`"):
             RunLock(tmp_path, "second").__enter__()
 
 

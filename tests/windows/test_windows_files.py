@@ -15,7 +15,8 @@ import pytest
 
 from pipekit.model.place import is_on_share
 from pipekit.storage.files import FileManager
-from pipekit.storage.lock import RunLock, process_start, running
+from pipekit.storage.holder import process_start
+from pipekit.storage.lock import RunLock, running
 from pipekit.worker import publish
 from pipekit.worker._files import open_own
 
@@ -151,7 +152,7 @@ def test_the_lock_is_held_seen_and_gone_with_its_process(tmp_path):
 
 
 def test_asking_for_a_process_loads_no_library():
-    code = "import os, sys; from pipekit.storage.lock import process_start; "
+    code = "import os, sys; from pipekit.storage.holder import process_start; "
     code += "print(process_start(os.getpid()) > 0, 'psutil' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
     assert done.stdout.split() == [b"True", b"False"]

@@ -6,24 +6,22 @@ from collections.abc import Iterator
 
 import click
 
-from pipekit.cli.common import configuration, json_option, known_folders
+from pipekit.cli.common import configuration, json_option, known_folders, refusals
 from pipekit.cli.config import examined
 from pipekit.cli.doctor import machine, project
-from pipekit.cli.doctor.finding import Finding, Level, error, ok, warning
+from pipekit.cli.doctor.finding import Finding, broken, ok, warning
+from pipekit.cli.health import Level, worst
 from pipekit.cli.help import Command
 from pipekit.cli.output import plural, print_json, print_text
 from pipekit.errors import ConfigError, PipekitError
 from pipekit.process import ProcessSupervisor
 from pipekit.run.project import open_project
 
-_EXITS = {Level.OK: 0, Level.WARNING: 1, Level.ERROR: 2}
-_COLOURS = {Level.OK: "green", Level.WARNING: "yellow", Level.ERROR: "red"}
-
 
 @click.command(
     "doctor",
     cls=Command,
-    exits={0: "all is well", 1: "warnings", 2: "errors"},
+    exits={Level.OK: "all is well", Level.WARNING: "warnings", Level.BROKEN: "errors"},
     example=("pipekit doctor", "after an upgrade, or when runs misbehave"),
 )
 @json_option
@@ -40,28 +38,32 @@ def command(ctx: click.Context, as_json: bool) -> int:
         found.append(finding)
         if not as_json:
             _print(finding)
-    worst = max((list(Level).index(each.level) for each in found), default=0)
     if as_json:
-        print_json([finding._asdict() for finding in found])
+        print_json([each._asdict() | {"level": each.level.name.lower()} for each in found])
     else:
-        errors = sum(each.level is Level.ERROR for each in found)
+        errors = sum(each.level is Level.BROKEN for each in found)
         warnings = sum(each.level is Level.WARNING for each in found)
         print_text(f"{plural(errors, 'error')}, {plural(warnings, 'warning')}")
-    return _EXITS[list(Level)[worst]]
+    return worst(each.level for each in found)
 
 
 def _findings(ctx: click.Context) -> Iterator[Finding]:
     yield from _configuration(ctx)
-    paths, broken = known_folders(ctx)
-    settings = None if broken else configuration(ctx, tables=("pipeline",)).pipeline
+    paths, problem = known_folders(ctx)
+    settings = None if problem else configuration(ctx, tables=("pipeline",)).pipeline
     yield from machine.folders(paths)
     yield from machine.disks(paths, settings.min_free if settings else None)
     yield from machine.file_system(paths)
-    yield from machine.clock(project.latest_start(paths))
+    run, unreadable = project.last_run(paths)
+    yield from machine.clock(run.started if run else None)
     yield from machine.zones(settings.timezone if settings else "")
     yield from machine.start_files()
     yield from _stages(ctx, ProcessSupervisor())
-    yield from project.last_runs(paths)
+    if unreadable:
+        remedy = "look at the rights and the disk of the file that it names"
+        yield broken("runs", unreadable, remedy)
+    else:
+        yield project.outcome(run, next(reversed(refusals(paths)), None))
 
 
 def _configuration(ctx: click.Context) -> Iterator[Finding]:
@@ -71,7 +73,7 @@ def _configuration(ctx: click.Context) -> Iterator[Finding]:
     except ConfigError as problem:
         errors, warnings = problem.problems, []
     remedy = "see `pipekit config check`"
-    yield from (error("configuration", text, remedy) for text in errors)
+    yield from (broken("configuration", text, remedy) for text in errors)
     yield from (warning("configuration", text, remedy) for text in warnings)
     if not errors and not warnings:
         yield ok("configuration", f"{settings.file} is valid")
@@ -88,7 +90,7 @@ def _stages(ctx: click.Context, supervisor: ProcessSupervisor) -> Iterator[Findi
 
 
 def _print(finding: Finding) -> None:
-    lead = click.style(finding.level.ljust(8), fg=_COLOURS[finding.level])
+    lead = click.style(finding.level.name.lower().ljust(8), fg=finding.level.colour)
     print_text(f"{finding.subject}: {finding.text}", lead)
     if finding.remedy:
         print_text(f"→ {finding.remedy}", " " * 8)

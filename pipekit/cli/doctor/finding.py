@@ -2,16 +2,9 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import NamedTuple
 
-
-class Level(StrEnum):
-    """How bad a finding is, the worst last."""
-
-    OK = "ok"
-    WARNING = "warning"
-    ERROR = "error"
+from pipekit.cli.health import Level
 
 
 class Finding(NamedTuple):
@@ -33,6 +26,6 @@ def warning(subject: str, text: str, remedy: str) -> Finding:
     return Finding(Level.WARNING, subject, text, remedy)
 
 
-def error(subject: str, text: str, remedy: str) -> Finding:
+def broken(subject: str, text: str, remedy: str) -> Finding:
     """Runs do not work, or not fully."""
-    return Finding(Level.ERROR, subject, text, remedy)
+    return Finding(Level.BROKEN, subject, text, remedy)

@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pipekit.cli.doctor.finding import Finding, error, ok, warning
+from pipekit.cli.doctor.finding import Finding, broken, ok, warning
 from pipekit.cli.output import local_time
+from pipekit.model.place import is_on_share
 from pipekit.model.quantity import rough_size
 from pipekit.model.run import Paths
 from pipekit.storage.space import free_space
@@ -31,7 +32,7 @@ def folders(paths: Paths) -> Iterator[Finding]:
         there = _existing(folder)
         if not os.access(there, os.W_OK | os.X_OK):
             remedy = f"give the user who runs pipekit the right to write to {there}"
-            yield error("folders", f"{name}: {there} cannot be written to", remedy)
+            yield broken("folders", f"{name}: {there} cannot be written to", remedy)
         elif there != folder:
             yield ok("folders", f"{name}: {folder} does not exist yet; a run creates it")
         else:
@@ -44,7 +45,7 @@ def disks(paths: Paths, min_free: int | None) -> Iterator[Finding]:
         text = f"{rough_size(free)} free on the disk of {folder}"
         if min_free is not None and free < min_free:
             limit = f"with less than {rough_size(min_free)} (pipeline.min_free) no run begins"
-            yield error("disk", text, f"free some space: {limit}")
+            yield broken("disk", text, f"free some space: {limit}")
         elif free < (_LITTLE if min_free is None else 2 * min_free):
             yield warning("disk", text, "free some space, or move data and logs to a larger disk")
         else:
@@ -58,7 +59,7 @@ def file_system(paths: Paths) -> Iterator[Finding]:
     folder = _existing(paths.state).resolve()
     mounts = {Path(each.mountpoint): each.fstype for each in psutil.disk_partitions(all=True)}
     kind = next((mounts[each] for each in (folder, *folder.parents) if each in mounts), "unknown")
-    if kind in _NETWORK:
+    if kind in _NETWORK or is_on_share(folder):
         remedy = 'move it to a local disk: [paths] state = "..."'
         text = f"lock and ledger lie on a network file system ({kind}), where locks may not hold"
         yield warning("file system", text, remedy)
@@ -71,7 +72,7 @@ def clock(latest: float | None) -> Iterator[Finding]:
     now = time.time()
     remedy = "set the clock, and let the system keep it (NTP)"
     if now < _EARLIEST:
-        yield error("clock", f"it says {local_time(now)}, which is long over", remedy)
+        yield broken("clock", f"it says {local_time(now)}, which is long over", remedy)
     elif latest is not None and now < latest - _CLOCKS_DIFFER:
         text = f"it says {local_time(now)}, but the last run began at {local_time(latest)}"
         yield warning("clock", text, remedy)
@@ -86,7 +87,7 @@ def zones(name: str) -> Iterator[Finding]:
             ZoneInfo(zone)
         except ZoneInfoNotFoundError:
             remedy = "install the package tzdata into pipekit's environment"
-            yield error("zones", f"the time zone {zone} is not known here", remedy)
+            yield broken("zones", f"the time zone {zone} is not known here", remedy)
             return
     yield ok("zones", f"times are shown in {name or 'the time zone of the system'}")
 

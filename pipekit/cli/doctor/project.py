@@ -7,18 +7,19 @@ from collections.abc import Iterator
 from functools import partial
 
 from pipekit import hookspecs
-from pipekit.cli.common import open_history, refusals
-from pipekit.cli.doctor.finding import Finding, error, ok, warning
+from pipekit.cli.common import open_history
+from pipekit.cli.doctor.finding import Finding, broken, ok, warning
 from pipekit.cli.output import last_line, local_time
 from pipekit.errors import PipekitError
 from pipekit.model.command import Command, ProcessResult
-from pipekit.model.run import Paths
+from pipekit.model.run import Paths, PipelineState
 from pipekit.model.status import PipelineStatus
 from pipekit.plugins.entrypoints import EntryPoint, entry_points
 from pipekit.plugins.isolation import call_each
 from pipekit.plugins.loader import Plugins
 from pipekit.process import ProcessSupervisor
 from pipekit.run.project import Stage
+from pipekit.storage.refusals import Refusal
 
 _SLOW = 1.0  # seconds of CPU for the import of a plugin, which every run pays
 _PATIENCE = 60.0  # seconds for an import or a self-check
@@ -30,9 +31,9 @@ _TIMED = (
 
 def plugins(found: Plugins, supervisor: ProcessSupervisor) -> Iterator[Finding]:
     """Whether each plugin can be loaded, and how long its import takes in a process of its own."""
-    for broken in found.broken:
-        yield error("plugins", str(broken), f"mend or uninstall {broken.origin.distribution}")
-    broken_ones = {broken.origin.distribution for broken in found.broken}
+    for each in found.broken:
+        yield broken("plugins", str(each), f"mend or uninstall {each.origin.distribution}")
+    broken_ones = {each.origin.distribution for each in found.broken}
     for point in entry_points(hookspecs.GROUP):
         if point.distribution not in broken_ones:
             yield _imported(point, supervisor)
@@ -45,7 +46,7 @@ def _imported(point: EntryPoint, supervisor: ProcessSupervisor) -> Finding:
     name = f"{point.distribution} {point.version}"
     if not result:
         text = f"{name} cannot be imported: {_why(result)}"
-        return error("plugins", text, f"reinstall {point.distribution}, or uninstall it")
+        return broken("plugins", text, f"reinstall {point.distribution}, or uninstall it")
     took = float(last_line(result.stdout.tail) or "0")
     text = f"{name}, imported in {1000 * took:.0f} ms"
     if took > _SLOW:
@@ -58,17 +59,17 @@ def self_check(stage: Stage, supervisor: ProcessSupervisor) -> Finding:
     """Whether the worker of a stage can start: the plugin's own check, in its own process."""
     subject = f"stage {stage.name}"
     if stage.spec is None:
-        return error(subject, stage.problem, f"mend or reinstall the plugin of {stage.name}")
+        return broken(subject, stage.problem, f"mend or reinstall the plugin of {stage.name}")
     if stage.spec.check is None:
         return ok(subject, "its plugin has no self-check")
     [made] = call_each([(partial(stage.spec.check, stage.settings), _PATIENCE)])
     if not isinstance(made.value, Command):
         text = f"its self-check cannot be made: {made.fault or 'it is no Command'}"
-        return error(subject, text, f"report it to the author of {stage.name}")
+        return broken(subject, text, f"report it to the author of {stage.name}")
     result = supervisor.execute(made.value, name=f"check-{stage.name}")
     if result:
         return ok(subject, f"its worker starts ({result.duration:.1f} s)")
-    return error(subject, f"its worker does not start: {_why(result)}", "reinstall its plugin")
+    return broken(subject, f"its worker does not start: {_why(result)}", "reinstall its plugin")
 
 
 def _why(result: ProcessResult) -> str:
@@ -76,32 +77,24 @@ def _why(result: ProcessResult) -> str:
     return f"{result.reason}{f'; last line: {last}' if last else ''}"
 
 
-def last_runs(paths: Paths) -> Iterator[Finding]:
-    """How the last run ended, or why it did not begin."""
+def last_run(paths: Paths) -> tuple[PipelineState | None, str]:
+    """The last run, or why it cannot be read."""
     try:
         ledger = open_history(paths)
         latest = ledger.runs(limit=1) if ledger is not None else []
     except PipekitError as problem:
-        yield error("runs", str(problem), "see what it says")
-        return
-    refused = next(reversed(refusals(paths)), None)
-    if refused and (not latest or refused.last > latest[0].started):
+        return None, str(problem)
+    return (latest[0] if latest else None), ""
+
+
+def outcome(run: PipelineState | None, refused: Refusal | None) -> Finding:
+    """How the last run ended, or why none began since."""
+    if refused and (run is None or refused.last > run.started):
         text = f"refused at {local_time(refused.last)}: {refused.error.splitlines()[0]}"
-        yield error("runs", text, "pipekit status")
-    elif not latest:
-        yield ok("runs", "none yet")
-    else:
-        run = latest[0]
-        text = f"run {run.number}, at {local_time(run.started)}: {run.status or 'has no end yet'}"
-        well = run.status in (PipelineStatus.SUCCESS, PipelineStatus.IDLE, None)
-        yield ok("runs", text) if well else warning("runs", text, f"pipekit show {run.number}")
-
-
-def latest_start(paths: Paths) -> float | None:
-    """When the last run began, a Unix time."""
-    try:
-        ledger = open_history(paths)
-        latest = ledger.runs(limit=1) if ledger is not None else []
-    except PipekitError:
-        return None
-    return latest[0].started if latest else None
+        return broken("runs", text, "see `pipekit status`")
+    if run is None:
+        return ok("runs", "none yet")
+    text = f"run {run.number}, at {local_time(run.started)}: {run.status or 'has no end yet'}"
+    if run.status in (PipelineStatus.SUCCESS, PipelineStatus.IDLE, None):
+        return ok("runs", text)
+    return warning("runs", text, f"see `pipekit show {run.number}`")

@@ -121,4 +121,4 @@ def test_a_failed_run_is_a_warning_that_says_where_to_look(project, doctor):
     project.plugin("one", PLUGIN.format(check="return Command(argv=['true'])"))
     answer = project.pipekit("doctor", "--json")
     (finding,) = [each for each in json.loads(answer.out) if each["level"] != "ok"]
-    assert (answer.code, finding["remedy"]) == (1, "pipekit show 1")
+    assert (answer.code, finding["remedy"]) == (1, "see `pipekit show 1`")

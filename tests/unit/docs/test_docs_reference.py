@@ -10,7 +10,7 @@ import pytest
 
 from pipekit import EventKind, errors, hookspecs, worker
 from pipekit.model.status import FailureKind, PipelineStatus, StageStatus
-from pipekit.storage.runs import connect
+from pipekit.storage.database import connect
 from pipekit.testing import EXAMPLES
 
 from ...pages import docs, rows
