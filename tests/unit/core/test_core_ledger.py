@@ -223,6 +223,21 @@ def test_a_file_that_is_no_ledger_is_set_aside_and_not_deleted(tmp_path):
         assert ledger.set_aside.read_bytes() == b"this is no database" * 100
 
 
+def test_an_error_of_sql_alone_sets_no_ledger_aside(tmp_path):
+    """All files would be processed again; only tables of another version are worth that."""
+    path = tmp_path / "state.db"
+    with Ledger(path) as ledger:
+        ledger.begin_run("run1", 1.0)
+    with sqlite3.connect(path) as database:
+        database.execute(
+            "CREATE TRIGGER broken BEFORE UPDATE ON runs BEGIN SELECT json('no JSON'); END"
+        )
+    database.close()
+    with pytest.raises(StorageError, match="malformed JSON"), Ledger(path) as ledger:
+        ledger.end_run("run1", PipelineStatus.SUCCESS, 0, 2.0)
+    assert [file.name for file in tmp_path.glob("*damaged*")] == []
+
+
 def test_a_ledger_of_a_newer_pipekit_is_refused_and_left_as_it_is(tmp_path):
     path = tmp_path / "state.db"
     with Ledger(path):
