@@ -150,6 +150,9 @@ def _several(ctx: click.Context, projects: Sequence[Path], *, check: bool, as_js
 
 
 def _print(state: ProjectState, paths: Paths) -> None:
+    if (state.hold, state.holder, state.refused, state.last) == (None, None, None, None):
+        print_line(no_runs(paths))
+        return
     if state.hold:
         print_text(str(state.hold), f"{coloured(HELD)}: ", hang=2)
     print_findings(state.findings())
@@ -158,8 +161,6 @@ def _print(state: ProjectState, paths: Paths) -> None:
     if state.refused:
         _print_refused(state.refused)
     if state.last is None:
-        if not state.refused:
-            print_line(no_runs(paths))
         return
     going_on = state.holder is not None and state.holder.run_id == state.last.run_id
     if not going_on:

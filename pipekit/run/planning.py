@@ -195,8 +195,10 @@ class Planner:
             return Execute(
                 stage=stage.name, reason=plan.reason, plan=plan, missing=_outermost(missing)
             )
-        named = [path for path in _outermost(missing) if path in plan.reason]  # not where it writes
-        reason = "; ".join([plan.reason, *map(no_folder, named)])
+        reason = plan.reason
+        if not {each.name for each in self._project.stages} & set(stage.after):
+            named = [path for path in _outermost(missing) if path in reason]  # not where it writes
+            reason = "; ".join([reason, *map(no_folder, named)])
         return Skip(stage=stage.name, reason=reason, plan=plan, missing=_outermost(missing))
 
     def _made(self, stage: Stage, ledger: Ledger, **more: Any) -> StagePlan:

@@ -22,15 +22,17 @@ _OTHER_TABLES = ("no such table", "no such column", "has no column", "already ex
 
 
 def ledger_exists(path: Path) -> bool:
-    """Whether there is a ledger. Raises StorageError if this user may not look."""
+    """Whether there is a ledger. Raises StorageError if this user may not look.
+
+    An empty file is none: the first run was killed when it had just been created.
+    """
     try:
-        _check_regular(path)
+        return _check_regular(path).st_size > 0
     except (FileNotFoundError, NotADirectoryError):
         return False
     except OSError as error:
         text = f"cannot open the ledger {path}: {error.strerror}{why_denied(path)}"
         raise StorageError(text) from error
-    return True
 
 
 def connect(
@@ -121,10 +123,12 @@ def _create(path: Path, mode: int) -> None:
         raise StorageError(text) from error
 
 
-def _check_regular(path: Path) -> None:
+def _check_regular(path: Path) -> os.stat_result:
     """Raise OSError for what SQLite would wait for or read without end: a FIFO, a device."""
-    if not stat.S_ISREG(os.stat(path).st_mode):
+    there = os.stat(path)
+    if not stat.S_ISREG(there.st_mode):
         raise OSError(errno.EINVAL, "it is not a regular file")
+    return there
 
 
 def set_aside(path: Path) -> Path:

@@ -68,6 +68,17 @@ def test_a_journal_and_an_output_are_not_read_through_a_link_nor_from_a_fifo(ran
     assert answer.code == (3 if words == "events" else 0), answer
 
 
+def test_an_empty_ledger_is_that_of_no_run(tiny, pipekit):
+    """The first run was killed when it had just created the file; the next one uses it."""
+    (tiny.root / ".pipekit").mkdir()
+    (tiny.root / ".pipekit/state.db").touch()
+    for words in ("status", "history", "plan"):
+        answer = pipekit(words)
+        assert (answer.code, "no such table" in answer.err) == (0, False), answer
+    assert pipekit("run").code == 0
+    assert list(tiny.root.glob(".pipekit/*damaged*")) == []
+
+
 @pytest.mark.parametrize("name", ["refused.json", "lock.json"])
 def test_deep_nesting_counts_as_damage(ran, pipekit, name):
     (ran / ".pipekit" / name).write_text(DEEP)
