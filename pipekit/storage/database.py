@@ -18,7 +18,10 @@ from pipekit.worker._replace import replace
 
 _LEAST_ROOM = 64 * 1024  # bytes
 _UNREADABLE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)  # codes of a damaged file
-_OTHER_TABLES = ("no such table", "no such column", "has no column", "already exists")
+_OTHER_TABLES = (
+    *("no such table", "no such column", "has no column"),
+    *("already exists", "duplicate column"),
+)
 
 
 def ledger_exists(path: Path) -> bool:

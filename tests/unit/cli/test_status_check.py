@@ -127,7 +127,7 @@ def test_several_projects_have_the_exit_code_of_the_worst(tiny, pipekit, ran):
     ]
     shown = pipekit("status", "-C", "other", "-C", "nowhere", "-C", ".")
     assert shown.code == 64
-    assert "\nUNKNOWN: there was no run yet\n" in shown.out
+    assert "\nno runs yet; start one with `pipekit run`\n" in shown.out
     assert "\nFAILED: first has failed since run 1\n" in shown.out
     assert "nowhere: there is no folder" in shown.err
     records = json.loads(pipekit("status", "-C", "other", "-C", ".", "--json").out)
