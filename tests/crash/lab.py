@@ -239,7 +239,8 @@ def check_told(lab: Lab, codes: Mapping[str, int] | None = None, kept: int | Non
     removed, but all together.
     """
     rows = lab.rows()
-    history = lab.pipekit("history", "--all", "--json", "-n", str(len(rows) + 1))
+    most = len(rows) + 100  # refused runs count, too: at most twenty are kept
+    history = lab.pipekit("history", "--all", "--json", "-n", str(most))
     assert history.returncode == 0, history.stderr
     listed = {
         each["run_id"]: (each["run"], each["status"], each["exit_code"])

@@ -335,7 +335,7 @@ def survives(mutant: Mutant) -> bool:
         for file, old, new in mutant.edits:
             path = folder / mutant.sources / file
             path.write_text(path.read_text("utf-8").replace(old, new), "utf-8")
-        words = ["-q", "-x", "-p", "no:cacheprovider", mutant.tests, "-k", mutant.test]
+        words = ["-q", "-x", "-n", "0", "-p", "no:cacheprovider", mutant.tests, "-k", mutant.test]
         command = Command(
             argv=[sys.executable, "-P", "-c", _RUN, *words],
             cwd=folder,
