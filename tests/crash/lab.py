@@ -86,6 +86,18 @@ def traced(root: Path, folder: Path, env: Mapping[str, str], rules: Iterable[Rul
     return Run(result["code"], points, done.stdout, done.stderr)
 
 
+_MEASURE = """
+import os, sys
+null = os.open(os.devnull, os.O_RDWR)
+actions = [(os.POSIX_SPAWN_DUP2, null, stream) for stream in (1, 2)]
+child = os.posix_spawn(sys.argv[1], sys.argv[1:], os.environ, file_actions=actions)
+_, status, used = os.wait4(child, 0)
+print(os.waitstatus_to_exitcode(status), used.ru_maxrss)
+"""
+"""Prints the exit code and the peak of memory (KiB) of a command. A small process, since a child's peak
+includes its parent's memory, which it has until it executes the command."""
+
+
 class Lab:
     """A project of the three stages of `count_plugin`, in a folder of its own."""
 
@@ -151,17 +163,18 @@ class Lab:
     def measured(self) -> tuple[int, int, int]:
         """A run's exit code, its peak of memory in bytes, and its descriptors at its last plan."""
         note = self.folder / "descriptors"
-        with subprocess.Popen(
-            [sys.executable, "-m", "pipekit", "run"],
+        run = subprocess.run(
+            [sys.executable, "-I", "-S", "-c", _MEASURE, sys.executable, "-m", "pipekit", "run"],
             cwd=self.root,
             env={**self.env, "CRASH_DESCRIPTORS": str(note)},
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-        ) as run:
-            _, status, usage = os.wait4(run.pid, 0)
-            run.returncode = os.waitstatus_to_exitcode(status)
-        return run.returncode, usage.ru_maxrss * 1024, int(note.read_text())
+            text=True,
+            check=True,
+        )
+        code, peak = map(int, run.stdout.split())
+        return code, peak * 1024, int(note.read_text())
 
     def traced(self, *rules: Rule, env: Mapping[str, str] | None = None) -> Run:
         """`pipekit run`, with what the rules say; returns when nothing is left of its tree."""
