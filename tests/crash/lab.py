@@ -94,8 +94,8 @@ child = os.posix_spawn(sys.argv[1], sys.argv[1:], os.environ, file_actions=actio
 _, status, used = os.wait4(child, 0)
 print(os.waitstatus_to_exitcode(status), used.ru_maxrss)
 """
-"""Prints the exit code and the peak of memory (KiB) of a command. A small process, since a child's peak
-includes its parent's memory, which it has until it executes the command."""
+"""Prints the exit code and the peak of memory (KiB) of a command. A small process, since the peak
+of a child includes its parent's memory, which it has until it executes the command."""
 
 
 class Lab:
