@@ -10,12 +10,13 @@ import json
 import re
 from collections.abc import Iterable, Iterator
 from functools import cache, cached_property
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import attrs
 
 from pipekit import setting
 from pipekit_translator.layout import BARS, TICKS, Series
+from pipekit_translator.stampformat import halves
 
 BarTime = Literal["open", "close"]
 Aggregate = Literal["", "1m"]
@@ -27,8 +28,6 @@ ROLES = (
 )
 BAR_SECONDS = 60
 
-_CODES = {"Y": 4, "m": 2, "d": 2, "H": 2, "M": 2, "S": 2}  # digits of each part of a time stamp
-_PART = r"%([1-9]?)(.)"
 _NAMED = ("Date", "Time", "Open", "High", "Low", "Close", "Volume", "Instrument")
 _OHLCV = ("open", "high", "low", "close", "volume")
 
@@ -175,10 +174,11 @@ class FileFormat:
 
     def stamp_formats(self) -> list[tuple[str, str]]:
         """The columns that make up the time stamp, each with its format."""
-        if any(role == "timestamp" for role, _ in roles_of(self.columns)):
+        if not has_two_stamps(self.columns):
             return [("timestamp", self.timestamp_format)]
-        date, _, time = self.timestamp_format.partition(" ")
-        return [("date", date), ("time", time)]
+        found = halves(self.timestamp_format)
+        assert found is not None  # see `stampformat.check`
+        return [("date", found[0]), ("time", found[1])]
 
 
 @cache
@@ -186,6 +186,12 @@ def roles_of(columns: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
     """Role and header name of each column."""
     parts = [column.partition("=") for column in columns]
     return tuple((role, name or role) for role, _, name in parts)
+
+
+@cache
+def has_two_stamps(columns: tuple[str, ...]) -> bool:
+    """Whether date and time are two columns."""
+    return all(role != "timestamp" for role, _ in roles_of(columns))
 
 
 @cache
@@ -224,52 +230,3 @@ def check_columns(columns: tuple[str, ...]) -> None:
     if missing or sum(stamp) != 1:
         need = missing or ["timestamp (or date and time, not both)"]
         raise ValueError(f"columns: {', '.join(need)} missing")
-
-
-def check_format(text: str, columns: tuple[str, ...]) -> None:
-    """Raises ValueError for a time stamp format of variable width, or without a needed part."""
-    if all(role != "timestamp" for role, _ in roles_of(columns)) and text.count(" ") != 1:
-        raise ValueError(
-            f"timestamp_format {text!r}: date and time are two columns, so write both formats with "
-            "one space between them"
-        )
-    found = re.findall(_PART, text)
-    codes = [code for _, code in found]
-    unknown = [f"{width}{code}" for width, code in found if bool(width) != (code == "f")]
-    unknown += [code for code in codes if code not in (*_CODES, "f")]
-    if unknown:
-        raise ValueError(
-            f"timestamp_format: %{unknown[0]} is not supported; use %Y %m %d %H %M %S, "
-            "zero-padded, and %3f for a fraction of three digits (%1f to %9f)"
-        )
-    if sorted({*codes, "S"} - {"f"}) != sorted(_CODES) or len(codes) != len(set(codes)):
-        raise ValueError("timestamp_format: each of %Y %m %d %H %M is needed exactly once")
-    if "f" in codes and "S" not in codes:
-        raise ValueError("timestamp_format: a fraction (%f) needs seconds: add %S")
-
-
-def is_aware(timestamp_format: str) -> bool:
-    """Whether the time stamps say themselves that they are UTC."""
-    return timestamp_format.endswith("Z")
-
-
-class Stamp(NamedTuple):
-    """A time stamp of fixed width: the positions of its digits and of the literals between them."""
-
-    width: int
-    digits: dict[str, tuple[int, ...]]  # of Y, m, d, H, M, S, f: positions of the digits
-    literals: tuple[tuple[int, str], ...]
-
-    @classmethod
-    def of(cls, text: str) -> Stamp:
-        """The layout of a format that `check_format` has accepted, or of its date or time half."""
-        at, digits, literals = 0, {}, []
-        for width, code, literal in re.findall(rf"{_PART}|([^%])", text):
-            if code:
-                count = int(width) if width else _CODES[code]
-                digits[code] = tuple(range(at, at + count))
-                at += count
-            else:
-                literals.append((at, literal))
-                at += 1
-        return cls(at, digits, tuple(literals))

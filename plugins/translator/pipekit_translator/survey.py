@@ -11,7 +11,8 @@ import attrs
 from pipekit import ConfigError, Consumption, FileStat, Input, Pending, RunContext, Why
 from pipekit_translator import layout
 from pipekit_translator.dialects import FileFormat
-from pipekit_translator.settings import Settings, Source
+from pipekit_translator.settings import Settings
+from pipekit_translator.sources import Source
 
 _NAMED = 3  # files that a message names
 

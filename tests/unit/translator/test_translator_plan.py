@@ -72,11 +72,6 @@ REFUSED = {
         "dialect": "C", "timezone": "UTC",
         "columns": ("timestamp", "open", "high", "low", "close", "close", "volume"),
     },
-    "%f is not supported": {
-        "dialect": "C",
-        "timezone": "UTC",
-        "timestamp_format": "%Y%m%d %H%M%S %f",
-    },
     "each of %Y": {"dialect": "C", "timezone": "UTC", "timestamp_format": "%Y%m%d"},
     "one space between them": {
         "dialect": "A", "timezone": "UTC", "timestamp_format": "%Y-%m-%dT%H:%M:%S",

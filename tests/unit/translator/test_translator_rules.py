@@ -156,7 +156,7 @@ INVALID = {
     "2020-01-06 10:00,10,12,9,11": "7 fields instead of 8",
     "2020-02-30 10:00,10,12,9,11,5": "the time stamp is not",
     "2020-01-06 24:00,10,12,9,11,5": "the time stamp is not",
-    "2020-1-6 10:00,10,12,9,11,5": "the time stamp is not",
+    "2020-1-32 10:00,10,12,9,11,5": "the time stamp is not",
 }
 
 

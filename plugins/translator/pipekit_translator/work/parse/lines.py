@@ -10,11 +10,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pipekit_translator.dialects import Stamp
+from pipekit_translator.stampformat import Stamp
 from pipekit_translator.work.parse.scan import FIRST_YEAR, LAST_YEAR, days_since_1970
 from pipekit_translator.work.table import Bytes, Flags, Floats, Ints
 from pipekit_translator.work.zones import DAY
 
+QUOTE = 34
 _NEWLINE, _RETURN = 10, 13
 NARROW = 1_000_000  # units in a second, beyond which 64 bits only hold FIRST_YEAR to LAST_YEAR
 
@@ -57,6 +58,14 @@ class Block:
         start = self.start[self.rows] if at == 0 else self._separators[:, at - 1] + 1
         end = self.end[self.rows] if at == self.width - 1 else self._separators[:, at]
         return start, end
+
+    def texts(self, rows: Ints, at: int) -> list[str]:
+        """A field of some of `rows`, for messages."""
+        if not len(rows):
+            return []
+        start, end = (places[rows].tolist() for places in self.field(at))
+        fields = (self.buffer[first:last] for first, last in zip(start, end, strict=True))
+        return [field.tobytes().decode("utf-8", "replace") for field in fields]
 
     def mark_bad(self, rows: Ints | Flags, reason: str) -> None:
         """Note that some of `rows` are invalid."""
@@ -114,6 +123,28 @@ def decimals(buffer: Bytes, start: Ints, end: Ints) -> tuple[Floats, Flags]:
     text[:, ~ok] = ord("0")
     values = np.ascontiguousarray(text.T).view(f"S{len(text)}")[:, 0].astype(np.float64)
     return values + 0.0, ok  # + 0.0: no negative zero
+
+
+def trimmed(buffer: Bytes, start: Ints, end: Ints) -> tuple[Ints, Ints]:
+    """Fields without the blanks around them, and without a pair of quotes and blanks in it."""
+    start, end = _without_blanks(buffer, start, end)
+    quoted = end - start > 1
+    quoted &= buffer.take(start, mode="clip") == QUOTE
+    quoted &= buffer.take(end - 1, mode="clip") == QUOTE
+    return _without_blanks(buffer, start + quoted, end - quoted) if quoted.any() else (start, end)
+
+
+def _without_blanks(buffer: Bytes, start: Ints, end: Ints) -> tuple[Ints, Ints]:
+    while (blank := (start < end) & _is_blank(buffer.take(start, mode="clip"))).any():
+        start = start + blank
+    while (blank := (start < end) & _is_blank(buffer.take(end - 1, mode="clip"))).any():
+        end = end - blank
+    return start, end
+
+
+def _is_blank(byte: Bytes) -> Flags:
+    blank: Flags = (byte == ord(" ")) | (byte == ord("\t"))
+    return blank
 
 
 def stamps(buffer: Bytes, start: Ints, end: Ints, layout: Stamp) -> tuple[dict[str, Ints], Flags]:

@@ -15,12 +15,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pipekit_translator.dialects import BAR_SECONDS, FileFormat, Stamp, roles_of
+from pipekit_translator.dialects import BAR_SECONDS, FileFormat, roles_of
 from pipekit_translator.layout import BARS
 from pipekit_translator.work.parse import header, lines
 from pipekit_translator.work.parse.header import SHOWN, RejectedError
 from pipekit_translator.work.parse.kernel import Found, Kernel, Layout, layout_of, newlines
 from pipekit_translator.work.parse.lines import BadRow, Block
+from pipekit_translator.work.parse.stamps import EPOCH, StampReader, of_wrong_unit
 from pipekit_translator.work.table import Flags, Floats, Ints, Table
 from pipekit_translator.work.zones import Fold, Zone
 
@@ -138,7 +139,6 @@ class Parser:
         if block.total and not len(block.rows) and not self._begun:
             self._check_separator(block)
         local, ok = self._local_times(block)
-        block.mark_bad(~ok, f"the time stamp is not {self._format.timestamp_format}")
         *prices, volume = self._read_numbers(block, ok)
         for reason, broken in _broken(prices if self._series is BARS else [], volume):
             block.mark_bad(ok & broken, reason)
@@ -157,12 +157,32 @@ class Parser:
         """The local time of each row, and which rows have one that can be read."""
         parts: dict[str, Ints] = {}
         ok = np.ones(len(block.rows), np.bool_)
-        for role, layout in self._stamp:
-            start, end = self._field(block, role)
-            found, read = lines.stamps(block.buffer, start, end, layout)
+        for role, reader in self._stamp:
+            found, read = reader.read(block.buffer, *self._field(block, role), self._series.unit)
             parts |= found
             ok &= read
-        return lines.instants(parts, ok, self._series.unit)
+        unit = self._series.unit
+        local = parts.get(EPOCH)
+        if local is None:
+            local, ok = lines.instants(parts, ok, unit)
+            local = local - parts["z"] * unit if "z" in parts else local
+        unread = np.flatnonzero(~ok)
+        texts = [block.texts(unread, self._roles.index(role)) for role, _ in self._stamp]
+        for row, *text in zip(unread.tolist(), *texts, strict=True):
+            shown = " ".join(text)[:SHOWN]
+            reason = f"the time stamp is not {self._format.timestamp_format}: {shown!r}"
+            block.mark_bad(np.array([row]), reason)
+        return self._epochs(block, local, ok) if EPOCH in parts else (local, ok)
+
+    def _epochs(self, block: Block, time: Ints, ok: Flags) -> tuple[Ints, Flags]:
+        """Times that count from 1970, unless they must be of another unit."""
+        wrong = ok & of_wrong_unit(time, self._series.unit)
+        block.mark_bad(
+            wrong,
+            f"the time stamp is in 1970, so it does not count {self._format.timestamp_format}: "
+            "set the unit that the export counts in",
+        )
+        return time, ok & ~wrong
 
     def _read_numbers(self, block: Block, ok: Flags) -> list[Floats]:
         """The numbers of each row; clears `ok` where one cannot be read."""
@@ -231,13 +251,16 @@ class Parser:
 
 
 @cache
-def _stamps(format: FileFormat) -> list[tuple[str, Stamp]]:
-    return [(role, Stamp.of(text)) for role, text in format.stamp_formats()]
+def _stamps(format: FileFormat) -> list[tuple[str, StampReader]]:
+    loose = format.series_read.grouped
+    return [(role, StampReader(text, loose=loose)) for role, text in format.stamp_formats()]
 
 
 @lru_cache(256)
 def _layout(format: FileFormat, roles: tuple[str, ...]) -> Layout | None:
-    return layout_of(roles, _stamps(format), format.series_read)
+    stamps = [(role, reader.fixed) for role, reader in _stamps(format)]
+    fixed = [(role, stamp) for role, stamp in stamps if stamp is not None]
+    return layout_of(roles, fixed, format.series_read) if len(fixed) == len(stamps) else None
 
 
 def _number(role: str, field: str, *, optional: bool) -> float:
