@@ -40,6 +40,23 @@ class Ended:
         folder = self.root / "data/processed"
         return sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
 
+    def same(self, expected: Mapping[str, list[dict[str, Any]]]) -> None:
+        """Check that all rows are those of the case's own reading."""
+        assert self.code == 0, self.output
+        assert self.instruments() == sorted(expected)
+        for name, rows in expected.items():
+            found = self.rows(name)
+            for column in rows[0]:
+                assert [row[column] for row in found] == [row[column] for row in rows], column
+
+    def values(self, instrument: str) -> list[tuple[Any, ...]]:
+        """What is published of an instrument, after a run that went well: time and numbers."""
+        assert self.code == 0, self.output
+        return [
+            (f"{row['timestamp']:%Y-%m-%d %H:%M}", *list(row.values())[1:6])
+            for row in self.rows(instrument)
+        ]
+
     def quarantine(self) -> list[dict[str, Any]]:
         """The manifest of rows that were set aside."""
         found = sorted(self.root.glob("data/quarantine/*/manifest.jsonl"))
@@ -110,6 +127,7 @@ def case(tmp_path: Path) -> Iterator[Callable[[str], Case]]:
         root = tmp_path / number
         if (project := found[0] / "project").is_dir():
             shutil.copytree(project, root, copy_function=shutil.copyfile)
+        root.mkdir(exist_ok=True)
         for path in (root, *root.rglob("*")):
             path.chmod(0o755 if path.is_dir() else 0o644)
         return Case(found[0], root)

@@ -8,20 +8,9 @@ from typing import Any
 import pytest
 
 
-def same(ended: Any, expected: Any) -> None:
-    """All rows are those of the case's own reading."""
-    assert ended.code == 0, ended.output
-    assert ended.instruments() == sorted(expected)
-    for name, rows in expected.items():
-        found = ended.rows(name)
-        assert [row["timestamp"] for row in found] == [row["timestamp"] for row in rows]
-        for column in rows[0].keys() - {"timestamp"}:
-            assert [row[column] for row in found] == [row[column] for row in rows], column
-
-
 def test_09_broker_time_is_new_york_and_seven_hours(case: Any) -> None:
     here = case("09").set(timezone='"America/New_York+07:00"')
-    same(here.run(), here.expected())
+    here.run().same(here.expected())
 
 
 def test_13_month_and_day_without_zeros(case: Any) -> None:
@@ -44,7 +33,7 @@ def test_13b_blanks_after_commas(case: Any) -> None:
 
 def test_17b_offsets_of_two_seasons(case: Any) -> None:
     here = case("17b").set(timestamp_format='"%Y-%m-%d %H:%M:%S%z"')
-    same(here.run(), here.expected())
+    here.run().same(here.expected())
 
 
 def test_38c_am_and_pm(case: Any) -> None:
@@ -60,7 +49,7 @@ def test_46_an_offset_against_the_zone_is_refused(case: Any) -> None:
     ended = here.run()
     assert ended.code == 3
     assert "says that the time stamps are UTC, but timezone is 'America/New_York'" in ended.output
-    same(here.set(timezone="").run(), here.expected())
+    here.set(timezone="").run().same(here.expected())
 
 
 @pytest.mark.parametrize("number", ["17b"])

@@ -9,23 +9,23 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Iterator
-from functools import cache, cached_property
+from functools import cached_property
 from typing import Literal
 
 import attrs
 
 from pipekit import setting
-from pipekit_translator.layout import BARS, TICKS, Series
+from pipekit_translator.columns import has_two_stamps, series_of
+from pipekit_translator.layout import BARS, Series
 from pipekit_translator.stampformat import halves
 
 BarTime = Literal["open", "close"]
 Aggregate = Literal["", "1m"]
+VolumeType = Literal["int", "float"]
+Missing = Literal["", "zero", "null"]
+Price = Literal["", "bid", "ask", "mid", "none"]
+Volume = Literal["", "none"]
 
-UNUSED = "-"  # the role of a column that is ignored
-ROLES = (
-    *("date", "time", "timestamp", "open", "high", "low", "close"),
-    *("price", "bid", "ask", "volume", "instrument"),
-)
 BAR_SECONDS = 60
 
 _NAMED = ("Date", "Time", "Open", "High", "Low", "Close", "Volume", "Instrument")
@@ -73,13 +73,13 @@ def _groups(pattern: str) -> int:
 class Dialect:
     """The parts of a preset, or of a source that spells them out.
 
-    `columns`: a role each, `role=Name` if the header's name differs, `-` for one not used; with a
-    header, the file's own order is used. `timestamp_format`: as for `strptime`, zero-padded; date
-    and time in two columns are joined by a space. A final `Z` means UTC.
+    `header`: the number of lines that name the columns. `columns`: see `columns`; with a header,
+    the file's own order is used. `timestamp_format`: see `stampformat`; date and time in two
+    columns are joined by a space.
     """
 
     separator: str
-    header: bool
+    header: bool | int
     columns: tuple[str, ...]
     timestamp_format: str
     bar_time: BarTime = "open"
@@ -135,6 +135,13 @@ PRESETS = {
 }
 
 
+# the parts that are not of a dialect: each is a setting of a source, with the same default
+ADDED = (
+    *("volume", "volume_type", "missing_volume", "price", "carry", "decimal", "thousands"),
+    *("price_scale", "skip_lines", "skip_footer"),
+)
+
+
 @attrs.frozen(kw_only=True)
 class FileFormat:
     """Everything that determines which rows a file yields: a change makes its files pending.
@@ -143,7 +150,7 @@ class FileFormat:
     """
 
     separator: str = setting("The character between two fields.")
-    header: bool = setting("Whether the first line names the columns.")
+    header: bool | int = setting("Number of lines that name the columns.")
     columns: tuple[str, ...] = setting("Role, or role=name, of each column.")
     timestamp_format: str = setting("As for strptime.")
     timezone: str = setting("Zone of the time stamps.")
@@ -153,6 +160,16 @@ class FileFormat:
     max_bad_fraction: float = setting("Share of invalid rows above which a file is rejected.")
     instruments: tuple[str, ...] = setting("Instruments accepted.", default=())
     aggregate: Aggregate = setting("What ticks are aggregated to.", default="")
+    volume: Volume = setting("Whether there is none.", default="")
+    volume_type: VolumeType = setting("Whether it may be fractional.", default="int")
+    missing_volume: Missing = setting("What an empty one, or -1, means.", default="")
+    price: Price = setting("What ticks without a price have instead.", default="")
+    carry: bool = setting("Whether an empty price or quote is the last one.", default=False)
+    decimal: str = setting("The decimal point.", default=".")
+    thousands: str = setting("What may stand between groups of three digits.", default="")
+    price_scale: float = setting("What prices are multiplied by.", default=1.0)
+    skip_lines: int = setting("Lines before the header or the first row.", default=0)
+    skip_footer: bool = setting("Whether lines at the end may be no rows.", default=False)
 
     @property
     def series_read(self) -> Series:
@@ -165,9 +182,21 @@ class FileFormat:
         return BARS if self.aggregate else self.series_read
 
     @cached_property
+    def reading(self) -> dict[str, object]:
+        """All fields, without those that were added later and are at their defaults.
+
+        So a new version that adds a field makes no file pending.
+        """
+        fields = attrs.asdict(self)
+        for field in attrs.fields(FileFormat):
+            if field.name in ADDED and fields[field.name] == field.default:
+                del fields[field.name]
+        return fields
+
+    @cached_property
     def digest(self) -> str:
         """Identifies the rows a file yields; what can only reject a file is left out."""
-        fields = attrs.asdict(self)
+        fields = {**self.reading}
         del fields["instruments"], fields["max_bad_fraction"]
         text = json.dumps(fields, sort_keys=True)
         return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
@@ -179,54 +208,3 @@ class FileFormat:
         found = halves(self.timestamp_format)
         assert found is not None  # see `stampformat.check`
         return [("date", found[0]), ("time", found[1])]
-
-
-@cache
-def roles_of(columns: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
-    """Role and header name of each column."""
-    parts = [column.partition("=") for column in columns]
-    return tuple((role, name or role) for role, _, name in parts)
-
-
-@cache
-def has_two_stamps(columns: tuple[str, ...]) -> bool:
-    """Whether date and time are two columns."""
-    return all(role != "timestamp" for role, _ in roles_of(columns))
-
-
-@cache
-def series_of(columns: tuple[str, ...]) -> Series:
-    """What rows with these columns are: ticks have one price, and quotes."""
-    return TICKS if any(role in TICKS.prices for role, _ in roles_of(columns)) else BARS
-
-
-def check_columns(columns: tuple[str, ...]) -> None:
-    """Raises ValueError for columns that make neither a bar nor a tick."""
-    roles = roles_of(columns)
-    unknown = [role for role, _ in roles if role not in (*ROLES, UNUSED)]
-    if unknown:
-        raise ValueError(
-            f"columns: unknown role {unknown[0]!r}; use {', '.join(ROLES)}, or '-' for an ignored "
-            "column"
-        )
-    used = [role for role, _ in roles if role != UNUSED]
-    if len(used) != len(set(used)):
-        twice = next(role for role in used if used.count(role) > 1)
-        raise ValueError(f"columns: the role {twice!r} is given twice")
-    names = [name.lower() for role, name in roles if role != UNUSED]
-    if shared := [name for name in names if names.count(name) > 1]:
-        raise ValueError(f"columns: {shared[0]!r} is the name of two columns")
-    series = series_of(columns)
-    other = BARS if series is TICKS else TICKS
-    mixed = [role for role in other.prices if role in used]
-    if mixed:
-        raise ValueError(
-            f"columns: {mixed[0]!r} does not belong to {series.noun}; a tick has price, bid and "
-            "ask, a bar open, high, low and close"
-        )
-    needed = [role for role in series.columns[1:] if role not in series.optional]
-    missing = [role for role in needed if role not in used]
-    stamp = "timestamp" in used, "date" in used and "time" in used
-    if missing or sum(stamp) != 1:
-        need = missing or ["timestamp (or date and time, not both)"]
-        raise ValueError(f"columns: {', '.join(need)} missing")

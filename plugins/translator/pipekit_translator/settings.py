@@ -11,7 +11,7 @@ from typing import Any, Literal
 import attrs
 
 from pipekit import Duration, Size, setting
-from pipekit_translator.dialects import FileFormat
+from pipekit_translator.dialects import ADDED, FileFormat
 from pipekit_translator.sources import Source
 
 TICKS = {
@@ -170,4 +170,5 @@ class Settings:
             max_bad_fraction=self.max_bad_fraction,
             instruments=tuple(listed),
             aggregate=source.aggregate,
+            **{name: getattr(source, name) for name in ADDED},
         )

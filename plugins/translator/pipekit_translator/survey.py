@@ -119,7 +119,9 @@ def pending_of(
 
 def pending_in(ctx: RunContext, group: Group, files: Iterable[FileStat], *, force: bool) -> Pending:
     """Which of a group's files are pending."""
-    return attrs.evolve(ctx, force=force).pending(files, group.format, growing=group.growing)
+    return attrs.evolve(ctx, force=force).pending(
+        files, group.format.reading, growing=group.growing
+    )
 
 
 def _still_open(ctx: RunContext, settings: Settings, item: Input) -> bool:

@@ -51,8 +51,8 @@ REFUSED = {
     "'open' does not belong to ticks": {
         "dialect": "N", "timezone": "UTC", "columns": ("timestamp", "price", "open", "volume"),
     },
-    "columns: price missing": {
-        "dialect": "N", "timezone": "UTC", "columns": ("timestamp", "bid", "ask", "volume"),
+    "columns: volume missing .if the export has none, set volume = .none..": {
+        "dialect": "N", "timezone": "UTC", "columns": ("timestamp", "bid", "ask"),
     },
     "a fraction .%f. needs seconds": {
         "dialect": "N", "timezone": "UTC", "timestamp_format": "%Y%m%d %H%M %7f",

@@ -20,9 +20,10 @@ from pipekit_translator import layout
 from pipekit_translator.request import FileJob, Request
 from pipekit_translator.work.assemble.buffer import Chunk, RowBuffer
 from pipekit_translator.work.assemble.file_rows import Assembly
-from pipekit_translator.work.publish import quality
+from pipekit_translator.work.publish import parquet, quality
 from pipekit_translator.work.publish.publisher import PartResult, Publisher, of_days
 from pipekit_translator.work.publish.quarantine import Quarantine, lines_of
+from pipekit_translator.work.publish.volume import volume_of
 from pipekit_translator.work.read.files import read_all
 from pipekit_translator.work.read.rawfile import RawFile
 from pipekit_translator.work.zones import Zone
@@ -118,12 +119,20 @@ class _Translation:
     ) -> list[Future[PartResult | None]]:
         """Publish the parts of a key in these threads."""
         rebuild = self._rebuild.get(key, {})
+        formats = {file.path: file.format for file in self._fed(key)}
+        try:
+            volume = volume_of(self._request.processed, key, formats)
+        except parquet.UnusableError as error:
+            refused: Future[PartResult | None] = Future()
+            refused.set_exception(error)
+            return [refused]
         publisher = Publisher(
             processed=self._request.processed,
             key=key,
             zone=self._zone(key),
             rules=self._request.quality,
             disks=disks,
+            volume=volume,
         )
 
         def publish(part: str) -> PartResult | None:
@@ -231,6 +240,8 @@ class _Translation:
         self._counts["rows"] += file.total
         self._counts["bad_rows"] += len(file.bad)
         self._counts["empty_files"] += file.is_empty
+        if file.footer:
+            self._counts["footer_lines"] += file.footer
         report.consumed(
             file.path,
             file.fingerprint,

@@ -24,7 +24,7 @@ _BLOCK = (
     1 << 16
 )  # values that are allocated at once: an array for each small chunk is mostly header
 _IN_FILE = -1  # instead of the number of a block
-_FIELDS = 6  # of a chunk in the index
+_FIELDS = 7  # of a chunk in the index
 SPAN = 1 << 14  # rows: each span costs some 0.2 ms, so small chunks share one
 
 
@@ -50,7 +50,8 @@ class RowBuffer:
         self._file: IO[bytes] | None = None
         self._blocks: list[Ints] = []
         self._used = 0  # values of the last block
-        self._index = array("q")  # by chunk: first, last, block, place in it, columns, rows
+        # by chunk: first, last, block, place in it, columns, rows, whether volume is fractional
+        self._index = array("q")
 
     def add(self, table: Table) -> int:
         """Buffer sorted rows, at least one; return the chunk's number. Raises OSError."""
@@ -62,7 +63,8 @@ class RowBuffer:
                 block, at = self._keep(table)
             else:
                 block, at = _IN_FILE, self._write(table)
-            self._index.extend((first, last, block, at, columns, table.size))
+            real = table.volume.dtype == np.float64
+            self._index.extend((first, last, block, at, columns, table.size, real))
             return len(self._index) // _FIELDS - 1
 
     def chunk(self, number: int) -> Chunk:
@@ -98,7 +100,7 @@ class RowBuffer:
             self._file.write(np.ascontiguousarray(column).data)
         return at
 
-    def _load(self, block: int, at: int, columns: int, rows: int) -> Table:
+    def _load(self, block: int, at: int, columns: int, rows: int, real: int) -> Table:
         if block == _IN_FILE:
             with self._lock:
                 assert self._file is not None
@@ -107,7 +109,8 @@ class RowBuffer:
         else:
             values = self._blocks[block][at : at + rows * columns]
         whole = values.reshape(columns, rows)
-        return Table(whole[0], tuple(whole.view(np.float64)[1:-1]), whole[-1])
+        fractions = whole.view(np.float64)
+        return Table(whole[0], tuple(fractions[1:-1]), fractions[-1] if real else whole[-1])
 
 
 class _Open:

@@ -36,17 +36,27 @@ class Block:
 
     `start`, `end` (positions in `buffer`) and `number` (line, from 1) are of all rows. `rows` are
     those with the right number of fields; methods take and return positions in `rows`.
+
+    An empty field more, after a separator at the end, does no harm. `spare`: nor does it if the
+    last column, which is not used, is missing.
     """
 
     def __init__(
-        self, data: bytes | memoryview, first_line: int, separator: int, width: int
+        self,
+        data: bytes | memoryview,
+        first_line: int,
+        separator: int,
+        width: int,
+        *,
+        spare: bool = False,
     ) -> None:
         self.buffer: Bytes = np.frombuffer(data, np.uint8)
         self.width = width
         self.start, self.end, self.number = _lines(self.buffer, first_line)
         self._separator = separator
         self._reasons: dict[int, str] = {}
-        self.rows, self._separators = self._split()
+        self._found = separators(self.buffer, self.start, self.end, separator)
+        self.rows, self._separators, self._stop = self._split(spare)
 
     @property
     def total(self) -> int:
@@ -56,7 +66,7 @@ class Block:
     def field(self, at: int) -> tuple[Ints, Ints]:
         """Where a field begins and ends in each of `rows`."""
         start = self.start[self.rows] if at == 0 else self._separators[:, at - 1] + 1
-        end = self.end[self.rows] if at == self.width - 1 else self._separators[:, at]
+        end = self._stop if at == self.width - 1 else self._separators[:, at]
         return start, end
 
     def texts(self, rows: Ints, at: int) -> list[str]:
@@ -82,20 +92,65 @@ class Block:
         ]
 
     def _width_reason(self, row: int) -> str:
-        fields = self.line(row).count(bytes([self._separator])) + 1
+        first, last = np.searchsorted(self._found, [self.start[row], self.end[row]])
+        fields = last - first + 1
         return f"{fields} field{'s' if fields > 1 else ''} instead of {self.width}"
 
     def line(self, row: int) -> bytes:
         """The bytes of one of all rows."""
         return self.buffer[self.start[row] : self.end[row]].tobytes()
 
-    def _split(self) -> tuple[Ints, Ints]:
-        """Rows with the right number of fields, and the positions of their separators."""
-        inner = self.width - 1
-        found = np.flatnonzero(self.buffer == self._separator)
+    def _split(self, spare: bool) -> tuple[Ints, Ints, Ints]:
+        """Rows with the right number of fields, their separators, and where their fields end."""
+        inner, found = self.width - 1, self._found
         first = np.searchsorted(found, self.start)
-        rows = np.flatnonzero(np.searchsorted(found, self.end) - first == inner)
-        return rows, found[first[rows, None] + np.arange(inner)]
+        count = np.searchsorted(found, self.end) - first
+        right = count == inner
+        if right.all():
+            return np.arange(len(first)), found[first[:, None] + np.arange(inner)], self.end
+        trailing = count == inner + 1
+        trailing &= self.buffer.take(self.end - 1, mode="clip") == self._separator
+        short = (count == inner - 1) & spare
+        rows = np.flatnonzero(right | trailing | short)
+        stop = self.end[rows] - trailing[rows]
+        places = first[rows, None] + np.arange(inner)
+        inside = np.append(found, len(self.buffer)).take(places, mode="clip")
+        return rows, np.where(places < (first + count)[rows, None], inside, stop[:, None]), stop
+
+
+def separators(buffer: Bytes, start: Ints, end: Ints, separator: int) -> Ints:
+    """Where fields are separated; not by separators between quotes.
+
+    Quotes count where each pair in a line encloses a whole field; elsewhere they are characters.
+    """
+    found = np.flatnonzero(buffer == separator)
+    quotes = np.flatnonzero(buffer == QUOTE)
+    if not len(quotes) or not len(start):
+        return found
+    line = np.searchsorted(start, quotes, "right") - 1
+    nth = np.arange(len(quotes)) - np.searchsorted(quotes, start[line])
+    opens = nth % 2 == 0
+    beside = np.where(opens, quotes - 1, quotes + 1)
+    border = np.where(opens, quotes == start[line], quotes + 1 == end[line])
+    byte = buffer.take(beside, mode="clip")
+    proper = border | (byte == separator) | ((byte == QUOTE) & ((nth > 0) | ~opens))
+    count = np.bincount(line, minlength=len(start))
+    whole = (count % 2 == 0) & (np.bincount(line, ~proper, len(start)) == 0)
+    line = np.searchsorted(start, found, "right") - 1
+    before = np.searchsorted(quotes, found) - np.searchsorted(quotes, start[line])
+    separated: Ints = found[~(whole[line] & (before % 2 == 1))]
+    return separated
+
+
+def split(line: str, separator: str) -> list[str]:
+    """The fields of a line."""
+    data = line.encode()
+    ends = np.array([0]), np.array([len(data)])
+    places = separators(np.frombuffer(data, np.uint8), *ends, ord(separator)).tolist()
+    return [
+        data[begin:end].decode("utf-8", "replace")
+        for begin, end in zip([0, *(at + 1 for at in places)], [*places, len(data)], strict=True)
+    ]
 
 
 def _lines(buffer: Bytes, first_line: int) -> tuple[Ints, Ints, Ints]:

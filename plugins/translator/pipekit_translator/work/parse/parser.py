@@ -7,28 +7,28 @@ without compiled code. Then only numbers of unusual form are read row by row.
 
 from __future__ import annotations
 
-import math
-import re
 from copy import copy
 from functools import cache, lru_cache
 from typing import NamedTuple
 
 import numpy as np
 
-from pipekit_translator.dialects import BAR_SECONDS, FileFormat, roles_of
+from pipekit_translator.columns import roles_in_order
+from pipekit_translator.dialects import BAR_SECONDS, FileFormat
 from pipekit_translator.layout import BARS
 from pipekit_translator.work.parse import header, lines
-from pipekit_translator.work.parse.header import SHOWN, RejectedError
+from pipekit_translator.work.parse.header import SHOWN, Columns, RejectedError
 from pipekit_translator.work.parse.kernel import Found, Kernel, Layout, layout_of, newlines
 from pipekit_translator.work.parse.lines import BadRow, Block
+from pipekit_translator.work.parse.numbers import NumberReader, scaled
+from pipekit_translator.work.parse.quotes import Quotes
 from pipekit_translator.work.parse.stamps import EPOCH, StampReader, of_wrong_unit
-from pipekit_translator.work.table import Flags, Floats, Ints, Table
+from pipekit_translator.work.table import Flags, Floats, Ints, Table, whole_volume
 from pipekit_translator.work.zones import Fold, Zone
 
 Data = bytes | memoryview
 
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
-_INFINITE = ("nan", "inf", "infinity")
+_NOT_WHOLE = 'volume is not whole: set volume_type = "float" if it may be a fraction'
 
 
 class Rows(NamedTuple):
@@ -62,26 +62,34 @@ class Parser:
         closes = self._series is BARS and format.bar_time == "close"
         self._shift = BAR_SECONDS * self._series.unit if closes else 0
         self._stamp = _stamps(format)
+        self._reader = _numbers(format)
         by_row = bool(format.instrument.column)
         self._instrument = None if by_row else header.instrument_of(format, name)
         self._roles: tuple[str, ...] = ()
-        self._numbers: list[str] = []
+        self._prices: list[str] = []
+        self._spare = False
         self._begun = False  # whether rows of the file have been seen
         self._kernel = kernel
         self._layout: Layout | None = None
+        self._preamble = header.Preamble(format)
+        self._quotes: dict[str, Quotes] = {}
         if not format.header:
-            self._set_roles(tuple(role for role, _ in roles_of(format.columns)))
+            self._set_roles(Columns(roles_in_order(format.columns)))
 
-    def header(self, line: bytes) -> None:
-        """Find the columns by their names in line 1."""
-        text = line.decode("utf-8", "replace").strip()
-        self._set_roles(header.roles_of_header(self._format, text))
+    def begin(self, line: bytes) -> bool:
+        """Whether the next line stands before the rows; finds the columns by their header."""
+        if self._preamble.done:
+            return False
+        before = self._preamble.take(line)
+        if self._preamble.done and self._format.header:
+            self._set_roles(self._preamble.columns())
+        return before
 
-    def _set_roles(self, roles: tuple[str, ...]) -> None:
-        self._roles = roles
-        self._numbers = [role for role in self._series.columns[1:] if role in roles]
-        if self._kernel is not None:
-            self._layout = _layout(self._format, roles)
+    def _set_roles(self, columns: Columns) -> None:
+        self._roles, self._spare = columns
+        self._prices = [role for role in self._series.prices if role in self._roles]
+        if self._kernel is not None and self._reader.plain:
+            self._layout = _layout(self._format, self._roles)
 
     def feed(self, data: Data, first_line: int) -> Rows:
         """Parse whole lines of the file; the last one may have no newline."""
@@ -96,8 +104,8 @@ class Parser:
         found = self._kernel.read(data, self._separator, self._layout)
         if found is None:
             return None
-        places = [self._series.prices.index(role) for role in self._numbers[:-1]]
-        values = self._table(found.local, [found.prices[at] for at in places], found.volume)
+        prices = [found.prices[self._series.prices.index(role)] for role in self._prices]
+        values = self._table(found.local, prices, found.volume)
         tables = {}
         before = {name: copy(fold) for name, fold in self._folds.items()}
         for instrument, rows in self._named(data, found, first_line):
@@ -110,13 +118,30 @@ class Parser:
                 return None
             here = values.at(rows)._replace(time=utc - self._shift if self._shift else utc)
             tables[instrument] = here, first_line + found.lines[rows]
+        for instrument, (here, numbers) in tables.items():
+            tables[instrument] = self._complete(instrument, here, numbers), numbers
         return Rows(tables, [], len(found.local), found.ended)
 
-    def _table(self, time: Ints, prices: list[Floats], volume: Ints) -> Table:
-        """A table with NaN for the prices that the file does not have."""
-        given = dict(zip(self._numbers[:-1], prices, strict=True))
+    def _table(self, time: Ints, prices: list[Floats], volume: Ints | Floats) -> Table:
+        """A table with NaN for the prices that the file does not have, and nulls for its volume."""
+        scale = self._format.price_scale
+        given = dict(zip(self._prices, prices, strict=True))
+        if scale != 1:
+            given = {role: scaled(column, scale) for role, column in given.items()}
         absent = np.full(len(time) if len(given) < len(self._series.prices) else 0, np.nan)
-        return Table(time, tuple(given.get(n, absent) for n in self._series.prices), volume)
+        if self._format.volume:
+            volume = np.full(len(time), np.nan)
+        whole = self._format.volume_type == "int"
+        columns = tuple(given.get(name, absent) for name in self._series.prices)
+        return Table(time, columns, whole_volume(volume) if whole else volume.astype(np.float64))
+
+    def _complete(self, instrument: str, table: Table, lines: Ints) -> Table:
+        """Ticks with the prices that they take from elsewhere; bars as they are."""
+        if not self._series.grouped or not (self._format.carry or self._format.price):
+            return table
+        if instrument not in self._quotes:
+            self._quotes[instrument] = Quotes(self._format)
+        return self._quotes[instrument].complete(table, lines)
 
     def _named(self, data: Data, found: Found, first_line: int) -> list[tuple[str, Ints | slice]]:
         """The instruments of a regular block, each with its rows. Raises RejectedError."""
@@ -135,20 +160,45 @@ class Parser:
 
     def _vectorized(self, data: Data, first_line: int) -> Rows:
         """Parse with numpy."""
-        block = Block(data, first_line, self._separator, len(self._roles))
+        width = len(self._roles)
+        block = Block(data, first_line, self._separator, width, spare=self._spare)
         if block.total and not len(block.rows) and not self._begun:
             self._check_separator(block)
         local, ok = self._local_times(block)
         *prices, volume = self._read_numbers(block, ok)
-        for reason, broken in _broken(prices if self._series is BARS else [], volume):
+        for reason, broken in self._broken(prices, volume):
             block.mark_bad(ok & broken, reason)
             ok &= ~broken
-        values = self._table(local, prices, np.where(ok, volume, 0).astype(np.int64))
+        values = self._table(local, prices, np.where(ok, volume, 0))
         tables = {
             instrument: self._placed(block, values, rows, instrument)
             for instrument, rows in self._instruments(block, np.flatnonzero(ok))
         }
-        return Rows(tables, block.bad(), block.total, newlines(data))
+        bad, total = block.bad(), block.total
+        if bad and self._preamble.headers:
+            kept = [row for row in bad if not self._is_header(row)]
+            bad, total = kept, total - len(bad) + len(kept)
+        return Rows(tables, bad, total, newlines(data))
+
+    def is_row(self, row: BadRow) -> bool:
+        """Whether an invalid row has a time stamp all the same."""
+        fields = lines.split(row.text.decode("utf-8", "replace"), self._format.separator)
+        for role, reader in self._stamp:
+            at = self._roles.index(role)
+            field = np.frombuffer(fields[at].encode() if at < len(fields) else b"", np.uint8)
+            ends = np.array([0]), np.array([len(field)])
+            if not len(field) or not reader.read(field, *ends, self._series.unit)[1].all():
+                return False
+        return True
+
+    def _is_header(self, row: BadRow) -> bool:
+        """Whether an invalid row is the header again, as in files that were put together.
+
+        Raises RejectedError for one of other columns: the rows after it would be read wrongly.
+        """
+        if row.text.strip() in self._preamble.headers:
+            return True
+        return header.is_same(self._format, row, self._roles)
 
     def _field(self, block: Block, role: str) -> tuple[Ints, Ints]:
         return block.field(self._roles.index(role))
@@ -185,31 +235,40 @@ class Parser:
         return time, ok & ~wrong
 
     def _read_numbers(self, block: Block, ok: Flags) -> list[Floats]:
-        """The numbers of each row; clears `ok` where one cannot be read."""
-        values, read = [], np.ones(len(block.rows), np.bool_)
-        for role in self._numbers:
-            column, plain = lines.decimals(block.buffer, *self._field(block, role))
-            read &= plain
-            values.append(column)
-        for row in np.flatnonzero(ok & ~read).tolist():
-            try:
-                for column, value in zip(
-                    values, self._unusual_numbers(block.line(int(block.rows[row]))), strict=True
-                ):
-                    column[row] = value
-            except ValueError as error:
-                ok[row] = False
-                block.mark_bad(np.array([row]), str(error))
+        """The prices and the volume of each row; clears `ok` where one cannot be read."""
+        buffer = self._reader.buffer(block.buffer)
+        values: list[Floats] = []
+        problems: dict[int, str] = {}
+        for role in (*self._prices, "volume"):
+            parts = []
+            for at in [at for at, other in enumerate(self._roles) if other == role]:
+                column, found = self._reader.read(buffer, role, *block.field(at), ok)
+                problems = found | problems
+                parts.append(column)
+            values.append(sum(parts[1:], start=parts[0]) if parts else np.zeros(len(block.rows)))
+        for row, reason in problems.items():
+            ok[row] = False
+            block.mark_bad(np.array([row]), reason)
+        if self._format.missing_volume == "zero":
+            values[-1] = np.where(np.isnan(values[-1]), 0.0, values[-1])
         return values
 
-    def _unusual_numbers(self, line: bytes) -> list[float]:
-        """The numbers of a row in which one is of unusual form. Raises ValueError."""
-        fields = line.decode("utf-8", "replace").split(self._format.separator)
-        optional = self._series.optional
-        return [
-            _number(role, fields[self._roles.index(role)], optional=role in optional)
-            for role in self._numbers
-        ]
+    def _broken(self, prices: list[Floats], volume: Floats) -> list[tuple[str, Flags]]:
+        """Each reason for a row to be invalid, with the rows it applies to."""
+        found = [("volume is negative", volume < 0)]
+        if self._format.volume_type == "int":
+            fraction = ~np.isnan(volume) & (volume != np.floor(volume))
+            found.append((_NOT_WHOLE, fraction))
+        if self._series is BARS:
+            open_, high, low, close = prices
+            return [
+                ("high is below open or close", high < np.maximum(open_, close)),
+                ("low is above open or close", low > np.minimum(open_, close)),
+                *found,
+            ]
+        if not self._format.carry:
+            found.append(("there is no price, bid or ask", np.all(np.isnan(prices), axis=0)))
+        return found
 
     def _placed(
         self, block: Block, values: Table, rows: Ints, instrument: str
@@ -219,8 +278,12 @@ class Parser:
         utc, missing = self._zone.to_utc(values.time[rows], fold)
         block.mark_bad(rows[missing], f"this time does not exist in {self._format.timezone}")
         kept = rows[~missing]
-        time = utc[~missing] - self._shift
-        return values.at(kept)._replace(time=time), block.number[block.rows[kept]]
+        time, lines = utc[~missing] - self._shift, block.number[block.rows[kept]]
+        table = self._complete(instrument, values.at(kept)._replace(time=time), lines)
+        if self._format.carry and (unknown := np.all(np.isnan(table.prices), axis=0)).any():
+            block.mark_bad(kept[unknown], "there is no price, bid or ask yet")
+            return table.at(~unknown), lines[~unknown]
+        return table, lines
 
     def _instruments(self, block: Block, rows: Ints) -> list[tuple[str, Ints]]:
         """The instruments of these rows, each with its own. Raises RejectedError."""
@@ -256,38 +319,16 @@ def _stamps(format: FileFormat) -> list[tuple[str, StampReader]]:
     return [(role, StampReader(text, loose=loose)) for role, text in format.stamp_formats()]
 
 
+@cache
+def _numbers(format: FileFormat) -> NumberReader:
+    return NumberReader(format)
+
+
 @lru_cache(256)
 def _layout(format: FileFormat, roles: tuple[str, ...]) -> Layout | None:
+    """What the kernel needs to know; None if it cannot read such files."""
     stamps = [(role, reader.fixed) for role, reader in _stamps(format)]
     fixed = [(role, stamp) for role, stamp in stamps if stamp is not None]
-    return layout_of(roles, fixed, format.series_read) if len(fixed) == len(stamps) else None
-
-
-def _number(role: str, field: str, *, optional: bool) -> float:
-    text = field.strip().strip('"')
-    if optional and not text:
-        return math.nan
-    if text.lower().lstrip("+-") in _INFINITE:
-        raise ValueError(f"{role} is not finite: {text}")
-    if not _NUMBER.fullmatch(text):
-        raise ValueError(f"{role} is not a number: {text[:SHOWN]!r}")
-    value = float(text) + 0.0  # + 0.0: no negative zero
-    if not math.isfinite(value) or (role == "volume" and abs(value) >= 2**53):
-        raise ValueError(f"{role} is out of range: {text[:SHOWN]}")
-    return value
-
-
-def _broken(prices: list[Floats], volume: Floats) -> list[tuple[str, Flags]]:
-    """Each reason for a row to be invalid, with the rows it applies to."""
-    found = []
-    if prices:
-        open_, high, low, close = prices
-        found = [
-            ("high is below open or close", high < np.maximum(open_, close)),
-            ("low is above open or close", low > np.minimum(open_, close)),
-        ]
-    return [
-        *found,
-        ("volume is negative", volume < 0),
-        ("volume is not whole", volume != np.floor(volume)),
-    ]
+    if len(fixed) < len(stamps) or roles.count("volume") > 1:
+        return None
+    return layout_of(roles, fixed, format.series_read)

@@ -25,7 +25,7 @@ from pipekit_translator.work.table import Ints, Table
 from pipekit_translator.work.zones import Fold
 
 BLOCK = 4 << 20  # bytes; parsing takes about ten times as much memory
-MIN_BAD_ROWS = 10
+MIN_BAD_ROWS = LONGEST_FOOTER = 10
 LONGEST_LINE = 1 << 20
 _NEWLINE = ord("\n")
 _BOM = b"\xef\xbb\xbf"
@@ -38,9 +38,9 @@ class RawFile:
 
     `prefix`: number of bytes used; `fingerprint`: their hash; `lines`: number of newlines in them.
     `complete`: nothing is left unread. `resumed`: reading continued after known content. `last`:
-    by instrument, the time of the latest tick. `rejected`: why it cannot be used. `rank`: see
-    `Ranked`. `waits`: number of keys to publish before it is consumed; `failed`: one of them was
-    not published.
+    by instrument, the time of the latest tick. `footer`: lines after the last row. `rejected`: why
+    it cannot be used. `rank`: see `Ranked`. `waits`: number of keys to publish before it is
+    consumed; `failed`: one of them was not published.
     """
 
     job: FileJob
@@ -53,6 +53,7 @@ class RawFile:
     complete: bool = True
     resumed: bool = False
     total: int = 0
+    footer: int = 0
     bad: list[BadRow] = attrs.field(factory=list)
     folds: dict[str, Fold] = attrs.field(factory=dict)
     last: dict[str, int] = attrs.field(factory=dict)
@@ -149,7 +150,8 @@ class _Reader:
         self._context = context
         self._size = raw.signature.size
         self._hash = hasher()
-        self._header_read = not raw.format.header
+        self._in_rows = False  # the lines before the first row are read
+        self._last_row = 0  # the line of the last valid row
         self._minutes: dict[str, Minutes] = {}
 
     def run(self) -> None:
@@ -161,7 +163,7 @@ class _Reader:
         name = os.path.basename(raw.path)
         parser = Parser(raw.format, name, raw.folds, self._context.kernel)
         if raw.resumed:
-            self._read_first_header(parser)
+            self._read_first_lines(parser)
         while block := self._block(self._size):
             if not raw.prefix and bytes(block[:2]) in _UTF16:
                 raise RejectedError("line 1: the file is UTF-16; export or save it as UTF-8")
@@ -179,7 +181,19 @@ class _Reader:
             raw.rows.add(instrument, *minutes.bars())
         raw.fingerprint = self._hash.hexdigest()
         raw.folds = {name: fold for name, fold in raw.folds.items() if fold.last is not None}
+        if self._format.skip_footer:
+            self._drop_footer(parser)
         self._check_bad(raw.total)
+
+    def _drop_footer(self, parser: Parser) -> None:
+        """Count the lines after the last row that have no time stamp; they are no rows."""
+        raw = self.raw
+        last = max([self._last_row, *(row.line for row in raw.bad if parser.is_row(row))])
+        footer = [row for row in raw.bad if row.line > last]
+        if len(footer) <= LONGEST_FOOTER:
+            raw.bad = raw.bad[: len(raw.bad) - len(footer)]
+            raw.total -= len(footer)
+            raw.footer = len(footer)
 
     def hash_all(self) -> None:
         """Set the fingerprint of a rejected file: that of its whole content."""
@@ -191,14 +205,13 @@ class _Reader:
         self._file.seek(0)
         self._hash = hasher()
 
-    def _read_first_header(self, parser: Parser) -> None:
+    def _read_first_lines(self, parser: Parser) -> None:
         """Read the header of a file that is read from further on."""
         here = self._file.tell()
         self._file.seek(0)
-        first, at = self._file.read(min(self._size, 1 << 16)), 0
+        first = self._file.read(min(self.raw.prefix, LONGEST_LINE))
         self._file.seek(here)
-        while not self._header_read and at < len(first):
-            at = self._read_header(parser, first, at)
+        self._read_preamble(parser, first, len(_BOM) if first.startswith(_BOM) else 0)
 
     def _skip_known(self) -> bool:
         """Hash the known content and skip it; False if the file no longer starts with it."""
@@ -239,23 +252,25 @@ class _Reader:
     def _feed(self, parser: Parser, data: memoryview) -> None:
         raw = self.raw
         self._hash.update(data)
-        at_start, first_line = raw.prefix == 0, raw.lines + 1
+        at_start = not raw.prefix
         raw.prefix += len(data)
-        skipped = len(_BOM) if at_start and data[: len(_BOM)] == _BOM else 0
-        while not self._header_read and skipped < len(data):
-            skipped = self._read_header(parser, bytes(data), skipped)
-            first_line += 1
-        raw.lines = first_line - 1
-        if not self._header_read:
-            return  # nothing but blank lines so far
-        rows = parser.feed(data[skipped:], first_line)
+        if not self._in_rows:
+            bom = at_start and data[: len(_BOM)] == _BOM
+            skipped, count = self._read_preamble(parser, bytes(data), len(_BOM) if bom else 0)
+            raw.lines += count
+            data = data[skipped:]
+            if not self._in_rows:
+                return  # no row so far
+        rows = parser.feed(data, raw.lines + 1)
         raw.lines += rows.lines
         for instrument, (table, lines) in rows.tables.items():
             if table.size:
+                self._last_row = max(self._last_row, int(lines[-1]))
                 self._keep(instrument, table, lines)
         raw.bad += rows.bad
         raw.total += rows.total
-        self._check_bad(max(raw.total, self._size // SHORTEST_ROW))  # rows the file may have
+        likely = max(raw.total, self._size // SHORTEST_ROW)  # rows that the file may have
+        self._check_bad(likely, LONGEST_FOOTER if self._format.skip_footer else 0)
 
     def _keep(self, instrument: str, table: Table, lines: Ints) -> None:
         if self._format.series_read.grouped:
@@ -277,15 +292,17 @@ class _Reader:
         last = self.raw.last
         last[instrument] = max(last.get(instrument, -(1 << 63)), int(ticks.time.max()))
 
-    def _read_header(self, parser: Parser, data: bytes, start: int = 0) -> int:
-        """Read the header if this line is not blank; return where the line ends."""
-        end = data.find(b"\n", start)
-        end = len(data) if end < 0 else end + 1
-        line = data[start:end].removeprefix(_BOM)
-        if line.strip():
-            parser.header(line)
-            self._header_read = True
-        return end
+    def _read_preamble(self, parser: Parser, data: bytes, at: int) -> tuple[int, int]:
+        """Read the lines before the first row; return where they end, and how many they are."""
+        count = 0
+        while at < len(data):
+            end = data.find(b"\n", at)
+            end = len(data) if end < 0 else end + 1
+            if not parser.begin(data[at:end]):
+                self._in_rows = True
+                break
+            at, count = end, count + 1
+        return at, count
 
     def _last_line(self, parser: Parser, line: memoryview) -> None:
         """A last line without newline may be incomplete; it is used once the file is quiet."""
@@ -300,9 +317,12 @@ class _Reader:
         )
         self._feed(parser, line)
 
-    def _check_bad(self, total: int) -> None:
-        """Reject a file with too many invalid rows (at least ten) among `total`."""
-        bad = self.raw.bad
+    def _check_bad(self, total: int, footer: int = 0) -> None:
+        """Reject a file with too many invalid rows (at least ten) among `total`.
+
+        `footer`: how many of them may turn out to be none.
+        """
+        bad = self.raw.bad[: max(len(self.raw.bad) - footer, 0)]
         limit = self._format.max_bad_fraction
         if len(bad) >= MIN_BAD_ROWS and len(bad) > limit * total:
             raise RejectedError(
