@@ -15,6 +15,7 @@ from pipekit_translator.settings import Settings
 from pipekit_translator.sources import Source
 
 _NAMED = 3  # files that a message names
+_ARCHIVE = ".zip"
 
 
 @attrs.frozen
@@ -84,17 +85,24 @@ def _stray_warning(settings: Settings, strays: list[str]) -> list[str]:
 
 
 def _groups(settings: Settings, source: Source, files: list[FileStat]) -> list[Group]:
-    """A source's files in two groups: with an accepted instrument in their name, and the rest."""
+    """A source's files in two groups: with an accepted instrument in their name, and the rest.
+
+    The name of an archive says nothing: its members have names.
+    """
     rule = source.resolved().instrument
     if rule.column:
         return [Group(source, settings.format(source, accepted=False), tuple(files))]
     named = list(rule.of_names(file.path.rpartition("/")[2] for file in files))
     known = {name for name in set(named) if name and settings.accepts(name)}
+    sure = [
+        name in known and not file.path.lower().endswith(_ARCHIVE)
+        for file, name in zip(files, named, strict=True)
+    ]
     return [
         Group(
             source,
             settings.format(source, accepted=accepted),
-            tuple(f for f, name in zip(files, named, strict=True) if (name in known) is accepted),
+            tuple(file for file, each in zip(files, sure, strict=True) if each is accepted),
         )
         for accepted in (True, False)
     ]

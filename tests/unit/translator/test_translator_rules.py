@@ -232,8 +232,8 @@ UNUSABLE = {
     ),
     "no header at all": ("2020-01-06,08:00:00,1,1,1,1,1,ES\r\n", "header = false"),
     "another separator": ("Date;Time;Open;High;Low;Close;Volume;Instrument\r\n", "separator = ';'"),
-    "UTF-16": ("\ufeffDate,Time\r\n".encode("utf-16-le"), "save it as UTF-8"),
-    "no text": (b"\x00\x01" * 400 + b"\n", "line 1: no separator ','"),
+    "UTF-16 without a mark": ("Date,Time\r\n".encode("utf-16-le"), "save it as UTF-8"),
+    "no text": (b"\x00\x01" * 400 + b"\n", "it is binary data"),
 }  # fmt: skip
 
 

@@ -24,8 +24,9 @@ from pipekit_translator.work.publish import parquet, quality
 from pipekit_translator.work.publish.publisher import PartResult, Publisher, of_days
 from pipekit_translator.work.publish.quarantine import Quarantine, lines_of
 from pipekit_translator.work.publish.volume import volume_of
+from pipekit_translator.work.read.archive import lines_in
 from pipekit_translator.work.read.files import read_all
-from pipekit_translator.work.read.rawfile import RawFile
+from pipekit_translator.work.read.record import RawFile
 from pipekit_translator.work.zones import Zone
 
 LATE = "late: the lifecycle has removed the processed {part}"
@@ -254,7 +255,8 @@ class _Translation:
         rows = [] if file.repeated and file.job.role != "stale" else list(file.bad)
         late = [] if file.repeated else [n for lines in file.rows.late.values() for n in lines]
         if late:
-            rows += lines_of(file.path, late, LATE.format(part=file.format.series_written.part))
+            reason = LATE.format(part=file.format.series_written.part)
+            rows += lines_of(lines_in(file.path, file.format), late, reason)
             self._counts["late_rows"] += len(late)
         if path := self._quarantine.add(file.path, rows):
             self._counts["rows_set_aside"] += len(rows)

@@ -11,7 +11,8 @@ from pipekit_translator.request import FileJob, Request
 from pipekit_translator.work.assemble.file_rows import Assembly
 from pipekit_translator.work.parse.kernel import LARGE, MANY, Kernel
 from pipekit_translator.work.read.held import BusyError
-from pipekit_translator.work.read.rawfile import RawFile, ReadContext, read
+from pipekit_translator.work.read.rawfile import read
+from pipekit_translator.work.read.record import RawFile, ReadContext
 
 SMALL = 64 << 10  # bytes: threads that read smaller files mostly wait for each other
 

@@ -1,0 +1,153 @@
+"""The texts of a raw file: its own, or those of the members of a zip archive."""
+
+from __future__ import annotations
+
+import os
+import zipfile
+import zlib
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
+from io import FileIO
+from typing import NamedTuple
+
+from pipekit_translator.dialects import FileFormat
+from pipekit_translator.work.parse.header import RejectedError
+from pipekit_translator.work.read import decode
+from pipekit_translator.work.read.held import open_raw
+
+_WORKBOOK = "[Content_Types].xml"
+_ENCRYPTED = 1  # of a member's flags
+_NAMED = 3  # members that a message names
+
+
+class Text(NamedTuple):
+    """A text in pieces. `name`: what names its instrument; `member`: of an archive, else empty."""
+
+    name: str
+    pieces: Iterator[bytes]
+    member: str = ""
+
+
+class Source:
+    """The bytes of a file up to the size that it had when it was opened.
+
+    `seen`: called with each piece, in order, by `read` alone.
+    """
+
+    def __init__(self, file: FileIO, size: int, seen: Callable[[bytes], object]) -> None:
+        self.file = file
+        self._left = size
+        self._seen = seen
+
+    def read(self, count: int) -> bytes:
+        """The next bytes, at most `count`; none at the end."""
+        piece = self.file.read(min(count, self._left)) if self._left else b""
+        self._left -= len(piece)
+        self._seen(piece)
+        return piece
+
+    def drain(self) -> None:
+        """Read what is left."""
+        while self.read(decode.CHUNK):
+            pass
+
+
+def texts_of(
+    source: Source, kind: str, name: str, format: FileFormat, warn: Callable[[str], object]
+) -> Generator[Text]:
+    """The texts of a file of this kind (`decode.kind_of`). Raises RejectedError."""
+    if kind != decode.ZIP:
+        yield Text(name, decode.text_of(source.read, kind))
+        return
+    source.drain()  # the directory is at the end, so the members are read again
+    source.file.seek(0)
+    with _damage_rejected(), zipfile.ZipFile(source.file) as archive:
+        for member in _members(archive, name, format, warn):
+            yield _text(archive, member)
+
+
+@contextmanager
+def _damage_rejected() -> Iterator[None]:
+    try:
+        yield
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+        raise RejectedError(
+            f"its zip data are damaged or cut off ({error}): get the file again"
+        ) from error
+
+
+def _members(
+    archive: zipfile.ZipFile, file: str, format: FileFormat, warn: Callable[[str], object]
+) -> list[zipfile.ZipInfo]:
+    """The members that are files of the source, by their names. Raises RejectedError."""
+    members = [member for member in archive.infolist() if not _is_hidden(member)]
+    if any(member.filename == _WORKBOOK for member in members):
+        raise RejectedError("it is an Excel workbook: save its sheets as CSV")
+    if not format.instrument.pattern:
+        return members
+    names = [_name(member) for member in members]
+    found = list(format.instrument.of_names(names))
+    if not format.instruments:  # the name of the file has been accepted, and nothing else
+        (own,) = format.instrument.of_names([file])
+        if others := {*found} - {own, None}:
+            raise RejectedError(
+                f"it is a zip archive with members of {', '.join(sorted(map(str, others)))}, but "
+                f"its own name says {own}: let its name end in .zip"
+            )
+    left = [name for name, instrument in zip(names, found, strict=True) if instrument is None]
+    shown = ", ".join(left[:_NAMED]) + (f" and {len(left) - _NAMED} more" if left[_NAMED:] else "")
+    if left and len(left) == len(names):
+        raise RejectedError(
+            f"none of its members ({shown}) matches the source's instrument pattern "
+            f"{format.instrument.pattern!r}: change the pattern"
+        )
+    if left:
+        warn(f"members that do not match the source's instrument pattern were not read: {shown}")
+    return [m for m, instrument in zip(members, found, strict=True) if instrument is not None]
+
+
+def _is_hidden(member: zipfile.ZipInfo) -> bool:
+    parts = member.filename.replace("\\", "/").split("/")
+    return member.is_dir() or parts[0] == "__MACOSX" or any(part[:1] == "." for part in parts)
+
+
+def _name(member: zipfile.ZipInfo) -> str:
+    return os.path.basename(member.filename.replace("\\", "/"))
+
+
+def _text(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Text:
+    if member.flag_bits & _ENCRYPTED:
+        raise RejectedError(f"its member {member.filename} is encrypted: unpack it")
+    return Text(_name(member), _pieces(archive, member), member.filename)
+
+
+def _pieces(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Iterator[bytes]:
+    with _damage_rejected(), archive.open(member) as file:
+        head = file.read(decode.SNIFFED)
+        kind = decode.kind_of(head)
+        if decode.is_packed(kind):
+            raise RejectedError(f"its member {member.filename} is compressed again: unpack it")
+        waiting = [head]
+
+        def read(count: int) -> bytes:
+            return waiting.pop() if waiting else file.read(count)
+
+        yield from decode.text_of(read, kind)
+
+
+def lines_in(path: str, format: FileFormat) -> Iterator[bytes]:
+    """All lines of a file, as they are numbered: those of members follow each other.
+
+    Raises OSError, RejectedError.
+    """
+    with open_raw(path) as file:
+        kind = decode.kind_of(file.read(decode.SNIFFED))
+        file.seek(0)
+        size = os.fstat(file.fileno()).st_size
+        for text in texts_of(Source(file, size, len), kind, path, format, len):
+            held = b""
+            for piece in text.pieces:
+                *lines, held = (held + piece).split(b"\n")
+                yield from lines
+            if held:
+                yield held
