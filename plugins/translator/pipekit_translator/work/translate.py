@@ -24,9 +24,9 @@ from pipekit_translator.work.publish import parquet, quality
 from pipekit_translator.work.publish.publisher import PartResult, Publisher, of_days
 from pipekit_translator.work.publish.quarantine import Quarantine, lines_of
 from pipekit_translator.work.publish.volume import volume_of
-from pipekit_translator.work.read.archive import lines_in
 from pipekit_translator.work.read.files import read_all
 from pipekit_translator.work.read.record import RawFile
+from pipekit_translator.work.read.texts import lines_in
 from pipekit_translator.work.zones import Zone
 
 LATE = "late: the lifecycle has removed the processed {part}"

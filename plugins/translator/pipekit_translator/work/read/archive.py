@@ -1,4 +1,4 @@
-"""The texts of a raw file: its own, or those of the members of a zip archive."""
+"""The members of a zip archive."""
 
 from __future__ import annotations
 
@@ -8,62 +8,28 @@ import zlib
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from io import FileIO
-from typing import NamedTuple
 
 from pipekit_translator.dialects import FileFormat
 from pipekit_translator.work.parse.header import RejectedError
 from pipekit_translator.work.read import decode
-from pipekit_translator.work.read.held import open_raw
 
 _WORKBOOK = "[Content_Types].xml"
 _ENCRYPTED = 1  # of a member's flags
 _NAMED = 3  # members that a message names
 
 
-class Text(NamedTuple):
-    """A text in pieces. `name`: what names its instrument; `member`: of an archive, else empty."""
+def members_of(
+    file: FileIO, name: str, format: FileFormat, warn: Callable[[str], object]
+) -> Generator[tuple[str, Iterator[bytes]]]:
+    """The members of an archive that are files of the source, and their text in pieces.
 
-    name: str
-    pieces: Iterator[bytes]
-    member: str = ""
-
-
-class Source:
-    """The bytes of a file up to the size that it had when it was opened.
-
-    `seen`: called with each piece, in order, by `read` alone.
+    `name`: the archive's own. `warn`: called with what is not read. Raises RejectedError.
     """
-
-    def __init__(self, file: FileIO, size: int, seen: Callable[[bytes], object]) -> None:
-        self.file = file
-        self._left = size
-        self._seen = seen
-
-    def read(self, count: int) -> bytes:
-        """The next bytes, at most `count`; none at the end."""
-        piece = self.file.read(min(count, self._left)) if self._left else b""
-        self._left -= len(piece)
-        self._seen(piece)
-        return piece
-
-    def drain(self) -> None:
-        """Read what is left."""
-        while self.read(decode.CHUNK):
-            pass
-
-
-def texts_of(
-    source: Source, kind: str, name: str, format: FileFormat, warn: Callable[[str], object]
-) -> Generator[Text]:
-    """The texts of a file of this kind (`decode.kind_of`). Raises RejectedError."""
-    if kind != decode.ZIP:
-        yield Text(name, decode.text_of(source.read, kind))
-        return
-    source.drain()  # the directory is at the end, so the members are read again
-    source.file.seek(0)
-    with _damage_rejected(), zipfile.ZipFile(source.file) as archive:
+    with _damage_rejected(), zipfile.ZipFile(file) as archive:
         for member in _members(archive, name, format, warn):
-            yield _text(archive, member)
+            if member.flag_bits & _ENCRYPTED:
+                raise RejectedError(f"its member {member.filename} is encrypted: unpack it")
+            yield member.filename.replace("\\", "/"), _pieces(archive, member)
 
 
 @contextmanager
@@ -115,12 +81,6 @@ def _name(member: zipfile.ZipInfo) -> str:
     return os.path.basename(member.filename.replace("\\", "/"))
 
 
-def _text(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Text:
-    if member.flag_bits & _ENCRYPTED:
-        raise RejectedError(f"its member {member.filename} is encrypted: unpack it")
-    return Text(_name(member), _pieces(archive, member), member.filename)
-
-
 def _pieces(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Iterator[bytes]:
     with _damage_rejected(), archive.open(member) as file:
         head = file.read(decode.SNIFFED)
@@ -133,21 +93,3 @@ def _pieces(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Iterator[bytes
             return waiting.pop() if waiting else file.read(count)
 
         yield from decode.text_of(read, kind)
-
-
-def lines_in(path: str, format: FileFormat) -> Iterator[bytes]:
-    """All lines of a file, as they are numbered: those of members follow each other.
-
-    Raises OSError, RejectedError.
-    """
-    with open_raw(path) as file:
-        kind = decode.kind_of(file.read(decode.SNIFFED))
-        file.seek(0)
-        size = os.fstat(file.fileno()).st_size
-        for text in texts_of(Source(file, size, len), kind, path, format, len):
-            held = b""
-            for piece in text.pieces:
-                *lines, held = (held + piece).split(b"\n")
-                yield from lines
-            if held:
-                yield held

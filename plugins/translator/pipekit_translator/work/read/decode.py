@@ -5,13 +5,10 @@ Everything is read as a stream, so a file takes no more memory than its blocks.
 
 from __future__ import annotations
 
-import bz2
 import codecs
-import lzma
 import re
 import zlib
 from collections.abc import Callable, Iterable, Iterator
-from functools import partial
 from typing import Any
 
 import pyarrow as pa
@@ -157,19 +154,26 @@ class _Gzip:
         return self._zlib.unused_data
 
 
-_DECODERS: dict[str, Callable[[], Any]] = {
-    "gzip": _Gzip,
-    "bzip2": bz2.BZ2Decompressor,
-    "xz": partial(lzma.LZMADecompressor, lzma.FORMAT_XZ, _XZ_MEMORY),
-}
+def _decoder(kind: str) -> tuple[Callable[[], Any], type[Exception]]:
+    """What makes decompressing objects, and the error that these raise besides OSError."""
+    if kind == "bzip2":
+        from bz2 import BZ2Decompressor  # most runs need none of them
+
+        return BZ2Decompressor, EOFError
+    if kind == "xz":
+        from lzma import FORMAT_XZ, LZMADecompressor, LZMAError
+
+        return lambda: LZMADecompressor(FORMAT_XZ, _XZ_MEMORY), LZMAError
+    return _Gzip, zlib.error
 
 
 def _unpacked(read: Read, kind: str) -> Iterator[bytes]:
     """Decompressed data in pieces. Raises RejectedError for damaged data, OSError of the disk."""
-    pieces = _zstd(read) if kind == "zstd" else _streams(read, _DECODERS[kind])
+    new, damage = _decoder(kind)
+    pieces = _zstd(read) if kind == "zstd" else _streams(read, new)
     try:
         yield from pieces
-    except (zlib.error, lzma.LZMAError, EOFError, pa.ArrowException, OSError) as error:
+    except (damage, EOFError, pa.ArrowException, OSError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise
         raise RejectedError(
