@@ -168,6 +168,8 @@ def _lines(buffer: Bytes, first_line: int) -> tuple[Ints, Ints, Ints]:
 def decimals(buffer: Bytes, start: Ints, end: Ints) -> tuple[Floats, Flags]:
     """The numbers in the fields [start, end), and which are plain decimal numbers."""
     length = end - start
+    if not len(buffer):
+        return np.zeros(len(start)), np.zeros(len(start), np.bool_)
     place = np.arange(min(length.max(initial=1), _LONGEST))[:, None]
     text = buffer.take(start + place, mode="clip")
     text[place >= length] = 0

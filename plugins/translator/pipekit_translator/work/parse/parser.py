@@ -17,7 +17,7 @@ from pipekit_translator.columns import roles_in_order
 from pipekit_translator.dialects import BAR_SECONDS, FileFormat
 from pipekit_translator.layout import BARS
 from pipekit_translator.work.parse import header, lines
-from pipekit_translator.work.parse.header import SHOWN, Columns, RejectedError
+from pipekit_translator.work.parse.header import SHOWN, Columns
 from pipekit_translator.work.parse.kernel import Found, Kernel, Layout, layout_of, newlines
 from pipekit_translator.work.parse.lines import BadRow, Block
 from pipekit_translator.work.parse.numbers import NumberReader, scaled
@@ -68,7 +68,9 @@ class Parser:
         self._roles: tuple[str, ...] = ()
         self._prices: list[str] = []
         self._spare = False
-        self._begun = False  # whether rows of the file have been seen
+        self._fits = False  # whether a row had the right number of fields
+        self._seen = False  # whether there was a row
+        self._first: BadRow | None = None  # the first row, if it has no separator
         self._kernel = kernel
         self._layout: Layout | None = None
         self._preamble = header.Preamble(format)
@@ -93,9 +95,14 @@ class Parser:
 
     def feed(self, data: Data, first_line: int) -> Rows:
         """Parse whole lines of the file; the last one may have no newline."""
-        rows = self._compiled(data, first_line) or self._vectorized(data, first_line)
-        self._begun |= bool(rows.total)
-        return rows
+        return self._compiled(data, first_line) or self._vectorized(data, first_line)
+
+    def separator_problem(self) -> str:
+        """Why no row had the right number of fields, if the separator is to blame; else empty."""
+        if self._fits or self._first is None:
+            return ""
+        text = self._first.text.decode("utf-8", "replace")
+        return header.wrong_separator(self._format, text, self._first.line)
 
     def _compiled(self, data: Data, first_line: int) -> Rows | None:
         """Parse with the kernel; None if it refuses the block or a local time never existed."""
@@ -104,6 +111,7 @@ class Parser:
         found = self._kernel.read(data, self._separator, self._layout)
         if found is None:
             return None
+        self._fits |= bool(len(found.local))
         prices = [found.prices[self._series.prices.index(role)] for role in self._prices]
         values = self._table(found.local, prices, found.volume)
         tables = {}
@@ -147,6 +155,8 @@ class Parser:
         """The instruments of a regular block, each with its rows. Raises RejectedError."""
         if self._instrument is not None:
             return [(self._instrument, slice(None))]
+        if not len(found.local):
+            return []
         ends = [*found.names[2, 1:].tolist(), len(found.local)]
         spans: dict[str, list[tuple[int, int]]] = {}
         for (begin, end, first), last in zip(found.names.T.tolist(), ends, strict=True):
@@ -162,8 +172,7 @@ class Parser:
         """Parse with numpy."""
         width = len(self._roles)
         block = Block(data, first_line, self._separator, width, spare=self._spare)
-        if block.total and not len(block.rows) and not self._begun:
-            self._check_separator(block)
+        self._note_separator(block)
         local, ok = self._local_times(block)
         *prices, volume = self._read_numbers(block, ok)
         for reason, broken in self._broken(prices, volume):
@@ -306,11 +315,15 @@ class Parser:
         name = field.decode("utf-8", "replace").strip().strip('"')
         return header.accepted(self._format, name, f"line {line}")
 
-    def _check_separator(self, block: Block) -> None:
-        text = block.line(0).decode("utf-8", "replace")
-        if self._format.separator not in text:
-            line = int(block.number[0])
-            raise RejectedError(header.wrong_separator(self._format, text, line))
+    def _note_separator(self, block: Block) -> None:
+        """Note whether rows have the right number of fields, and whether the first had just one."""
+        self._fits |= bool(len(block.rows))
+        if self._fits or self._seen or not block.total:
+            return
+        self._seen = True
+        text = block.line(0)
+        if self._separator not in text:
+            self._first = BadRow(int(block.number[0]), "", text)
 
 
 @cache

@@ -72,6 +72,8 @@ class TextReader:
             self._raw.rows.add(instrument, *minutes.bars())
         if self._format.skip_footer:
             self._drop_footer()
+        if problem := self._parser.separator_problem():
+            raise RejectedError(problem)
         self._check_bad(self._total)
         self._raw.total += self._total
         self._raw.bad += [self._of_file(row) for row in self._bad]
@@ -134,6 +136,8 @@ class TextReader:
         bad = self._bad[: max(len(self._bad) - footer, 0)]
         limit = self._format.max_bad_fraction
         if len(bad) >= MIN_BAD_ROWS and len(bad) > limit * total:
+            if problem := self._parser.separator_problem():
+                raise RejectedError(problem)
             raise RejectedError(
                 f"line {bad[0].line}: {bad[0].reason}; {len(bad):,} of {self._total:,} rows are "
                 f"invalid, more than max_bad_fraction = {limit:g} allows. Correct the export or "
