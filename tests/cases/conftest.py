@@ -124,7 +124,7 @@ def case(tmp_path: Path) -> Iterator[Callable[[str], Case]]:
         found = sorted(CASES.glob(f"{number}-*"))
         if not found:
             pytest.skip(f"the case {number} is not in {CASES}")
-        root = tmp_path / number
+        root = tmp_path / f"{number}-{len(list(tmp_path.iterdir()))}"
         if (project := found[0] / "project").is_dir():
             shutil.copytree(project, root, copy_function=shutil.copyfile)
         root.mkdir(exist_ok=True)

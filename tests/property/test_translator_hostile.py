@@ -49,6 +49,12 @@ COMMON: dict[str, Any] = {
 SOURCES = {
     "plain": Source(**COMMON),
     "by column": Source(**{**COMMON, "instrument": InstrumentRule(column="symbol")}),
+    "ignored": Source(
+        **{
+            **COMMON,
+            "instrument": InstrumentRule(column="symbol", pattern="^(E.)", ignore=("^N", "x")),
+        }
+    ),
     "no header": Source(**{**COMMON, "header": False, "columns": (*BARS, "-", "-")}),
     "quotes": Source(
         **{**COMMON, "columns": ("timestamp", "bid", "ask", "price", "volume"), "carry": True},
@@ -129,7 +135,7 @@ def files(draw: Any) -> tuple[str, bytes]:
     end = draw(st.sampled_from(["\n", "\n", "\r\n", "\r"]))
     text = end.join([*(above if kind != "no header" else []), *lines])
     data = bytearray(text.encode() + draw(st.sampled_from([b"", end.encode()])))
-    for _ in range(draw(st.sampled_from([0, 0, 0, 1, 2]))):
+    for _ in range(draw(st.sampled_from([0, 0, 0, 1, 2])) if data else 0):
         data[draw(st.integers(0, len(data) - 1))] = draw(st.integers(0, 255))
     return kind, bytes(data)
 
@@ -170,6 +176,7 @@ def read(root: Path, kind: str, data: bytes, block: int, way: kernel.Kernel | No
 
 HEAD = ",".join(NAMES)
 ROW = "2020-11-01 09:30,1,1,1,1,5"
+SPOILT = f"{HEAD}\n{chr(10).join([' '] * 12)}\n{ROW},a,b\n".encode()
 
 
 @settings(
@@ -183,6 +190,7 @@ ROW = "2020-11-01 09:30,1,1,1,1,5"
 @example(file=("by column", f'{HEAD}\n{ROW},"a,b"\n'.encode()), block=1)
 @example(file=("plain", f'{HEAD}\n{ROW},"a,b",c\n'.encode()), block=1)
 @example(file=("plain", f'{HEAD}\n{ROW},a"b,c"d\n'.encode()), block=1)
+@example(file=("plain", SPOILT), block=1)
 def test_neither_size_nor_way_nor_packing_changes_what_bytes_mean(
     tmp_path: Path, file: tuple[str, bytes], block: int
 ) -> None:

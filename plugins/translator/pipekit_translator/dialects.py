@@ -16,7 +16,7 @@ import attrs
 
 from pipekit import setting
 from pipekit_translator.columns import has_two_stamps, series_of
-from pipekit_translator.layout import BARS, Series
+from pipekit_translator.layout import BARS, NAMING, Series, is_instrument
 from pipekit_translator.stampformat import halves
 
 BarTime = Literal["open", "close"]
@@ -32,41 +32,75 @@ _NAMED = ("Date", "Time", "Open", "High", "Low", "Close", "Volume", "Instrument"
 _OHLCV = ("open", "high", "low", "close", "volume")
 
 
+class NameMap(dict[str, str]):
+    """Names by the names that an export uses; hashable, as are the formats that hold it."""
+
+    def __hash__(self) -> int:  # type: ignore[override]  # nobody changes it
+        return hash(frozenset(self.items()))
+
+
 @attrs.frozen
 class InstrumentRule:
-    """Where to find a file's instrument: exactly one of the three."""
+    """Where to find a file's instrument: a pattern, a column or a constant.
+
+    With a column, the pattern is one for what is in the column.
+    """
 
     pattern: str = setting(
-        "Regular expression for the file name; its first group is the instrument.",
+        "Regular expression for the file name, or for the column if there is one; its first group "
+        "is the instrument.",
         default="",
     )
     column: str = setting("Name of the column that holds the instrument.", default="")
     constant: str = setting("The instrument of every file of this source.", default="")
+    map: dict[str, str] = setting(
+        "Instruments by the names that the export uses.", factory=NameMap, converter=NameMap
+    )
+    ignore: tuple[str, ...] = setting(
+        "Regular expressions; rows or files whose names they match are left out.", default=()
+    )
 
     def __attrs_post_init__(self) -> None:
-        if sum(map(bool, (self.pattern, self.column, self.constant))) != 1:
+        given = [name for name in ("pattern", "column", "constant") if getattr(self, name)]
+        if len(given) != 1 and given != ["pattern", "column"]:
             raise ValueError(
-                "instrument: set exactly one of pattern, column and constant, "
-                'for example instrument = { constant = "ES" }'
+                "instrument: set exactly one of pattern, column and constant, or pattern and "
+                'column, for example instrument = { constant = "ES" }'
             )
-        if self.pattern and not _groups(self.pattern):
+        if self.pattern and not _compiled("pattern", self.pattern).groups:
             raise ValueError(
                 f"instrument.pattern {self.pattern!r} has no group: put parentheses around the "
                 "instrument, for example '^([A-Z]+)_'"
             )
+        for pattern in self.ignore:
+            _compiled("ignore", pattern)
+        if self.constant and (self.map or self.ignore):
+            raise ValueError("instrument: a constant needs neither map nor ignore")
+        for name in (*self.map.values(), *([self.constant] if self.constant else [])):
+            if not is_instrument(name):
+                raise ValueError(f"instrument: {name!r} is not a valid name: {NAMING}")
 
     def of_names(self, names: Iterable[str]) -> Iterator[str | None]:
-        """The instruments of files with these names; None if a name does not match."""
-        if not self.pattern:
-            return (self.constant or None for _ in names)
-        return (found and found[1] for found in map(re.compile(self.pattern).search, names))
+        """The instruments of these names; None if a name does not match."""
+        if self.constant:
+            return (self.constant for _ in names)
+        find = re.compile(self.pattern or "^(.*)$", re.DOTALL).search
+        return (self.map.get(name) or self._mapped(find(name)) for name in names)
+
+    def _mapped(self, found: re.Match[str] | None) -> str | None:
+        name = found and found[1]
+        return self.map.get(name, name) if name else None
+
+    def ignores(self, name: str) -> bool:
+        """Whether what has this name is left out."""
+        return any(re.search(pattern, name) for pattern in self.ignore)
 
 
-def _groups(pattern: str) -> int:
+def _compiled(field: str, pattern: str) -> re.Pattern[str]:
     try:
-        return re.compile(pattern).groups
+        return re.compile(pattern)
     except re.error as error:
-        raise ValueError(f"instrument.pattern {pattern!r}: {error}") from error
+        raise ValueError(f"instrument.{field} {pattern!r}: {error}") from error
 
 
 @attrs.frozen(kw_only=True)
@@ -191,6 +225,9 @@ class FileFormat:
         for field in attrs.fields(FileFormat):
             if field.name in ADDED and fields[field.name] == field.default:
                 del fields[field.name]
+        for name in ("map", "ignore"):
+            if not getattr(self.instrument, name):
+                del fields["instrument"][name]
         return fields
 
     @cached_property

@@ -92,6 +92,7 @@ def _groups(settings: Settings, source: Source, files: list[FileStat]) -> list[G
     rule = source.resolved().instrument
     if rule.column:
         return [Group(source, settings.format(source, accepted=False), tuple(files))]
+    files = [f for f in files if not rule.ignores(f.path.rpartition("/")[2])]
     named = list(rule.of_names(file.path.rpartition("/")[2] for file in files))
     known = {name for name in set(named) if name and settings.accepts(name)}
     sure = [

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-import sys
 from functools import lru_cache
 from typing import NamedTuple
 
 from pipekit_translator.columns import UNUSED, Reference, columns_of
 from pipekit_translator.dialects import FileFormat
-from pipekit_translator.layout import INSTRUMENT
+from pipekit_translator.layout import NAMING, is_instrument
 from pipekit_translator.work.parse import lines
 from pipekit_translator.work.parse.lines import BadRow
 
@@ -200,20 +199,22 @@ def instrument_of(format: FileFormat, name: str) -> str:
             f"the file name does not match the source's instrument pattern "
             f"{format.instrument.pattern!r}: rename the file or change the pattern"
         )
-    return accepted(format, found, "the file name")
+    if problem := refusal(format, found):
+        raise RejectedError(f"the file name: {problem}")
+    return found
 
 
-def accepted(format: FileFormat, instrument: str, where: str) -> str:
-    """The instrument, if it is accepted. Raises RejectedError."""
+def refusal(format: FileFormat, instrument: str) -> str:
+    """Why an instrument is not accepted; empty if it is."""
     known = format.instruments
+    if not is_instrument(instrument):
+        return (
+            f"{instrument[:SHOWN]!r} is not a valid instrument name ({NAMING}): map it to one, or "
+            "check the source's `instrument`"
+        )
     if known and "*" not in known and instrument not in known:
-        raise RejectedError(
-            f"{where}: unknown instrument {instrument[:SHOWN]!r}: add it to the translator's "
-            "setting `instruments`, or move the file away"
+        return (
+            f"unknown instrument {instrument[:SHOWN]!r}: add it to the translator's setting "
+            "`instruments`, ignore it in the source's `instrument`, or move the file away"
         )
-    if not INSTRUMENT.fullmatch(instrument):
-        raise RejectedError(
-            f"{where}: {instrument[:SHOWN]!r} is not a valid instrument name (letters, digits, '_' "
-            "and '-'): check the source's `instrument`"
-        )
-    return sys.intern(instrument)  # thousands of files name it
+    return ""

@@ -91,6 +91,15 @@ class Block:
             BadRow(int(self.number[row]), reasons[row], self.line(row)) for row in sorted(reasons)
         ]
 
+    def leave_out(self, rows: Flags) -> None:
+        """Take some of `rows` out of the block, as if they had not been there."""
+        kept = np.ones(self.total, np.bool_)
+        kept[self.rows[rows]] = False
+        at = np.cumsum(kept) - 1
+        self.rows, self._separators = at[self.rows[~rows]], self._separators[~rows]
+        self._stop = self._stop[~rows]
+        self.start, self.end, self.number = self.start[kept], self.end[kept], self.number[kept]
+
     def _width_reason(self, row: int) -> str:
         first, last = np.searchsorted(self._found, [self.start[row], self.end[row]])
         fields = last - first + 1

@@ -23,11 +23,13 @@ from pipekit_translator.work.parse.lines import BadRow, Block
 from pipekit_translator.work.parse.numbers import NumberReader, scaled
 from pipekit_translator.work.parse.quotes import Quotes
 from pipekit_translator.work.parse.stamps import EPOCH, StampReader, of_wrong_unit
+from pipekit_translator.work.parse.symbols import Symbol, Symbols, grouped
 from pipekit_translator.work.table import Flags, Floats, Ints, Table, whole_volume
 from pipekit_translator.work.zones import Fold, Zone
 
 Data = bytes | memoryview
 
+EARLY = 10  # rows that show whether the separator is right
 _NOT_WHOLE = 'volume is not whole: set volume_type = "float" if it may be a fraction'
 
 
@@ -49,6 +51,8 @@ class Parser:
 
     `name`: the file's, which may contain the instrument. `folds`: by instrument, the position in
     a repeated hour; updated while parsing. Raises RejectedError.
+
+    `unnamed`: line and reason of the first row that has no accepted instrument.
     """
 
     def __init__(
@@ -65,11 +69,13 @@ class Parser:
         self._reader = _numbers(format)
         by_row = bool(format.instrument.column)
         self._instrument = None if by_row else header.instrument_of(format, name)
+        self._symbols = Symbols(format)
+        self.unnamed: tuple[int, str] | None = None  # the first row without an instrument, and why
         self._roles: tuple[str, ...] = ()
         self._prices: list[str] = []
         self._spare = False
-        self._fits = False  # whether a row had the right number of fields
-        self._seen = False  # whether there was a row
+        self._fits = self._fits_early = False  # whether a row had the right number of fields
+        self._seen = 0  # rows, as long as none had
         self._first: BadRow | None = None  # the first row, if it has no separator
         self._kernel = kernel
         self._layout: Layout | None = None
@@ -97,9 +103,12 @@ class Parser:
         """Parse whole lines of the file; the last one may have no newline."""
         return self._compiled(data, first_line) or self._vectorized(data, first_line)
 
-    def separator_problem(self) -> str:
-        """Why no row had the right number of fields, if the separator is to blame; else empty."""
-        if self._fits or self._first is None:
+    def separator_problem(self, *, early: bool = False) -> str:
+        """Why no row had the right number of fields, if the separator is to blame; else empty.
+
+        `early`: none of the first ten rows.
+        """
+        if (self._fits_early if early else self._fits) or self._first is None:
             return ""
         text = self._first.text.decode("utf-8", "replace")
         return header.wrong_separator(self._format, text, self._first.line)
@@ -111,12 +120,18 @@ class Parser:
         found = self._kernel.read(data, self._separator, self._layout)
         if found is None:
             return None
-        self._fits |= bool(len(found.local))
+        if len(found.local):
+            self._fits = True
+            self._fits_early |= self._seen < EARLY
+            self._seen += len(found.local)
         prices = [found.prices[self._series.prices.index(role)] for role in self._prices]
         values = self._table(found.local, prices, found.volume)
         tables = {}
         before = {name: copy(fold) for name, fold in self._folds.items()}
-        for instrument, rows in self._named(data, found, first_line):
+        named = self._named(data, found)
+        if named is None:
+            return None
+        for instrument, rows in named:
             utc, missing = self._zone.to_utc(
                 values.time[rows], self._folds.setdefault(instrument, Fold())
             )
@@ -128,7 +143,8 @@ class Parser:
             tables[instrument] = here, first_line + found.lines[rows]
         for instrument, (here, numbers) in tables.items():
             tables[instrument] = self._complete(instrument, here, numbers), numbers
-        return Rows(tables, [], len(found.local), found.ended)
+        total = sum(table.size for table, _ in tables.values())
+        return Rows(tables, [], total, found.ended)
 
     def _table(self, time: Ints, prices: list[Floats], volume: Ints | Floats) -> Table:
         """A table with NaN for the prices that the file does not have, and nulls for its volume."""
@@ -151,28 +167,23 @@ class Parser:
             self._quotes[instrument] = Quotes(self._format)
         return self._quotes[instrument].complete(table, lines)
 
-    def _named(self, data: Data, found: Found, first_line: int) -> list[tuple[str, Ints | slice]]:
-        """The instruments of a regular block, each with its rows. Raises RejectedError."""
+    def _named(self, data: Data, found: Found) -> list[tuple[str, Ints | slice]] | None:
+        """The instruments of a regular block, each with its rows; None if one is no instrument."""
         if self._instrument is not None:
             return [(self._instrument, slice(None))]
-        if not len(found.local):
-            return []
-        ends = [*found.names[2, 1:].tolist(), len(found.local)]
-        spans: dict[str, list[tuple[int, int]]] = {}
-        for (begin, end, first), last in zip(found.names.T.tolist(), ends, strict=True):
-            name = self._accepted(bytes(data[begin:end]), first_line + int(found.lines[first]))
-            spans.setdefault(name, []).append((first, last))
-        if len(spans) == 1:
-            return [(name, slice(None)) for name in spans]
-        return [
-            (name, np.concatenate([np.arange(*span) for span in of])) for name, of in spans.items()
-        ]
+        return self._symbols.of_runs(data, found.names, len(found.local))
 
     def _vectorized(self, data: Data, first_line: int) -> Rows:
         """Parse with numpy."""
         width = len(self._roles)
         block = Block(data, first_line, self._separator, width, spare=self._spare)
         self._note_separator(block)
+        symbols: list[Symbol] = []
+        if self._instrument is None:
+            symbols = self._symbols.of_rows(block.buffer, *self._field(block, "instrument"))
+            if self._format.instrument.ignore:
+                block.leave_out(np.array([symbol.ignored for symbol in symbols], np.bool_))
+                symbols = [symbol for symbol in symbols if not symbol.ignored]
         local, ok = self._local_times(block)
         *prices, volume = self._read_numbers(block, ok)
         for reason, broken in self._broken(prices, volume):
@@ -181,7 +192,7 @@ class Parser:
         values = self._table(local, prices, np.where(ok, volume, 0))
         tables = {
             instrument: self._placed(block, values, rows, instrument)
-            for instrument, rows in self._instruments(block, np.flatnonzero(ok))
+            for instrument, rows in self._instruments(block, np.flatnonzero(ok), symbols)
         }
         bad, total = block.bad(), block.total
         if bad and self._preamble.headers:
@@ -294,36 +305,25 @@ class Parser:
             return table.at(~unknown), lines[~unknown]
         return table, lines
 
-    def _instruments(self, block: Block, rows: Ints) -> list[tuple[str, Ints]]:
-        """The instruments of these rows, each with its own. Raises RejectedError."""
+    def _instruments(
+        self, block: Block, rows: Ints, symbols: list[Symbol]
+    ) -> list[tuple[str, Ints]]:
+        """The instruments of these rows, each with its own."""
         if self._instrument is not None:
             return [(self._instrument, rows)]
-        start, end = (places.tolist() for places in self._field(block, "instrument"))
-        found: dict[str, list[int]] = {}
-        known: dict[bytes, list[int]] = {}
-        data = block.buffer.tobytes()
-        for row in rows.tolist():
-            text = data[start[row] : end[row]]
-            if text not in known:
-                name = self._accepted(text, int(block.number[block.rows[row]]))
-                known[text] = found.setdefault(name, [])
-            known[text].append(row)
-        return [(name, np.array(of, np.int64)) for name, of in found.items()]
-
-    def _accepted(self, field: bytes, line: int) -> str:
-        """The instrument in a field. Raises RejectedError."""
-        name = field.decode("utf-8", "replace").strip().strip('"')
-        return header.accepted(self._format, name, f"line {line}")
+        found, problems = grouped(rows, symbols)
+        for reason, wrong in problems:
+            block.mark_bad(wrong, reason)
+            self.unnamed = self.unnamed or (int(block.number[block.rows[wrong[0]]]), reason)
+        return found
 
     def _note_separator(self, block: Block) -> None:
         """Note whether rows have the right number of fields, and whether the first had just one."""
+        if block.total and not self._seen and self._separator not in block.line(0):
+            self._first = BadRow(int(block.number[0]), "", block.line(0))
         self._fits |= bool(len(block.rows))
-        if self._fits or self._seen or not block.total:
-            return
-        self._seen = True
-        text = block.line(0)
-        if self._separator not in text:
-            self._first = BadRow(int(block.number[0]), "", text)
+        self._fits_early |= bool((block.rows < EARLY - self._seen).any())
+        self._seen += block.total
 
 
 @cache

@@ -49,7 +49,8 @@ def _members(
     members = [member for member in archive.infolist() if not _is_hidden(member)]
     if any(member.filename == _WORKBOOK for member in members):
         raise RejectedError("it is an Excel workbook: save its sheets as CSV")
-    if not format.instrument.pattern:
+    members = [member for member in members if not format.instrument.ignores(_name(member))]
+    if format.instrument.column or not format.instrument.pattern:
         return members
     names = [_name(member) for member in members]
     found = list(format.instrument.of_names(names))

@@ -5,13 +5,14 @@ from __future__ import annotations
 from pipekit_translator.work.assemble.file_rows import MINUTE, Minutes
 from pipekit_translator.work.parse.header import RejectedError
 from pipekit_translator.work.parse.lines import BadRow
-from pipekit_translator.work.parse.parser import Parser
+from pipekit_translator.work.parse.parser import EARLY, Parser
 from pipekit_translator.work.parse.scan import SHORTEST_ROW
 from pipekit_translator.work.read.decode import BOM
 from pipekit_translator.work.read.record import RawFile, ReadContext
 from pipekit_translator.work.table import Ints, Table
 
-MIN_BAD_ROWS = LONGEST_FOOTER = 10
+MIN_BAD_ROWS = EARLY  # so the first check comes after these rows
+LONGEST_FOOTER = 10
 
 
 class StartAgainError(Exception):
@@ -74,6 +75,9 @@ class TextReader:
             self._drop_footer()
         if problem := self._parser.separator_problem():
             raise RejectedError(problem)
+        if self._parser.unnamed and not self._last_row and not self._raw.resumed:
+            line, problem = self._parser.unnamed
+            raise RejectedError(f"line {line}: {problem}")
         self._check_bad(self._total)
         self._raw.total += self._total
         self._raw.bad += [self._of_file(row) for row in self._bad]
@@ -136,7 +140,7 @@ class TextReader:
         bad = self._bad[: max(len(self._bad) - footer, 0)]
         limit = self._format.max_bad_fraction
         if len(bad) >= MIN_BAD_ROWS and len(bad) > limit * total:
-            if problem := self._parser.separator_problem():
+            if problem := self._parser.separator_problem(early=True):
                 raise RejectedError(problem)
             raise RejectedError(
                 f"line {bad[0].line}: {bad[0].reason}; {len(bad):,} of {self._total:,} rows are "
