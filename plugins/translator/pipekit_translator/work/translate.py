@@ -203,10 +203,17 @@ class _Translation:
         report.metric(f"{series.noun}_added", sum(result.added for result in written))
         report.metric(f"{series.noun}_changed", sum(result.changed for result in written))
         report.metric(f"{series.noun}_removed", sum(result.removed for result in written))
-        within = [file.rows.repeated.get(key, (0, 0)) for file in self._fed(key)]
+        fed = self._fed(key)
+        within = [file.rows.repeated.get(key, (0, 0)) for file in fed]
         duplicates = sum(result.duplicates for result in results) + sum(n for n, _ in within)
-        conflicts = sum(result.conflicts for result in results) + sum(n for _, n in within)
-        self._examine(key, results, {"duplicates": duplicates, "conflicts": conflicts})
+        conflicts = sum(result.conflicts for result in results)
+        counts: dict[str, float] = {"duplicates": duplicates}
+        in_one_file = sum(n for _, n in within) + (conflicts if len(fed) == 1 else 0)
+        between = sum(result.restated for result in results) + (conflicts if len(fed) > 1 else 0)
+        counts["conflicts"] = in_one_file + between
+        if in_one_file:
+            counts["conflicts_in_one_file"] = in_one_file
+        self._examine(key, results, counts)
 
     def _examine(self, key: str, results: list[PartResult], counts: dict[str, float]) -> None:
         rules = self._request.quality
