@@ -9,6 +9,7 @@ import attrs
 from pipekit.worker import Signature
 from pipekit_translator import layout
 from pipekit_translator.dialects import FileFormat
+from pipekit_translator.layout import Days
 from pipekit_translator.request import FileGroup, FileJob, FileMemory
 from pipekit_translator.work.assemble.file_rows import Assembly, FileRows
 from pipekit_translator.work.parse.kernel import Kernel
@@ -22,7 +23,8 @@ class RawFile:
 
     `prefix`: number of bytes used; `fingerprint`: their hash; `lines`: number of newlines in them.
     `complete`: nothing is left unread. `resumed`: reading continued after known content. `last`:
-    by instrument, the time of the latest tick. `footer`: lines after the last row. `rejected`: why
+    by instrument, the time of the latest tick. `astray`: lines of rows with a date far from those
+    of the others. `footer`: lines after the last row. `rejected`: why
     it cannot be used. `rank`: see `Ranked`. `waits`: number of keys to publish before it is
     consumed; `failed`: one of them was not published.
     """
@@ -39,6 +41,7 @@ class RawFile:
     total: int = 0
     footer: int = 0
     bad: list[BadRow] = attrs.field(factory=list)
+    astray: list[int] = attrs.field(factory=list)
     folds: dict[str, Fold] = attrs.field(factory=dict)
     last: dict[str, int] = attrs.field(factory=dict)
     warnings: list[str] = attrs.field(factory=list)
@@ -67,17 +70,23 @@ class RawFile:
         """Whether it holds no rows."""
         return not self.total and not self.resumed
 
-    def memory(self) -> FileMemory:
-        """What the next plan needs to know of the file."""
+    def memory(self, left: Days) -> FileMemory:
+        """What the next plan needs to know of the file; `left`: days that are not rebuilt."""
         before = self.job.before if self.resumed else FileMemory()
         late = self.rows.late
+        fed = self.job.before.days  # also by content that it has no more: only a rebuild mends it
+        if self.job.role == "stale":
+            fed = layout.both(fed, left)
         return FileMemory(
             reading=self.format.digest,
             source=self.group.source,
             prefix=self.prefix,
             lines=self.lines,
-            days=layout.union([before.days, self.rows.days]),
-            quarantined=before.quarantined + len(self.bad) + sum(map(len, late.values())),
+            days=layout.union([fed, self.rows.days]),
+            quarantined=before.quarantined
+            + len(self.bad)
+            + len(self.astray)
+            + sum(map(len, late.values())),
             empty=self.is_empty,
             late=sorted({*before.late, *late}),
             folds={

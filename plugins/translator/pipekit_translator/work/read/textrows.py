@@ -7,6 +7,7 @@ from pipekit_translator.work.parse.header import RejectedError
 from pipekit_translator.work.parse.lines import BadRow
 from pipekit_translator.work.parse.parser import EARLY, Parser
 from pipekit_translator.work.parse.scan import SHORTEST_ROW
+from pipekit_translator.work.read.astray import Astray
 from pipekit_translator.work.read.decode import BOM
 from pipekit_translator.work.read.record import RawFile, ReadContext
 from pipekit_translator.work.table import Ints, Table
@@ -41,6 +42,8 @@ class TextReader:
         self._at_start = True
         self._last_row = 0  # the line of the last valid row
         self._minutes: dict[str, Minutes] = {}
+        self._far = int(self._format.max_distance * self._format.series_read.unit)
+        self._astray: dict[str, Astray] = {}
 
     def begin(self, first: bytes) -> None:
         """Read the lines before the first row, of a text whose first rows are known."""
@@ -61,7 +64,7 @@ class TextReader:
         for instrument, (table, lines) in rows.tables.items():
             if table.size:
                 self._last_row = max(self._last_row, int(lines[-1]))
-                self._keep(instrument, table, lines + self._above if self._above else lines)
+                self._sift(instrument, table, lines + self._above if self._above else lines)
         self._bad += rows.bad
         self._total += rows.total
         likely = max(self._total, self._size // SHORTEST_ROW)  # rows that the text may have
@@ -69,6 +72,10 @@ class TextReader:
 
     def finish(self) -> None:
         """Note what belongs to the whole text. Raises RejectedError."""
+        for instrument, astray in self._astray.items():
+            for rows in astray.finish():
+                self._keep(instrument, *rows)
+            self._raw.astray += astray.lines
         for instrument, minutes in self._minutes.items():
             self._raw.rows.add(instrument, *minutes.bars())
         if self._format.skip_footer:
@@ -98,6 +105,16 @@ class TextReader:
             self._bad = self._bad[: len(self._bad) - len(footer)]
             self._total -= len(footer)
             self._raw.footer += len(footer)
+
+    def _sift(self, instrument: str, table: Table, lines: Ints) -> None:
+        """Keep rows whose dates are near those of others; all, if any distance is allowed."""
+        if not self._far:
+            self._keep(instrument, table, lines)
+            return
+        if instrument not in self._astray:
+            self._astray[instrument] = Astray(self._far)
+        for rows in self._astray[instrument].feed(table, lines):
+            self._keep(instrument, *rows)
 
     def _keep(self, instrument: str, table: Table, lines: Ints) -> None:
         if self._format.series_read.grouped:
