@@ -18,3 +18,11 @@ def test_39_the_doubled_hour(case: Any, number: str) -> None:
 def test_26_ticks_with_the_newest_first(case: Any) -> None:
     found = case("26c")
     found.run().same(found.expected())
+
+
+def test_38_bars_of_zeros(case: Any) -> None:
+    ended = case("38h").run()
+    assert {row[1] == 0 for row in ended.values("ES")} == {False}
+    assert len(ended.values("ES")) == 270
+    assert len(ended.quarantine()) == 30
+    assert "30 rows set aside" in ended.output

@@ -25,6 +25,7 @@ VolumeType = Literal["int", "float"]
 Missing = Literal["", "zero", "null"]
 Price = Literal["", "bid", "ask", "mid", "none"]
 Volume = Literal["", "none"]
+OutlierRule = Literal["quarantine", "keep", "reject"]
 
 BAR_SECONDS = 60
 EARLIEST, LATEST = "1970-01-01", "now + 2d"
@@ -172,7 +173,7 @@ PRESETS = {
 
 
 # what is plausible: settings of the stage
-JUDGED = ("earliest", "latest", "max_distance")
+JUDGED = ("earliest", "latest", "max_distance", "outliers")
 
 # the parts that are not of a dialect: each is a setting of a source, with the same default
 ADDED = (
@@ -212,6 +213,7 @@ class FileFormat:
     earliest: str = setting("The first date that is plausible.", default=EARLIEST)
     latest: str = setting("The last one.", default=LATEST)
     max_distance: float = setting("From other rows, in seconds; 0: any.", default=MAX_DISTANCE)
+    outliers: OutlierRule = setting("What becomes of them.", default="quarantine")
 
     @property
     def series_read(self) -> Series:

@@ -19,6 +19,7 @@ from pipekit_translator.dialects import (
     LATEST,
     MAX_DISTANCE,
     FileFormat,
+    OutlierRule,
 )
 from pipekit_translator.sources import Source
 
@@ -160,6 +161,11 @@ class Settings:
         "Up to ten rows together that are farther than this from the rows before and after them "
         "are set aside; 0: none are.",
         default=MAX_DISTANCE,
+    )
+    outliers: OutlierRule = setting(
+        "Bars that fill gaps with zeros or a false price, and prices far off those around them: "
+        "quarantine sets them aside, keep publishes them, reject rejects their file.",
+        default="quarantine",
     )
     final_after: Duration = setting(
         "A last line without newline is read once the file has been unchanged for this long.",

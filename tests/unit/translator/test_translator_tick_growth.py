@@ -48,7 +48,7 @@ def test_also_where_nothing_but_a_blank_line_came_in_between(grown: Any) -> None
 
 def test_also_where_that_time_came_long_before_the_end(grown: Any) -> None:
     """In another block of the file; what came after it was earlier."""
-    others = [tick(second, 9) for second in (1, 2, 3)]
+    others = [tick(second, 909) for second in (1, 2, 3)]
     count = BLOCK // sum(map(len, others)) + 1
-    assert grown(tick(59, 1), tick(59, 2), *(others * count))[:3] == [1, 2, 9]
-    assert grown(tick(59, 3))[:4] == [1, 2, 3, 9]
+    assert grown(tick(59, 901), tick(59, 902), *(others * count))[:3] == [901, 902, 909]
+    assert grown(tick(59, 903))[:4] == [901, 902, 903, 909]

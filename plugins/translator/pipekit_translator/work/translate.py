@@ -27,9 +27,8 @@ from pipekit_translator.work.publish.volume import volume_of
 from pipekit_translator.work.read.files import read_all
 from pipekit_translator.work.read.record import RawFile
 from pipekit_translator.work.read.texts import lines_in
-from pipekit_translator.work.zones import DAY, Zone
+from pipekit_translator.work.zones import Zone
 
-ASTRAY = "the date is more than {days:g} days from those of the rows around it (max_distance)"
 LATE = "late: the lifecycle has removed the processed {part}"
 _STAMP = re.compile(r"(?<!\d)(\d{8}_\d{6})(?!\d)")  # of an export
 _DISK_THREADS = 4  # each finished file waits some milliseconds for the disk
@@ -266,9 +265,9 @@ class _Translation:
             reason = LATE.format(part=file.format.series_written.part)
             rows += lines_of(lines_in(file.path, file.format), late, reason)
             self._counts["late_rows"] += len(late)
-        if file.astray and not file.repeated:
-            reason = ASTRAY.format(days=file.format.max_distance / DAY)
-            rows += lines_of(lines_in(file.path, file.format), file.astray, reason)
+        if not file.repeated:
+            for reason, lines in file.aside.items():
+                rows += lines_of(lines_in(file.path, file.format), lines, reason)
         if path := self._quarantine.add(file.path, rows):
             self._counts["rows_set_aside"] += len(rows)
             report.metric("rows_set_aside", self._counts["rows_set_aside"])

@@ -8,11 +8,14 @@ import numpy as np
 
 from pipekit_translator.work.table import Ints, Table, joined
 
+LEAST = 5  # steps back in time, in a file with the newest rows first
+SHARE = 9  # and how many of them for each step on
+
 _Rows = tuple[Table, Ints]
 
 
 class Chronological:
-    """Reverses groups of ticks with one time stamp where the file descends.
+    """Reverses groups of ticks with one time stamp in a file that descends.
 
     Rows of one instrument, in file order, each with its line. A group at the end of a block is held
     back, since it may go on.
@@ -21,7 +24,7 @@ class Chronological:
     def __init__(self) -> None:
         self._held: list[_Rows] = []
         self._before: Ints = np.zeros(0, np.int64)  # the time before the rows held
-        self._descends = False
+        self._down = self._up = 0  # steps in time
 
     def feed(self, table: Table, lines: Ints) -> Iterator[_Rows]:
         """The rows before the last group, in order."""
@@ -46,23 +49,16 @@ class Chronological:
         return joined(tables), np.concatenate(lines)
 
     def _ordered(self, table: Table, lines: Ints, end: int) -> Iterator[_Rows]:
-        """The first `end` rows; those after them show where the file goes."""
+        """The first `end` rows."""
         steps = np.sign(np.diff(table.time, prepend=self._before))
-        if total := int(steps.sum()):
-            self._descends = total < 0
-        if not self._descends and not (steps < 0).any():
+        self._down += int((steps < 0).sum())
+        self._up += int((steps > 0).sum())
+        if self._down < max(LEAST, SHARE * self._up):
             yield table.at(slice(0, end)), lines[:end]
             return
         begins = np.flatnonzero(np.diff(table.time, prepend=table.time[0] - 1))
-        times = np.concatenate((self._before, table.time[begins]))
-        towards = np.sign(np.diff(times))  # from each group to the next
-        none = np.zeros(1, np.int64)
-        came = towards if len(self._before) else np.concatenate((none, towards))
-        goes = np.concatenate((towards[len(self._before) :], none))
-        back = np.where(came == goes, came < 0, self._descends)
-        back = np.where((came == 0) & (goes == 0), self._descends, back)
         counts = np.diff(np.append(begins, table.size))
         rows = np.arange(table.size)
         turned = np.repeat(begins, counts) + np.repeat(begins + counts - 1, counts) - rows
-        order = np.where(np.repeat(back, counts), turned, rows)[:end]
+        order = turned[:end]
         yield table.at(order), lines[order]

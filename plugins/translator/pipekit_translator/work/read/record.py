@@ -23,8 +23,8 @@ class RawFile:
 
     `prefix`: number of bytes used; `fingerprint`: their hash; `lines`: number of newlines in them.
     `complete`: nothing is left unread. `resumed`: reading continued after known content. `last`:
-    by instrument, the time of the latest tick. `astray`: lines of rows with a date far from those
-    of the others. `footer`: lines after the last row. `rejected`: why
+    by instrument, the time of the latest tick. `aside`: by reason, the lines of valid rows
+    that cannot be right. `footer`: lines after the last row. `rejected`: why
     it cannot be used. `rank`: see `Ranked`. `waits`: number of keys to publish before it is
     consumed; `failed`: one of them was not published.
     """
@@ -41,7 +41,7 @@ class RawFile:
     total: int = 0
     footer: int = 0
     bad: list[BadRow] = attrs.field(factory=list)
-    astray: list[int] = attrs.field(factory=list)
+    aside: dict[str, list[int]] = attrs.field(factory=dict)
     folds: dict[str, Fold] = attrs.field(factory=dict)
     last: dict[str, int] = attrs.field(factory=dict)
     warnings: list[str] = attrs.field(factory=list)
@@ -85,7 +85,7 @@ class RawFile:
             days=layout.union([fed, self.rows.days]),
             quarantined=before.quarantined
             + len(self.bad)
-            + len(self.astray)
+            + sum(map(len, self.aside.values()))
             + sum(map(len, late.values())),
             empty=self.is_empty,
             late=sorted({*before.late, *late}),

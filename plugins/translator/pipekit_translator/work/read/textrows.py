@@ -7,10 +7,9 @@ from pipekit_translator.work.parse.header import RejectedError
 from pipekit_translator.work.parse.lines import BadRow
 from pipekit_translator.work.parse.parser import EARLY, Parser
 from pipekit_translator.work.parse.scan import SHORTEST_ROW
-from pipekit_translator.work.read.astray import Astray
-from pipekit_translator.work.read.chronological import Chronological
 from pipekit_translator.work.read.decode import BOM
 from pipekit_translator.work.read.record import RawFile, ReadContext
+from pipekit_translator.work.read.sieve import Sieve
 from pipekit_translator.work.table import Ints, Table
 
 MIN_BAD_ROWS = EARLY  # so the first check comes after these rows
@@ -43,9 +42,7 @@ class TextReader:
         self._at_start = True
         self._last_row = 0  # the line of the last valid row
         self._minutes: dict[str, Minutes] = {}
-        self._far = int(self._format.max_distance * self._format.series_read.unit)
-        self._astray: dict[str, Astray] = {}
-        self._ticks: dict[str, Chronological] = {}
+        self._sieves: dict[str, Sieve] = {}
 
     def begin(self, first: bytes) -> None:
         """Read the lines before the first row, of a text whose first rows are known."""
@@ -74,13 +71,11 @@ class TextReader:
 
     def finish(self) -> None:
         """Note what belongs to the whole text. Raises RejectedError."""
-        for instrument, astray in self._astray.items():
-            for rows in astray.finish():
-                self._order(instrument, *rows)
-            self._raw.astray += astray.lines
-        for instrument, ticks in self._ticks.items():
-            for rows in ticks.finish():
+        for instrument, sieve in self._sieves.items():
+            for rows in sieve.finish():
                 self._keep(instrument, *rows)
+            for reason, aside in sieve.aside():
+                self._raw.aside.setdefault(reason, []).extend(aside)
         for instrument, minutes in self._minutes.items():
             self._raw.rows.add(instrument, *minutes.bars())
         if self._format.skip_footer:
@@ -112,21 +107,10 @@ class TextReader:
             self._raw.footer += len(footer)
 
     def _sift(self, instrument: str, table: Table, lines: Ints) -> None:
-        """Keep rows whose dates are near those of others; all, if any distance is allowed."""
-        if not self._far:
-            self._order(instrument, table, lines)
-            return
-        if instrument not in self._astray:
-            self._astray[instrument] = Astray(self._far)
-        for rows in self._astray[instrument].feed(table, lines):
-            self._order(instrument, *rows)
-
-    def _order(self, instrument: str, table: Table, lines: Ints) -> None:
-        """Keep rows: bars as they are, ticks of one time stamp as they happened."""
-        if not self._format.series_read.grouped:
-            self._keep(instrument, table, lines)
-            return
-        for rows in self._ticks.setdefault(instrument, Chronological()).feed(table, lines):
+        """Keep the rows that can be right."""
+        if instrument not in self._sieves:
+            self._sieves[instrument] = Sieve(self._format)
+        for rows in self._sieves[instrument].feed(table, lines):
             self._keep(instrument, *rows)
 
     def _keep(self, instrument: str, table: Table, lines: Ints) -> None:

@@ -1,0 +1,67 @@
+"""Takes rows that cannot be right out of those of one instrument, and puts ticks in order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pipekit_translator.dialects import FileFormat
+from pipekit_translator.work.parse.header import RejectedError
+from pipekit_translator.work.read.astray import Astray
+from pipekit_translator.work.read.chronological import Chronological
+from pipekit_translator.work.read.outliers import Outliers
+from pipekit_translator.work.table import Ints, Table
+from pipekit_translator.work.zones import DAY
+
+ASTRAY = "the date is more than {days:g} days from those of the rows around it (max_distance)"
+FILLER = "a bar without trades at a price far off those around it (outliers)"
+OUTLIER = "a price is far off those around it (outliers)"
+
+_Rows = tuple[Table, Ints]
+
+
+class Sieve:
+    """The steps that rows of one instrument go through, in file order, each with its line."""
+
+    def __init__(self, format: FileFormat) -> None:
+        series = format.series_read
+        self._format = format
+        self._astray = Astray(int(format.max_distance * series.unit))
+        self._ticks = Chronological() if series.grouped else None
+        self._outliers = None if format.outliers == "keep" else Outliers(series)
+        parts = (self._astray if format.max_distance else None, self._ticks, self._outliers)
+        self._steps = [part for part in parts if part is not None]
+
+    def feed(self, table: Table, lines: Ints) -> Iterator[_Rows]:
+        """The right rows, as far as that is known. Raises RejectedError."""
+        yield from self._feed(0, (table, lines))
+
+    def finish(self) -> Iterator[_Rows]:
+        """The rest of them. Raises RejectedError."""
+        for at, step in enumerate(self._steps):
+            for rows in step.finish():
+                yield from self._feed(at + 1, rows)
+        self._check()
+
+    def _feed(self, at: int, rows: _Rows) -> Iterator[_Rows]:
+        if at == len(self._steps):
+            yield rows
+            return
+        for more in self._steps[at].feed(*rows):
+            yield from self._feed(at + 1, more)
+
+    def aside(self) -> Iterator[tuple[str, list[int]]]:
+        """The lines of the others, with the reason."""
+        yield ASTRAY.format(days=self._format.max_distance / DAY), self._astray.lines
+        if self._outliers is not None:
+            yield FILLER, self._outliers.fillers
+            yield OUTLIER, self._outliers.lines
+
+    def _check(self) -> None:
+        if self._outliers is None or self._format.outliers != "reject":
+            return
+        for reason, lines in ((FILLER, self._outliers.fillers), (OUTLIER, self._outliers.lines)):
+            if lines:
+                raise RejectedError(
+                    f"line {lines[0]}: {reason}; {len(lines):,} such rows. Correct the export, or "
+                    'set outliers = "quarantine" to set them aside'
+                )
