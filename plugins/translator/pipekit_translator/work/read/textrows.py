@@ -75,7 +75,8 @@ class TextReader:
             for rows in sieve.finish():
                 self._keep(instrument, *rows)
             for reason, aside in sieve.aside():
-                self._raw.aside.setdefault(reason, []).extend(aside)
+                if aside:
+                    self._raw.aside.setdefault(reason, []).extend(aside)
         for instrument, minutes in self._minutes.items():
             self._raw.rows.add(instrument, *minutes.bars())
         if self._format.skip_footer:

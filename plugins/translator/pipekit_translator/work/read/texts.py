@@ -68,7 +68,7 @@ def lines_in(path: str, format: FileFormat) -> Iterator[bytes]:
         kind = decode.kind_of(file.read(decode.SNIFFED))
         file.seek(0)
         size = os.fstat(file.fileno()).st_size
-        for text in texts_of(Source(file, size, len), kind, path, format, len):
+        for text in texts_of(Source(file, size, len), kind, os.path.basename(path), format, len):
             held = b""
             for piece in text.pieces:
                 *lines, held = (held + piece).split(b"\n")
