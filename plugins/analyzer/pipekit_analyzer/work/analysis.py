@@ -51,6 +51,8 @@ def _run(job: InstrumentJob, context: RequestContext) -> None:
         _publish(job, context, contract, selected, _compute(selected, context, rules))
     if context.request.dates is None:  # otherwise not all dates are computed: files stay pending
         _consume(job, months)
+    else:
+        _note_changes(job, months)
 
 
 def _compute(
@@ -131,3 +133,15 @@ def _consume(job: InstrumentJob, months: Mapping[str, Month]) -> None:
         report.consumed(path, month.fingerprint, month.signature, detail=detail)
     for path in job.lost:
         report.consumed(path, ABSENT)
+
+
+def _note_changes(job: InstrumentJob, months: Mapping[str, Month]) -> None:
+    """Have the next run compute everything, even if the bars are as they were before by then.
+
+    Some results of changed bars are published now, so the record of the bars before is wrong.
+    """
+    for file in job.files:
+        before = file.consumed.digests
+        if file.pending and before and scope.changed_days(before, months[file.path].digests):
+            month = months[file.path]
+            report.consumed(file.path, month.fingerprint, month.signature, complete=False)
