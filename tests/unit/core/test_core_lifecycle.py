@@ -15,7 +15,8 @@ from pipekit.config.tables import LifecycleConfig
 from pipekit.model.policy import ActionKind, FileAction
 from pipekit.model.specs import LifecyclePolicy
 from pipekit.model.stage import StagePlan
-from pipekit.run.lifecycle import LedgerLifecycleView, review
+from pipekit.run.lifecycle import review
+from pipekit.run.lifecycle_view import LedgerLifecycleView
 
 DAY = 86_400.0
 
@@ -64,9 +65,10 @@ def decide(files, ledger):
             policies=[policy(n, actions) for n, actions in enumerate(proposals)],
             files=files,
             configuration=SimpleNamespace(lifecycle=limits),
+            paths=SimpleNamespace(state=files.root / ".pipekit"),
         )
         plans = {"analyzer": StagePlan(reason="", holds=held)}
-        found = review(project, ledger, plans, now=time.time(), blockers=problems)
+        found = review(project, ledger, plans, blockers=problems)
         return {p.action.path: p for p in found.proposals}, found.broken
 
     return decided
