@@ -42,6 +42,7 @@ class Archive:
         """Move a file from the trash to its target; returns why not, or nothing."""
         target = self._root / file.target
         try:
+            _temporary(target, run_id).unlink(missing_ok=True)  # of an attempt that was killed
             if not self.has(file):
                 make_folders(os.fspath(target.parent))
                 self._transfer(self._root / file.place, target, file, run_id)
@@ -56,6 +57,7 @@ class Archive:
         target = self._root / file.target
         place = self._root / file.place
         try:
+            _temporary(place, run_id).unlink(missing_ok=True)
             if not self.has(file):
                 gone = self._mover.status(file.place) is None
                 where = f"in the archive as {file.target}, or was changed there"
@@ -79,9 +81,7 @@ class Archive:
                 raise
         else:
             return
-        short = os.fsencode(target.name)[:_LONGEST_NAME].decode(errors="ignore")
-        temporary = target.with_name(f".{short}.{run_id}.tmp")
-        temporary.unlink(missing_ok=True)  # of an attempt that was killed
+        temporary = _temporary(target, run_id)
         try:
             with open(source, "rb", buffering=0) as opened:
                 copy(opened.fileno(), temporary)
@@ -90,6 +90,11 @@ class Archive:
             _name(temporary, target)
         finally:
             temporary.unlink(missing_ok=True)
+
+
+def _temporary(target: Path, run_id: str) -> Path:
+    short = os.fsencode(target.name)[:_LONGEST_NAME].decode(errors="ignore")
+    return target.with_name(f".{short}.{run_id}.tmp")
 
 
 def _name(temporary: Path, target: Path) -> None:

@@ -35,6 +35,8 @@ class RestoredFiles:
 
         Raises OSError, StorageError.
         """
+        for left in self.path.parent.glob(f".{self.path.name}.*.tmp"):  # of a killed write
+            left.unlink(missing_ok=True)
         kept = {path: known for path, known in self._read().items() if (root / path).exists()}
         kept |= {path: (size, modified) for path, size, modified in files}
         write_json(self.path, kept, self._mode)

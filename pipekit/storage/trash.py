@@ -109,14 +109,14 @@ class Trash:
     def can_purge(self, manifest: Manifest) -> bool:
         """Whether any file can be deleted: not if all were changed in the trash."""
         places = ((file, self._status(file.place)) for file in manifest.files)
-        return any(there is None or file.is_same(there) for file, there in places)
+        return any(there is None or self._can_go(file, there) for file, there in places)
 
     def signature(self, file: TrashFile) -> Signature | None:
         """Of the file at its path, if it is the one of the manifest. Reads it."""
         try:
             with self._inside.opened(file.path) as descriptor:
                 there = os.fstat(descriptor)
-                same = file.is_same(there, moved=False)
+                same = file.is_same(there)
                 same = same and fingerprint_of(descriptor) == file.fingerprint
         except OSError:
             return None
@@ -140,6 +140,7 @@ class Trash:
         for outcome in outcomes:
             if not outcome.refused:
                 self._remove_run_folders(outcome.file.path)
+        self._remove_places(manifest)
         return outcomes
 
     def _conclude(self, file: TrashFile, run_id: str) -> Outcome:
@@ -172,11 +173,12 @@ class Trash:
         try:
             self._outside.move(file.place, file.path)
         except FileExistsError:
-            return Outcome(file, f"{prefix}{_TAKEN}, so it is kept as {file.place}", left=True)
+            text = f"{prefix}{_TAKEN}, so it is kept as {file.place}"
         except OSError as error:
             text = f"{prefix}it cannot be put back from {file.place}: {error.strerror}"
-            return Outcome(file, text, left=True)
-        return Outcome(file, problem)
+        else:
+            return Outcome(file, problem)
+        return Outcome(file._replace(fingerprint="") if problem == _CHANGED else file, text, True)
 
     def _restored(self, file: TrashFile, run_id: str) -> Outcome:
         there = self._status(file.place)
@@ -196,9 +198,13 @@ class Trash:
         there = self._status(file.place)
         if there is None:
             return Outcome(file)
-        if not file.is_same(there):
+        if not self._can_go(file, there):
             return Outcome(file, f"it was changed in the trash: look at {file.place}", left=True)
         return self._drop(file, "")
+
+    @staticmethod
+    def _can_go(file: TrashFile, there: os.stat_result) -> bool:
+        return bool(file.fingerprint) and file.is_same(there)
 
     def _drop(self, file: TrashFile, refused: str) -> Outcome:
         try:

@@ -38,7 +38,8 @@ class TrashFile(NamedTuple):
 
     Paths are relative to the project's root. `path`: where it was. `place`: where it is in the
     trash. `target`: where it is archived to instead, if it is. `signature`, `fingerprint`: of the
-    file as it was when its removal was decided.
+    file as it was when its removal was decided; the fingerprint is empty for another file that was
+    caught in its place and could not be put back.
     """
 
     path: str
@@ -49,14 +50,10 @@ class TrashFile(NamedTuple):
     reason: str = ""
     target: str = ""
 
-    def is_same(self, there: os.stat_result, *, moved: bool = True) -> bool:
-        """Whether this may be the file, by all that a move leaves as it is.
-
-        `moved`: it was only renamed, not copied.
-        """
-        size, modified = self.signature.size, self.signature.mtime_ns
-        same = (there.st_size, there.st_mtime_ns) == (size, modified)
-        return same and (not moved or there.st_ino == self.signature.inode)
+    def is_same(self, there: os.stat_result) -> bool:
+        """Whether this may be the file, by all that a move or a copy leaves as it is."""
+        known = self.signature
+        return (there.st_size, there.st_mtime_ns) == (known.size, known.mtime_ns)
 
 
 class Manifest(NamedTuple):
@@ -99,10 +96,12 @@ class Manifests:
         return found
 
     def sweep(self) -> None:
-        """Remove what killed writes have left. Needs the run lock."""
+        """Remove what killed writes have left, and an empty folder. Needs the run lock."""
         for left in self.folder.glob(f".*{_SUFFIX}.*.tmp"):
             with contextlib.suppress(OSError):
                 left.unlink()
+        with contextlib.suppress(OSError):  # there is more in it
+            self.folder.rmdir()
 
     def read(self, run_id: str, work: Work = Work.NONE) -> Manifest:
         """Raises StorageError if it is missing or damaged."""
