@@ -146,4 +146,10 @@ class Manifests:
 def _trash_file(signature: Iterable[int], **texts: str) -> TrashFile:
     """Raises ValueError or TypeError for what a manifest cannot hold."""
     values: Mapping[str, Any] = {name: str(text) for name, text in texts.items()}
-    return TrashFile(signature=Signature(*map(int, signature)), **values)
+    file = TrashFile(signature=Signature(*map(int, signature)), **values)
+    for parts in (file.path.split("/"), file.place.split("/")):
+        if not {"", ".", ".."}.isdisjoint(parts):
+            raise ValueError("it names a path outside the project")
+    if TRASH not in file.place.split("/"):
+        raise ValueError("it names a place outside the trash")
+    return file
