@@ -77,7 +77,7 @@ class Removal:
             manifest = Manifest(self._run.run_id, self._run.number, tuple(files))
             self._run.ledger.sync()
             try:
-                self._trash.manifests.begin(manifest, Work.APPLYING)
+                self._trash.manifests.create(manifest)
                 moved = self._applied(manifest, self._trash.apply(manifest, stopped))
             except OSError as error:
                 text = _unfinished_text(self._run.run_id, Work.APPLYING, error)
@@ -101,7 +101,7 @@ class Removal:
             manifest = self._trash.manifests.read(run_id)
             sizes = [(f.path, f.signature.size, f.signature.mtime_ns) for f in manifest.files]
             self._restored.add(sizes, self._root)  # before a run may see them
-            self._trash.manifests.begin(manifest, Work.RESTORING)
+            self._trash.manifests.begin(run_id, Work.RESTORING)
             moved = self._put_back(manifest)
         except OSError as error:
             raise StorageError(_unfinished_text(run_id, Work.RESTORING, error)) from error
@@ -121,7 +121,7 @@ class Removal:
                 manifest = self._trash.manifests.read(run_id)
                 if not (again or self._trash.can_purge(manifest)):
                     continue
-                self._trash.manifests.begin(manifest, Work.PURGING)
+                self._trash.manifests.begin(run_id, Work.PURGING)
                 moved = self._purged(manifest)
             except OSError as error:
                 raise StorageError(_unfinished_text(run_id, Work.PURGING, error)) from error
@@ -173,6 +173,7 @@ class Removal:
     def _applied(self, manifest: Manifest, outcomes: Sequence[Outcome]) -> Moved:
         done = [each.file for each in outcomes if not each.refused]
         self._run.ledger.mark_removed([f.path for f in done if self._trash.is_gone(f)])
+        self._mark_back([each.file for each in outcomes if each.refused and not each.left])
         left = [each.file for each in outcomes if each.left]
         self._trash.manifests.end(manifest, Work.APPLYING, left)
         return _moved(outcomes)
@@ -184,13 +185,16 @@ class Removal:
 
     def _put_back(self, manifest: Manifest) -> Moved:
         outcomes = self._trash.restore(manifest)
-        done = [each.file for each in outcomes if not each.refused]
-        now = [(file, self._trash.signature(file)) for file in done]
+        self._mark_back([each.file for each in outcomes if not each.refused])
+        self._end(manifest, Work.RESTORING, outcomes)
+        return _moved(outcomes)
+
+    def _mark_back(self, files: Iterable[TrashFile]) -> None:
+        """Record the new signatures of files that are at their paths again, if unchanged."""
+        now = [(file, self._trash.signature(file)) for file in files]
         self._run.ledger.mark_restored(
             [(file.path, file.signature, signature) for file, signature in now if signature]
         )
-        self._end(manifest, Work.RESTORING, outcomes)
-        return _moved(outcomes)
 
     def _purged(self, manifest: Manifest) -> Moved:
         outcomes = self._trash.purge(manifest)

@@ -14,6 +14,7 @@ from pipekit.model.names import is_run_id
 from pipekit.storage.small_file import DAMAGE, read_json, write_json
 from pipekit.worker import Signature, sync_folders
 from pipekit.worker._files import make_folder
+from pipekit.worker._replace import replace
 
 TRASH = ".pipekit-trash"
 _FORMAT = 1
@@ -115,22 +116,33 @@ class Manifests:
                 f"cannot read {path} ({error}): the files of its run stay in {path.parent / run_id}"
             ) from error
 
-    def begin(self, manifest: Manifest, work: Work) -> None:
-        """Note what will be done, before it is. Raises OSError."""
+    def create(self, manifest: Manifest) -> None:
+        """Note which files will be moved, before they are. Raises OSError."""
         if not self.folder.exists():
             make_folder(self.folder, self._mode)
             sync_folders([self.folder])
-        self._write(manifest, work)
+        self._write(manifest, Work.APPLYING)
+
+    def begin(self, run_id: str, work: Work) -> None:
+        """Note what will be done with files in the trash. Raises OSError.
+
+        Writes no file, so that the trash can be emptied though the disk is full.
+        """
+        marked = self._path(run_id, work)
+        replace(os.fspath(self._path(run_id, Work.NONE)), os.fspath(marked))
+        sync_folders([marked])
 
     def end(self, manifest: Manifest, work: Work, left: Iterable[TrashFile]) -> None:
         """Note that it is done; `left`: the files that are still in the trash. Raises OSError."""
-        files = tuple(left)
-        if files:
-            self._write(manifest._replace(files=files), Work.NONE)
+        files, marked = tuple(left), self._path(manifest.run_id, work)
+        at_rest = self._path(manifest.run_id, Work.NONE)
+        if files == manifest.files:
+            replace(os.fspath(marked), os.fspath(at_rest))
         else:
-            self._path(manifest.run_id, Work.NONE).unlink(missing_ok=True)
-        self._path(manifest.run_id, work).unlink(missing_ok=True)
-        sync_folders([self._path(manifest.run_id, work)])
+            if files:
+                self._write(manifest._replace(files=files), Work.NONE)
+            marked.unlink(missing_ok=True)
+        sync_folders([marked])
         with contextlib.suppress(OSError):  # there is more in it
             self.folder.rmdir()
 

@@ -16,7 +16,8 @@ from pipekit.storage.files import FileManager
 from pipekit.storage.moving import Mover
 from pipekit.storage.restored import RestoredFiles
 from pipekit.storage.trash import RefusedError, Trash
-from pipekit.storage.trash_manifest import TRASH, Manifest, Manifests, Work
+from pipekit.storage.trash_manifest import TRASH, Manifest, Manifests, TrashFile, Work
+from pipekit.worker import Signature
 
 RUN = "01a2082d-e9f4-799b-8a82-a3aec3a82882"
 OTHER = "01a2082d-e9f4-799b-8a82-a3aec3a82883"
@@ -45,7 +46,7 @@ def decided(root, trash):
         action = FileAction(kind, f"data/raw/{name}", "because", target)
         file = FileManager(root).stat(action.path)
         manifest = Manifest(RUN, 7, (trash.describe(action, "rules", file, RUN),))
-        trash.manifests.begin(manifest, Work.APPLYING)
+        trash.manifests.create(manifest)
         return path, manifest
 
     return made
@@ -223,6 +224,7 @@ def test_restoring_replaces_no_file_and_makes_the_folder_again(root, trash, deci
     path.parent.rmdir()
     assert restored(trash, manifest).refused == ""
     assert path.read_text() == "some text"
+    trash.manifests.create(manifest)
     applied(trash, manifest)
     path.write_text("another")
     assert restored(trash, manifest).left
@@ -258,9 +260,9 @@ def test_a_manifest_that_names_a_path_outside_is_refused(root, trash, decided, k
     _, manifest = decided()
     applied(trash, manifest)
     (file,) = manifest.files
-    trash.manifests.begin(manifest._replace(files=(file._replace(**{key: path}),)), Work.NONE)
+    trash.manifests.create(manifest._replace(files=(file._replace(**{key: path}),)))
     with pytest.raises(StorageError, match="outside the project"):
-        trash.manifests.read(RUN)
+        trash.manifests.read(RUN, Work.APPLYING)
     with pytest.raises(OSError, match="not a path below the project"):
         Mover(root, 0o600).remove(path)
 
@@ -268,9 +270,9 @@ def test_a_manifest_that_names_a_path_outside_is_refused(root, trash, decided, k
 def test_a_manifest_whose_files_are_not_in_the_trash_deletes_nothing(trash, decided):
     path, manifest = decided()
     (file,) = manifest.files
-    trash.manifests.begin(manifest._replace(files=(file._replace(place=file.path),)), Work.NONE)
+    trash.manifests.create(manifest._replace(files=(file._replace(place=file.path),)))
     with pytest.raises(StorageError, match="outside the trash"):
-        trash.manifests.read(RUN)
+        trash.manifests.read(RUN, Work.APPLYING)
     assert path.exists()
 
 
@@ -285,29 +287,47 @@ def test_a_damaged_manifest_is_told_and_its_files_stay(root, trash, decided):
         trash.manifests.read(RUN)
 
 
-def test_what_is_unfinished_is_found_by_name_and_strangers_are_not(root):
+@pytest.fixture
+def two(root):
+    """The manifests of two runs, with a file each, that are at rest."""
     manifests = Manifests(root, 0o600)
     assert manifests.find() == {}
-    manifests.begin(Manifest(RUN, 1, ()), Work.NONE)
-    manifests.begin(Manifest(OTHER, 2, ()), Work.NONE)
-    manifests.begin(Manifest(OTHER, 2, ()), Work.RESTORING)
+    for run_id, number in ((RUN, 12), (OTHER, 3)):
+        place = f"{TRASH}/{run_id}/data/a"
+        file = TrashFile("data/a", place, Signature(1, 2, 3, 4, 5), "f")
+        manifest = Manifest(run_id, number, (file,))
+        manifests.create(manifest)
+        manifests.end(manifest, Work.APPLYING, manifest.files)
+    return manifests
+
+
+def test_what_is_unfinished_is_found_by_name_and_strangers_are_not(root, two):
+    two.begin(OTHER, Work.RESTORING)
     for name in ("notes.json", f"{RUN}.dancing.json", f".{RUN}.json.x.tmp"):
         (root / TRASH / name).write_text("")
-    assert manifests.find() == {RUN: Work.NONE, OTHER: Work.RESTORING}
-    manifests.sweep()
+    assert two.find() == {RUN: Work.NONE, OTHER: Work.RESTORING}
+    two.sweep()
     assert not (root / TRASH / f".{RUN}.json.x.tmp").exists()
+    two.end(two.read(OTHER, Work.RESTORING), Work.RESTORING, [])
+    assert two.find() == {RUN: Work.NONE}
 
 
-def test_a_run_in_the_trash_is_found_by_number_id_or_beginning(root):
-    manifests = Manifests(root, 0o600)
-    manifests.begin(Manifest(RUN, 12, ()), Work.NONE)
-    manifests.begin(Manifest(OTHER, 3, ()), Work.NONE)
-    assert find_manifest(manifests, "12") == RUN
-    assert find_manifest(manifests, OTHER) == OTHER
+def test_work_that_ended_but_for_its_mark_is_done_again(root, two):
+    """A kill between the new manifest and the removal of the old one."""
+    two.begin(OTHER, Work.PURGING)
+    (root / TRASH / f"{OTHER}.json").write_bytes(
+        (root / TRASH / f"{OTHER}.purging.json").read_bytes()
+    )
+    assert two.find()[OTHER] == Work.PURGING
+
+
+def test_a_run_in_the_trash_is_found_by_number_id_or_beginning(two):
+    assert find_manifest(two, "12") == RUN
+    assert find_manifest(two, OTHER) == OTHER
     with pytest.raises(UsageError, match="several runs in the trash"):
-        find_manifest(manifests, "01a2")
+        find_manifest(two, "01a2")
     with pytest.raises(UsageError, match="no file of run '4' is in the trash"):
-        find_manifest(manifests, "4")
+        find_manifest(two, "4")
 
 
 def test_the_manifest_and_the_folders_of_the_trash_are_private(root, trash, decided):
