@@ -27,6 +27,7 @@ from pipekit.storage.database import ledger_exists
 from pipekit.storage.ledger import Ledger
 from pipekit.storage.trash_manifest import Manifest, Manifests
 
+Work = tuple[Moved, Iterable[Proposal]]
 _EXITS = {**RUN_EXITS, EXIT_PARTIAL: "some files could not be moved; each is named"}
 _NO_POLICY = "no policy is configured; add [[lifecycle.rules]] to pipekit.toml"
 _RUN = {"RUN": f"{RUN_MEANING}, as the trash has it."}
@@ -89,7 +90,7 @@ def apply(ctx: click.Context, as_json: bool) -> int:
     shown: list[Proposal] = []
     lines: list[str] = []
 
-    def work(run: CurrentRun, runner: PipelineOrchestrator) -> Moved:
+    def work(run: CurrentRun, runner: PipelineOrchestrator) -> Work:
         plans = {decision.stage: decision.plan for decision in runner.foresee(run.ledger)}
         found = review_files(run, plans, runner.cancel) or Review()
         told, moved = Removal(run).apply(found.proposals, runner.cancel.is_set)
@@ -98,7 +99,7 @@ def apply(ctx: click.Context, as_json: bool) -> int:
             lines.append(f"{moved} moved; to put them back: pipekit lifecycle restore {run.number}")
         elif not moved.refused:
             lines.append(_nothing(project, found))
-        return moved
+        return moved, told
 
     report = _maintained(project, "lifecycle apply", work)
     with output_may_fail():
@@ -164,11 +165,11 @@ def _move(
     project = open_project(ctx)
     moved = Moved([], {})
 
-    def work(current: CurrentRun, _runner: PipelineOrchestrator) -> Moved:
+    def work(current: CurrentRun, _runner: PipelineOrchestrator) -> Work:
         nonlocal moved
         run_id = find_manifest(_manifests(project.paths), run) if run else ""
         moved = act(Removal(current), run_id)
-        return moved
+        return moved, ()
 
     if run:
         find_manifest(_manifests(project.paths), run)  # no run begins for a mistake
@@ -182,7 +183,7 @@ def _move(
 
 
 def _maintained(
-    project: Project, title: str, work: Callable[[CurrentRun, PipelineOrchestrator], Moved]
+    project: Project, title: str, work: Callable[[CurrentRun, PipelineOrchestrator], Work]
 ) -> PipelineReport:
     """Do work on files in a run of its own, which Ctrl-C and SIGTERM stop between two files."""
     running: list[PipelineOrchestrator] = []
@@ -191,10 +192,10 @@ def _maintained(
         running.append(runner)
 
         def step(run: CurrentRun) -> tuple[PipelineStatus, Iterable[Proposal]]:
-            moved = work(run, runner)
+            moved, proposals = work(run, runner)
             if moved.refused:
-                return PipelineStatus.PARTIAL, []
-            return PipelineStatus.SUCCESS if moved.done else PipelineStatus.IDLE, []
+                return PipelineStatus.PARTIAL, proposals
+            return PipelineStatus.SUCCESS if moved.done else PipelineStatus.IDLE, proposals
 
         return runner.maintain(title, step)
 

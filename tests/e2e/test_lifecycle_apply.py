@@ -58,6 +58,7 @@ def test_apply_moves_files_to_the_trash_and_restore_puts_them_back(consumed):
     assert raw(consumed) == []
     assert len(in_trash(consumed)) == 4  # and the manifest
     assert "applied" in told(consumed, "2")
+    assert "lifecycle: delete data/raw/b: done: consumed by" in consumed.pipekit("show", "2").out
     assert "run 2: 3 files, 36 B" in lifecycle(consumed, "restore").out
     back = lifecycle(consumed, "restore", "2")
     assert (back.code, back.out) == (0, "3 files (36 B) put back\n")
