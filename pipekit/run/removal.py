@@ -17,7 +17,7 @@ from pipekit.model.quantity import rough_size
 from pipekit.run.current_run import CurrentRun
 from pipekit.run.lifecycle import Proposal
 from pipekit.storage.restored import RestoredFiles
-from pipekit.storage.trash import NOT_MOVED, Outcome, RefusedError, Trash
+from pipekit.storage.trash import NOT_MOVED, STOPPED, Outcome, RefusedError, Trash
 from pipekit.storage.trash_manifest import Manifest, Manifests, TrashFile, Work
 
 _DAY = 86_400.0
@@ -67,9 +67,13 @@ class Removal:
                 self._tell_refused(moved.refused)
 
     def apply(
-        self, proposals: Iterable[Proposal], stopped: Callable[[], bool]
+        self, proposals: Iterable[Proposal], cancelled: Callable[[], bool]
     ) -> tuple[list[Proposal], Moved]:
         """Do what is proposed and not refused; returns the proposals with what became of them."""
+
+        def stopped() -> bool:
+            return cancelled() or not self._run.events.healthy
+
         proposals = list(proposals)
         files, refused = self._described(proposals, stopped)
         moved = Moved([], {})
@@ -162,7 +166,7 @@ class Removal:
                 continue
             try:
                 if stopped():
-                    raise RefusedError("the run was stopped before its turn")
+                    raise RefusedError(STOPPED)
                 files.append(
                     self._trash.describe(each.action, each.policy, each.file, self._run.run_id)
                 )

@@ -33,7 +33,7 @@ class Mover:
     """
 
     def __init__(self, root: Path, mode: int) -> None:
-        self._root = os.fspath(root)
+        self._root = os.path.realpath(root)
         self._mode = mode
 
     def status(self, path: str) -> os.stat_result | None:

@@ -21,6 +21,7 @@ from pipekit.storage.trash_manifest import TRASH, Manifest, Manifests, TrashFile
 from pipekit.worker import Signature
 
 NOT_MOVED = "it was not moved"
+STOPPED = "the run was stopped, or lost its journal, before its turn"
 _CHANGED = "it was changed or replaced while it was moved"
 _WRITER = "a program has it open for writing"
 _TAKEN = "another file is at its path now"
@@ -128,7 +129,7 @@ class Trash:
 
     def _captured(self, file: TrashFile, run_id: str, stopped: Callable[[], bool]) -> Outcome:
         if stopped():
-            return Outcome(file, "the run was stopped before its turn")
+            return Outcome(file, STOPPED)
         try:
             self._inside.rename(file.path, file.place)
         except OSError as error:

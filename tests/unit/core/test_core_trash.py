@@ -15,7 +15,7 @@ from pipekit.run.removal import find_manifest
 from pipekit.storage.files import FileManager
 from pipekit.storage.moving import Mover
 from pipekit.storage.restored import RestoredFiles
-from pipekit.storage.trash import RefusedError, Trash
+from pipekit.storage.trash import STOPPED, RefusedError, Trash
 from pipekit.storage.trash_manifest import TRASH, Manifest, Manifests, TrashFile, Work
 from pipekit.worker import Signature
 
@@ -212,7 +212,7 @@ def test_a_trash_that_is_a_link_is_not_used(root, trash, decided):
 def test_a_run_that_is_stopped_leaves_the_rest_alone(trash, decided):
     path, manifest = decided()
     (outcome,) = trash.apply(manifest, lambda: True)
-    assert (outcome.refused, path.exists()) == ("the run was stopped before its turn", True)
+    assert (outcome.refused, path.exists()) == (STOPPED, True)
 
 
 # --- back -----------------------------------------------------------------------------------------
