@@ -14,8 +14,6 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from itertools import count
 from pathlib import Path
 
 import fetch
@@ -63,9 +61,8 @@ def main() -> int:
         work.mkdir()
         if options.mode == "full":
             _check_demo(lane, wine, work)
-        rounds = [CORE_TESTS, STAGE_TESTS] if options.mode == "full" else [CORE_TESTS]
-        for halves in [(tuple(words),)] if words else rounds:
-            lane.check("tests", lambda halves=halves: _tests(wine, work, halves))
+        chosen = words or (CORE_TESTS + STAGE_TESTS if options.mode == "full" else CORE_TESTS)
+        lane.check("tests", lambda: _tests(wine, work, chosen))
         shutil.rmtree(work, ignore_errors=True)
     lane.say(f"failed: {', '.join(lane.failed)}" if lane.failed else "all passed")
     return 1 if lane.failed else 0
@@ -90,20 +87,12 @@ def used_by_us_alone(cache: Path, say: Callable[[str], None]) -> None:
         fcntl.flock(lock, fcntl.LOCK_EX)
 
 
-def _tests(wine: Wine, work: Path, halves: Sequence[Sequence[str]]) -> bool:
-    """Run the halves at the same time, and print what each has said at its end."""
-
-    def run(number: int, words: Sequence[str]) -> bool:
-        base = windows_path(work / f"t{number}")
-        return wine.python(
-            *("-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider", "-p", "wine_faults"),
-            *("--basetemp", base, *words),
-            seconds=_TEST_LIMIT,
-            at_once=len(halves) == 1,
-        )
-
-    with ThreadPoolExecutor() as threads:
-        return all(list(threads.map(run, count(), halves)))
+def _tests(wine: Wine, work: Path, words: Sequence[str]) -> bool:
+    return wine.python(
+        *("-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "wine_faults"),
+        *("--basetemp", windows_path(work / "t"), *words),
+        seconds=_TEST_LIMIT,
+    )
 
 
 def _check_demo(lane: Lane, wine: Wine, work: Path) -> None:

@@ -1,10 +1,11 @@
-"""The tests that the lane runs, by mode, in two halves that run at the same time."""
+"""The tests that the lane runs, by mode."""
 
 CORE_TESTS = (
-    ("tests/windows", "tests/unit/config", "tests/contract"),
-    ("tests/unit/core", "tests/unit/cli", "tests/unit/process"),
+    *("tests/windows", "tests/contract"),
+    *("tests/unit/cli", "tests/unit/config", "tests/unit/core"),
+    *("tests/unit/process", "tests/unit/schedule"),
 )
 STAGE_TESTS = (
-    ("tests/unit/translator",),
-    ("tests/unit/analyzer", "tests/unit/merger"),
+    *("tests/unit/translator", "tests/unit/analyzer", "tests/unit/merger"),
+    *("tests/unit/docs", "tests/unit/benchmarks", "tests/property"),
 )

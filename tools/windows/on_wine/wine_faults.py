@@ -26,6 +26,7 @@ FAULTS: dict[str, str] = {
     _CORE
     + "retention.py::test_a_link_in_the_place_of_a_folder_is_not_followed_and_is_said": _LINKS,
     _CORE + "temporaries.py::test_links_and_folders_are_left_alone": _LINKS,
+    _CORE + "expectations.py::test_a_file_with_an_old_modification_time_has_come_today": _CREATION,
     _CORE + "lifecycle.py::test_the_age_counts_from_the_later_of_both_times": _CREATION,
     _TICKS + "only_the_rest_of_a_growing_tick_file_is_read": _CREATION,
 }
