@@ -100,6 +100,55 @@ entry()
     assert napping.report()["status"] == "cancelled"
 
 
+STUBBORN = ("--set", "stages.nap.settings.seconds=60", "--set", "stages.nap.grace=1h")
+
+
+@pytest.mark.parametrize("words", [[], ["--now"]], ids=["politely", "at once"])
+def test_stop_ends_a_run_that_has_no_console(napping, eventually, words):
+    """Without a console nobody hears Ctrl-Break, so the programs use up their grace."""
+    program = os.path.join(os.path.dirname(sys.executable), "pythonw.exe")
+    settings = STUBBORN if words else (*STUBBORN[:2], "--set", "stages.nap.grace=0.5s")
+    with subprocess.Popen(
+        [program, "-m", "pipekit", "run", *settings],
+        cwd=napping.root,
+        env=napping.env,
+        creationflags=subprocess.DETACHED_PROCESS,
+    ) as run:
+        pids_file = napping.root / "pids"
+        eventually(pids_file.exists, 30)
+        stopped = napping.pipekit("stop", *words)
+        assert run.wait(10) == 143
+    assert stopped.code == 0, stopped
+    assert stopped.err.startswith("stopping run 1, process "), stopped
+    assert stopped.out.startswith("stopped run 1, process "), stopped
+    assert stopped.out.endswith(": cancelled\n"), stopped
+    assert napping.report()["status"] == "cancelled"
+    assert not any(alive(int(pid)) for pid in pids_file.read_text().split())
+    assert napping.pipekit("stop").out == "no run is going on\n"
+
+
+HOLDER = """
+import sys, time
+from pathlib import Path
+from pipekit.storage.lock import RunLock
+with RunLock(Path(".pipekit"), "the run"):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_stop_says_so_if_the_run_cannot_hear_it(napping):
+    napping.root.joinpath(".pipekit").mkdir()
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLDER], cwd=napping.root, stdout=subprocess.PIPE
+    ) as holder:
+        holder.stdout.readline()
+        stopped = napping.pipekit("stop")
+        holder.kill()
+    assert stopped.code == 3, stopped
+    assert "hears no request to stop: end it in Task Manager" in stopped.err
+
+
 def test_the_closing_of_the_console_waits_for_the_end(monkeypatch):
     """The system calls the handler in a thread of its own, and ends us when that returns."""
     closed, over = threading.Event(), threading.Event()
