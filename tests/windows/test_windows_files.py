@@ -118,6 +118,26 @@ def test_a_placeholder_is_skipped_and_noted(tmp_path):
     assert files.remote == {"a.txt"}
 
 
+@pytest.mark.parametrize(
+    "reported",
+    ["data/raw/Äb.TXT", "DATA\\RAW\\ÄB.txt", "data/./raw/äb.txt", "{root}\\Data\\Raw\\äB.Txt"],
+)
+def test_a_path_in_another_case_is_that_of_the_file(tmp_path, reported):
+    (tmp_path / "Data/raw").mkdir(parents=True)
+    (tmp_path / "Data/raw/Äb.TXT").write_text("x")
+    files = FileManager(tmp_path)
+    assert files.relative(reported.format(root=str(tmp_path).upper())) == "Data/raw/Äb.TXT"
+    assert [file.path for file in files.files(["dATA/Raw/*.TXT"])] == ["Data/raw/Äb.TXT"]
+
+
+def test_a_path_that_does_not_exist_stays_as_it_is(tmp_path):
+    (tmp_path / "Data").mkdir()
+    files = FileManager(tmp_path)
+    assert files.relative("data\\New\\x.txt") == "Data/New/x.txt"
+    (tmp_path / "Data/NEW").mkdir()
+    assert files.relative("data\\New\\x.txt") == "Data/NEW/x.txt"
+
+
 def test_a_network_drive_is_noticed(tmp_path):
     assert is_on_share(Path(r"\\server\share\project"))
     assert not is_on_share(tmp_path)

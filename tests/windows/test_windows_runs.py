@@ -39,6 +39,18 @@ def test_a_path_that_a_worker_reports_with_backslashes_is_known_in_the_next_run(
     assert "nothing new" in again.out, again
 
 
+def test_a_path_that_a_worker_reports_in_another_case_is_known_in_the_next_run(napping):
+    """As by os.path.normcase, which many programs use on Windows."""
+    napping.root.joinpath("data/raw/ü a.txt").rename(napping.root / "data/raw/ÜBER.txt")
+    worker = napping.site / "nap_worker.py"
+    code = worker.read_text("utf-8").replace("os.path.normpath(path)", "os.path.normcase(path)")
+    worker.write_text(code, "utf-8")
+    done = napping.pipekit("run")
+    assert done.code == 0, done
+    again = napping.pipekit("run")
+    assert "nothing new" in again.out, again
+
+
 def test_a_killed_run_leaves_no_process_and_the_next_one_goes_on(napping, eventually):
     first = napping.start("run", "--set", "stages.nap.settings.seconds=60")
     try:
