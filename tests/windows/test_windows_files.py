@@ -120,7 +120,13 @@ def test_a_placeholder_is_skipped_and_noted(tmp_path):
 
 @pytest.mark.parametrize(
     "reported",
-    ["data/raw/Äb.TXT", "DATA\\RAW\\ÄB.txt", "data/./raw/äb.txt", "{root}\\Data\\Raw\\äB.Txt"],
+    [
+        "data/raw/Äb.TXT",
+        "DATA\\RAW\\ÄB.txt",
+        "data/./raw/äb.txt",
+        "data./raw/äb.txt. ",
+        "{root}\\Data\\Raw\\äB.Txt",
+    ],
 )
 def test_a_path_in_another_case_is_that_of_the_file(tmp_path, reported):
     (tmp_path / "Data/raw").mkdir(parents=True)
