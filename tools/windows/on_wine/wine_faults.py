@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 _SUPERVISOR = "tests/windows/test_windows_supervisor.py::test_"
+_FILES = "tests/windows/test_windows_files.py::test_"
 _CORE = "tests/unit/core/test_core_"
 _TICKS = "tests/unit/translator/test_translator_ticks.py::test_"
 _CREATION = "Wine: the time of creation is that of the last change"
@@ -19,6 +20,8 @@ FAULTS: dict[str, str] = {
     _SUPERVISOR + "a_hang_is_found": "Wine: the CPU times of any process are those of who asks",
     _SUPERVISOR + "a_memory_limit_is_kept": "Wine: it ignores the limits of a job",
     _SUPERVISOR + "ctrl_break_comes_first_and_its_grace_is_used": "Wine: it cannot send Ctrl-Break",
+    _FILES + "a_folder_that_is_a_junction_is_not_entered": "Wine: it makes no junctions",
+    _FILES + "a_placeholder_is_skipped_and_noted": "Wine: it does not keep the attribute",
     _CORE
     + "files.py::test_links_to_files_are_followed_and_links_to_folders_are_not_entered": _LINKS,
     _CORE + "files.py::test_a_manager_of_a_root_that_is_a_link_finds_its_files": _LINKS,
