@@ -31,7 +31,13 @@ PACKAGES = {
 }
 OWN = {
     "core": ["pipekit"],
-    "full": ["pipekit-kernels", "pipekit-translator", "pipekit-analyzer", "pipekit-merger"],
+    "full": [
+        "pipekit-kernels",
+        "pipekit-translator",
+        "pipekit-analyzer",
+        "pipekit-merger",
+        "pipekit-ping",
+    ],
 }
 
 
