@@ -37,7 +37,7 @@ def alive(pid: int) -> bool:
 
 def test_a_fresh_file_settles_in_the_run_that_waited_for_it(napping):
     """Windows has no change time, so a run looks at a file twice."""
-    napping.config("[pipeline]\nstages = ['nap']\nquiet_seconds = '1s'\n")
+    napping.config("[pipeline]\nstages = ['nap']\nquiet_seconds = '4s'\n")
     napping.write("data/raw/fresh.txt", "x")
     done = napping.pipekit("run")
     assert done.code == 0, done
