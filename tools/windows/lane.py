@@ -97,7 +97,7 @@ def _tests(wine: Wine, work: Path, words: Sequence[str], limit: float) -> bool:
     return wine.python(
         *("-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "wine_faults"),
         "--no-loadscope-reorder",  # the first ones take longest
-        *("--basetemp", windows_path(work / "t"), *words),
+        *("--timeout", "600", "--basetemp", windows_path(work / "t"), *words),
         seconds=limit,
     )
 

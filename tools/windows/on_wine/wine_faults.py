@@ -35,9 +35,16 @@ FAULTS: dict[str, str] = {
 }
 _SUITES = "tests/contract/test_contract_suites.py::test_"
 _MESSAGES = "tests/unit/cli/test_messages.py::test_"
-_NO_STAGES = {  # in core mode
-    _MESSAGES + "no_message_names_a_command_that_does_not_exist[plugins]",
-    _SUITES + "a_plan_that_imports_a_data_library_is_noticed[inside]",
+_NO_STAGES = "core mode: the stages and their libraries are not installed"
+_SLOW = "core mode: it takes minutes under Wine, where it opens thousands of files"
+_DAMAGED = "tests/unit/cli/test_damaged.py::test_"
+_ONLY_IN_FULL_MODE = {
+    _MESSAGES + "no_message_names_a_command_that_does_not_exist[plugins]": _NO_STAGES,
+    _SUITES + "a_plan_that_imports_a_data_library_is_noticed[inside]": _NO_STAGES,
+    _CORE
+    + "retention.py::test_all_that_is_beyond_a_bound_goes_at_once_after_it_was_lowered": _SLOW,
+    _DAMAGED + "show_tells_what_it_can_of_a_damaged_report": _SLOW,
+    _DAMAGED + "a_journal_with_odd_values_keeps_no_run_from_starting": _SLOW,
 }
 
 _JSONSCHEMA = "no bcryptprimitives.dll, which the wheel of rpds-py needs, and jsonschema needs that"
@@ -48,18 +55,18 @@ MODULES = {
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    path = collection_path.relative_to(config.rootpath).as_posix()
-    if path not in MODULES:
-        return None
-    print(f"left out: {path}: Wine has {MODULES[path]}")
-    return True
+    return collection_path.relative_to(config.rootpath).as_posix() in MODULES or None
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    for path, reason in MODULES.items():
+        terminalreporter.write_line(f"LEFT OUT {path}: Wine has {reason}")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    core_mode = find_spec("numpy") is None
+    reasons = FAULTS | _ONLY_IN_FULL_MODE if core_mode else FAULTS
     for item in items:
         name = item.nodeid.partition("[")[0]
-        reason = FAULTS.get(item.nodeid) or FAULTS.get(name)
-        if item.nodeid in _NO_STAGES and find_spec("numpy") is None:
-            reason = "core mode: the stages and their libraries are not installed"
-        if reason:
+        if reason := reasons.get(item.nodeid) or reasons.get(name):
             item.add_marker(pytest.mark.skip(reason=reason))
