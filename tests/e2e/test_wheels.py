@@ -22,6 +22,7 @@ SOURCES = (
     "plugins/analyzer",
     "plugins/merger",
     "plugins/ping",
+    "plugins/notify",
     "examples/pipekit-ohlc",
     "examples/pipekit-sqlite-sink",
 )
