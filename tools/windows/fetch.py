@@ -29,16 +29,6 @@ PACKAGES = {
     ],
     "full": ["numpy", "pandas", "pyarrow", "numba", "plotly"],
 }
-OWN = {
-    "core": ["pipekit"],
-    "full": [
-        "pipekit-kernels",
-        "pipekit-translator",
-        "pipekit-analyzer",
-        "pipekit-merger",
-        "pipekit-ping",
-    ],
-}
 
 
 class UnavailableError(Exception):
@@ -77,7 +67,7 @@ def _fetch(command: Sequence[str | Path], **options: Any) -> None:
 def python_for_windows(cache: Path, mode: str, say: Callable[[str], None]) -> Path:
     """The python.exe of a complete installation; it is made again when the pins have changed."""
     packages = PACKAGES["core"] + (PACKAGES["full"] if mode == "full" else [])
-    own = OWN["core"] + (OWN["full"] if mode == "full" else [])
+    own = ["pipekit"] + (_plugins() if mode == "full" else [])
     folder = cache / f"python-{mode}"
     state = _digest(PYTHON, *packages, *_pins())
     complete = folder / ".complete"
@@ -102,8 +92,16 @@ def _make(folder: Path, packages: list[str]) -> None:
 
 
 def _pins() -> list[str]:
-    settings = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
-    return list(settings["tool"]["uv"]["constraint-dependencies"])
+    return list(_settings()["tool"]["uv"]["constraint-dependencies"])
+
+
+def _plugins() -> list[str]:
+    """The distributions of this repository that are developed beside the core."""
+    return [name for name in _settings()["dependency-groups"]["dev"] if name.startswith("pipekit-")]
+
+
+def _settings() -> dict[str, Any]:
+    return tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 
 
 def _digest(*texts: str) -> str:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import fetch
 import same_results
-from tests_that_run import CORE_TESTS, STAGE_TESTS
+from tests_that_run import TESTS
 from wine import Wine, windows_path
 
 NOT_RUN = 77  # the exit code of a skipped test, as automake has it
@@ -66,9 +66,8 @@ def main() -> int:
         work.mkdir()
         if options.mode == "full":
             _check_demo(lane, wine, work)
-        chosen = words or (CORE_TESTS + STAGE_TESTS if options.mode == "full" else CORE_TESTS)
         limit = _TEST_LIMITS[options.mode]
-        lane.check("tests", lambda: _tests(wine, work, chosen, limit))
+        lane.check("tests", lambda: _tests(wine, work, words or TESTS[options.mode], limit))
         shutil.rmtree(work, ignore_errors=True)
     lane.say(f"failed: {', '.join(lane.failed)}" if lane.failed else "all passed")
     return 1 if lane.failed else 0

@@ -1,11 +1,10 @@
-"""The tests that the lane runs, by mode."""
+"""The tests that the lane runs, by mode; the full ones are those of the CI workflow on Windows."""
 
-CORE_TESTS = (
-    *("tests/windows", "tests/contract"),
-    *("tests/unit/cli", "tests/unit/config", "tests/unit/core"),
-    *("tests/unit/process", "tests/unit/schedule"),
-)
-STAGE_TESTS = (
-    *("tests/unit/translator", "tests/unit/analyzer", "tests/unit/merger"),
-    *("tests/unit/docs", "tests/unit/benchmarks", "tests/property"),
-)
+TESTS = {
+    "core": (
+        *("tests/windows", "tests/contract"),
+        *("tests/unit/cli", "tests/unit/config", "tests/unit/core"),
+        *("tests/unit/process", "tests/unit/schedule"),
+    ),
+    "full": ("tests/windows", "tests/contract", "tests/unit", "tests/property"),
+}
