@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -41,9 +42,11 @@ from pipekit.model.status import PipelineStatus, StageStatus
 from pipekit.model.system import quoted
 from pipekit.process import Cancel
 from pipekit.process.console import on_console_close
+from pipekit.process.stop_event import sigterm_by_event
 from pipekit.run.orchestrator import PipelineOrchestrator
 from pipekit.run.verdict import final_lines
 from pipekit.schedule.log import shorten_log
+from pipekit.storage.holder import process_start
 
 _INDENT = " " * 11  # below a stage's name
 _UNFINISHED = {StageStatus.FAILURE, StageStatus.CANCELLED, StageStatus.BLOCKED}
@@ -170,11 +173,12 @@ def _signals_stop(running: Sequence[PipelineOrchestrator]) -> Iterator[None]:
             orchestrator.interrupted_exit = EXIT_HANGUP
             orchestrator.cancel.set()
 
+    pid = os.getpid()
     before = {number: signal.signal(number, stop) for number in codes}
     if hasattr(signal, "SIGTTOU"):  # or `stty tostop` would stop a run in the background, and all
         signal.signal(signal.SIGTTOU, signal.SIG_IGN)  # its time-outs, when it says something
     try:
-        with on_console_close(close):
+        with on_console_close(close), sigterm_by_event(pid, process_start(pid)):
             yield
     finally:
         for number, handler in before.items():
