@@ -111,6 +111,7 @@ class StageResult(NamedTuple):
             (self.set_aside, "row set aside", "rows set aside"),
             (failed, "unit failed", "units failed"),
             (len(self.warnings), "warning", "warnings"),
+            (self.attempts if self.attempts > 1 else 0, "attempt", "attempts"),
         ]
         parts = [f"{n:,} {one if n == 1 else many}" for n, one, many in counts if n]
         if self.status is StageStatus.CANCELLED:
@@ -120,6 +121,11 @@ class StageResult(NamedTuple):
             parts.insert(0, str(self.status))
         parts += [f"{self.duration:.1f} s"] if self.duration else []  # else nobody has measured it
         return f"{self.stage}: {', '.join(parts)}"
+
+    @property
+    def attempts(self) -> int:
+        """How often it was tried in this run."""
+        return max((task.attempt for task in self.tasks), default=1)
 
     @property
     def set_aside(self) -> int:
@@ -135,7 +141,8 @@ class StageResult(NamedTuple):
 
     @property
     def _units(self) -> list[UnitResult]:
-        return [unit for task in self.tasks for unit in task.units]
+        """The units of its tasks, without those that were tried again."""
+        return [unit for task in self.tasks for unit in task.units if unit or not task.retried]
 
     def _got_to(self) -> list[str]:
         """How far a cancelled stage got: what ran, what was stopped and what never began."""

@@ -122,7 +122,7 @@ def _stage(result: StageResult) -> dict[str, Any]:
 def _task(task: TaskResult) -> dict[str, Any]:
     return {
         "task": task.name,
-        **_values(task, "status", "kind", "reason"),
+        **_values(task, "status", "kind", "reason", "attempt", "retried"),
         "command": task.argv,
         "metrics": dict(task.metrics),
         "warnings": task.warnings,
