@@ -8,7 +8,7 @@ from pipekit.cli.output import plural, print_line, print_text
 from pipekit.errors import StorageError
 from pipekit.model.run import Paths, PipelineState
 from pipekit.model.status import FailureKind, StageStatus
-from pipekit.storage.report import AuditReporter
+from pipekit.storage.report import AuditReports
 
 _LINES = 3  # of what a failed task printed last
 _TASKS = 3  # whose last lines are shown
@@ -28,7 +28,7 @@ class Reports:
     """The reports of several runs, each read once; empty for one that cannot be read."""
 
     def __init__(self, paths: Paths) -> None:
-        self._reporter = AuditReporter(paths)
+        self._reporter = AuditReports(paths)
         self._known: dict[str, dict[str, Any]] = {}
 
     def details(self, run: PipelineState, stage: str) -> Details:
