@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from enum import IntEnum
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
@@ -70,6 +71,7 @@ def findings(
     refused: Refusal | None,
     hold: Hold | None,
     verdicts: Sequence[Verdict],
+    backing_off: Mapping[str, Sequence[str]] = MappingProxyType({}),
     problem: Exception | None = None,
 ) -> list[Finding]:
     """What is wrong, the worst first; at least one, which says that all is well.
@@ -88,7 +90,10 @@ def findings(
         found.append(Finding(Level.BROKEN, "FAILED", text))
     if is_dead and last is not None:
         found.append(Finding(Level.BROKEN, "FAILED", f"run {last.number} died"))
-    found += [each for name, entry in stages.items() if (each := _stage(name, entry, since))]
+    later = {name for name, entry in stages.items() if entry and entry.get("idle_since")}
+    told = later & backing_off.keys()  # these have not merely had nothing to do since
+    entries = {name: entry for name, entry in stages.items() if name not in told}
+    found += [each for name, entry in entries.items() if (each := _stage(name, entry, since))]
     unknown = [verdict.text for verdict in verdicts if verdict.state == "unknown"]
     if problem is not None:
         unknown += str(problem).splitlines()[:1]
@@ -97,6 +102,8 @@ def findings(
     found += [Finding(Level.UNKNOWN, "UNKNOWN", text) for text in unknown]
     if hold is not None:
         found.append(Finding(Level.WARNING, "WARNING", str(hold)))
+    for stage, texts in backing_off.items():
+        found += [Finding(Level.WARNING, "WARNING", f"{stage}: {text}") for text in texts]
     for stage, files in rejected.items():
         text = f"{plural(len(files), 'file')} rejected by {stage}"
         found.append(Finding(Level.WARNING, "WARNING", text))

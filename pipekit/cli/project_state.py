@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import field, frozen
 
+from pipekit.cli.backing_off import backing_off
 from pipekit.cli.common import completed, current_hold, lock_holder, open_history, refusals
 from pipekit.cli.details import Details, Reports
 from pipekit.cli.health import findings, verdicts
@@ -36,7 +37,7 @@ class ProjectState:
     """What there is to say. `now`: what a run that is going on is at. `refused`: since `last`.
 
     `worked`: the last run that had work. `since`: see `findings`. `details`: of the stages, and
-    the files that wait for the next run.
+    the files that wait for the next run. `backing_off`: sentences by stage.
     """
 
     holder: Holder | None = None
@@ -50,6 +51,7 @@ class ProjectState:
     since: dict[str, int] = field(factory=dict)
     verdicts: list[Verdict] = field(factory=list)
     details: dict[str, Details] = field(factory=dict)
+    backing_off: dict[str, list[str]] = field(factory=dict)
 
     @property
     def is_dead(self) -> bool:
@@ -69,6 +71,7 @@ class ProjectState:
             refused=self.refused,
             hold=self.hold,
             verdicts=self.verdicts,
+            backing_off=self.backing_off,
             problem=problem,
         )
 
@@ -91,6 +94,7 @@ def look(paths: Paths, names: list[str], loaded: Configuration | None = None) ->
         entries = {name: _latest(recent, name) for name in names}
         failing = [n for n, e in entries.items() if e and e.get("status") == StageStatus.FAILURE]
         since = {name: ledger.failing_since(name) for name in failing}
+        left = backing_off(ledger, names, paths.root)
     if refused and last is not None and refused.last < last.started:
         refused = None
     return ProjectState(
@@ -105,6 +109,7 @@ def look(paths: Paths, names: list[str], loaded: Configuration | None = None) ->
         worked=worked,
         since=since,
         verdicts=judged,
+        backing_off=left,
     )
 
 

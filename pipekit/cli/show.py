@@ -26,6 +26,7 @@ _KINDS: dict[type, Any] = {float: int | float}
 _REPORT: dict[str, Any] = {"warnings": [], "lifecycle": []}
 _STAGE: dict[str, Any] = {"stage": "?", "status": "unknown", "sentence": "", "reason": ""}
 _STAGE |= {"error": "", "traceback": "", "rejected_before": [], "warnings": [], "tasks": []}
+_STAGE |= {"backing_off": []}
 _REJECTED: dict[str, Any] = {"path": "?", "reason": ""}
 _TASK: dict[str, Any] = {"task": "?", "status": "unknown", "reason": "", "kind": ""}
 _TASK |= {"process": {}, "units": [], "files": [], "attempt": 1, "retried": False}
@@ -116,6 +117,8 @@ def _print_stage(stage: dict[str, Any], run: int, verbose: bool) -> None:
         print_line(f"    {line}")
     for known in (_filled(_REJECTED, item) for item in stage["rejected_before"]):
         print_text(f"rejected before: {known['path']}: {known['reason']}", "  ", hang=4)
+    for text in stage["backing_off"]:
+        print_text(f"backing off: {text}", "  ", hang=4)
     for warning in stage["warnings"]:
         print_text(f"warning: {warning}", "  ", hang=4)
     for task in tasks:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -175,7 +175,8 @@ def _print(state: ProjectState, paths: Paths) -> None:
         print_text(f"pipekit died{at}; the next run records it as a failure", "  ", hang=4)
     for name, entry in state.stages.items():
         if entry is not None or not (state.now and state.now.stage == name):
-            _print_stage(name, entry, listed=name in state.rejected)
+            later = state.backing_off.get(name, ())
+            _print_stage(name, entry, later, listed=name in state.rejected)
             if entry is not None and name in state.details:
                 print_details(name, entry["run"], state.details[name])
     for stage, files in state.rejected.items():
@@ -207,8 +208,10 @@ def _print_refused(refused: Refusal) -> None:
         print_text(line, "  ", hang=4)
 
 
-def _print_stage(name: str, entry: StageEntry | None, *, listed: bool) -> None:
-    """Print how a stage ended. `listed`: its rejected files are named below."""
+def _print_stage(
+    name: str, entry: StageEntry | None, later: Iterable[str], *, listed: bool
+) -> None:
+    """Print how a stage ended. `later`: what backs off. `listed`: its rejected files are below."""
     if entry is None:
         print_text(f"{name}: has not run yet", "  ")
         return
@@ -218,7 +221,7 @@ def _print_stage(name: str, entry: StageEntry | None, *, listed: bool) -> None:
     print_text(f"{sentence} (run {entry['run']}){since}", "  ")
     only_rejected = entry.get("status") == StageStatus.PARTIAL and not entry.get("kind")
     error = "" if listed and only_rejected else entry.get("error") or ""
-    for line in error.splitlines():
+    for line in (*error.splitlines(), *later):
         print_text(line, "    ")
 
 
@@ -242,6 +245,7 @@ def _record(state: ProjectState) -> dict[str, Any]:
         "last_run": None if last is None else run_record(last),
         "refused": refusal_record(state.refused) if state.refused else None,
         "stages": state.stages,
+        "backing_off": state.backing_off,
         "details": {name: each._asdict() for name, each in state.details.items()},
         "rejected": {
             stage: [{"path": r.path, "reason": r.reason, "run": r.run_number} for r in files]

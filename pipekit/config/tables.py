@@ -228,6 +228,12 @@ class StageConfig:
         "Time before the second attempt. It doubles with each further one, up to 5m.",
         default=10.0,
     )
+    back_off: int = setting(
+        "Work that fails in run after run is tried again after 1, 2, 4, ... runs, at most this "
+        "many; 1 = in every run.",
+        default=16,
+        validator=at_least(1),
+    )
     after: dict[str, Least] | None = setting(
         "The stages it depends on, each with the status it must reach at least: success, partial "
         "or any (default: what its plugin says).",

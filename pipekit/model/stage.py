@@ -68,7 +68,8 @@ class StageResult(NamedTuple):
     """How a stage of a run ended; true for success and skipped.
 
     `reason`: why it ran or did not. `error`: what went wrong, a line for each task. `traceback`: of
-    an error in its plan. `started`: Unix time. `duration`: seconds.
+    an error in its plan. `started`: Unix time. `duration`: seconds. `backing_off`: sentences on
+    work that has failed again and again, and is left for a later run.
     """
 
     stage: str
@@ -82,6 +83,7 @@ class StageResult(NamedTuple):
     duration: float = 0.0
     warnings: tuple[str, ...] = ()
     traceback: str = ""
+    backing_off: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
         return self.status in (StageStatus.SUCCESS, StageStatus.SKIPPED)
@@ -156,7 +158,7 @@ class StageResult(NamedTuple):
         return [ran, *(f"{n:,} {what}" for n, what in counts if n)] if parts else []
 
     def _remarks(self) -> list[str]:
-        """What became of its processes, other than how they ended."""
+        """What became of its processes, other than how they ended, and of work that failed."""
         processes = [task.process for task in self.tasks if task.process is not None]
         streams = [stream for each in processes for stream in (each.stdout, each.stderr)]
         killed, escaped = (
@@ -168,5 +170,6 @@ class StageResult(NamedTuple):
             killed and f"{killed} leftover process{'es' * (killed > 1)} killed",
             escaped and f"{escaped} process{'es' * (escaped > 1)} could not be killed",
             dropped and f"{dropped:,} bytes of output not kept",
+            self.backing_off and f"{len(self.backing_off)} backing off",
         ]
         return [remark for remark in remarks if remark]

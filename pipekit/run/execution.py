@@ -15,6 +15,7 @@ from pipekit.model.stage import StagePlan, StageResult
 from pipekit.model.status import NEVER_BEGAN, FailureKind, StageStatus, satisfies
 from pipekit.model.task import Task, TaskResult, UnitResult
 from pipekit.process import Cancel, ProcessSupervisor
+from pipekit.run.backing_off import note_failures
 from pipekit.run.current_run import CurrentRun
 from pipekit.run.project import Stage
 from pipekit.run.retries import left_to_do, next_attempt, superseded, wait, with_inputs, work
@@ -55,6 +56,7 @@ class StageExecutor:
         run.events.emit(stage.name, EventKind.START, plan.reason, tasks=names)
         latest = self._attempt(stage, plan, plan.tasks)
         ended = {work(task): result for task, result in zip(plan.tasks, latest, strict=True)}
+        executed = {task.name: task for task in plan.tasks}
         results, notes = list(latest), emptied_files(plan, latest)
         while (retry := next_attempt(config, latest)) and not self._cancel.is_set():
             data = {"attempt": retry.attempt, "of": retry.attempts, "delay": retry.delay}
@@ -71,13 +73,15 @@ class StageExecutor:
             before = {result.name: result for result in results if not result.retried}
             latest = self._attempt(stage, again, left, retry.attempt, before)
             ended |= {work(task): result for task, result in zip(left, latest, strict=True)}
+            executed |= {task.name: task for task in left}
             results += latest
             notes += emptied_files(again, latest)
             plan = with_inputs(plan, again)
         result = judge_stage(stage.name, plan, results)
         for text in notes:
             run.events.emit(stage.name, EventKind.WARNING, text)
-        return result._replace(warnings=(*result.warnings, *notes))
+        backing_off = note_failures(run, stage, plan, results, executed)
+        return result._replace(warnings=(*result.warnings, *notes), backing_off=backing_off)
 
     def _attempt(
         self,

@@ -165,7 +165,10 @@ class PipelineOrchestrator:
                 result = executor.execute(stage, decision.plan, plan_again)
             else:
                 result = result_without_tasks(decision)
-            result = result._replace(warnings=(*warnings, *result.warnings))
+            result = result._replace(
+                warnings=(*warnings, *result.warnings),
+                backing_off=(*decision.backing_off, *result.backing_off),
+            )
             duration = time.monotonic() - begun
             run.end_stage(result._replace(started=started, duration=duration))
 

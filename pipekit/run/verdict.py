@@ -31,6 +31,7 @@ _PUBLISHED = {Verb.WROTE: "written", Verb.UNCHANGED: "unchanged"}  # verb: its p
 _LAST_LINES = 10  # of a failed process or plan, in its last event
 _LONGEST_LINE = 500  # characters of the last line, in a sentence
 _MOST_METRICS = 50  # of a stage, in the ledger
+_MOST_BACKING_OFF = 20  # sentences of a stage, in the ledger
 _NEVER_FINISHED = "never finished"
 
 
@@ -332,8 +333,9 @@ def ledger_entry(result: StageResult) -> dict[str, Any]:
         "sentence": str(result),
         "tasks": len(result.tasks) or None,
         "duration": round(result.duration, 3),
+        "backing_off": list(result.backing_off[:_MOST_BACKING_OFF]),
     }
-    return {key: value for key, value in values.items() if value not in (None, "", {})}
+    return {key: value for key, value in values.items() if value not in (None, "", {}, [])}
 
 
 def summed_metrics(result: StageResult) -> dict[str, float]:

@@ -58,6 +58,7 @@ def _stage(result: StageResult) -> dict[str, Any]:
         "duration": round(result.duration, 3),
         "warnings": result.warnings,
         "traceback": result.traceback,
+        "backing_off": result.backing_off,
         "inputs": [{"path": item.path, "why": item.why} for item in plan.inputs],
         "waiting": plan.waiting,
         "rejected_before": [
