@@ -17,6 +17,7 @@ from pipekit.model.status import PipelineStatus, StageStatus
 from pipekit.storage.space import free_space
 
 if TYPE_CHECKING:
+    from pipekit.cli.details import SinkTrouble
     from pipekit.config import Configuration
     from pipekit.run.expectations import Verdict
     from pipekit.storage.hold import Hold
@@ -72,6 +73,7 @@ def findings(
     hold: Hold | None,
     verdicts: Sequence[Verdict],
     backing_off: Mapping[str, Sequence[str]] = MappingProxyType({}),
+    sinks: Sequence[SinkTrouble] = (),
     problem: Exception | None = None,
 ) -> list[Finding]:
     """What is wrong, the worst first; at least one, which says that all is well.
@@ -104,6 +106,7 @@ def findings(
         found.append(Finding(Level.WARNING, "WARNING", str(hold)))
     for stage, texts in backing_off.items():
         found += [Finding(Level.WARNING, "WARNING", f"{stage}: {text}") for text in texts]
+    found += [Finding(Level.WARNING, "WARNING", each.sentence) for each in sinks if each.important]
     for stage, files in rejected.items():
         text = f"{plural(len(files), 'file')} rejected by {stage}"
         found.append(Finding(Level.WARNING, "WARNING", text))

@@ -11,7 +11,7 @@ from attrs import field, frozen
 
 from pipekit.cli.backing_off import backing_off
 from pipekit.cli.common import completed, current_hold, lock_holder, open_history, refusals
-from pipekit.cli.details import Details, Reports
+from pipekit.cli.details import Details, Reports, SinkTrouble
 from pipekit.cli.health import findings, verdicts
 from pipekit.model.run import Paths, PipelineState, Rejection
 from pipekit.model.status import StageStatus
@@ -37,7 +37,8 @@ class ProjectState:
     """What there is to say. `now`: what a run that is going on is at. `refused`: since `last`.
 
     `worked`: the last run that had work. `since`: see `findings`. `details`: of the stages, and
-    the files that wait for the next run. `backing_off`: sentences by stage.
+    the files that wait for the next run. `sinks`: what went wrong with some in the last run.
+    `backing_off`: sentences by stage.
     """
 
     holder: Holder | None = None
@@ -52,6 +53,7 @@ class ProjectState:
     verdicts: list[Verdict] = field(factory=list)
     details: dict[str, Details] = field(factory=dict)
     backing_off: dict[str, list[str]] = field(factory=dict)
+    sinks: tuple[SinkTrouble, ...] = ()
 
     @property
     def is_dead(self) -> bool:
@@ -72,6 +74,7 @@ class ProjectState:
             hold=self.hold,
             verdicts=self.verdicts,
             backing_off=self.backing_off,
+            sinks=self.sinks,
             problem=problem,
         )
 
@@ -95,6 +98,7 @@ def look(paths: Paths, names: list[str], loaded: Configuration | None = None) ->
         failing = [n for n, e in entries.items() if e and e.get("status") == StageStatus.FAILURE]
         since = {name: ledger.failing_since(name) for name in failing}
         left = backing_off(ledger, names, paths.root)
+    reports = Reports(paths)
     if refused and last is not None and refused.last < last.started:
         refused = None
     return ProjectState(
@@ -102,7 +106,8 @@ def look(paths: Paths, names: list[str], loaded: Configuration | None = None) ->
         now=_doing(paths, last),
         last=last,
         stages=entries,
-        details=_details(paths, entries, recent),
+        details=_details(reports, entries, recent),
+        sinks=_sinks(reports, recent),
         rejected=rejected,
         refused=refused,
         hold=hold,
@@ -113,11 +118,17 @@ def look(paths: Paths, names: list[str], loaded: Configuration | None = None) ->
     )
 
 
+def _sinks(reports: Reports, recent: Sequence[PipelineState]) -> tuple[SinkTrouble, ...]:
+    """What went wrong with sinks in the latest run that has ended."""
+    latest = next((run for run in recent if run.status is not None), None)
+    return reports.sinks(latest) if latest else ()
+
+
 def _details(
-    paths: Paths, stages: dict[str, StageEntry | None], recent: Sequence[PipelineState]
+    reports: Reports, stages: dict[str, StageEntry | None], recent: Sequence[PipelineState]
 ) -> dict[str, Details]:
     """What the reports say of each stage, and of the files that its last run left for the next."""
-    reports, runs = Reports(paths), {run.number: run for run in recent}
+    runs = {run.number: run for run in recent}
     latest = next((run for run in recent if run.status is not None), None)
     found = {}
     for name, entry in stages.items():

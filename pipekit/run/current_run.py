@@ -217,6 +217,7 @@ class CurrentRun:
             "plugins": self.project.versions(),
             "broken_plugins": [str(broken) for broken in self.project.plugins.broken],
             "lifecycle": list(proposals),
+            "sinks": self.events.sinks(),
         }
         try:
             path = write_report(report, self.project.paths, context, self.mask)
