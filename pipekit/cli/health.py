@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from pipekit.cli.output import local_time, plural, print_line, print_text
+from pipekit.cli.output import local_time, print_line, print_text
 from pipekit.model.quantity import rough_size
-from pipekit.model.run import Paths, PipelineState, Rejection
+from pipekit.model.run import Paths, PipelineState
 from pipekit.model.status import PipelineStatus, StageStatus
 from pipekit.storage.space import free_space
 
 if TYPE_CHECKING:
+    from pipekit.cli.attention import Attention
     from pipekit.cli.details import SinkTrouble
     from pipekit.config import Configuration
     from pipekit.run.expectations import Verdict
@@ -68,7 +69,7 @@ def findings(
     is_dead: bool,
     stages: Mapping[str, Entry | None],
     since: Mapping[str, int],
-    rejected: Mapping[str, Sequence[Rejection]],
+    attention: Attention,
     refused: Refusal | None,
     hold: Hold | None,
     verdicts: Sequence[Verdict],
@@ -94,6 +95,7 @@ def findings(
         found.append(Finding(Level.BROKEN, "FAILED", f"run {last.number} died"))
     later = {name for name, entry in stages.items() if entry and entry.get("idle_since")}
     told = later & backing_off.keys()  # these have not merely had nothing to do since
+    told |= {name for name, entry in stages.items() if attention.has_seen(entry)}
     entries = {name: entry for name, entry in stages.items() if name not in told}
     found += [each for name, entry in entries.items() if (each := _stage(name, entry, since))]
     unknown = [verdict.text for verdict in verdicts if verdict.state == "unknown"]
@@ -107,9 +109,7 @@ def findings(
     for stage, texts in backing_off.items():
         found += [Finding(Level.WARNING, "WARNING", f"{stage}: {text}") for text in texts]
     found += [Finding(Level.WARNING, "WARNING", each.sentence) for each in sinks if each.important]
-    for stage, files in rejected.items():
-        text = f"{plural(len(files), 'file')} rejected by {stage}"
-        found.append(Finding(Level.WARNING, "WARNING", text))
+    found += attention.findings
     return sorted(found, key=lambda each: _WORST_FIRST.index(each.level)) or [_well(last)]
 
 

@@ -20,6 +20,7 @@ from pipekit.run.current_run import CurrentRun
 from pipekit.run.project import Stage
 from pipekit.run.retries import left_to_do, next_attempt, superseded, wait, with_inputs, work
 from pipekit.run.running_task import RunningTask, TaskContext
+from pipekit.run.shrunk import ShrunkFiles
 from pipekit.run.verdict import emptied_files, judge_stage, last_lines
 from pipekit.storage.lock import RunLock
 from pipekit.storage.modes import make_private
@@ -54,6 +55,7 @@ class StageExecutor:
         config = run.project.configuration.stages[stage.name]
         names = [task.name for task in plan.tasks]
         run.events.emit(stage.name, EventKind.START, plan.reason, tasks=names)
+        shrunk = ShrunkFiles(run, stage.name, plan)
         latest = self._attempt(stage, plan, plan.tasks)
         ended = {work(task): result for task, result in zip(plan.tasks, latest, strict=True)}
         executed = {task.name: task for task in plan.tasks}
@@ -77,6 +79,7 @@ class StageExecutor:
             results += latest
             notes += emptied_files(again, latest)
             plan = with_inputs(plan, again)
+        notes += shrunk.note(results, run.number)
         result = judge_stage(stage.name, plan, results)
         for text in notes:
             run.events.emit(stage.name, EventKind.WARNING, text)
