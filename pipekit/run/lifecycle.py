@@ -20,6 +20,7 @@ from pipekit.model.specs import LifecyclePolicy
 from pipekit.model.stage import StagePlan, StageResult
 from pipekit.plugins.isolation import AbandonedError, PluginFault, call
 from pipekit.run.project import Project
+from pipekit.run.shrunk import held_shrunk
 from pipekit.storage.files import FileManager
 from pipekit.storage.ledger import Ledger, signature_text
 from pipekit.worker import Verb
@@ -79,6 +80,8 @@ class LedgerLifecycleView:
 
     def why_not_consumed(self, file: FileStat, chain: Sequence[str]) -> str | None:
         """See LifecycleView."""
+        if file.path in self._shrunk:
+            return self._shrunk[file.path]
         contents = [(file.path, signature_text(file.signature))]
         for stage in chain:
             for path, signature in contents:
@@ -111,6 +114,10 @@ class LedgerLifecycleView:
         if detail.get("unread"):
             return f"the end of {path} has not been read yet"
         return None
+
+    @cached_property
+    def _shrunk(self) -> dict[str, str]:
+        return held_shrunk(self._ledger)
 
     @cached_property
     def _series(self) -> dict[str, tuple[str, float]]:
@@ -150,7 +157,7 @@ def review(
     """
     files, limits = project.files, project.configuration.lifecycle
     view = LedgerLifecycleView(files, ledger, ledger.plausible(now))
-    held = _held_files(plans, results)
+    held = _held_files(plans, results) | held_shrunk(ledger)
     found: list[Proposal] = []
     broken = []
     for policy, settings in project.policies:
