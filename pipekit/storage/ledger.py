@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pipekit.model.file import Consumption, ContentState, Published
-from pipekit.storage.runs import RunHistory
+from pipekit.storage.troubles import Troubles
 from pipekit.worker import ABSENT, Signature, Verb
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def signature_text(signature: Iterable[int] | None) -> str:
     return "" if signature is None else " ".join(map(str, signature))
 
 
-class Ledger(RunHistory):
+class Ledger(Troubles):
     """The whole ledger: the runs, and the content that stages consumed and published."""
 
     def entries(self, stage: str, paths: Sequence[str]) -> dict[str, Entry]:

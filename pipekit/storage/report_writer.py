@@ -58,6 +58,7 @@ def _stage(result: StageResult) -> dict[str, Any]:
         "duration": round(result.duration, 3),
         "warnings": result.warnings,
         "traceback": result.traceback,
+        "backing_off": result.backing_off,
         "inputs": [{"path": item.path, "why": item.why} for item in plan.inputs],
         "waiting": plan.waiting,
         "rejected_before": [
@@ -70,7 +71,7 @@ def _stage(result: StageResult) -> dict[str, Any]:
 def _task(task: TaskResult) -> dict[str, Any]:
     return {
         "task": task.name,
-        **_values(task, "status", "kind", "reason"),
+        **_values(task, "status", "kind", "reason", "attempt", "retried"),
         "command": task.argv,
         "metrics": dict(task.metrics),
         "warnings": task.warnings,

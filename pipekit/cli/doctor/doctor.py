@@ -48,6 +48,7 @@ def command(ctx: click.Context, as_json: bool) -> int:
 
 
 def _findings(ctx: click.Context) -> Iterator[Finding]:
+    yield from machine.system()
     yield from _configuration(ctx)
     paths, problem = known_folders(ctx)
     settings = None if problem else configuration(ctx, tables=("pipeline",)).pipeline
