@@ -167,12 +167,10 @@ def _move(
 
     def work(current: CurrentRun, _runner: PipelineOrchestrator) -> Work:
         nonlocal moved
-        run_id = find_manifest(_manifests(project.paths), run) if run else ""
         moved = act(Removal(current), run_id)
         return moved, ()
 
-    if run:
-        find_manifest(_manifests(project.paths), run)  # no run begins for a mistake
+    run_id = find_manifest(_manifests(project.paths), run) if run else ""
     report = _maintained(project, f"lifecycle {verb}", work)
     with output_may_fail():
         for path, reason in moved.refused.items():

@@ -100,7 +100,9 @@ class Removal:
         return told, moved
 
     def restore(self, run_id: str) -> Moved:
-        """Put the files of a run back. Raises StorageError."""
+        """Put the files of a run back, unless `settle` has. Raises StorageError."""
+        if run_id not in self._trash.manifests.find():
+            return Moved([], {})
         try:
             manifest = self._trash.manifests.read(run_id)
             sizes = [(f.path, f.signature.size, f.signature.mtime_ns) for f in manifest.files]
@@ -119,8 +121,10 @@ class Removal:
 
         `again`: also try those of which no file could be deleted before, and say so.
         """
-        total = Moved([], {})
+        total, known = Moved([], {}), self._trash.manifests.find()
         for run_id in run_ids:
+            if run_id not in known:  # `settle` has just finished it
+                continue
             try:
                 manifest = self._trash.manifests.read(run_id)
                 if not (again or self._trash.can_purge(manifest)):
@@ -150,11 +154,19 @@ class Removal:
         """
         days = self._run.project.configuration.lifecycle.retention_days
         oldest = self._run.ledger.certain_time() - days * _DAY
-        ended = self._run.ledger.ended(self._trash.manifests.find())
+        try:
+            found = self._trash.manifests.find()
+        except OSError as error:
+            raise StorageError(f"cannot read the trash: {error.strerror}") from error
+        ended = self._run.ledger.ended(found)
         return [run.run_id for run in reversed(ended) if run.dated < oldest]
 
     def _unfinished(self) -> list[tuple[str, Work]]:
-        return [(run, work) for run, work in self._trash.manifests.find().items() if work]
+        try:
+            return [(run, work) for run, work in self._trash.manifests.find().items() if work]
+        except OSError as error:
+            self._run.warn(f"cannot read the trash: {error.strerror}", "lifecycle")
+            return []
 
     def _described(
         self, proposals: Iterable[Proposal], stopped: Callable[[], bool]

@@ -6,6 +6,7 @@ docs/decisions/0008-files-leave-through-a-trash.md. Needs the run lock.
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Callable, Iterable
@@ -22,6 +23,7 @@ from pipekit.worker import Signature
 
 NOT_MOVED = "it was not moved"
 STOPPED = "the run was stopped, or lost its journal, before its turn"
+_NOWHERE = "it is neither at its path nor in the trash"
 _CHANGED = "it was changed or replaced while it was moved"
 _WRITER = "a program has it open for writing"
 _TAKEN = "another file is at its path now"
@@ -85,31 +87,38 @@ class Trash:
 
         `stopped`: whether to leave the rest alone.
         """
-        outcomes = [self._captured(file, manifest.run_id, stopped) for file in manifest.files]
+        outcomes = self._each(manifest, lambda file, run: self._captured(file, run, stopped))
         return self._concluded(manifest, outcomes)
 
     def conclude(self, manifest: Manifest) -> list[Outcome]:
         """Finish an `apply` that a crash broke off; what it had not moved stays where it is."""
-        outcomes = [self._conclude(file, manifest.run_id) for file in manifest.files]
+        outcomes = self._each(manifest, self._conclude)
         return self._concluded(manifest, outcomes)
 
     def restore(self, manifest: Manifest) -> list[Outcome]:
         """Put files back, unless there are others at their paths."""
-        outcomes = [self._restored(file, manifest.run_id) for file in manifest.files]
+        outcomes = self._each(manifest, self._restored)
         self._sync(manifest)
         self._remove_places(manifest)
         return outcomes
 
     def purge(self, manifest: Manifest) -> list[Outcome]:
         """Delete files for good, unless they were changed in the trash."""
-        outcomes = [self._purged(file) for file in manifest.files]
+        outcomes = self._each(manifest, lambda file, _run: self._purged(file))
         self._remove_places(manifest)
         self._sync(manifest)
         return outcomes
 
     def can_purge(self, manifest: Manifest) -> bool:
         """Whether any file can be deleted: not if all were changed in the trash."""
-        places = ((file, self._status(file.place)) for file in manifest.files)
+        try:
+            places = [
+                (file, self._inside.status(file.place))
+                for file in manifest.files
+                if self._is_mounted(file)
+            ]
+        except OSError:
+            return False
         return any(there is None or self._can_go(file, there) for file, there in places)
 
     def signature(self, file: TrashFile) -> Signature | None:
@@ -125,7 +134,26 @@ class Trash:
 
     def is_gone(self, file: TrashFile) -> bool:
         """Whether there is nothing at its path."""
-        return self._status(file.path) is None
+        return self._at_path(file) is None
+
+    def _each(self, manifest: Manifest, step: Callable[[TrashFile, str], Outcome]) -> list[Outcome]:
+        """Take a step with each file. What cannot be looked at now stays in the manifest."""
+        outcomes = []
+        for file in manifest.files:
+            try:
+                if self._is_mounted(file):
+                    outcome = step(file, manifest.run_id)
+                else:
+                    outcome = Outcome(file, "the file system of its trash is not mounted", True)
+            except OSError as error:
+                outcome = Outcome(file, f"{file.place} cannot be read: {error.strerror}", True)
+            outcomes.append(outcome)
+        return outcomes
+
+    def _is_mounted(self, file: TrashFile) -> bool:
+        """Whether the file system is there that has a trash of its own for this file."""
+        folder = file.place.partition(TRASH)[0]
+        return not folder or os.path.ismount(self._root / folder)
 
     def _captured(self, file: TrashFile, run_id: str, stopped: Callable[[], bool]) -> Outcome:
         if stopped():
@@ -145,10 +173,11 @@ class Trash:
         return outcomes
 
     def _conclude(self, file: TrashFile, run_id: str) -> Outcome:
-        there = self._status(file.place)
+        there = self._inside.status(file.place)
         if there is None:
-            archived = bool(file.target) and self._archive.has(file)
-            return Outcome(file, "" if archived else NOT_MOVED, left=archived)
+            if file.target and self._archive.has(file):
+                return Outcome(file, left=True)
+            return Outcome(file, _NOWHERE, True) if self.is_gone(file) else Outcome(file, NOT_MOVED)
         if self._has_both_names(file, there):  # it was being put back
             return self._drop(file, _CHANGED)
         problem = self._problem(file, there)
@@ -182,12 +211,12 @@ class Trash:
         return Outcome(file._replace(fingerprint="") if problem == _CHANGED else file, text, True)
 
     def _restored(self, file: TrashFile, run_id: str) -> Outcome:
-        there = self._status(file.place)
+        there = self._inside.status(file.place)
         if file.target and self.is_gone(file):
             problem = self._archive.fetch(file, run_id)
             if problem:
                 return Outcome(file, problem, left=True)
-            there = self._status(file.place)
+            there = self._inside.status(file.place)
         if there is None:
             back = self.signature(file) is not None
             return Outcome(file, "" if back else f"it is no longer in the trash ({file.place})")
@@ -196,7 +225,7 @@ class Trash:
         return self._put_back(file)
 
     def _purged(self, file: TrashFile) -> Outcome:
-        there = self._status(file.place)
+        there = self._inside.status(file.place)
         if there is None:
             return Outcome(file)
         if not self._can_go(file, there):
@@ -217,14 +246,16 @@ class Trash:
 
     def _has_both_names(self, file: TrashFile, there: os.stat_result) -> bool:
         """Whether a move from the trash was broken off between its two steps."""
-        at = self._status(file.path)
+        at = self._at_path(file)
         return at is not None and (at.st_dev, at.st_ino) == (there.st_dev, there.st_ino)
 
-    def _status(self, path: str) -> os.stat_result | None:
+    def _at_path(self, file: TrashFile) -> os.stat_result | None:
         try:
-            return self._inside.status(path)
-        except OSError:  # a folder on the way is a link, or is a file now
-            return None
+            return self._inside.status(file.path)
+        except OSError as error:
+            if error.errno in (errno.ELOOP, errno.ENOTDIR):  # a folder on the way was replaced
+                return None
+            raise
 
     def _trash_for(self, path: str) -> str:
         """The folder for a file, on its file system: in the outermost folder that is on it."""

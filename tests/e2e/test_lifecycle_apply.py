@@ -351,10 +351,20 @@ def test_a_policy_that_names_what_is_outside_and_swaps_files_takes_nothing_of_it
 def test_what_a_killed_process_had_begun_is_told_when_it_is_finished(consumed):
     lifecycle(consumed, "apply")
     (manifest,) = (consumed.root / TRASH).glob("*.json")
-    manifest.rename(manifest.with_suffix(".restoring.json"))
+    marked = manifest.rename(manifest.with_suffix(".restoring.json"))
+    again = lifecycle(consumed, "restore", "2")
+    assert (again.code, again.out) == (0, "nothing put back\n")
+    assert "restoring of run 2 was broken off, and is finished now: 3 files" in again.err
+    for name in "abc":
+        os.utime(consumed.root / "data/raw" / name)
+    consumed.pipekit("run")
+    lifecycle(consumed, "apply")
+    (manifest,) = (consumed.root / TRASH).glob("*.json")
+    marked = manifest.rename(manifest.with_suffix(".restoring.json"))
+    assert marked.exists()
     assert "restoring was broken off" in lifecycle(consumed, "restore").out
     run = consumed.pipekit("run", "--json")
-    said = "restoring of run 2 was broken off, and is finished now: 3 files (36 B)"
+    said = "restoring of run 5 was broken off, and is finished now: 3 files (36 B)"
     assert said in run.json["warnings"]
     assert raw(consumed) == ["a", "b", "c"]
     assert run.json["status"] == "idle"

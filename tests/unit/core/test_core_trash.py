@@ -241,6 +241,31 @@ def test_a_restore_that_was_killed_between_its_two_steps_is_finished(root, trash
     assert (path.stat().st_nlink, moved.exists()) == (1, False)
 
 
+def test_what_cannot_be_looked_at_now_stays_in_its_manifest(root, trash, decided):
+    """Its disk is not mounted, or its trash was moved away: nothing is forgotten."""
+    _, manifest = decided()
+    applied(trash, manifest)
+    (file,) = manifest.files
+    elsewhere = manifest._replace(files=(file._replace(place=f"data/{file.place}"),))
+    for step in (trash.conclude, trash.restore, trash.purge):
+        (outcome,) = step(elsewhere)
+        assert (outcome.refused, outcome.left) == (
+            "the file system of its trash is not mounted",
+            True,
+        )
+    assert not trash.can_purge(elsewhere)
+    (root / TRASH / RUN).rename(root / "moved away")
+    (outcome,) = trash.conclude(manifest)
+    assert (outcome.refused, outcome.left) == ("it is neither at its path nor in the trash", True)
+    if os.name == "posix":
+        (root / TRASH / RUN).symlink_to(root / "moved away")
+        for step in (trash.conclude, trash.restore, trash.purge):
+            (outcome,) = step(manifest)
+            assert outcome.left
+            assert "cannot be read" in outcome.refused
+    assert (root / "moved away/data/raw/a").exists()
+
+
 def test_a_file_that_was_changed_in_the_trash_is_not_deleted(root, trash, decided):
     path, manifest = decided()
     applied(trash, manifest)
