@@ -41,8 +41,8 @@ class Decision:
     """What to do with a stage, and why.
 
     `action`: `run` or `later`, else the StageStatus that the stage ends with, without tasks.
-    `missing`: folders in which its plan looked for files, and which do not exist. `traceback`: of
-    an error in its plan.
+    `missing`: folders in which its plan looked for files, and which do not exist. `patterns`: of
+    the files that it looked for. `traceback`: of an error in its plan.
     """
 
     action: ClassVar[str]
@@ -50,6 +50,7 @@ class Decision:
     reason: str
     plan: StagePlan | None = None
     missing: tuple[str, ...] = ()
+    patterns: tuple[str, ...] = ()
     kind: FailureKind = FailureKind.PLUGIN  # only of a stage that cannot be planned
     traceback: str = ""
 
@@ -169,7 +170,7 @@ class Planner:
     ) -> Execute | Skip | CannotPlan | Cancelled:
         """Ask the stage for its plan. `more`: further fields of its RunContext."""
         files, missing = self._project.files, self._project.files.missing
-        for noted in (files.unnameable, files.remote, missing):
+        for noted in (files.unnameable, files.remote, files.patterns, missing):
             noted.clear()  # they are filled again while the stage lists its files
         left: list[str] = []
         try:
@@ -191,15 +192,17 @@ class Planner:
             warnings.append(_remote(sorted(files.remote)))
         if len(warnings) > len(plan.warnings):
             plan = evolve(plan, warnings=warnings)
-        if plan:
-            return Execute(
-                stage=stage.name, reason=plan.reason, plan=plan, missing=_outermost(missing)
-            )
-        reason = plan.reason
-        if not {each.name for each in self._project.stages} & set(stage.after):
-            named = [path for path in _outermost(missing) if path in reason]  # not where it writes
+        outermost, reason = _outermost(missing), plan.reason
+        if not plan and not {each.name for each in self._project.stages} & set(stage.after):
+            named = [path for path in outermost if path in reason]  # not where it writes
             reason = "; ".join([reason, *map(no_folder, named)])
-        return Skip(stage=stage.name, reason=reason, plan=plan, missing=_outermost(missing))
+        return (Execute if plan else Skip)(
+            stage=stage.name,
+            reason=reason,
+            plan=plan,
+            missing=outermost,
+            patterns=tuple(sorted(files.patterns)),
+        )
 
     def _made(self, stage: Stage, ledger: Ledger, **more: Any) -> StagePlan:
         """The stage's plan. Runs the plugin's code, so it may do anything."""
