@@ -30,6 +30,7 @@ from pipekit.cli.output import (
     print_line,
     print_table,
 )
+from pipekit.cli.pager import paged, pager_option
 from pipekit.model import quantity
 from pipekit.model.run import PipelineState
 from pipekit.model.status import PipelineStatus, StageStatus
@@ -67,6 +68,7 @@ _HEAD = ("run", "started", "status", "seconds", "id", "stages")
     help='Only runs since then: "2026-11-28", "2026-11-28 07:00", or a duration such as "2d".',
 )
 @click.option("--stage", metavar="STAGE", help="Only runs in which this stage had work.")
+@pager_option
 @json_option
 @click.pass_context
 def command(
@@ -76,6 +78,7 @@ def command(
     failed: bool,
     since: float | None,
     stage: str | None,
+    no_pager: bool,
     as_json: bool,
 ) -> int:
     """List the latest runs.
@@ -102,7 +105,8 @@ def command(
         unfinished = any(isinstance(run, PipelineState) and run.status is None for run in runs)
         holder = lock_holder(paths) if unfinished else None
         current = holder.run_id if holder else ""
-        print_table(_HEAD, [_row(run, current) for run in runs], drop=("id",))
+        with paged(wanted=not no_pager):
+            print_table(_HEAD, [_row(run, current) for run in runs], drop=("id",))
         if not runs:
             left_out = "idle runs are left out; --all includes them"
             if failed or since is not None or stage:

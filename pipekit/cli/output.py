@@ -56,8 +56,17 @@ class _MaskedStream:
     def write(self, text: str) -> int:
         return int(self._stream.write(self._mask.text(text)))
 
+    def masked(self, text: str) -> str:
+        """The text as it is written: this stream may be around another one like it."""
+        return as_written(self._stream, self._mask.text(text))
+
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
+
+
+def as_written(stream: Any, text: str) -> str:
+    """A text without what a stream would mask in it, for somebody who writes it elsewhere."""
+    return stream.masked(text) if isinstance(stream, _MaskedStream) else text
 
 
 def mask_output(secrets: Sequence[str]) -> None:

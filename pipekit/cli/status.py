@@ -37,6 +37,7 @@ from pipekit.cli.output import (
     print_text,
 )
 from pipekit.cli.project_state import ProjectState, StageEntry, look
+from pipekit.cli.schedule.next import next_start, print_next_start
 from pipekit.errors import EXIT_ERROR, ConfigError, PipekitError
 from pipekit.model.quantity import duration_text
 from pipekit.model.run import Paths, Rejection
@@ -87,9 +88,10 @@ def command(ctx: click.Context, check: bool, projects: Sequence[Path], as_json: 
         return _check(ctx)
     state, paths, problem = _state(ctx)
     if as_json:
-        print_json(_record(state))
+        print_json(_record(ctx, state))
     else:
         _print(state, paths)
+        print_next_start(ctx, state.hold)
     if problem is not None:
         raise problem
     return 0
@@ -137,10 +139,11 @@ def _several(ctx: click.Context, projects: Sequence[Path], *, check: bool, as_js
             codes.append(error.exit_code)
             continue
         if as_json:
-            records.append({"project": str(paths.root), **_record(state)})
+            records.append({"project": str(paths.root), **_record(ctx, state)})
         else:
             print_text("", click.style(escaped(folder), bold=True))
             _print(state, paths)
+            print_next_start(ctx, state.hold)
         if problem is not None:
             print_text(f"{folder}: {problem}", hang=2, err=True)
             codes.append(problem.exit_code)
@@ -229,7 +232,7 @@ def _print_rejected(stage: str, files: list[Rejection]) -> None:
         print_text(f"{known.path}: {reason} (run {known.run_number})", "  ", hang=4)
 
 
-def _record(state: ProjectState) -> dict[str, Any]:
+def _record(ctx: click.Context, state: ProjectState) -> dict[str, Any]:
     holder, last = state.holder, state.last
     found = state.findings()
     return {
@@ -237,6 +240,7 @@ def _record(state: ProjectState) -> dict[str, Any]:
         "findings": [{"level": each.level.name.lower(), "text": each.text} for each in found],
         "expected": [each._asdict() for each in state.verdicts],
         "hold": state.hold._asdict() if state.hold else None,
+        "next_start": next_start(ctx, state.hold).at,
         "running": holder.run_id if holder else None,
         "now": state.now._asdict() if state.now else None,
         "last_run": None if last is None else run_record(last),

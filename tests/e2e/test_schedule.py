@@ -258,6 +258,21 @@ def test_show_says_what_is_installed_and_when_it_starts(cron, plain):
     assert [run["status"] for run in found["last_starts"]] == ["idle"]
 
 
+def test_status_says_the_next_start(cron, plain):
+    nothing = "next start: none; `pipekit schedule install` has runs started"
+    assert plain.pipekit("status").out.splitlines()[-1] == nothing
+    plain.pipekit("schedule", "install", "--with", "cron")
+    said = plain.pipekit("status").out.splitlines()[-1]
+    assert (said[:14], said[-17:]) == ("next start: 20", "(cron, every 15m)")
+    at = plain.pipekit("status", "--json").json["next_start"]
+    assert (at % 900, 0 < at - time.time() <= 900) == (0, True)
+    plain.pipekit("hold", "--for", "1h", "--reason", "x")
+    assert plain.pipekit("status", "--json").json["next_start"] > at + 2000
+    plain.write("pipekit.toml", 'pipeline.stages = ["translator"]\nschedule.every = "5m"')
+    said = plain.pipekit("status").out.splitlines()[-1]
+    assert said == "next start: cron, with other settings than now: `pipekit schedule install`"
+
+
 def test_show_finds_missed_starts_but_not_held_or_refused_ones(cron, plain):
     """Installed as if nine hours ago; two holds and a refusal account for the first four starts."""
     plain.write("pipekit.toml", 'pipeline.stages = ["translator"]\nschedule.every = "1h"')

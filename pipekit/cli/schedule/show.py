@@ -25,6 +25,7 @@ from pipekit.cli.output import (
     print_text,
 )
 from pipekit.cli.schedule.job import job_of, schedule_settings
+from pipekit.cli.schedule.next import start_after
 from pipekit.model.run import Paths, PipelineState
 from pipekit.model.timetable import Timetable
 from pipekit.schedule import choice
@@ -72,13 +73,13 @@ class _State(NamedTuple):
 def _look(timetable: Timetable, paths: Paths, there: list[Installed], now: float) -> _State:
     ledger, hold = open_history(paths), current_hold(paths)
     runs = [] if ledger is None else ledger.runs(limit=int(_DAY / 60) + _SHOWN)
-    if not there or not all(each.current for each in there):
+    following = start_after(timetable, there, hold, now)
+    if following is None:
         return _State(None, runs, None, hold)
     known = [*_known(runs, paths, now), *((each.first, each.last) for each in refusals(paths))]
     latest = HoldFile(paths.state).latest()
     known += latest.held if latest else ()
     begin = max(now - _DAY, min(each.since for each in there) + 1)
-    following = timetable.next_start(max(now, hold.until if hold else now))
     return _State(following, runs, look_for(timetable, begin, now, known), hold)
 
 
