@@ -16,6 +16,7 @@ from pipekit.model.status import PipelineStatus, StageStatus
 from pipekit.storage.space import free_space
 
 if TYPE_CHECKING:
+    from pipekit.cli.details import SinkTrouble
     from pipekit.config import Configuration
     from pipekit.run.expectations import Verdict
     from pipekit.storage.hold import Hold
@@ -70,6 +71,7 @@ def findings(
     refused: Refusal | None,
     hold: Hold | None,
     verdicts: Sequence[Verdict],
+    sinks: Sequence[SinkTrouble] = (),
     problem: Exception | None = None,
 ) -> list[Finding]:
     """What is wrong, the worst first; at least one, which says that all is well.
@@ -97,6 +99,7 @@ def findings(
     found += [Finding(Level.UNKNOWN, "UNKNOWN", text) for text in unknown]
     if hold is not None:
         found.append(Finding(Level.WARNING, "WARNING", str(hold)))
+    found += [Finding(Level.WARNING, "WARNING", each.sentence) for each in sinks if each.important]
     for stage, files in rejected.items():
         text = f"{plural(len(files), 'file')} rejected by {stage}"
         found.append(Finding(Level.WARNING, "WARNING", text))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from attrs import field, frozen
 
 from pipekit.cli.common import completed, current_hold, lock_holder, open_history, refusals
-from pipekit.cli.details import Details, Reports
+from pipekit.cli.details import Details, Reports, SinkTrouble
 from pipekit.cli.health import findings, verdicts
 from pipekit.model.run import Paths, PipelineState, Rejection
 from pipekit.model.status import StageStatus
@@ -36,7 +36,7 @@ class ProjectState:
     """What there is to say. `now`: what a run that is going on is at. `refused`: since `last`.
 
     `worked`: the last run that had work. `since`: see `findings`. `details`: of the stages, and
-    the files that wait for the next run.
+    the files that wait for the next run. `sinks`: what went wrong with some in the last run.
     """
 
     holder: Holder | None = None
@@ -50,6 +50,7 @@ class ProjectState:
     since: dict[str, int] = field(factory=dict)
     verdicts: list[Verdict] = field(factory=list)
     details: dict[str, Details] = field(factory=dict)
+    sinks: tuple[SinkTrouble, ...] = ()
 
     @property
     def is_dead(self) -> bool:
@@ -69,6 +70,7 @@ class ProjectState:
             refused=self.refused,
             hold=self.hold,
             verdicts=self.verdicts,
+            sinks=self.sinks,
             problem=problem,
         )
 
@@ -91,6 +93,7 @@ def look(paths: Paths, names: list[str], loaded: Configuration | None = None) ->
         entries = {name: _latest(recent, name) for name in names}
         failing = [n for n, e in entries.items() if e and e.get("status") == StageStatus.FAILURE]
         since = {name: ledger.failing_since(name) for name in failing}
+    reports = Reports(paths)
     if refused and last is not None and refused.last < last.started:
         refused = None
     return ProjectState(
@@ -98,7 +101,8 @@ def look(paths: Paths, names: list[str], loaded: Configuration | None = None) ->
         now=_doing(paths, last),
         last=last,
         stages=entries,
-        details=_details(paths, entries, recent),
+        details=_details(reports, entries, recent),
+        sinks=_sinks(reports, recent),
         rejected=rejected,
         refused=refused,
         hold=hold,
@@ -108,11 +112,17 @@ def look(paths: Paths, names: list[str], loaded: Configuration | None = None) ->
     )
 
 
+def _sinks(reports: Reports, recent: Sequence[PipelineState]) -> tuple[SinkTrouble, ...]:
+    """What went wrong with sinks in the latest run that has ended."""
+    latest = next((run for run in recent if run.status is not None), None)
+    return reports.sinks(latest) if latest else ()
+
+
 def _details(
-    paths: Paths, stages: dict[str, StageEntry | None], recent: Sequence[PipelineState]
+    reports: Reports, stages: dict[str, StageEntry | None], recent: Sequence[PipelineState]
 ) -> dict[str, Details]:
     """What the reports say of each stage, and of the files that its last run left for the next."""
-    reports, runs = Reports(paths), {run.number: run for run in recent}
+    runs = {run.number: run for run in recent}
     latest = next((run for run in recent if run.status is not None), None)
     found = {}
     for name, entry in stages.items():

@@ -14,7 +14,7 @@ from pipekit.cli.output import coloured, last_line, print_json, print_line, prin
 from pipekit.errors import StorageError
 from pipekit.model.run import Paths, PipelineState
 from pipekit.model.status import FailureKind, StageStatus
-from pipekit.storage.report import AuditReporter
+from pipekit.storage.report import AuditReports
 from pipekit.worker import Verb
 
 _VERBS = (Verb.CONSUMED, Verb.WROTE, Verb.UNCHANGED, Verb.REJECTED)
@@ -77,7 +77,7 @@ def command(ctx: click.Context, run: str | None, verbose: bool, as_json: bool) -
 
 def _report(state: PipelineState, paths: Paths) -> tuple[dict[str, Any], dict[str, Any]]:
     """What is known of a run from elsewhere, and its report: empty if it cannot be read."""
-    reporter = AuditReporter(paths)
+    reporter = AuditReports(paths)
     known = without_report(state, paths)
     if reporter.find(state.run_id) is None:
         return known, {}

@@ -16,7 +16,7 @@ from pipekit.cli.common import (
     refusal_record,
     run_record,
 )
-from pipekit.cli.details import print_details
+from pipekit.cli.details import SinkTrouble, print_details
 from pipekit.cli.health import (
     Level,
     and_more,
@@ -176,6 +176,7 @@ def _print(state: ProjectState, paths: Paths) -> None:
     if state.last.status is None and not going_on:
         at = f" while {state.now.stage} was running" if state.now else ""
         print_text(f"pipekit died{at}; the next run records it as a failure", "  ", hang=4)
+    _print_sinks(state.sinks)
     for name, entry in state.stages.items():
         if entry is not None or not (state.now and state.now.stage == name):
             _print_stage(name, entry, listed=name in state.rejected)
@@ -184,6 +185,12 @@ def _print(state: ProjectState, paths: Paths) -> None:
     for stage, files in state.rejected.items():
         _print_rejected(stage, files)
     print_disks(paths)
+
+
+def _print_sinks(sinks: Sequence[SinkTrouble]) -> None:
+    for trouble in sinks:
+        if not trouble.important:  # else it is among the findings
+            print_text(f"warning: {trouble.sentence}", "  ", hang=4)
 
 
 def _print_holder(holder: Holder, now: Doing | None) -> None:
@@ -245,6 +252,7 @@ def _record(ctx: click.Context, state: ProjectState) -> dict[str, Any]:
         "now": state.now._asdict() if state.now else None,
         "last_run": None if last is None else run_record(last),
         "refused": refusal_record(state.refused) if state.refused else None,
+        "sinks": [each._asdict() for each in state.sinks],
         "stages": state.stages,
         "details": {name: each._asdict() for name, each in state.details.items()},
         "rejected": {

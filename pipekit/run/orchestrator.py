@@ -34,7 +34,7 @@ from pipekit.storage.hold import check_hold
 from pipekit.storage.ledger import Ledger
 from pipekit.storage.lock import RunLock
 from pipekit.storage.modes import adjust_modes
-from pipekit.storage.report import AuditReporter
+from pipekit.storage.report import AuditReports
 from pipekit.storage.retention import apply_retention
 from pipekit.storage.space import check_space
 from pipekit.storage.told import told_file
@@ -222,7 +222,7 @@ class PipelineOrchestrator:
 
         The report is already written, so only the returned one has the first problem.
         """
-        AuditReporter(self.project.paths).sweep()
+        AuditReports(self.project.paths).sweep()
         keep = self.project.configuration.retention
         try:
             problems = apply_retention(self.project.paths, keep, run.ledger)

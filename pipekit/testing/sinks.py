@@ -76,6 +76,7 @@ _KINDS: tuple[tuple[str, str, Mapping[str, Any]], ...] = (
     (_STAGE, "cancelled", _end("cancelled", "cancelled, 2.1 s")),
     ("lifecycle", "proposed", {}),
     ("lifecycle", "warning", {}),
+    ("sink", "warning", {"sink": "webhook"}),
     ("sink", "dropped", {"sink": "webhook"}),
     ("plugin", "broken", {"plugin": "pipekit-strange"}),
 )
