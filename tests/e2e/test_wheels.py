@@ -21,6 +21,7 @@ SOURCES = (
     "plugins/translator",
     "plugins/analyzer",
     "plugins/merger",
+    "plugins/ping",
     "examples/pipekit-ohlc",
     "examples/pipekit-sqlite-sink",
 )
