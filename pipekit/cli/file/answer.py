@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 
 from pipekit.model.file import FileStat
 from pipekit.model.run import Paths
+from pipekit.run.permission import Permission
 from pipekit.run.planning import Decision
-from pipekit.run.removal import Removal
 from pipekit.run.trace import StageTrace, Trace, trace
 from pipekit.storage.ledger import Ledger
 from pipekit.worker._files import open_own
@@ -40,11 +40,11 @@ class SetAside(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """`removal`: None if there is no file, or the project cannot be opened."""
+    """`permission`: None if there is no file, or the project cannot be opened."""
 
     trace: Trace
     runs: Mapping[int, Run]
-    removal: Removal | None
+    permission: Permission | None
     set_aside: Mapping[str, SetAside]
 
 
@@ -54,7 +54,7 @@ def answer(
     ledger: Ledger,
     paths: Paths,
     decisions: Mapping[str, Decision],
-    removal: Removal | None,
+    permission: Permission | None,
 ) -> Answer:
     """Everything that there is to say of a file."""
     found = trace(path, stat, ledger, decisions)
@@ -67,7 +67,7 @@ def answer(
         if run is not None  # one that was no success is false
     }
     rows = {each.stage: _set_aside(each, runs, paths) for each in found.stages}
-    return Answer(found, runs, removal, {stage: each for stage, each in rows.items() if each})
+    return Answer(found, runs, permission, {stage: each for stage, each in rows.items() if each})
 
 
 def _set_aside(found: StageTrace, runs: Mapping[int, Run], paths: Paths) -> SetAside | None:

@@ -15,7 +15,7 @@ from pipekit.cli.file.text import print_answer
 from pipekit.cli.help import Command
 from pipekit.cli.output import print_json
 from pipekit.errors import PipekitError, UsageError
-from pipekit.run.removal import may_go
+from pipekit.run.permission import may_go
 from pipekit.run.trace import decisions_of, open_ledger
 from pipekit.storage.files import FileManager
 from pipekit.storage.ledger import Ledger
@@ -50,8 +50,8 @@ def command(ctx: click.Context, path: str, verbose: bool, as_json: bool) -> int:
             problem = error
             found = answer(name, stat, ledger, paths, {}, None)
         else:
-            removal = may_go(project, ledger, decisions, name) if stat else None
-            found = answer(name, stat, ledger, paths, alone, removal)
+            permission = may_go(project, ledger, decisions, name) if stat else None
+            found = answer(name, stat, ledger, paths, alone, permission)
     if as_json:
         print_json(record(found))
     else:

@@ -26,7 +26,7 @@ def record(answer: Answer) -> dict[str, Any]:
         "came_of_it": _relatives(found.made),
         "came_from": _relatives(found.sources),
         "patterns": [each._asdict() for each in found.near],
-        "may_go": answer.removal._asdict() if answer.removal else None,
+        "may_go": answer.permission._asdict() if answer.permission else None,
     }
 
 

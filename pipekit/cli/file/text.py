@@ -14,7 +14,7 @@ from pipekit.model.file import Published, Why
 from pipekit.model.names import did_you_mean
 from pipekit.model.quantity import rough_size
 from pipekit.model.text import escaped
-from pipekit.run.removal import Removal
+from pipekit.run.permission import Permission
 from pipekit.run.trace import Relative, Relatives, StageTrace, State, Trace
 
 _SHOWN = 5  # files of a stage, without --verbose
@@ -49,8 +49,8 @@ def print_answer(answer: Answer, root: Path, *, verbose: bool) -> None:
     shown = None if verbose else _SHOWN
     _print_relatives("came of it", found.made, shown)
     _print_relatives("came from", found.sources, shown)
-    if answer.removal is not None:
-        _print_removal(answer.removal)
+    if answer.permission is not None:
+        _print_permission(answer.permission)
 
 
 def _appearance(found: Trace) -> str:
@@ -168,12 +168,12 @@ def _print_files(files: list[Relative], shown: int | None) -> None:
         print_line(f"    and {left:,} more (--verbose lists them)")
 
 
-def _print_removal(removal: Removal) -> None:
-    if removal.allowed:
-        text = f"yes: policy {removal.policy} proposes to {removal.action} it: "
-        print_text(text + removal.reasons[0], "may it go? ", hang=2)
+def _print_permission(permission: Permission) -> None:
+    if permission.allowed:
+        text = f"yes: policy {permission.policy} proposes to {permission.action} it: "
+        print_text(text + permission.reasons[0], "may it go? ", hang=2)
         return
-    first, *others = removal.reasons
+    first, *others = permission.reasons
     print_text(f"no: {first}", "may it go? ", hang=2)
     for reason in others:
         print_text(reason, "  ", hang=4)

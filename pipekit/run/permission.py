@@ -16,7 +16,7 @@ from pipekit.run.project import Project
 from pipekit.storage.ledger import Ledger
 
 
-class Removal(NamedTuple):
+class Permission(NamedTuple):
     """Whether a file may go, and why or why not; `action`: what a policy proposes, or empty."""
 
     allowed: bool
@@ -27,20 +27,20 @@ class Removal(NamedTuple):
 
 def may_go(
     project: Project, ledger: Ledger, decisions: Mapping[str, Decision], path: str
-) -> Removal:
+) -> Permission:
     """What the policies propose for a file, and whether the core would allow it now."""
     if not project.policies:
-        return Removal(False, ("no policy is configured: see [[lifecycle.rules]]",))
+        return Permission(False, ("no policy is configured: see [[lifecycle.rules]]",))
     plans = {name: decision.plan for name, decision in decisions.items()}
     now = time.time()
     view = _WatchedView(project.files, ledger, ledger.plausible(now), path)
     found = review(project, ledger, plans, now=now, view=view)
     proposal = next((each for each in found.proposals if each.action.path == path), None)
     if proposal is None:
-        return Removal(False, (*found.broken, *_why_not(view)))
+        return Permission(False, (*found.broken, *_why_not(view)))
     reason = proposal.refused or proposal.action.reason
     allowed = proposal.is_change and not proposal.refused
-    return Removal(allowed, (reason,), proposal.action.kind, proposal.policy)
+    return Permission(allowed, (reason,), proposal.action.kind, proposal.policy)
 
 
 @frozen(eq=False)
