@@ -83,9 +83,9 @@ def command(
 ) -> int:
     """List the latest runs.
 
-    Newest first. Idle runs, which had nothing to do, are left out by default: with a scheduler
-    there are many of them. A run that was refused before it began has no number, and its reason in
-    place of stages.
+    Newest first, with the stages that had work; where nothing else is said, they were a success.
+    Idle runs, which had nothing to do, are left out by default: with a scheduler there are many of
+    them. A run that was refused before it began has no number, and its reason in place of stages.
     """
     paths, problem = known_folders(ctx)
     ledger = open_history(paths)
@@ -186,12 +186,12 @@ def _row(run: PipelineState | Refusal, current: str) -> tuple[object, ...]:
     if isinstance(run, Refusal):
         error = "; ".join(run.error.splitlines())
         times = f"{run.times} times since {local_time(run.first)}: " if run.times > 1 else ""
-        return "-", local_time(run.last), REFUSED, "-", "-", f"{times}{error}"
+        return "-", local_time(run.last), REFUSED, f"{'-':>7}", "-", f"{times}{error}"
     seconds = "-" if run.ended is None else f"{run.ended - run.started:.1f}"
     stages = ", ".join(
-        f"{name} {entry.get('status', 'unknown')}"
+        name if status == StageStatus.SUCCESS else f"{name} {status}"
         for name, entry in run.stages.items()
-        if entry.get("status") != StageStatus.SKIPPED
+        if (status := entry.get("status", "unknown")) != StageStatus.SKIPPED
     )
     status = run.status or (RUNNING if run.run_id == current else DIED)
-    return run.number, local_time(run.started), status, seconds, run.run_id, stages
+    return run.number, local_time(run.started), status, f"{seconds:>7}", run.run_id, stages

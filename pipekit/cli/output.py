@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import re
 import sys
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -43,6 +44,8 @@ COLOURS: Mapping[str, str] = {
 
 _KEPT = "pipekit.stdout"  # in a context's `meta`: the stream that is kept for JSON
 _GAP = "  "
+_MOMENT = re.compile(r"(?<=\d\d\d\d-\d\d-\d\d) (?=\d\d:\d\d)")  # between a date and its time
+_JOINED = "\0"  # which no escaped text has
 _NARROWEST_TEXT = 36  # columns below which wrapped text is hard to read
 
 
@@ -146,14 +149,14 @@ def print_text(text: str, lead: str = "", *, hang: int | None = None, err: bool 
 
         before = " " * len(click.unstyle(lead))
         lines = wrap(
-            text,
+            _MOMENT.sub(_JOINED, text),
             width,
             initial_indent=before,
             subsequent_indent=before if hang is None else " " * hang,
             break_long_words=False,  # a path stays in one piece, to be copied
             break_on_hyphens=False,
         )
-        text = "\n".join(lines)[len(before) :]
+        text = "\n".join(lines).replace(_JOINED, " ")[len(before) :]
     click.echo(f"{lead}{text}".rstrip(), err=err)
 
 

@@ -156,9 +156,7 @@ def _print(state: ProjectState, paths: Paths) -> None:
     if (state.hold, state.holder, state.refused, state.last) == (None, None, None, None):
         print_line(no_runs(paths))
         return
-    if state.hold:
-        print_text(str(state.hold), f"{coloured(HELD)}: ", hang=2)
-    print_findings(state.findings())
+    _print_verdict(state)
     if state.holder:
         _print_holder(state.holder, state.now)
     if state.refused:
@@ -191,6 +189,15 @@ def _print_sinks(sinks: Sequence[SinkTrouble]) -> None:
     for trouble in sinks:
         if not trouble.important:  # else it is among the findings
             print_text(f"warning: {trouble.sentence}", "  ", hang=4)
+
+
+def _print_verdict(state: ProjectState) -> None:
+    """Print what is wrong, the worst first; a hold before it, and once."""
+    if state.hold:
+        print_text(str(state.hold), f"{coloured(HELD)}: ", hang=2)
+    found = [each for each in state.findings() if each.text != str(state.hold)]
+    if found:
+        print_findings(found)
 
 
 def _print_holder(holder: Holder, now: Doing | None) -> None:

@@ -259,7 +259,7 @@ def test_show_says_what_is_installed_and_when_it_starts(cron, plain):
 
 
 def test_status_says_the_next_start(cron, plain):
-    nothing = "next start: none; `pipekit schedule install` has runs started"
+    nothing = "next start: none, nothing is scheduled: `pipekit schedule install`"
     assert plain.pipekit("status").out.splitlines()[-1] == nothing
     plain.pipekit("schedule", "install", "--with", "cron")
     said = plain.pipekit("status").out.splitlines()[-1]

@@ -132,6 +132,6 @@ def lock(paths: Paths) -> Finding:
         text = f"no run begins until {local_time(hold.until)} ({hold.reason})"
         return warning("hold", text, "`pipekit release` lets runs begin again")
     if holder is None:
-        return ok("lock", "free: no run is going on")
+        return ok("lock", "no run is going on")
     since = f" since {local_time(holder.since)}" if holder.since else ""
     return ok("lock", f"run {holder.run or holder.run_id} is going on{since}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import click
 
 from pipekit.cli.file.answer import Answer, Run, SetAside
-from pipekit.cli.output import local_time, plural, print_line, print_text
+from pipekit.cli.output import local_time, plural, print_line, print_text, terminal_width
 from pipekit.model.file import Published, Why
 from pipekit.model.names import did_you_mean
 from pipekit.model.quantity import rough_size
@@ -107,12 +108,11 @@ def _when(number: int, runs: Mapping[int, Run]) -> str:
 
 
 def _content(detail: Mapping[str, Any]) -> str:
-    """For example `: 11,460 rows, 2024-01-21 23:00 to 2024-02-01 05:59`; empty if not known."""
+    """For example `: 11,460 rows, 2024-01-21 to 2024-02-01`; empty if not known."""
     rows, span = detail.get("rows"), detail.get("span", (detail.get("first"), detail.get("last")))
     parts = [plural(rows, "row")] if isinstance(rows, int) else []
     if isinstance(span, list | tuple) and all(isinstance(time, str) for time in span):
-        times = dict.fromkeys(f"{text[:10]} {text[11:16]}".rstrip() for text in span)
-        parts.append(" to ".join(times))
+        parts.append(" to ".join(dict.fromkeys(time[:10] for time in span)))
     return f": {', '.join(parts)}" if parts else ""
 
 
@@ -159,10 +159,16 @@ def _whose(stage: str, count: int) -> str:
 
 
 def _print_files(files: list[Relative], shown: int | None) -> None:
+    width = terminal_width() or sys.maxsize
     for each in files[:shown]:
         known = each.published
         content = f"{_content(known.detail)} (run {known.run_number})" if known else ""
-        print_text(f"{each.path}{content}", "    ", hang=6)
+        line = f"{each.path}{content}"
+        if len(line) <= width - 4:
+            print_line(f"    {line}")
+        else:  # the path in one piece
+            print_line(f"    {each.path}")
+            print_text(content.removeprefix(": ").strip(), "      ")
     left = len(files) - len(files[:shown])
     if left:
         print_line(f"    and {left:,} more (--verbose lists them)")

@@ -50,7 +50,7 @@ def print_next_start(ctx: click.Context, hold: Hold | None) -> None:
 
 def _text(timetable: Timetable, found: list[Scheduler], at: float | None) -> str:
     if not found:
-        return "none; `pipekit schedule install` has runs started"
+        return "none, nothing is scheduled: `pipekit schedule install`"
     titles = " and ".join(each.title for each in found)
     if at is None:
         return f"{titles}, with other settings than now: `pipekit schedule install`"

@@ -106,7 +106,7 @@ def _print(found: Schedule) -> None:
         hint = scheduler.log_hint.replace("NAME", found.job.name)
         print_text(f"what runs print: {hint}", hang=2)
     if not found.installed:
-        print_line("nothing is installed; `pipekit schedule install` has runs started")
+        print_line("nothing is installed; `pipekit schedule install` schedules runs")
     elif found.next is None:
         print_text(
             "the settings, or the place of Python, have changed since: `pipekit schedule install`"

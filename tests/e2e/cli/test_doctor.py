@@ -80,7 +80,7 @@ def test_what_a_self_check_says_is_shown(doctor, project):
 
 def test_a_hold_is_a_warning(doctor, project):
     doctor()
-    assert "ok      lock: free: no run is going on" in project.pipekit("doctor").out
+    assert "ok      lock: no run is going on" in project.pipekit("doctor").out
     project.pipekit("hold", "--for", "1h", "--reason", "new disk")
     code, found = doctor()
     assert (code, list(found)) == (1, ["hold"])

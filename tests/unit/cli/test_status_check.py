@@ -135,5 +135,5 @@ def test_several_projects_have_the_exit_code_of_the_worst(tiny, pipekit, ran):
     alone = pipekit("status", "-C", "other")
     assert alone.out.splitlines() == [
         "no runs yet; start one with `pipekit run`",
-        "next start: none; `pipekit schedule install` has runs started",
+        "next start: none, nothing is scheduled: `pipekit schedule install`",
     ]
