@@ -16,7 +16,7 @@ from pipekit.cli.common import (
     refusal_record,
     run_record,
 )
-from pipekit.cli.details import SinkTrouble, print_details
+from pipekit.cli.details import print_details
 from pipekit.cli.health import (
     Level,
     and_more,
@@ -174,7 +174,7 @@ def _print(state: ProjectState, paths: Paths) -> None:
     if state.last.status is None and not going_on:
         at = f" while {state.now.stage} was running" if state.now else ""
         print_text(f"pipekit died{at}; the next run records it as a failure", "  ", hang=4)
-    _print_sinks(state.sinks)
+    _print_sinks(state)
     for name, entry in state.stages.items():
         if entry is not None or not (state.now and state.now.stage == name):
             _print_stage(name, entry, listed=name in state.rejected)
@@ -185,9 +185,10 @@ def _print(state: ProjectState, paths: Paths) -> None:
     print_disks(paths)
 
 
-def _print_sinks(sinks: Sequence[SinkTrouble]) -> None:
-    for trouble in sinks:
-        if not trouble.important:  # else it is among the findings
+def _print_sinks(state: ProjectState) -> None:
+    said = state.findings()[0].text
+    for trouble in state.sinks:
+        if trouble.sentence != said:
             print_text(f"warning: {trouble.sentence}", "  ", hang=4)
 
 

@@ -67,8 +67,12 @@ Emit = Callable[[Event], None]
 
 
 class SinkContext(NamedTuple):
-    """What a sink gets when it is opened: the run's id, the project's folder, the logs folder."""
+    """What a sink gets when it is opened: the run's id, the folders of project, logs and state.
+
+    A sink that remembers something between runs keeps it in `state`, in a file of its own name.
+    """
 
     run_id: str
     root: Path
     logs: Path
+    state: Path = Path(".pipekit")

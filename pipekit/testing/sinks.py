@@ -108,9 +108,10 @@ class SinkContract(Contract):
 
     def send(self, root: Path, events: Iterable[Event]) -> None:
         """Open the sink, pass it the events in order, and close it, as a run does."""
-        logs = root / "logs"
+        logs, state = root / "logs", root / ".pipekit"
         logs.mkdir(exist_ok=True)
-        context = SinkContext(run_id=_RUN_ID, root=root, logs=logs)
+        state.mkdir(exist_ok=True)
+        context = SinkContext(run_id=_RUN_ID, root=root, logs=logs, state=state)
         with self.sink.open(context, chosen(self.sink.settings, self.settings)) as emit:
             for event in events:
                 emit(event)
