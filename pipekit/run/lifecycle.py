@@ -147,16 +147,17 @@ def review(
     results: Mapping[str, StageResult] = MappingProxyType({}),
     blockers: Iterable[str] = (),
     cancelled: Callable[[], bool] = lambda: False,
+    view: LedgerLifecycleView | None = None,
 ) -> Review:
     """What the project's policies propose for its files; refused if it is not safe.
 
     `plans`: for each stage, None if it could not be planned: then all files must stay, since that
     stage may need any of them. `now`: Unix time; no more than a day after the last run counts.
     `results`: of the stages that have run. `blockers`: further reasons why all files must stay.
-    `cancelled`: whether to wait no longer for policies.
+    `cancelled`: whether to wait no longer for policies. `view`: what they see, if not the usual.
     """
     files, limits = project.files, project.configuration.lifecycle
-    view = LedgerLifecycleView(files, ledger, ledger.plausible(now))
+    view = view or LedgerLifecycleView(files, ledger, ledger.plausible(now))
     held = _held_files(plans, results) | held_shrunk(ledger)
     found: list[Proposal] = []
     broken = []

@@ -289,9 +289,8 @@ def _emptied(empty: list[FileRecord], plan: StagePlan) -> str:
     known = [f" (it had {n:,} {word})" for n, word in counts if isinstance(n, int)]
     had = known[0] if known and len(paths) == 1 else ""
     it = "it" if len(paths) == 1 else "them"
-    return (
-        f"{_are(paths, 'now empty')}{had}. What was published from {it} was kept; check the export"
-    )
+    kept = f"What was published from {it} stays, except with --rebuild"
+    return f"{_are(paths, 'now empty')}{had}. {kept}; check the export"
 
 
 def _are(paths: list[str], what: str) -> str:

@@ -46,6 +46,7 @@ class FileManager:
         self.unnameable: set[str] = set()  # found and skipped: the ledger stores UTF-8 text
         self.missing: set[str] = set()  # folders that patterns start in, and that do not exist
         self.remote: set[str] = set()  # found and skipped: to open them would download them
+        self.patterns: set[str] = set()  # that were asked for
         self._first_looks: dict[str, tuple[int, ...]] = {}
         self._as_listed = _names_below(self._root)
 
@@ -63,6 +64,7 @@ class FileManager:
         parts = []
         for pattern in patterns:
             base, matches, deep = _compiled(self._as_listed(pattern))
+            self.patterns.add(pattern)
             found = self._walk(base, deep, folders)
             parts.append([file for file in found if matches.fullmatch(file.path)])
         if len(parts) == 1:
@@ -176,6 +178,15 @@ class FileManager:
             if stat.S_ISREG(status.st_mode):
                 found.append(_file_stat(prefix + name, status))
         return found, below
+
+
+def matches(pattern: str, path: str, *, ignore_case: bool = False) -> bool:
+    """Whether a pattern would find a file at this path; see FileManager.files.
+
+    Raises UsageError for an invalid pattern.
+    """
+    whole = _compiled(pattern.lower() if ignore_case else pattern)[1]
+    return whole.fullmatch(path.lower() if ignore_case else path) is not None
 
 
 if sys.platform == "win32":

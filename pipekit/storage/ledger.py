@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pipekit.model.file import Consumption, ContentState, Published
@@ -31,6 +31,14 @@ class Entry(NamedTuple):
     state: str
     settings_digest: str
     signature: str
+
+
+class Link(NamedTuple):
+    """A stage made `output` from `source`; both are paths."""
+
+    stage: str
+    source: str
+    output: str
 
 
 def signature_text(signature: Iterable[int] | None) -> str:
@@ -140,27 +148,25 @@ class Ledger(Troubles):
 
     def published(self, stage: str) -> tuple[Published, ...]:
         """The files that the stage published, in the order of the runs that did."""
-        rows = self._read(
-            "SELECT path, fingerprint, run, run_id, present, detail FROM published "
-            "LEFT JOIN runs ON runs.number = published.run WHERE stage = ? ORDER BY run, path",
-            (stage,),
-        )
-        return tuple(
-            Published(
-                path=path,
-                fingerprint=fingerprint,
-                run_number=run,
-                run_id=run_id or "",
-                present=bool(present),
-                detail=json.loads(detail),
-            )
-            for path, fingerprint, run, run_id, present, detail in rows
-        )
+        rows = self._read(f"{_PUBLISHED} WHERE stage = ? ORDER BY run, path", (stage,))
+        return tuple(map(_published, rows))
+
+    def publications(self, stage: str, paths: Iterable[str]) -> dict[str, Published]:
+        """Those of the files that the stage published, by path."""
+        asked = json.dumps(list(paths))
+        rows = self._read(f"{_PUBLISHED} WHERE stage = ? AND path {_ASKED}", (stage, asked))
+        return {each.path: each for each in map(_published, rows)}
 
     def published_signatures(self, stage: str) -> dict[str, str]:
         """The signature of each file that the stage published, as text, by path."""
         rows = self._read("SELECT path, signature FROM published WHERE stage = ?", (stage,))
         return dict(rows)
+
+    def published_signature(self, stage: str, path: str) -> str:
+        """The signature of a file that the stage published, as text; empty if it did not."""
+        query = "SELECT signature FROM published WHERE stage = ? AND path = ?"
+        rows = self._read(query, (stage, path))
+        return str(rows[0][0]) if rows else ""
 
     def outputs_of(self, stage: str, source: str) -> list[tuple[str, str]]:
         """Path and signature of each file that the stage published from a source."""
@@ -169,6 +175,18 @@ class Ledger(Troubles):
             "WHERE stage = ? AND source = ? AND output = path",
             (stage, source),
         )
+
+    def links(self, paths: Collection[str], *, back: bool = False) -> list[Link]:
+        """What was made of these files; `back`: what they were made of.
+
+        To look back takes as long as the ledger has links.
+        """
+        asked = json.dumps(list(paths))
+        if back:
+            rows = self._read(f"{_LINKS} WHERE output {_ASKED} ORDER BY 1, 3, 2", (asked,))
+            return [Link(*row) for row in rows]
+        query = f"{_LINKS} WHERE stage = ? AND source {_ASKED}"
+        return [Link(*row) for stage in self.stages() for row in self._read(query, (stage, asked))]
 
     def commit(
         self,
@@ -193,9 +211,27 @@ class Ledger(Troubles):
                     _publish(connection, stage, run_number, record)
 
 
+_ASKED = "IN (SELECT value FROM json_each(?))"
+_LINKS = "SELECT stage, source, output FROM lineage"
+_PUBLISHED = (
+    "SELECT path, fingerprint, run, run_id, present, detail FROM published "
+    "LEFT JOIN runs ON runs.number = published.run"
+)
 _CONSUMPTIONS = (
     "SELECT path, state, fingerprint, settings, version, run, detail, reason FROM content"
 )
+
+
+def _published(row: tuple[Any, ...]) -> Published:
+    path, fingerprint, run, run_id, present, detail = row
+    return Published(
+        path=path,
+        fingerprint=fingerprint,
+        run_number=run,
+        run_id=run_id or "",
+        present=bool(present),
+        detail=json.loads(detail),
+    )
 
 
 def _consumption(row: tuple[Any, ...]) -> Consumption:
