@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import queue
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,8 @@ class StageExecutor:
         """Run the tasks of a plan, and record in the ledger what they consumed and published."""
         run = self._run
         names = [task.name for task in plan.tasks]
+        for item in plan.inputs:
+            sys.intern(item.path)  # what is reported of it names the same text
         run.events.emit(stage.name, EventKind.START, plan.reason, tasks=names)
         context = self._context(stage)
         run.check_place()

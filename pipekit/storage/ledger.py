@@ -235,9 +235,9 @@ def _remember(
             record.fingerprint,
             settings_digest,
             version,
-            signature_text(record.signature),
+            record.signature,
             run_number,
-            json.dumps(dict(record.detail)),
+            record.detail,
             record.reason,
         ),
     )
@@ -257,9 +257,9 @@ def _publish(
             stage,
             record.path,
             record.fingerprint,
-            signature_text(record.signature),
+            record.signature,
             known[0] if keep and known else run_number,
-            json.dumps(dict(record.detail)),
+            record.detail,
         ),
     )
     connection.executemany(

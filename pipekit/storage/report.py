@@ -7,7 +7,7 @@ import datetime as dt
 import json
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from pipekit.model.task import FileRecord, TaskResult, UnitResult
 from pipekit.worker import Publication
 from pipekit.worker._files import make_folder, open_own
 
+_ENCODER = json.JSONEncoder(ensure_ascii=False, default=str)
 _TAIL = 2000  # characters of a task's last output in the report
 
 
@@ -71,15 +72,13 @@ class AuditReporter:
             "stages": [_stage(stage) for stage in report.stages],
             **context,
         }
-        hidden = mask.value(content) if mask else content
-        encoder = json.JSONEncoder(indent=1, ensure_ascii=False, default=str)
         path = self.path(report.run_id, report.started)
         make_folder(self._paths.logs, self._paths.file_mode)
         with Publication(path, reported=False, mode=self._paths.file_mode) as file:
-            # piece by piece, since it may be large; file names may not be UTF-8
+            # a record at a time, since there may be many; file names may not be UTF-8
             descriptor = open_own(file, os.O_WRONLY)
             with open(descriptor, "w", encoding="utf-8", errors="backslashreplace") as text:
-                text.writelines(encoder.iterencode(hidden))
+                text.writelines(_written(content, mask or Mask()))
         return path
 
     def sweep(self) -> None:
@@ -101,6 +100,32 @@ def iso(moment: float, zone: dt.tzinfo | None = None) -> str:
     return time_there.isoformat(timespec="milliseconds")
 
 
+def _written(value: Any, mask: Mask, margin: str = "\n") -> Iterator[str]:
+    """A JSON value in pieces, masked; an iterator is an array. One record is one line."""
+    inner, comma = f"{margin} ", ""
+    if isinstance(value, dict):
+        yield "{"
+        for key, item in value.items():
+            yield f"{comma}{inner}{_ENCODER.encode(key)}: "
+            yield from _written(item, mask, inner)
+            comma = ","
+        yield f"{margin}}}"
+    elif isinstance(value, Iterator) or (value and isinstance(value, list)):
+        nested = isinstance(value, list)
+        yield "["
+        for item in value:
+            yield f"{comma}{inner}"
+            yield from _written(item, mask, inner) if nested else [_line(item, mask)]
+            comma = ","
+        yield f"{margin}]"
+    else:
+        yield _line(value, mask)
+
+
+def _line(value: Any, mask: Mask) -> str:
+    return _ENCODER.encode(mask.value(value))
+
+
 def _stage(result: StageResult) -> dict[str, Any]:
     plan = result.plan or StagePlan(reason="")
     return {
@@ -110,7 +135,7 @@ def _stage(result: StageResult) -> dict[str, Any]:
         "duration": round(result.duration, 3),
         "warnings": result.warnings,
         "traceback": result.traceback,
-        "inputs": [{"path": item.path, "why": item.why} for item in plan.inputs],
+        "inputs": ({"path": item.path, "why": item.why} for item in plan.inputs),
         "waiting": plan.waiting,
         "rejected_before": [
             {**_values(known, "path", "reason"), "run": known.run_number} for known in plan.rejected
@@ -127,7 +152,7 @@ def _task(task: TaskResult) -> dict[str, Any]:
         "metrics": dict(task.metrics),
         "warnings": task.warnings,
         "units": [_unit(unit) for unit in task.units],
-        "files": [_file(record) for record in task.files],
+        "files": (_file(record) for record in task.files),
         "process": None if task.process is None else _process(task.process),
     }
 
