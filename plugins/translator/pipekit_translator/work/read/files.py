@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 from pipekit.worker import report
@@ -20,10 +20,13 @@ class UnreadError(Exception):
     """A file could not be read at all; it stays pending."""
 
 
-def read_all(request: Request, assembly: Assembly) -> tuple[list[RawFile], list[FileJob]]:
+def read_all(
+    request: Request, assembly: Assembly, take: Callable[[RawFile], None]
+) -> tuple[list[FileJob], list[FileJob]]:
     """Read the files of a request, in `workers` threads; small files in this one.
 
-    Returns the files read, in the order of the jobs, and the jobs to try again in the next run.
+    `take` is called for each, in the order of the jobs. Returns the jobs of files that were
+    rejected instead, and those to try again in the next run.
     """
     large = request.size >= LARGE and request.kernels == "auto"
     lock, done, total = threading.Lock(), 0, max(request.size, 1)
@@ -47,7 +50,7 @@ def read_all(request: Request, assembly: Assembly) -> tuple[list[RawFile], list[
         except Exception as error:  # the isolation boundary between files
             return error
 
-    files, again = [], []
+    rejected, again = [], []
     small = request.size < SMALL * len(request.files)
     with ThreadPoolExecutor(max(request.workers, 1)) as threads:
         results: Iterator[RawFile | Exception] = (
@@ -60,10 +63,12 @@ def read_all(request: Request, assembly: Assembly) -> tuple[list[RawFile], list[
                 _report_unread(job, result)
                 again.append(job)
                 continue
-            files.append(result)
             if result.rejected:
                 report.rejected(job.path, result.rejected, result.fingerprint, result.signature)
-    return files, again
+                rejected.append(job)
+            else:
+                take(result)
+    return rejected, again
 
 
 def _report_unread(job: FileJob, error: Exception) -> None:

@@ -38,9 +38,7 @@ class RawFile:
 
     `prefix`: number of bytes used; `fingerprint`: their hash; `lines`: number of newlines in them.
     `complete`: nothing is left unread. `resumed`: reading continued after known content. `last`:
-    by instrument, the time of the latest tick. `rejected`: why it cannot be used. `rank`: see
-    `Ranked`. `waits`: number of keys to publish before it is consumed; `failed`: one of them was
-    not published.
+    by instrument, the time of the latest tick. `rejected`: why it cannot be used.
     """
 
     job: FileJob
@@ -58,9 +56,6 @@ class RawFile:
     last: dict[str, int] = attrs.field(factory=dict)
     warnings: list[str] = attrs.field(factory=list)
     rejected: str = ""
-    rank: int = 0
-    waits: int = 0
-    failed: bool = False
 
     @property
     def path(self) -> str:
