@@ -189,8 +189,13 @@ def matches(pattern: str, path: str, *, ignore_case: bool = False) -> bool:
 
     Raises UsageError for an invalid pattern.
     """
-    whole = _compiled(pattern.lower() if ignore_case else pattern)[1]
-    return whole.fullmatch(path.lower() if ignore_case else path) is not None
+    if ignore_case:
+        pattern, path = pattern.lower(), path.lower()
+    folder, whole, _ = _compiled(pattern)
+    if whole is None:
+        below = path.removeprefix(f"{folder}/") if folder else path
+        return (below != path or not folder) and not re.search(r"(^|/)\.", below)
+    return whole.fullmatch(path) is not None
 
 
 if sys.platform == "win32":
