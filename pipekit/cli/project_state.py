@@ -126,7 +126,7 @@ def look(paths: Paths, names: list[str], loaded: Configuration | None = None) ->
 def _sinks(reports: Reports, recent: Sequence[PipelineState]) -> tuple[SinkTrouble, ...]:
     """What went wrong with sinks in the latest run that has ended."""
     latest = next((run for run in recent if run.status is not None), None)
-    return reports.sinks(latest) if latest else ()
+    return () if latest is None else reports.sinks(latest)  # a run that failed is false
 
 
 def _details(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import math
 from typing import Any
 
@@ -37,6 +38,8 @@ _SNAPSHOT: dict[str, Any] = {"state": "?", "waits_in": "", "command": "?", "pid"
 _UNIT: dict[str, Any] = {"unit": "?", "status": "unknown", "reason": "", "metrics": {}}
 _FILE: dict[str, Any] = {"verb": "", "path": "?", "reason": ""}
 _PROPOSAL: dict[str, Any] = {"action": "?", "path": "?", "refused": "", "reason": ""}
+_PROPOSAL["applied"] = False
+_PROPOSALS_SHOWN = 10  # without --verbose
 
 
 @click.command(
@@ -61,19 +64,28 @@ def command(ctx: click.Context, run: str | None, verbose: bool, as_json: bool) -
         print_json(known | report)
         return 0
     report = _filled({**_REPORT, **known}, report)
-    print_text(f"{report['sentence']}, started {report['started']} ({report['run_id']})", hang=2)
+    started = f"started {_moment(report['started'])} ({report['run_id']})"
+    print_text(f"{report['sentence']}, {started}", hang=2)
     if "incomplete" in report:
         print_text(report["incomplete"], hang=2)
     for warning in report["warnings"]:
         print_text(f"warning: {warning}", hang=2)
     for stage in report["stages"]:
         _print_stage(_filled(_STAGE, stage), report["run"], verbose)
-    for proposal in (_filled(_PROPOSAL, item) for item in report["lifecycle"]):
-        refused = proposal["refused"]
-        outcome = f"refused: {refused}" if refused else proposal["reason"]
-        print_line()
-        print_text(f"lifecycle: {proposal['action']} {proposal['path']}: {outcome}", hang=2)
+    _print_lifecycle([_filled(_PROPOSAL, item) for item in report["lifecycle"]], verbose)
     return 0
+
+
+def _print_lifecycle(proposals: list[dict[str, Any]], verbose: bool) -> None:
+    shown = proposals if verbose else proposals[:_PROPOSALS_SHOWN]
+    if shown:
+        print_line()
+    for proposal in shown:
+        refused, done = proposal["refused"], "done: " * proposal["applied"]
+        outcome = f"refused: {refused}" if refused else f"{done}{proposal['reason']}"
+        print_text(f"lifecycle: {proposal['action']} {proposal['path']}: {outcome}", hang=2)
+    if len(proposals) > len(shown):
+        print_line(f"lifecycle: {len(proposals) - len(shown)} more (--verbose lists them)")
 
 
 def _report(state: PipelineState, paths: Paths) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -88,6 +100,14 @@ def _report(state: PipelineState, paths: Paths) -> tuple[dict[str, Any], dict[st
         return {**known, "incomplete": f"{error}; this is from the ledger"}, {}
     del known["incomplete"]
     return known, report
+
+
+def _moment(text: object) -> str:
+    """A time of a report as other commands show it: `2026-11-29 14:04:34`."""
+    try:
+        return f"{dt.datetime.fromisoformat(str(text)):%Y-%m-%d %H:%M:%S}"
+    except ValueError:
+        return str(text)
 
 
 def _filled(usual: dict[str, Any], found: object) -> dict[str, Any]:

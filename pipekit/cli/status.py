@@ -18,7 +18,7 @@ from pipekit.cli.common import (
     refusal_record,
     run_record,
 )
-from pipekit.cli.details import SinkTrouble, print_details
+from pipekit.cli.details import print_details
 from pipekit.cli.health import (
     Level,
     and_more,
@@ -39,6 +39,7 @@ from pipekit.cli.output import (
     print_text,
 )
 from pipekit.cli.project_state import ProjectState, StageEntry, look
+from pipekit.cli.schedule.next import next_start, print_next_start
 from pipekit.errors import EXIT_ERROR, ConfigError, PipekitError, UsageError
 from pipekit.model.quantity import duration_text
 from pipekit.model.run import Paths, Rejection
@@ -106,9 +107,10 @@ def command(
     if acknowledge:
         acknowledge_all(state.attention, paths, reason)
     elif as_json:
-        print_json(_record(state))
+        print_json(_record(ctx, state))
     else:
         _print(state, paths)
+        print_next_start(ctx, state.hold)
     if problem is not None:
         raise problem
     return 0
@@ -156,10 +158,11 @@ def _several(ctx: click.Context, projects: Sequence[Path], *, check: bool, as_js
             codes.append(error.exit_code)
             continue
         if as_json:
-            records.append({"project": str(paths.root), **_record(state)})
+            records.append({"project": str(paths.root), **_record(ctx, state)})
         else:
             print_text("", click.style(escaped(folder), bold=True))
             _print(state, paths)
+            print_next_start(ctx, state.hold)
         if problem is not None:
             print_text(f"{folder}: {problem}", hang=2, err=True)
             codes.append(problem.exit_code)
@@ -172,9 +175,7 @@ def _print(state: ProjectState, paths: Paths) -> None:
     if (state.hold, state.holder, state.refused, state.last) == (None, None, None, None):
         print_line(no_runs(paths))
         return
-    if state.hold:
-        print_text(str(state.hold), f"{coloured(HELD)}: ", hang=2)
-    print_findings(state.findings())
+    _print_verdict(state)
     if state.holder:
         _print_holder(state.holder, state.now)
     if state.refused:
@@ -192,7 +193,7 @@ def _print(state: ProjectState, paths: Paths) -> None:
     if state.last.status is None and not going_on:
         at = f" while {state.now.stage} was running" if state.now else ""
         print_text(f"pipekit died{at}; the next run records it as a failure", "  ", hang=4)
-    _print_sinks(state.sinks)
+    _print_sinks(state)
     for name, entry in state.stages.items():
         if entry is not None or not (state.now and state.now.stage == name):
             later = state.backing_off.get(name, ())
@@ -205,10 +206,20 @@ def _print(state: ProjectState, paths: Paths) -> None:
     print_disks(paths)
 
 
-def _print_sinks(sinks: Sequence[SinkTrouble]) -> None:
-    for trouble in sinks:
-        if not trouble.important:  # else it is among the findings
+def _print_sinks(state: ProjectState) -> None:
+    said = state.findings()[0].text
+    for trouble in state.sinks:
+        if trouble.sentence != said:
             print_text(f"warning: {trouble.sentence}", "  ", hang=4)
+
+
+def _print_verdict(state: ProjectState) -> None:
+    """Print what is wrong, the worst first; a hold before it, and once."""
+    if state.hold:
+        print_text(str(state.hold), f"{coloured(HELD)}: ", hang=2)
+    found = [each for each in state.findings() if each.text != str(state.hold)]
+    if found:
+        print_findings(found)
 
 
 def _print_holder(holder: Holder, now: Doing | None) -> None:
@@ -259,7 +270,7 @@ def _print_rejected(stage: str, files: Sequence[Rejection]) -> None:
         print_text(f"{known.path}: {reason} (run {known.run_number})", "  ", hang=4)
 
 
-def _record(state: ProjectState) -> dict[str, Any]:
+def _record(ctx: click.Context, state: ProjectState) -> dict[str, Any]:
     holder, last = state.holder, state.last
     found = state.findings()
     return {
@@ -267,6 +278,7 @@ def _record(state: ProjectState) -> dict[str, Any]:
         "findings": [{"level": each.level.name.lower(), "text": each.text} for each in found],
         "expected": [each._asdict() for each in state.verdicts],
         "hold": state.hold._asdict() if state.hold else None,
+        "next_start": next_start(ctx, state.hold).at,
         "running": holder.run_id if holder else None,
         "now": state.now._asdict() if state.now else None,
         "last_run": None if last is None else run_record(last),

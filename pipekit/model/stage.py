@@ -10,6 +10,7 @@ from attrs import field, frozen
 from pipekit.errors import DefinitionError
 from pipekit.model.file import Consumption, Input, Pending
 from pipekit.model.status import NEVER_BEGAN, FailureKind, StageStatus
+from pipekit.model.system import file_key
 from pipekit.model.task import FileRecord, Task, TaskResult, UnitResult
 from pipekit.model.validators import all_are, as_tuple, is_a, texts
 from pipekit.worker import Verb
@@ -38,10 +39,17 @@ class StagePlan:
     def _check_tasks(self, attribute: Any, value: tuple[Task, ...]) -> None:
         all_are(Task)(self, attribute, value)
         names: set[str] = set()
+        files: dict[str, str] = {}
         for task in value:
             if task.name in names:
                 raise DefinitionError(f"two tasks of the plan are named {task.name!r}")
             names.add(task.name)
+            other = files.setdefault(file_key(task.name), task.name)
+            if other != task.name:
+                raise DefinitionError(
+                    f"the files of the tasks {other!r} and {task.name!r} would be the same on this "
+                    "system: let their names differ in more than upper and lower case"
+                )
         waiting = {task.name: set(task.after) for task in value if task.after}
         while ready := {name for name in waiting if not waiting[name] & waiting.keys()}:
             for name in ready:

@@ -79,7 +79,7 @@ class CurrentRun:
                 f"cannot write a journal in {paths.events}: {error.strerror}"
             ) from error
         self._surroundings = Surroundings()
-        context = SinkContext(run_id=self.run_id, root=paths.root, logs=paths.logs)
+        context = SinkContext(self.run_id, paths.root, paths.logs, paths.state)
         for sink, settings in self.project.sinks:
             self._events.open_sink(sink, settings, context)
 

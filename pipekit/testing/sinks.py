@@ -77,6 +77,10 @@ _KINDS: tuple[tuple[str, str, Mapping[str, Any]], ...] = (
     (_STAGE, "blocked", _end("blocked", "not run: analyzer failed")),
     (_STAGE, "cancelled", _end("cancelled", "cancelled, 2.1 s")),
     ("lifecycle", "proposed", {}),
+    ("lifecycle", "applied", {"files": 3, "bytes": 4096, "archived": 0}),
+    ("lifecycle", "refused", {"files": 1, "reasons": {"it has several names (hard links)": 1}}),
+    ("lifecycle", "restored", {"files": 3, "bytes": 4096, "run": 11}),
+    ("lifecycle", "purged", {"files": 3, "bytes": 4096, "run": 11}),
     ("lifecycle", "warning", {}),
     ("sink", "warning", {"sink": "webhook"}),
     ("sink", "dropped", {"sink": "webhook"}),
@@ -110,9 +114,10 @@ class SinkContract(Contract):
 
     def send(self, root: Path, events: Iterable[Event]) -> None:
         """Open the sink, pass it the events in order, and close it, as a run does."""
-        logs = root / "logs"
+        logs, state = root / "logs", root / ".pipekit"
         logs.mkdir(exist_ok=True)
-        context = SinkContext(run_id=_RUN_ID, root=root, logs=logs)
+        state.mkdir(exist_ok=True)
+        context = SinkContext(run_id=_RUN_ID, root=root, logs=logs, state=state)
         with self.sink.open(context, chosen(self.sink.settings, self.settings)) as emit:
             for event in events:
                 emit(event)

@@ -22,6 +22,8 @@ SOURCES = (
     "plugins/analyzer",
     "plugins/merger",
     "plugins/ping",
+    "plugins/notify",
+    "plugins/otel",
     "examples/pipekit-ohlc",
     "examples/pipekit-sqlite-sink",
 )
