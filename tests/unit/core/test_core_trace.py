@@ -203,7 +203,7 @@ def test_a_file_that_is_not_there_would_be_read(look):
 
 
 @pytest.fixture
-def decide(files, ledger):
+def decide(files, ledger, tmp_path):
     """What is said of `in/a`; `propose`: what the only policy does with its view."""
 
     def decided(propose=None, **more):
@@ -211,6 +211,7 @@ def decide(files, ledger):
         project = SimpleNamespace(
             policies=policies if propose else [],
             files=files,
+            paths=SimpleNamespace(state=tmp_path),
             configuration=SimpleNamespace(lifecycle=LifecycleConfig(roots=("in",))),
         )
         decisions = {"one": Skip(stage="one", reason="", plan=nothing(**more))}
@@ -235,22 +236,21 @@ def test_a_file_that_the_core_refuses_stays(decide, put):
     assert (found.allowed, found.reasons) == (False, ("one will read it again",))
 
 
-def test_what_the_policy_was_told_of_the_file_is_the_reason(decide, put):
-    def ask(view):
+def test_why_the_policy_leaves_the_file_is_the_reason(decide, put):
+    def leave(view):
         for file in view.files("in/*"):
-            view.why_not_consumed(file, ["one"])
+            view.leave(file, f"{file.path} is too young")
         return ()
 
     put("in/a")
     put("in/b")
-    assert decide(ask).reasons == ("one has not consumed the current content of in/a",)
+    assert decide(leave).reasons == ("in/a is too young",)
 
 
 def test_a_file_that_no_policy_is_about_stays(decide, put):
     put("in/a")
     assert decide().reasons == ("no policy is configured: see [[lifecycle.rules]]",)
-    assert decide(lambda view: ()).reasons == ("no lifecycle policy is about it",)
-    assert "last changed" in decide(lambda view: view.files("in/*") and ()).reasons[0]
+    assert decide(lambda view: ()).reasons == ("no lifecycle policy proposes it",)
 
 
 def test_a_consumption_of_a_later_pipekit_is_read(look, ledger, put, take, reported):
