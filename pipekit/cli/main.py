@@ -39,7 +39,7 @@ _COMMANDS = {
     "plugins": ("plugins", "Show the installed plugins."),
     "config": ("config", "Show, check and explain the configuration."),
     "doctor": ("doctor.doctor", "Check that runs can do their work here."),
-    "lifecycle": ("lifecycle", "Show which files may be removed, and why others may not."),
+    "lifecycle": ("lifecycle", "Show which files may be removed, remove them, bring them back."),
     "exec": ("exec", "Supervise any command, whose whole process tree ends with it."),
 }
 

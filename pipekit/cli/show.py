@@ -37,6 +37,8 @@ _SNAPSHOT: dict[str, Any] = {"state": "?", "waits_in": "", "command": "?", "pid"
 _UNIT: dict[str, Any] = {"unit": "?", "status": "unknown", "reason": "", "metrics": {}}
 _FILE: dict[str, Any] = {"verb": "", "path": "?", "reason": ""}
 _PROPOSAL: dict[str, Any] = {"action": "?", "path": "?", "refused": "", "reason": ""}
+_PROPOSAL["applied"] = False
+_PROPOSALS_SHOWN = 10  # without --verbose
 
 
 @click.command(
@@ -69,12 +71,20 @@ def command(ctx: click.Context, run: str | None, verbose: bool, as_json: bool) -
         print_text(f"warning: {warning}", hang=2)
     for stage in report["stages"]:
         _print_stage(_filled(_STAGE, stage), report["run"], verbose)
-    for proposal in (_filled(_PROPOSAL, item) for item in report["lifecycle"]):
-        refused = proposal["refused"]
-        outcome = f"refused: {refused}" if refused else proposal["reason"]
-        print_line()
-        print_text(f"lifecycle: {proposal['action']} {proposal['path']}: {outcome}", hang=2)
+    _print_lifecycle([_filled(_PROPOSAL, item) for item in report["lifecycle"]], verbose)
     return 0
+
+
+def _print_lifecycle(proposals: list[dict[str, Any]], verbose: bool) -> None:
+    shown = proposals if verbose else proposals[:_PROPOSALS_SHOWN]
+    if shown:
+        print_line()
+    for proposal in shown:
+        refused, done = proposal["refused"], "done: " * proposal["applied"]
+        outcome = f"refused: {refused}" if refused else f"{done}{proposal['reason']}"
+        print_text(f"lifecycle: {proposal['action']} {proposal['path']}: {outcome}", hang=2)
+    if len(proposals) > len(shown):
+        print_line(f"lifecycle: {len(proposals) - len(shown)} more (--verbose lists them)")
 
 
 def _report(state: PipelineState, paths: Paths) -> tuple[dict[str, Any], dict[str, Any]]:

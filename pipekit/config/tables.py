@@ -220,8 +220,18 @@ class StageConfig:
 
 @frozen(eq=False, repr=False)
 class LifecycleConfig:
-    """`[lifecycle]`: limits on what policies may propose for files."""
+    """`[lifecycle]`: what becomes of the proposals of policies, and their limits."""
 
+    mode: Literal["report", "apply"] = setting(
+        "`report`: a run only lists what may go. `apply`: it also does it, at its end; "
+        "`pipekit lifecycle apply` does so in any case.",
+        default="report",
+    )
+    retention_days: int = setting(
+        "How many days a run's files stay in the trash before they are deleted for good.",
+        default=30,
+        validator=at_least(1),
+    )
     max_files: int = setting(
         "Refuse all proposals of a run that concern more files than this.",
         default=10_000,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pipekit.model.file import Consumption, ContentState, Published
 from pipekit.storage.runs import RunHistory
-from pipekit.worker import ABSENT, Verb
+from pipekit.worker import ABSENT, Signature, Verb
 
 if TYPE_CHECKING:
     from pipekit.model.task import FileRecord
@@ -209,6 +209,29 @@ class Ledger(RunHistory):
                     _remember(connection, stage, version, run_number, record, digest)
                 elif record.verb in (Verb.WROTE, Verb.UNCHANGED):
                     _publish(connection, stage, run_number, record)
+
+    def mark_removed(self, paths: Sequence[str]) -> None:
+        """Record that the lifecycle has removed these files, if a stage published them."""
+        rows = [(stage, path) for stage in self.stages() for path in paths]
+        with self._writing() as connection:
+            connection.executemany(
+                "UPDATE published SET present = 0 WHERE stage = ? AND path = ?", rows
+            )
+
+    def mark_restored(self, files: Sequence[tuple[str, Signature, Signature]]) -> None:
+        """Record that these files are back, unchanged: path, old and new signature."""
+        rows = [
+            (signature_text(new), stage, path, signature_text(old))
+            for stage in self.stages()
+            for path, old, new in files
+        ]
+        with self._writing() as connection:
+            for assigned in ("published SET present = 1,", "content SET"):
+                connection.executemany(
+                    f"UPDATE {assigned} signature = ? "
+                    "WHERE stage = ? AND path = ? AND signature = ?",
+                    rows,
+                )
 
 
 _ASKED = "IN (SELECT value FROM json_each(?))"

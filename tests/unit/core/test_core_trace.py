@@ -212,6 +212,7 @@ def decide(files, ledger):
             policies=policies if propose else [],
             files=files,
             configuration=SimpleNamespace(lifecycle=LifecycleConfig(roots=("in",))),
+            paths=SimpleNamespace(state=files.root / ".pipekit"),
         )
         decisions = {"one": Skip(stage="one", reason="", plan=nothing(**more))}
         return may_go(project, ledger, decisions, "in/a")
@@ -235,22 +236,21 @@ def test_a_file_that_the_core_refuses_stays(decide, put):
     assert (found.allowed, found.reasons) == (False, ("one will read it again",))
 
 
-def test_what_the_policy_was_told_of_the_file_is_the_reason(decide, put):
-    def ask(view):
+def test_why_a_policy_leaves_the_file_is_the_reason(decide, put):
+    def leave(view):
         for file in view.files("in/*"):
-            view.why_not_consumed(file, ["one"])
+            view.leave(file, f"not {file.path}")
         return ()
 
     put("in/a")
     put("in/b")
-    assert decide(ask).reasons == ("one has not consumed the current content of in/a",)
+    assert decide(leave).reasons == ("not in/a",)
 
 
 def test_a_file_that_no_policy_is_about_stays(decide, put):
     put("in/a")
     assert decide().reasons == ("no policy is configured: see [[lifecycle.rules]]",)
     assert decide(lambda view: ()).reasons == ("no lifecycle policy is about it",)
-    assert "last changed" in decide(lambda view: view.files("in/*") and ()).reasons[0]
 
 
 def test_a_consumption_of_a_later_pipekit_is_read(look, ledger, put, take, reported):
