@@ -174,6 +174,8 @@ def _print_stage(result: StageResult, logs: str) -> None:
     rest = rest.removeprefix(f"{result.status}, ")  # already printed in front
     print_text(f"{result.stage}: {rest}", f"{coloured(result.status, 10)} ")
     print_failure(result.error, final_lines(result), logs, _INDENT)
+    for text in result.backing_off:
+        print_text(text, _INDENT)
 
 
 def _record(report: PipelineReport) -> dict[str, Any]:
@@ -194,6 +196,7 @@ def _record(report: PipelineReport) -> dict[str, Any]:
                 "reason": result.reason,
                 "error": result.error,
                 "duration": round(result.duration, 3),
+                "backing_off": list(result.backing_off),
                 "sentence": str(result),
             }
             for result in report.stages

@@ -48,6 +48,7 @@ _OPTIONS = (
     click.option(
         "--force", is_flag=True, help="Process known and rejected inputs as if they were new."
     ),
+    click.option("--retry", is_flag=True, help="Try work now that has failed again and again."),
     click.option("--rebuild", is_flag=True, help="Rewrite outputs even if no input has changed."),
 )
 

@@ -27,9 +27,10 @@ _KINDS: dict[type, Any] = {float: int | float}
 _REPORT: dict[str, Any] = {"warnings": [], "lifecycle": []}
 _STAGE: dict[str, Any] = {"stage": "?", "status": "unknown", "sentence": "", "reason": ""}
 _STAGE |= {"error": "", "traceback": "", "rejected_before": [], "warnings": [], "tasks": []}
+_STAGE |= {"backing_off": []}
 _REJECTED: dict[str, Any] = {"path": "?", "reason": ""}
 _TASK: dict[str, Any] = {"task": "?", "status": "unknown", "reason": "", "kind": ""}
-_TASK |= {"process": {}, "units": [], "files": []}
+_TASK |= {"process": {}, "units": [], "files": [], "attempt": 1, "retried": False}
 _PROCESS: dict[str, Any] = {"duration": 0.0, "peak_rss": 0, "cpu_seconds": -1.0, "snapshot": []}
 _PROCESS |= {"stdout": {}, "stderr": {}}
 _STREAM: dict[str, Any] = {"tail": ""}
@@ -136,6 +137,8 @@ def _print_stage(stage: dict[str, Any], run: int, verbose: bool) -> None:
         print_line(f"    {line}")
     for known in (_filled(_REJECTED, item) for item in stage["rejected_before"]):
         print_text(f"rejected before: {known['path']}: {known['reason']}", "  ", hang=4)
+    for text in stage["backing_off"]:
+        print_text(f"backing off: {text}", "  ", hang=4)
     for warning in stage["warnings"]:
         print_text(f"warning: {warning}", "  ", hang=4)
     for task in tasks:
@@ -152,7 +155,7 @@ def _task(found: object) -> dict[str, Any]:
 def _print_task(task: dict[str, Any], verbose: bool) -> None:
     reason = f": {task['reason']}" if task["reason"] else ""
     usage = _usage(task["process"])
-    print_text(f"task {task['task']}: {task['status']}{reason}{usage}", "  ", hang=4)
+    print_text(f"task {_named(task)}: {task['status']}{reason}{usage}", "  ", hang=4)
     last = _last_line(task)
     if last:
         print_text(f"last line: {last}", "    ", hang=6)
@@ -164,6 +167,12 @@ def _print_task(task: dict[str, Any], verbose: bool) -> None:
     files = [_filled(_FILE, file) for file in task["files"]]
     for verb in _VERBS:
         _print_files(verb, [file for file in files if file["verb"] == verb], verbose)
+
+
+def _named(task: dict[str, Any]) -> str:
+    """A task, with its attempt if it had several."""
+    name, again = str(task["task"]), ", tried again" * task["retried"]
+    return f"{name}, attempt {task['attempt']}{again}" if again or task["attempt"] > 1 else name
 
 
 def _usage(process: dict[str, Any]) -> str:

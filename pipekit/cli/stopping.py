@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from collections.abc import Iterator, Sequence
@@ -11,7 +12,9 @@ from types import FrameType
 from pipekit.cli.exits import BrokenOff
 from pipekit.errors import EXIT_HANGUP, EXIT_INTERRUPTED, EXIT_TERMINATED
 from pipekit.process.console import on_console_close
+from pipekit.process.stop_event import sigterm_by_event
 from pipekit.run.orchestrator import PipelineOrchestrator
+from pipekit.storage.holder import process_start
 
 
 @contextmanager
@@ -42,11 +45,12 @@ def signals_stop(running: Sequence[PipelineOrchestrator]) -> Iterator[None]:
             orchestrator.interrupted_exit = EXIT_HANGUP
             orchestrator.cancel.set()
 
+    pid = os.getpid()
     before = {number: signal.signal(number, stop) for number in codes}
     if hasattr(signal, "SIGTTOU"):  # or `stty tostop` would stop a run in the background, and all
         signal.signal(signal.SIGTTOU, signal.SIG_IGN)  # its time-outs, when it says something
     try:
-        with on_console_close(close):
+        with on_console_close(close), sigterm_by_event(pid, process_start(pid)):
             yield
     finally:
         for number, handler in before.items():

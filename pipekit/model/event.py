@@ -21,6 +21,7 @@ class EventKind(StrEnum):
     PROGRESS = "progress"
     TASK_START = "task_start"
     TASK_END = "task_end"
+    RETRY = "retry"
     UNIT_START = "unit_start"
     UNIT_END = "unit_end"
     WARNING = "warning"

@@ -21,6 +21,7 @@ from pipekit.model.stage import StagePlan, StageResult
 from pipekit.plugins.isolation import AbandonedError, PluginFault, call
 from pipekit.run.lifecycle_view import LedgerLifecycleView
 from pipekit.run.project import Project
+from pipekit.run.shrunk import held_shrunk
 from pipekit.storage.files import FileManager
 from pipekit.storage.ledger import Ledger
 from pipekit.storage.restored import RestoredFiles
@@ -101,6 +102,7 @@ def review(
     results: Mapping[str, StageResult] = MappingProxyType({}),
     blockers: Iterable[str] = (),
     cancelled: Callable[[], bool] = lambda: False,
+    view: LedgerLifecycleView | None = None,
 ) -> Review:
     """What the project's policies propose for its files; refused if it is not safe.
 
@@ -110,7 +112,7 @@ def review(
     """
     files, limits = project.files, project.configuration.lifecycle
     view = LedgerLifecycleView(files, ledger, ledger.certain_time())
-    held = _held_files(plans, results)
+    held = _held_files(plans, results) | held_shrunk(ledger)
     found: list[Proposal] = []
     broken = []
     for policy, settings in project.policies:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from functools import cached_property
 
 from pipekit.model.file import ContentState, FileStat
+from pipekit.run.shrunk import held_shrunk
 from pipekit.storage.files import FileManager
 from pipekit.storage.ledger import Ledger, signature_text
 
@@ -41,6 +42,8 @@ class LedgerLifecycleView:
 
     def why_not_consumed(self, file: FileStat, chain: Sequence[str]) -> str | None:
         """See LifecycleView."""
+        if file.path in self._shrunk:
+            return self._shrunk[file.path]
         contents = [(file.path, signature_text(file.signature))]
         for stage in chain:
             for path, signature in contents:
@@ -82,6 +85,10 @@ class LedgerLifecycleView:
         if detail.get("unread"):
             return f"the end of {path} has not been read yet"
         return None
+
+    @cached_property
+    def _shrunk(self) -> dict[str, str]:
+        return held_shrunk(self._ledger)
 
     @cached_property
     def _series(self) -> dict[str, tuple[str, float]]:

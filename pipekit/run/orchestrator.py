@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -195,19 +196,31 @@ class PipelineOrchestrator:
             run.begin_stage(stage.name)
             started, begun = time.time(), time.monotonic()
             decision = self._planner.decide(stage, run.ledger, run.results)
-            tasks = decision.plan.tasks if decision.plan else ()
-            run.mask.add(secret for task in tasks for secret in task.command.redact)
+            _mask_secrets(run, decision.plan)
             warnings = _plan_warnings(decision.plan)
             for warning in warnings:
                 run.events.emit(stage.name, EventKind.WARNING, warning)
             if isinstance(decision, Execute):
                 executor = executor or self._executor(run, lock)
-                result = executor.execute(stage, decision.plan)
+                plan_again = partial(self._plan_again, run, stage)
+                result = executor.execute(stage, decision.plan, plan_again)
             else:
                 result = result_without_tasks(decision)
-            result = result._replace(warnings=(*warnings, *result.warnings))
+            result = result._replace(
+                warnings=(*warnings, *result.warnings),
+                backing_off=(*decision.backing_off, *result.backing_off),
+            )
             duration = time.monotonic() - begun
             run.end_stage(result._replace(started=started, duration=duration))
+
+    def _plan_again(self, run: CurrentRun, stage: Stage) -> StagePlan | None:
+        """What is left of a stage's work after an attempt; its warnings have been shown."""
+        decision = self._planner.decide(stage, run.ledger, run.results)
+        _mask_secrets(run, decision.plan)
+        if isinstance(decision, CannotPlan):
+            text = f"not tried again: {decision.reason}"
+            run.events.emit(stage.name, EventKind.WARNING, text)
+        return decision.plan if isinstance(decision, Execute) else None
 
     def _executor(self, run: CurrentRun, lock: RunLock) -> StageExecutor:
         """Prepare the supervision of commands, which an idle run does not import."""
@@ -244,6 +257,12 @@ class PipelineOrchestrator:
         except (OSError, StorageError) as error:
             problems = [f"files of old runs could not be removed: {error}"]
         return report.warned(*problems[:1])
+
+
+def _mask_secrets(run: CurrentRun, plan: StagePlan | None) -> None:
+    """Mask the secrets that the commands of a plan name."""
+    tasks = plan.tasks if plan else ()
+    run.mask.add(secret for task in tasks for secret in task.command.redact)
 
 
 def _plan_warnings(plan: StagePlan | None) -> list[str]:

@@ -26,10 +26,11 @@ def may_go(
     """What the policies propose for a file, and whether the core would allow it now."""
     if not project.policies:
         return Permission(False, ("no policy is configured: see [[lifecycle.rules]]",))
-    found = review(project, ledger, {name: each.plan for name, each in decisions.items()})
+    plans = {name: decision.plan for name, decision in decisions.items()}
+    found = review(project, ledger, plans)
     proposal = next((each for each in found.proposals if each.action.path == path), None)
     if proposal is None:
-        left = found.left.get(path, "no lifecycle policy is about it")
+        left = found.left.get(path, "no lifecycle policy proposes it")
         return Permission(False, (*found.broken, left))
     reason = proposal.refused or proposal.action.reason
     allowed = proposal.is_change and not proposal.refused

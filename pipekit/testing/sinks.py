@@ -42,7 +42,8 @@ _KINDS: tuple[tuple[str, str, Mapping[str, Any]], ...] = (
     (_STAGE, "start", {"tasks": ["translate"]}),
     (_STAGE, "metric", {**_UNIT, "name": "rows", "value": 1380}),
     (_STAGE, "progress", {**_UNIT, "done": 1, "total": 3}),
-    (_STAGE, "task_start", {"task": "translate", "units": ["ES"]}),
+    (_STAGE, "task_start", {"task": "translate", "units": ["ES"], "attempt": 1}),
+    (_STAGE, "retry", {"attempt": 2, "of": 3, "delay": 10.0, "tasks": ["translate"]}),
     (
         _STAGE,
         "task_end",
@@ -50,6 +51,7 @@ _KINDS: tuple[tuple[str, str, Mapping[str, Any]], ...] = (
             "task": "translate",
             "status": "failure",
             "kind": "hang",
+            "attempt": 1,
             "metrics": {"rows": 1380},
             "last_lines": ["reading ES.csv"],
             "processes": ["4711 sleeping in futex_do_wait, 0.8 s of CPU: python -m translate"],

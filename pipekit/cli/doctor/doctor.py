@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 
 import click
@@ -50,6 +49,7 @@ def command(ctx: click.Context, as_json: bool) -> int:
 
 
 def _findings(ctx: click.Context) -> Iterator[Finding]:
+    yield from machine.system()
     yield from _configuration(ctx)
     paths, problem = known_folders(ctx)
     settings = None if problem else configuration(ctx, tables=("pipeline",)).pipeline
@@ -61,7 +61,6 @@ def _findings(ctx: click.Context) -> Iterator[Finding]:
     yield from machine.clock(run.started if run else None)
     yield from machine.zones(settings.timezone if settings else "")
     yield from machine.start_files()
-    yield from machine.system(sys.platform)
     yield from _stages(ctx, ProcessSupervisor())
     yield from schedule(ctx)
     if unreadable:

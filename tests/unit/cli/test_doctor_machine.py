@@ -51,9 +51,3 @@ def test_where_the_system_has_none_they_are_those_of_the_package(monkeypatch):
 def test_a_zone_that_nobody_knows_is_an_error():
     (found,) = machine.zones("Europe/Atlantis")
     assert (found.level, "tzdata" in found.remedy) == (Level.BROKEN, True)
-
-
-def test_macos_where_nothing_was_tried_is_told_so():
-    (found,) = machine.system("darwin")
-    assert (found.level, "macOS" in found.text) == (Level.WARNING, True)
-    assert [*machine.system("linux"), *machine.system("win32")] == []

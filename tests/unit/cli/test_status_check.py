@@ -109,7 +109,7 @@ def test_what_cannot_be_known_is_unknown(tiny, pipekit):
     tiny.config(CONFIG)
     (tiny.root / ".pipekit/state.db").write_bytes(b"no ledger " * 1000)
     done = pipekit("status", "--check")
-    assert (done.code, done.out[:33]) == (3, "UNKNOWN: cannot open the ledger /")
+    assert (done.code, done.out[:32]) == (3, "UNKNOWN: cannot open the ledger ")
     done = pipekit("-C", "nowhere", "status", "--check")
     assert (done.code, done.out[:24]) == (3, "UNKNOWN: there is no fol")
 

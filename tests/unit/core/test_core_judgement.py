@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from pipekit.model.command import Command, Outcome, ProcessResult, StreamResult
@@ -344,7 +346,7 @@ def test_a_stage_names_kind_and_reason_of_its_bad_tasks():
 
 
 def consumed(path, **detail):
-    return FileRecord(verb="consumed", path=path, detail=detail)
+    return FileRecord(verb="consumed", path=path, detail=json.dumps(detail))
 
 
 def before(path, **detail):

@@ -250,7 +250,7 @@ def test_why_a_policy_leaves_the_file_is_the_reason(decide, put):
 def test_a_file_that_no_policy_is_about_stays(decide, put):
     put("in/a")
     assert decide().reasons == ("no policy is configured: see [[lifecycle.rules]]",)
-    assert decide(lambda view: ()).reasons == ("no lifecycle policy is about it",)
+    assert decide(lambda view: ()).reasons == ("no lifecycle policy proposes it",)
 
 
 def test_a_consumption_of_a_later_pipekit_is_read(look, ledger, put, take, reported):
