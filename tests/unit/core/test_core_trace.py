@@ -203,7 +203,7 @@ def test_a_file_that_is_not_there_would_be_read(look):
 
 
 @pytest.fixture
-def decide(files, ledger):
+def decide(files, ledger, tmp_path):
     """What is said of `in/a`; `propose`: what the only policy does with its view."""
 
     def decided(propose=None, **more):
@@ -211,8 +211,8 @@ def decide(files, ledger):
         project = SimpleNamespace(
             policies=policies if propose else [],
             files=files,
+            paths=SimpleNamespace(state=tmp_path),
             configuration=SimpleNamespace(lifecycle=LifecycleConfig(roots=("in",))),
-            paths=SimpleNamespace(state=files.root / ".pipekit"),
         )
         decisions = {"one": Skip(stage="one", reason="", plan=nothing(**more))}
         return may_go(project, ledger, decisions, "in/a")
@@ -236,15 +236,15 @@ def test_a_file_that_the_core_refuses_stays(decide, put):
     assert (found.allowed, found.reasons) == (False, ("one will read it again",))
 
 
-def test_why_a_policy_leaves_the_file_is_the_reason(decide, put):
+def test_why_the_policy_leaves_the_file_is_the_reason(decide, put):
     def leave(view):
         for file in view.files("in/*"):
-            view.leave(file, f"not {file.path}")
+            view.leave(file, f"{file.path} is too young")
         return ()
 
     put("in/a")
     put("in/b")
-    assert decide(leave).reasons == ("not in/a",)
+    assert decide(leave).reasons == ("in/a is too young",)
 
 
 def test_a_file_that_no_policy_is_about_stays(decide, put):
