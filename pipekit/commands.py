@@ -33,6 +33,7 @@ __all__ = [
     "print_text",
     "project_root",
     "project_stages",
+    "sink_settings",
     "stage_settings",
 ]
 
@@ -50,7 +51,16 @@ def stage_settings(ctx: click.Context, stage: str, settings: type[Settings]) -> 
     `settings`: the class that the stage's StageSpec names. Raises ConfigError with every problem
     of the configuration. From now on its secrets are masked in what the command prints.
     """
+    return _settings(ctx, "stages", stage, settings)
+
+
+def sink_settings(ctx: click.Context, sink: str, settings: type[Settings]) -> Settings:
+    """A sink's settings as the project has them, as for a stage. Raises ConfigError."""
+    return _settings(ctx, "sinks", sink, settings)
+
+
+def _settings(ctx: click.Context, kind: str, name: str, settings: type[Settings]) -> Settings:
     found = configuration(ctx)
-    made: Settings = found.settings_for("stages", stage, settings)
+    made: Settings = found.settings_for(kind, name, settings)
     mask_output(secrets(found))
     return made

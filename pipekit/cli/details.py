@@ -8,7 +8,7 @@ from pipekit.cli.output import plural, print_line, print_text
 from pipekit.errors import StorageError
 from pipekit.model.run import Paths, PipelineState
 from pipekit.model.status import FailureKind, StageStatus
-from pipekit.storage.report import AuditReporter
+from pipekit.storage.report import AuditReports
 
 _LINES = 3  # of what a failed task printed last
 _TASKS = 3  # whose last lines are shown
@@ -24,20 +24,26 @@ class Details(NamedTuple):
     waiting: tuple[str, ...] = ()
 
 
+class SinkTrouble(NamedTuple):
+    """What went wrong with a sink in a run. `important`: somebody counts on it."""
+
+    sentence: str
+    important: bool
+
+
 class Reports:
     """The reports of several runs, each read once; empty for one that cannot be read."""
 
     def __init__(self, paths: Paths) -> None:
-        self._reporter = AuditReporter(paths)
-        self._known: dict[str, dict[str, Any]] = {}
+        self._reporter = AuditReports(paths)
+        self._known: dict[str, dict[str, Any]] = {}  # reports, by run
 
     def details(self, run: PipelineState, stage: str) -> Details:
         """What the report of a run says of a stage."""
-        if run.run_id not in self._known:
-            self._known[run.run_id] = self._read(run)
-        entry = self._known[run.run_id].get(stage, {})
+        stages = (entry for entry in _dicts(self._report(run).get("stages")))
+        entry = next((each for each in stages if each.get("stage") == stage), {})
         warnings = _texts(entry.get("warnings"))
-        tasks = [task for task in _list(entry.get("tasks")) if isinstance(task, dict)]
+        tasks = _dicts(entry.get("tasks"))
         printed = [line for task in tasks[: _TASKS * 10] for line in _last_lines(task)]
         return Details(
             tuple(printed[: _TASKS * _LINES]),
@@ -46,15 +52,25 @@ class Reports:
             tuple(_texts(entry.get("waiting"))),
         )
 
-    def _read(self, run: PipelineState) -> dict[str, dict[str, Any]]:
+    def sinks(self, run: PipelineState) -> tuple[SinkTrouble, ...]:
+        """What the report of a run says of its sinks."""
+        return tuple(
+            SinkTrouble(str(each.get("sentence", "")), each.get("important") is True)
+            for each in _dicts(self._report(run).get("sinks"))
+        )
+
+    def _report(self, run: PipelineState) -> dict[str, Any]:
+        if run.run_id not in self._known:
+            self._known[run.run_id] = self._read(run)
+        return self._known[run.run_id]
+
+    def _read(self, run: PipelineState) -> dict[str, Any]:
         if self._reporter.find(run.run_id, run.started) is None:
             return {}
         try:
-            report = self._reporter.read(run.run_id)
+            return self._reporter.read(run.run_id)
         except StorageError:
             return {}
-        stages = [stage for stage in _list(report.get("stages")) if isinstance(stage, dict)]
-        return {str(stage.get("stage")): stage for stage in stages}
 
 
 def _last_lines(task: dict[str, Any]) -> list[str]:
@@ -74,6 +90,10 @@ def _last_lines(task: dict[str, Any]) -> list[str]:
 
 def _list(found: object) -> list[Any]:
     return found if isinstance(found, list) else []
+
+
+def _dicts(found: object) -> list[dict[str, Any]]:
+    return [each for each in _list(found) if isinstance(each, dict)]
 
 
 def _texts(found: object) -> list[str]:

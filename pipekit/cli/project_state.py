@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import field, frozen
 
+from pipekit.cli.attention import Attention, attention
+from pipekit.cli.backing_off import backing_off
 from pipekit.cli.common import completed, current_hold, lock_holder, open_history, refusals
-from pipekit.cli.details import Details, Reports
+from pipekit.cli.details import Details, Reports, SinkTrouble
 from pipekit.cli.health import findings, verdicts
 from pipekit.model.run import Paths, PipelineState, Rejection
 from pipekit.model.status import StageStatus
@@ -36,7 +38,8 @@ class ProjectState:
     """What there is to say. `now`: what a run that is going on is at. `refused`: since `last`.
 
     `worked`: the last run that had work. `since`: see `findings`. `details`: of the stages, and
-    the files that wait for the next run.
+    the files that wait for the next run. `sinks`: what went wrong with some in the last run.
+    `backing_off`: sentences by stage. `rejected`: all files; `attention`: what nobody has seen yet.
     """
 
     holder: Holder | None = None
@@ -50,6 +53,9 @@ class ProjectState:
     since: dict[str, int] = field(factory=dict)
     verdicts: list[Verdict] = field(factory=list)
     details: dict[str, Details] = field(factory=dict)
+    backing_off: dict[str, list[str]] = field(factory=dict)
+    attention: Attention = field(factory=Attention)
+    sinks: tuple[SinkTrouble, ...] = ()
 
     @property
     def is_dead(self) -> bool:
@@ -65,21 +71,26 @@ class ProjectState:
             is_dead=self.is_dead,
             stages=self.stages,
             since=self.since,
-            rejected=self.rejected,
+            attention=self.attention,
             refused=self.refused,
             hold=self.hold,
             verdicts=self.verdicts,
+            backing_off=self.backing_off,
+            sinks=self.sinks,
             problem=problem,
         )
 
 
 def look(paths: Paths, names: list[str], loaded: Configuration | None = None) -> ProjectState:
     """Look at a project. `names`: of its stages, if they are known. Raises StorageError."""
-    refused = next(reversed(refusals(paths)), None)
+    refused = refusals(paths)
     hold = current_hold(paths)
     ledger = open_history(paths)
     if ledger is None:
-        return ProjectState(stages=dict.fromkeys(names), refused=refused, hold=hold)
+        found = attention(None, paths, {}, refused, [])
+        return ProjectState(
+            stages=dict.fromkeys(names), refused=found.refusing, hold=hold, attention=found
+        )
     with ledger:
         holder = lock_holder(paths)
         recent = completed(ledger.runs(limit=_LOOKED_AT), paths)
@@ -91,28 +102,38 @@ def look(paths: Paths, names: list[str], loaded: Configuration | None = None) ->
         entries = {name: _latest(recent, name) for name in names}
         failing = [n for n, e in entries.items() if e and e.get("status") == StageStatus.FAILURE]
         since = {name: ledger.failing_since(name) for name in failing}
-    if refused and last is not None and refused.last < last.started:
-        refused = None
+        left = backing_off(ledger, names, paths.root)
+        found = attention(ledger, paths, rejected, refused, recent)
+    reports = Reports(paths)
     return ProjectState(
         holder=holder,
         now=_doing(paths, last),
         last=last,
         stages=entries,
-        details=_details(paths, entries, recent),
+        details=_details(reports, entries, recent),
+        sinks=_sinks(reports, recent),
         rejected=rejected,
-        refused=refused,
+        refused=found.refusing,
         hold=hold,
         worked=worked,
         since=since,
         verdicts=judged,
+        backing_off=left,
+        attention=found,
     )
 
 
+def _sinks(reports: Reports, recent: Sequence[PipelineState]) -> tuple[SinkTrouble, ...]:
+    """What went wrong with sinks in the latest run that has ended."""
+    latest = next((run for run in recent if run.status is not None), None)
+    return () if latest is None else reports.sinks(latest)  # a run that failed is false
+
+
 def _details(
-    paths: Paths, stages: dict[str, StageEntry | None], recent: Sequence[PipelineState]
+    reports: Reports, stages: dict[str, StageEntry | None], recent: Sequence[PipelineState]
 ) -> dict[str, Details]:
     """What the reports say of each stage, and of the files that its last run left for the next."""
-    reports, runs = Reports(paths), {run.number: run for run in recent}
+    runs = {run.number: run for run in recent}
     latest = next((run for run in recent if run.status is not None), None)
     found = {}
     for name, entry in stages.items():

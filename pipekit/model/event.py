@@ -21,6 +21,7 @@ class EventKind(StrEnum):
     PROGRESS = "progress"
     TASK_START = "task_start"
     TASK_END = "task_end"
+    RETRY = "retry"
     UNIT_START = "unit_start"
     UNIT_END = "unit_end"
     WARNING = "warning"
@@ -32,6 +33,10 @@ class EventKind(StrEnum):
     SKIPPED = "skipped"
     BLOCKED = "blocked"
     PROPOSED = "proposed"
+    APPLIED = "applied"
+    REFUSED = "refused"
+    RESTORED = "restored"
+    PURGED = "purged"
     DROPPED = "dropped"
     BROKEN = "broken"
     STALE = "stale"
@@ -67,8 +72,12 @@ Emit = Callable[[Event], None]
 
 
 class SinkContext(NamedTuple):
-    """What a sink gets when it is opened: the run's id, the project's folder, the logs folder."""
+    """What a sink gets when it is opened: the run's id, the folders of project, logs and state.
+
+    A sink that remembers something between runs keeps it in `state`, in a file of its own name.
+    """
 
     run_id: str
     root: Path
     logs: Path
+    state: Path = Path(".pipekit")

@@ -18,6 +18,9 @@ from pipekit.model.stage import StagePlan
 from pipekit.model.task import Watch
 from pipekit.model.validators import all_are, as_tuple
 
+FLUSH_SECONDS = 2.0  # that a sink has to finish, after the last event of a run
+LONGEST_FLUSH = 30.0
+
 
 @frozen(eq=False)
 class StageSpec:
@@ -66,10 +69,23 @@ class LifecyclePolicy:
 class EventSink:
     """A receiver of events: `open(ctx, settings)` is a context manager that yields `emit(event)`.
 
-    Each sink has its own thread, in which `emit` is called with one event at a time, in order. A
-    sink that raises, blocks or is too slow is dropped with a warning; it never changes a run.
+    Each sink has its own thread, in which `emit` is called with one event at a time, in order. An
+    exception costs it that event, and ten in a row drop it, as does being 10,000 events behind. It
+    never changes a run. `important`: its failures are warnings of `pipekit status`, and it may take
+    longer than others to finish: `flush_seconds` after the last event, 30 at most.
     """
 
     name: str = field(validator=checked_name)
     open: Callable[[SinkContext, Any], AbstractContextManager[Emit]]
     settings: type | None = None
+    important: bool = field(default=False, kw_only=True)
+    flush_seconds: float = field(default=FLUSH_SECONDS, kw_only=True)
+
+    @flush_seconds.validator
+    def _check_flush_seconds(self, _: object, value: float) -> None:
+        most = LONGEST_FLUSH if self.important else FLUSH_SECONDS
+        if not 0 < value <= most:
+            more = "" if self.important else " for a sink that is not `important`"
+            raise DefinitionError(
+                f"flush_seconds of sink {self.name!r} must be above 0, and {most:g} at most{more}"
+            )

@@ -110,7 +110,10 @@ class FileRecord(NamedTuple):
 
 
 class TaskResult(NamedTuple):
-    """How one task ended; true exactly when it succeeded."""
+    """How one attempt at a task ended; true exactly when it succeeded.
+
+    `attempt` counts from 1. `retried`: what it left undone was tried again in the same run.
+    """
 
     name: str
     status: StageStatus
@@ -122,6 +125,8 @@ class TaskResult(NamedTuple):
     files: tuple[FileRecord, ...] = ()
     warnings: tuple[str, ...] = ()
     process: ProcessResult | None = None
+    attempt: int = 1
+    retried: bool = False
 
     def __bool__(self) -> bool:
         return self.status is StageStatus.SUCCESS

@@ -23,7 +23,7 @@ from pipekit.run.events import EventLogger, open_logger
 from pipekit.run.project import Project
 from pipekit.run.verdict import event_data, ledger_entry, summed_metrics
 from pipekit.storage.ledger import Ledger
-from pipekit.storage.report import AuditReporter
+from pipekit.storage.report_writer import write_report
 
 
 class CurrentRun:
@@ -79,7 +79,7 @@ class CurrentRun:
                 f"cannot write a journal in {paths.events}: {error.strerror}"
             ) from error
         self._surroundings = Surroundings()
-        context = SinkContext(run_id=self.run_id, root=paths.root, logs=paths.logs)
+        context = SinkContext(self.run_id, paths.root, paths.logs, paths.state)
         for sink, settings in self.project.sinks:
             self._events.open_sink(sink, settings, context)
 
@@ -217,9 +217,10 @@ class CurrentRun:
             "plugins": self.project.versions(),
             "broken_plugins": [str(broken) for broken in self.project.plugins.broken],
             "lifecycle": list(proposals),
+            "sinks": self.events.sinks(),
         }
         try:
-            path = AuditReporter(self.project.paths).write(report, context, self.mask)
+            path = write_report(report, self.project.paths, context, self.mask)
         except OSError as error:
             warning = f"the report could not be written: {error}"
             return report.warned(warning)

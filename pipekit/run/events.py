@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import copy
 import datetime as dt
-import queue
 import threading
 import time
 from typing import Any
@@ -19,12 +18,10 @@ from pipekit.model.run import Paths
 from pipekit.model.secrets import Mask
 from pipekit.model.specs import EventSink
 from pipekit.model.text import escaped
-from pipekit.plugins.isolation import described
+from pipekit.run.sink_thread import SinkThread
 from pipekit.storage.journal import Journal, RunLog
 from pipekit.storage.report import iso, stamp
 
-QUEUE_SIZE = 10_000  # events that may wait for a sink before it is dropped
-FLUSH_SECONDS = 2.0  # the time for all sinks together to finish at the end
 _NO_DROP_AFTER = RUN_ENDS | {
     EventKind.START,
     EventKind.DROPPED,
@@ -58,7 +55,7 @@ class EventLogger:
         self._zone = zone
         self._mask = mask or Mask()
         self._lock = threading.RLock()
-        self._sinks: list[_SinkThread] = []
+        self._sinks: list[SinkThread] = []
 
     @property
     def healthy(self) -> bool:
@@ -72,7 +69,7 @@ class EventLogger:
 
     def open_sink(self, sink: EventSink, settings: Any, context: SinkContext) -> None:
         """Start a sink in its own thread; it receives the events from now on."""
-        thread = _SinkThread(sink, settings, context)
+        thread = SinkThread(sink, settings, context)
         self._sinks.append(thread)
         try:
             thread.start()
@@ -102,16 +99,8 @@ class EventLogger:
                 self.report_problems()
 
     def close(self) -> None:
-        """Wait for the sinks (FLUSH_SECONDS at most), then close the files."""
-        deadline = time.monotonic() + FLUSH_SECONDS
-        for sink in self._sinks:
-            sink.put(None)
-        for sink in self._sinks:
-            if sink.is_alive():
-                sink.join(max(deadline - time.monotonic(), 0.0))
-            problem = sink.problem or ("it did not finish in time" if sink.is_alive() else "")
-            if problem and not sink.reported:
-                self.unseen_warnings.append(f"sink {sink.name!r} was dropped: {problem}")
+        """Wait for the sinks, each until its own limit, then close the files."""
+        self._close_sinks()
         self._journal.look()
         self.log.look()
         self.unseen_warnings += self._notices()
@@ -130,10 +119,33 @@ class EventLogger:
             self.warnings.append(text)
             self.emit("pipeline", EventKind.WARNING, text)
         for sink in self._sinks:
-            if sink.problem and not sink.reported:
-                sink.reported = True
-                self.warnings.append(f"sink {sink.name!r} was dropped: {sink.problem}")
+            if sink.problem and not sink.drop_told:
+                sink.drop_told = sink.fault_told = True
+                self.warnings.append(sink.sentence())
                 self.emit("sink", EventKind.DROPPED, f"{sink.name}: {sink.problem}", sink=sink.name)
+            elif sink.fault and not sink.fault_told:
+                sink.fault_told = True
+                text = f"{sink.name}: {sink.fault}; it gets the next events"
+                self.emit("sink", EventKind.WARNING, text, sink=sink.name)
+
+    def sinks(self) -> list[dict[str, Any]]:
+        """What went wrong with sinks, for the report."""
+        return [
+            {"sink": sink.name, "important": sink.sink.important, "sentence": sink.sentence()}
+            for sink in self._sinks
+            if sink.sentence()
+        ]
+
+    def _close_sinks(self) -> None:
+        """Tell all sinks to finish, and wait for each until its own limit."""
+        begun = time.monotonic()
+        for sink in self._sinks:
+            sink.put(None)
+        for sink in self._sinks:
+            sink.finish(begun + sink.sink.flush_seconds - time.monotonic())
+        self.unseen_warnings += [
+            sink.sentence() for sink in self._sinks if sink.sentence() and not sink.drop_told
+        ]
 
     def _notices(self) -> list[str]:
         """What happened to journal and log since the last call."""
@@ -168,32 +180,3 @@ def _named_zone(name: str) -> dt.tzinfo:
     import zoneinfo  # few projects name a zone
 
     return zoneinfo.ZoneInfo(name)
-
-
-class _SinkThread(threading.Thread):
-    """The thread of one sink, which opens, feeds and closes it; it ends at the first error."""
-
-    def __init__(self, sink: EventSink, settings: Any, context: SinkContext) -> None:
-        super().__init__(name=sink.name, daemon=True)  # a sink that hangs must not block the exit
-        self.problem = ""
-        self.reported = False
-        self._sink = sink
-        self._settings = settings
-        self._context = context
-        self._queue: queue.Queue[Event | None] = queue.Queue(QUEUE_SIZE)
-
-    def put(self, event: Event | None) -> None:
-        """Queue an event; None tells the thread to finish."""
-        try:
-            if not self.problem:
-                self._queue.put_nowait(event)
-        except queue.Full:
-            self.problem = f"it is too slow: {QUEUE_SIZE} events are waiting"
-
-    def run(self) -> None:
-        try:
-            with self._sink.open(self._context, self._settings) as emit:
-                while (event := self._queue.get()) is not None:
-                    emit(event)
-        except BaseException as error:  # the isolation boundary of sinks, at the end of a thread
-            self.problem = described(error)

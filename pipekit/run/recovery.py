@@ -29,7 +29,7 @@ from pipekit.storage.ends import noted_code, outcome, stage_entries, status_of
 from pipekit.storage.holder import Holder
 from pipekit.storage.ledger import Ledger
 from pipekit.storage.lock import is_claimed
-from pipekit.storage.report import AuditReporter
+from pipekit.storage.report import AuditReports
 from pipekit.storage.tail import Tail, first_record, read_tail
 
 _LOST = "pipekit died while this stage was running (killed, or a system crash)"
@@ -156,7 +156,7 @@ def _retry_removals(paths: Paths) -> None:
 
 def _complete(paths: Paths, run: PipelineState, *, died: bool) -> bool:
     """Write the last event and the report of a run, if they are missing; whether both are there."""
-    journal, audit = _journal(paths, run.run_id), AuditReporter(paths)
+    journal, audit = _journal(paths, run.run_id), AuditReports(paths)
     ended = read_tail(journal, 1).end is not None
     try:
         if not ended:
@@ -164,7 +164,9 @@ def _complete(paths: Paths, run: PipelineState, *, died: bool) -> bool:
             _end_journal(paths, _report(run), tail, {"kind": FailureKind.LOST} if died else {})
             ended = read_tail(journal, 1).end is not None
         if audit.find(run.run_id, run.started) is None:
-            audit.write(_report(run), {"recovered": True})
+            from pipekit.storage.report_writer import write_report  # rarely needed
+
+            write_report(_report(run), paths, {"recovered": True})
     except OSError:
         return False
     return ended

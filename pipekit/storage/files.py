@@ -8,13 +8,16 @@ import re
 import stat
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from itertools import groupby
 from pathlib import Path
 
 from pipekit.errors import UsageError
 from pipekit.model.file import FileStat
+
+if sys.platform == "win32":
+    from pipekit.storage.windows_names import ListedNames
 
 Folders = dict[str, tuple[list[FileStat], list[str]]]
 """The files and the subfolders of each folder that was read."""
@@ -44,7 +47,9 @@ class FileManager:
         self.unnameable: set[str] = set()  # found and skipped: the ledger stores UTF-8 text
         self.missing: set[str] = set()  # folders that patterns start in, and that do not exist
         self.remote: set[str] = set()  # found and skipped: to open them would download them
+        self.patterns: set[str] = set()  # that were asked for
         self._first_looks: dict[str, tuple[int, ...]] = {}
+        self._as_listed = _names_below(self._root)
 
     def files(self, patterns: Iterable[str], folders: Folders | None = None) -> list[FileStat]:
         """Regular files that match any of the patterns, sorted by path, without duplicates.
@@ -59,7 +64,8 @@ class FileManager:
         folders = {} if folders is None else folders
         parts = []
         for pattern in patterns:
-            base, matches, deep = _compiled(pattern)
+            base, matches, deep = _compiled(self._as_listed(pattern))
+            self.patterns.add(pattern)
             found = self._walk(base, deep, folders)
             if matches is not None:
                 found = [file for file in found if matches.fullmatch(file.path)]
@@ -105,13 +111,16 @@ class FileManager:
         return min(max(youngest + self.quiet_seconds - now, 0.0), self.quiet_seconds)
 
     def relative(self, path: str) -> str:
-        """A path reported by a worker; relative to the root, with `/`, if it is below the root."""
+        """A path reported by a worker; relative to the root, with `/`, if it is below the root.
+
+        On Windows, which opens files by names in any case, the names are as folders list them.
+        """
         path = path.replace(os.sep, "/")  # Windows takes both, plans use only this one
         if posixpath.normpath(path) == path and not (path[:2] == ".." or _has_root(path)):
-            return path  # the usual case, without a Path object
+            return self._as_listed(path)  # the usual case, without a Path object
         absolute = os.path.normpath(os.path.join(self._root, path))
         try:
-            return Path(absolute).relative_to(self.root).as_posix()
+            return self._as_listed(Path(absolute).relative_to(self.root).as_posix())
         except ValueError:
             return absolute.replace(os.sep, "/")
 
@@ -175,6 +184,20 @@ class FileManager:
         return found, below
 
 
+def matches(pattern: str, path: str, *, ignore_case: bool = False) -> bool:
+    """Whether a pattern would find a file at this path; see FileManager.files.
+
+    Raises UsageError for an invalid pattern.
+    """
+    if ignore_case:
+        pattern, path = pattern.lower(), path.lower()
+    folder, whole, _ = _compiled(pattern)
+    if whole is None:
+        below = path.removeprefix(f"{folder}/") if folder else path
+        return (below != path or not folder) and not re.search(r"(^|/)\.", below)
+    return whole.fullmatch(path) is not None
+
+
 if sys.platform == "win32":
     # FILE_ATTRIBUTE_OFFLINE, _RECALL_ON_OPEN and _RECALL_ON_DATA_ACCESS
     _REMOTE = 0x1000 | 0x40000 | 0x400000
@@ -188,6 +211,9 @@ if sys.platform == "win32":
         """Whether only a placeholder is here: of OneDrive, for example."""
         return bool(entry.stat(follow_symlinks=False).st_file_attributes & _REMOTE)
 
+    def _names_below(root: str) -> Callable[[str], str]:
+        return ListedNames(root)
+
 else:
 
     def _is_junction(_entry: os.DirEntry[str]) -> bool:
@@ -195,6 +221,9 @@ else:
 
     def _is_remote(_entry: os.DirEntry[str]) -> bool:
         return False
+
+    def _names_below(_root: str) -> Callable[[str], str]:
+        return str  # the path as it is
 
 
 def _has_root(path: str) -> bool:

@@ -46,21 +46,29 @@ def snapshot(root: Path) -> dict[str, bytes | None]:
     }
 
 
-def check_settings(settings_class: type | None) -> None:
-    """Check that each setting, also a nested one, has help, and a default that fits its type."""
+def check_settings(settings_class: type | None, given: object | None = None) -> None:
+    """Check that each setting, also a nested one, has help, and a default that fits its type.
+
+    `given`: settings to test with; only with these may one be without a default.
+    """
     if settings_class is None:
         return
     fields = settings_fields(settings_class)  # raises PluginError for a setting without help
     required = [key for key, field in fields.items() if field.required]
-    assert not required, f"settings without a default: {required}"
-    defaults = settings_class()
+    assert given is not None or not required, (
+        f"settings without a default: {required}; set `settings` in the test, with values for them"
+    )
+    defaults = given if required else settings_class()
+    needed = {key: plain(getattr(given, fields[key].name), fields[key].type) for key in required}
     for key, field in fields.items():
+        if field.required:
+            continue
         value = getattr(defaults, field.name)
         if value is None or field.secret or attrs.has(type(value)):
             continue
         written = plain(value, field.type)
         try:
-            structured(settings_class, {key: written})
+            structured(settings_class, {**needed, key: written})
         except (ValueError, ExceptionGroup) as error:
             problem = next(problems_of(error)).text
             raise AssertionError(f"the default of {key} does not fit its type: {problem}") from None

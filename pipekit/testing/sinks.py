@@ -42,7 +42,8 @@ _KINDS: tuple[tuple[str, str, Mapping[str, Any]], ...] = (
     (_STAGE, "start", {"tasks": ["translate"]}),
     (_STAGE, "metric", {**_UNIT, "name": "rows", "value": 1380}),
     (_STAGE, "progress", {**_UNIT, "done": 1, "total": 3}),
-    (_STAGE, "task_start", {"task": "translate", "units": ["ES"]}),
+    (_STAGE, "task_start", {"task": "translate", "units": ["ES"], "attempt": 1}),
+    (_STAGE, "retry", {"attempt": 2, "of": 3, "delay": 10.0, "tasks": ["translate"]}),
     (
         _STAGE,
         "task_end",
@@ -50,6 +51,7 @@ _KINDS: tuple[tuple[str, str, Mapping[str, Any]], ...] = (
             "task": "translate",
             "status": "failure",
             "kind": "hang",
+            "attempt": 1,
             "metrics": {"rows": 1380},
             "last_lines": ["reading ES.csv"],
             "processes": ["4711 sleeping in futex_do_wait, 0.8 s of CPU: python -m translate"],
@@ -75,7 +77,12 @@ _KINDS: tuple[tuple[str, str, Mapping[str, Any]], ...] = (
     (_STAGE, "blocked", _end("blocked", "not run: analyzer failed")),
     (_STAGE, "cancelled", _end("cancelled", "cancelled, 2.1 s")),
     ("lifecycle", "proposed", {}),
+    ("lifecycle", "applied", {"files": 3, "bytes": 4096, "archived": 0}),
+    ("lifecycle", "refused", {"files": 1, "reasons": {"it has several names (hard links)": 1}}),
+    ("lifecycle", "restored", {"files": 3, "bytes": 4096, "run": 11}),
+    ("lifecycle", "purged", {"files": 3, "bytes": 4096, "run": 11}),
     ("lifecycle", "warning", {}),
+    ("sink", "warning", {"sink": "webhook"}),
     ("sink", "dropped", {"sink": "webhook"}),
     ("plugin", "broken", {"plugin": "pipekit-strange"}),
 )
@@ -107,16 +114,17 @@ class SinkContract(Contract):
 
     def send(self, root: Path, events: Iterable[Event]) -> None:
         """Open the sink, pass it the events in order, and close it, as a run does."""
-        logs = root / "logs"
+        logs, state = root / "logs", root / ".pipekit"
         logs.mkdir(exist_ok=True)
-        context = SinkContext(run_id=_RUN_ID, root=root, logs=logs)
+        state.mkdir(exist_ok=True)
+        context = SinkContext(run_id=_RUN_ID, root=root, logs=logs, state=state)
         with self.sink.open(context, chosen(self.sink.settings, self.settings)) as emit:
             for event in events:
                 emit(event)
 
     def test_every_setting_has_help_and_a_default(self) -> None:
-        """Every setting can be explained and omitted."""
-        check_settings(self.sink.settings)
+        """Every setting can be explained, and omitted unless the test gives values."""
+        check_settings(self.sink.settings, self.settings)
 
     def test_it_closes_without_an_event(self, project: Path) -> None:
         """A sink can be closed before it has received any event."""

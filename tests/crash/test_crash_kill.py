@@ -212,7 +212,7 @@ def test_a_stage_that_was_running_is_told_to_be_lost(upper):
             "o.Ledger.end_run = lambda *a: (end(*a), die())"
         ),
         # between the last event and the report
-        "import pipekit.run.current_run as r; die_in(r.AuditReporter, 'write')",
+        "import pipekit.run.current_run as r; die_in(r, 'write_report')",
     ],
 )
 def test_a_run_killed_after_its_commit_keeps_the_status_it_had(upper, patch):

@@ -21,6 +21,9 @@ SOURCES = (
     "plugins/translator",
     "plugins/analyzer",
     "plugins/merger",
+    "plugins/ping",
+    "plugins/notify",
+    "plugins/otel",
     "examples/pipekit-ohlc",
     "examples/pipekit-sqlite-sink",
 )

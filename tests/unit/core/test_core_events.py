@@ -12,9 +12,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from pipekit.errors import DefinitionError
 from pipekit.model.event import EventKind, SinkContext
 from pipekit.model.specs import EventSink
-from pipekit.run import events
+from pipekit.run import sink_thread
 from pipekit.run.events import EventLogger
 from pipekit.storage.journal import Journal, RunLog, read_journal
 from pipekit.storage.report import iso
@@ -31,7 +32,7 @@ def logger(tmp_path):
 def sink(logger, tmp_path):
     """Open a sink made of two functions; returns the list of events that it got."""
 
-    def open_sink(name="mine", emit=None, at_open=None, at_close=None):
+    def open_sink(name="mine", emit=None, at_open=None, at_close=None, **declared):
         seen = []
 
         @contextmanager
@@ -43,7 +44,7 @@ def sink(logger, tmp_path):
                 at_close()
 
         context = SinkContext(run_id="run", root=tmp_path, logs=tmp_path)
-        logger.open_sink(EventSink(name, opened), None, context)
+        logger.open_sink(EventSink(name, opened, **declared), None, context)
         return seen
 
     return open_sink
@@ -137,30 +138,110 @@ def test_emit_does_not_raise_when_the_journal_can_no_longer_be_written(logger, t
     assert any("the journal is incomplete" in warning for warning in logger.warnings)
 
 
+def dropped(logger):
+    records = list(read_journal(logger.path))
+    return [r["msg"] for r in records if (r["stage"], r["event"]) == ("sink", "dropped")]
+
+
 @pytest.mark.parametrize("fault", [fail, leave, interrupt])
 @pytest.mark.parametrize("where", ["at_open", "emit", "at_close"])
-def test_a_sink_that_raises_is_dropped_and_named_and_others_go_on(logger, sink, fault, where):
+def test_a_sink_that_ends_is_dropped_and_named_and_others_go_on(logger, sink, fault, where):
     sink("sour", **{where: fault})
     seen = sink("sweet")
-    for _ in range(3):
+    for _ in range(sink_thread.FAILURES_IN_A_ROW):
         logger.emit("stage", EventKind.METRIC)
-        if where != "at_close":
-            logger._sinks[0].join(10)  # its thread ends with the first error
+    if where != "at_close":
+        logger._sinks[0].join(10)  # its thread ends when it is dropped
+        logger.emit("stage", EventKind.METRIC)
     logger.emit("pipeline", EventKind.SUCCESS)
     logger.close()
-    assert [event.event for event in seen if event.stage != "sink"] == ["metric"] * 3 + ["success"]
+    assert {event.event for event in seen if event.stage != "sink"} == {"metric", "success"}
     assert len([w for w in logger.warnings if "sink 'sour' was dropped" in w]) == 1
     records = list(read_journal(logger.path))
     assert records[-1]["event"] == "success"
-    dropped = [r for r in records if (r["stage"], r["event"]) == ("sink", "dropped")]
-    assert len(dropped) == (0 if where == "at_close" else 1)
+    assert len(dropped(logger)) == (0 if where == "at_close" else 1)
+
+
+def test_a_call_that_fails_costs_a_sink_that_event_alone(logger, sink):
+    """A network that is away for a moment: the end of the run still reaches the sink."""
+    got = []
+    caught_up = threading.Event()
+
+    def emit(event):
+        if event.stage == "stage" and event.data["n"] % 3 == 0:
+            raise ConnectionError("refused")
+        got.append(event)
+        if event.stage == "stage" and event.data["n"] == 29:
+            caught_up.set()
+
+    sink("shaky", emit=emit)
+    for n in range(30):
+        logger.emit("stage", EventKind.METRIC, n=n)
+    caught_up.wait(10)
+    logger.emit("stage", EventKind.METRIC, n=31)
+    logger.emit("pipeline", EventKind.SUCCESS)
+    logger.close()
+    assert [e.data["n"] for e in got if e.stage == "stage"] == [
+        n for n in [*range(30), 31] if n % 3
+    ]
+    assert got[-1].event == "success"
+    told = [e.msg for e in got if (e.stage, e.event) == ("sink", "warning")]
+    assert told == ["shaky: ConnectionError: refused; it gets the next events"]
+    assert logger.unseen_warnings == ["sink 'shaky' failed on 10 events: ConnectionError: refused"]
+    assert dropped(logger) == []
+    assert [each["sentence"] for each in logger.sinks()] == logger.unseen_warnings
+
+
+def test_a_sink_that_fails_again_and_again_is_dropped(logger, sink):
+    sink("sour", emit=fail)
+    for _ in range(sink_thread.FAILURES_IN_A_ROW + 5):
+        logger.emit("stage", EventKind.METRIC)
+    logger._sinks[0].join(10)
+    logger.emit("stage", EventKind.METRIC)
+    logger.close()
+    assert dropped(logger) == ["sour: it failed on 10 events in a row: RuntimeError: broken inside"]
+    assert logger._sinks[0].failed == sink_thread.FAILURES_IN_A_ROW
+
+
+def test_an_important_sink_may_take_longer_than_others_to_finish(logger, sink):
+    done = []
+
+    def slow():
+        threading.Event().wait(0.6)
+        done.append("slow")
+
+    sink("hasty", at_close=block, flush_seconds=0.1)
+    sink("slow", at_close=slow, important=True, flush_seconds=20)
+    logger.emit("pipeline", EventKind.SUCCESS)
+    logger.close()
+    assert done == ["slow"]
+    assert logger.sinks() == [
+        {
+            "sink": "hasty",
+            "important": False,
+            "sentence": "sink 'hasty' was dropped: it did not finish in time",
+        }
+    ]
+
+
+@pytest.mark.parametrize(
+    ("declared", "text"),
+    [
+        ({"flush_seconds": 3}, "2 at most for a sink that is not `important`"),
+        ({"flush_seconds": 31, "important": True}, "30 at most"),
+        ({"flush_seconds": 0}, "must be above 0"),
+        ({"flush_seconds": float("nan")}, "must be above 0"),
+    ],
+)
+def test_a_limit_that_no_sink_may_have_is_refused(declared, text):
+    with pytest.raises(DefinitionError, match=text):
+        EventSink("greedy", contextmanager(lambda ctx, settings: iter(())), **declared)
 
 
 @pytest.mark.parametrize("where", ["at_open", "emit", "at_close"])
-def test_a_sink_that_blocks_costs_no_more_than_the_time_to_flush(logger, sink, where, monkeypatch):
-    monkeypatch.setattr(events, "FLUSH_SECONDS", 0.3)
+def test_a_sink_that_blocks_costs_no_more_than_the_time_to_flush(logger, sink, where):
     for n in range(3):
-        sink(f"stuck{n}", **{where: block})
+        sink(f"stuck{n}", flush_seconds=0.3, **{where: block})
     for _ in range(10):
         logger.emit("stage", EventKind.METRIC)
     started = time.monotonic()
@@ -170,9 +251,8 @@ def test_a_sink_that_blocks_costs_no_more_than_the_time_to_flush(logger, sink, w
 
 
 def test_a_sink_that_lags_too_far_behind_is_dropped(logger, sink, monkeypatch):
-    monkeypatch.setattr(events, "QUEUE_SIZE", 20)
-    monkeypatch.setattr(events, "FLUSH_SECONDS", 0.1)
-    sink("slow", emit=block)
+    monkeypatch.setattr(sink_thread, "QUEUE_SIZE", 20)
+    sink("slow", emit=block, flush_seconds=0.1)
     for _ in range(100):
         logger.emit("stage", EventKind.METRIC)
     logger.close()
@@ -197,7 +277,7 @@ def test_nothing_follows_the_terminal_event_even_when_a_sink_breaks_on_it(logger
 
 
 def test_nothing_follows_it_when_a_sink_broke_before(logger, sink):
-    sink("sour", emit=fail)
+    sink("sour", emit=leave)
     logger.emit("stage", EventKind.START)
     logger._sinks[0].join(10)
     logger.emit("pipeline", EventKind.SUCCESS)

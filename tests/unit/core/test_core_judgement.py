@@ -363,7 +363,7 @@ def before(path, **detail):
     return Input(FileStat(path, 0, 0, 0, 0, 0), Why.CHANGED, "", known)
 
 
-KEPT = "What was published from it was kept; check the export"
+KEPT = "What was published from it stays, except with --rebuild; check the export"
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from pipekit.storage.journal import Journal, RunLog, read_journal
 from pipekit.storage.ledger import Ledger
 from pipekit.storage.lock import RunLock
 from pipekit.storage.modes import adjust_modes, make_private
-from pipekit.storage.report import AuditReporter
+from pipekit.storage.report import AuditReports
 from pipekit.worker import Publication
 from pipekit.worker._files import make_folder, open_own
 
@@ -207,4 +207,4 @@ def test_nothing_is_read_through_what_was_put_in_the_place_of_output_or_journal(
     paths = Paths(tmp_path, tmp_path, tmp_path, tmp_path)
     plant(kind, tmp_path / "pipeline_report_1_run.json", other)
     with pytest.raises(StorageError, match="cannot read"):
-        AuditReporter(paths).read("run")
+        AuditReports(paths).read("run")

@@ -13,7 +13,7 @@ from pipekit.model.stage import StageResult
 from pipekit.model.status import PipelineStatus, StageStatus
 from pipekit.model.task import TaskResult, UnitResult, Watch
 from pipekit.run.report_file import ReportReader, TaskReport, watched
-from pipekit.storage.report import AuditReporter
+from pipekit.storage.report_writer import write_report
 
 
 def line(**fields):
@@ -315,6 +315,6 @@ def test_report_of_a_task_that_never_ran_has_no_metrics(tmp_path):
         run_id="r", number=1, status=PipelineStatus.FAILURE, exit_code=2, stages=(stage,)
     )
     paths = Paths(root=tmp_path, data=tmp_path, logs=tmp_path, state=tmp_path)
-    written = json.loads(AuditReporter(paths).write(report, {}).read_text())
+    written = json.loads(write_report(report, paths, {}).read_text())
     (shown,) = written["stages"][0]["tasks"]
     assert (shown["metrics"], shown["units"][0]["metrics"]) == ({}, {})

@@ -17,7 +17,8 @@ from pipekit.model.text import escaped, json_text
 from pipekit.run.events import EventLogger
 from pipekit.run.report_file import ReportReader
 from pipekit.storage.journal import Journal, RunLog
-from pipekit.storage.report import AuditReporter
+from pipekit.storage.report import AuditReports
+from pipekit.storage.report_writer import write_report
 
 HARD = 'p/ä "quoted" \\ \x1b\u202e and\nsecond line'
 
@@ -93,7 +94,7 @@ def test_the_report_of_a_run_has_no_secrets(tmp_path):
     report = PipelineReport(
         run_id="r", number=1, status=PipelineStatus.SUCCESS, exit_code=0, warnings=("hunter22",)
     )
-    path = AuditReporter(paths).write(report, {"x": {"y": [HARD]}}, Mask(["hunter22", HARD]))
+    path = write_report(report, paths, {"x": {"y": [HARD]}}, Mask(["hunter22", HARD]))
     found = json.loads(path.read_text())
     assert (found["warnings"], found["x"]) == (["***"], {"y": ["***"]})
     if os.name == "posix":  # Windows has no such modes
@@ -105,9 +106,9 @@ def test_leftovers_of_reports_are_swept_and_nothing_else(tmp_path):
     logs.mkdir()
     for name in (".pipeline_report_x.json.no-run.1-0a.tmp", ".mine.tmp", "pipeline_report_x.json"):
         (logs / name).write_text("")
-    AuditReporter(Paths(tmp_path, tmp_path, logs, tmp_path)).sweep()
+    AuditReports(Paths(tmp_path, tmp_path, logs, tmp_path)).sweep()
     assert sorted(os.listdir(logs)) == [".mine.tmp", "pipeline_report_x.json"]
-    AuditReporter(Paths(tmp_path, tmp_path, tmp_path / "none", tmp_path)).sweep()
+    AuditReports(Paths(tmp_path, tmp_path, tmp_path / "none", tmp_path)).sweep()
 
 
 # --- the report of a task -------------------------------------------------------------------------

@@ -312,8 +312,9 @@ class _Translation:
             with report.unit(f"{key} {part} late"):
                 raise LateRowsError(
                     f"{count:,} {series.noun} belong to {path}, which the lifecycle has removed. "
-                    f"They are in {self._request.quarantine}. Put the {series.part} back from your "
-                    "archive; the next run then publishes them"
+                    f"They are in {self._request.quarantine}. Put the {series.part} back from the "
+                    "trash (`pipekit lifecycle restore` lists it) or your archive; the next run "
+                    "then publishes them"
                 )
 
     def _write_quality(self) -> None:

@@ -1,0 +1,1 @@
+"""Tells people what goes wrong, through the services that Apprise knows."""

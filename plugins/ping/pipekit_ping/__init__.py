@@ -1,0 +1,1 @@
+"""Pings a dead-man's switch when a run begins and ends."""
