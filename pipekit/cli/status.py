@@ -226,11 +226,12 @@ def _print_holder(holder: Holder, now: Doing | None) -> None:
     if not holder.run_id:
         print_text("a run is going on; it has not said which yet")
         return
-    lead = "running" if holder.alive else "stopping what is left of"
+    lead = "" if holder.alive else "stopping what is left of "
     where = "" if holder.local else f" on {holder.host}"
     since = f" since {local_time(holder.since)}" if holder.since else ""
     run = holder.run or holder.run_id
-    print_text(f"{lead} run {run}{since}, process {holder.pid}{where}", hang=2)
+    goes_on = " is going on" if holder.alive else ""
+    print_text(f"{lead}run {run}{goes_on}{since}, process {holder.pid}{where}", hang=2)
     if now is not None and holder.alive:
         print_text(f"  now {': '.join(filter(None, (now.stage, str(now))))}", hang=4)
         if now.silent >= _LONG_SILENCE:
