@@ -111,7 +111,7 @@ def attention(
     latest = next((run for run in recent if run.status is not None), None)
     ended = latest.number if latest is not None else 0
     past = ledger.run(seen.run_id) if seen.run_id else None
-    until = seen.run if past is not None and past.number == seen.run else 0
+    until = past.number if past is not None else 0
     new = {stage: [r for r in files if r.run_number > until] for stage, files in rejected.items()}
     shrunk = [each for each in ledger.shrunk() if (paths.root / each.path).exists()]
     new_shrunk = [each for each in shrunk if each.run > until]

@@ -31,6 +31,7 @@ _COMMANDS = {
     "show": ("show", "Show one run: its stages, tasks and files."),
     "events": ("events", "Print the events of a run."),
     "logs": ("logs", "Print the output of a stage's programs."),
+    "file": ("file.file", "Show what became of a file, and what came of it."),
     "stop": ("stop", "Stop the run that is going on."),
     "hold": ("hold", "Let no run begin for some time."),
     "release": ("release", "Let runs begin again after `pipekit hold`."),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import math
 from typing import Any
 
@@ -63,7 +64,8 @@ def command(ctx: click.Context, run: str | None, verbose: bool, as_json: bool) -
         print_json(known | report)
         return 0
     report = _filled({**_REPORT, **known}, report)
-    print_text(f"{report['sentence']}, started {report['started']} ({report['run_id']})", hang=2)
+    started = f"started {_moment(report['started'])} ({report['run_id']})"
+    print_text(f"{report['sentence']}, {started}", hang=2)
     if "incomplete" in report:
         print_text(report["incomplete"], hang=2)
     for warning in report["warnings"]:
@@ -98,6 +100,14 @@ def _report(state: PipelineState, paths: Paths) -> tuple[dict[str, Any], dict[st
         return {**known, "incomplete": f"{error}; this is from the ledger"}, {}
     del known["incomplete"]
     return known, report
+
+
+def _moment(text: object) -> str:
+    """A time of a report as other commands show it: `2026-11-29 14:04:34`."""
+    try:
+        return f"{dt.datetime.fromisoformat(str(text)):%Y-%m-%d %H:%M:%S}"
+    except ValueError:
+        return str(text)
 
 
 def _filled(usual: dict[str, Any], found: object) -> dict[str, Any]:

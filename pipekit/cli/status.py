@@ -39,6 +39,7 @@ from pipekit.cli.output import (
     print_text,
 )
 from pipekit.cli.project_state import ProjectState, StageEntry, look
+from pipekit.cli.schedule.next import next_start, print_next_start
 from pipekit.errors import EXIT_ERROR, ConfigError, PipekitError, UsageError
 from pipekit.model.quantity import duration_text
 from pipekit.model.run import Paths, Rejection
@@ -106,9 +107,10 @@ def command(
     if acknowledge:
         acknowledge_all(state.attention, paths, reason)
     elif as_json:
-        print_json(_record(state))
+        print_json(_record(ctx, state))
     else:
         _print(state, paths)
+        print_next_start(ctx, state.hold)
     if problem is not None:
         raise problem
     return 0
@@ -156,10 +158,11 @@ def _several(ctx: click.Context, projects: Sequence[Path], *, check: bool, as_js
             codes.append(error.exit_code)
             continue
         if as_json:
-            records.append({"project": str(paths.root), **_record(state)})
+            records.append({"project": str(paths.root), **_record(ctx, state)})
         else:
             print_text("", click.style(escaped(folder), bold=True))
             _print(state, paths)
+            print_next_start(ctx, state.hold)
         if problem is not None:
             print_text(f"{folder}: {problem}", hang=2, err=True)
             codes.append(problem.exit_code)
@@ -172,9 +175,7 @@ def _print(state: ProjectState, paths: Paths) -> None:
     if (state.hold, state.holder, state.refused, state.last) == (None, None, None, None):
         print_line(no_runs(paths))
         return
-    if state.hold:
-        print_text(str(state.hold), f"{coloured(HELD)}: ", hang=2)
-    print_findings(state.findings())
+    _print_verdict(state)
     if state.holder:
         _print_holder(state.holder, state.now)
     if state.refused:
@@ -212,15 +213,25 @@ def _print_sinks(state: ProjectState) -> None:
             print_text(f"warning: {trouble.sentence}", "  ", hang=4)
 
 
+def _print_verdict(state: ProjectState) -> None:
+    """Print what is wrong, the worst first; a hold before it, and once."""
+    if state.hold:
+        print_text(str(state.hold), f"{coloured(HELD)}: ", hang=2)
+    found = [each for each in state.findings() if each.text != str(state.hold)]
+    if found:
+        print_findings(found)
+
+
 def _print_holder(holder: Holder, now: Doing | None) -> None:
     if not holder.run_id:
         print_text("a run is going on; it has not said which yet")
         return
-    lead = "running" if holder.alive else "stopping what is left of"
+    lead = "" if holder.alive else "stopping what is left of "
     where = "" if holder.local else f" on {holder.host}"
     since = f" since {local_time(holder.since)}" if holder.since else ""
     run = holder.run or holder.run_id
-    print_text(f"{lead} run {run}{since}, process {holder.pid}{where}", hang=2)
+    goes_on = " is going on" if holder.alive else ""
+    print_text(f"{lead}run {run}{goes_on}{since}, process {holder.pid}{where}", hang=2)
     if now is not None and holder.alive:
         print_text(f"  now {': '.join(filter(None, (now.stage, str(now))))}", hang=4)
         if now.silent >= _LONG_SILENCE:
@@ -260,7 +271,7 @@ def _print_rejected(stage: str, files: Sequence[Rejection]) -> None:
         print_text(f"{known.path}: {reason} (run {known.run_number})", "  ", hang=4)
 
 
-def _record(state: ProjectState) -> dict[str, Any]:
+def _record(ctx: click.Context, state: ProjectState) -> dict[str, Any]:
     holder, last = state.holder, state.last
     found = state.findings()
     return {
@@ -268,6 +279,7 @@ def _record(state: ProjectState) -> dict[str, Any]:
         "findings": [{"level": each.level.name.lower(), "text": each.text} for each in found],
         "expected": [each._asdict() for each in state.verdicts],
         "hold": state.hold._asdict() if state.hold else None,
+        "next_start": next_start(ctx, state.hold).at,
         "running": holder.run_id if holder else None,
         "now": state.now._asdict() if state.now else None,
         "last_run": None if last is None else run_record(last),

@@ -109,8 +109,8 @@ def _failed(
 
 
 def _handled(results: Iterable[TaskResult]) -> set[str]:
-    """The files that were consumed, at least in part, or rejected."""
-    records = (record for result in results for record in result.files)
+    """The files that were consumed, and not only in part, or rejected."""
+    records = (record for result in results for record in result.files if record.complete)
     return {record.path for record in records if record.verb in (Verb.CONSUMED, Verb.REJECTED)}
 
 

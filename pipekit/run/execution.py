@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import queue
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
@@ -54,6 +55,8 @@ class StageExecutor:
         run = self._run
         config = run.project.configuration.stages[stage.name]
         names = [task.name for task in plan.tasks]
+        for item in plan.inputs:
+            sys.intern(item.path)  # what is reported of it names the same text
         run.events.emit(stage.name, EventKind.START, plan.reason, tasks=names)
         shrunk = ShrunkFiles(run, stage.name, plan)
         latest = self._attempt(stage, plan, plan.tasks)

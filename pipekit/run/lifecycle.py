@@ -102,6 +102,7 @@ def review(
     results: Mapping[str, StageResult] = MappingProxyType({}),
     blockers: Iterable[str] = (),
     cancelled: Callable[[], bool] = lambda: False,
+    view: LedgerLifecycleView | None = None,
 ) -> Review:
     """What the project's policies propose for its files; refused if it is not safe.
 

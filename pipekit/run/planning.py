@@ -44,8 +44,9 @@ class Decision:
     """What to do with a stage, and why.
 
     `action`: `run` or `later`, else the StageStatus that the stage ends with, without tasks.
-    `missing`: folders in which its plan looked for files, and which do not exist. `traceback`: of
-    an error in its plan. `backing_off`: what it leaves out since that has failed again and again.
+    `missing`: folders in which its plan looked for files, and which do not exist. `patterns`: of
+    the files that it looked for. `traceback`: of an error in its plan. `backing_off`: what it
+    leaves out since that has failed again and again.
     """
 
     action: ClassVar[str]
@@ -53,6 +54,7 @@ class Decision:
     reason: str
     plan: StagePlan | None = None
     missing: tuple[str, ...] = ()
+    patterns: tuple[str, ...] = ()
     kind: FailureKind = FailureKind.PLUGIN  # only of a stage that cannot be planned
     traceback: str = ""
     backing_off: tuple[str, ...] = ()
@@ -173,7 +175,7 @@ class Planner:
     ) -> Execute | Skip | CannotPlan | Cancelled:
         """Ask the stage for its plan. `more`: further fields of its RunContext."""
         files, missing = self._project.files, self._project.files.missing
-        for noted in (files.unnameable, files.remote, missing):
+        for noted in (files.unnameable, files.remote, files.patterns, missing):
             noted.clear()  # they are filled again while the stage lists its files
         left: list[str] = []
         latest = ledger.last_run()
@@ -198,17 +200,18 @@ class Planner:
         if len(warnings) > len(plan.warnings):
             plan = evolve(plan, warnings=warnings)
         plan = without_failing(plan, back_off, stage, files)
-        more = {
-            "missing": _outermost(missing),
-            "backing_off": tuple(sentences(back_off.left_out.values(), latest)),
-        }
-        if plan:
-            return Execute(stage=stage.name, reason=plan.reason, plan=plan, **more)
-        reason = plan.reason
-        if not {each.name for each in self._project.stages} & set(stage.after):
-            named = [path for path in _outermost(missing) if path in reason]  # not where it writes
+        outermost, reason = _outermost(missing), plan.reason
+        if not plan and not {each.name for each in self._project.stages} & set(stage.after):
+            named = [path for path in outermost if path in reason]  # not where it writes
             reason = "; ".join([reason, *map(no_folder, named)])
-        return Skip(stage=stage.name, reason=reason, plan=plan, **more)
+        return (Execute if plan else Skip)(
+            stage=stage.name,
+            reason=reason,
+            plan=plan,
+            missing=outermost,
+            patterns=tuple(sorted(files.patterns)),
+            backing_off=tuple(sentences(back_off.left_out.values(), latest)),
+        )
 
     def _back_off(self, stage: Stage, ledger: Ledger, number: int) -> BackOff:
         options = self._options

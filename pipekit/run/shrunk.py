@@ -44,7 +44,7 @@ class ShrunkFiles:
     def note(self, results: Iterable[TaskResult], number: int) -> list[str]:
         """Remember them; a warning about those of this run, unless the stage has one of its own."""
         self._ledger.note_shrunk(self._stage, self._found, self._gone)
-        empty = {r.path for task in results for r in task.files if r.detail.get("empty")}
+        empty = {r.path for task in results for r in task.files if r.is_empty}
         new = [each for each in self._found if each.run == number and each.path not in empty]
         if not new:
             return []

@@ -140,7 +140,7 @@ def _published_problems(
         verb, now = _PUBLISHED[record.verb], files.stat(record.path)
         if now is None:
             problem = f"{record.path} was reported as {verb}, but does not exist"
-        elif record.signature is not None and now.signature != record.signature:
+        elif record.signature and signature_text(now.signature) != record.signature:
             problem = f"{record.path} was changed after it was reported as {verb}"
         elif verb == "written" and published.get(record.path) == signature_text(now.signature):
             problem = f"{record.path} was reported as written, but is the same file as before"
@@ -258,7 +258,7 @@ def _stage_status(statuses: set[StageStatus], *, only_empty: bool) -> StageStatu
 def _empty_files(tasks: tuple[TaskResult, ...]) -> list[FileRecord]:
     """The empty files that were consumed, if the tasks did nothing else."""
     files = [record for task in tasks for record in task.files]
-    nothing_else = all(each.verb == Verb.CONSUMED and each.detail.get("empty") for each in files)
+    nothing_else = all(each.verb == Verb.CONSUMED and each.is_empty for each in files)
     return files if nothing_else and not any(task.units for task in tasks) else []
 
 
@@ -273,7 +273,7 @@ def emptied_files(plan: StagePlan, tasks: Iterable[TaskResult]) -> list[str]:
     If there were no others, the stage is skipped, and its reason says the same.
     """
     tasks = tuple(tasks)
-    empty = [r for task in tasks for r in task.files if r.detail.get("empty")]
+    empty = [r for task in tasks for r in task.files if r.is_empty]
     text = "" if _empty_files(tasks) else _emptied(empty, plan)
     return [text] if text else []
 
@@ -289,9 +289,8 @@ def _emptied(empty: list[FileRecord], plan: StagePlan) -> str:
     known = [f" (it had {n:,} {word})" for n, word in counts if isinstance(n, int)]
     had = known[0] if known and len(paths) == 1 else ""
     it = "it" if len(paths) == 1 else "them"
-    return (
-        f"{_are(paths, 'now empty')}{had}. What was published from {it} was kept; check the export"
-    )
+    kept = f"What was published from {it} stays, except with --rebuild"
+    return f"{_are(paths, 'now empty')}{had}. {kept}; check the export"
 
 
 def _are(paths: list[str], what: str) -> str:

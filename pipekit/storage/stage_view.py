@@ -16,7 +16,7 @@ from pipekit.model.file import (
 )
 from pipekit.storage.failing import BackOff
 from pipekit.storage.files import FileManager, Folders
-from pipekit.storage.ledger import Entry, Ledger
+from pipekit.storage.ledger import Entry, Ledger, signature_text
 
 DETAILS_LIMIT = 1_000  # files that `consumed(details=...)` finds
 
@@ -58,17 +58,21 @@ class LedgerStageView:
     ) -> Pending:
         """See RunContext.pending."""
         digest = self._digest_of(self._settings if settings is None else settings)
-        files = list(files)
-        entries = self._ledger.entries(self._stage, [file.path for file in files])
-        done, back_off = ContentState.CONSUMED.value, self._back_off
-        inputs, waiting, rejected, unchanged = [], [], [], 0
+        files, pending, back_off = list(files), [], self._back_off
+        known = self._ledger.signatures(self._stage, digest, [file.path for file in files])
         for file in files:
             path, device, inode, size, modified, changed = file
+            # as signature_text, faster; most files are known
+            if known.get(path) != f"{device} {inode} {size} {modified} {changed}" or force:
+                pending.append(file)
+        unchanged = len(files) - len(pending)
+        asked = [file.path for file in pending if file.path in known]
+        entries = self._ledger.entries(self._stage, asked)
+        inputs, waiting, rejected = [], [], []
+        for file in pending:
+            path = file.path
             entry = entries.get(path)
-            signature = f"{device} {inode} {size} {modified} {changed}"  # as signature_text, faster
-            if entry == (done, digest, signature) and not force:
-                unchanged += 1  # the usual case
-                continue
+            signature = signature_text(file.signature)
             why = Why.NEW if entry is None else self._why(path, entry, signature, digest)
             if why is None and not force:
                 if entry and entry.state == ContentState.REJECTED:

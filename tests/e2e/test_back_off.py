@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
+
 import pytest
 
 from tests.e2e.test_run import CONFIG, COUNT, shell_stage
@@ -99,6 +102,8 @@ def test_new_work_is_done_meanwhile(failing):
 def test_once_it_has_succeeded_all_is_forgotten(failing):
     failing.write(B, "good")
     assert failing.pipekit("run").code == 0
+    with contextlib.closing(sqlite3.connect(failing.root / ".pipekit/state.db")) as ledger:
+        assert ledger.execute("SELECT * FROM failing").fetchall() == []
     failing.write(B, "bad")
     assert runs(failing, 3) == ["failure", "failure", "idle"]
 
@@ -154,7 +159,7 @@ def test_a_task_without_inputs_backs_off_and_so_do_those_that_need_it(project):
 
 
 def test_a_stage_whose_only_task_backs_off_is_skipped(project):
-    project.plugin("net", shell_stage("net", "exit 1"))
+    project.plugin("net", shell_stage("net", "test -e well"))
     project.config('[pipeline]\nstages = ["net"]\n')
     assert runs(project, 2) == ["failure", "failure"]
     run = project.pipekit("run")
@@ -162,6 +167,10 @@ def test_a_stage_whose_only_task_backs_off_is_skipped(project):
         0,
         True,
     ), run
+    well = project.write("well", "")
+    assert runs(project, 1) == ["success"]
+    well.unlink()
+    assert runs(project, 3) == ["failure", "failure", "idle"]
 
 
 def test_a_run_that_is_stopped_counts_for_nothing(project, eventually):

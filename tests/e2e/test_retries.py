@@ -131,11 +131,20 @@ def test_tasks_that_waited_for_a_failed_one_run_after_its_retry(project):
     assert (project.root / "log").read_text().split() == ["0", "1", "1", "2"]
 
 
-@pytest.mark.parametrize("how", ["signal", "stop"])
-def test_the_wait_ends_at_once_when_the_run_is_stopped(project, eventually, how):
+@pytest.fixture
+def waiting(project):
+    """A run that waits for an hour before its second attempt."""
     project.plugin("net", shell_stage("net", "exit 7"))
     project.config(AGAIN.format(retries=1, delay="1h"))
     run = project.start("run")
+    yield run
+    if run.poll() is None:
+        run.kill()
+    run.communicate()
+
+
+@pytest.mark.parametrize("how", ["signal", "stop"])
+def test_the_wait_ends_at_once_when_the_run_is_stopped(project, waiting, eventually, how):
     journals = project.root / "logs/events"
     eventually(lambda: any('"retry"' in p.read_text() for p in journals.glob("*")), 20)
     now = project.pipekit("status").out
@@ -144,9 +153,8 @@ def test_the_wait_ends_at_once_when_the_run_is_stopped(project, eventually, how)
     if how == "stop":
         assert project.pipekit("stop").code == 0
     else:
-        run.send_signal(signal.SIGTERM)
-    run.communicate(timeout=60)
-    assert run.returncode == 143
+        waiting.send_signal(signal.SIGTERM)
+    assert waiting.wait(60) == 143
     assert time.monotonic() - begun < 60
     end = project.report()
     assert (end["status"], end["stages"][0]["status"]) == ("cancelled", "failure")

@@ -88,14 +88,16 @@ def _groups(settings: Settings, source: Source, files: list[FileStat]) -> list[G
     if rule.column:
         return [Group(source, settings.format(source, accepted=False), tuple(files))]
     named = list(rule.of_names(file.path.rpartition("/")[2] for file in files))
-    known = {name for name in set(named) if name and settings.accepts(name)}
+    different = set(named)
+    known = {name for name in different if name and settings.accepts(name)}
+    if known == different:  # the usual case
+        parts = [files, []]
+    else:
+        pairs = list(zip(files, named, strict=True))
+        parts = [[f for f, name in pairs if (name in known) is there] for there in (True, False)]
     return [
-        Group(
-            source,
-            settings.format(source, accepted=accepted),
-            tuple(f for f, name in zip(files, named, strict=True) if (name in known) is accepted),
-        )
-        for accepted in (True, False)
+        Group(source, settings.format(source, accepted=accepted), tuple(part))
+        for accepted, part in zip((True, False), parts, strict=True)
     ]
 
 

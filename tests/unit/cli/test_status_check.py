@@ -133,4 +133,7 @@ def test_several_projects_have_the_exit_code_of_the_worst(tiny, pipekit, ran):
     records = json.loads(pipekit("status", "-C", "other", "-C", ".", "--json").out)
     assert [record["verdict"]["code"] for record in records] == [3, 2]
     alone = pipekit("status", "-C", "other")
-    assert alone.out == "no runs yet; start one with `pipekit run`\n"
+    assert alone.out.splitlines() == [
+        "no runs yet; start one with `pipekit run`",
+        "next start: none, nothing is scheduled: `pipekit schedule install`",
+    ]

@@ -147,6 +147,12 @@ def test_what_failed_are_the_files_that_were_not_used_up(plan, files):
     assert found == [("c", "t", "torn")]
 
 
+def test_what_was_consumed_in_part_is_not_done(plan, files):
+    part = FileRecord("consumed", "a", complete=False)
+    found = what_failed(plan("a"), files, result(("ES", "failure", "no"))._replace(files=(part,)))
+    assert found == [("a", "ES", "torn")]
+
+
 def test_a_unit_named_like_a_file_stands_for_it(plan, files):
     units = [("a", "success", ""), ("b", "failure", "no b"), ("c", "failure", "no c")]
     found = what_failed(plan("a", "b", "c"), files, result(*units))

@@ -121,6 +121,8 @@ class Parser:
         """The instruments of a regular block, each with its rows. Raises RejectedError."""
         if self._instrument is not None:
             return [(self._instrument, slice(None))]
+        if not len(found.local):
+            return []
         ends = [*found.names[2, 1:].tolist(), len(found.local)]
         spans: dict[str, list[tuple[int, int]]] = {}
         for (begin, end, first), last in zip(found.names.T.tolist(), ends, strict=True):

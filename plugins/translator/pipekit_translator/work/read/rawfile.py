@@ -13,7 +13,7 @@ import numpy as np
 from pipekit.worker import Signature, hasher, look
 from pipekit_translator import layout
 from pipekit_translator.dialects import FileFormat
-from pipekit_translator.request import FileGroup, FileJob, FileMemory
+from pipekit_translator.request import NOTHING, FileGroup, FileJob, FileMemory
 from pipekit_translator.work.assemble.file_rows import MINUTE, Assembly, FileRows, Minutes
 from pipekit_translator.work.parse.header import RejectedError
 from pipekit_translator.work.parse.kernel import Kernel
@@ -28,8 +28,8 @@ BLOCK = 4 << 20  # bytes; parsing takes about ten times as much memory
 MIN_BAD_ROWS = 10
 LONGEST_LINE = 1 << 20
 _NEWLINE = ord("\n")
-_BOM = b"\xef\xbb\xbf"
-_UTF16 = (b"\xff\xfe", b"\xfe\xff")
+BOM = b"\xef\xbb\xbf"
+UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
 
 @attrs.define(kw_only=True, eq=False)
@@ -38,9 +38,7 @@ class RawFile:
 
     `prefix`: number of bytes used; `fingerprint`: their hash; `lines`: number of newlines in them.
     `complete`: nothing is left unread. `resumed`: reading continued after known content. `last`:
-    by instrument, the time of the latest tick. `rejected`: why it cannot be used. `rank`: see
-    `Ranked`. `waits`: number of keys to publish before it is consumed; `failed`: one of them was
-    not published.
+    by instrument, the time of the latest tick. `rejected`: why it cannot be used.
     """
 
     job: FileJob
@@ -58,9 +56,6 @@ class RawFile:
     last: dict[str, int] = attrs.field(factory=dict)
     warnings: list[str] = attrs.field(factory=list)
     rejected: str = ""
-    rank: int = 0
-    waits: int = 0
-    failed: bool = False
 
     @property
     def path(self) -> str:
@@ -84,14 +79,16 @@ class RawFile:
 
     def memory(self) -> FileMemory:
         """What the next plan needs to know of the file."""
-        before = self.job.before if self.resumed else FileMemory()
-        late = self.rows.late
+        before = self.job.before if self.resumed else NOTHING
+        late, days = self.rows.late, self.rows.days
+        if before.days:
+            days = layout.union([before.days, days])
         return FileMemory(
             reading=self.format.digest,
             source=self.group.source,
             prefix=self.prefix,
             lines=self.lines,
-            days=layout.union([before.days, self.rows.days]),
+            days=dict(sorted(days.items())),
             quarantined=before.quarantined + len(self.bad) + sum(map(len, late.values())),
             empty=self.is_empty,
             late=sorted({*before.late, *late}),
@@ -100,7 +97,7 @@ class RawFile:
                 for name, fold in self.folds.items()
                 if fold.last is not None
             },
-            last=self.last,
+            last=dict(sorted(self.last.items())),
             unread=0 if self.complete else self.signature.size - self.prefix,
         )
 
@@ -126,7 +123,7 @@ def read(job: FileJob, group: FileGroup, context: ReadContext) -> RawFile:
     it cannot be read.
     """
     with open_raw(job.path) as file:
-        signature = _signature(file) if group.growing else look(file.fileno())
+        signature = signature_of(file, group)
         rows = FileRows(group.format.series_written, context.assembly)
         raw = RawFile(job=job, group=group, rows=rows, signature=signature)
         reader = _Reader(file, raw, context)
@@ -137,7 +134,7 @@ def read(job: FileJob, group: FileGroup, context: ReadContext) -> RawFile:
         except RejectedError as error:
             raw.rejected = str(error)
             reader.hash_all()
-        _check_unchanged(file, raw)
+        check_unchanged(file, job.path, group, signature)
     return raw
 
 
@@ -163,7 +160,7 @@ class _Reader:
         if raw.resumed:
             self._read_first_header(parser)
         while block := self._block(self._size):
-            if not raw.prefix and bytes(block[:2]) in _UTF16:
+            if not raw.prefix and bytes(block[:2]) in UTF16:
                 raise RejectedError("line 1: the file is UTF-16; export or save it as UTF-8")
             end = len(block) if block[-1] == _NEWLINE else bytes(block).rfind(b"\n") + 1
             if end:
@@ -241,7 +238,7 @@ class _Reader:
         self._hash.update(data)
         at_start, first_line = raw.prefix == 0, raw.lines + 1
         raw.prefix += len(data)
-        skipped = len(_BOM) if at_start and data[: len(_BOM)] == _BOM else 0
+        skipped = len(BOM) if at_start and data[: len(BOM)] == BOM else 0
         while not self._header_read and skipped < len(data):
             skipped = self._read_header(parser, bytes(data), skipped)
             first_line += 1
@@ -281,7 +278,7 @@ class _Reader:
         """Read the header if this line is not blank; return where the line ends."""
         end = data.find(b"\n", start)
         end = len(data) if end < 0 else end + 1
-        line = data[start:end].removeprefix(_BOM)
+        line = data[start:end].removeprefix(BOM)
         if line.strip():
             parser.header(line)
             self._header_read = True
@@ -312,19 +309,23 @@ class _Reader:
             )
 
 
+def signature_of(file: FileIO, group: FileGroup) -> Signature:
+    """A file's signature; of a growing one without waiting: an append always changes the size."""
+    return _signature(file) if group.growing else look(file.fileno())
+
+
 def _signature(file: FileIO) -> Signature:
-    """A growing file's signature, without waiting: an append always changes the size."""
     stat = os.fstat(file.fileno())
     return Signature(stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
 
 
-def _check_unchanged(file: FileIO, raw: RawFile) -> None:
+def check_unchanged(file: FileIO, path: str, group: FileGroup, before: Signature) -> None:
     """Raises BusyError unless the path still names what was read."""
-    before, now = raw.signature, _signature(file)
-    if not raw.group.growing and now != before:
+    now = _signature(file)
+    if not group.growing and now != before:
         raise BusyError("it changed while it was read")
     if now.size < before.size:
         raise BusyError("it became shorter while it was read")
-    stat = os.stat(raw.path)
+    stat = os.stat(path)
     if (stat.st_dev, stat.st_ino) != (before.device, before.inode):
         raise BusyError("another file took its place while it was read")
