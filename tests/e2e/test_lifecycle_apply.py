@@ -307,3 +307,54 @@ ONE_DEEP = """
     def pipekit_stages():
         yield StageSpec("one", plan)
 """
+
+
+HOSTILE = """
+import os
+from pipekit import ActionKind, FileAction, LifecyclePolicy, hookimpl
+
+OUTSIDE = ("data/../precious", "../precious", "precious", "data", "data/raw", "/etc/hostname",
+           "data/raw/nothing", ".pipekit/state.db", "data/mid/../../precious")
+
+def propose(view, settings):
+    for path in OUTSIDE:
+        yield FileAction(ActionKind.DELETE, path, "hostile")
+    for file in view.files("data/raw/*"):
+        yield FileAction(ActionKind.DELETE, file.path, "hostile")
+    os.rename("data/raw/a", "was_a")
+    os.symlink("../../precious", "data/raw/a")
+    os.rename("was_a", "data/raw/b")
+
+@hookimpl
+def pipekit_lifecycle_policies():
+    yield LifecyclePolicy("hostile", propose)
+"""
+
+
+@pytest.mark.posix("symbolic links")
+def test_a_policy_that_names_what_is_outside_and_swaps_files_takes_nothing_of_it(consumed):
+    """`..`, roots, absolute paths, links; and files that it swaps once it has named them."""
+    consumed.write("precious", "mine")
+    consumed.write("data/raw/b", "2024-01-01 b")
+    consumed.pipekit("run")
+    consumed.plugin("hostile", HOSTILE)
+    consumed.config(CONFIG + "[lifecycle.hostile]\n")
+    done = lifecycle(consumed, "apply", "--json")
+    assert [d["path"] for d in done.json if "applied" in d] == ["data/raw/c"]
+    assert len([d for d in done.json if d.get("refused")]) == 11
+    assert (consumed.root / "precious").read_text() == "mine"
+    assert (consumed.root / "data/raw/b").read_text() == "2024-01-01 a"
+    assert (consumed.root / "data/raw/a").is_symlink()
+    assert (consumed.root / ".pipekit/state.db").exists()
+
+
+def test_what_a_killed_process_had_begun_is_told_when_it_is_finished(consumed):
+    lifecycle(consumed, "apply")
+    (manifest,) = (consumed.root / TRASH).glob("*.json")
+    manifest.rename(manifest.with_suffix(".restoring.json"))
+    assert "restoring was broken off" in lifecycle(consumed, "restore").out
+    run = consumed.pipekit("run", "--json")
+    said = "restoring of run 2 was broken off, and is finished now: 3 files (36 B)"
+    assert said in run.json["warnings"]
+    assert raw(consumed) == ["a", "b", "c"]
+    assert run.json["status"] == "idle"

@@ -9,15 +9,17 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from pipekit.errors import StorageError
 from pipekit.model.file import FileStat
 from pipekit.model.run import Paths
 from pipekit.run.permission import Permission
 from pipekit.run.planning import Decision
 from pipekit.run.trace import StageTrace, Trace, trace
 from pipekit.storage.ledger import Ledger
+from pipekit.storage.trash_manifest import Manifests
 from pipekit.worker._files import open_own
 
-_LOOKED_AT = 200  # runs in whose quarantine rows are looked for
+_LOOKED_AT = 200  # runs in whose quarantine and trash is looked
 
 
 class Run(NamedTuple):
@@ -39,13 +41,24 @@ class SetAside(NamedTuple):
     reason: str = ""
 
 
+class Removed(NamedTuple):
+    """A file that the lifecycle has removed; `run`: which did, `target`: where it was archived."""
+
+    run: int
+    target: str
+
+
 class Answer(NamedTuple):
-    """`permission`: None if there is no file, or the project cannot be opened."""
+    """`permission`: None if there is no file, or the project cannot be opened.
+
+    `removed`: if there is no file, since the lifecycle has removed it and can restore it.
+    """
 
     trace: Trace
     runs: Mapping[int, Run]
     permission: Permission | None
     set_aside: Mapping[str, SetAside]
+    removed: Removed | None = None
 
 
 def answer(
@@ -67,7 +80,20 @@ def answer(
         if run is not None  # one that was no success is false
     }
     rows = {each.stage: _set_aside(each, runs, paths) for each in found.stages}
-    return Answer(found, runs, permission, {stage: each for stage, each in rows.items() if each})
+    set_aside = {stage: each for stage, each in rows.items() if each}
+    return Answer(found, runs, permission, set_aside, _removed(path, paths) if not stat else None)
+
+
+def _removed(path: str, paths: Paths) -> Removed | None:
+    """Which run has removed a file, according to the manifests of the trash, the newest first."""
+    manifests = Manifests(paths.root, paths.file_mode)
+    for run_id, work in sorted(manifests.find().items(), reverse=True)[:_LOOKED_AT]:
+        with suppress(StorageError):
+            manifest = manifests.read(run_id, work)
+            found = next((each for each in manifest.files if each.path == path), None)
+            if found is not None:
+                return Removed(manifest.run, found.target)
+    return None
 
 
 def _set_aside(found: StageTrace, runs: Mapping[int, Run], paths: Paths) -> SetAside | None:

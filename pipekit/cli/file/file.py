@@ -78,7 +78,8 @@ def _name(text: str, root: Path, ledger: Ledger) -> str:
 def _below(root: Path, text: str) -> Iterator[str]:
     for base in (Path.cwd(), root):
         full = Path(os.path.abspath(base / text))
-        for path in (full, full.parent.resolve() / full.name):  # a folder above may be a link
+        linked = full.parent.resolve() / full.name  # a folder above may be a link
+        for path in (full, linked) if os.name == "posix" else (full.resolve(),):  # as it is spelled
             if path != root and path.is_relative_to(root):
                 yield path.relative_to(root).as_posix()
 

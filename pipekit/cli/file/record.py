@@ -16,6 +16,7 @@ def record(answer: Answer) -> dict[str, Any]:
         "path": found.path,
         "exists": file is not None,
         "known": found.is_known,
+        "removed": answer.removed._asdict() if answer.removed else None,
         "size": file.size if file else None,
         "modified": file.mtime_ns / 1e9 if file else None,
         "stages": [_stage(each, answer) for each in found.stages],

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from pipekit.cli.file.answer import Answer, Run, SetAside
+from pipekit.cli.file.answer import Answer, Removed, Run, SetAside
 from pipekit.cli.output import local_time, plural, print_line, print_text, terminal_width
 from pipekit.model.file import Published, Why
 from pipekit.model.names import did_you_mean
@@ -40,7 +40,11 @@ _WHY = {
 def print_answer(answer: Answer, root: Path, *, verbose: bool) -> None:
     """Print everything; `verbose`: all files that came of it, or of which it came."""
     found = answer.trace
-    print_text(_appearance(found), f"{click.style(escaped(found.path), bold=True)}: ", hang=2)
+    print_text(
+        _appearance(found, answer.removed),
+        f"{click.style(escaped(found.path), bold=True)}: ",
+        hang=2,
+    )
     for stage, published in found.published.items():
         _print_published(stage, published, answer)
     for each in found.stages:
@@ -54,7 +58,12 @@ def print_answer(answer: Answer, root: Path, *, verbose: bool) -> None:
         _print_permission(answer.permission)
 
 
-def _appearance(found: Trace) -> str:
+def _appearance(found: Trace, removed: Removed | None) -> str:
+    if removed is not None:
+        where = f"archived to {removed.target} by" if removed.target else "moved to the trash by"
+        return (
+            f"{where} run {removed.run}; `pipekit lifecycle restore {removed.run}` brings it back"
+        )
     if found.file is None:
         return "no longer there" if found.is_known else "there is no such file"
     size, changed = rough_size(found.file.size), local_time(found.file.mtime_ns / 1e9)

@@ -140,3 +140,21 @@ def test_a_broken_configuration_does_not_hide_what_the_ledger_knows(chain):
     assert answer.code == 3
     assert "  one: consumed in run 1 (" in answer.out
     assert "nope" in answer.err
+
+
+def test_a_file_in_the_trash_says_so(project):
+    project.plugin("one", stage("one", "data/raw", "data/mid"))
+    rule = RAW.replace('"one", "two"', '"one"')
+    project.config(
+        CONFIG.replace(', "two"', "").replace("[lifecycle]", '[lifecycle]\nmode = "apply"') + rule
+    )
+    for number in range(8):
+        project.write(f"data/raw/{number}.txt", "2024-01-01 x")
+        project.pipekit("run")
+    gone = next(n for n in range(8) if not (project.root / f"data/raw/{n}.txt").exists())
+    said = project.pipekit("file", f"data/raw/{gone}.txt").out.splitlines()[0]
+    run = said.partition("the trash by run ")[2].partition(";")[0]
+    assert said.endswith(f"`pipekit lifecycle restore {run}` brings it back")
+    assert project.pipekit("file", f"data/raw/{gone}.txt", "--json").json["removed"]["run"] == int(
+        run
+    )

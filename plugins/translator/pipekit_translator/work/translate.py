@@ -80,7 +80,7 @@ class _Translation:
         self._quarantine = Quarantine(request.quarantine)
         self._rebuild = request.rebuild
         self._left = request.left
-        self._files = Files()
+        self._files = Files(request.groups)
         self._feeding: dict[str, dict[str, Feeding]] = {}
         self._waits: list[int] = []  # by file: keys to publish before it is consumed
         self._failed: set[int] = set()  # files of which a key could not be published
@@ -124,7 +124,7 @@ class _Translation:
         warnings = sorted((int(ranks[file]), texts) for file, texts in self._warnings.items())
         for file, texts in warnings:
             for text in texts:
-                report.warning(text, path=self._files.jobs[file].path)
+                report.warning(text, path=self._files.paths[file])
 
     def _take(self, raw: RawFile) -> None:
         """Keep what is needed of a file until it is consumed."""
@@ -146,7 +146,7 @@ class _Translation:
         left = layout.union([waiting, lost])
         self._left = layout.union([self._left, left])
         self._rebuild = layout.without(self._rebuild, left)
-        for file, job in enumerate(self._files.jobs):
+        for file, job in self._files.known.items():
             if job.role == "stale" and layout.both(job.before.days, waiting):
                 self._failed.add(file)
         if left:
@@ -207,7 +207,7 @@ class _Translation:
         """
         zone, found = self._zone(key), []
         for file, number in self._fed_by(key, part):
-            chunk, role = self._assembly.buffer.chunk(number), self._files.jobs[file].role
+            chunk, role = self._assembly.buffer.chunk(number), self._files.role(file)
             if role != "new":
                 inside = role == "helper"
                 days = (self._rebuild if inside else self._left).get(key, {})
@@ -222,8 +222,8 @@ class _Translation:
     # Reporting
 
     def _report_part(self, key: str, result: PartResult) -> None:
-        publication, jobs = result.publication, self._files.jobs
-        paths = (jobs[file].path for file, _ in self._fed_by(key, result.part))
+        publication = result.publication
+        paths = (self._files.paths[file] for file, _ in self._fed_by(key, result.part))
         publication.sources = list(dict.fromkeys(paths))
         publication.detail = {
             "series": layout.series_name(key),
@@ -272,35 +272,36 @@ class _Translation:
         """Quarantine the rows that cannot be used, then report the file as consumed."""
         if self._waits[file] or file in self._failed:
             return
-        job, found = self._files.jobs[file], self._files[file]
-        self._set_aside(job, found)
+        path, found = self._files.paths[file], self._files[file]
+        self._set_aside(file, found)
         self._counts["files"] += 1
         self._counts["rows"] += found.rows
         self._counts["bad_rows"] += len(found.bad)
         self._counts["empty_files"] += found.empty
         report.consumed(
-            job.path,
+            path,
             found.fingerprint,
             found.signature,
             detail=found.detail,
             complete=found.complete,
         )
 
-    def _set_aside(self, job: FileJob, found: Outcome) -> None:
-        rows = [] if found.repeated and job.role != "stale" else found.bad
+    def _set_aside(self, file: int, found: Outcome) -> None:
+        source, stale = self._files.paths[file], self._files.role(file) == "stale"
+        rows = [] if found.repeated and not stale else found.bad
         late = [] if found.repeated else [n for lines in found.late.values() for n in lines]
         if late:
-            series = self._request.groups[job.group].format.series_written
-            rows = rows + lines_of(job.path, late, LATE.format(part=series.part))
+            series = self._files.group(file).format.series_written
+            rows = rows + lines_of(source, late, LATE.format(part=series.part))
             self._counts["late_rows"] += len(late)
-        if path := self._quarantine.add(job.path, rows):
+        if path := self._quarantine.add(source, rows):
             self._counts["rows_set_aside"] += len(rows)
             report.metric("rows_set_aside", self._counts["rows_set_aside"])
             count = "1 row" if len(rows) == 1 else f"{len(rows):,} rows"
             report.warning(
-                f"{job.path}: {count} set aside in {path}; the first is line {rows[0].line}: "
+                f"{source}: {count} set aside in {path}; the first is line {rows[0].line}: "
                 f"{rows[0].reason}",
-                path=job.path,
+                path=source,
             )
 
     def _report_late(self) -> None:

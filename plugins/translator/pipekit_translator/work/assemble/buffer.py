@@ -108,17 +108,24 @@ class RowBuffer:
         return at // _VALUE
 
     def _load(self, block: int, at: int, columns: int, rows: int, step: int) -> Table:
-        places = range(at, at + columns * step, step)
-        time, *prices, volume = (self._values(block, place, rows) for place in places)
-        return Table(time, tuple(column.view(np.float64) for column in prices), volume)
+        if block == _IN_FILE:
+            values = self._read(range(at, at + columns * step, step), rows)
+            at, step = 0, rows
+        else:
+            values = self._blocks[block]
+        strides = step * _VALUE, _VALUE
+        whole = np.ndarray((columns, rows), np.int64, values, at * _VALUE, strides)
+        return Table(whole[0], tuple(whole.view(np.float64)[1:-1]), whole[-1])
 
-    def _values(self, block: int, at: int, count: int) -> Ints:
-        if block != _IN_FILE:
-            return self._blocks[block][at : at + count]
+    def _read(self, places: Iterable[int], count: int) -> Ints:
+        """So many values from each of these places in the file."""
+        found = []
         with self._lock:
             assert self._file is not None
-            self._file.seek(at * _VALUE)
-            return np.frombuffer(self._file.read(count * _VALUE), np.int64)
+            for at in places:
+                self._file.seek(at * _VALUE)
+                found.append(self._file.read(count * _VALUE))
+        return np.frombuffer(b"".join(found), np.int64)
 
 
 class _Open:

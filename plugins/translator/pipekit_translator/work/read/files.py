@@ -51,14 +51,14 @@ def read_all(
             return error
 
     rejected, again = [], []
-    small = request.size < SMALL * len(request.files)
+    small = request.size < SMALL * request.count
     with ThreadPoolExecutor(max(request.workers, 1)) as threads:
         results: Iterator[RawFile | Exception] = (
-            read_together(request.files, request.groups, context, attempt)
+            read_together(request.jobs(), request.groups, context, attempt)
             if small  # threads that read small files mostly wait for each other
-            else threads.map(attempt, request.files)
+            else threads.map(attempt, request.jobs())
         )
-        for job, result in zip(request.files, results, strict=True):
+        for job, result in zip(request.jobs(), results, strict=True):
             if isinstance(result, Exception):
                 _report_unread(job, result)
                 again.append(job)

@@ -7,14 +7,14 @@ import marshal
 import os
 import re
 from array import array
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple, Self
 
 import numpy as np
 
 from pipekit.worker import Signature
-from pipekit_translator.request import FileJob
+from pipekit_translator.request import FileGroup, FileJob, FileMemory, Role
 from pipekit_translator.work.parse.lines import BadRow
 from pipekit_translator.work.read.rawfile import RawFile
 from pipekit_translator.work.table import Ints
@@ -71,26 +71,47 @@ class Outcome(NamedTuple):
 class Files:
     """The files that were read, by number; after `sort`, the number is the rank (see `Ranked`)."""
 
-    def __init__(self) -> None:
-        self.jobs: list[FileJob] = []
+    def __init__(self, groups: Sequence[FileGroup]) -> None:
+        self.paths: list[str] = []
+        self.known: dict[int, FileJob] = {}  # those with another role than `new`
+        self._groups = groups
+        self._shared = [
+            FileMemory(reading=group.format.digest, source=group.source).detail()
+            for group in groups
+        ]
+        self._of = array("q")  # the group of each file
         self._packed: list[bytes] = []
         # of each file: what decides its rank, before its name does
         self._priority, self._exported, self._changed = array("q"), array("d"), array("q")
 
     def __len__(self) -> int:
-        return len(self.jobs)
+        return len(self.paths)
 
     def __getitem__(self, number: int) -> Outcome:
-        return Outcome.unpacked(self._packed[number])
+        found = Outcome.unpacked(self._packed[number])
+        return found._replace(detail={**self._shared[self._of[number]], **found.detail})
+
+    def role(self, number: int) -> Role:
+        """Why a file was read."""
+        return self.known[number].role if number in self.known else "new"
+
+    def group(self, number: int) -> FileGroup:
+        """What a file shares with others."""
+        return self._groups[self._of[number]]
 
     def add(self, raw: RawFile) -> int:
         """Add a file; returns its number."""
-        self.jobs.append(raw.job)
-        self._packed.append(Outcome.of(raw).packed())
+        outcome, shared = Outcome.of(raw), self._shared[raw.job.group]
+        rest = {name: value for name, value in outcome.detail.items() if name not in shared}
+        if raw.job.role != "new":
+            self.known[len(self)] = raw.job
+        self.paths.append(raw.path)
+        self._of.append(raw.job.group)
+        self._packed.append(outcome._replace(detail=rest).packed())
         self._priority.append(raw.group.priority)
         self._exported.append(_exported(raw))
         self._changed.append(raw.signature.mtime_ns)
-        return len(self.jobs) - 1
+        return len(self) - 1
 
     def sort(self) -> Ints:
         """Sort the files by rank; returns the new number of each.
@@ -99,13 +120,15 @@ class Files:
         the priority, then the time stamp in the file's name, else its modification time, then its
         name.
         """
-        named = sorted(range(len(self)), key=lambda number: self.jobs[number].path)
+        named = sorted(range(len(self)), key=self.paths.__getitem__)
         keys = (np.array(each)[named] for each in (self._changed, self._exported, self._priority))
         order = np.array(named, np.int64)[np.lexsort(tuple(keys))]
-        self.jobs = [self.jobs[number] for number in order]
-        self._packed = [self._packed[number] for number in order]
         ranks = np.empty(len(self), np.int64)
         ranks[order] = np.arange(len(self))
+        self.paths = [self.paths[number] for number in order]
+        self._packed = [self._packed[number] for number in order]
+        self._of = array("q", np.array(self._of)[order].tolist())
+        self.known = {int(ranks[number]): job for number, job in self.known.items()}
         return ranks
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from pipekit.worker import Signature, hasher, look
 from pipekit_translator import layout
 from pipekit_translator.dialects import FileFormat
-from pipekit_translator.request import FileGroup, FileJob, FileMemory
+from pipekit_translator.request import NOTHING, FileGroup, FileJob, FileMemory
 from pipekit_translator.work.assemble.file_rows import MINUTE, Assembly, FileRows, Minutes
 from pipekit_translator.work.parse.header import RejectedError
 from pipekit_translator.work.parse.kernel import Kernel
@@ -79,14 +79,16 @@ class RawFile:
 
     def memory(self) -> FileMemory:
         """What the next plan needs to know of the file."""
-        before = self.job.before if self.resumed else FileMemory()
-        late = self.rows.late
+        before = self.job.before if self.resumed else NOTHING
+        late, days = self.rows.late, self.rows.days
+        if before.days:
+            days = layout.union([before.days, days])
         return FileMemory(
             reading=self.format.digest,
             source=self.group.source,
             prefix=self.prefix,
             lines=self.lines,
-            days=dict(sorted(layout.union([before.days, self.rows.days]).items())),
+            days=dict(sorted(days.items())),
             quarantined=before.quarantined + len(self.bad) + sum(map(len, late.values())),
             empty=self.is_empty,
             late=sorted({*before.late, *late}),

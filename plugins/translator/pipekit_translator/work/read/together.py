@@ -32,7 +32,7 @@ from pipekit_translator.work.table import Ints, Table
 from pipekit_translator.work.zones import Fold
 
 SMALL = 64 << 10  # bytes
-BLOCK = 256 << 10  # bytes of files that are parsed as one block
+BLOCK = 64 << 10  # bytes of files that are parsed as one block
 
 Alone = Callable[[FileJob], RawFile | Exception]
 
