@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import types
 
 import pytest
@@ -10,6 +11,7 @@ from pipekit.model.command import Command
 from pipekit.model.stage import StagePlan
 from pipekit.model.task import FileRecord, Task, TaskResult
 from pipekit.run.shrunk import ShrunkFiles, held_shrunk
+from pipekit.storage.ledger import signature_text
 from pipekit.storage.stage_view import LedgerStageView
 
 
@@ -25,7 +27,8 @@ def step(files, ledger, put):
         task = Task(name="t", command=Command(argv=["x"]))
         plan = StagePlan(reason="new", tasks=[task], inputs=pending.inputs)
         shrunk = ShrunkFiles(types.SimpleNamespace(ledger=ledger, number=number), "s", plan)
-        record = FileRecord("consumed", path, text, files.stat(path).signature, detail=detail)
+        signature = signature_text(files.stat(path).signature)
+        record = FileRecord("consumed", path, text, signature, detail=json.dumps(detail))
         ledger.commit("s", "1", number, [record], {}, "None")
         result = TaskResult(name="t", status="success", files=(record,))
         return shrunk.note([result], number)
