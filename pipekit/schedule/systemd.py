@@ -20,7 +20,7 @@ class Systemd:
     """systemd's timers, of this user or (`system`) of the machine."""
 
     def __init__(self, *, system: bool = False) -> None:
-        self._system = system
+        self.is_system = system
         self.title = "systemd (system units)" if system else "systemd (units of this user)"
         self.log_hint = f"journalctl{'' if system else ' --user'} -u NAME"
 
@@ -68,13 +68,13 @@ class Systemd:
             remove_files([self._unit(name, "path")])
 
     def _unit(self, name: str, kind: str) -> Path:
-        if self._system:
+        if self.is_system:
             return _SYSTEM / f"{name}.{kind}"
         home = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
         return Path(home) / "systemd/user" / f"{name}.{kind}"
 
     def _control(self, *words: str) -> None:
-        call("systemctl", *([] if self._system else ["--user"]), *words)
+        call("systemctl", *([] if self.is_system else ["--user"]), *words)
 
 
 def has_user_session() -> bool:

@@ -23,6 +23,7 @@ SOURCES = (
     "plugins/merger",
     "plugins/ping",
     "plugins/notify",
+    "plugins/otel",
     "examples/pipekit-ohlc",
     "examples/pipekit-sqlite-sink",
 )

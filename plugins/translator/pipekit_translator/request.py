@@ -10,6 +10,7 @@ from typing import Any, Literal, Self
 
 import attrs
 
+from pipekit_translator import layout
 from pipekit_translator.dialects import FileFormat
 from pipekit_translator.layout import Days
 from pipekit_translator.settings import Kernels, Quality
@@ -46,8 +47,13 @@ class FileMemory:
         return cls(**{name: detail[name] for name in _REMEMBERED if name in detail})
 
     def detail(self) -> dict[str, object]:
-        """The `detail` for the report, without zero or empty values."""
-        return {name: value for name in _REMEMBERED if (value := getattr(self, name))}
+        """The `detail` for the report, without zero or empty values.
+
+        `span`, the first and the last day, is for people.
+        """
+        found = {name: value for name in _REMEMBERED if (value := getattr(self, name))}
+        span = layout.span(self.days)
+        return {**found, "span": span} if span else found
 
 
 _REMEMBERED = [field.name for field in attrs.fields(FileMemory)]

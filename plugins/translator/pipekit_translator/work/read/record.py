@@ -23,8 +23,7 @@ class RawFile:
     `prefix`: number of bytes used; `fingerprint`: their hash; `lines`: number of newlines in them.
     `complete`: nothing is left unread. `resumed`: reading continued after known content. `last`:
     by instrument, the time of the latest tick. `footer`: lines after the last row. `rejected`: why
-    it cannot be used. `rank`: see `Ranked`. `waits`: number of keys to publish before it is
-    consumed; `failed`: one of them was not published.
+    it cannot be used.
     """
 
     job: FileJob
@@ -43,9 +42,6 @@ class RawFile:
     last: dict[str, int] = attrs.field(factory=dict)
     warnings: list[str] = attrs.field(factory=list)
     rejected: str = ""
-    rank: int = 0
-    waits: int = 0
-    failed: bool = False
 
     @property
     def path(self) -> str:
@@ -76,7 +72,7 @@ class RawFile:
             source=self.group.source,
             prefix=self.prefix,
             lines=self.lines,
-            days=layout.union([before.days, self.rows.days]),
+            days=dict(sorted(layout.union([before.days, self.rows.days]).items())),
             quarantined=before.quarantined + len(self.bad) + sum(map(len, late.values())),
             empty=self.is_empty,
             late=sorted({*before.late, *late}),
@@ -85,7 +81,7 @@ class RawFile:
                 for name, fold in self.folds.items()
                 if fold.last is not None
             },
-            last=self.last,
+            last=dict(sorted(self.last.items())),
             unread=0 if self.complete else self.signature.size - self.prefix,
         )
 
