@@ -9,78 +9,111 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Iterator
-from functools import cache, cached_property
-from typing import Literal, NamedTuple
+from functools import cached_property
+from typing import Literal
 
 import attrs
 
 from pipekit import setting
-from pipekit_translator.layout import BARS, TICKS, Series
+from pipekit_translator.columns import has_two_stamps, series_of
+from pipekit_translator.layout import BARS, NAMING, Series, is_instrument
+from pipekit_translator.stampformat import halves
 
 BarTime = Literal["open", "close"]
 Aggregate = Literal["", "1m"]
+VolumeType = Literal["int", "float"]
+Missing = Literal["", "zero", "null"]
+Price = Literal["", "bid", "ask", "mid", "none"]
+Volume = Literal["", "none"]
 
-UNUSED = "-"  # the role of a column that is ignored
-ROLES = (
-    *("date", "time", "timestamp", "open", "high", "low", "close"),
-    *("price", "bid", "ask", "volume", "instrument"),
-)
 BAR_SECONDS = 60
 
-_CODES = {"Y": 4, "m": 2, "d": 2, "H": 2, "M": 2, "S": 2}  # digits of each part of a time stamp
-_PART = r"%([1-9]?)(.)"
 _NAMED = ("Date", "Time", "Open", "High", "Low", "Close", "Volume", "Instrument")
 _OHLCV = ("open", "high", "low", "close", "volume")
 
 
+class NameMap(dict[str, str]):
+    """Names by the names that an export uses; hashable, as are the formats that hold it."""
+
+    def __hash__(self) -> int:  # type: ignore[override]  # nobody changes it
+        return hash(frozenset(self.items()))
+
+
 @attrs.frozen
 class InstrumentRule:
-    """Where to find a file's instrument: exactly one of the three."""
+    """Where to find a file's instrument: a pattern, a column or a constant.
+
+    With a column, the pattern is one for what is in the column.
+    """
 
     pattern: str = setting(
-        "Regular expression for the file name; its first group is the instrument.",
+        "Regular expression for the file name, or for the column if there is one; its first group "
+        "is the instrument.",
         default="",
     )
     column: str = setting("Name of the column that holds the instrument.", default="")
     constant: str = setting("The instrument of every file of this source.", default="")
+    map: dict[str, str] = setting(
+        "Instruments by the names that the export uses.", factory=NameMap, converter=NameMap
+    )
+    ignore: tuple[str, ...] = setting(
+        "Regular expressions; rows or files whose names they match are left out.", default=()
+    )
 
     def __attrs_post_init__(self) -> None:
-        if sum(map(bool, (self.pattern, self.column, self.constant))) != 1:
+        given = [name for name in ("pattern", "column", "constant") if getattr(self, name)]
+        if len(given) != 1 and given != ["pattern", "column"]:
             raise ValueError(
-                "instrument: set exactly one of pattern, column and constant, "
-                'for example instrument = { constant = "ES" }'
+                "instrument: set exactly one of pattern, column and constant, or pattern and "
+                'column, for example instrument = { constant = "ES" }'
             )
-        if self.pattern and not _groups(self.pattern):
+        if self.pattern and not _compiled("pattern", self.pattern).groups:
             raise ValueError(
                 f"instrument.pattern {self.pattern!r} has no group: put parentheses around the "
                 "instrument, for example '^([A-Z]+)_'"
             )
+        for pattern in self.ignore:
+            _compiled("ignore", pattern)
+        if self.constant and (self.map or self.ignore):
+            raise ValueError("instrument: a constant needs neither map nor ignore")
+        for name in (*self.map.values(), *([self.constant] if self.constant else [])):
+            if not is_instrument(name):
+                raise ValueError(f"instrument: {name!r} is not a valid name: {NAMING}")
 
     def of_names(self, names: Iterable[str]) -> Iterator[str | None]:
-        """The instruments of files with these names; None if a name does not match."""
-        if not self.pattern:
-            return (self.constant or None for _ in names)
-        return (found and found[1] for found in map(re.compile(self.pattern).search, names))
+        """The instruments of these names; None if a name does not match."""
+        if self.constant:
+            return (self.constant for _ in names)
+        find = re.compile(self.pattern or "^(.*)$", re.DOTALL).search
+        return (self.map.get(name) or self._mapped(find(name)) for name in names)
+
+    def _mapped(self, found: re.Match[str] | None) -> str | None:
+        name = found and found[1]
+        return self.map.get(name, name) if name else None
+
+    def ignores(self, name: str) -> bool:
+        """Whether what has this name is left out."""
+        return any(re.search(pattern, name) for pattern in self.ignore)
 
 
-def _groups(pattern: str) -> int:
+def _compiled(field: str, pattern: str) -> re.Pattern[str]:
     try:
-        return re.compile(pattern).groups
+        return re.compile(pattern)
     except re.error as error:
-        raise ValueError(f"instrument.pattern {pattern!r}: {error}") from error
+        raise ValueError(f"instrument.{field} {pattern!r}: {error}") from error
 
 
 @attrs.frozen(kw_only=True)
 class Dialect:
     """The parts of a preset, or of a source that spells them out.
 
-    `columns`: a role each, `role=Name` if the header's name differs, `-` for one not used; with a
-    header, the file's own order is used. `timestamp_format`: as for `strptime`, zero-padded; date
-    and time in two columns are joined by a space. A final `Z` means UTC.
+    `header`: the number of lines that name the columns. `columns`: see `columns`; with a header,
+    the file's own order is used. `timestamp_format`: see `stampformat`; date and time in two
+    columns are joined by a space.
     """
 
     separator: str
-    header: bool
+    header: bool | int
     columns: tuple[str, ...]
     timestamp_format: str
     bar_time: BarTime = "open"
@@ -136,6 +169,13 @@ PRESETS = {
 }
 
 
+# the parts that are not of a dialect: each is a setting of a source, with the same default
+ADDED = (
+    *("volume", "volume_type", "missing_volume", "price", "carry", "decimal", "thousands"),
+    *("price_scale", "skip_lines", "skip_footer"),
+)
+
+
 @attrs.frozen(kw_only=True)
 class FileFormat:
     """Everything that determines which rows a file yields: a change makes its files pending.
@@ -144,7 +184,7 @@ class FileFormat:
     """
 
     separator: str = setting("The character between two fields.")
-    header: bool = setting("Whether the first line names the columns.")
+    header: bool | int = setting("Number of lines that name the columns.")
     columns: tuple[str, ...] = setting("Role, or role=name, of each column.")
     timestamp_format: str = setting("As for strptime.")
     timezone: str = setting("Zone of the time stamps.")
@@ -154,6 +194,16 @@ class FileFormat:
     max_bad_fraction: float = setting("Share of invalid rows above which a file is rejected.")
     instruments: tuple[str, ...] = setting("Instruments accepted.", default=())
     aggregate: Aggregate = setting("What ticks are aggregated to.", default="")
+    volume: Volume = setting("Whether there is none.", default="")
+    volume_type: VolumeType = setting("Whether it may be fractional.", default="int")
+    missing_volume: Missing = setting("What an empty one, or -1, means.", default="")
+    price: Price = setting("What ticks without a price have instead.", default="")
+    carry: bool = setting("Whether an empty price or quote is the last one.", default=False)
+    decimal: str = setting("The decimal point.", default=".")
+    thousands: str = setting("What may stand between groups of three digits.", default="")
+    price_scale: float = setting("What prices are multiplied by.", default=1.0)
+    skip_lines: int = setting("Lines before the header or the first row.", default=0)
+    skip_footer: bool = setting("Whether lines at the end may be no rows.", default=False)
 
     @property
     def series_read(self) -> Series:
@@ -166,110 +216,32 @@ class FileFormat:
         return BARS if self.aggregate else self.series_read
 
     @cached_property
+    def reading(self) -> dict[str, object]:
+        """All fields, without those that were added later and are at their defaults.
+
+        So a new version that adds a field makes no file pending.
+        """
+        fields = attrs.asdict(self)
+        for field in attrs.fields(FileFormat):
+            if field.name in ADDED and fields[field.name] == field.default:
+                del fields[field.name]
+        for name in ("map", "ignore"):
+            if not getattr(self.instrument, name):
+                del fields["instrument"][name]
+        return fields
+
+    @cached_property
     def digest(self) -> str:
         """Identifies the rows a file yields; what can only reject a file is left out."""
-        fields = attrs.asdict(self)
+        fields = {**self.reading}
         del fields["instruments"], fields["max_bad_fraction"]
         text = json.dumps(fields, sort_keys=True)
         return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
     def stamp_formats(self) -> list[tuple[str, str]]:
         """The columns that make up the time stamp, each with its format."""
-        if any(role == "timestamp" for role, _ in roles_of(self.columns)):
+        if not has_two_stamps(self.columns):
             return [("timestamp", self.timestamp_format)]
-        date, _, time = self.timestamp_format.partition(" ")
-        return [("date", date), ("time", time)]
-
-
-@cache
-def roles_of(columns: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
-    """Role and header name of each column."""
-    parts = [column.partition("=") for column in columns]
-    return tuple((role, name or role) for role, _, name in parts)
-
-
-@cache
-def series_of(columns: tuple[str, ...]) -> Series:
-    """What rows with these columns are: ticks have one price, and quotes."""
-    return TICKS if any(role in TICKS.prices for role, _ in roles_of(columns)) else BARS
-
-
-def check_columns(columns: tuple[str, ...]) -> None:
-    """Raises ValueError for columns that make neither a bar nor a tick."""
-    roles = roles_of(columns)
-    unknown = [role for role, _ in roles if role not in (*ROLES, UNUSED)]
-    if unknown:
-        raise ValueError(
-            f"columns: unknown role {unknown[0]!r}; use {', '.join(ROLES)}, or '-' for an ignored "
-            "column"
-        )
-    used = [role for role, _ in roles if role != UNUSED]
-    if len(used) != len(set(used)):
-        twice = next(role for role in used if used.count(role) > 1)
-        raise ValueError(f"columns: the role {twice!r} is given twice")
-    names = [name.lower() for role, name in roles if role != UNUSED]
-    if shared := [name for name in names if names.count(name) > 1]:
-        raise ValueError(f"columns: {shared[0]!r} is the name of two columns")
-    series = series_of(columns)
-    other = BARS if series is TICKS else TICKS
-    mixed = [role for role in other.prices if role in used]
-    if mixed:
-        raise ValueError(
-            f"columns: {mixed[0]!r} does not belong to {series.noun}; a tick has price, bid and "
-            "ask, a bar open, high, low and close"
-        )
-    needed = [role for role in series.columns[1:] if role not in series.optional]
-    missing = [role for role in needed if role not in used]
-    stamp = "timestamp" in used, "date" in used and "time" in used
-    if missing or sum(stamp) != 1:
-        need = missing or ["timestamp (or date and time, not both)"]
-        raise ValueError(f"columns: {', '.join(need)} missing")
-
-
-def check_format(text: str, columns: tuple[str, ...]) -> None:
-    """Raises ValueError for a time stamp format of variable width, or without a needed part."""
-    if all(role != "timestamp" for role, _ in roles_of(columns)) and text.count(" ") != 1:
-        raise ValueError(
-            f"timestamp_format {text!r}: date and time are two columns, so write both formats with "
-            "one space between them"
-        )
-    found = re.findall(_PART, text)
-    codes = [code for _, code in found]
-    unknown = [f"{width}{code}" for width, code in found if bool(width) != (code == "f")]
-    unknown += [code for code in codes if code not in (*_CODES, "f")]
-    if unknown:
-        raise ValueError(
-            f"timestamp_format: %{unknown[0]} is not supported; use %Y %m %d %H %M %S, "
-            "zero-padded, and %3f for a fraction of three digits (%1f to %9f)"
-        )
-    if sorted({*codes, "S"} - {"f"}) != sorted(_CODES) or len(codes) != len(set(codes)):
-        raise ValueError("timestamp_format: each of %Y %m %d %H %M is needed exactly once")
-    if "f" in codes and "S" not in codes:
-        raise ValueError("timestamp_format: a fraction (%f) needs seconds: add %S")
-
-
-def is_aware(timestamp_format: str) -> bool:
-    """Whether the time stamps say themselves that they are UTC."""
-    return timestamp_format.endswith("Z")
-
-
-class Stamp(NamedTuple):
-    """A time stamp of fixed width: the positions of its digits and of the literals between them."""
-
-    width: int
-    digits: dict[str, tuple[int, ...]]  # of Y, m, d, H, M, S, f: positions of the digits
-    literals: tuple[tuple[int, str], ...]
-
-    @classmethod
-    def of(cls, text: str) -> Stamp:
-        """The layout of a format that `check_format` has accepted, or of its date or time half."""
-        at, digits, literals = 0, {}, []
-        for width, code, literal in re.findall(rf"{_PART}|([^%])", text):
-            if code:
-                count = int(width) if width else _CODES[code]
-                digits[code] = tuple(range(at, at + count))
-                at += count
-            else:
-                literals.append((at, literal))
-                at += 1
-        return cls(at, digits, tuple(literals))
+        found = halves(self.timestamp_format)
+        assert found is not None  # see `stampformat.check`
+        return [("date", found[0]), ("time", found[1])]

@@ -46,14 +46,16 @@ TICKS = Series(
     name="tick",
     noun="ticks",
     prices=("price", "bid", "ask"),
-    optional=("bid", "ask"),
+    optional=("price", "bid", "ask"),
     unit=1_000_000_000,
     part="day",
     grouped=True,
 )
 ALL = {series.name: series for series in (BARS, TICKS)}
 
-INSTRUMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_\-]{0,31}")  # it names folders and files
+_INSTRUMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,31}")  # it names folders and files
+_RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)  # on Windows
+NAMING = "use letters, digits, '_', '-' and '.', up to 32, a letter or digit first"
 
 Months = dict[str, int]
 """Month (`2013-10`) -> bits of its days."""
@@ -62,6 +64,12 @@ Days = dict[str, Months]
 
 _FILE = re.compile(r"(?P<name>.+)_(?P<series>1m|tick)_(?P<part>\d{4}-\d\d(-\d\d)?)\.parquet")
 _WHOLE = sum(1 << day for day in range(1, 32))
+
+
+def is_instrument(name: str) -> bool:
+    """Whether an instrument may have this name, on every file system."""
+    usual = _INSTRUMENT.fullmatch(name) and not name.endswith(".") and ".." not in name
+    return bool(usual) and not _RESERVED.fullmatch(name)
 
 
 def key(instrument: str, series: Series) -> str:

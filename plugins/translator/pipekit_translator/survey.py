@@ -11,9 +11,11 @@ import attrs
 from pipekit import ConfigError, Consumption, FileStat, Input, Pending, RunContext, Why
 from pipekit_translator import layout
 from pipekit_translator.dialects import FileFormat
-from pipekit_translator.settings import Settings, Source
+from pipekit_translator.settings import Settings
+from pipekit_translator.sources import Source
 
 _NAMED = 3  # files that a message names
+_ARCHIVE = ".zip"
 
 
 @attrs.frozen
@@ -83,18 +85,26 @@ def _stray_warning(settings: Settings, strays: list[str]) -> list[str]:
 
 
 def _groups(settings: Settings, source: Source, files: list[FileStat]) -> list[Group]:
-    """A source's files in two groups: with an accepted instrument in their name, and the rest."""
+    """A source's files in two groups: with an accepted instrument in their name, and the rest.
+
+    The name of an archive says nothing: its members have names.
+    """
     rule = source.resolved().instrument
     if rule.column:
         return [Group(source, settings.format(source, accepted=False), tuple(files))]
+    files = [f for f in files if not rule.ignores(f.path.rpartition("/")[2])]
     named = list(rule.of_names(file.path.rpartition("/")[2] for file in files))
     different = set(named)
     known = {name for name in different if name and settings.accepts(name)}
-    if known == different:  # the usual case
+    archives = [file.path[-4:].lower() == _ARCHIVE for file in files]
+    if known == different and not any(archives):  # the usual case
         parts = [files, []]
     else:
-        pairs = list(zip(files, named, strict=True))
-        parts = [[f for f, name in pairs if (name in known) is there] for there in (True, False)]
+        sure = [
+            name in known and not archive for name, archive in zip(named, archives, strict=True)
+        ]
+        pairs = list(zip(files, sure, strict=True))
+        parts = [[file for file, each in pairs if each is there] for there in (True, False)]
     return [
         Group(source, settings.format(source, accepted=accepted), tuple(part))
         for accepted, part in zip((True, False), parts, strict=True)
@@ -120,7 +130,9 @@ def pending_of(
 
 def pending_in(ctx: RunContext, group: Group, files: Iterable[FileStat], *, force: bool) -> Pending:
     """Which of a group's files are pending."""
-    return attrs.evolve(ctx, force=force).pending(files, group.format, growing=group.growing)
+    return attrs.evolve(ctx, force=force).pending(
+        files, group.format.reading, growing=group.growing
+    )
 
 
 def _still_open(ctx: RunContext, settings: Settings, item: Input) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from datetime import date, time, timedelta
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from pipekit_analyzer.settings import InstrumentTable, Session, Settings, Variant
@@ -152,6 +153,26 @@ def test_bars_without_digests_are_digested_here(project, week):
     project.write("ES", week(3), metadata=False)
     (part,) = project.run().wrote["ES"]["detail"]["scope"]["parts"]
     assert part["dates"][0] == ["2013-10-08", "2013-10-09"]
+
+
+@pytest.mark.parametrize("metadata", [True, False])
+@pytest.mark.parametrize("type", [pa.int64(), pa.float64()])
+def test_nothing_depends_on_the_volume(new_project, week, metadata, type):
+    """Bars without it, and with fractions of it, give the rows of bars that have it."""
+    found = []
+    for volumes in ([7], [None], [None, 3]):
+        project = new_project()
+        bars = [(*bar[:5], volumes[at % len(volumes)]) for at, bar in enumerate(week(2))]
+        (path,) = project.write("ES", bars, metadata=metadata)
+        table = pq.read_table(project.root / path)
+        at = table.schema.get_field_index("volume")
+        pq.write_table(
+            table.set_column(at, "volume", table["volume"].cast(type)), project.root / path
+        )
+        (written,) = project.run().wrote.values()
+        found.append(pq.read_table(project.root / written["path"]).to_pylist())
+    assert found[0]
+    assert found[1] == found[2] == found[0]
 
 
 def test_vanished_bars_take_their_rows_with_them(new_project, week, minutes):

@@ -7,7 +7,7 @@ import random
 
 import numpy as np
 import pytest
-from pipekit_translator.dialects import Stamp
+from pipekit_translator.stampformat import Stamp
 from pipekit_translator.work.parse import lines
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from pipekit_translator.dialects import Stamp
 from pipekit_translator.layout import BARS
+from pipekit_translator.stampformat import Stamp
 from pipekit_translator.work.parse.kernel import layout_of
 
 

@@ -51,8 +51,8 @@ REFUSED = {
     "'open' does not belong to ticks": {
         "dialect": "N", "timezone": "UTC", "columns": ("timestamp", "price", "open", "volume"),
     },
-    "columns: price missing": {
-        "dialect": "N", "timezone": "UTC", "columns": ("timestamp", "bid", "ask", "volume"),
+    "columns: volume missing .if the export has none, set volume = .none..": {
+        "dialect": "N", "timezone": "UTC", "columns": ("timestamp", "bid", "ask"),
     },
     "a fraction .%f. needs seconds": {
         "dialect": "N", "timezone": "UTC", "timestamp_format": "%Y%m%d %H%M %7f",
@@ -71,11 +71,6 @@ REFUSED = {
     "the role 'close' is given twice": {
         "dialect": "C", "timezone": "UTC",
         "columns": ("timestamp", "open", "high", "low", "close", "close", "volume"),
-    },
-    "%f is not supported": {
-        "dialect": "C",
-        "timezone": "UTC",
-        "timestamp_format": "%Y%m%d %H%M%S %f",
     },
     "each of %Y": {"dialect": "C", "timezone": "UTC", "timestamp_format": "%Y%m%d"},
     "one space between them": {

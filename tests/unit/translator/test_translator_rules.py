@@ -156,7 +156,7 @@ INVALID = {
     "2020-01-06 10:00,10,12,9,11": "7 fields instead of 8",
     "2020-02-30 10:00,10,12,9,11,5": "the time stamp is not",
     "2020-01-06 24:00,10,12,9,11,5": "the time stamp is not",
-    "2020-1-6 10:00,10,12,9,11,5": "the time stamp is not",
+    "2020-1-32 10:00,10,12,9,11,5": "the time stamp is not",
 }
 
 
@@ -233,8 +233,8 @@ UNUSABLE = {
     ),
     "no header at all": ("2020-01-06,08:00:00,1,1,1,1,1,ES\r\n", "header = false"),
     "another separator": ("Date;Time;Open;High;Low;Close;Volume;Instrument\r\n", "separator = ';'"),
-    "UTF-16": ("\ufeffDate,Time\r\n".encode("utf-16-le"), "save it as UTF-8"),
-    "no text": (b"\x00\x01" * 400 + b"\n", "line 1: no separator ','"),
+    "UTF-16 without a mark": ("Date,Time\r\n".encode("utf-16-le"), "save it as UTF-8"),
+    "no text": (b"\x00\x01" * 400 + b"\n", "it is binary data"),
 }  # fmt: skip
 
 

@@ -62,7 +62,7 @@ UNUSABLE = {
     ),
     "no header": (CSV, "2020-01-06,15:30:00.001,1,1,1,1,1,NG\n", "header = false"),
     "a header without a column": (CSV, "Date,Time,Price,Volume,Instrument\n", "no column"),
-    "UTF-16": (FILE, tick("153000 0000000", "1").encode("utf-16"), "save it as UTF-8"),
+    "UTF-16": (FILE, tick("153000 0000000", "1").encode("utf-16-be"), "save it as UTF-8"),
 }  # fmt: skip
 
 

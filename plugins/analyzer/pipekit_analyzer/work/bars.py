@@ -29,6 +29,7 @@ PRICES = ("open", "high", "low", "close")
 OFF_GRID = 1e-6  # of a tick: far above a division's rounding error, far below a real deviation
 OFF_GRID_SHARE = 0.01  # of a day's bars: beyond it, the tick or the instrument is wrong
 _TIME = pa.timestamp("us", "UTC")
+_VOLUMES = (pa.int64(), pa.float64())
 _DAY = timedelta(days=1)
 
 
@@ -111,11 +112,14 @@ def _parse(data: bytes, exchange: Exchange) -> tuple[ParquetFile, dict[str, str]
 
 
 def _check_schema(schema: pa.Schema) -> None:
-    expected = {"timestamp": _TIME, **dict.fromkeys(PRICES, pa.float64()), "volume": pa.int64()}
+    expected = {"timestamp": _TIME, **dict.fromkeys(PRICES, pa.float64())}
     for name, type in expected.items():
         found = schema.field(name).type if name in schema.names else "missing"
         if found != type:
             raise UnusableError(f"column {name} is {found}, expected {type}")
+    volume = schema.field("volume").type if "volume" in schema.names else "missing"
+    if volume not in _VOLUMES:
+        raise UnusableError(f"column volume is {volume}, expected int64 or double")
 
 
 def _check_zone(metadata: Mapping[bytes, bytes], exchange: Exchange) -> None:
@@ -170,10 +174,12 @@ def _columns(file: ParquetFile, names: Iterable[str]) -> dict[str, NDArray[Any]]
 
 
 def _array(name: str, column: pa.ChunkedArray) -> NDArray[Any]:
+    if name == "volume" and column.null_count:
+        column = column.fill_null(-1 if column.type == pa.int64() else np.nan)
     if column.null_count:
         raise UnusableError(f"{column.null_count} values of {name} are missing")
     # not to_numpy(), which imports pandas if that is installed
-    type = np.float64 if name in PRICES else np.int64
+    type = np.float64 if column.type == pa.float64() else np.int64
     if not len(column):
         return np.empty(0, type)
     array = column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()

@@ -22,7 +22,7 @@ from pipekit_merger.work.rows import Ints, Rows
 from pipekit_merger.work.scope import METADATA, Scope, parse_scope
 from pipekit_merger.work.table import BATCH, ResultsFile, incomplete, to_matrix
 
-_STREAM = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+_STREAM = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 
 @define(eq=False, kw_only=True)

@@ -17,16 +17,20 @@ Words = NDArray[np.uint64]
 Bytes = NDArray[np.uint8]
 
 
+NULL = -1  # a whole volume that is absent
+
+
 class Table(NamedTuple):
     """Rows of one instrument; all columns have the same length.
 
     `time`: since 1970 in UTC, in the series' unit; a bar's is its open. `prices`: one column for
-    each price of the series, NaN where absent.
+    each price of the series, NaN where absent. `volume`: whole numbers, NULL where absent, or
+    fractions, NaN where absent.
     """
 
     time: Ints
     prices: tuple[Floats, ...]
-    volume: Ints
+    volume: Ints | Floats
 
     @property
     def size(self) -> int:
@@ -52,6 +56,19 @@ class Table(NamedTuple):
         for one, two in zip(self.columns(), other.columns(), strict=True):
             found |= one.view(np.int64) != two.view(np.int64)  # no negative zeros: see `lines`
         return found
+
+
+def whole_volume(volume: Ints | Floats) -> Ints:
+    """Volumes as whole numbers; NaN becomes NULL."""
+    if volume.dtype == np.int64:
+        return volume  # type: ignore[return-value]  # the type of a union of arrays is not narrowed
+    return np.where(np.isnan(volume), NULL, volume).astype(np.int64)
+
+
+def known_volume(volume: Ints | Floats) -> Flags:
+    """Which volumes are there."""
+    known: Flags = volume >= 0  # NaN is not
+    return known
 
 
 class Ranked(NamedTuple):

@@ -18,15 +18,18 @@ import pyarrow as pa
 
 from pipekit.worker import report, sync_folders
 from pipekit_translator import layout
+from pipekit_translator.dialects import VolumeType
 from pipekit_translator.request import FileJob, Request
 from pipekit_translator.work.assemble.buffer import Chunk, RowBuffer
 from pipekit_translator.work.assemble.file_rows import Assembly
-from pipekit_translator.work.publish import quality
+from pipekit_translator.work.publish import parquet, quality
 from pipekit_translator.work.publish.publisher import PartResult, Publisher, of_days
 from pipekit_translator.work.publish.quarantine import Quarantine, lines_of
+from pipekit_translator.work.publish.volume import volume_of
 from pipekit_translator.work.read.files import read_all
 from pipekit_translator.work.read.outcome import Files, Outcome
-from pipekit_translator.work.read.rawfile import RawFile
+from pipekit_translator.work.read.record import RawFile
+from pipekit_translator.work.read.texts import lines_in
 from pipekit_translator.work.table import Ints
 from pipekit_translator.work.zones import Zone
 
@@ -162,12 +165,19 @@ class _Translation:
     ) -> list[Future[PartResult | None]]:
         """Publish the parts of a key in these threads."""
         rebuild = self._rebuild.get(key, {})
+        try:
+            volume = volume_of(self._request.processed, key, self._volume_types(key))
+        except parquet.UnusableError as error:
+            refused: Future[PartResult | None] = Future()
+            refused.set_exception(error)
+            return [refused]
         publisher = Publisher(
             processed=self._request.processed,
             key=key,
             zone=self._zone(key),
             rules=self._request.quality,
             disks=disks,
+            volume=volume,
         )
 
         def publish(part: str) -> PartResult | None:
@@ -176,6 +186,12 @@ class _Translation:
 
         names = {*self._feeding.get(key, ()), *layout.parts_of(key, rebuild)}
         return [threads.submit(publish, part) for part in sorted(names)]
+
+    def _volume_types(self, key: str) -> dict[VolumeType, str]:
+        """The types of the volume in files that feed a key, each with one of the files."""
+        files = {file for fed in self._feeding.get(key, {}).values() for file, _ in fed}
+        all_files = self._files
+        return {all_files.group(f).format.volume_type: all_files.paths[f] for f in sorted(files)}
 
     def _publish(self, key: str, parts: list[Future[PartResult | None]]) -> bool:
         """Whether the unit succeeded; published parts are reported in any case."""
@@ -278,6 +294,8 @@ class _Translation:
         self._counts["rows"] += found.rows
         self._counts["bad_rows"] += len(found.bad)
         self._counts["empty_files"] += found.empty
+        if found.footer:
+            self._counts["footer_lines"] += found.footer
         report.consumed(
             path,
             found.fingerprint,
@@ -291,8 +309,9 @@ class _Translation:
         rows = [] if found.repeated and not stale else found.bad
         late = [] if found.repeated else [n for lines in found.late.values() for n in lines]
         if late:
-            series = self._files.group(file).format.series_written
-            rows = rows + lines_of(source, late, LATE.format(part=series.part))
+            format = self._files.group(file).format
+            reason = LATE.format(part=format.series_written.part)
+            rows = rows + lines_of(lines_in(source, format), late, reason)
             self._counts["late_rows"] += len(late)
         if path := self._quarantine.add(source, rows):
             self._counts["rows_set_aside"] += len(rows)

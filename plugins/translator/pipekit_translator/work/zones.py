@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from pipekit_translator.timezones import zone_name
 from pipekit_translator.work.table import Flags, Ints
 
 DAY = 86_400
@@ -59,17 +60,18 @@ class Fold:
 
 
 class Zone:
-    """A time zone of the tz database, for times in units of 1/`unit` second.
+    """A time zone, for times in units of 1/`unit` second.
 
-    `repeats`: whether consecutive rows may share a time. Raises ZoneInfoNotFoundError for an
-    unknown name.
+    `name`: see `timezones`. `repeats`: whether consecutive rows may share a time. Raises ValueError
+    for an unknown name.
     """
 
     def __init__(self, name: str, unit: int = 1, *, repeats: bool = False) -> None:
         self.name = name
         self.unit = unit
         self._repeats = repeats
-        zoneinfo.ZoneInfo(name)
+        self._base, shift = zone_name(name)
+        self._shift = shift * unit
 
     def to_utc(self, local: Ints, fold: Fold) -> tuple[Ints, Flags]:
         """Convert local times, in file order, to UTC (both since 1970); also which never existed.
@@ -77,7 +79,9 @@ class Zone:
         The first pass of a repeated hour is daylight saving time.
         """
         missing = np.zeros(len(local), np.bool_)
-        if not len(local) or self.name == "UTC":
+        if self._shift:
+            local = local - self._shift
+        if not len(local) or self._base == "UTC":
             return local, missing
         low, high = int(local.min()), int(local.max())
         table = self._transitions(low, high)
@@ -112,13 +116,15 @@ class Zone:
         table = self._transitions(low, high)
         first, last = table.instants.searchsorted([low, high], "right").tolist()
         if first == last:
-            return utc + np.int64(table.offsets[first])
-        local: Ints = utc + table.offsets[np.searchsorted(table.instants, utc, side="right")]
+            return utc + np.int64(table.offsets[first] + self._shift)
+        local: Ints = (
+            utc + self._shift + table.offsets[np.searchsorted(table.instants, utc, side="right")]
+        )
         return local
 
     def _transitions(self, first: int, last: int) -> Transitions:
         years = _year_of(first // self.unit) - _MARGIN, _year_of(last // self.unit) + _MARGIN
-        return _table(self.name, *years, self.unit)
+        return _table(self._base, *years, self.unit)
 
 
 def _year_of(seconds: int) -> int:

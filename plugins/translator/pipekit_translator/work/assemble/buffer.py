@@ -24,7 +24,7 @@ _BLOCK = (
     1 << 16
 )  # values that are allocated at once: an array for each small chunk is mostly header
 _IN_FILE = -1  # instead of the number of a block
-_FIELDS = 7  # of a chunk in the index
+_FIELDS = 8  # of a chunk in the index
 SPAN = 1 << 14  # rows: each span costs some 0.2 ms, so small chunks share one
 
 
@@ -50,7 +50,8 @@ class RowBuffer:
         self._file: IO[bytes] | None = None
         self._blocks: list[Ints] = []
         self._used = 0  # values of the last block
-        # by chunk: first, last, block, place in it, columns, rows, values between two columns
+        # by chunk: first, last, block, place in it, columns, rows, values between two columns, and
+        # whether the volume is fractional
         self._index = array("q")
 
     def add(self, table: Table, begins: Sequence[int] = (0,)) -> int:
@@ -69,8 +70,9 @@ class RowBuffer:
             else:
                 block, at = _IN_FILE, self._write(table)
             number = len(self._index) // _FIELDS
+            real = table.volume.dtype == np.float64
             for first, last, begin, end in bounds:
-                place = block, at + begin, columns, end - begin, table.size
+                place = block, at + begin, columns, end - begin, table.size, real
                 self._index.extend((first, last, *place))
             return number
 
@@ -107,7 +109,7 @@ class RowBuffer:
             self._file.write(np.ascontiguousarray(column).data)
         return at // _VALUE
 
-    def _load(self, block: int, at: int, columns: int, rows: int, step: int) -> Table:
+    def _load(self, block: int, at: int, columns: int, rows: int, step: int, real: int) -> Table:
         if block == _IN_FILE:
             values = self._read(range(at, at + columns * step, step), rows)
             at, step = 0, rows
@@ -115,7 +117,8 @@ class RowBuffer:
             values = self._blocks[block]
         strides = step * _VALUE, _VALUE
         whole = np.ndarray((columns, rows), np.int64, values, at * _VALUE, strides)
-        return Table(whole[0], tuple(whole.view(np.float64)[1:-1]), whole[-1])
+        fractions = whole.view(np.float64)
+        return Table(whole[0], tuple(fractions[1:-1]), fractions[-1] if real else whole[-1])
 
     def _read(self, places: Iterable[int], count: int) -> Ints:
         """So many values from each of these places in the file."""

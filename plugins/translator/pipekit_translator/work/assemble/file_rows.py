@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from functools import cache, lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import attrs
 import numpy as np
@@ -16,7 +16,15 @@ from pipekit_translator import layout
 from pipekit_translator.dialects import BAR_SECONDS
 from pipekit_translator.layout import BARS, TICKS, Days, Series
 from pipekit_translator.work.assemble.buffer import RowBuffer
-from pipekit_translator.work.table import Ints, Ranked, Table, merge
+from pipekit_translator.work.table import (
+    NULL,
+    Ints,
+    Ranked,
+    Table,
+    known_volume,
+    merge,
+    no_rows,
+)
 from pipekit_translator.work.zones import Zone
 
 MINUTE = BAR_SECONDS * TICKS.unit
@@ -170,8 +178,12 @@ class Minutes:
         self._parts: list[_Part] = []
 
     def add(self, ticks: Table, lines: Ints) -> None:
-        """Add ticks in file order, at least one, with their lines."""
+        """Add ticks in file order, at least one, with their lines; quotes alone make no bar."""
         order = np.argsort(ticks.time, kind="stable")
+        if np.isnan(ticks.prices[0]).any():
+            order = order[~np.isnan(ticks.prices[0][order])]
+            if not len(order):
+                return
         ticks, lines = ticks.at(order), lines[order]
         minute = ticks.time // MINUTE
         begins = np.flatnonzero(np.concatenate(([True], minute[1:] != minute[:-1])))
@@ -180,11 +192,13 @@ class Minutes:
         high, low = np.maximum.reduceat(price, begins), np.minimum.reduceat(price, begins)
         prices = (price[begins], high, low, price[ends])
         time = minute[begins] * (BAR_SECONDS * BARS.unit)
-        bars = Table(time, prices, np.add.reduceat(ticks.volume, begins))
+        bars = Table(time, prices, _sums(ticks.volume, begins))
         self._parts.append(_Part(bars, ticks.time[begins], ticks.time[ends], lines[begins]))
 
     def bars(self) -> tuple[Table, Ints]:
         """The bars, sorted, each with the line of its first tick."""
+        if not self._parts:
+            return no_rows(BARS), np.zeros(0, np.int64)
         time = np.concatenate([part.bars.time for part in self._parts])
         columns = zip(*(part.bars.prices for part in self._parts), strict=True)
         open_, high, low, close = map(np.concatenate, columns)
@@ -204,5 +218,15 @@ class Minutes:
             np.minimum.reduceat(low[order], begins),
             close[closing],
         )
-        bars = Table(time[opening], prices, np.add.reduceat(volume[order], begins))
+        bars = Table(time[opening], prices, _sums(volume[order], begins))
         return bars, lines[opening]
+
+
+def _sums(volume: Any, begins: Ints) -> Any:
+    """The volume of each group of rows; absent only where that of all its rows is."""
+    known = known_volume(volume)
+    if known.all():
+        return np.add.reduceat(volume, begins)
+    sums = np.add.reduceat(np.where(known, volume, 0), begins)
+    absent = np.nan if volume.dtype == np.float64 else NULL
+    return np.where(np.logical_or.reduceat(known, begins), sums, absent).astype(volume.dtype)

@@ -16,8 +16,8 @@ import attrs
 import numpy as np
 from pipekit_kernels import compiled
 
-from pipekit_translator.dialects import Stamp
 from pipekit_translator.layout import BARS, Series
+from pipekit_translator.stampformat import Stamp
 from pipekit_translator.work.parse import scan
 from pipekit_translator.work.parse.scan import WORD
 from pipekit_translator.work.table import Floats, Ints, Words

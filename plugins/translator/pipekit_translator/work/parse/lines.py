@@ -10,11 +10,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pipekit_translator.dialects import Stamp
+from pipekit_translator.stampformat import Stamp
 from pipekit_translator.work.parse.scan import FIRST_YEAR, LAST_YEAR, days_since_1970
 from pipekit_translator.work.table import Bytes, Flags, Floats, Ints
 from pipekit_translator.work.zones import DAY
 
+QUOTE = 34
 _NEWLINE, _RETURN = 10, 13
 NARROW = 1_000_000  # units in a second, beyond which 64 bits only hold FIRST_YEAR to LAST_YEAR
 
@@ -35,17 +36,27 @@ class Block:
 
     `start`, `end` (positions in `buffer`) and `number` (line, from 1) are of all rows. `rows` are
     those with the right number of fields; methods take and return positions in `rows`.
+
+    An empty field more, after a separator at the end, does no harm. `spare`: nor does it if the
+    last column, which is not used, is missing.
     """
 
     def __init__(
-        self, data: bytes | memoryview, first_line: int, separator: int, width: int
+        self,
+        data: bytes | memoryview,
+        first_line: int,
+        separator: int,
+        width: int,
+        *,
+        spare: bool = False,
     ) -> None:
         self.buffer: Bytes = np.frombuffer(data, np.uint8)
         self.width = width
         self.start, self.end, self.number = _lines(self.buffer, first_line)
         self._separator = separator
         self._reasons: dict[int, str] = {}
-        self.rows, self._separators = self._split()
+        self._found = separators(self.buffer, self.start, self.end, separator)
+        self.rows, self._separators, self._stop = self._split(spare)
 
     @property
     def total(self) -> int:
@@ -55,8 +66,16 @@ class Block:
     def field(self, at: int) -> tuple[Ints, Ints]:
         """Where a field begins and ends in each of `rows`."""
         start = self.start[self.rows] if at == 0 else self._separators[:, at - 1] + 1
-        end = self.end[self.rows] if at == self.width - 1 else self._separators[:, at]
+        end = self._stop if at == self.width - 1 else self._separators[:, at]
         return start, end
+
+    def texts(self, rows: Ints, at: int) -> list[str]:
+        """A field of some of `rows`, for messages."""
+        if not len(rows):
+            return []
+        start, end = (places[rows].tolist() for places in self.field(at))
+        fields = (self.buffer[first:last] for first, last in zip(start, end, strict=True))
+        return [field.tobytes().decode("utf-8", "replace") for field in fields]
 
     def mark_bad(self, rows: Ints | Flags, reason: str) -> None:
         """Note that some of `rows` are invalid."""
@@ -72,21 +91,75 @@ class Block:
             BadRow(int(self.number[row]), reasons[row], self.line(row)) for row in sorted(reasons)
         ]
 
+    def leave_out(self, rows: Flags) -> None:
+        """Take some of `rows` out of the block, as if they had not been there."""
+        kept = np.ones(self.total, np.bool_)
+        kept[self.rows[rows]] = False
+        at = np.cumsum(kept) - 1
+        self.rows, self._separators = at[self.rows[~rows]], self._separators[~rows]
+        self._stop = self._stop[~rows]
+        self.start, self.end, self.number = self.start[kept], self.end[kept], self.number[kept]
+
     def _width_reason(self, row: int) -> str:
-        fields = self.line(row).count(bytes([self._separator])) + 1
+        first, last = np.searchsorted(self._found, [self.start[row], self.end[row]])
+        fields = last - first + 1
         return f"{fields} field{'s' if fields > 1 else ''} instead of {self.width}"
 
     def line(self, row: int) -> bytes:
         """The bytes of one of all rows."""
         return self.buffer[self.start[row] : self.end[row]].tobytes()
 
-    def _split(self) -> tuple[Ints, Ints]:
-        """Rows with the right number of fields, and the positions of their separators."""
-        inner = self.width - 1
-        found = np.flatnonzero(self.buffer == self._separator)
+    def _split(self, spare: bool) -> tuple[Ints, Ints, Ints]:
+        """Rows with the right number of fields, their separators, and where their fields end."""
+        inner, found = self.width - 1, self._found
         first = np.searchsorted(found, self.start)
-        rows = np.flatnonzero(np.searchsorted(found, self.end) - first == inner)
-        return rows, found[first[rows, None] + np.arange(inner)]
+        count = np.searchsorted(found, self.end) - first
+        right = count == inner
+        if right.all():
+            return np.arange(len(first)), found[first[:, None] + np.arange(inner)], self.end
+        trailing = count == inner + 1
+        trailing &= self.buffer.take(self.end - 1, mode="clip") == self._separator
+        short = (count == inner - 1) & spare
+        rows = np.flatnonzero(right | trailing | short)
+        stop = self.end[rows] - trailing[rows]
+        places = first[rows, None] + np.arange(inner)
+        inside = np.append(found, len(self.buffer)).take(places, mode="clip")
+        return rows, np.where(places < (first + count)[rows, None], inside, stop[:, None]), stop
+
+
+def separators(buffer: Bytes, start: Ints, end: Ints, separator: int) -> Ints:
+    """Where fields are separated; not by separators between quotes.
+
+    Quotes count where each pair in a line encloses a whole field; elsewhere they are characters.
+    """
+    found = np.flatnonzero(buffer == separator)
+    quotes = np.flatnonzero(buffer == QUOTE)
+    if not len(quotes) or not len(start):
+        return found
+    line = np.searchsorted(start, quotes, "right") - 1
+    nth = np.arange(len(quotes)) - np.searchsorted(quotes, start[line])
+    opens = nth % 2 == 0
+    beside = np.where(opens, quotes - 1, quotes + 1)
+    border = np.where(opens, quotes == start[line], quotes + 1 == end[line])
+    byte = buffer.take(beside, mode="clip")
+    proper = border | (byte == separator) | ((byte == QUOTE) & ((nth > 0) | ~opens))
+    count = np.bincount(line, minlength=len(start))
+    whole = (count % 2 == 0) & (np.bincount(line, ~proper, len(start)) == 0)
+    line = np.searchsorted(start, found, "right") - 1
+    before = np.searchsorted(quotes, found) - np.searchsorted(quotes, start[line])
+    separated: Ints = found[~(whole[line] & (before % 2 == 1))]
+    return separated
+
+
+def split(line: str, separator: str) -> list[str]:
+    """The fields of a line."""
+    data = line.encode()
+    ends = np.array([0]), np.array([len(data)])
+    places = separators(np.frombuffer(data, np.uint8), *ends, ord(separator)).tolist()
+    return [
+        data[begin:end].decode("utf-8", "replace")
+        for begin, end in zip([0, *(at + 1 for at in places)], [*places, len(data)], strict=True)
+    ]
 
 
 def _lines(buffer: Bytes, first_line: int) -> tuple[Ints, Ints, Ints]:
@@ -104,6 +177,8 @@ def _lines(buffer: Bytes, first_line: int) -> tuple[Ints, Ints, Ints]:
 def decimals(buffer: Bytes, start: Ints, end: Ints) -> tuple[Floats, Flags]:
     """The numbers in the fields [start, end), and which are plain decimal numbers."""
     length = end - start
+    if not len(buffer):
+        return np.zeros(len(start)), np.zeros(len(start), np.bool_)
     place = np.arange(min(length.max(initial=1), _LONGEST))[:, None]
     text = buffer.take(start + place, mode="clip")
     text[place >= length] = 0
@@ -114,6 +189,28 @@ def decimals(buffer: Bytes, start: Ints, end: Ints) -> tuple[Floats, Flags]:
     text[:, ~ok] = ord("0")
     values = np.ascontiguousarray(text.T).view(f"S{len(text)}")[:, 0].astype(np.float64)
     return values + 0.0, ok  # + 0.0: no negative zero
+
+
+def trimmed(buffer: Bytes, start: Ints, end: Ints) -> tuple[Ints, Ints]:
+    """Fields without the blanks around them, and without a pair of quotes and blanks in it."""
+    start, end = _without_blanks(buffer, start, end)
+    quoted = end - start > 1
+    quoted &= buffer.take(start, mode="clip") == QUOTE
+    quoted &= buffer.take(end - 1, mode="clip") == QUOTE
+    return _without_blanks(buffer, start + quoted, end - quoted) if quoted.any() else (start, end)
+
+
+def _without_blanks(buffer: Bytes, start: Ints, end: Ints) -> tuple[Ints, Ints]:
+    while (blank := (start < end) & _is_blank(buffer.take(start, mode="clip"))).any():
+        start = start + blank
+    while (blank := (start < end) & _is_blank(buffer.take(end - 1, mode="clip"))).any():
+        end = end - blank
+    return start, end
+
+
+def _is_blank(byte: Bytes) -> Flags:
+    blank: Flags = (byte == ord(" ")) | (byte == ord("\t"))
+    return blank
 
 
 def stamps(buffer: Bytes, start: Ints, end: Ints, layout: Stamp) -> tuple[dict[str, Ints], Flags]:

@@ -7,27 +7,30 @@ without compiled code. Then only numbers of unusual form are read row by row.
 
 from __future__ import annotations
 
-import math
-import re
 from copy import copy
-from functools import cache, lru_cache
 from typing import NamedTuple
 
 import numpy as np
 
-from pipekit_translator.dialects import BAR_SECONDS, FileFormat, Stamp, roles_of
+from pipekit_translator.columns import roles_in_order
+from pipekit_translator.dialects import BAR_SECONDS, FileFormat
 from pipekit_translator.layout import BARS
 from pipekit_translator.work.parse import header, lines
-from pipekit_translator.work.parse.header import SHOWN, RejectedError
-from pipekit_translator.work.parse.kernel import Found, Kernel, Layout, layout_of, newlines
+from pipekit_translator.work.parse.derived import layout_for, numbers_of, stamps_of
+from pipekit_translator.work.parse.header import SHOWN, Columns
+from pipekit_translator.work.parse.kernel import Found, Kernel, Layout, newlines
 from pipekit_translator.work.parse.lines import BadRow, Block
-from pipekit_translator.work.table import Flags, Floats, Ints, Table
+from pipekit_translator.work.parse.numbers import scaled
+from pipekit_translator.work.parse.quotes import Quotes
+from pipekit_translator.work.parse.stamps import EPOCH, of_wrong_unit
+from pipekit_translator.work.parse.symbols import Symbol, Symbols, grouped
+from pipekit_translator.work.table import Flags, Floats, Ints, Table, whole_volume
 from pipekit_translator.work.zones import Fold, Zone
 
 Data = bytes | memoryview
 
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
-_INFINITE = ("nan", "inf", "infinity")
+EARLY = 10  # rows that show whether the separator is right
+_NOT_WHOLE = 'volume is not whole: set volume_type = "float" if it may be a fraction'
 
 
 class Rows(NamedTuple):
@@ -48,6 +51,8 @@ class Parser:
 
     `name`: the file's, which may contain the instrument. `folds`: by instrument, the position in
     a repeated hour; updated while parsing. Raises RejectedError.
+
+    `unnamed`: line and reason of the first row that has no accepted instrument.
     """
 
     def __init__(
@@ -60,33 +65,58 @@ class Parser:
         self._folds = folds
         closes = self._series is BARS and format.bar_time == "close"
         self._shift = BAR_SECONDS * self._series.unit if closes else 0
-        self._stamp = _stamps(format)
+        self._stamp = stamps_of(format)
+        self._reader = numbers_of(format)
         by_row = bool(format.instrument.column)
         self._instrument = None if by_row else header.instrument_of(format, name)
+        self._symbols = Symbols(format)
+        self.unnamed: tuple[int, str] | None = None  # the first row without an instrument, and why
         self._roles: tuple[str, ...] = ()
-        self._numbers: list[str] = []
-        self._begun = False  # whether rows of the file have been seen
+        self._prices: list[str] = []
+        self._spare = False
+        self._fits = self._fits_early = False  # whether a row had the right number of fields
+        self._seen = 0  # rows, as long as none had
+        self._first: BadRow | None = None  # the first row, if it has no separator
         self._kernel = kernel
         self._layout: Layout | None = None
+        self._preamble = header.Preamble(format)
+        self._quotes: dict[str, Quotes] = {}
         if not format.header:
-            self._set_roles(tuple(role for role, _ in roles_of(format.columns)))
+            self._set_roles(Columns(roles_in_order(format.columns)))
 
-    def header(self, line: bytes) -> None:
-        """Find the columns by their names in line 1."""
-        text = line.decode("utf-8", "replace").strip()
-        self._set_roles(header.roles_of_header(self._format, text))
+    def begin(self, line: bytes) -> bool:
+        """Whether the next line stands before the rows; finds the columns by their header."""
+        if self._preamble.done:
+            return False
+        before = self._preamble.take(line)
+        if self._preamble.done and self._format.header:
+            self._set_roles(self._preamble.columns())
+        return before
 
-    def _set_roles(self, roles: tuple[str, ...]) -> None:
-        self._roles = roles
-        self._numbers = [role for role in self._series.columns[1:] if role in roles]
-        if self._kernel is not None:
-            self._layout = _layout(self._format, roles)
+    @property
+    def ready(self) -> bool:
+        """Whether the columns are known."""
+        return bool(self._roles)
+
+    def _set_roles(self, columns: Columns) -> None:
+        self._roles, self._spare = columns
+        self._prices = [role for role in self._series.prices if role in self._roles]
+        if self._kernel is not None and self._reader.plain:
+            self._layout = layout_for(self._format, self._roles)
 
     def feed(self, data: Data, first_line: int) -> Rows:
         """Parse whole lines of the file; the last one may have no newline."""
-        rows = self._compiled(data, first_line) or self._vectorized(data, first_line)
-        self._begun |= bool(rows.total)
-        return rows
+        return self._compiled(data, first_line) or self._vectorized(data, first_line)
+
+    def separator_problem(self, *, early: bool = False) -> str:
+        """Why no row had the right number of fields, if the separator is to blame; else empty.
+
+        `early`: none of the first ten rows.
+        """
+        if (self._fits_early if early else self._fits) or self._first is None:
+            return ""
+        text = self._first.text.decode("utf-8", "replace")
+        return header.wrong_separator(self._format, text, self._first.line)
 
     def _compiled(self, data: Data, first_line: int) -> Rows | None:
         """Parse with the kernel; None if it refuses the block or a local time never existed."""
@@ -95,11 +125,18 @@ class Parser:
         found = self._kernel.read(data, self._separator, self._layout)
         if found is None:
             return None
-        places = [self._series.prices.index(role) for role in self._numbers[:-1]]
-        values = self._table(found.local, [found.prices[at] for at in places], found.volume)
+        if len(found.local):
+            self._fits = True
+            self._fits_early |= self._seen < EARLY
+            self._seen += len(found.local)
+        prices = [found.prices[self._series.prices.index(role)] for role in self._prices]
+        values = self._table(found.local, prices, found.volume)
         tables = {}
         before = {name: copy(fold) for name, fold in self._folds.items()}
-        for instrument, rows in self._named(data, found, first_line):
+        named = self._named(data, found)
+        if named is None:
+            return None
+        for instrument, rows in named:
             utc, missing = self._zone.to_utc(
                 values.time[rows], self._folds.setdefault(instrument, Fold())
             )
@@ -109,48 +146,84 @@ class Parser:
                 return None
             here = values.at(rows)._replace(time=utc - self._shift if self._shift else utc)
             tables[instrument] = here, first_line + found.lines[rows]
-        return Rows(tables, [], len(found.local), found.ended)
+        for instrument, (here, numbers) in tables.items():
+            tables[instrument] = self._complete(instrument, here, numbers), numbers
+        total = sum(table.size for table, _ in tables.values())
+        return Rows(tables, [], total, found.ended)
 
-    def _table(self, time: Ints, prices: list[Floats], volume: Ints) -> Table:
-        """A table with NaN for the prices that the file does not have."""
-        given = dict(zip(self._numbers[:-1], prices, strict=True))
+    def _table(self, time: Ints, prices: list[Floats], volume: Ints | Floats) -> Table:
+        """A table with NaN for the prices that the file does not have, and nulls for its volume."""
+        scale = self._format.price_scale
+        given = dict(zip(self._prices, prices, strict=True))
+        if scale != 1:
+            given = {role: scaled(column, scale) for role, column in given.items()}
         absent = np.full(len(time) if len(given) < len(self._series.prices) else 0, np.nan)
-        return Table(time, tuple(given.get(n, absent) for n in self._series.prices), volume)
+        if self._format.volume:
+            volume = np.full(len(time), np.nan)
+        whole = self._format.volume_type == "int"
+        columns = tuple(given.get(name, absent) for name in self._series.prices)
+        return Table(time, columns, whole_volume(volume) if whole else volume.astype(np.float64))
 
-    def _named(self, data: Data, found: Found, first_line: int) -> list[tuple[str, Ints | slice]]:
-        """The instruments of a regular block, each with its rows. Raises RejectedError."""
+    def _complete(self, instrument: str, table: Table, lines: Ints) -> Table:
+        """Ticks with the prices that they take from elsewhere; bars as they are."""
+        if not self._series.grouped or not (self._format.carry or self._format.price):
+            return table
+        if instrument not in self._quotes:
+            self._quotes[instrument] = Quotes(self._format)
+        return self._quotes[instrument].complete(table, lines)
+
+    def _named(self, data: Data, found: Found) -> list[tuple[str, Ints | slice]] | None:
+        """The instruments of a regular block, each with its rows; None if one is no instrument."""
         if self._instrument is not None:
             return [(self._instrument, slice(None))]
-        if not len(found.local):
-            return []
-        ends = [*found.names[2, 1:].tolist(), len(found.local)]
-        spans: dict[str, list[tuple[int, int]]] = {}
-        for (begin, end, first), last in zip(found.names.T.tolist(), ends, strict=True):
-            name = self._accepted(bytes(data[begin:end]), first_line + int(found.lines[first]))
-            spans.setdefault(name, []).append((first, last))
-        if len(spans) == 1:
-            return [(name, slice(None)) for name in spans]
-        return [
-            (name, np.concatenate([np.arange(*span) for span in of])) for name, of in spans.items()
-        ]
+        return self._symbols.of_runs(data, found.names, len(found.local))
 
     def _vectorized(self, data: Data, first_line: int) -> Rows:
         """Parse with numpy."""
-        block = Block(data, first_line, self._separator, len(self._roles))
-        if block.total and not len(block.rows) and not self._begun:
-            self._check_separator(block)
+        width = len(self._roles)
+        block = Block(data, first_line, self._separator, width, spare=self._spare)
+        self._note_separator(block)
+        symbols: list[Symbol] = []
+        if self._instrument is None:
+            symbols = self._symbols.of_rows(block.buffer, *self._field(block, "instrument"))
+            if self._format.instrument.ignore:
+                block.leave_out(np.array([symbol.ignored for symbol in symbols], np.bool_))
+                symbols = [symbol for symbol in symbols if not symbol.ignored]
         local, ok = self._local_times(block)
-        block.mark_bad(~ok, f"the time stamp is not {self._format.timestamp_format}")
         *prices, volume = self._read_numbers(block, ok)
-        for reason, broken in _broken(prices if self._series is BARS else [], volume):
+        for reason, broken in self._broken(prices, volume):
             block.mark_bad(ok & broken, reason)
             ok &= ~broken
-        values = self._table(local, prices, np.where(ok, volume, 0).astype(np.int64))
+        values = self._table(local, prices, np.where(ok, volume, 0))
         tables = {
             instrument: self._placed(block, values, rows, instrument)
-            for instrument, rows in self._instruments(block, np.flatnonzero(ok))
+            for instrument, rows in self._instruments(block, np.flatnonzero(ok), symbols)
         }
-        return Rows(tables, block.bad(), block.total, newlines(data))
+        bad, total = block.bad(), block.total
+        if bad and self._preamble.headers:
+            kept = [row for row in bad if not self._is_header(row)]
+            bad, total = kept, total - len(bad) + len(kept)
+        return Rows(tables, bad, total, newlines(data))
+
+    def is_row(self, row: BadRow) -> bool:
+        """Whether an invalid row has a time stamp all the same."""
+        fields = lines.split(row.text.decode("utf-8", "replace"), self._format.separator)
+        for role, reader in self._stamp:
+            at = self._roles.index(role)
+            field = np.frombuffer(fields[at].encode() if at < len(fields) else b"", np.uint8)
+            ends = np.array([0]), np.array([len(field)])
+            if not len(field) or not reader.read(field, *ends, self._series.unit)[1].all():
+                return False
+        return True
+
+    def _is_header(self, row: BadRow) -> bool:
+        """Whether an invalid row is the header again, as in files that were put together.
+
+        Raises RejectedError for one of other columns: the rows after it would be read wrongly.
+        """
+        if row.text.strip() in self._preamble.headers:
+            return True
+        return header.is_same(self._format, row, self._roles)
 
     def _field(self, block: Block, role: str) -> tuple[Ints, Ints]:
         return block.field(self._roles.index(role))
@@ -159,39 +232,68 @@ class Parser:
         """The local time of each row, and which rows have one that can be read."""
         parts: dict[str, Ints] = {}
         ok = np.ones(len(block.rows), np.bool_)
-        for role, layout in self._stamp:
-            start, end = self._field(block, role)
-            found, read = lines.stamps(block.buffer, start, end, layout)
+        for role, reader in self._stamp:
+            found, read = reader.read(block.buffer, *self._field(block, role), self._series.unit)
             parts |= found
             ok &= read
-        return lines.instants(parts, ok, self._series.unit)
+        unit = self._series.unit
+        local = parts.get(EPOCH)
+        if local is None:
+            local, ok = lines.instants(parts, ok, unit)
+            local = local - parts["z"] * unit if "z" in parts else local
+        unread = np.flatnonzero(~ok)
+        texts = [block.texts(unread, self._roles.index(role)) for role, _ in self._stamp]
+        for row, *text in zip(unread.tolist(), *texts, strict=True):
+            shown = " ".join(text)[:SHOWN]
+            reason = f"the time stamp is not {self._format.timestamp_format}: {shown!r}"
+            block.mark_bad(np.array([row]), reason)
+        return self._epochs(block, local, ok) if EPOCH in parts else (local, ok)
+
+    def _epochs(self, block: Block, time: Ints, ok: Flags) -> tuple[Ints, Flags]:
+        """Times that count from 1970, unless they must be of another unit."""
+        wrong = ok & of_wrong_unit(time, self._series.unit)
+        block.mark_bad(
+            wrong,
+            f"the time stamp is in 1970, so it does not count {self._format.timestamp_format}: "
+            "set the unit that the export counts in",
+        )
+        return time, ok & ~wrong
 
     def _read_numbers(self, block: Block, ok: Flags) -> list[Floats]:
-        """The numbers of each row; clears `ok` where one cannot be read."""
-        values, read = [], np.ones(len(block.rows), np.bool_)
-        for role in self._numbers:
-            column, plain = lines.decimals(block.buffer, *self._field(block, role))
-            read &= plain
-            values.append(column)
-        for row in np.flatnonzero(ok & ~read).tolist():
-            try:
-                for column, value in zip(
-                    values, self._unusual_numbers(block.line(int(block.rows[row]))), strict=True
-                ):
-                    column[row] = value
-            except ValueError as error:
-                ok[row] = False
-                block.mark_bad(np.array([row]), str(error))
+        """The prices and the volume of each row; clears `ok` where one cannot be read."""
+        buffer = self._reader.buffer(block.buffer)
+        values: list[Floats] = []
+        problems: dict[int, str] = {}
+        for role in (*self._prices, "volume"):
+            parts = []
+            for at in [at for at, other in enumerate(self._roles) if other == role]:
+                column, found = self._reader.read(buffer, role, *block.field(at), ok)
+                problems = found | problems
+                parts.append(column)
+            values.append(sum(parts[1:], start=parts[0]) if parts else np.zeros(len(block.rows)))
+        for row, reason in problems.items():
+            ok[row] = False
+            block.mark_bad(np.array([row]), reason)
+        if self._format.missing_volume == "zero":
+            values[-1] = np.where(np.isnan(values[-1]), 0.0, values[-1])
         return values
 
-    def _unusual_numbers(self, line: bytes) -> list[float]:
-        """The numbers of a row in which one is of unusual form. Raises ValueError."""
-        fields = line.decode("utf-8", "replace").split(self._format.separator)
-        optional = self._series.optional
-        return [
-            _number(role, fields[self._roles.index(role)], optional=role in optional)
-            for role in self._numbers
-        ]
+    def _broken(self, prices: list[Floats], volume: Floats) -> list[tuple[str, Flags]]:
+        """Each reason for a row to be invalid, with the rows it applies to."""
+        found = [("volume is negative", volume < 0)]
+        if self._format.volume_type == "int":
+            fraction = ~np.isnan(volume) & (volume != np.floor(volume))
+            found.append((_NOT_WHOLE, fraction))
+        if self._series is BARS:
+            open_, high, low, close = prices
+            return [
+                ("high is below open or close", high < np.maximum(open_, close)),
+                ("low is above open or close", low > np.minimum(open_, close)),
+                *found,
+            ]
+        if not self._format.carry:
+            found.append(("there is no price, bid or ask", np.all(np.isnan(prices), axis=0)))
+        return found
 
     def _placed(
         self, block: Block, values: Table, rows: Ints, instrument: str
@@ -201,72 +303,29 @@ class Parser:
         utc, missing = self._zone.to_utc(values.time[rows], fold)
         block.mark_bad(rows[missing], f"this time does not exist in {self._format.timezone}")
         kept = rows[~missing]
-        time = utc[~missing] - self._shift
-        return values.at(kept)._replace(time=time), block.number[block.rows[kept]]
+        time, lines = utc[~missing] - self._shift, block.number[block.rows[kept]]
+        table = self._complete(instrument, values.at(kept)._replace(time=time), lines)
+        if self._format.carry and (unknown := np.all(np.isnan(table.prices), axis=0)).any():
+            block.mark_bad(kept[unknown], "there is no price, bid or ask yet")
+            return table.at(~unknown), lines[~unknown]
+        return table, lines
 
-    def _instruments(self, block: Block, rows: Ints) -> list[tuple[str, Ints]]:
-        """The instruments of these rows, each with its own. Raises RejectedError."""
+    def _instruments(
+        self, block: Block, rows: Ints, symbols: list[Symbol]
+    ) -> list[tuple[str, Ints]]:
+        """The instruments of these rows, each with its own."""
         if self._instrument is not None:
             return [(self._instrument, rows)]
-        start, end = (places.tolist() for places in self._field(block, "instrument"))
-        found: dict[str, list[int]] = {}
-        known: dict[bytes, list[int]] = {}
-        data = block.buffer.tobytes()
-        for row in rows.tolist():
-            text = data[start[row] : end[row]]
-            if text not in known:
-                name = self._accepted(text, int(block.number[block.rows[row]]))
-                known[text] = found.setdefault(name, [])
-            known[text].append(row)
-        return [(name, np.array(of, np.int64)) for name, of in found.items()]
+        found, problems = grouped(rows, symbols)
+        for reason, wrong in problems:
+            block.mark_bad(wrong, reason)
+            self.unnamed = self.unnamed or (int(block.number[block.rows[wrong[0]]]), reason)
+        return found
 
-    def _accepted(self, field: bytes, line: int) -> str:
-        """The instrument in a field. Raises RejectedError."""
-        name = field.decode("utf-8", "replace").strip().strip('"')
-        return header.accepted(self._format, name, f"line {line}")
-
-    def _check_separator(self, block: Block) -> None:
-        text = block.line(0).decode("utf-8", "replace")
-        if self._format.separator not in text:
-            line = int(block.number[0])
-            raise RejectedError(header.wrong_separator(self._format, text, line))
-
-
-@cache
-def _stamps(format: FileFormat) -> list[tuple[str, Stamp]]:
-    return [(role, Stamp.of(text)) for role, text in format.stamp_formats()]
-
-
-@lru_cache(256)
-def _layout(format: FileFormat, roles: tuple[str, ...]) -> Layout | None:
-    return layout_of(roles, _stamps(format), format.series_read)
-
-
-def _number(role: str, field: str, *, optional: bool) -> float:
-    text = field.strip().strip('"')
-    if optional and not text:
-        return math.nan
-    if text.lower().lstrip("+-") in _INFINITE:
-        raise ValueError(f"{role} is not finite: {text}")
-    if not _NUMBER.fullmatch(text):
-        raise ValueError(f"{role} is not a number: {text[:SHOWN]!r}")
-    value = float(text) + 0.0  # + 0.0: no negative zero
-    if not math.isfinite(value) or (role == "volume" and abs(value) >= 2**53):
-        raise ValueError(f"{role} is out of range: {text[:SHOWN]}")
-    return value
-
-
-def _broken(prices: list[Floats], volume: Floats) -> list[tuple[str, Flags]]:
-    """Each reason for a row to be invalid, with the rows it applies to."""
-    found = []
-    if prices:
-        open_, high, low, close = prices
-        found = [
-            ("high is below open or close", high < np.maximum(open_, close)),
-            ("low is above open or close", low > np.minimum(open_, close)),
-        ]
-    return [
-        *found,
-        ("volume is negative", volume < 0),
-        ("volume is not whole", volume != np.floor(volume)),
-    ]
+    def _note_separator(self, block: Block) -> None:
+        """Note whether rows have the right number of fields, and whether the first had just one."""
+        if block.total and not self._seen and self._separator not in block.line(0):
+            self._first = BadRow(int(block.number[0]), "", block.line(0))
+        self._fits |= bool(len(block.rows))
+        self._fits_early |= bool((block.rows < EARLY - self._seen).any())
+        self._seen += block.total

@@ -20,7 +20,7 @@ MARGIN = WIDEST + 2 * WORD  # bytes after a row that may be read
 SKIP, STAMP, PRICE, VOLUME, NAME = range(5)  # kinds of columns
 PARTS = "YmdHMS"  # of a time stamp; then a fraction's first eight digits, and its ninth
 NEWLINE = 10
-_RETURN, _POINT, _MINUS, _ZERO = 13, 46, 45, 48
+_RETURN, _POINT, _MINUS, _ZERO, _QUOTE = 13, 46, 45, 48, 34
 _NEVER = -(1 << 62)
 _DIGITS = 15  # an integer of so many is exact as a double, and so is its quotient by 10 ** 15
 _POWERS = np.array([10.0**places for places in range(_DIGITS + 1)])
@@ -131,6 +131,8 @@ def scan(  # noqa: PLR0912, PLR0915  # one function, because parts that take arr
                     number += 1
                 at += spans[_U(place), 0]
             else:
+                if data[_U(at)] == _QUOTE:  # it may hold separators
+                    return -1, 0, 0
                 first = at
                 end = data[_U(at + length)]
                 usual = length > 0 and end in (separator, NEWLINE, _RETURN)

@@ -1,11 +1,11 @@
 """Processed files: reading them, and writing them with their metadata.
 
 `pipekit.days`: JSON, for each exchange-local date `{"rows": n, "digest": "..."}`; the digest is of
-the day's columns (timestamp, prices, volume) as little-endian bytes. A file of ticks is one day and
-has no digest. `pipekit.last`: time of the last row, ISO 8601. `pipekit.timezone`: the zone of
-these dates. The analyzer reads these keys (docs/reference/data.md). Nothing in a file depends on
-when, how often or from what it was made: encodings are chosen by the values alone, so that the same
-rows make the same bytes.
+the day's columns (timestamp, prices, volume) as little-endian bytes, absent volumes as -1 (int64)
+or NaN (float64). A file of ticks is one day and has no digest. `pipekit.last`: time of the last
+row, ISO 8601. `pipekit.timezone`: the zone of these dates. The analyzer reads these keys
+(docs/reference/data.md). Nothing in a file depends on when, how often or from what it was made:
+encodings are chosen by the values alone, so that the same rows make the same bytes.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import json
 import os
 import sys
 from collections.abc import Iterable
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self, cast
 
 import numpy as np
 import pyarrow as pa
@@ -22,10 +22,11 @@ from pyarrow.parquet import ParquetFile, ParquetWriter
 
 from pipekit.worker import hasher
 from pipekit_translator import layout
+from pipekit_translator.dialects import VolumeType
 from pipekit_translator.layout import BARS, TICKS, Series
 from pipekit_translator.work.assemble.buffer import Chunk
 from pipekit_translator.work.assemble.file_rows import by_day
-from pipekit_translator.work.table import Floats, Table, joined, no_rows
+from pipekit_translator.work.table import NULL, Floats, Table, joined, known_volume, no_rows
 from pipekit_translator.work.zones import Zone
 
 DAYS_KEY, LAST_KEY, ZONE_KEY = "pipekit.days", "pipekit.last", "pipekit.timezone"
@@ -47,10 +48,15 @@ def _schema(series: Series, unit: str, *constant: str) -> Any:
                 pa.field(name, pa.float64(), nullable=name in series.optional)
                 for name in series.prices
             ),
-            pa.field("volume", pa.int64(), nullable=False),
+            pa.field("volume", pa.int64()),
             *(pa.field(name, pa.string(), nullable=False) for name in constant),
         ]
     )
+
+
+def _fractional(schema: Any) -> Any:
+    """The schema of a stream whose volume may be a fraction."""
+    return pa.schema([f.with_type(pa.float64()) if f.name == "volume" else f for f in schema])
 
 
 SCHEMAS = {
@@ -60,9 +66,10 @@ SCHEMAS = {
 
 
 class Published(NamedTuple):
-    """A published file: its rows and the fingerprint of its bytes."""
+    """A published file: its rows, the type of their volume, and the fingerprint of its bytes."""
 
     chunks: list[Chunk]
+    volume: VolumeType
     fingerprint: str
 
 
@@ -79,9 +86,7 @@ def read(path: str, series: Series, zone: Zone) -> Published | None:
         return None
     try:
         parquet = ParquetFile(pa.BufferReader(data))
-        types, count = parquet.schema_arrow.types, len(series.columns)
-        if types[:count] != SCHEMAS[series.name].types[:count]:
-            raise ValueError(f"its columns are {', '.join(map(str, types))}")
+        volume = _volume_type(parquet.schema_arrow, series)
         chunks = [_chunk(parquet, group, series) for group in range(parquet.num_row_groups)]
         made_for = (parquet.metadata.metadata or {}).get(ZONE_KEY.encode(), b"").decode()
     except (pa.ArrowException, OSError, KeyError, ValueError) as error:
@@ -94,7 +99,28 @@ def read(path: str, series: Series, zone: Zone) -> Published | None:
             f"{path} has dates of {made_for or 'an unknown time zone'}, not of {zone.name}. Set "
             "timezone back, or move the processed folder away and run `pipekit run --rebuild`"
         )
-    return Published([chunk for chunk in chunks if chunk], hasher(data).hexdigest())
+    found = [chunk for chunk in chunks if chunk]
+    return Published(found, volume, hasher(data).hexdigest())
+
+
+def _volume_type(schema: Any, series: Series) -> VolumeType:
+    """Whether a file's volume is whole. Raises ValueError if its columns are others."""
+    count = len(series.columns)
+    whole = SCHEMAS[series.name]
+    for name, expected in (("int", whole), ("float", _fractional(whole))):
+        if schema.types[:count] == expected.types[:count]:
+            return cast("VolumeType", name)
+    raise ValueError(f"its columns are {', '.join(map(str, schema.types))}")
+
+
+def volume_type(path: str, series: Series) -> VolumeType | None:
+    """Whether the volume of a published file is whole; None without rows, or if it is damaged."""
+    try:
+        parquet = ParquetFile(path)
+        rows = parquet.metadata.num_rows
+        return _volume_type(parquet.schema_arrow, series) if rows else None
+    except (pa.ArrowException, OSError, ValueError):
+        return None
 
 
 def _chunk(parquet: Any, group: int, series: Series) -> Chunk | None:
@@ -112,7 +138,9 @@ def _chunk(parquet: Any, group: int, series: Series) -> Chunk | None:
 
 def _table(table: Any, series: Series) -> Table:
     columns = dict(zip(table.column_names, table.combine_chunks().columns, strict=True))
-    time, volume = (_array(columns[name], np.int64) for name in ("timestamp", "volume"))
+    time = _array(columns["timestamp"], np.int64)
+    real = columns["volume"].type == pa.float64()
+    volume = _array(columns["volume"], np.float64 if real else np.int64, True)
     prices = (_array(columns[name], np.float64, name in series.optional) for name in series.prices)
     return Table(time, tuple(prices), volume)
 
@@ -128,7 +156,7 @@ def _array(column: Any, type: Any, optional: bool = False) -> Any:
     if chunk.null_count:
         bits = np.unpackbits(np.frombuffer(valid, np.uint8), bitorder="little")
         there = bits[chunk.offset : chunk.offset + len(chunk)].astype(np.bool_)
-        values = np.where(there, values, np.nan)
+        values = np.where(there, values, np.nan if type is np.float64 else NULL)
     return values
 
 
@@ -225,7 +253,7 @@ def _digest(columns: Iterable[Any]) -> str:
 
 def _writer(sink: Any, series: Series, first: Table) -> Any:
     """A writer of row groups; the `first` one decides how all are encoded."""
-    schema = _encoded(SCHEMAS[series.name])
+    schema = _encoded(_schema_of(first, series))
     encodings = _encodings(series, first)
     compressed = [name for name in schema.names if _pays(name, series)]
     return ParquetWriter(
@@ -243,9 +271,12 @@ def _writer(sink: Any, series: Series, first: Table) -> Any:
 def _encodings(series: Series, first: Table) -> dict[str, str]:
     """Encodings of the columns that are not written with a dictionary."""
     found = {"timestamp": "DELTA_BINARY_PACKED"}
-    if not series.grouped:  # a tick's volume is one of few
+    fractions: dict[str, Any] = dict(zip(series.prices, first.prices, strict=True))
+    if first.volume.dtype == np.float64:
+        fractions["volume"] = first.volume
+    elif not series.grouped:  # a tick's volume is one of few
         found["volume"] = "DELTA_BINARY_PACKED"
-    for name, column in zip(series.prices, first.prices, strict=True):
+    for name, column in fractions.items():
         if not _repeats(column):
             found[name] = "BYTE_STREAM_SPLIT"
     return found
@@ -275,9 +306,14 @@ def _encoded(schema: Any) -> Any:
     return pa.schema([f.with_type(texts) if f.type == pa.string() else f for f in schema])
 
 
+def _schema_of(table: Table, series: Series) -> Any:
+    schema = SCHEMAS[series.name]
+    return _fractional(schema) if table.volume.dtype == np.float64 else schema
+
+
 def _arrow(table: Table, instrument: str, series: Series) -> Any:
     """The rows as an Arrow table over the same memory."""
-    schema = SCHEMAS[series.name]
+    schema = _schema_of(table, series)
     values = zip(series.columns, table.columns(), strict=True)
     columns = [_values(schema.field(name), column) for name, column in values]
     constant = {"instrument": instrument, "interval": series.name}
@@ -289,7 +325,7 @@ def _values(field: Any, column: Any) -> Any:
     """An Arrow array over the same memory; `pa.array` would import pandas."""
     valid, absent = None, 0
     if field.nullable:
-        there = ~np.isnan(column)
+        there = known_volume(column) if field.name == "volume" else ~np.isnan(column)
         absent = len(column) - int(np.count_nonzero(there))
         valid = pa.py_buffer(np.packbits(there, bitorder="little")) if absent else None
     buffers = [valid, pa.py_buffer(np.ascontiguousarray(column))]

@@ -10,11 +10,13 @@ import numpy as np
 
 from pipekit.worker import Publication
 from pipekit_translator import layout
+from pipekit_translator.dialects import VolumeType
 from pipekit_translator.layout import Months, Series
 from pipekit_translator.settings import Quality
 from pipekit_translator.work.assemble.buffer import Chunk, windows
 from pipekit_translator.work.publish import parquet
 from pipekit_translator.work.publish.quality import Statistics
+from pipekit_translator.work.publish.volume import check_volume
 from pipekit_translator.work.table import Flags, Ints, Ranked, Table, difference, merge
 from pipekit_translator.work.zones import Zone
 
@@ -68,13 +70,17 @@ def of_days(chunk: Chunk, zone: Zone, months: Months, *, inside: bool) -> Chunk:
 
 @attrs.frozen(kw_only=True)
 class Publisher:
-    """Publishes the parts of one key in the folder `processed`; `disks` place finished files."""
+    """Publishes the parts of one key in the folder `processed`; `disks` place finished files.
+
+    `volume`: the type of the new rows' volume.
+    """
 
     processed: str
     key: str
     zone: Zone
     rules: Quality
     disks: ThreadPoolExecutor
+    volume: VolumeType = "int"
 
     @property
     def series(self) -> Series:
@@ -93,6 +99,8 @@ class Publisher:
         published = parquet.read(path, self.series, self.zone)
         if published is None and not new:
             return None
+        if new and published and published.chunks:
+            check_volume(path, self.key, published.volume, self.volume)
         statistics = Statistics(self.key, Zone(self.zone.name), self.rules)
         result = PartResult(publication=Publication(path), part=part, statistics=statistics)
         known = [(_PUBLISHED, chunk) for chunk in published.chunks] if published else []

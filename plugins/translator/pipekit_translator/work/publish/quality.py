@@ -11,7 +11,7 @@ import numpy as np
 from pipekit_translator import layout
 from pipekit_translator.dialects import BAR_SECONDS
 from pipekit_translator.settings import Quality, span
-from pipekit_translator.work.table import Floats, Ints, Table
+from pipekit_translator.work.table import Floats, Ints, Table, known_volume
 from pipekit_translator.work.zones import DAY, Zone
 
 OFF_GRID = 1e-6  # of a tick: far above a rounding error, far below a real deviation
@@ -77,7 +77,8 @@ class Statistics:
 
         `off_grid`: rows with a price between two ticks; `gaps` and `missing_minutes` inside
         sessions; `empty_from`: the minute of the day at which the emptiest stretch (as long as the
-        pause) begins; `pause_bars`: rows in the pause; `core_share`: share of the volume.
+        pause) begins; `pause_bars`: rows in the pause; `core_share`: share of the volume, if there
+        is any.
         """
         found: dict[str, float] = {self._series.noun: self.rows}
         if self._tick:
@@ -113,7 +114,7 @@ def _zone_signs(found: dict[str, float], rules: Quality) -> list[str]:
             f"the daily break of {end - start} minutes begins at {_clock(found['empty_from'])}, "
             f"not at {_clock(start)}: the source's timezone may be wrong"
         )
-    if found["core_share"] < rules.min_core_share:
+    if found.get("core_share", 1) < rules.min_core_share:
         first, end = span(rules.core)
         signs.append(
             f"only {found['core_share']:.0%} of the volume falls between {_clock(first)} and "
@@ -131,17 +132,18 @@ def _off_grid(table: Table, tick: float, *, grouped: bool) -> int:
     return int(np.count_nonzero(off))
 
 
-def _minutes(table: Table, unit: int) -> tuple[Ints, Ints, Ints]:
+def _minutes(table: Table, unit: int) -> tuple[Ints, Ints, Ints | Floats]:
     """Times (s), counts and volumes of rows, aggregated to minutes if rows are dense."""
     step = 60 * unit
+    volume = np.where(known_volume(table.volume), table.volume, 0)
     first, end = int(table.time[0]) // step, int(table.time[-1]) // step + 1
     if end - first > table.size // 4:
-        return table.time // unit, np.ones(table.size, np.int64), table.volume
+        return table.time // unit, np.ones(table.size, np.int64), volume
     begins = table.time.searchsorted(np.arange(first, end) * step)
     counts = np.diff(begins, append=table.size)
     there = counts > 0
     minutes = np.arange(first, end)[there] * 60
-    return minutes, counts[there], np.add.reduceat(table.volume, begins[there])
+    return minutes, counts[there], np.add.reduceat(volume, begins[there])
 
 
 def _day_profile(counts: Ints, volumes: Floats, rules: Quality) -> dict[str, float]:
@@ -150,11 +152,13 @@ def _day_profile(counts: Ints, volumes: Floats, rules: Quality) -> dict[str, flo
     windows = around[end - first : end - first + _DAY_MINUTES] - around[:_DAY_MINUTES]
     emptiest = np.flatnonzero(windows == windows.min())
     away = np.abs((emptiest - first + _DAY_MINUTES // 2) % _DAY_MINUTES - _DAY_MINUTES // 2)
-    return {
+    found: dict[str, float] = {
         "empty_from": int(emptiest[np.argmin(away)]),
         "pause_bars": int(counts[first:end].sum()),
-        "core_share": float(volumes[core:core_end].sum() / max(float(volumes.sum()), 1)),
     }
+    if total := float(volumes.sum()):
+        found["core_share"] = float(volumes[core:core_end].sum()) / total
+    return found
 
 
 def _clock(minute: float) -> str:

@@ -53,12 +53,11 @@ def _entry(name: str, source: str, row: BadRow) -> bytes:
     return json.dumps(record).encode() + b"\n"
 
 
-def lines_of(path: str, numbers: Iterable[int], reason: str) -> list[BadRow]:
-    """Lines of a file by number (from 1), as rows to quarantine. Raises OSError."""
+def lines_of(lines: Iterable[bytes], numbers: Iterable[int], reason: str) -> list[BadRow]:
+    """Some of the lines of a file, by number (from 1), as rows to quarantine."""
     wanted = set(numbers)
-    with open(path, "rb") as file:
-        return [
-            BadRow(number, reason, line.rstrip(b"\r\n"))
-            for number, line in enumerate(file, 1)
-            if number in wanted
-        ]
+    return [
+        BadRow(number, reason, line.rstrip(b"\r"))
+        for number, line in enumerate(lines, 1)
+        if number in wanted
+    ]

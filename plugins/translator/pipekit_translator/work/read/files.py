@@ -12,7 +12,8 @@ from pipekit_translator.request import FileJob, Request
 from pipekit_translator.work.assemble.file_rows import Assembly
 from pipekit_translator.work.parse.kernel import LARGE, Kernel
 from pipekit_translator.work.read.held import BusyError
-from pipekit_translator.work.read.rawfile import RawFile, ReadContext, read
+from pipekit_translator.work.read.rawfile import read
+from pipekit_translator.work.read.record import RawFile, ReadContext
 from pipekit_translator.work.read.together import SMALL, read_together
 
 

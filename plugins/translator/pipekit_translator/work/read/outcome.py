@@ -16,7 +16,7 @@ import numpy as np
 from pipekit.worker import Signature
 from pipekit_translator.request import FileGroup, FileJob, FileMemory, Role
 from pipekit_translator.work.parse.lines import BadRow
-from pipekit_translator.work.read.rawfile import RawFile
+from pipekit_translator.work.read.record import RawFile
 from pipekit_translator.work.table import Ints
 
 _STAMP = re.compile(r"(?<!\d)(\d{8}_\d{6})(?!\d)")  # of an export
@@ -25,15 +25,16 @@ _STAMP = re.compile(r"(?<!\d)(\d{8}_\d{6})(?!\d)")  # of an export
 class Outcome(NamedTuple):
     """What a file is reported with once everything that it feeds is published.
 
-    `rows`: how many were read; `empty`: none, ever. `detail`: for the next plan. `repeated`:
-    whether this content was consumed before, so that its bad rows were reported. `late`: see
-    FileRows.
+    `rows`: how many were read; `footer`: lines after the last; `empty`: none, ever. `detail`: for
+    the next plan. `repeated`: whether this content was consumed before, so that its bad rows were
+    reported. `late`: see FileRows.
     """
 
     signature: Signature
     fingerprint: str
     bad: list[BadRow]
     rows: int
+    footer: int
     empty: bool
     complete: bool
     repeated: bool
@@ -48,6 +49,7 @@ class Outcome(NamedTuple):
             fingerprint=raw.fingerprint,
             bad=raw.bad,
             rows=raw.total,
+            footer=raw.footer,
             empty=raw.is_empty,
             complete=raw.complete,
             repeated=raw.repeated,

@@ -4,116 +4,29 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Generator, Iterator
+from contextlib import closing
 from io import FileIO
 
 import attrs
 import numpy as np
 
 from pipekit.worker import Signature, hasher, look
-from pipekit_translator import layout
-from pipekit_translator.dialects import FileFormat
-from pipekit_translator.request import NOTHING, FileGroup, FileJob, FileMemory
-from pipekit_translator.work.assemble.file_rows import MINUTE, Assembly, FileRows, Minutes
+from pipekit_translator.request import FileGroup, FileJob
+from pipekit_translator.work.assemble.file_rows import FileRows
 from pipekit_translator.work.parse.header import RejectedError
-from pipekit_translator.work.parse.kernel import Kernel
-from pipekit_translator.work.parse.lines import BadRow
-from pipekit_translator.work.parse.parser import Parser
-from pipekit_translator.work.parse.scan import SHORTEST_ROW
+from pipekit_translator.work.read import decode
+from pipekit_translator.work.read.ahead import ahead
 from pipekit_translator.work.read.held import BusyError, open_raw
-from pipekit_translator.work.table import Ints, Table
+from pipekit_translator.work.read.record import RawFile, ReadContext
+from pipekit_translator.work.read.textrows import StartAgainError, TextReader
+from pipekit_translator.work.read.texts import Source, Text, texts_of
 from pipekit_translator.work.zones import Fold
 
 BLOCK = 4 << 20  # bytes; parsing takes about ten times as much memory
-MIN_BAD_ROWS = 10
 LONGEST_LINE = 1 << 20
+_LARGE = 256 << 10  # bytes of a stream from which a thread for it pays
 _NEWLINE = ord("\n")
-BOM = b"\xef\xbb\xbf"
-UTF16 = (b"\xff\xfe", b"\xfe\xff")
-
-
-@attrs.define(kw_only=True, eq=False)
-class RawFile:
-    """What was read of a file.
-
-    `prefix`: number of bytes used; `fingerprint`: their hash; `lines`: number of newlines in them.
-    `complete`: nothing is left unread. `resumed`: reading continued after known content. `last`:
-    by instrument, the time of the latest tick. `rejected`: why it cannot be used.
-    """
-
-    job: FileJob
-    group: FileGroup
-    rows: FileRows
-    signature: Signature
-    fingerprint: str = ""
-    prefix: int = 0
-    lines: int = 0
-    complete: bool = True
-    resumed: bool = False
-    total: int = 0
-    bad: list[BadRow] = attrs.field(factory=list)
-    folds: dict[str, Fold] = attrs.field(factory=dict)
-    last: dict[str, int] = attrs.field(factory=dict)
-    warnings: list[str] = attrs.field(factory=list)
-    rejected: str = ""
-
-    @property
-    def path(self) -> str:
-        """The file's path, relative to the project's root."""
-        return self.job.path
-
-    @property
-    def format(self) -> FileFormat:
-        """How it is read."""
-        return self.group.format
-
-    @property
-    def repeated(self) -> bool:
-        """Whether this content was consumed before, so that its bad rows were reported."""
-        return not self.resumed and self.fingerprint == self.job.known
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether it holds no rows."""
-        return not self.total and not self.resumed
-
-    def memory(self) -> FileMemory:
-        """What the next plan needs to know of the file."""
-        before = self.job.before if self.resumed else NOTHING
-        late, days = self.rows.late, self.rows.days
-        if before.days:
-            days = layout.union([before.days, days])
-        return FileMemory(
-            reading=self.format.digest,
-            source=self.group.source,
-            prefix=self.prefix,
-            lines=self.lines,
-            days=dict(sorted(days.items())),
-            quarantined=before.quarantined + len(self.bad) + sum(map(len, late.values())),
-            empty=self.is_empty,
-            late=sorted({*before.late, *late}),
-            folds={
-                name: [fold.last, int(fold.second)]
-                for name, fold in self.folds.items()
-                if fold.last is not None
-            },
-            last=dict(sorted(self.last.items())),
-            unread=0 if self.complete else self.signature.size - self.prefix,
-        )
-
-
-class _StartAgainError(Exception):
-    """New ticks come before known ones, so the file must be read from its beginning."""
-
-
-@attrs.frozen(kw_only=True)
-class ReadContext:
-    """What is needed to read any file: where rows go, and the callback for bytes read."""
-
-    assembly: Assembly
-    final_after: float
-    progress: Callable[[int], None]
-    kernel: Kernel | None = None
 
 
 def read(job: FileJob, group: FileGroup, context: ReadContext) -> RawFile:
@@ -129,7 +42,7 @@ def read(job: FileJob, group: FileGroup, context: ReadContext) -> RawFile:
         reader = _Reader(file, raw, context)
         try:
             reader.run()
-        except _StartAgainError:
+        except StartAgainError:
             return read(attrs.evolve(job, resume=False), group, context)
         except RejectedError as error:
             raw.rejected = str(error)
@@ -142,41 +55,110 @@ class _Reader:
     def __init__(self, file: FileIO, raw: RawFile, context: ReadContext) -> None:
         self.raw = raw
         self._file = file
-        self._format = raw.format
         self._context = context
         self._size = raw.signature.size
         self._hash = hasher()
-        self._header_read = not raw.format.header
-        self._minutes: dict[str, Minutes] = {}
 
     def run(self) -> None:
-        raw, before = self.raw, self.raw.job.before
+        """Read the file as it is: plain text as it lies there, anything else as a stream."""
+        raw = self.raw
         raw.resumed = self._skip_known()
+        first = self._block(self._size)
+        kind = "" if raw.resumed else decode.kind_of(bytes(first[: decode.SNIFFED]))
+        if kind:
+            self._read_stream(kind)
+        else:
+            self._read_plain(first)
+        raw.fingerprint = self._hash.hexdigest()
+        raw.folds = {name: fold for name, fold in raw.folds.items() if fold.last is not None}
+
+    def _read_plain(self, block: memoryview) -> None:
+        raw, before = self.raw, self.raw.job.before
         if raw.resumed:
             raw.folds = {name: Fold(last, bool(two)) for name, (last, two) in before.folds.items()}
             raw.last = dict(before.last)
-        name = os.path.basename(raw.path)
-        parser = Parser(raw.format, name, raw.folds, self._context.kernel)
+        reader = TextReader(raw, self._context, os.path.basename(raw.path), self._size)
         if raw.resumed:
-            self._read_first_header(parser)
-        while block := self._block(self._size):
-            if not raw.prefix and bytes(block[:2]) in UTF16:
-                raise RejectedError("line 1: the file is UTF-16; export or save it as UTF-8")
+            self._read_first_lines(reader)
+        while block:
             end = len(block) if block[-1] == _NEWLINE else bytes(block).rfind(b"\n") + 1
             if end:
-                self._feed(parser, block[:end])
+                self._feed(reader, block[:end])
             rest = block[end:]
             if len(rest) > LONGEST_LINE or (rest and self._file.tell() < self._size):
-                raise RejectedError(
-                    f"line {raw.lines + 1}: no end of line within {LONGEST_LINE:,} bytes"
-                )
+                raise _too_long(raw.lines + 1)
             if rest:
-                self._last_line(parser, rest)
-        for instrument, minutes in self._minutes.items():
-            raw.rows.add(instrument, *minutes.bars())
-        raw.fingerprint = self._hash.hexdigest()
-        raw.folds = {name: fold for name, fold in raw.folds.items() if fold.last is not None}
-        self._check_bad(raw.total)
+                self._last_line(reader, rest)
+            block = self._block(self._size)
+        reader.finish()
+
+    def _feed(self, reader: TextReader, data: memoryview) -> None:
+        self._hash.update(data)
+        self.raw.prefix += len(data)
+        reader.feed(data)
+
+    def _read_stream(self, kind: str) -> None:
+        """Read text that is compressed, or in another encoding, or has other line ends."""
+        raw = self.raw
+        if raw.group.growing:
+            what = "its lines end with CR alone" if kind == decode.CR else f"it is {kind}"
+            raise RejectedError(
+                f"{what}, so it cannot be read while it grows: set growing = false for its source"
+            )
+        self._start_again()
+        source = Source(self._file, self._size, self._see)
+        name = os.path.basename(raw.path)
+        with closing(texts_of(source, kind, name, raw.format, self._warn)) as texts:
+            for text in texts:
+                self._read_text(text, packed=decode.is_packed(kind))
+        source.drain()
+        raw.prefix = self._size
+
+    def _read_text(self, text: Text, *, packed: bool) -> None:
+        raw = self.raw
+        raw.folds = {}
+        reader = TextReader(raw, self._context, text.name, self._size, text.member)
+        with closing(self._blocks(text.pieces)) as blocks:
+            for block in filter(None, blocks):
+                unended = block[-1] != _NEWLINE
+                if unended and not packed:
+                    self._expect_quiet()
+                reader.feed(block)
+                raw.lines += unended  # the next member's lines come after it
+        reader.finish()
+
+    def _blocks(self, pieces: Iterator[bytes]) -> Generator[memoryview]:
+        """Blocks of whole lines; the last one may have no newline. Raises RejectedError."""
+        held = bytearray()
+        with closing(ahead(pieces) if self._size > _LARGE else _own(pieces)) as found:
+            for piece in found:
+                held += piece
+                if len(held) >= BLOCK:
+                    end = self._whole(held)
+                    yield memoryview(held)[:end]
+                    held = held[end:]
+        end = self._whole(held)
+        yield memoryview(held)[:end]
+        yield memoryview(held)[end:]
+
+    def _whole(self, data: bytearray) -> int:
+        """Where the last whole line ends. Raises RejectedError if what follows it is too long."""
+        end = data.rfind(b"\n") + 1
+        if len(data) - end > LONGEST_LINE:
+            raise _too_long(self.raw.lines + 1)
+        return end
+
+    def _see(self, piece: bytes) -> None:
+        self._hash.update(piece)
+        self._context.progress(len(piece))
+
+    def _warn(self, message: str) -> None:
+        self.raw.warnings.append(f"{self.raw.path}: {message}")
+
+    def _expect_quiet(self) -> None:
+        """Leave a last line that may be incomplete to a later run. Raises BusyError."""
+        if self._quiet() < self._context.final_after:
+            raise BusyError("its last line has no end, and may not be complete")
 
     def hash_all(self) -> None:
         """Set the fingerprint of a rejected file: that of its whole content."""
@@ -188,14 +170,12 @@ class _Reader:
         self._file.seek(0)
         self._hash = hasher()
 
-    def _read_first_header(self, parser: Parser) -> None:
+    def _read_first_lines(self, reader: TextReader) -> None:
         """Read the header of a file that is read from further on."""
         here = self._file.tell()
         self._file.seek(0)
-        first, at = self._file.read(min(self._size, 1 << 16)), 0
+        reader.begin(self._file.read(min(self.raw.prefix, LONGEST_LINE)))
         self._file.seek(here)
-        while not self._header_read and at < len(first):
-            at = self._read_header(parser, first, at)
 
     def _skip_known(self) -> bool:
         """Hash the known content and skip it; False if the file no longer starts with it."""
@@ -233,61 +213,10 @@ class _Reader:
         self._context.progress(count)
         return data[:count]
 
-    def _feed(self, parser: Parser, data: memoryview) -> None:
-        raw = self.raw
-        self._hash.update(data)
-        at_start, first_line = raw.prefix == 0, raw.lines + 1
-        raw.prefix += len(data)
-        skipped = len(BOM) if at_start and data[: len(BOM)] == BOM else 0
-        while not self._header_read and skipped < len(data):
-            skipped = self._read_header(parser, bytes(data), skipped)
-            first_line += 1
-        raw.lines = first_line - 1
-        if not self._header_read:
-            return  # nothing but blank lines so far
-        rows = parser.feed(data[skipped:], first_line)
-        raw.lines += rows.lines
-        for instrument, (table, lines) in rows.tables.items():
-            if table.size:
-                self._keep(instrument, table, lines)
-        raw.bad += rows.bad
-        raw.total += rows.total
-        self._check_bad(max(raw.total, self._size // SHORTEST_ROW))  # rows the file may have
-
-    def _keep(self, instrument: str, table: Table, lines: Ints) -> None:
-        if self._format.series_read.grouped:
-            self._check_order(instrument, table)
-        if self._format.aggregate:
-            self._minutes.setdefault(instrument, Minutes()).add(table, lines)
-        else:
-            self.raw.rows.add(instrument, table, lines)
-
-    def _check_order(self, instrument: str, ticks: Table) -> None:
-        """Resumed reading must continue after the latest known tick (or its minute).
-
-        New ticks replace all ticks with the same time stamp; new bars replace a whole minute.
-        """
-        known = self.raw.job.before.last.get(instrument) if self.raw.resumed else None
-        step = MINUTE if self._format.aggregate else 1
-        if known is not None and int(ticks.time.min()) // step <= known // step:
-            raise _StartAgainError
-        last = self.raw.last
-        last[instrument] = max(last.get(instrument, -(1 << 63)), int(ticks.time.max()))
-
-    def _read_header(self, parser: Parser, data: bytes, start: int = 0) -> int:
-        """Read the header if this line is not blank; return where the line ends."""
-        end = data.find(b"\n", start)
-        end = len(data) if end < 0 else end + 1
-        line = data[start:end].removeprefix(BOM)
-        if line.strip():
-            parser.header(line)
-            self._header_read = True
-        return end
-
-    def _last_line(self, parser: Parser, line: memoryview) -> None:
+    def _last_line(self, reader: TextReader, line: memoryview) -> None:
         """A last line without newline may be incomplete; it is used once the file is quiet."""
         raw = self.raw
-        quiet = time.time() - max(raw.signature.mtime_ns, raw.signature.ctime_ns) / 1e9
+        quiet = self._quiet()
         if quiet < self._context.final_after:
             raw.complete = False
             return
@@ -295,18 +224,21 @@ class _Reader:
             f"{raw.path}: the last line has no newline; it was read because the file has not "
             f"changed for {quiet / 60:.0f} minutes"
         )
-        self._feed(parser, line)
+        self._feed(reader, line)
 
-    def _check_bad(self, total: int) -> None:
-        """Reject a file with too many invalid rows (at least ten) among `total`."""
-        bad = self.raw.bad
-        limit = self._format.max_bad_fraction
-        if len(bad) >= MIN_BAD_ROWS and len(bad) > limit * total:
-            raise RejectedError(
-                f"line {bad[0].line}: {bad[0].reason}; {len(bad):,} of {self.raw.total:,} rows are "
-                f"invalid, more than max_bad_fraction = {limit:g} allows. Correct the export or "
-                "the source's settings (dialect, timezone), or raise max_bad_fraction"
-            )
+    def _quiet(self) -> float:
+        """For how many seconds the file has not changed."""
+        signature = self.raw.signature
+        return time.time() - max(signature.mtime_ns, signature.ctime_ns) / 1e9
+
+
+def _too_long(line: int) -> RejectedError:
+    return RejectedError(f"line {line}: no end of line within {LONGEST_LINE:,} bytes")
+
+
+def _own(pieces: Iterator[bytes]) -> Generator[bytes]:
+    """The pieces, made by this thread."""
+    yield from pieces
 
 
 def signature_of(file: FileIO, group: FileGroup) -> Signature:

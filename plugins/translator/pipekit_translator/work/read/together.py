@@ -19,15 +19,10 @@ from pipekit_translator.request import FileGroup, FileJob
 from pipekit_translator.work.assemble.file_rows import FileRows, Section, keep
 from pipekit_translator.work.parse.header import RejectedError, instrument_of
 from pipekit_translator.work.parse.parser import Parser, Rows
+from pipekit_translator.work.read.decode import BOM, SNIFFED, kind_of
 from pipekit_translator.work.read.held import BusyError, open_raw
-from pipekit_translator.work.read.rawfile import (
-    BOM,
-    UTF16,
-    RawFile,
-    ReadContext,
-    check_unchanged,
-    signature_of,
-)
+from pipekit_translator.work.read.rawfile import check_unchanged, signature_of
+from pipekit_translator.work.read.record import RawFile, ReadContext
 from pipekit_translator.work.table import Ints, Table
 from pipekit_translator.work.zones import Fold
 
@@ -68,7 +63,7 @@ def read_together(
 
 def _small(job: FileJob, group: FileGroup) -> Small | None:
     """A new, small file of whole lines; None if it is anything else."""
-    if (job.resume and job.before.prefix) or group.format.aggregate:
+    if (job.resume and job.before.prefix) or not _is_usual(group.format):
         return None
     try:
         with open_raw(job.path) as file:
@@ -79,9 +74,27 @@ def _small(job: FileJob, group: FileGroup) -> Small | None:
         return None
     head = data[: data.find(b"\n") + 1] if group.format.header else b""
     usual = head.removeprefix(BOM).strip() if group.format.header else not data.startswith(BOM)
-    if not usual or data[-1:] != b"\n" or data.startswith(UTF16) or len(data) != signature.size:
+    if not usual or data[-1:] != b"\n" or len(data) != signature.size or not _is_plain(data):
         return None
     return Small(job, group, signature, head, data)
+
+
+def _is_usual(format: FileFormat) -> bool:
+    """Whether each row of such files stands for itself, below one header or none."""
+    return not (
+        format.aggregate
+        or format.carry
+        or format.skip_lines
+        or format.skip_footer
+        or format.header > 1
+    )
+
+
+def _is_plain(data: bytes) -> bool:
+    try:
+        return not kind_of(data[:SNIFFED])
+    except RejectedError:
+        return False
 
 
 def _alike(one: Small, other: Small) -> bool:
@@ -147,8 +160,8 @@ def _rows(
     """
     folds: dict[str, Fold] = {}
     parser = Parser(format, os.path.basename(smalls[0].job.path), folds, context.kernel)
-    if head:
-        parser.header(head.removeprefix(BOM))
+    if head and not (parser.begin(head.removeprefix(BOM)) and parser.ready):
+        return None
     rows = parser.feed(b"".join([small.data[len(head) :] for small in smalls]), 1)
     odd = rows.bad or any(fold.last is not None for fold in folds.values())
     return None if odd else rows

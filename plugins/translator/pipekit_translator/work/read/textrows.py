@@ -1,0 +1,149 @@
+"""Reads the rows of one text, block by block: its first lines, its rows, and its last lines."""
+
+from __future__ import annotations
+
+from pipekit_translator.work.assemble.file_rows import MINUTE, Minutes
+from pipekit_translator.work.parse.header import RejectedError
+from pipekit_translator.work.parse.lines import BadRow
+from pipekit_translator.work.parse.parser import EARLY, Parser
+from pipekit_translator.work.parse.scan import SHORTEST_ROW
+from pipekit_translator.work.read.decode import BOM
+from pipekit_translator.work.read.record import RawFile, ReadContext
+from pipekit_translator.work.table import Ints, Table
+
+MIN_BAD_ROWS = EARLY  # so the first check comes after these rows
+LONGEST_FOOTER = 10
+
+
+class StartAgainError(Exception):
+    """New ticks come before known ones, so the file must be read from its beginning."""
+
+
+class TextReader:
+    """Passes the rows of a text to a file's rows.
+
+    `name`: what may contain the instrument. `member`: the member of an archive that the text is;
+    its lines follow those of the members before it. `size`: how many bytes it has at most.
+    """
+
+    def __init__(
+        self, raw: RawFile, context: ReadContext, name: str, size: int, member: str = ""
+    ) -> None:
+        self._raw = raw
+        self._format = raw.format
+        self._size = size
+        self._member = member
+        self._parser = Parser(raw.format, name, raw.folds, context.kernel)
+        self._above = raw.lines if member else 0  # lines of the members before
+        self._bad: list[BadRow] = []  # with lines of this text
+        self._total = 0
+        self._in_rows = False  # the lines before the first row are read
+        self._at_start = True
+        self._last_row = 0  # the line of the last valid row
+        self._minutes: dict[str, Minutes] = {}
+
+    def begin(self, first: bytes) -> None:
+        """Read the lines before the first row, of a text whose first rows are known."""
+        self._read_preamble(first)
+        self._at_start = False
+
+    def feed(self, data: memoryview) -> None:
+        """Read whole lines; the last one may have no newline. Raises RejectedError."""
+        raw = self._raw
+        if not self._in_rows:
+            skipped, count = self._read_preamble(bytes(data))
+            raw.lines += count
+            data = data[skipped:]
+            if not self._in_rows:
+                return  # no row so far
+        rows = self._parser.feed(data, raw.lines - self._above + 1)
+        raw.lines += rows.lines
+        for instrument, (table, lines) in rows.tables.items():
+            if table.size:
+                self._last_row = max(self._last_row, int(lines[-1]))
+                self._keep(instrument, table, lines + self._above if self._above else lines)
+        self._bad += rows.bad
+        self._total += rows.total
+        likely = max(self._total, self._size // SHORTEST_ROW)  # rows that the text may have
+        self._check_bad(likely, LONGEST_FOOTER if self._format.skip_footer else 0)
+
+    def finish(self) -> None:
+        """Note what belongs to the whole text. Raises RejectedError."""
+        for instrument, minutes in self._minutes.items():
+            self._raw.rows.add(instrument, *minutes.bars())
+        if self._format.skip_footer:
+            self._drop_footer()
+        if problem := self._parser.separator_problem():
+            raise RejectedError(problem)
+        if self._parser.unnamed and not self._last_row and not self._raw.resumed:
+            line, problem = self._parser.unnamed
+            raise RejectedError(f"line {line}: {problem}")
+        self._check_bad(self._total)
+        self._raw.total += self._total
+        self._raw.bad += [self._of_file(row) for row in self._bad]
+
+    def _of_file(self, row: BadRow) -> BadRow:
+        """A row with its line among those of all members."""
+        if not self._member:
+            return row
+        reason = f"line {row.line} of {self._member}: {row.reason}"
+        return row._replace(line=row.line + self._above, reason=reason)
+
+    def _drop_footer(self) -> None:
+        """Count the lines after the last row that have no time stamp; they are no rows."""
+        rows = (row.line for row in self._bad if self._parser.is_row(row))
+        last = max([self._last_row, *rows])
+        footer = [row for row in self._bad if row.line > last]
+        if len(footer) <= LONGEST_FOOTER:
+            self._bad = self._bad[: len(self._bad) - len(footer)]
+            self._total -= len(footer)
+            self._raw.footer += len(footer)
+
+    def _keep(self, instrument: str, table: Table, lines: Ints) -> None:
+        if self._format.series_read.grouped:
+            self._check_order(instrument, table)
+        if self._format.aggregate:
+            self._minutes.setdefault(instrument, Minutes()).add(table, lines)
+        else:
+            self._raw.rows.add(instrument, table, lines)
+
+    def _check_order(self, instrument: str, ticks: Table) -> None:
+        """Resumed reading must continue after the latest known tick (or its minute).
+
+        New ticks replace all ticks with the same time stamp; new bars replace a whole minute.
+        """
+        known = self._raw.job.before.last.get(instrument) if self._raw.resumed else None
+        step = MINUTE if self._format.aggregate else 1
+        if known is not None and int(ticks.time.min()) // step <= known // step:
+            raise StartAgainError
+        last = self._raw.last
+        last[instrument] = max(last.get(instrument, -(1 << 63)), int(ticks.time.max()))
+
+    def _read_preamble(self, data: bytes) -> tuple[int, int]:
+        """Read the lines before the first row; return where they end, and how many they are."""
+        at = len(BOM) if self._at_start and data.startswith(BOM) else 0
+        self._at_start, count = False, 0
+        while at < len(data):
+            end = data.find(b"\n", at)
+            end = len(data) if end < 0 else end + 1
+            if not self._parser.begin(data[at:end]):
+                self._in_rows = True
+                break
+            at, count = end, count + 1
+        return at, count
+
+    def _check_bad(self, total: int, footer: int = 0) -> None:
+        """Reject a file with too many invalid rows (at least ten) among `total`.
+
+        `footer`: how many of them may turn out to be none.
+        """
+        bad = self._bad[: max(len(self._bad) - footer, 0)]
+        limit = self._format.max_bad_fraction
+        if len(bad) >= MIN_BAD_ROWS and len(bad) > limit * total:
+            if problem := self._parser.separator_problem(early=True):
+                raise RejectedError(problem)
+            raise RejectedError(
+                f"line {bad[0].line}: {bad[0].reason}; {len(bad):,} of {self._total:,} rows are "
+                f"invalid, more than max_bad_fraction = {limit:g} allows. Correct the export or "
+                "the source's settings (dialect, timezone), or raise max_bad_fraction"
+            )
