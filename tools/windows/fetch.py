@@ -27,7 +27,7 @@ PACKAGES = {
         *("attrs", "cattrs", "click", "pluggy", "psutil", "rich", "tzdata", "colorama"),
         *("hypothesis", "pytest", "pytest-timeout", "pytest-xdist"),
     ],
-    "full": ["numpy", "pandas", "pyarrow", "numba", "plotly"],
+    "full": ["numpy", "pandas", "pyarrow", "numba", "plotly", "apprise"],
 }
 
 
