@@ -4,6 +4,7 @@
 
 import errno
 import os
+import re
 from collections.abc import Callable
 from typing import Any, Literal
 
@@ -350,6 +351,11 @@ class ScheduleConfig:
         return Timetable(int(self.every or DEFAULT_INTERVAL), chosen, self.between)
 
 
+def _credential_name(_: object, _attribute: object, value: str) -> None:
+    if value and not re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,200}", value):
+        raise ValueError("credential must be a name of letters, digits, '-', '_' and '.'")
+
+
 @frozen(eq=False, repr=False)
 class SecretsConfig:
     """`[secrets]`: what only the user who runs pipekit may know."""
@@ -358,6 +364,12 @@ class SecretsConfig:
         "A file of lines KEY=VALUE, of mode 0600, owned by the user who runs pipekit: variables as "
         "in the environment, which overrides them. Their values are masked as secrets.",
         default="",
+    )
+    credential: str = setting(
+        "A systemd credential with such lines, by its name: `pipekit schedule install` has systemd "
+        "decrypt it for scheduled runs, and no other run has it.",
+        default="",
+        validator=_credential_name,
     )
 
 

@@ -104,10 +104,11 @@ def _listed(numbers: tuple[int, ...], full: int) -> str:
 
 def _service(job: Job) -> str:
     user = f"User={job.user}\n" if job.user else ""
+    credential = f"LoadCredentialEncrypted={job.credential}\n" if job.credential else ""
     return (
         f"[Unit]\nDescription={_value(f'pipekit run in {job.root}')}\n\n"
         "[Service]\nType=oneshot\n"
-        f"{user}ExecStart={_words(job.argv)}\n"
+        f"{user}{credential}ExecStart={_words(job.argv)}\n"
         "# 75: another run is going on\n"
         f"SuccessExitStatus={'1 75' if job.partial_is_success else '75'}\n"
         "# the run gets SIGTERM and stops its programs itself\n"

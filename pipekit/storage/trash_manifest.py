@@ -97,12 +97,16 @@ class Manifests:
         return found
 
     def sweep(self) -> None:
-        """Remove what killed writes have left, and an empty folder. Needs the run lock."""
+        """Remove what killed writes have left, and empty folders. Needs the run lock."""
         for left in self.folder.glob(f".*{_SUFFIX}.*.tmp"):
             with contextlib.suppress(OSError):
                 left.unlink()
-        with contextlib.suppress(OSError):  # there is more in it
-            self.folder.rmdir()
+        with contextlib.suppress(OSError):
+            known = self.find()
+            for name in os.listdir(self.folder):
+                if is_run_id(name) and name not in known:
+                    _remove_empty(self.folder / name)
+            self.folder.rmdir()  # unless there is more in it
 
     def read(self, run_id: str, work: Work = Work.NONE) -> Manifest:
         """Raises StorageError if it is missing or damaged."""
@@ -153,6 +157,13 @@ class Manifests:
 
     def _path(self, run_id: str, work: Work) -> Path:
         return self.folder / f"{run_id}{'.' if work else ''}{work}{_SUFFIX}"
+
+
+def _remove_empty(folder: Path) -> None:
+    """Remove a folder and those in it, as far as there is no file in them."""
+    for path, _, _ in os.walk(folder, topdown=False):
+        with contextlib.suppress(OSError):
+            os.rmdir(path)
 
 
 def _trash_file(signature: Iterable[int], **texts: str) -> TrashFile:

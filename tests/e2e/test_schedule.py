@@ -154,7 +154,7 @@ def test_systemds_own_parser_accepts_the_units(project_in, tmp_path, name):
     project = project_in(tmp_path / name)
     project.config(
         'pipeline.stages = ["translator"]\nschedule.between = "22:00-02:00"\n'
-        'schedule.days = ["mon", "sun"]'
+        'schedule.days = ["mon", "sun"]\nsecrets.credential = "bars"'
     )
     words = ("schedule", "install", "--with", "systemd", "--on-arrival", "--print")
     printed = project.pipekit(*words).out

@@ -331,7 +331,12 @@ def test_what_is_unfinished_is_found_by_name_and_strangers_are_not(root, two):
     for name in ("notes.json", f"{RUN}.dancing.json", f".{RUN}.json.x.tmp"):
         (root / TRASH / name).write_text("")
     assert two.find() == {RUN: Work.NONE, OTHER: Work.RESTORING}
+    for path in ("empty/folders", "kept"):
+        (root / TRASH / "01a2082d-e9f4-799b-8a82-a3aec3a82884" / path).mkdir(parents=True)
+    (root / TRASH / "01a2082d-e9f4-799b-8a82-a3aec3a82884/kept/file").write_text("of somebody")
     two.sweep()
+    left = (root / TRASH / "01a2082d-e9f4-799b-8a82-a3aec3a82884").rglob("*")
+    assert sorted(path.name for path in left) == ["file", "kept"]
     assert not (root / TRASH / f".{RUN}.json.x.tmp").exists()
     two.end(two.read(OTHER, Work.RESTORING), Work.RESTORING, [])
     assert two.find() == {RUN: Work.NONE}

@@ -150,6 +150,17 @@ def test_the_hour_that_occurs_twice(both: Any) -> None:
     assert run.metrics()["bad_rows"] == 2
 
 
+def test_files_within_the_hour_that_occurs_twice(both: Any) -> None:
+    """What comes after them in a block does not hide that they were in it."""
+    at = {"a": ("11010110", "11010140"), "b": ("11010120", "11010150"), "c": ("11021000",)}
+    files = {
+        f"data/raw/ES_{name}.csv": "".join(f"2020{x[:4]} {x[4:]}00;10;12;9;11;1\n" for x in times)
+        for name, times in at.items()
+    }
+    source = Source(glob="data/raw/*.csv", dialect="C", timezone="America/New_York")
+    both(files, Settings(sources=(source,)))
+
+
 def test_ticks(both: Any) -> None:
     """Of which several may have one time; the latest is remembered."""
     files = {

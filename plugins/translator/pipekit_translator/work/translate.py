@@ -189,9 +189,14 @@ class _Translation:
 
     def _volume_types(self, key: str) -> dict[VolumeType, str]:
         """The types of the volume in files that feed a key, each with one of the files."""
-        files = {file for fed in self._feeding.get(key, {}).values() for file, _ in fed}
-        all_files = self._files
-        return {all_files.group(f).format.volume_type: all_files.paths[f] for f in sorted(files)}
+        files = self._files
+        fed = self._feeding_files(key)
+        return {files.group(file).format.volume_type: files.paths[file] for file in fed}
+
+    def _feeding_files(self, key: str) -> list[int]:
+        """The files with rows of a key, in order."""
+        parts = self._feeding.get(key, {}).values()
+        return sorted({file for feeding in parts for file, _ in feeding})
 
     def _publish(self, key: str, parts: list[Future[PartResult | None]]) -> bool:
         """Whether the unit succeeded; published parts are reported in any case."""
@@ -257,10 +262,16 @@ class _Translation:
         report.metric(f"{series.noun}_added", sum(result.added for result in written))
         report.metric(f"{series.noun}_changed", sum(result.changed for result in written))
         report.metric(f"{series.noun}_removed", sum(result.removed for result in written))
-        within = self._within[key]
+        fed, within = self._feeding_files(key), self._within[key]
         duplicates = sum(result.duplicates for result in results) + sum(n for n, _ in within)
-        conflicts = sum(result.conflicts for result in results) + sum(n for _, n in within)
-        self._examine(key, results, {"duplicates": duplicates, "conflicts": conflicts})
+        conflicts = sum(result.conflicts for result in results)
+        counts: dict[str, float] = {"duplicates": duplicates}
+        in_one_file = sum(n for _, n in within) + (conflicts if len(fed) == 1 else 0)
+        between = sum(result.restated for result in results) + (conflicts if len(fed) > 1 else 0)
+        counts["conflicts"] = in_one_file + between
+        if in_one_file:
+            counts["conflicts_in_one_file"] = in_one_file
+        self._examine(key, results, counts)
 
     def _examine(self, key: str, results: list[PartResult], counts: dict[str, float]) -> None:
         rules = self._request.quality
@@ -275,8 +286,7 @@ class _Translation:
             report.warning(f"{key}: {'; '.join(findings)}", instrument=instrument, **numbers)
 
     def _note_published(self, key: str, *, ok: bool) -> None:
-        parts = self._feeding.get(key, {}).values()
-        files = sorted({file for feeding in parts for file, _ in feeding})
+        files = self._feeding_files(key)
         with report.gathered():
             for file in files:
                 self._waits[file] -= 1

@@ -10,7 +10,8 @@ from typing import NamedTuple
 import numpy as np
 
 from pipekit_translator.timezones import zone_name
-from pipekit_translator.work.table import Flags, Ints
+from pipekit_translator.work.passes import Fold, Hour
+from pipekit_translator.work.table import Flags, Ints, Table
 
 DAY = 86_400
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
@@ -30,54 +31,24 @@ class Transitions(NamedTuple):
     last: Ints
 
 
-class Fold:
-    """The position in a repeated hour: the last time read, and whether in the second pass.
-
-    Kept from block to block, and for a growing file from run to run.
-    """
-
-    __slots__ = ("last", "second")
-
-    def __init__(self, last: int | None = None, second: bool = False) -> None:
-        self.last = last
-        self.second = second
-
-    def flags(self, local: Ints, first: int, day: int, *, repeats: bool) -> Flags:
-        """Which of these times, all in the repeated hour from `first` on, are in its second pass.
-
-        The second pass begins, in file order, with the first time that is not later than the one
-        before; if times may repeat (ticks), with the first that is earlier. `day`: a day in the
-        times' unit.
-        """
-        if self.last is None or not first <= self.last < first + day:
-            self.second = False
-            self.last = None
-        before = np.concatenate(([first - 1 if self.last is None else self.last], local[:-1]))
-        back = local < before if repeats else local <= before
-        flags: Flags = np.logical_or.accumulate(back) | self.second
-        self.last, self.second = int(local[-1]), bool(flags[-1])
-        return flags
-
-
 class Zone:
     """A time zone, for times in units of 1/`unit` second.
 
-    `name`: see `timezones`. `repeats`: whether consecutive rows may share a time. Raises ValueError
-    for an unknown name.
+    `name`: see `timezones`. Raises ValueError for an unknown name.
     """
 
-    def __init__(self, name: str, unit: int = 1, *, repeats: bool = False) -> None:
+    def __init__(self, name: str, unit: int = 1) -> None:
         self.name = name
         self.unit = unit
-        self._repeats = repeats
         self._base, shift = zone_name(name)
         self._shift = shift * unit
 
-    def to_utc(self, local: Ints, fold: Fold) -> tuple[Ints, Flags]:
-        """Convert local times, in file order, to UTC (both since 1970); also which never existed.
+    def to_utc(self, rows: Table, fold: Fold) -> tuple[Ints, Flags]:
+        """Convert the local times of rows, in file order, to UTC; also which never existed.
 
-        The first pass of a repeated hour is daylight saving time.
+        See `passes` for those of a repeated hour; its first pass is daylight saving time.
         """
+        local = rows.time
         missing = np.zeros(len(local), np.bool_)
         if self._shift:
             local = local - self._shift
@@ -88,19 +59,23 @@ class Zone:
         if (index := table.last.searchsorted(low, "right")) == table.first.searchsorted(
             high, "right"
         ):
+            fold.leave(int(local[-1]))
             return local - table.offsets[index], missing
         begun = np.searchsorted(table.first, local, side="right")
         ended = np.searchsorted(table.last, local, side="right")
         utc = local - table.offsets[ended]
         special = begun != ended
+        rows = rows._replace(time=local)
         for index in np.unique(ended[special]):
-            rows = np.flatnonzero(special & (ended == index))
+            inside = np.flatnonzero(special & (ended == index))
             if table.offsets[index + 1] > table.offsets[index]:
-                missing[rows] = True
+                missing[inside] = True
             else:
-                first, day = int(table.first[index]), DAY * self.unit
-                second = rows[fold.flags(local[rows], first, day, repeats=self._repeats)]
+                hour = Hour(int(table.first[index]), int(table.last[index]), self.unit)
+                second = inside[fold.passes(rows, inside, hour)]
                 utc[second] = local[second] - table.offsets[index + 1]
+        if not special[-1] or missing[-1]:
+            fold.leave(int(local[-1]))
         return utc, missing
 
     def days(self, utc: Ints) -> Ints:

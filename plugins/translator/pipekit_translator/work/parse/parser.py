@@ -24,8 +24,9 @@ from pipekit_translator.work.parse.numbers import scaled
 from pipekit_translator.work.parse.quotes import Quotes
 from pipekit_translator.work.parse.stamps import EPOCH, of_wrong_unit
 from pipekit_translator.work.parse.symbols import Symbol, Symbols, grouped
+from pipekit_translator.work.passes import Fold
 from pipekit_translator.work.table import Flags, Floats, Ints, Table, whole_volume
-from pipekit_translator.work.zones import Fold, Zone
+from pipekit_translator.work.zones import Zone
 
 Data = bytes | memoryview
 
@@ -61,7 +62,7 @@ class Parser:
         self._format = format
         self._series = format.series_read
         self._separator = ord(format.separator)
-        self._zone = Zone(format.timezone, self._series.unit, repeats=self._series.grouped)
+        self._zone = Zone(format.timezone, self._series.unit)
         self._folds = folds
         closes = self._series is BARS and format.bar_time == "close"
         self._shift = BAR_SECONDS * self._series.unit if closes else 0
@@ -137,14 +138,13 @@ class Parser:
         if named is None:
             return None
         for instrument, rows in named:
-            utc, missing = self._zone.to_utc(
-                values.time[rows], self._folds.setdefault(instrument, Fold())
-            )
+            here = values.at(rows)
+            utc, missing = self._zone.to_utc(here, self._folds.setdefault(instrument, Fold()))
             if missing.any():
                 self._folds.clear()
                 self._folds.update(before)
                 return None
-            here = values.at(rows)._replace(time=utc - self._shift if self._shift else utc)
+            here = here._replace(time=utc - self._shift if self._shift else utc)
             tables[instrument] = here, first_line + found.lines[rows]
         for instrument, (here, numbers) in tables.items():
             tables[instrument] = self._complete(instrument, here, numbers), numbers
@@ -300,7 +300,7 @@ class Parser:
     ) -> tuple[Table, Ints]:
         """An instrument's rows in UTC; a local time that never existed makes a row invalid."""
         fold = self._folds.setdefault(instrument, Fold())
-        utc, missing = self._zone.to_utc(values.time[rows], fold)
+        utc, missing = self._zone.to_utc(values.at(rows), fold)
         block.mark_bad(rows[missing], f"this time does not exist in {self._format.timezone}")
         kept = rows[~missing]
         time, lines = utc[~missing] - self._shift, block.number[block.rows[kept]]

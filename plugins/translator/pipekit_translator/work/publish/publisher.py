@@ -28,9 +28,9 @@ class PartResult:
     """The result of publishing a part.
 
     `added`, `changed`, `removed`: rows compared with the published ones. `duplicates`: new rows
-    that other new ones replaced. `conflicts`: replaced rows, new and published, with other values.
-    `statistics`: of the new rows. `placed`: done when the file is in its place; None if the
-    published file is kept.
+    that other new ones replaced. `conflicts`: those of them with other values; `restated`:
+    published rows that new ones with other values replaced. `statistics`: of the new rows.
+    `placed`: done when the file is in its place; None if the published file is kept.
     """
 
     publication: Publication
@@ -45,6 +45,7 @@ class PartResult:
     removed: int = 0
     duplicates: int = 0
     conflicts: int = 0
+    restated: int = 0
 
     @property
     def differs(self) -> bool:
@@ -135,7 +136,7 @@ class Publisher:
             before = merge(known, self.series).table
             kept = before.at(~in_days(self.zone.days(before.time), rebuilt))
             both = merge([Ranked(_PUBLISHED, kept), Ranked(0, fresh.table)], self.series)
-            result.conflicts += both.conflicts
+            result.restated += both.conflicts
             self._count(result, before, both.table)
             if both.table.size:
                 yield both.table

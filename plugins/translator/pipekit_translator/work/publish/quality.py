@@ -98,8 +98,11 @@ def findings(found: dict[str, float], rules: Quality) -> list[str]:
     if found.get("gaps"):
         minutes = found["missing_minutes"]
         clauses.append(f"gaps inside sessions: {found['gaps']:.0f} ({minutes:.0f} minutes)")
-    if found.get("conflicts"):
-        clauses.append(f"{noun} with different values in two exports: {found['conflicts']:.0f}")
+    within = found.get("conflicts_in_one_file", 0)
+    if within:
+        clauses.append(f"{noun} that one file states twice, with different values: {within:.0f}")
+    if between := found.get("conflicts", 0) - within:
+        clauses.append(f"{noun} with different values in two exports: {between:.0f}")
     if found[noun] >= rules.min_bars and "empty_from" in found:
         clauses += _zone_signs(found, rules)
     return clauses

@@ -15,13 +15,13 @@ from pipekit.worker import Signature, hasher, look
 from pipekit_translator.request import FileGroup, FileJob
 from pipekit_translator.work.assemble.file_rows import FileRows
 from pipekit_translator.work.parse.header import RejectedError
+from pipekit_translator.work.passes import Fold
 from pipekit_translator.work.read import decode
 from pipekit_translator.work.read.ahead import ahead
 from pipekit_translator.work.read.held import BusyError, open_raw
 from pipekit_translator.work.read.record import RawFile, ReadContext
 from pipekit_translator.work.read.textrows import StartAgainError, TextReader
 from pipekit_translator.work.read.texts import Source, Text, texts_of
-from pipekit_translator.work.zones import Fold
 
 BLOCK = 4 << 20  # bytes; parsing takes about ten times as much memory
 LONGEST_LINE = 1 << 20

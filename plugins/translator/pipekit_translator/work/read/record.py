@@ -13,7 +13,7 @@ from pipekit_translator.request import NOTHING, FileGroup, FileJob, FileMemory
 from pipekit_translator.work.assemble.file_rows import Assembly, FileRows
 from pipekit_translator.work.parse.kernel import Kernel
 from pipekit_translator.work.parse.lines import BadRow
-from pipekit_translator.work.zones import Fold
+from pipekit_translator.work.passes import Fold
 
 
 @attrs.define(kw_only=True, eq=False)

@@ -19,12 +19,12 @@ from pipekit_translator.request import FileGroup, FileJob
 from pipekit_translator.work.assemble.file_rows import FileRows, Section, keep
 from pipekit_translator.work.parse.header import RejectedError, instrument_of
 from pipekit_translator.work.parse.parser import Parser, Rows
+from pipekit_translator.work.passes import Fold
 from pipekit_translator.work.read.decode import BOM, SNIFFED, kind_of
 from pipekit_translator.work.read.held import BusyError, open_raw
 from pipekit_translator.work.read.rawfile import check_unchanged, signature_of
 from pipekit_translator.work.read.record import RawFile, ReadContext
 from pipekit_translator.work.table import Ints, Table
-from pipekit_translator.work.zones import Fold
 
 SMALL = 64 << 10  # bytes
 BLOCK = 64 << 10  # bytes of files that are parsed as one block
@@ -163,7 +163,7 @@ def _rows(
     if head and not (parser.begin(head.removeprefix(BOM)) and parser.ready):
         return None
     rows = parser.feed(b"".join([small.data[len(head) :] for small in smalls]), 1)
-    odd = rows.bad or any(fold.last is not None for fold in folds.values())
+    odd = rows.bad or any(fold.visited for fold in folds.values())
     return None if odd else rows
 
 
