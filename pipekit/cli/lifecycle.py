@@ -18,14 +18,14 @@ from pipekit.model.run import Paths, PipelineReport
 from pipekit.model.status import PipelineStatus
 from pipekit.process import Cancel
 from pipekit.run.current_run import CurrentRun
-from pipekit.run.lifecycle import Proposal, Review, review
-from pipekit.run.lifecycle_steps import review_files
+from pipekit.run.lifecycle.removal import Moved, Removal, find_manifest
+from pipekit.run.lifecycle.review import Proposal, Review, review
+from pipekit.run.lifecycle.steps import review_files
 from pipekit.run.orchestrator import PipelineOrchestrator
 from pipekit.run.project import Project
-from pipekit.run.removal import Moved, Removal, find_manifest
 from pipekit.storage.database import ledger_exists
 from pipekit.storage.ledger import Ledger
-from pipekit.storage.trash_manifest import Manifest, Manifests
+from pipekit.storage.trash.manifest import Manifest, Manifests
 
 Work = tuple[Moved, Iterable[Proposal]]
 _EXITS = {**RUN_EXITS, EXIT_PARTIAL: "some files could not be moved; each is named"}

@@ -17,8 +17,8 @@ from pipekit.model.secrets import Mask
 from pipekit.model.stage import StagePlan
 from pipekit.model.status import PipelineStatus, pipeline_status
 from pipekit.process import Cancel, prepare
-from pipekit.run import lifecycle_steps
 from pipekit.run.current_run import CurrentRun
+from pipekit.run.lifecycle import steps as lifecycle_steps
 from pipekit.run.planning import (
     CannotPlan,
     Decision,
@@ -43,7 +43,7 @@ from pipekit.storage.told import told_file
 
 if TYPE_CHECKING:
     from pipekit.run.execution import StageExecutor
-    from pipekit.run.lifecycle import Proposal
+    from pipekit.run.lifecycle.review import Proposal
 
     Maintained = tuple[PipelineStatus, Iterable[Proposal]]
 

@@ -12,11 +12,11 @@ from typing import Any, NamedTuple
 from pipekit.errors import StorageError
 from pipekit.model.file import FileStat
 from pipekit.model.run import Paths
-from pipekit.run.permission import Permission
+from pipekit.run.lifecycle.permission import Permission
 from pipekit.run.planning import Decision
 from pipekit.run.trace import StageTrace, Trace, trace
 from pipekit.storage.ledger import Ledger
-from pipekit.storage.trash_manifest import Manifests
+from pipekit.storage.trash.manifest import Manifests
 from pipekit.worker._files import open_own
 
 _LOOKED_AT = 200  # runs in whose quarantine and trash is looked

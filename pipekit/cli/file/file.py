@@ -15,7 +15,7 @@ from pipekit.cli.file.text import print_answer
 from pipekit.cli.help import Command
 from pipekit.cli.output import print_json
 from pipekit.errors import PipekitError, UsageError
-from pipekit.run.permission import may_go
+from pipekit.run.lifecycle.permission import may_go
 from pipekit.run.trace import decisions_of, open_ledger
 from pipekit.storage.files import FileManager
 from pipekit.storage.ledger import Ledger

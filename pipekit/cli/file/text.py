@@ -15,7 +15,7 @@ from pipekit.model.file import Published, Why
 from pipekit.model.names import did_you_mean
 from pipekit.model.quantity import rough_size
 from pipekit.model.text import escaped
-from pipekit.run.permission import Permission
+from pipekit.run.lifecycle.permission import Permission
 from pipekit.run.trace import Relative, Relatives, StageTrace, State, Trace
 
 _SHOWN = 5  # files of a stage, without --verbose

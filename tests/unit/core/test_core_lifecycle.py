@@ -16,11 +16,11 @@ from pipekit.model.policy import ActionKind, FileAction
 from pipekit.model.specs import LifecyclePolicy
 from pipekit.model.stage import StagePlan
 from pipekit.model.status import PipelineStatus
-from pipekit.run.lifecycle import Proposal, Review, review
-from pipekit.run.lifecycle_view import LedgerLifecycleView
-from pipekit.run.removal import Removal
-from pipekit.storage.restored import RestoredFiles
-from pipekit.storage.trash_manifest import TRASH
+from pipekit.run.lifecycle.removal import Removal
+from pipekit.run.lifecycle.review import Proposal, Review, review
+from pipekit.run.lifecycle.view import LedgerLifecycleView
+from pipekit.storage.trash.manifest import TRASH
+from pipekit.storage.trash.restored import RestoredFiles
 
 DAY = 86_400.0
 

@@ -11,12 +11,12 @@ import pytest
 
 from pipekit.errors import StorageError, UsageError
 from pipekit.model.policy import ActionKind, FileAction
-from pipekit.run.removal import find_manifest
+from pipekit.run.lifecycle.removal import find_manifest
 from pipekit.storage.files import FileManager
-from pipekit.storage.moving import Mover
-from pipekit.storage.restored import RestoredFiles
-from pipekit.storage.trash import STOPPED, RefusedError, Trash
-from pipekit.storage.trash_manifest import TRASH, Manifest, Manifests, TrashFile, Work
+from pipekit.storage.trash.manifest import TRASH, Manifest, Manifests, TrashFile, Work
+from pipekit.storage.trash.moving import Mover
+from pipekit.storage.trash.restored import RestoredFiles
+from pipekit.storage.trash.trash import STOPPED, RefusedError, Trash
 from pipekit.worker import Signature
 
 RUN = "01a2082d-e9f4-799b-8a82-a3aec3a82882"

@@ -15,10 +15,10 @@ from pipekit.errors import StorageError, UsageError
 from pipekit.model.event import EventKind
 from pipekit.model.quantity import rough_size
 from pipekit.run.current_run import CurrentRun
-from pipekit.run.lifecycle import Proposal
-from pipekit.storage.restored import RestoredFiles
-from pipekit.storage.trash import NOT_MOVED, STOPPED, Outcome, RefusedError, Trash
-from pipekit.storage.trash_manifest import Manifest, Manifests, TrashFile, Work
+from pipekit.run.lifecycle.review import Proposal
+from pipekit.storage.trash.manifest import Manifest, Manifests, TrashFile, Work
+from pipekit.storage.trash.restored import RestoredFiles
+from pipekit.storage.trash.trash import NOT_MOVED, STOPPED, Outcome, RefusedError, Trash
 
 _DAY = 86_400.0
 _NAMED, _MOST_REASONS = 3, 20  # reasons in a sentence, and in the data of an event

@@ -19,13 +19,13 @@ from pipekit.model.policy import ActionKind, FileAction, LifecycleView
 from pipekit.model.specs import LifecyclePolicy
 from pipekit.model.stage import StagePlan, StageResult
 from pipekit.plugins.isolation import AbandonedError, PluginFault, call
-from pipekit.run.lifecycle_view import LedgerLifecycleView
+from pipekit.run.lifecycle.view import LedgerLifecycleView
 from pipekit.run.project import Project
 from pipekit.run.shrunk import held_shrunk
 from pipekit.storage.files import FileManager
 from pipekit.storage.ledger import Ledger
-from pipekit.storage.restored import RestoredFiles
-from pipekit.storage.trash_manifest import TRASH
+from pipekit.storage.trash.manifest import TRASH
+from pipekit.storage.trash.restored import RestoredFiles
 from pipekit.worker import Verb
 
 _PRECEDENCE = (ActionKind.KEEP, ActionKind.ARCHIVE, ActionKind.DELETE)

@@ -7,8 +7,8 @@ import errno
 import os
 from pathlib import Path
 
-from pipekit.storage.moving import Mover, copy, fingerprint_of
-from pipekit.storage.trash_manifest import TrashFile
+from pipekit.storage.trash.manifest import TrashFile
+from pipekit.storage.trash.moving import Mover, copy, fingerprint_of
 from pipekit.worker import sync_folders
 from pipekit.worker._publish import make_folders
 

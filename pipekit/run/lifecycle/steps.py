@@ -10,10 +10,10 @@ from pipekit.model.stage import StagePlan
 from pipekit.model.status import FailureKind
 from pipekit.process import Cancel
 from pipekit.run.current_run import CurrentRun
-from pipekit.storage.trash_manifest import TRASH
+from pipekit.storage.trash.manifest import TRASH
 
 if TYPE_CHECKING:
-    from pipekit.run.lifecycle import Proposal, Review
+    from pipekit.run.lifecycle.review import Proposal, Review
 
 # Most runs have neither a trash nor policies: they import no more than this.
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def settle_trash(run: CurrentRun) -> None:
     """Finish what an earlier process had begun to move; before any stage is planned."""
     if _has_trash(run):
-        from pipekit.run.removal import Removal
+        from pipekit.run.lifecycle.removal import Removal
 
         Removal(run).settle()
 
@@ -33,7 +33,7 @@ def review_and_act(run: CurrentRun, cancel: Cancel) -> list[Proposal]:
     if found is None:
         return []
     if run.project.configuration.lifecycle.mode == "apply":
-        from pipekit.run.removal import Removal
+        from pipekit.run.lifecycle.removal import Removal
 
         return Removal(run).apply(found.proposals, cancel.is_set)[0]
     _tell(run, found)
@@ -46,7 +46,7 @@ def review_files(
     """What policies propose; None without policies, or if the run is being stopped."""
     if not run.project.policies or cancel.is_set():
         return None
-    from pipekit.run.lifecycle import review
+    from pipekit.run.lifecycle.review import review
 
     found = review(
         run.project,
@@ -64,7 +64,7 @@ def review_files(
 def purge_expired(run: CurrentRun, cancel: Cancel) -> None:
     """Delete what has been in the trash for long enough."""
     if _has_trash(run) and not cancel.is_set():
-        from pipekit.run.removal import Removal
+        from pipekit.run.lifecycle.removal import Removal
 
         Removal(run).purge_expired()
 
