@@ -12,7 +12,7 @@ _PLACED = """            sync_folders([self.target])
 _TOLD_FIRST = """            self.tell()
             sync_folders([self.target])
 """
-_EXECUTED = "            tasks = self._run_tasks(context, plan.tasks)\n"
+_EXECUTED = "            results = self._run_tasks(context, tasks, before)\n"
 _COMMITTED_FIRST = f"""            from pipekit.model.task import FileRecord
             from pipekit.storage.ledger import signature_text
             from pipekit.worker import Verb
