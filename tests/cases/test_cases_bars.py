@@ -13,3 +13,8 @@ def test_39_the_doubled_hour(case: Any, number: str) -> None:
     ended = found.run()
     ended.same(found.expected())
     assert "different values" not in ended.output
+
+
+def test_26_ticks_with_the_newest_first(case: Any) -> None:
+    found = case("26c")
+    found.run().same(found.expected())

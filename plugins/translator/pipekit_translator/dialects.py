@@ -27,6 +27,8 @@ Price = Literal["", "bid", "ask", "mid", "none"]
 Volume = Literal["", "none"]
 
 BAR_SECONDS = 60
+EARLIEST, LATEST = "1970-01-01", "now + 2d"
+MAX_DISTANCE = 180 * 86_400.0
 
 _NAMED = ("Date", "Time", "Open", "High", "Low", "Close", "Volume", "Instrument")
 _OHLCV = ("open", "high", "low", "close", "volume")
@@ -169,6 +171,9 @@ PRESETS = {
 }
 
 
+# what is plausible: settings of the stage
+JUDGED = ("earliest", "latest", "max_distance")
+
 # the parts that are not of a dialect: each is a setting of a source, with the same default
 ADDED = (
     *("volume", "volume_type", "missing_volume", "price", "carry", "decimal", "thousands"),
@@ -204,6 +209,9 @@ class FileFormat:
     price_scale: float = setting("What prices are multiplied by.", default=1.0)
     skip_lines: int = setting("Lines before the header or the first row.", default=0)
     skip_footer: bool = setting("Whether lines at the end may be no rows.", default=False)
+    earliest: str = setting("The first date that is plausible.", default=EARLIEST)
+    latest: str = setting("The last one.", default=LATEST)
+    max_distance: float = setting("From other rows, in seconds; 0: any.", default=MAX_DISTANCE)
 
     @property
     def series_read(self) -> Series:
@@ -223,7 +231,7 @@ class FileFormat:
         """
         fields = attrs.asdict(self)
         for field in attrs.fields(FileFormat):
-            if field.name in ADDED and fields[field.name] == field.default:
+            if field.name in (*ADDED, *JUDGED) and fields[field.name] == field.default:
                 del fields[field.name]
         for name in ("map", "ignore"):
             if not getattr(self.instrument, name):

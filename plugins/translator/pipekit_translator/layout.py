@@ -7,6 +7,8 @@ integer whose bit `d` stands for day `d`.
 
 from __future__ import annotations
 
+import calendar
+import datetime as dt
 import re
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
@@ -63,7 +65,6 @@ Days = dict[str, Months]
 """Key -> its months."""
 
 _FILE = re.compile(r"(?P<name>.+)_(?P<series>1m|tick)_(?P<part>\d{4}-\d\d(-\d\d)?)\.parquet")
-_WHOLE = sum(1 << day for day in range(1, 32))
 
 
 def is_instrument(name: str) -> bool:
@@ -111,7 +112,10 @@ def covered(path: str) -> tuple[str, str] | None:
 
 def days_of(part: str) -> Months:
     """All days of a part."""
-    return {part[:7]: 1 << int(part[8:]) if len(part) > 7 else _WHOLE}
+    if len(part) > 7:
+        return {part[:7]: 1 << int(part[8:])}
+    _, count = calendar.monthrange(int(part[:4]), int(part[5:]))
+    return {part: (2 << count) - 2}
 
 
 def parts_of(key: str, months: Months) -> list[str]:
@@ -152,6 +156,12 @@ def without(one: Days, other: Days) -> Days:
     return _kept(
         (key, month, bits & ~other.get(key, {}).get(month, 0)) for key, month, bits in _walk(one)
     )
+
+
+def within(days: Days, span: tuple[dt.date, dt.date]) -> Days:
+    """The days from the first to the last date of a span."""
+    first, last = (date.isoformat() for date in span)
+    return union({key: days_of(day)} for key, day in dates(days) if first <= day <= last)
 
 
 def dates(days: Days) -> Iterator[tuple[str, str]]:

@@ -11,7 +11,15 @@ from typing import Any, Literal
 import attrs
 
 from pipekit import Duration, Size, setting
-from pipekit_translator.dialects import ADDED, FileFormat
+from pipekit_translator import bounds
+from pipekit_translator.dialects import (
+    ADDED,
+    EARLIEST,
+    JUDGED,
+    LATEST,
+    MAX_DISTANCE,
+    FileFormat,
+)
 from pipekit_translator.sources import Source
 
 TICKS = {
@@ -36,6 +44,13 @@ def _known_zone(_instance: object, attribute: attrs.Attribute[Any], value: str) 
             f"{attribute.name}: {value!r} is not in the tz database; "
             "use a name such as 'UTC' or 'America/Chicago'"
         ) from error
+
+
+def _time(_instance: object, attribute: attrs.Attribute[Any], value: str) -> None:
+    try:
+        bounds.instant(value, 0)
+    except ValueError as error:
+        raise ValueError(f"{attribute.name}: {error}") from error
 
 
 def _fraction(_instance: object, attribute: attrs.Attribute[Any], value: float) -> None:
@@ -131,6 +146,21 @@ class Settings:
         default=0.01,
         validator=_fraction,
     )
+    earliest: str = setting(
+        "Rows of an earlier date are set aside: a date, or a time such as now - 30d.",
+        default=EARLIEST,
+        validator=_time,
+    )
+    latest: str = setting(
+        "Rows of a later date are set aside: a date, or a time such as now + 2d.",
+        default=LATEST,
+        validator=_time,
+    )
+    max_distance: Duration = setting(
+        "Up to ten rows together that are farther than this from the rows before and after them "
+        "are set aside; 0: none are.",
+        default=MAX_DISTANCE,
+    )
     final_after: Duration = setting(
         "A last line without newline is read once the file has been unchanged for this long.",
         default=3600.0,
@@ -171,4 +201,5 @@ class Settings:
             instruments=tuple(listed),
             aggregate=source.aggregate,
             **{name: getattr(source, name) for name in ADDED},
+            **{name: getattr(self, name) for name in JUDGED},
         )

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pytest
 from pipekit_translator.settings import Settings, Source
+from pipekit_translator.work import zones
 from pipekit_translator.work.passes import Fold
 from pipekit_translator.work.table import Table
 from pipekit_translator.work.zones import Zone
@@ -130,3 +131,27 @@ def test_each_autumn_has_its_own_doubled_hour() -> None:
     local = seconds(*(f"{day}T01:{minute}:00" for day in days for minute in ("10", "10", "20")))
     utc, _ = Zone("America/Chicago").to_utc(rows_at(local), Fold())
     assert ((utc - local) // 3600).tolist() == [5, 6, 6, 5, 6, 6]
+
+
+@pytest.mark.parametrize("zone", ["America/Chicago", "Europe/Moscow", "Asia/Kolkata"])
+def test_work_grows_with_the_years_of_rows_not_with_their_distance(
+    zone: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+    changes = zones._changes
+
+    def asking(name: str, year: int) -> Any:
+        asked.append(year)
+        return changes(name, year)
+
+    monkeypatch.setattr(zones, "_changes", asking)
+    utc = seconds(
+        "0001-06-01T00:00:00", "1985-07-01T12:00:00", "1985-12-31T23:59:00", "2011-07-01T12:00:00",
+        "2020-11-01T06:30:00", "2020-11-01T07:30:00", "9998-07-01T00:00:00",
+    )  # fmt: skip
+    local = Zone(zone).local(utc)
+    rule = ZoneInfo(zone)
+    shown = [dt.datetime.fromtimestamp(at, rule) for at in utc.tolist()]
+    assert local.tolist() == [at.replace(tzinfo=dt.UTC).timestamp() // 1 for at in shown]
+    assert Zone(zone).to_utc(rows_at(local), Fold())[0].tolist() == utc.tolist()
+    assert len(set(asked)) <= 3 * 6

@@ -31,8 +31,9 @@ from pipekit_translator.work.read.outcome import Files, Outcome
 from pipekit_translator.work.read.record import RawFile
 from pipekit_translator.work.read.texts import lines_in
 from pipekit_translator.work.table import Ints
-from pipekit_translator.work.zones import Zone
+from pipekit_translator.work.zones import DAY, Zone
 
+ASTRAY = "the date is more than {days:g} days from those of the rows around it (max_distance)"
 LATE = "late: the lifecycle has removed the processed {part}"
 _DISK_THREADS = 4  # each finished file waits some milliseconds for the disk
 FIXED_MEMORY = 256_000_000  # bytes used to read and write on two cores, besides the buffer
@@ -310,7 +311,7 @@ class _Translation:
             path,
             found.fingerprint,
             found.signature,
-            detail=found.detail,
+            detail=self._files.detail(file, self._left),
             complete=found.complete,
         )
 
@@ -323,6 +324,10 @@ class _Translation:
             reason = LATE.format(part=format.series_written.part)
             rows = rows + lines_of(lines_in(source, format), late, reason)
             self._counts["late_rows"] += len(late)
+        if found.astray and not found.repeated:
+            format = self._files.group(file).format
+            reason = ASTRAY.format(days=format.max_distance / DAY)
+            rows = rows + lines_of(lines_in(source, format), found.astray, reason)
         if path := self._quarantine.add(source, rows):
             self._counts["rows_set_aside"] += len(rows)
             report.metric("rows_set_aside", self._counts["rows_set_aside"])

@@ -15,6 +15,9 @@ from pipekit_translator.work.table import Flags, Ints, Table
 
 DAY = 86_400
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+_FIRST, _LAST = -62_135_596_800, 253_402_300_799  # of the years 1 to 9999
+_NEAR = 4  # years, each of which may have rows
+_MONTH = 30 * DAY
 _MARGIN = 1  # years before and after the times, so that a transition at New Year is found
 
 
@@ -55,7 +58,7 @@ class Zone:
         if not len(local) or self._base == "UTC":
             return local, missing
         low, high = int(local.min()), int(local.max())
-        table = self._transitions(low, high)
+        table = self._transitions(local, low, high)
         if (index := table.last.searchsorted(low, "right")) == table.first.searchsorted(
             high, "right"
         ):
@@ -88,7 +91,7 @@ class Zone:
         if not len(utc):
             return utc
         low, high = int(utc.min()), int(utc.max())
-        table = self._transitions(low, high)
+        table = self._transitions(utc, low, high)
         first, last = table.instants.searchsorted([low, high], "right").tolist()
         if first == last:
             return utc + np.int64(table.offsets[first] + self._shift)
@@ -97,20 +100,32 @@ class Zone:
         )
         return local
 
-    def _transitions(self, first: int, last: int) -> Transitions:
-        years = _year_of(first // self.unit) - _MARGIN, _year_of(last // self.unit) + _MARGIN
-        return _table(self._base, *years, self.unit)
+    def _transitions(self, time: Ints, low: int, high: int) -> Transitions:
+        """Those of the years that times lie in, however far these are from each other."""
+        first, last = _year_of(low // self.unit), _year_of(high // self.unit)
+        if last - first <= _NEAR:
+            return _table(self._base, tuple(range(first, last + 1)), self.unit)
+        months = np.unique(time // (_MONTH * self.unit)).tolist()
+        years = {_year_of(month * _MONTH) for at in months for month in (at, at + 1)}
+        return _table(self._base, tuple(sorted(years)), self.unit)
 
 
 def _year_of(seconds: int) -> int:
-    return (_EPOCH + dt.timedelta(seconds=seconds)).year
+    return (_EPOCH + dt.timedelta(seconds=min(max(seconds, _FIRST), _LAST))).year
 
 
 @cache
-def _table(name: str, first: int, last: int, unit: int) -> Transitions:
-    years = range(max(first, 1), min(last, 9998) + 1)
-    found = [change for year in years for change in _changes(name, year)]
-    start = _offset(name, _seconds(years[0]))
+def _table(name: str, wanted: tuple[int, ...], unit: int) -> Transitions:
+    """The transitions of these years, and of those before and after each."""
+    around = {year + margin for year in wanted for margin in (-_MARGIN, 0, _MARGIN)}
+    years = sorted({min(max(year, 2), 9998) for year in around})
+    found: list[tuple[int, int, int]] = []
+    start = offset = _offset(name, _seconds(years[0]))
+    for before, year in zip([years[0] - 1, *years], years, strict=False):
+        if before != year - 1 and (now := _offset(name, _seconds(year))) != offset:
+            found.append((_seconds(year), offset, now))  # it changed in the years between
+        found += _changes(name, year)
+        offset = found[-1][2] if found else start
     instants = np.array([instant for instant, _, _ in found], np.int64) * unit
     offsets = np.array([start, *(after for _, _, after in found)], np.int64) * unit
     sides = instants + offsets[:-1], instants + offsets[1:]

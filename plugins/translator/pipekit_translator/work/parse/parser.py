@@ -21,8 +21,9 @@ from pipekit_translator.work.parse.header import SHOWN, Columns
 from pipekit_translator.work.parse.kernel import Found, Kernel, Layout, newlines
 from pipekit_translator.work.parse.lines import BadRow, Block
 from pipekit_translator.work.parse.numbers import scaled
+from pipekit_translator.work.parse.plausible import Plausible
 from pipekit_translator.work.parse.quotes import Quotes
-from pipekit_translator.work.parse.stamps import EPOCH, of_wrong_unit
+from pipekit_translator.work.parse.stamps import EPOCH
 from pipekit_translator.work.parse.symbols import Symbol, Symbols, grouped
 from pipekit_translator.work.passes import Fold
 from pipekit_translator.work.table import Flags, Floats, Ints, Table, whole_volume
@@ -71,6 +72,7 @@ class Parser:
         by_row = bool(format.instrument.column)
         self._instrument = None if by_row else header.instrument_of(format, name)
         self._symbols = Symbols(format)
+        self._plausible = Plausible(format)
         self.unnamed: tuple[int, str] | None = None  # the first row without an instrument, and why
         self._roles: tuple[str, ...] = ()
         self._prices: list[str] = []
@@ -124,7 +126,7 @@ class Parser:
         if self._kernel is None or self._layout is None:
             return None
         found = self._kernel.read(data, self._separator, self._layout)
-        if found is None:
+        if found is None or not self._plausible.are_all(found.local):
             return None
         if len(found.local):
             self._fits = True
@@ -247,17 +249,14 @@ class Parser:
             shown = " ".join(text)[:SHOWN]
             reason = f"the time stamp is not {self._format.timestamp_format}: {shown!r}"
             block.mark_bad(np.array([row]), reason)
-        return self._epochs(block, local, ok) if EPOCH in parts else (local, ok)
+        return local, self._dated(block, local, ok)
 
-    def _epochs(self, block: Block, time: Ints, ok: Flags) -> tuple[Ints, Flags]:
-        """Times that count from 1970, unless they must be of another unit."""
-        wrong = ok & of_wrong_unit(time, self._series.unit)
-        block.mark_bad(
-            wrong,
-            f"the time stamp is in 1970, so it does not count {self._format.timestamp_format}: "
-            "set the unit that the export counts in",
-        )
-        return time, ok & ~wrong
+    def _dated(self, block: Block, local: Ints, ok: Flags) -> Flags:
+        """Which rows are valid and have a plausible time."""
+        for wrong, reason in self._plausible.problems(local):
+            block.mark_bad(ok & wrong, reason)
+            ok = ok & ~wrong
+        return ok
 
     def _read_numbers(self, block: Block, ok: Flags) -> list[Floats]:
         """The prices and the volume of each row; clears `ok` where one cannot be read."""

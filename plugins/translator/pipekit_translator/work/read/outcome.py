@@ -11,9 +11,12 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple, Self
 
+import attrs
 import numpy as np
 
 from pipekit.worker import Signature
+from pipekit_translator import layout
+from pipekit_translator.layout import Days
 from pipekit_translator.request import FileGroup, FileJob, FileMemory, Role
 from pipekit_translator.work.parse.lines import BadRow
 from pipekit_translator.work.read.record import RawFile
@@ -27,7 +30,7 @@ class Outcome(NamedTuple):
 
     `rows`: how many were read; `footer`: lines after the last; `empty`: none, ever. `detail`: for
     the next plan. `repeated`: whether this content was consumed before, so that its bad rows were
-    reported. `late`: see FileRows.
+    reported. `late`: see FileRows. `astray`: see RawFile.
     """
 
     signature: Signature
@@ -39,6 +42,7 @@ class Outcome(NamedTuple):
     complete: bool
     repeated: bool
     late: Mapping[str, list[int]]
+    astray: list[int]
     detail: Mapping[str, object]
 
     @classmethod
@@ -54,6 +58,7 @@ class Outcome(NamedTuple):
             complete=raw.complete,
             repeated=raw.repeated,
             late=raw.rows.late,
+            astray=raw.astray,
             detail=raw.memory().detail(),
         )
 
@@ -92,6 +97,15 @@ class Files:
     def __getitem__(self, number: int) -> Outcome:
         found = Outcome.unpacked(self._packed[number])
         return found._replace(detail={**self._shared[self._of[number]], **found.detail})
+
+    def detail(self, number: int, left: Days) -> Mapping[str, object]:
+        """The `detail` of a file in the ledger; `left`: days that are not rebuilt."""
+        found, job = self[number].detail, self.known.get(number)
+        if job is None or job.role != "stale":
+            return found
+        memory = FileMemory.of(found)
+        fed = layout.both(job.before.days, left)  # also by content that it has no more
+        return attrs.evolve(memory, days=layout.union([fed, memory.days])).detail()
 
     def role(self, number: int) -> Role:
         """Why a file was read."""

@@ -22,8 +22,8 @@ class RawFile:
 
     `prefix`: number of bytes used; `fingerprint`: their hash; `lines`: number of newlines in them.
     `complete`: nothing is left unread. `resumed`: reading continued after known content. `last`:
-    by instrument, the time of the latest tick. `footer`: lines after the last row. `rejected`: why
-    it cannot be used.
+    by instrument, the time of the latest tick. `astray`: lines of rows with a date far from those
+    of the others. `footer`: lines after the last row. `rejected`: why it cannot be used.
     """
 
     job: FileJob
@@ -38,6 +38,7 @@ class RawFile:
     total: int = 0
     footer: int = 0
     bad: list[BadRow] = attrs.field(factory=list)
+    astray: list[int] = attrs.field(factory=list)
     folds: dict[str, Fold] = attrs.field(factory=dict)
     last: dict[str, int] = attrs.field(factory=dict)
     warnings: list[str] = attrs.field(factory=list)
@@ -64,18 +65,25 @@ class RawFile:
         return not self.total and not self.resumed
 
     def memory(self) -> FileMemory:
-        """What the next plan needs to know of the file."""
+        """What the next plan needs to know of the file.
+
+        Of one that is read again since it has changed (`stale`), days that it fed before are
+        missing: those that are not rebuilt (see `Files.detail`).
+        """
         before = self.job.before if self.resumed else NOTHING
         late, days = self.rows.late, self.rows.days
-        if before.days:
-            days = layout.union([before.days, days])
+        if self.job.before.days and self.job.role != "stale":
+            days = layout.union([self.job.before.days, days])
         return FileMemory(
             reading=self.format.digest,
             source=self.group.source,
             prefix=self.prefix,
             lines=self.lines,
             days=dict(sorted(days.items())),
-            quarantined=before.quarantined + len(self.bad) + sum(map(len, late.values())),
+            quarantined=before.quarantined
+            + len(self.bad)
+            + len(self.astray)
+            + sum(map(len, late.values())),
             empty=self.is_empty,
             late=sorted({*before.late, *late}),
             folds={

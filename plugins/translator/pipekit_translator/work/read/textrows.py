@@ -7,6 +7,8 @@ from pipekit_translator.work.parse.header import RejectedError
 from pipekit_translator.work.parse.lines import BadRow
 from pipekit_translator.work.parse.parser import EARLY, Parser
 from pipekit_translator.work.parse.scan import SHORTEST_ROW
+from pipekit_translator.work.read.astray import Astray
+from pipekit_translator.work.read.chronological import Chronological
 from pipekit_translator.work.read.decode import BOM
 from pipekit_translator.work.read.record import RawFile, ReadContext
 from pipekit_translator.work.table import Ints, Table
@@ -41,6 +43,9 @@ class TextReader:
         self._at_start = True
         self._last_row = 0  # the line of the last valid row
         self._minutes: dict[str, Minutes] = {}
+        self._far = int(self._format.max_distance * self._format.series_read.unit)
+        self._astray: dict[str, Astray] = {}
+        self._ticks: dict[str, Chronological] = {}
 
     def begin(self, first: bytes) -> None:
         """Read the lines before the first row, of a text whose first rows are known."""
@@ -61,7 +66,7 @@ class TextReader:
         for instrument, (table, lines) in rows.tables.items():
             if table.size:
                 self._last_row = max(self._last_row, int(lines[-1]))
-                self._keep(instrument, table, lines + self._above if self._above else lines)
+                self._sift(instrument, table, lines + self._above if self._above else lines)
         self._bad += rows.bad
         self._total += rows.total
         likely = max(self._total, self._size // SHORTEST_ROW)  # rows that the text may have
@@ -69,6 +74,13 @@ class TextReader:
 
     def finish(self) -> None:
         """Note what belongs to the whole text. Raises RejectedError."""
+        for instrument, astray in self._astray.items():
+            for rows in astray.finish():
+                self._order(instrument, *rows)
+            self._raw.astray += astray.lines
+        for instrument, ticks in self._ticks.items():
+            for rows in ticks.finish():
+                self._keep(instrument, *rows)
         for instrument, minutes in self._minutes.items():
             self._raw.rows.add(instrument, *minutes.bars())
         if self._format.skip_footer:
@@ -98,6 +110,24 @@ class TextReader:
             self._bad = self._bad[: len(self._bad) - len(footer)]
             self._total -= len(footer)
             self._raw.footer += len(footer)
+
+    def _sift(self, instrument: str, table: Table, lines: Ints) -> None:
+        """Keep rows whose dates are near those of others; all, if any distance is allowed."""
+        if not self._far:
+            self._order(instrument, table, lines)
+            return
+        if instrument not in self._astray:
+            self._astray[instrument] = Astray(self._far)
+        for rows in self._astray[instrument].feed(table, lines):
+            self._order(instrument, *rows)
+
+    def _order(self, instrument: str, table: Table, lines: Ints) -> None:
+        """Keep rows: bars as they are, ticks of one time stamp as they happened."""
+        if not self._format.series_read.grouped:
+            self._keep(instrument, table, lines)
+            return
+        for rows in self._ticks.setdefault(instrument, Chronological()).feed(table, lines):
+            self._keep(instrument, *rows)
 
     def _keep(self, instrument: str, table: Table, lines: Ints) -> None:
         if self._format.series_read.grouped:

@@ -179,6 +179,9 @@ def _keep(
     step = np.diff(table.time)
     if not (other | (step >= 0 if series.grouped else step > 0)).all():
         return False
+    far = files[0].format.max_distance * series.unit
+    if far and (~other & (step > far)).any():
+        return False
     days = assembly.zone(series).days(table.time)
     begins = np.flatnonzero(np.concatenate(([True], other | (days[1:] != days[:-1])))[: table.size])
     dates = np.datetime_as_string(days[begins].astype("M8[D]")).tolist()
