@@ -14,14 +14,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
 def pytest_configure() -> None:
-    """Put right what programs inherit: the ignored signals of a shell's `&`, a terminal's width."""
+    """Let nothing depend on where the tests are started, and how busy the machine is.
+
+    Programs inherit the ignored signals of a shell's `&`, and a terminal's width.
+    """
     for name in ("COLUMNS", "LINES"):
         os.environ.pop(name, None)
+    # How long an example takes depends on what else the machine does.
+    settings.register_profile("any", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.load_profile("any")
     for name, handler in (("SIGINT", signal.default_int_handler), ("SIGHUP", signal.SIG_DFL)):
         number = getattr(signal, name, None)  # Windows has no SIGHUP
         if number is not None and signal.getsignal(number) is signal.SIG_IGN:

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 _STAGE_ENDS = frozenset({*StageStatus, EventKind.IDLE})
 _FRESHNESS = frozenset({EventKind.STALE, EventKind.FRESH})
-_NOTICES = frozenset({EventKind.WARNING, EventKind.BROKEN, EventKind.DROPPED, *_FRESHNESS})
+_OTHERS = (EventKind.WARNING, EventKind.RETRY, EventKind.BROKEN, EventKind.DROPPED)
+_NOTICES = frozenset({*_OTHERS, *_FRESHNESS})
 _WAITING = "waiting"
 _RUNNING = "running"
 _MAX_UNITS = 12  # rows per stage in the live table, so that it fits the terminal's height
@@ -150,14 +151,21 @@ class _LiveTable:
                 self._notice(event)
         elif event.event in _NOTICES or event.event == EventKind.PROPOSED:
             self._notice(event)
+            if event.event == EventKind.RETRY:
+                self._await(self._stages.setdefault(stage, _Row()), data)
         elif event.event == EventKind.START:
             self._stages[stage] = _Row(text=event.msg)
+        elif event.event == EventKind.TASK_START and data.get("attempt", 1) > 1:
+            self._stages[stage].text = f"attempt {data['attempt']}"
         elif event.event in _STAGE_ENDS:
             text = event.msg.partition(": ")[2].removeprefix(f"{event.event}, ")
             row = self._stages.setdefault(stage, _Row())
             row.end(event.event, text, data.get("duration"))
         elif "unit" in data or event.event == EventKind.PROGRESS:
             self._unit(stage, str(data.get("unit") or data.get("task")), event.event, data)
+
+    def _await(self, row: _Row, data: Mapping[str, Any]) -> None:
+        row.text = f"waits before attempt {data.get('attempt')} of {data.get('of')}"
 
     def _notice(self, event: Event) -> None:
         from rich.text import Text
@@ -168,7 +176,9 @@ class _LiveTable:
 
     def _unit(self, stage: str, name: str, kind: str, data: Mapping[str, Any]) -> None:
         row = self._units.setdefault(stage, {}).setdefault(name, _Row())
-        if kind == EventKind.PROGRESS:
+        if kind == EventKind.UNIT_START:  # perhaps again, in a further attempt
+            self._units[stage][name] = _Row()
+        elif kind == EventKind.PROGRESS:
             row.done, row.total = data.get("done") or 0, data.get("total")
         elif kind == EventKind.UNIT_END:
             row.end(data.get("status", ""), data.get("reason", ""))

@@ -50,9 +50,13 @@ def propose(view: LifecycleView, settings: Rules) -> Iterator[FileAction]:
             continue
         for file in view.files(rule.files):
             age = view.data_age(file) if rule.age == "data" else view.age(file)
-            if age is None or age < rule.min_age:
-                continue
-            if view.why_not_consumed(file, rule.consumed_by) is None:
+            if age is None:
+                view.leave(file, "of unknown age: no stage has said what time their data is of")
+            elif age < rule.min_age:
+                view.leave(file, f"younger than {_text(rule.min_age)}")
+            elif view.why_not_consumed(file, rule.consumed_by) is not None:
+                view.leave(file, f"not consumed by {' and '.join(rule.consumed_by)}")
+            else:
                 yield FileAction(
                     kind=ActionKind(rule.action), path=file.path, reason=_reason(rule, age)
                 )
@@ -61,3 +65,9 @@ def propose(view: LifecycleView, settings: Rules) -> Iterator[FileAction]:
 def _reason(rule: Rule, age: float) -> str:
     chain = f"consumed by {' and '.join(rule.consumed_by)}, " if rule.consumed_by else ""
     return f"{chain}{age / 86_400:.1f} days old"
+
+
+def _text(seconds: float) -> str:
+    """`24h`, `30d`."""
+    hours = seconds / 3_600
+    return f"{hours / 24:g}d" if hours > 24 and hours % 24 == 0 else f"{hours:g}h"

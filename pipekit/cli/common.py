@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pipekit.storage.hold import Hold
     from pipekit.storage.holder import Holder
     from pipekit.storage.refusals import Refusal
-    from pipekit.storage.runs import RunHistory
+    from pipekit.storage.troubles import Troubles
 
 
 def _keep_stdout(ctx: click.Context, _option: click.Parameter, as_json: bool) -> bool:
@@ -154,14 +154,14 @@ def open_project(ctx: click.Context, sets: Sequence[str] = ()) -> Project:
     return opened
 
 
-def open_history(paths: Paths) -> RunHistory | None:
+def open_history(paths: Paths) -> Troubles | None:
     """The ledger's runs for reading, or None before the first run."""
     from pipekit.storage.database import ledger_exists
-    from pipekit.storage.runs import RunHistory
+    from pipekit.storage.troubles import Troubles
 
     path = _ledger(paths)
     there = ledger_exists(path)
-    return RunHistory(path, read_only=True, any_version=True) if there else None
+    return Troubles(path, read_only=True, any_version=True) if there else None
 
 
 def _ledger(paths: Paths) -> Path:

@@ -14,6 +14,7 @@ from pipekit.cli.common import find_run, folders
 from pipekit.cli.help import RUN_MEANING, Command
 from pipekit.cli.live import is_going_on
 from pipekit.cli.output import print_json, print_line, print_text
+from pipekit.cli.pager import paged, pager_option
 from pipekit.errors import UsageError
 from pipekit.model.event import RUN_ENDS
 from pipekit.model.run import Paths, PipelineState
@@ -45,9 +46,16 @@ Event = dict[str, Any]
 )
 @click.option("--all", "every", is_flag=True, help="Print all events, also of a long run.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
+@pager_option
 @click.pass_context
 def command(
-    ctx: click.Context, run: str | None, follow: bool, count: int | None, every: bool, as_json: bool
+    ctx: click.Context,
+    run: str | None,
+    follow: bool,
+    count: int | None,
+    every: bool,
+    as_json: bool,
+    no_pager: bool,
 ) -> int:
     """Print the events of a run.
 
@@ -61,11 +69,12 @@ def command(
     state = find_run(paths, run)
     path = paths.events / f"pipeline_{state.run_id}.jsonl"
     if path.exists():
-        for event in _events(path, paths, state, count, follow=follow and state.status is None):
-            if as_json:
-                print_json(event, indent=None)
-            else:
-                print_text(_line(event), hang=4)
+        with paged(wanted=not (no_pager or follow or as_json)):
+            for event in _events(path, paths, state, count, follow=follow and state.status is None):
+                if as_json:
+                    print_json(event, indent=None)
+                else:
+                    print_text(_line(event), hang=4)
     elif state.status is None:
         print_line(f"run {state.number} has written no event so far", err=True)
     else:

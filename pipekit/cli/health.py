@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from enum import IntEnum
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from pipekit.cli.output import local_time, plural, print_line, print_text
+from pipekit.cli.output import local_time, print_line, print_text
 from pipekit.model.quantity import rough_size
-from pipekit.model.run import Paths, PipelineState, Rejection
+from pipekit.model.run import Paths, PipelineState
 from pipekit.model.status import PipelineStatus, StageStatus
 from pipekit.storage.space import free_space
 
 if TYPE_CHECKING:
+    from pipekit.cli.attention import Attention
     from pipekit.cli.details import SinkTrouble
     from pipekit.config import Configuration
     from pipekit.run.expectations import Verdict
@@ -67,10 +69,11 @@ def findings(
     is_dead: bool,
     stages: Mapping[str, Entry | None],
     since: Mapping[str, int],
-    rejected: Mapping[str, Sequence[Rejection]],
+    attention: Attention,
     refused: Refusal | None,
     hold: Hold | None,
     verdicts: Sequence[Verdict],
+    backing_off: Mapping[str, Sequence[str]] = MappingProxyType({}),
     sinks: Sequence[SinkTrouble] = (),
     problem: Exception | None = None,
 ) -> list[Finding]:
@@ -90,7 +93,11 @@ def findings(
         found.append(Finding(Level.BROKEN, "FAILED", text))
     if is_dead and last is not None:
         found.append(Finding(Level.BROKEN, "FAILED", f"run {last.number} died"))
-    found += [each for name, entry in stages.items() if (each := _stage(name, entry, since))]
+    later = {name for name, entry in stages.items() if entry and entry.get("idle_since")}
+    told = later & backing_off.keys()  # these have not merely had nothing to do since
+    told |= {name for name, entry in stages.items() if attention.has_seen(entry)}
+    entries = {name: entry for name, entry in stages.items() if name not in told}
+    found += [each for name, entry in entries.items() if (each := _stage(name, entry, since))]
     unknown = [verdict.text for verdict in verdicts if verdict.state == "unknown"]
     if problem is not None:
         unknown += str(problem).splitlines()[:1]
@@ -99,10 +106,10 @@ def findings(
     found += [Finding(Level.UNKNOWN, "UNKNOWN", text) for text in unknown]
     if hold is not None:
         found.append(Finding(Level.WARNING, "WARNING", str(hold)))
+    for stage, texts in backing_off.items():
+        found += [Finding(Level.WARNING, "WARNING", f"{stage}: {text}") for text in texts]
     found += [Finding(Level.WARNING, "WARNING", each.sentence) for each in sinks if each.important]
-    for stage, files in rejected.items():
-        text = f"{plural(len(files), 'file')} rejected by {stage}"
-        found.append(Finding(Level.WARNING, "WARNING", text))
+    found += attention.findings
     return sorted(found, key=lambda each: _WORST_FIRST.index(each.level)) or [_well(last)]
 
 

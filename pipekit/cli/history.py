@@ -30,6 +30,7 @@ from pipekit.cli.output import (
     print_line,
     print_table,
 )
+from pipekit.cli.pager import paged, pager_option
 from pipekit.model import quantity
 from pipekit.model.run import PipelineState
 from pipekit.model.status import PipelineStatus, StageStatus
@@ -67,6 +68,7 @@ _HEAD = ("run", "started", "status", "seconds", "id", "stages")
     help='Only runs since then: "2026-11-28", "2026-11-28 07:00", or a duration such as "2d".',
 )
 @click.option("--stage", metavar="STAGE", help="Only runs in which this stage had work.")
+@pager_option
 @json_option
 @click.pass_context
 def command(
@@ -76,13 +78,14 @@ def command(
     failed: bool,
     since: float | None,
     stage: str | None,
+    no_pager: bool,
     as_json: bool,
 ) -> int:
     """List the latest runs.
 
-    Newest first. Idle runs, which had nothing to do, are left out by default: with a scheduler
-    there are many of them. A run that was refused before it began has no number, and its reason in
-    place of stages.
+    Newest first, with the stages that had work; where nothing else is said, they were a success.
+    Idle runs, which had nothing to do, are left out by default: with a scheduler there are many of
+    them. A run that was refused before it began has no number, and its reason in place of stages.
     """
     paths, problem = known_folders(ctx)
     ledger = open_history(paths)
@@ -102,7 +105,8 @@ def command(
         unfinished = any(isinstance(run, PipelineState) and run.status is None for run in runs)
         holder = lock_holder(paths) if unfinished else None
         current = holder.run_id if holder else ""
-        print_table(_HEAD, [_row(run, current) for run in runs], drop=("id",))
+        with paged(wanted=not no_pager):
+            print_table(_HEAD, [_row(run, current) for run in runs], drop=("id",))
         if not runs:
             left_out = "idle runs are left out; --all includes them"
             if failed or since is not None or stage:
@@ -182,12 +186,12 @@ def _row(run: PipelineState | Refusal, current: str) -> tuple[object, ...]:
     if isinstance(run, Refusal):
         error = "; ".join(run.error.splitlines())
         times = f"{run.times} times since {local_time(run.first)}: " if run.times > 1 else ""
-        return "-", local_time(run.last), REFUSED, "-", "-", f"{times}{error}"
+        return "-", local_time(run.last), REFUSED, f"{'-':>7}", "-", f"{times}{error}"
     seconds = "-" if run.ended is None else f"{run.ended - run.started:.1f}"
     stages = ", ".join(
-        f"{name} {entry.get('status', 'unknown')}"
+        name if status == StageStatus.SUCCESS else f"{name} {status}"
         for name, entry in run.stages.items()
-        if entry.get("status") != StageStatus.SKIPPED
+        if (status := entry.get("status", "unknown")) != StageStatus.SKIPPED
     )
     status = run.status or (RUNNING if run.run_id == current else DIED)
-    return run.number, local_time(run.started), status, seconds, run.run_id, stages
+    return run.number, local_time(run.started), status, f"{seconds:>7}", run.run_id, stages

@@ -24,7 +24,7 @@ class Doing(NamedTuple):
     """The stage that a run is at, according to the end of its journal.
 
     `since`: ISO 8601, empty if the stage began too many events ago. `unit` and `done` are of the
-    last progress. `silent`: seconds since its last event or output.
+    last progress. `silent`: seconds since its last event or output. `waits`: for which attempt.
     """
 
     stage: str
@@ -32,10 +32,13 @@ class Doing(NamedTuple):
     unit: str = ""
     done: str = ""
     silent: float = 0.0
+    waits: str = ""
 
     def __str__(self) -> str:
         """For example `began at 19:21:31, ES: 3 of 10`."""
         began = f"began at {_clock(self.since)}" if self.since else ""
+        if self.waits:
+            return ", ".join(filter(None, (began, f"waits, {self.waits}")))
         progress = ": ".join(filter(None, (self.unit, self.done)))
         return ", ".join(filter(None, (began, progress)))
 
@@ -52,8 +55,10 @@ def doing(paths: Paths, run_id: str) -> Doing | None:
         return None
     own = [r for r in of_stages if r.get("stage") == stage]
     starts = [r for r in own if r.get("event") == EventKind.START]
-    progress = [r for r in own if r.get("event") == EventKind.PROGRESS]
     since = str(starts[-1].get("timestamp", "")) if starts else ""
+    if own[-1].get("event") == EventKind.RETRY:
+        return Doing(stage, since, waits=str(own[-1].get("msg") or ""))
+    progress = [r for r in own if r.get("event") == EventKind.PROGRESS]
     data = progress[-1].get("data") if progress else None
     silent = _silence(paths, run_id, stage)
     if not isinstance(data, dict):

@@ -14,10 +14,11 @@ from typing import BinaryIO
 
 import click
 
-from pipekit.cli.common import find_run, folders
+from pipekit.cli.common import completed, find_run, folders, open_history
 from pipekit.cli.help import RUN_MEANING, Command
 from pipekit.cli.live import doing, is_going_on
 from pipekit.cli.output import print_line, print_output
+from pipekit.cli.pager import paged, pager_option
 from pipekit.errors import UsageError
 from pipekit.model.run import Paths, PipelineState
 from pipekit.model.status import StageStatus
@@ -27,6 +28,7 @@ from pipekit.worker._files import open_own
 _PIECE = 64 * 1024  # characters read at a time
 _LONGEST_LINE = 1024 * 1024  # bytes; of an incomplete last line, more is left out
 _POLL_SECONDS = 0.2
+_LOOKED_AT = 500  # runs among which the last one with work of a stage is looked for
 _LOOK_SECONDS = 1.0  # between two looks whether a silent run is still going on
 
 
@@ -34,10 +36,10 @@ _LOOK_SECONDS = 1.0  # between two looks whether a silent run is still going on
     "logs",
     cls=Command,
     arguments={
-        "RUN": f"{RUN_MEANING} (default: the latest).",
+        "RUN": f"{RUN_MEANING} (default: the latest; of a STAGE alone, in which it had work).",
         "STAGE": "A stage that took part in that run (default: all of them).",
     },
-    example=("pipekit logs 12 translator --err", "its standard error in run 12"),
+    example=("pipekit logs translator --err", "what it last printed on standard error"),
 )
 @click.argument("run", required=False)
 @click.argument("stage", required=False)
@@ -53,6 +55,7 @@ _LOOK_SECONDS = 1.0  # between two looks whether a silent run is still going on
 )
 @click.option("-f", "--follow", is_flag=True, help="Keep printing until the run has ended.")
 @click.option("--raw", is_flag=True, help="Print the bytes as they are, to a file or a pipe.")
+@pager_option
 @click.pass_context
 def command(
     ctx: click.Context,
@@ -62,6 +65,7 @@ def command(
     count: int | None,
     follow: bool,
     raw: bool,
+    no_pager: bool,
 ) -> int:
     r"""Print the output of a stage's programs.
 
@@ -74,7 +78,7 @@ def command(
     if raw and follow:
         raise UsageError("--raw and --follow exclude each other")
     paths = folders(ctx)
-    state = find_run(paths, run)
+    state, stage = _run_and_stage(paths, run, stage)
     suffixes = (f".{only}",) if only else (".out", ".err")
     if follow and state.status is None:
         _follow(state, paths, stage or "*", suffixes, count)
@@ -87,9 +91,36 @@ def command(
         )
     if not names:
         print_line(f"no stage has started in run {state.number}", err=True)
-    for name in names if stage is None else [stage]:
-        _print_stage(name, state, paths, suffixes, raw=raw, count=count)
+    with paged(wanted=not no_pager):
+        for name in names if stage is None else [stage]:
+            _print_stage(name, state, paths, suffixes, raw=raw, count=count)
     return 0
+
+
+def _run_and_stage(
+    paths: Paths, run: str | None, stage: str | None
+) -> tuple[PipelineState, str | None]:
+    """The run and the stage that are meant; a single word may be the name of a stage.
+
+    Then it is the latest run in which the stage had work, or was running. Raises UsageError.
+    """
+    try:
+        return find_run(paths, run), stage
+    except UsageError:
+        history = open_history(paths)
+        if history is None or run is None or stage is not None:
+            raise
+        with history:
+            recent = completed(history.runs(limit=_LOOKED_AT, worked=True), paths)
+        for state in recent:
+            if state.stages.get(run, {}).get("tasks") or _is_at(state, paths, run):
+                return state, run
+        raise
+
+
+def _is_at(state: PipelineState, paths: Paths, stage: str) -> bool:
+    now = doing(paths, state.run_id) if state.status is None else None
+    return now is not None and now.stage == stage
 
 
 def _stages(state: PipelineState, paths: Paths) -> list[str]:

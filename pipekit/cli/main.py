@@ -31,6 +31,7 @@ _COMMANDS = {
     "show": ("show", "Show one run: its stages, tasks and files."),
     "events": ("events", "Print the events of a run."),
     "logs": ("logs", "Print the output of a stage's programs."),
+    "file": ("file.file", "Show what became of a file, and what came of it."),
     "stop": ("stop", "Stop the run that is going on."),
     "hold": ("hold", "Let no run begin for some time."),
     "release": ("release", "Let runs begin again after `pipekit hold`."),
@@ -38,7 +39,7 @@ _COMMANDS = {
     "plugins": ("plugins", "Show the installed plugins."),
     "config": ("config", "Show, check and explain the configuration."),
     "doctor": ("doctor.doctor", "Check that runs can do their work here."),
-    "lifecycle": ("lifecycle", "Show which files may be removed, and why others may not."),
+    "lifecycle": ("lifecycle", "Show which files may be removed, remove them, bring them back."),
     "exec": ("exec", "Supervise any command, whose whole process tree ends with it."),
 }
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import re
 import sys
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -43,6 +44,8 @@ COLOURS: Mapping[str, str] = {
 
 _KEPT = "pipekit.stdout"  # in a context's `meta`: the stream that is kept for JSON
 _GAP = "  "
+_MOMENT = re.compile(r"(?<=\d\d\d\d-\d\d-\d\d) (?=\d\d:\d\d)")  # between a date and its time
+_JOINED = "\0"  # which no escaped text has
 _NARROWEST_TEXT = 36  # columns below which wrapped text is hard to read
 
 
@@ -56,8 +59,17 @@ class _MaskedStream:
     def write(self, text: str) -> int:
         return int(self._stream.write(self._mask.text(text)))
 
+    def masked(self, text: str) -> str:
+        """The text as it is written: this stream may be around another one like it."""
+        return as_written(self._stream, self._mask.text(text))
+
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
+
+
+def as_written(stream: Any, text: str) -> str:
+    """A text without what a stream would mask in it, for somebody who writes it elsewhere."""
+    return stream.masked(text) if isinstance(stream, _MaskedStream) else text
 
 
 def mask_output(secrets: Sequence[str]) -> None:
@@ -137,14 +149,14 @@ def print_text(text: str, lead: str = "", *, hang: int | None = None, err: bool 
 
         before = " " * len(click.unstyle(lead))
         lines = wrap(
-            text,
+            _MOMENT.sub(_JOINED, text),
             width,
             initial_indent=before,
             subsequent_indent=before if hang is None else " " * hang,
             break_long_words=False,  # a path stays in one piece, to be copied
             break_on_hyphens=False,
         )
-        text = "\n".join(lines)[len(before) :]
+        text = "\n".join(lines).replace(_JOINED, " ")[len(before) :]
     click.echo(f"{lead}{text}".rstrip(), err=err)
 
 

@@ -56,6 +56,8 @@ def command(
 
 def _print(decision: Decision, verbose: bool) -> None:
     print_text(f"{decision.stage}: {decision.reason}", f"{coloured(decision.action, 10)} ")
+    for text in decision.backing_off:
+        print_text(text, _INDENT)
     plan = decision.plan
     if plan is None:
         return
@@ -89,6 +91,7 @@ def _record(decision: Decision) -> dict[str, Any]:
         ],
         "inputs": [{"path": i.path, "why": i.why} for i in plan.inputs],
         "waiting": list(plan.waiting),
+        "backing_off": list(decision.backing_off),
         "rejected": [{"path": c.path, "reason": c.reason} for c in plan.rejected],
         "warnings": list(plan.warnings),
     }

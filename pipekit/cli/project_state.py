@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import field, frozen
 
+from pipekit.cli.attention import Attention, attention
+from pipekit.cli.backing_off import backing_off
 from pipekit.cli.common import completed, current_hold, lock_holder, open_history, refusals
 from pipekit.cli.details import Details, Reports, SinkTrouble
 from pipekit.cli.health import findings, verdicts
@@ -37,6 +39,7 @@ class ProjectState:
 
     `worked`: the last run that had work. `since`: see `findings`. `details`: of the stages, and
     the files that wait for the next run. `sinks`: what went wrong with some in the last run.
+    `backing_off`: sentences by stage. `rejected`: all files; `attention`: what nobody has seen yet.
     """
 
     holder: Holder | None = None
@@ -50,6 +53,8 @@ class ProjectState:
     since: dict[str, int] = field(factory=dict)
     verdicts: list[Verdict] = field(factory=list)
     details: dict[str, Details] = field(factory=dict)
+    backing_off: dict[str, list[str]] = field(factory=dict)
+    attention: Attention = field(factory=Attention)
     sinks: tuple[SinkTrouble, ...] = ()
 
     @property
@@ -66,10 +71,11 @@ class ProjectState:
             is_dead=self.is_dead,
             stages=self.stages,
             since=self.since,
-            rejected=self.rejected,
+            attention=self.attention,
             refused=self.refused,
             hold=self.hold,
             verdicts=self.verdicts,
+            backing_off=self.backing_off,
             sinks=self.sinks,
             problem=problem,
         )
@@ -77,11 +83,14 @@ class ProjectState:
 
 def look(paths: Paths, names: list[str], loaded: Configuration | None = None) -> ProjectState:
     """Look at a project. `names`: of its stages, if they are known. Raises StorageError."""
-    refused = next(reversed(refusals(paths)), None)
+    refused = refusals(paths)
     hold = current_hold(paths)
     ledger = open_history(paths)
     if ledger is None:
-        return ProjectState(stages=dict.fromkeys(names), refused=refused, hold=hold)
+        found = attention(None, paths, {}, refused, [])
+        return ProjectState(
+            stages=dict.fromkeys(names), refused=found.refusing, hold=hold, attention=found
+        )
     with ledger:
         holder = lock_holder(paths)
         recent = completed(ledger.runs(limit=_LOOKED_AT), paths)
@@ -93,9 +102,9 @@ def look(paths: Paths, names: list[str], loaded: Configuration | None = None) ->
         entries = {name: _latest(recent, name) for name in names}
         failing = [n for n, e in entries.items() if e and e.get("status") == StageStatus.FAILURE]
         since = {name: ledger.failing_since(name) for name in failing}
+        left = backing_off(ledger, names, paths.root)
+        found = attention(ledger, paths, rejected, refused, recent)
     reports = Reports(paths)
-    if refused and last is not None and refused.last < last.started:
-        refused = None
     return ProjectState(
         holder=holder,
         now=_doing(paths, last),
@@ -104,11 +113,13 @@ def look(paths: Paths, names: list[str], loaded: Configuration | None = None) ->
         details=_details(reports, entries, recent),
         sinks=_sinks(reports, recent),
         rejected=rejected,
-        refused=refused,
+        refused=found.refusing,
         hold=hold,
         worked=worked,
         since=since,
         verdicts=judged,
+        backing_off=left,
+        attention=found,
     )
 
 

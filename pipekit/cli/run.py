@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import signal
-import sys
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import click
 
 from pipekit.cli.common import json_option, known_folders, note_refusal, set_option
-from pipekit.cli.exits import BrokenOff, output_may_fail
+from pipekit.cli.exits import output_may_fail
 from pipekit.cli.help import RUN_EXITS, Command
 from pipekit.cli.output import (
     HELD,
@@ -25,14 +21,12 @@ from pipekit.cli.output import (
     print_text,
 )
 from pipekit.cli.selection import open_orchestrator, selection_options
+from pipekit.cli.stopping import signals_stop
 from pipekit.errors import (
     EXIT_ERROR,
     EXIT_FAILURE,
-    EXIT_HANGUP,
-    EXIT_INTERRUPTED,
     EXIT_PARTIAL,
     EXIT_SUCCESS,
-    EXIT_TERMINATED,
     RunHeldError,
 )
 from pipekit.model.run import PipelineReport
@@ -40,7 +34,6 @@ from pipekit.model.stage import StageResult
 from pipekit.model.status import PipelineStatus, StageStatus
 from pipekit.model.system import quoted
 from pipekit.process import Cancel
-from pipekit.process.console import on_console_close
 from pipekit.run.orchestrator import PipelineOrchestrator
 from pipekit.run.verdict import final_lines
 from pipekit.schedule.log import shorten_log
@@ -121,7 +114,7 @@ def run_project(ctx: click.Context, sets: Sequence[str] = (), **selection: Any) 
     """Make one run that Ctrl-C and SIGTERM stop gracefully; note it if it is refused."""
     running: list[PipelineOrchestrator] = []
     try:
-        with Cancel() as cancel, _signals_stop(running):
+        with Cancel() as cancel, signals_stop(running):
             orchestrator = open_orchestrator(ctx, sets, cancel=cancel, **selection)
             running.append(orchestrator)
             report = orchestrator.run()
@@ -140,45 +133,6 @@ def _shown_by_console(orchestrator: PipelineOrchestrator, report: PipelineReport
     configured = any(sink.name == "console" for sink, _ in orchestrator.project.sinks)
     dropped = any(text.startswith("sink 'console' was dropped") for text in report.warnings)
     return configured and not dropped
-
-
-@contextmanager
-def _signals_stop(running: Sequence[PipelineOrchestrator]) -> Iterator[None]:
-    """Stop on Ctrl-C, SIGTERM or a closed terminal: gracefully first, at once the second time.
-
-    As long as nothing is `running`, plugins are imported: that is broken off.
-    """
-    codes = {signal.SIGINT: EXIT_INTERRUPTED, signal.SIGTERM: EXIT_TERMINATED}
-    if sys.platform == "win32":
-        codes[signal.SIGBREAK] = EXIT_TERMINATED  # Ctrl-Break
-    elif signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
-        codes[signal.SIGHUP] = EXIT_HANGUP  # nohup has it ignored, and it stays so
-
-    def stop(number: int, _frame: FrameType | None) -> None:
-        name, code = signal.Signals(number).name, codes[signal.Signals(number)]
-        if not running:
-            raise BrokenOff(f"{name} came before the run began: nothing was started", code)
-        [orchestrator] = running
-        again = orchestrator.cancel.is_set()
-        if not again:
-            orchestrator.interrupted_exit = code
-        orchestrator.cancel.set(now=again)
-
-    def close() -> None:
-        """Stop politely: the console is closed, or its user logs off."""
-        for orchestrator in running:
-            orchestrator.interrupted_exit = EXIT_HANGUP
-            orchestrator.cancel.set()
-
-    before = {number: signal.signal(number, stop) for number in codes}
-    if hasattr(signal, "SIGTTOU"):  # or `stty tostop` would stop a run in the background, and all
-        signal.signal(signal.SIGTTOU, signal.SIG_IGN)  # its time-outs, when it says something
-    try:
-        with on_console_close(close):
-            yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def print_report(report: PipelineReport, project: Path | None = None) -> None:
@@ -220,6 +174,8 @@ def _print_stage(result: StageResult, logs: str) -> None:
     rest = rest.removeprefix(f"{result.status}, ")  # already printed in front
     print_text(f"{result.stage}: {rest}", f"{coloured(result.status, 10)} ")
     print_failure(result.error, final_lines(result), logs, _INDENT)
+    for text in result.backing_off:
+        print_text(text, _INDENT)
 
 
 def _record(report: PipelineReport) -> dict[str, Any]:
@@ -240,6 +196,7 @@ def _record(report: PipelineReport) -> dict[str, Any]:
                 "reason": result.reason,
                 "error": result.error,
                 "duration": round(result.duration, 3),
+                "backing_off": list(result.backing_off),
                 "sentence": str(result),
             }
             for result in report.stages

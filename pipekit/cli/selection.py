@@ -13,7 +13,7 @@ from pipekit.errors import UsageError
 from pipekit.process import Cancel
 from pipekit.run.orchestrator import PipelineOrchestrator
 from pipekit.run.planning import RunOptions
-from pipekit.run.project import DEFAULT_SINKS, selected
+from pipekit.run.project import DEFAULT_SINKS, Project, selected
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
@@ -48,6 +48,7 @@ _OPTIONS = (
     click.option(
         "--force", is_flag=True, help="Process known and rejected inputs as if they were new."
     ),
+    click.option("--retry", is_flag=True, help="Try work now that has failed again and again."),
     click.option("--rebuild", is_flag=True, help="Rewrite outputs even if no input has changed."),
 )
 
@@ -76,7 +77,10 @@ def open_orchestrator(
     if not selected(project.stages, options.only, options.first, options.last):
         names = ", ".join(stage.name for stage in project.stages)
         raise UsageError(f"--only, --from and --until select no stage; the order is: {names}")
-    if not console:
-        sinks = tuple(each for each in project.sinks if each[0].name not in DEFAULT_SINKS)
-        project = project._replace(sinks=sinks)
-    return PipelineOrchestrator(project, options, cancel)
+    return PipelineOrchestrator(project if console else without_console(project), options, cancel)
+
+
+def without_console(project: Project) -> Project:
+    """The same project, for a run whose events are not shown as they happen."""
+    sinks = tuple(each for each in project.sinks if each[0].name not in DEFAULT_SINKS)
+    return project._replace(sinks=sinks)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import math
 from typing import Any
 
@@ -26,9 +27,10 @@ _KINDS: dict[type, Any] = {float: int | float}
 _REPORT: dict[str, Any] = {"warnings": [], "lifecycle": []}
 _STAGE: dict[str, Any] = {"stage": "?", "status": "unknown", "sentence": "", "reason": ""}
 _STAGE |= {"error": "", "traceback": "", "rejected_before": [], "warnings": [], "tasks": []}
+_STAGE |= {"backing_off": []}
 _REJECTED: dict[str, Any] = {"path": "?", "reason": ""}
 _TASK: dict[str, Any] = {"task": "?", "status": "unknown", "reason": "", "kind": ""}
-_TASK |= {"process": {}, "units": [], "files": []}
+_TASK |= {"process": {}, "units": [], "files": [], "attempt": 1, "retried": False}
 _PROCESS: dict[str, Any] = {"duration": 0.0, "peak_rss": 0, "cpu_seconds": -1.0, "snapshot": []}
 _PROCESS |= {"stdout": {}, "stderr": {}}
 _STREAM: dict[str, Any] = {"tail": ""}
@@ -36,6 +38,8 @@ _SNAPSHOT: dict[str, Any] = {"state": "?", "waits_in": "", "command": "?", "pid"
 _UNIT: dict[str, Any] = {"unit": "?", "status": "unknown", "reason": "", "metrics": {}}
 _FILE: dict[str, Any] = {"verb": "", "path": "?", "reason": ""}
 _PROPOSAL: dict[str, Any] = {"action": "?", "path": "?", "refused": "", "reason": ""}
+_PROPOSAL["applied"] = False
+_PROPOSALS_SHOWN = 10  # without --verbose
 
 
 @click.command(
@@ -60,19 +64,28 @@ def command(ctx: click.Context, run: str | None, verbose: bool, as_json: bool) -
         print_json(known | report)
         return 0
     report = _filled({**_REPORT, **known}, report)
-    print_text(f"{report['sentence']}, started {report['started']} ({report['run_id']})", hang=2)
+    started = f"started {_moment(report['started'])} ({report['run_id']})"
+    print_text(f"{report['sentence']}, {started}", hang=2)
     if "incomplete" in report:
         print_text(report["incomplete"], hang=2)
     for warning in report["warnings"]:
         print_text(f"warning: {warning}", hang=2)
     for stage in report["stages"]:
         _print_stage(_filled(_STAGE, stage), report["run"], verbose)
-    for proposal in (_filled(_PROPOSAL, item) for item in report["lifecycle"]):
-        refused = proposal["refused"]
-        outcome = f"refused: {refused}" if refused else proposal["reason"]
-        print_line()
-        print_text(f"lifecycle: {proposal['action']} {proposal['path']}: {outcome}", hang=2)
+    _print_lifecycle([_filled(_PROPOSAL, item) for item in report["lifecycle"]], verbose)
     return 0
+
+
+def _print_lifecycle(proposals: list[dict[str, Any]], verbose: bool) -> None:
+    shown = proposals if verbose else proposals[:_PROPOSALS_SHOWN]
+    if shown:
+        print_line()
+    for proposal in shown:
+        refused, done = proposal["refused"], "done: " * proposal["applied"]
+        outcome = f"refused: {refused}" if refused else f"{done}{proposal['reason']}"
+        print_text(f"lifecycle: {proposal['action']} {proposal['path']}: {outcome}", hang=2)
+    if len(proposals) > len(shown):
+        print_line(f"lifecycle: {len(proposals) - len(shown)} more (--verbose lists them)")
 
 
 def _report(state: PipelineState, paths: Paths) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -87,6 +100,14 @@ def _report(state: PipelineState, paths: Paths) -> tuple[dict[str, Any], dict[st
         return {**known, "incomplete": f"{error}; this is from the ledger"}, {}
     del known["incomplete"]
     return known, report
+
+
+def _moment(text: object) -> str:
+    """A time of a report as other commands show it: `2026-11-29 14:04:34`."""
+    try:
+        return f"{dt.datetime.fromisoformat(str(text)):%Y-%m-%d %H:%M:%S}"
+    except ValueError:
+        return str(text)
 
 
 def _filled(usual: dict[str, Any], found: object) -> dict[str, Any]:
@@ -116,6 +137,8 @@ def _print_stage(stage: dict[str, Any], run: int, verbose: bool) -> None:
         print_line(f"    {line}")
     for known in (_filled(_REJECTED, item) for item in stage["rejected_before"]):
         print_text(f"rejected before: {known['path']}: {known['reason']}", "  ", hang=4)
+    for text in stage["backing_off"]:
+        print_text(f"backing off: {text}", "  ", hang=4)
     for warning in stage["warnings"]:
         print_text(f"warning: {warning}", "  ", hang=4)
     for task in tasks:
@@ -132,7 +155,7 @@ def _task(found: object) -> dict[str, Any]:
 def _print_task(task: dict[str, Any], verbose: bool) -> None:
     reason = f": {task['reason']}" if task["reason"] else ""
     usage = _usage(task["process"])
-    print_text(f"task {task['task']}: {task['status']}{reason}{usage}", "  ", hang=4)
+    print_text(f"task {_named(task)}: {task['status']}{reason}{usage}", "  ", hang=4)
     last = _last_line(task)
     if last:
         print_text(f"last line: {last}", "    ", hang=6)
@@ -144,6 +167,12 @@ def _print_task(task: dict[str, Any], verbose: bool) -> None:
     files = [_filled(_FILE, file) for file in task["files"]]
     for verb in _VERBS:
         _print_files(verb, [file for file in files if file["verb"] == verb], verbose)
+
+
+def _named(task: dict[str, Any]) -> str:
+    """A task, with its attempt if it had several."""
+    name, again = str(task["task"]), ", tried again" * task["retried"]
+    return f"{name}, attempt {task['attempt']}{again}" if again or task["attempt"] > 1 else name
 
 
 def _usage(process: dict[str, Any]) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from pipekit.cli.attention import acknowledge as acknowledge_all
+from pipekit.cli.attention import print_attention
 from pipekit.cli.common import (
     configuration,
     json_option,
@@ -37,7 +39,8 @@ from pipekit.cli.output import (
     print_text,
 )
 from pipekit.cli.project_state import ProjectState, StageEntry, look
-from pipekit.errors import EXIT_ERROR, ConfigError, PipekitError
+from pipekit.cli.schedule.next import next_start, print_next_start
+from pipekit.errors import EXIT_ERROR, ConfigError, PipekitError, UsageError
 from pipekit.model.quantity import duration_text
 from pipekit.model.run import Paths, Rejection
 from pipekit.model.status import StageStatus
@@ -71,14 +74,29 @@ _LONG_SILENCE = 30  # seconds; a shorter one is not worth a line
     type=click.Path(file_okay=False, path_type=Path),
     help="Project folder; repeatable, for the status of several projects.",
 )
+@click.option(
+    "--acknowledge", is_flag=True, help="Note that rejected files and the like were looked at."
+)
+@click.option("--reason", default="", help="With --acknowledge: what became of it.")
 @json_option
 @click.pass_context
-def command(ctx: click.Context, check: bool, projects: Sequence[Path], as_json: bool) -> int:
+def command(
+    ctx: click.Context,
+    check: bool,
+    projects: Sequence[Path],
+    acknowledge: bool,
+    reason: str,
+    as_json: bool,
+) -> int:
     """Show how the project is: the last run, failures, rejected files.
 
     The first line says the worst. Each stage is shown as of the last run in which it had work. The
-    exit code is 0 even if a stage has failed, unless --check asks for it.
+    exit code is 0 even if a stage has failed, unless --check asks for it. Rejected files, rows set
+    aside, files that became empty or shorter, and runs that were refused are shown until
+    --acknowledge; what comes later is shown again.
     """
+    if (acknowledge and (check or as_json or len(projects) > 1)) or (reason and not acknowledge):
+        raise UsageError("--acknowledge is for one project and excludes --check and --json")
     if len(projects) > 1:
         return _several(ctx, projects, check=check, as_json=as_json)
     if projects:
@@ -86,10 +104,13 @@ def command(ctx: click.Context, check: bool, projects: Sequence[Path], as_json: 
     if check:
         return _check(ctx)
     state, paths, problem = _state(ctx)
-    if as_json:
-        print_json(_record(state))
+    if acknowledge:
+        acknowledge_all(state.attention, paths, reason)
+    elif as_json:
+        print_json(_record(ctx, state))
     else:
         _print(state, paths)
+        print_next_start(ctx, state.hold)
     if problem is not None:
         raise problem
     return 0
@@ -137,10 +158,11 @@ def _several(ctx: click.Context, projects: Sequence[Path], *, check: bool, as_js
             codes.append(error.exit_code)
             continue
         if as_json:
-            records.append({"project": str(paths.root), **_record(state)})
+            records.append({"project": str(paths.root), **_record(ctx, state)})
         else:
             print_text("", click.style(escaped(folder), bold=True))
             _print(state, paths)
+            print_next_start(ctx, state.hold)
         if problem is not None:
             print_text(f"{folder}: {problem}", hang=2, err=True)
             codes.append(problem.exit_code)
@@ -153,9 +175,7 @@ def _print(state: ProjectState, paths: Paths) -> None:
     if (state.hold, state.holder, state.refused, state.last) == (None, None, None, None):
         print_line(no_runs(paths))
         return
-    if state.hold:
-        print_text(str(state.hold), f"{coloured(HELD)}: ", hang=2)
-    print_findings(state.findings())
+    _print_verdict(state)
     if state.holder:
         _print_holder(state.holder, state.now)
     if state.refused:
@@ -176,11 +196,13 @@ def _print(state: ProjectState, paths: Paths) -> None:
     _print_sinks(state)
     for name, entry in state.stages.items():
         if entry is not None or not (state.now and state.now.stage == name):
-            _print_stage(name, entry, listed=name in state.rejected)
+            later = state.backing_off.get(name, ())
+            _print_stage(name, entry, later, listed=name in state.rejected)
             if entry is not None and name in state.details:
                 print_details(name, entry["run"], state.details[name])
-    for stage, files in state.rejected.items():
+    for stage, files in state.attention.rejected.items():
         _print_rejected(stage, files)
+    print_attention(state.attention, paths)
     print_disks(paths)
 
 
@@ -191,15 +213,25 @@ def _print_sinks(state: ProjectState) -> None:
             print_text(f"warning: {trouble.sentence}", "  ", hang=4)
 
 
+def _print_verdict(state: ProjectState) -> None:
+    """Print what is wrong, the worst first; a hold before it, and once."""
+    if state.hold:
+        print_text(str(state.hold), f"{coloured(HELD)}: ", hang=2)
+    found = [each for each in state.findings() if each.text != str(state.hold)]
+    if found:
+        print_findings(found)
+
+
 def _print_holder(holder: Holder, now: Doing | None) -> None:
     if not holder.run_id:
         print_text("a run is going on; it has not said which yet")
         return
-    lead = "running" if holder.alive else "stopping what is left of"
+    lead = "" if holder.alive else "stopping what is left of "
     where = "" if holder.local else f" on {holder.host}"
     since = f" since {local_time(holder.since)}" if holder.since else ""
     run = holder.run or holder.run_id
-    print_text(f"{lead} run {run}{since}, process {holder.pid}{where}", hang=2)
+    goes_on = " is going on" if holder.alive else ""
+    print_text(f"{lead}run {run}{goes_on}{since}, process {holder.pid}{where}", hang=2)
     if now is not None and holder.alive:
         print_text(f"  now {': '.join(filter(None, (now.stage, str(now))))}", hang=4)
         if now.silent >= _LONG_SILENCE:
@@ -215,8 +247,10 @@ def _print_refused(refused: Refusal) -> None:
         print_text(line, "  ", hang=4)
 
 
-def _print_stage(name: str, entry: StageEntry | None, *, listed: bool) -> None:
-    """Print how a stage ended. `listed`: its rejected files are named below."""
+def _print_stage(
+    name: str, entry: StageEntry | None, later: Iterable[str], *, listed: bool
+) -> None:
+    """Print how a stage ended. `later`: what backs off. `listed`: its rejected files are below."""
     if entry is None:
         print_text(f"{name}: has not run yet", "  ")
         return
@@ -226,18 +260,18 @@ def _print_stage(name: str, entry: StageEntry | None, *, listed: bool) -> None:
     print_text(f"{sentence} (run {entry['run']}){since}", "  ")
     only_rejected = entry.get("status") == StageStatus.PARTIAL and not entry.get("kind")
     error = "" if listed and only_rejected else entry.get("error") or ""
-    for line in error.splitlines():
+    for line in (*error.splitlines(), *later):
         print_text(line, "    ")
 
 
-def _print_rejected(stage: str, files: list[Rejection]) -> None:
+def _print_rejected(stage: str, files: Sequence[Rejection]) -> None:
     print_line(f"{plural(len(files), 'file')} rejected by {stage}:")
     for known in files:
         reason = known.reason.removeprefix(f"{known.path}: ")
         print_text(f"{known.path}: {reason} (run {known.run_number})", "  ", hang=4)
 
 
-def _record(state: ProjectState) -> dict[str, Any]:
+def _record(ctx: click.Context, state: ProjectState) -> dict[str, Any]:
     holder, last = state.holder, state.last
     found = state.findings()
     return {
@@ -245,13 +279,16 @@ def _record(state: ProjectState) -> dict[str, Any]:
         "findings": [{"level": each.level.name.lower(), "text": each.text} for each in found],
         "expected": [each._asdict() for each in state.verdicts],
         "hold": state.hold._asdict() if state.hold else None,
+        "next_start": next_start(ctx, state.hold).at,
         "running": holder.run_id if holder else None,
         "now": state.now._asdict() if state.now else None,
         "last_run": None if last is None else run_record(last),
         "refused": refusal_record(state.refused) if state.refused else None,
         "sinks": [each._asdict() for each in state.sinks],
         "stages": state.stages,
+        "backing_off": state.backing_off,
         "details": {name: each._asdict() for name, each in state.details.items()},
+        "attention": state.attention.record(),
         "rejected": {
             stage: [{"path": r.path, "reason": r.reason, "run": r.run_number} for r in files]
             for stage, files in state.rejected.items()

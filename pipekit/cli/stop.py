@@ -15,6 +15,9 @@ from pipekit.cli.help import Command
 from pipekit.cli.output import print_line
 from pipekit.errors import PipekitError
 
+if sys.platform == "win32":
+    from pipekit.process.stop_event import send_sigterm
+
 if TYPE_CHECKING:
     from pipekit.model.run import Paths
     from pipekit.storage.holder import Holder
@@ -31,8 +34,9 @@ _ASK_EVERY = 0.5  # seconds, for a run that is to end at once
 def command(ctx: click.Context, now: bool) -> int:
     """Stop the run that is going on.
 
-    Its programs get SIGTERM and have their grace to end, then the run ends as `cancelled`, with
-    exit code 143. This command waits for that. If no run is going on, there is nothing to do.
+    Its programs get SIGTERM (on Windows Ctrl-Break, if there is a console) and have their grace to
+    end, then the run ends as `cancelled`, with exit code 143. This command waits for that. If no
+    run is going on, there is nothing to do.
     """
     paths, _ = known_folders(ctx)
     holder = lock_holder(paths)
@@ -53,23 +57,29 @@ def _stop(paths: Paths, holder: Holder, now: bool) -> None:
     """Ask the run to stop, and wait until it, and all that it has started, has ended."""
     if not holder.local:
         raise PipekitError(f"{holder}: it can be stopped only there")
-    if sys.platform == "win32" and not now:
-        raise PipekitError(
-            "on Windows a run in another console can only be ended at once: `pipekit stop --now`; "
-            "in its own console, Ctrl-C stops it gracefully"
-        )
     print_line(f"stopping {holder}", err=True)
     asked = 0.0
     while (going_on := lock_holder(paths)) and going_on.run_id == holder.run_id:
-        if holder.alive and (not asked or (now and time.monotonic() - asked > _ASK_EVERY)):
-            _terminate(holder)
+        if not asked or (now and time.monotonic() - asked > _ASK_EVERY):
             asked = time.monotonic()
+            try:
+                _terminate(holder)
+            except ProcessLookupError:
+                _check_that_it_ends(paths, holder)
         time.sleep(_LOOK_EVERY)
 
 
 def _terminate(holder: Holder) -> None:
-    """SIGTERM for this very process: the second one makes a run end at once."""
+    """SIGTERM for this very process: the second one makes a run end at once.
+
+    Raises ProcessLookupError if it does not exist any more.
+    """
     try:
+        if sys.platform == "win32":
+            send_sigterm(holder.pid, holder.start)
+            return
+        if not holder.alive:
+            raise ProcessLookupError
         if sys.platform != "linux":
             os.kill(holder.pid, signal.SIGTERM)
             return
@@ -79,9 +89,15 @@ def _terminate(holder: Holder) -> None:
                 signal.pidfd_send_signal(process, signal.SIGTERM)
         finally:
             os.close(process)
-    except ProcessLookupError:
-        return
     except PermissionError as error:
+        powerful = "an administrator" if sys.platform == "win32" else "root"
         raise PipekitError(
-            f"{holder} belongs to another user, who alone (or root) can stop it"
+            f"{holder} belongs to another user, who alone (or {powerful}) can stop it"
         ) from error
+
+
+def _check_that_it_ends(paths: Paths, holder: Holder) -> None:
+    """Nobody heard it: on Linux the guardian ends what is left, on Windows nothing can be left."""
+    going_on = lock_holder(paths)
+    if sys.platform == "win32" and going_on and going_on.run_id == holder.run_id:
+        raise PipekitError(f"{holder} hears no request to stop: end it in Task Manager")

@@ -59,6 +59,11 @@ def _stage(configuration: Configuration, name: str, stage: StageConfig) -> Found
         if value and every and value > every:
             text = f"{duration_text(value)} is longer than schedule.every, {duration_text(every)}"
             yield False, (*path, key), f"{text}: runs that are due in the meantime do not start"
+    waits = sum(map(stage.delay_before, range(2, stage.retries + 2)))
+    if every and waits > every:
+        text = f"the waits for {stage.retries} retries take {duration_text(waits)}, longer than"
+        text += f" schedule.every, {duration_text(every)}"
+        yield False, (*path, "retries"), f"{text}: runs that are due meanwhile do not start"
     for other in stage.after or {}:
         if other not in configuration.pipeline.stages:
             hint = did_you_mean(other, configuration.pipeline.stages)

@@ -132,7 +132,7 @@ def load(
     variables, wrong_names = sources.environment(environ, TOP)
     layers = [file, *variables, *switches]
     tree = sources.merged(layers)
-    secret = secret_variables(root, tree) if tables is None else {}
+    secret = secret_variables(root, tree, environ) if tables is None else {}
     if secret:
         variables, wrong_names = sources.environment({**secret, **environ}, TOP)
         layers = [file, *variables, *switches]

@@ -1,4 +1,4 @@
-"""The file of `[secrets]`: variables that only the user who runs pipekit may read."""
+"""The variables of `[secrets]`, from a file or a credential that only one user may read."""
 
 from __future__ import annotations
 
@@ -14,38 +14,54 @@ from pipekit.config.sources import PREFIX, ShellText
 from pipekit.errors import ConfigError
 from pipekit.worker._files import open_own
 
+_CREDENTIALS = "CREDENTIALS_DIRECTORY"  # systemd sets it for a service that has some
 _LARGEST = 1 << 20  # bytes
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _FOR_PLUGINS = ("stages", "lifecycle", "sinks")  # tables whose values a secret may be
 
 
-def secret_variables(root: Path, tree: Mapping[str, Any]) -> dict[str, str]:
-    """The variables of the file that `tree` names, if it names one.
+def secret_variables(
+    root: Path, tree: Mapping[str, Any], environ: Mapping[str, str]
+) -> dict[str, str]:
+    """The variables of the file and of the systemd credential that `tree` names, if it names any.
 
-    Raises ConfigError if it cannot be read, if others may read it, or for a line of another form.
+    There are credentials only where systemd has started the run; they override the file. Raises
+    ConfigError if one cannot be read, if others may read the file, or for a line of another form.
     """
+    found: dict[str, str] = {}
+    if name := _named(tree, "file"):
+        found |= _variables(_text("file", root / name, is_private=False), root / name, "file")
+    folder = environ.get(_CREDENTIALS)
+    name = _named(tree, "credential")
+    if folder and name and name == os.path.basename(name):  # else the name is refused later
+        path = Path(folder) / name
+        found |= _variables(_text("credential", path, is_private=True), path, "credential")
+    return found
+
+
+def _named(tree: Mapping[str, Any], key: str) -> str:
+    """A text of the table; what is none is refused with the rest of the configuration."""
     table = tree.get("secrets")
-    name = table.get("file") if isinstance(table, dict) else None
+    name = table.get(key) if isinstance(table, dict) else None
     name = name.text() if isinstance(name, ShellText) else name
-    if not isinstance(name, str) or not name:
-        return {}  # what is not a text is refused with the rest of the configuration
-    path = root / name
-    return dict(_variables(_text(path), path))
+    return name if isinstance(name, str) else ""
 
 
-def _text(path: Path) -> str:
+def _text(key: str, path: Path, *, is_private: bool) -> str:
+    """The text of a file. `is_private`: systemd has seen to it that others cannot read it."""
     try:
         with open(open_own(path, os.O_RDONLY), "rb") as file:
-            _check_owner(path, os.fstat(file.fileno()))
+            if not is_private:
+                _check_owner(path, os.fstat(file.fileno()))
             data = file.read(_LARGEST + 1)
     except OSError as error:
-        raise ConfigError([f"secrets.file: cannot read {path}: {error.strerror}"]) from error
+        raise ConfigError([f"secrets.{key}: cannot read {path}: {error.strerror}"]) from error
     if len(data) > _LARGEST:
-        raise ConfigError([f"secrets.file: {path} is larger than {_LARGEST >> 20} MiB"])
+        raise ConfigError([f"secrets.{key}: {path} is larger than {_LARGEST >> 20} MiB"])
     try:
         return data.decode()
     except UnicodeDecodeError:
-        raise ConfigError([f"secrets.file: {path} is not UTF-8 text"]) from None
+        raise ConfigError([f"secrets.{key}: {path} is not UTF-8 text"]) from None
 
 
 def _check_owner(path: Path, status: os.stat_result) -> None:
@@ -61,7 +77,7 @@ def _check_owner(path: Path, status: os.stat_result) -> None:
         )
 
 
-def _variables(text: str, path: Path) -> Iterator[tuple[str, str]]:
+def _variables(text: str, path: Path, key: str) -> Iterator[tuple[str, str]]:
     """The lines `KEY=VALUE`; quotes around a value are dropped. No value is ever repeated."""
     for number, line in enumerate(text.splitlines(), 1):
         if not line.strip() or line.lstrip().startswith("#"):
@@ -69,10 +85,10 @@ def _variables(text: str, path: Path) -> Iterator[tuple[str, str]]:
         name, equals, value = line.partition("=")
         name, value = name.strip(), value.strip()
         if not equals or not _NAME.fullmatch(name):
-            raise ConfigError([f"secrets.file: {path}:{number}: write it as KEY=VALUE"])
+            raise ConfigError([f"secrets.{key}: {path}:{number}: write it as KEY=VALUE"])
         table = name.removeprefix(PREFIX).partition("__")[0].lower()
         if name.startswith(PREFIX) and table not in _FOR_PLUGINS:
             text = f"{name} is no setting of a stage, policy or sink: write it into pipekit.toml"
-            raise ConfigError([f"secrets.file: {path}:{number}: {text}"])
+            raise ConfigError([f"secrets.{key}: {path}:{number}: {text}"])
         quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "\"'"
         yield name, value[1:-1] if quoted else value

@@ -228,8 +228,11 @@ def _is_choice_of_types(wanted: Any) -> bool:
 def _first_that_fits(wanted: Any, converter: cattrs.Converter) -> Hook:
     members = _members(wanted)
     hooks = [converter.get_structure_hook(member) for member in members]
+    optional = types.NoneType in typing.get_args(wanted)
 
     def structure(value: object, _: object) -> Any:
+        if value is None and optional:  # a default, written by a program
+            return None
         expected: list[str] = []
         inside: Exception | None = None
         for hook, member in zip(hooks, members, strict=True):

@@ -4,6 +4,7 @@
 
 import errno
 import os
+import re
 from collections.abc import Callable
 from typing import Any, Literal
 
@@ -22,7 +23,10 @@ from pipekit.settings import Duration, Size, setting
 
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 Least = Literal["success", "partial", "any"]
+Retryable = Literal["exit", "signal", "oom", "timeout", "hang", "spawn", "contract", "plugin"]
 DAY = 86_400.0
+LONGEST_DELAY = 300.0  # seconds between two attempts, unless retry_delay is longer
+_MOST_RETRIES = 100
 DEFAULT_INTERVAL = 900  # seconds between two scheduled runs
 MOST_STAGES = 1_000
 _SHORTAGES = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO)
@@ -63,6 +67,11 @@ def _days(_instance: object, _attribute: object, value: tuple[str, ...]) -> None
 def _nice(_instance: object, _attribute: object, value: int) -> None:
     if value not in range(20):
         raise ValueError(f"must be from 0 to 19, not {value}")
+
+
+def _retries(_instance: object, _attribute: object, value: int) -> None:
+    if value not in range(_MOST_RETRIES + 1):
+        raise ValueError(f"must be from 0 to {_MOST_RETRIES}, not {value}")
 
 
 def _inner_path(_instance: object, _attribute: object, value: str) -> None:
@@ -206,6 +215,26 @@ class StageConfig:
         default=0,
         validator=_nice,
     )
+    retries: int = setting(
+        "How often failed tasks are tried again within a run; 0 leaves that to the next run.",
+        default=0,
+        validator=_retries,
+    )
+    retry_on: tuple[Retryable, ...] = setting(
+        "The kinds of failure after which a task is tried again. `timeout`, `contract` and "
+        "`plugin` are not among them unless named: they rarely pass by themselves.",
+        default=("exit", "signal", "oom", "hang", "spawn"),
+    )
+    retry_delay: Duration = setting(
+        "Time before the second attempt. It doubles with each further one, up to 5m.",
+        default=10.0,
+    )
+    back_off: int = setting(
+        "Work that fails in run after run is tried again after 1, 2, 4, ... runs, at most this "
+        "many; 1 = in every run.",
+        default=16,
+        validator=at_least(1),
+    )
     after: dict[str, Least] | None = setting(
         "The stages it depends on, each with the status it must reach at least: success, partial "
         "or any (default: what its plugin says).",
@@ -217,11 +246,26 @@ class StageConfig:
         secret=True,  # only its plugin knows which of them are
     )
 
+    def delay_before(self, attempt: int) -> float:
+        """Seconds to wait before the second or a further attempt."""
+        longest = max(LONGEST_DELAY, self.retry_delay)
+        return float(min(self.retry_delay * 2.0 ** (attempt - 2), longest))
+
 
 @frozen(eq=False, repr=False)
 class LifecycleConfig:
-    """`[lifecycle]`: limits on what policies may propose for files."""
+    """`[lifecycle]`: what becomes of the proposals of policies, and their limits."""
 
+    mode: Literal["report", "apply"] = setting(
+        "`report`: a run only lists what may go. `apply`: it also does it, at its end; "
+        "`pipekit lifecycle apply` does so in any case.",
+        default="report",
+    )
+    retention_days: int = setting(
+        "How many days a run's files stay in the trash before they are deleted for good.",
+        default=30,
+        validator=at_least(1),
+    )
     max_files: int = setting(
         "Refuse all proposals of a run that concern more files than this.",
         default=10_000,
@@ -307,6 +351,11 @@ class ScheduleConfig:
         return Timetable(int(self.every or DEFAULT_INTERVAL), chosen, self.between)
 
 
+def _credential_name(_: object, _attribute: object, value: str) -> None:
+    if value and not re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,200}", value):
+        raise ValueError("credential must be a name of letters, digits, '-', '_' and '.'")
+
+
 @frozen(eq=False, repr=False)
 class SecretsConfig:
     """`[secrets]`: what only the user who runs pipekit may know."""
@@ -315,6 +364,12 @@ class SecretsConfig:
         "A file of lines KEY=VALUE, of mode 0600, owned by the user who runs pipekit: variables as "
         "in the environment, which overrides them. Their values are masked as secrets.",
         default="",
+    )
+    credential: str = setting(
+        "A systemd credential with such lines, by its name: `pipekit schedule install` has systemd "
+        "decrypt it for scheduled runs, and no other run has it.",
+        default="",
+        validator=_credential_name,
     )
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import TypeGuard
 
 from pipekit.errors import DefinitionError
-from pipekit.model.system import unusable_on_windows
+from pipekit.model.system import is_device
 
 RESERVED_NAMES = frozenset({"pipeline", "lifecycle", "sink", "plugin"})
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
@@ -44,8 +44,10 @@ def checked_name(_instance: object, _attribute: object, value: str) -> None:
 
 def check_file_name(name: str) -> None:
     """Raise DefinitionError if no file can be named after this, which only Windows forbids."""
-    if sys.platform == "win32" and (problem := unusable_on_windows(name)):
-        raise DefinitionError(f"files cannot be named after {name!r} on Windows: {problem}")
+    if sys.platform == "win32" and is_device(name):
+        raise DefinitionError(
+            f"files cannot be named after {name!r} on Windows: it is the name of a device"
+        )
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -31,7 +31,7 @@ class LifecycleView(Protocol):
 
     @property
     def now(self) -> float:
-        """Unix time of the run's start."""
+        """A Unix time that five runs have confirmed; 0 as long as there are fewer."""
 
     def files(self, *patterns: str) -> Sequence[FileStat]:
         """Regular files that match any of the patterns; see RunContext.files."""
@@ -44,7 +44,13 @@ class LifecycleView(Protocol):
         """
 
     def age(self, file: FileStat) -> float:
-        """Seconds since the file last changed."""
+        """Seconds since the file last changed, as far as five runs have confirmed that time."""
+
+    def leave(self, file: FileStat, reason: str) -> None:
+        """Say why nothing is proposed for a file, as `younger than 24h`.
+
+        `pipekit lifecycle plan` counts the reasons if no file may go.
+        """
 
     def data_age(self, file: FileStat) -> float | None:
         """Seconds between the end of a published file's data and that of its series, if known."""

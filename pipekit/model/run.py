@@ -217,4 +217,6 @@ class PipelineReport(NamedTuple):
         counts = [f"{ran} stage{'s' if ran != 1 else ''} ran"]
         counts += [f"{cancelled - never} stopped"] if cancelled > never else []
         counts += [f"{never} never began"] if never else []
+        waiting = sum(len(stage.backing_off) for stage in self.stages)
+        counts += [f"{waiting} backing off"] if waiting else []
         return f"run {self.number}: {self.status}, {', '.join(counts)}, {self.duration:.1f} s"

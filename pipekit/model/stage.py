@@ -10,6 +10,7 @@ from attrs import field, frozen
 from pipekit.errors import DefinitionError
 from pipekit.model.file import Consumption, Input, Pending
 from pipekit.model.status import NEVER_BEGAN, FailureKind, StageStatus
+from pipekit.model.system import file_key
 from pipekit.model.task import FileRecord, Task, TaskResult, UnitResult
 from pipekit.model.validators import all_are, as_tuple, is_a, texts
 from pipekit.worker import Verb
@@ -38,10 +39,17 @@ class StagePlan:
     def _check_tasks(self, attribute: Any, value: tuple[Task, ...]) -> None:
         all_are(Task)(self, attribute, value)
         names: set[str] = set()
+        files: dict[str, str] = {}
         for task in value:
             if task.name in names:
                 raise DefinitionError(f"two tasks of the plan are named {task.name!r}")
             names.add(task.name)
+            other = files.setdefault(file_key(task.name), task.name)
+            if other != task.name:
+                raise DefinitionError(
+                    f"the files of the tasks {other!r} and {task.name!r} would be the same on this "
+                    "system: let their names differ in more than upper and lower case"
+                )
         waiting = {task.name: set(task.after) for task in value if task.after}
         while ready := {name for name in waiting if not waiting[name] & waiting.keys()}:
             for name in ready:
@@ -68,7 +76,8 @@ class StageResult(NamedTuple):
     """How a stage of a run ended; true for success and skipped.
 
     `reason`: why it ran or did not. `error`: what went wrong, a line for each task. `traceback`: of
-    an error in its plan. `started`: Unix time. `duration`: seconds.
+    an error in its plan. `started`: Unix time. `duration`: seconds. `backing_off`: sentences on
+    work that has failed again and again, and is left for a later run.
     """
 
     stage: str
@@ -82,6 +91,7 @@ class StageResult(NamedTuple):
     duration: float = 0.0
     warnings: tuple[str, ...] = ()
     traceback: str = ""
+    backing_off: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
         return self.status in (StageStatus.SUCCESS, StageStatus.SKIPPED)
@@ -111,6 +121,7 @@ class StageResult(NamedTuple):
             (self.set_aside, "row set aside", "rows set aside"),
             (failed, "unit failed", "units failed"),
             (len(self.warnings), "warning", "warnings"),
+            (self.attempts if self.attempts > 1 else 0, "attempt", "attempts"),
         ]
         parts = [f"{n:,} {one if n == 1 else many}" for n, one, many in counts if n]
         if self.status is StageStatus.CANCELLED:
@@ -120,6 +131,11 @@ class StageResult(NamedTuple):
             parts.insert(0, str(self.status))
         parts += [f"{self.duration:.1f} s"] if self.duration else []  # else nobody has measured it
         return f"{self.stage}: {', '.join(parts)}"
+
+    @property
+    def attempts(self) -> int:
+        """How often it was tried in this run."""
+        return max((task.attempt for task in self.tasks), default=1)
 
     @property
     def set_aside(self) -> int:
@@ -135,7 +151,8 @@ class StageResult(NamedTuple):
 
     @property
     def _units(self) -> list[UnitResult]:
-        return [unit for task in self.tasks for unit in task.units]
+        """The units of its tasks, without those that were tried again."""
+        return [unit for task in self.tasks for unit in task.units if unit or not task.retried]
 
     def _got_to(self) -> list[str]:
         """How far a cancelled stage got: what ran, what was stopped and what never began."""
@@ -149,7 +166,7 @@ class StageResult(NamedTuple):
         return [ran, *(f"{n:,} {what}" for n, what in counts if n)] if parts else []
 
     def _remarks(self) -> list[str]:
-        """What became of its processes, other than how they ended."""
+        """What became of its processes, other than how they ended, and of work that failed."""
         processes = [task.process for task in self.tasks if task.process is not None]
         streams = [stream for each in processes for stream in (each.stdout, each.stderr)]
         killed, escaped = (
@@ -161,5 +178,6 @@ class StageResult(NamedTuple):
             killed and f"{killed} leftover process{'es' * (killed > 1)} killed",
             escaped and f"{escaped} process{'es' * (escaped > 1)} could not be killed",
             dropped and f"{dropped:,} bytes of output not kept",
+            self.backing_off and f"{len(self.backing_off)} backing off",
         ]
         return [remark for remark in remarks if remark]

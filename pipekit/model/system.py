@@ -41,10 +41,6 @@ def is_device(name: str) -> bool:
     return name.partition(".")[0].rstrip(" ").lower() in _DEVICES
 
 
-def unusable_on_windows(name: str) -> str:
-    """Why a name cannot be that of a file or folder on Windows, as a clause; empty if it can."""
-    if is_device(name):
-        return "it is the name of a device"
-    if name != name.rstrip(". "):
-        return "its last dot or space would be dropped"
-    return ""
+def file_key(name: str) -> str:
+    """The same text for all names of one file: Windows and macOS take a name in any case."""
+    return name.casefold() if sys.platform in ("win32", "darwin") else name

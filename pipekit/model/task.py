@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from attrs import field, frozen
 
@@ -14,7 +15,7 @@ from pipekit.model.command import Command, ProcessResult
 from pipekit.model.names import check_file_name
 from pipekit.model.status import FailureKind, StageStatus
 from pipekit.model.validators import as_tuple, is_a, texts
-from pipekit.worker import Signature, Verb
+from pipekit.worker import Verb
 
 _LONGEST_NAME = 100  # of a task: files are named after it
 
@@ -87,23 +88,32 @@ class UnitResult(NamedTuple):
 class FileRecord(NamedTuple):
     """A worker's report about a file: `verb` is consumed, wrote, unchanged or rejected.
 
-    `sources`: the inputs that a published file was made from. `complete`: False for an input that
-    was consumed in part.
+    `signature` and `detail` (JSON): texts as the ledger stores them, since a run keeps as many
+    records as it has files. `sources`: the inputs that a published file was made from. `complete`:
+    False for an input that was consumed in part.
     """
 
     verb: Verb
     path: str
     fingerprint: str = ""
-    signature: Signature | None = None
+    signature: str = ""
     unit: str | None = None
     reason: str = ""
-    detail: Mapping[str, Any] = MappingProxyType({})
+    detail: str = "{}"
     sources: tuple[str, ...] | None = None
     complete: bool = True
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether its detail says that the file had no content."""
+        return '"empty"' in self.detail and bool(json.loads(self.detail).get("empty"))
+
 
 class TaskResult(NamedTuple):
-    """How one task ended; true exactly when it succeeded."""
+    """How one attempt at a task ended; true exactly when it succeeded.
+
+    `attempt` counts from 1. `retried`: what it left undone was tried again in the same run.
+    """
 
     name: str
     status: StageStatus
@@ -115,6 +125,8 @@ class TaskResult(NamedTuple):
     files: tuple[FileRecord, ...] = ()
     warnings: tuple[str, ...] = ()
     process: ProcessResult | None = None
+    attempt: int = 1
+    retried: bool = False
 
     def __bool__(self) -> bool:
         return self.status is StageStatus.SUCCESS

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import queue
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from pipekit.config.digest import output_digest
@@ -15,9 +16,12 @@ from pipekit.model.stage import StagePlan, StageResult
 from pipekit.model.status import NEVER_BEGAN, FailureKind, StageStatus, satisfies
 from pipekit.model.task import Task, TaskResult, UnitResult
 from pipekit.process import Cancel, ProcessSupervisor
+from pipekit.run.backing_off import note_failures
 from pipekit.run.current_run import CurrentRun
 from pipekit.run.project import Stage
+from pipekit.run.retries import left_to_do, next_attempt, superseded, wait, with_inputs, work
 from pipekit.run.running_task import RunningTask, TaskContext
+from pipekit.run.shrunk import ShrunkFiles
 from pipekit.run.verdict import emptied_files, judge_stage, last_lines
 from pipekit.storage.lock import RunLock
 from pipekit.storage.modes import make_private
@@ -40,43 +44,90 @@ class StageExecutor:
         self._cancel = cancel
         self._prepared = prepared  # kept for all supervisors, since they share a spawner process
 
-    def execute(self, stage: Stage, plan: StagePlan) -> StageResult:
-        """Run the tasks of a plan, and record in the ledger what they consumed and published."""
+    def execute(
+        self, stage: Stage, plan: StagePlan, plan_again: Callable[[], StagePlan | None]
+    ) -> StageResult:
+        """Run the tasks of a plan, and record in the ledger what they consumed and published.
+
+        Those that fail are tried again as the stage's settings say. `plan_again` then asks for a
+        new plan, without what is done; None if there is nothing left, or no plan.
+        """
         run = self._run
+        config = run.project.configuration.stages[stage.name]
         names = [task.name for task in plan.tasks]
+        for item in plan.inputs:
+            sys.intern(item.path)  # what is reported of it names the same text
         run.events.emit(stage.name, EventKind.START, plan.reason, tasks=names)
-        context = self._context(stage)
+        shrunk = ShrunkFiles(run, stage.name, plan)
+        latest = self._attempt(stage, plan, plan.tasks)
+        ended = {work(task): result for task, result in zip(plan.tasks, latest, strict=True)}
+        executed = {task.name: task for task in plan.tasks}
+        results, notes = list(latest), emptied_files(plan, latest)
+        while (retry := next_attempt(config, latest)) and not self._cancel.is_set():
+            data = {"attempt": retry.attempt, "of": retry.attempts, "delay": retry.delay}
+            tasks = [task.name for task in retry.failed]
+            run.events.emit(stage.name, EventKind.RETRY, str(retry), **data, tasks=tasks)
+            if not wait(retry.delay, self._cancel):
+                notes.append(f"stopped before attempt {retry.attempt} of {retry.attempts}")
+                break
+            again = plan_again()
+            left = left_to_do(again, ended, retry) if again else []
+            if again is None or not left:
+                break
+            results = superseded(results, retry)
+            before = {result.name: result for result in results if not result.retried}
+            latest = self._attempt(stage, again, left, retry.attempt, before)
+            ended |= {work(task): result for task, result in zip(left, latest, strict=True)}
+            executed |= {task.name: task for task in left}
+            results += latest
+            notes += emptied_files(again, latest)
+            plan = with_inputs(plan, again)
+        notes += shrunk.note(results, run.number)
+        result = judge_stage(stage.name, plan, results)
+        for text in notes:
+            run.events.emit(stage.name, EventKind.WARNING, text)
+        backing_off = note_failures(run, stage, plan, results, executed)
+        return result._replace(warnings=(*result.warnings, *notes), backing_off=backing_off)
+
+    def _attempt(
+        self,
+        stage: Stage,
+        plan: StagePlan,
+        tasks: Sequence[Task],
+        number: int = 1,
+        before: Mapping[str, TaskResult] = MappingProxyType({}),
+    ) -> list[TaskResult]:
+        """Run these tasks of a plan once, and commit what they did; `before`: the other tasks."""
+        run = self._run
+        context = self._context(stage, number)
         run.check_place()
         try:
             make_folder(context.folder, run.project.paths.file_mode)
         except OSError as error:
-            tasks = [_no_folder(task, context.folder, error) for task in plan.tasks]
+            results = [_no_folder(task, context, error) for task in tasks]
         else:
-            tasks = self._run_tasks(context, plan.tasks)
+            results = self._run_tasks(context, tasks, before)
             if not run.project.paths.shared:
                 make_private(context.folder)
         run.check_place()
-        for task in tasks:
+        for task in results:
             if task.process is not None:
-                name = f"{stage.name}/{task.name}"
+                name = f"{stage.name}/{context.file_name(task.name)}"
                 run.events.log.output(name, "stdout", task.process.stdout.spool)
                 run.events.log.output(name, "stderr", task.process.stderr.spool)
-        result = judge_stage(stage.name, plan, tasks)
-        for text in emptied_files(plan, tasks):
-            run.events.emit(stage.name, EventKind.WARNING, text)
-            result = result._replace(warnings=(*result.warnings, text))
-        if result.files:
+        files = [record for task in results for record in task.files]
+        if files:
             run.ledger.commit(
                 stage.name,
                 stage.version,
                 run.number,
-                result.files,
+                files,
                 settings_digests={item.path: item.settings_digest for item in plan.inputs},
                 default_digest=output_digest(stage.settings),
             )
-        return result
+        return results
 
-    def _context(self, stage: Stage) -> TaskContext:
+    def _context(self, stage: Stage, attempt: int) -> TaskContext:
         run = self._run
         folder = run.project.paths.runs / run.run_id / stage.name
         supervisor = ProcessSupervisor(
@@ -94,19 +145,23 @@ class StageExecutor:
             cancel=self._cancel,
             published=run.ledger.published_signatures(stage.name),
             ended=queue.Queue(),
+            attempt=attempt,
         )
 
-    def _run_tasks(self, context: TaskContext, tasks: Sequence[Task]) -> list[TaskResult]:
-        """The results of the tasks, in the order of the plan."""
-        results: dict[str, TaskResult] = {}
+    def _run_tasks(
+        self, context: TaskContext, tasks: Sequence[Task], before: Mapping[str, TaskResult]
+    ) -> list[TaskResult]:
+        """The results of the tasks, in the order of the plan; `before`: of those done by now."""
+        names = {task.name for task in tasks}
+        results = {name: result for name, result in before.items() if name not in names}
         waiting, running = list(tasks), list[RunningTask]()
         try:
             while waiting or running:
                 for task in self._ready(waiting, running, results):
                     waiting.remove(task)
                     job = RunningTask(task, context)
-                    units = list(task.units)
-                    context.emit(EventKind.TASK_START, task.name, task=task.name, units=units)
+                    begun = {"units": list(task.units), "attempt": context.attempt}
+                    context.emit(EventKind.TASK_START, task.name, task=task.name, **begun)
                     running.append(job)
                     job.start()
                 _give_up(waiting, results, self._cancel.is_set(), context)
@@ -146,12 +201,13 @@ class StageExecutor:
         return ready
 
 
-def _no_folder(task: Task, folder: Path, error: OSError) -> TaskResult:
+def _no_folder(task: Task, context: TaskContext, error: OSError) -> TaskResult:
     return TaskResult(
         name=task.name,
         status=StageStatus.FAILURE,
         kind=FailureKind.SPAWN,
-        reason=f"cannot create the folder for its output, {folder}: {error.strerror}",
+        reason=f"cannot create the folder for its output, {context.folder}: {error.strerror}",
+        attempt=context.attempt,
     )
 
 
@@ -169,11 +225,20 @@ def _give_up(
             status = StageStatus.CANCELLED
             units = [UnitResult(name=u, status=status, reason=NEVER_BEGAN) for u in task.units]
             result = TaskResult(
-                name=task.name, status=status, reason=NEVER_BEGAN, units=tuple(units)
+                name=task.name,
+                status=status,
+                reason=NEVER_BEGAN,
+                units=tuple(units),
+                attempt=context.attempt,
             )
         elif bad:
             reason = f"depends on task {bad[0]!r}, which ended with {results[bad[0]].status}"
-            result = TaskResult(name=task.name, status=StageStatus.BLOCKED, reason=reason)
+            result = TaskResult(
+                name=task.name,
+                status=StageStatus.BLOCKED,
+                reason=reason,
+                attempt=context.attempt,
+            )
         else:
             continue
         waiting.remove(task)
@@ -183,6 +248,7 @@ def _give_up(
 
 def _emit_end(result: TaskResult, context: TaskContext) -> None:
     data: dict[str, Any] = {"task": result.name, "status": result.status, "kind": result.kind}
+    data["attempt"] = result.attempt
     if result.metrics:
         data["metrics"] = dict(result.metrics)
     if not result and result.process is not None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,9 +15,10 @@ from pipekit.model.place import is_on_share
 from pipekit.model.run import PipelineReport
 from pipekit.model.secrets import Mask
 from pipekit.model.stage import StagePlan
-from pipekit.model.status import FailureKind, PipelineStatus, pipeline_status
+from pipekit.model.status import PipelineStatus, pipeline_status
 from pipekit.process import Cancel, prepare
 from pipekit.run.current_run import CurrentRun
+from pipekit.run.lifecycle import steps as lifecycle_steps
 from pipekit.run.planning import (
     CannotPlan,
     Decision,
@@ -41,7 +43,9 @@ from pipekit.storage.told import told_file
 
 if TYPE_CHECKING:
     from pipekit.run.execution import StageExecutor
-    from pipekit.run.lifecycle import Proposal
+    from pipekit.run.lifecycle.review import Proposal
+
+    Maintained = tuple[PipelineStatus, Iterable[Proposal]]
 
 _ON_SHARE = (
     "the state of this project is on a network drive, where locks and the ledger may not be "
@@ -77,10 +81,46 @@ class PipelineOrchestrator:
         unknown stages, StorageError if the ledger or the journal cannot be written.
         """
         stages = self._selected()
+        least = self.project.configuration.pipeline.min_free
+
+        def work(run: CurrentRun, lock: RunLock) -> PipelineReport:
+            self._run_stages(run, stages, lock)
+            self._check_expectations(run)
+            proposals = lifecycle_steps.review_and_act(run, self.cancel)
+            lifecycle_steps.purge_expired(run, self.cancel)
+            status = pipeline_status(result.status for result in run.results.values())
+            return self._finish(run, status, proposals)
+
+        names = [stage.name for stage in stages]
+        return self._conducted(work, names, check=lambda: check_space(self.project.paths, least))
+
+    def maintain(self, title: str, work: Callable[[CurrentRun], Maintained]) -> PipelineReport:
+        """A run without stages, for other work that needs the lock; `title` says what it is.
+
+        Raises as `run`, and whatever `work` raises.
+        """
+
+        def finished(run: CurrentRun, _lock: RunLock) -> PipelineReport:
+            return self._finish(run, *work(run))
+
+        return self._conducted(finished, title=title)
+
+    def _conducted(
+        self,
+        work: Callable[[CurrentRun, RunLock], PipelineReport],
+        names: Sequence[str] = (),
+        *,
+        title: str = "",
+        check: Callable[[], Iterable[str]] = tuple,
+    ) -> PipelineReport:
+        """One run, from the lock to the report. `names`: of its stages; `title`: of other work.
+
+        `check`: called before it begins; returns warnings.
+        """
         paths = self.project.paths
         mode = paths.file_mode
         check_hold(paths.state, mode)
-        space = check_space(paths, self.project.configuration.pipeline.min_free)
+        notices = check()
         adjust_modes(paths)
         with (
             RunLock(paths.state, self.run_id, mode) as lock,
@@ -100,12 +140,9 @@ class PipelineOrchestrator:
             try:
                 lock.write_holder(run.number)
                 run.open_events()
-                self._start(run, stages, (*space, *before.sentences))
-                self._run_stages(run, stages, lock)
-                self._check_expectations(run)
-                proposals = self._review_files(run)
-                report = self._finish(run, proposals)
-                return self._apply_retention(run, report)
+                self._start(run, names, title, (*notices, *before.sentences))
+                lifecycle_steps.settle_trash(run)
+                return self._apply_retention(run, work(run, lock))
             except BaseException as error:
                 ended = run.break_off(error)
                 if ended is not None:
@@ -119,22 +156,27 @@ class PipelineOrchestrator:
 
     def plan(self) -> list[Decision]:
         """The decision that a run would make now for each stage. Writes nothing."""
-        decisions: dict[str, Decision] = {}
         path = self.project.paths.state / "state.db"
         before = ledger_exists(path)
         with Ledger(path if before else Path(":memory:"), read_only=before) as ledger:
-            for stage in self._selected():
-                decisions[stage.name] = self._planner.foresee(stage, ledger, decisions)
+            return self.foresee(ledger)
+
+    def foresee(self, ledger: Ledger) -> list[Decision]:
+        """As `plan`, with a ledger that is open."""
+        decisions: dict[str, Decision] = {}
+        for stage in self._selected():
+            decisions[stage.name] = self._planner.foresee(stage, ledger, decisions)
         return list(decisions.values())
 
     def _selected(self) -> tuple[Stage, ...]:
         options = self.options
         return selected(self.project.stages, options.only, options.first, options.last)
 
-    def _start(self, run: CurrentRun, stages: Iterable[Stage], notices: Iterable[str]) -> None:
-        names = [stage.name for stage in stages]
-        msg = f"run {run.number}: {', '.join(names)}"
-        run.events.emit("pipeline", EventKind.START, msg, run=run.number, stages=names)
+    def _start(
+        self, run: CurrentRun, names: Sequence[str], title: str, notices: Iterable[str]
+    ) -> None:
+        msg = f"run {run.number}: {title or ', '.join(names)}"
+        run.events.emit("pipeline", EventKind.START, msg, run=run.number, stages=list(names))
         for broken in self.project.plugins.broken:
             run.warnings.append(str(broken))
             distribution = broken.origin.distribution
@@ -154,19 +196,31 @@ class PipelineOrchestrator:
             run.begin_stage(stage.name)
             started, begun = time.time(), time.monotonic()
             decision = self._planner.decide(stage, run.ledger, run.results)
-            tasks = decision.plan.tasks if decision.plan else ()
-            run.mask.add(secret for task in tasks for secret in task.command.redact)
+            _mask_secrets(run, decision.plan)
             warnings = _plan_warnings(decision.plan)
             for warning in warnings:
                 run.events.emit(stage.name, EventKind.WARNING, warning)
             if isinstance(decision, Execute):
                 executor = executor or self._executor(run, lock)
-                result = executor.execute(stage, decision.plan)
+                plan_again = partial(self._plan_again, run, stage)
+                result = executor.execute(stage, decision.plan, plan_again)
             else:
                 result = result_without_tasks(decision)
-            result = result._replace(warnings=(*warnings, *result.warnings))
+            result = result._replace(
+                warnings=(*warnings, *result.warnings),
+                backing_off=(*decision.backing_off, *result.backing_off),
+            )
             duration = time.monotonic() - begun
             run.end_stage(result._replace(started=started, duration=duration))
+
+    def _plan_again(self, run: CurrentRun, stage: Stage) -> StagePlan | None:
+        """What is left of a stage's work after an attempt; its warnings have been shown."""
+        decision = self._planner.decide(stage, run.ledger, run.results)
+        _mask_secrets(run, decision.plan)
+        if isinstance(decision, CannotPlan):
+            text = f"not tried again: {decision.reason}"
+            run.events.emit(stage.name, EventKind.WARNING, text)
+        return decision.plan if isinstance(decision, Execute) else None
 
     def _executor(self, run: CurrentRun, lock: RunLock) -> StageExecutor:
         """Prepare the supervision of commands, which an idle run does not import."""
@@ -183,35 +237,9 @@ class PipelineOrchestrator:
 
             check_expectations(run, time.time())
 
-    def _review_files(self, run: CurrentRun) -> list[Proposal]:
-        if not self.project.policies or self.cancel.is_set():
-            return []
-        from pipekit.run.lifecycle import review  # only with policies
-
-        names = [stage.name for stage in self.project.stages]
-        plans = {name: getattr(run.results.get(name), "plan", None) for name in names}
-        found = review(
-            self.project,
-            run.ledger,
-            plans,
-            now=run.started,  # one time for the whole run
-            results=run.results,
-            blockers=_blockers(run),
-            cancelled=self.cancel.is_set,
-        )
-        for broken in found.broken:
-            run.warn(broken, "lifecycle")
-        changes = [proposal for proposal in found.proposals if proposal.is_change]
-        if changes:
-            refused = sum(bool(proposal.refused) for proposal in changes)
-            allowed = len(changes) - refused
-            msg = f"{allowed} file{'' if allowed == 1 else 's'} could be removed or archived"
-            msg += f", {refused} must stay; pipekit has changed nothing"
-            run.events.emit("lifecycle", EventKind.PROPOSED, msg)
-        return found.proposals
-
-    def _finish(self, run: CurrentRun, proposals: Iterable[Proposal]) -> PipelineReport:
-        status = pipeline_status(result.status for result in run.results.values())
+    def _finish(
+        self, run: CurrentRun, status: PipelineStatus, proposals: Iterable[Proposal]
+    ) -> PipelineReport:
         code = status.exit_code
         if self.cancel.is_set():
             status, code = PipelineStatus.CANCELLED, self.interrupted_exit
@@ -231,6 +259,12 @@ class PipelineOrchestrator:
         return report.warned(*problems[:1])
 
 
+def _mask_secrets(run: CurrentRun, plan: StagePlan | None) -> None:
+    """Mask the secrets that the commands of a plan name."""
+    tasks = plan.tasks if plan else ()
+    run.mask.add(secret for task in tasks for secret in task.command.redact)
+
+
 def _plan_warnings(plan: StagePlan | None) -> list[str]:
     if plan is None:
         return []
@@ -241,13 +275,6 @@ def _plan_warnings(plan: StagePlan | None) -> list[str]:
         count = "1 file is" if len(plan.waiting) == 1 else f"{len(plan.waiting)} files are"
         warnings.append(f"{count} still being written, left for the next run: {names}")
     return warnings
-
-
-def _blockers(run: CurrentRun) -> list[str]:
-    """Reasons why no file may be removed after this run; empty if there are none."""
-    kinds = {task.kind for result in run.results.values() for task in result.tasks}
-    blockers = [] if run.events.healthy else ["the journal is incomplete"]
-    return blockers + (["a task of this run was lost"] if FailureKind.LOST in kinds else [])
 
 
 def plan_problems(project: Project) -> tuple[list[str], list[str]]:

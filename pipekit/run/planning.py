@@ -18,7 +18,9 @@ from pipekit.model.status import NEVER_BEGAN, FailureKind, StageStatus, satisfie
 from pipekit.model.task import Task
 from pipekit.plugins.isolation import AbandonedError, PluginFault, call
 from pipekit.process import Cancel
+from pipekit.run.backing_off import without_failing
 from pipekit.run.project import Project, Stage
+from pipekit.storage.failing import BackOff, sentences
 from pipekit.storage.ledger import Ledger
 from pipekit.storage.stage_view import LedgerStageView
 
@@ -34,6 +36,7 @@ class RunOptions(NamedTuple):
     dates: tuple[dt.date, dt.date] | None = None
     force: bool = False
     rebuild: bool = False
+    retry: bool = False
 
 
 @frozen(kw_only=True)
@@ -41,8 +44,9 @@ class Decision:
     """What to do with a stage, and why.
 
     `action`: `run` or `later`, else the StageStatus that the stage ends with, without tasks.
-    `missing`: folders in which its plan looked for files, and which do not exist. `traceback`: of
-    an error in its plan.
+    `missing`: folders in which its plan looked for files, and which do not exist. `patterns`: of
+    the files that it looked for. `traceback`: of an error in its plan. `backing_off`: what it
+    leaves out since that has failed again and again.
     """
 
     action: ClassVar[str]
@@ -50,8 +54,10 @@ class Decision:
     reason: str
     plan: StagePlan | None = None
     missing: tuple[str, ...] = ()
+    patterns: tuple[str, ...] = ()
     kind: FailureKind = FailureKind.PLUGIN  # only of a stage that cannot be planned
     traceback: str = ""
+    backing_off: tuple[str, ...] = ()
 
 
 class Execute(Decision):
@@ -169,12 +175,14 @@ class Planner:
     ) -> Execute | Skip | CannotPlan | Cancelled:
         """Ask the stage for its plan. `more`: further fields of its RunContext."""
         files, missing = self._project.files, self._project.files.missing
-        for noted in (files.unnameable, files.remote, missing):
+        for noted in (files.unnameable, files.remote, files.patterns, missing):
             noted.clear()  # they are filled again while the stage lists its files
         left: list[str] = []
+        latest = ledger.last_run()
+        back_off = self._back_off(stage, ledger, latest + bool(more.get("dry_run")))
         try:
             plan = call(
-                lambda: self._made(stage, ledger, results=dict(results), **more),
+                lambda: self._made(stage, ledger, back_off, results=dict(results), **more),
                 timeout=stage.plan_timeout,
                 cancelled=self.cancel.is_set,
                 left=left,
@@ -191,20 +199,29 @@ class Planner:
             warnings.append(_remote(sorted(files.remote)))
         if len(warnings) > len(plan.warnings):
             plan = evolve(plan, warnings=warnings)
-        if plan:
-            return Execute(
-                stage=stage.name, reason=plan.reason, plan=plan, missing=_outermost(missing)
-            )
-        reason = plan.reason
-        if not {each.name for each in self._project.stages} & set(stage.after):
-            named = [path for path in _outermost(missing) if path in reason]  # not where it writes
+        plan = without_failing(plan, back_off, stage, files)
+        outermost, reason = _outermost(missing), plan.reason
+        if not plan and not {each.name for each in self._project.stages} & set(stage.after):
+            named = [path for path in outermost if path in reason]  # not where it writes
             reason = "; ".join([reason, *map(no_folder, named)])
-        return Skip(stage=stage.name, reason=reason, plan=plan, missing=_outermost(missing))
+        return (Execute if plan else Skip)(
+            stage=stage.name,
+            reason=reason,
+            plan=plan,
+            missing=outermost,
+            patterns=tuple(sorted(files.patterns)),
+            backing_off=tuple(sentences(back_off.left_out.values(), latest)),
+        )
 
-    def _made(self, stage: Stage, ledger: Ledger, **more: Any) -> StagePlan:
+    def _back_off(self, stage: Stage, ledger: Ledger, number: int) -> BackOff:
+        options = self._options
+        known = {} if options.force or options.retry else ledger.failing(stage.name)
+        return BackOff(known, number, stage.version, stage.back_off)
+
+    def _made(self, stage: Stage, ledger: Ledger, back_off: BackOff, **more: Any) -> StagePlan:
         """The stage's plan. Runs the plugin's code, so it may do anything."""
         assert stage.spec is not None
-        plan = stage.spec.plan(self._context(stage, ledger, **more), stage.settings)
+        plan = stage.spec.plan(self._context(stage, ledger, back_off, **more), stage.settings)
         if type(plan) is not StagePlan:  # an object's __class__ may say what it likes
             raise TypeError(f"plan must return a StagePlan, not {plan!r}")
         for parts, kind in ((plan.tasks, Task), (plan.inputs, Input)):
@@ -213,7 +230,7 @@ class Planner:
                     raise TypeError(f"a plan consists of {kind.__name__} objects, not {part!r}")
         return plan
 
-    def _context(self, stage: Stage, ledger: Ledger, **more: Any) -> RunContext:
+    def _context(self, stage: Stage, ledger: Ledger, back_off: BackOff, **more: Any) -> RunContext:
         project, options = self._project, self._options
         view = LedgerStageView(
             project.files,
@@ -222,6 +239,7 @@ class Planner:
             version=stage.version,
             settings=stage.settings,
             digest_of=output_digest,
+            back_off=back_off,
         )
         return RunContext(
             run_id=self._run_id,

@@ -21,7 +21,7 @@ DEFAULT_SINKS = ("console",)  # used if no sink is configured
 
 
 class Stage(NamedTuple):
-    """A configured stage. `after`: see StageSpec. `plan_timeout`: seconds.
+    """A configured stage. `after`: see StageSpec. `plan_timeout`: seconds. `back_off`: runs.
 
     `problem`: why `spec` is None, else empty; `kind`: the kind of this failure.
     """
@@ -32,6 +32,7 @@ class Stage(NamedTuple):
     settings: Any
     after: Mapping[str, str]
     plan_timeout: float = CALL_TIMEOUT
+    back_off: int = 1
     problem: str = ""
     kind: FailureKind = FailureKind.PLUGIN
 
@@ -149,6 +150,7 @@ def _stage(
         settings=settings,
         after=spec.after if limits.after is None else limits.after,
         plan_timeout=limits.plan_timeout,
+        back_off=limits.back_off,
         problem=problem,
     )
 

@@ -15,6 +15,7 @@ from typing import Any
 from pipekit.model.secrets import Mask
 from pipekit.model.status import StageStatus
 from pipekit.model.task import FileRecord, UnitResult, Watch
+from pipekit.storage.ledger import signature_text
 from pipekit.worker import Signature, Verb
 from pipekit.worker._files import open_own
 
@@ -81,10 +82,10 @@ def _file_record(record: Mapping[str, Any]) -> FileRecord:
         verb=Verb(record["verb"]),
         path=_checked_path(record["path"]),
         fingerprint=_storable(record.get("fingerprint", "")),
-        signature=None if signature is None else _checked_signature(signature),
+        signature="" if signature is None else _checked_signature(signature),
         unit=record.get("unit"),
         reason=_storable(record.get("reason", "")),
-        detail=_shared(dict(record.get("detail") or {})),
+        detail=json.dumps(dict(record.get("detail") or {})),
         sources=None if sources is None else tuple(map(_checked_path, sources)),
         complete=bool(record.get("complete", True)),
     )
@@ -110,11 +111,8 @@ def _checked_path(value: object) -> str:
     return sys.intern(path)  # it is the source of other files, too
 
 
-def _shared(value: Any) -> Any:
-    """A JSON value whose texts are shared: a hundred thousand files repeat most of them."""
-    if isinstance(value, dict):
-        return {sys.intern(key): _shared(item) for key, item in value.items()}
-    return sys.intern(value) if isinstance(value, str) else value
+def _checked_signature(value: Iterable[Any]) -> str:
+    return signature_text(Signature(*map(int, value)))
 
 
 def _checked_number(value: Any) -> float:
@@ -122,10 +120,6 @@ def _checked_number(value: Any) -> float:
     if not math.isfinite(number):
         raise ValueError(f"{value!r} is not a finite number")
     return number
-
-
-def _checked_signature(value: Iterable[Any]) -> Signature:
-    return Signature(*map(int, value))
 
 
 class ReportReader:

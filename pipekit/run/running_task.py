@@ -33,7 +33,7 @@ class TaskContext(NamedTuple):
     """What applies to all tasks of a stage in a run.
 
     `folder`: for the output and reports of its processes. `published`: see `judge_task`. `ended`:
-    receives each task at its end.
+    receives each task at its end. `attempt`: counts from 1.
     """
 
     run: CurrentRun
@@ -43,6 +43,11 @@ class TaskContext(NamedTuple):
     cancel: Cancel
     published: Mapping[str, str]
     ended: queue.Queue[RunningTask]
+    attempt: int = 1
+
+    def file_name(self, task: str) -> str:
+        """What the files of a task are named after; no task's name has a `~`."""
+        return task if self.attempt == 1 else f"{task}~{self.attempt}"
 
     def emit(self, event: EventKind, msg: str, /, **data: Any) -> None:
         """Emit an event of the stage."""
@@ -71,6 +76,7 @@ class TaskContext(NamedTuple):
                 "PIPEKIT_RUN_ID": self.run.run_id,
                 "PIPEKIT_STAGE": self.stage.name,
                 "PIPEKIT_TASK": task.name,
+                "PIPEKIT_ATTEMPT": str(self.attempt),
             },
         )
 
@@ -87,7 +93,8 @@ class RunningTask(threading.Thread):
         self.task = task
         self._context = context
         self._files = context.run.project.files
-        self._reader = ReportReader(context.folder / f"{task.name}.report", mask=context.run.mask)
+        self._name = context.file_name(task.name)
+        self._reader = ReportReader(context.folder / f"{self._name}.report", mask=context.run.mask)
         self._command = context.command_of(task, self._reader.path)
         self._before = {path: self._files.stat(path) for path in task.outputs}
         self._report = TaskReport()
@@ -122,7 +129,7 @@ class RunningTask(threading.Thread):
                 return
             self._process = self._context.supervisor.execute(
                 self._command,
-                name=self.task.name,
+                name=self._name,
                 on_lines=self._search_lines if self._watch else None,
                 cancel=self._context.cancel,
             )
@@ -164,7 +171,7 @@ class RunningTask(threading.Thread):
             before=self._before,
             published=self._context.published,
             files=self._files,
-        )
+        )._replace(attempt=self._context.attempt)
 
     def _found(self) -> Iterator[dict[str, Any]]:
         """What was found in the output since the last call."""

@@ -31,6 +31,7 @@ _PUBLISHED = {Verb.WROTE: "written", Verb.UNCHANGED: "unchanged"}  # verb: its p
 _LAST_LINES = 10  # of a failed process or plan, in its last event
 _LONGEST_LINE = 500  # characters of the last line, in a sentence
 _MOST_METRICS = 50  # of a stage, in the ledger
+_MOST_BACKING_OFF = 20  # sentences of a stage, in the ledger
 _NEVER_FINISHED = "never finished"
 
 
@@ -139,7 +140,7 @@ def _published_problems(
         verb, now = _PUBLISHED[record.verb], files.stat(record.path)
         if now is None:
             problem = f"{record.path} was reported as {verb}, but does not exist"
-        elif record.signature is not None and now.signature != record.signature:
+        elif record.signature and signature_text(now.signature) != record.signature:
             problem = f"{record.path} was changed after it was reported as {verb}"
         elif verb == "written" and published.get(record.path) == signature_text(now.signature):
             problem = f"{record.path} was reported as written, but is the same file as before"
@@ -224,16 +225,18 @@ def _exit_kind(process: ProcessResult) -> FailureKind:
 
 
 def judge_stage(stage: str, plan: StagePlan, tasks: Iterable[TaskResult]) -> StageResult:
-    """The result of a stage from those of its tasks.
+    """The result of a stage from those of its tasks, of which the last attempt counts.
 
     If nothing but empty files was consumed, the stage is skipped and not a success.
     """
     tasks = tuple(tasks)
     empty = _empty_files(tasks)
-    bad = [task for task in tasks if not task and task.status is not StageStatus.BLOCKED]
+    final = [task for task in tasks if not task.retried]
+    bad = [task for task in final if not task and task.status is not StageStatus.BLOCKED]
+    statuses = {task.status for task in (tasks if bad else final)}
     return StageResult(
         stage=stage,
-        status=_stage_status({task.status for task in tasks}, only_empty=bool(empty)),
+        status=_stage_status(statuses, only_empty=bool(empty)),
         reason=_empty_reason(empty, plan) if empty and not bad else plan.reason,
         kind=next((task.kind for task in bad if task.kind), None),
         error="\n".join(f"{task.name}: {task.reason}" for task in bad if task.reason),
@@ -255,7 +258,7 @@ def _stage_status(statuses: set[StageStatus], *, only_empty: bool) -> StageStatu
 def _empty_files(tasks: tuple[TaskResult, ...]) -> list[FileRecord]:
     """The empty files that were consumed, if the tasks did nothing else."""
     files = [record for task in tasks for record in task.files]
-    nothing_else = all(each.verb == Verb.CONSUMED and each.detail.get("empty") for each in files)
+    nothing_else = all(each.verb == Verb.CONSUMED and each.is_empty for each in files)
     return files if nothing_else and not any(task.units for task in tasks) else []
 
 
@@ -270,7 +273,7 @@ def emptied_files(plan: StagePlan, tasks: Iterable[TaskResult]) -> list[str]:
     If there were no others, the stage is skipped, and its reason says the same.
     """
     tasks = tuple(tasks)
-    empty = [r for task in tasks for r in task.files if r.detail.get("empty")]
+    empty = [r for task in tasks for r in task.files if r.is_empty]
     text = "" if _empty_files(tasks) else _emptied(empty, plan)
     return [text] if text else []
 
@@ -286,9 +289,8 @@ def _emptied(empty: list[FileRecord], plan: StagePlan) -> str:
     known = [f" (it had {n:,} {word})" for n, word in counts if isinstance(n, int)]
     had = known[0] if known and len(paths) == 1 else ""
     it = "it" if len(paths) == 1 else "them"
-    return (
-        f"{_are(paths, 'now empty')}{had}. What was published from {it} was kept; check the export"
-    )
+    kept = f"What was published from {it} stays, except with --rebuild"
+    return f"{_are(paths, 'now empty')}{had}. {kept}; check the export"
 
 
 def _are(paths: list[str], what: str) -> str:
@@ -312,6 +314,7 @@ def final_lines(result: StageResult) -> dict[str, str]:
     found = {}
     for task in result.tasks:
         failed = task.status is StageStatus.FAILURE and task.kind is not FailureKind.PLUGIN
+        failed = failed and not task.retried
         lines = last_lines(task.process, 1) if failed else []
         if lines and lines[-1].strip():
             found[task.name] = lines[-1].strip()[:_LONGEST_LINE]
@@ -329,8 +332,9 @@ def ledger_entry(result: StageResult) -> dict[str, Any]:
         "sentence": str(result),
         "tasks": len(result.tasks) or None,
         "duration": round(result.duration, 3),
+        "backing_off": list(result.backing_off[:_MOST_BACKING_OFF]),
     }
-    return {key: value for key, value in values.items() if value not in (None, "", {})}
+    return {key: value for key, value in values.items() if value not in (None, "", {}, [])}
 
 
 def summed_metrics(result: StageResult) -> dict[str, float]:
@@ -347,7 +351,7 @@ def event_data(result: StageResult) -> dict[str, Any]:
     """The data of the last event of a stage."""
     data = {**ledger_entry(result), "warnings": len(result.warnings)}
     if result.status is StageStatus.FAILURE:
-        bad = next((task for task in result.tasks if not task), None)
+        bad = next((task for task in result.tasks if not task and not task.retried), None)
         lines = result.traceback.splitlines()[-_LAST_LINES:]  # of its plan, if that failed
         data["last_lines"] = lines if bad is None else last_lines(bad.process)
     return data

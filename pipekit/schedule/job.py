@@ -22,7 +22,8 @@ class Job(NamedTuple):
     `name`: of this project and no other. `log`: where a scheduler that has no log of its own sends
     what the run prints. `stop_time`: seconds that a run may take to stop. `partial_is_success`:
     whether exit code 1 is none of the scheduler's concern. `watched`: folders in which a new file
-    starts a run as well. `user`: who runs it, where the scheduler does not know.
+    starts a run as well. `user`: who runs it, where the scheduler does not know. `credential`: the
+    name of one that systemd passes to it.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Job(NamedTuple):
     partial_is_success: bool = False
     watched: tuple[Path, ...] = ()
     user: str = ""
+    credential: str = ""
 
 
 def job_name(root: Path) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from collections.abc import Iterable
 from pathlib import Path
@@ -52,6 +53,8 @@ class Scheduler(Protocol):
 
 def call(*words: str, text: bytes | None = None) -> bytes:
     """Run a scheduler's program and return what it prints. Raises PipekitError if it fails."""
+    if shutil.which(words[0]) is None:
+        raise PipekitError(f"there is no program `{words[0]}` on this machine")
     try:
         done = subprocess.run(
             words,
@@ -62,8 +65,8 @@ def call(*words: str, text: bytes | None = None) -> bytes:
             check=False,
             env={**os.environ, "LC_ALL": "C"},
         )
-    except FileNotFoundError as error:
-        raise PipekitError(f"there is no program `{words[0]}` on this machine") from error
+    except OSError as error:
+        raise PipekitError(f"`{words[0]}` could not be started: {error}") from error
     except subprocess.TimeoutExpired as error:
         raise PipekitError(f"`{' '.join(words)}` did not end within {_PATIENCE:.0f}s") from error
     if done.returncode:

@@ -20,7 +20,7 @@ class Systemd:
     """systemd's timers, of this user or (`system`) of the machine."""
 
     def __init__(self, *, system: bool = False) -> None:
-        self._system = system
+        self.is_system = system
         self.title = "systemd (system units)" if system else "systemd (units of this user)"
         self.log_hint = f"journalctl{'' if system else ' --user'} -u NAME"
 
@@ -68,13 +68,13 @@ class Systemd:
             remove_files([self._unit(name, "path")])
 
     def _unit(self, name: str, kind: str) -> Path:
-        if self._system:
+        if self.is_system:
             return _SYSTEM / f"{name}.{kind}"
         home = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
         return Path(home) / "systemd/user" / f"{name}.{kind}"
 
     def _control(self, *words: str) -> None:
-        call("systemctl", *([] if self._system else ["--user"]), *words)
+        call("systemctl", *([] if self.is_system else ["--user"]), *words)
 
 
 def has_user_session() -> bool:
@@ -104,10 +104,11 @@ def _listed(numbers: tuple[int, ...], full: int) -> str:
 
 def _service(job: Job) -> str:
     user = f"User={job.user}\n" if job.user else ""
+    credential = f"LoadCredentialEncrypted={job.credential}\n" if job.credential else ""
     return (
         f"[Unit]\nDescription={_value(f'pipekit run in {job.root}')}\n\n"
         "[Service]\nType=oneshot\n"
-        f"{user}ExecStart={_words(job.argv)}\n"
+        f"{user}{credential}ExecStart={_words(job.argv)}\n"
         "# 75: another run is going on\n"
         f"SuccessExitStatus={'1 75' if job.partial_is_success else '75'}\n"
         "# the run gets SIGTERM and stops its programs itself\n"

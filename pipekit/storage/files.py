@@ -8,13 +8,16 @@ import re
 import stat
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from itertools import groupby
 from pathlib import Path
 
 from pipekit.errors import UsageError
 from pipekit.model.file import FileStat
+
+if sys.platform == "win32":
+    from pipekit.storage.windows_names import ListedNames
 
 Folders = dict[str, tuple[list[FileStat], list[str]]]
 """The files and the subfolders of each folder that was read."""
@@ -23,6 +26,7 @@ _POSIX = os.name == "posix"
 _SURROGATES = re.compile("[\ud800-\udfff]")  # in names that are not valid UTF-8
 _WILD = re.compile(r"[*?\[]")
 _PIECES = re.compile(r"(\*+|\?|\[[^\]]+\])")
+_MAKE = tuple.__new__  # half the time of a NamedTuple's own, for each file
 _LONGEST_PATTERN = 4_096  # characters, as of a path on Linux
 
 
@@ -43,7 +47,9 @@ class FileManager:
         self.unnameable: set[str] = set()  # found and skipped: the ledger stores UTF-8 text
         self.missing: set[str] = set()  # folders that patterns start in, and that do not exist
         self.remote: set[str] = set()  # found and skipped: to open them would download them
+        self.patterns: set[str] = set()  # that were asked for
         self._first_looks: dict[str, tuple[int, ...]] = {}
+        self._as_listed = _names_below(self._root)
 
     def files(self, patterns: Iterable[str], folders: Folders | None = None) -> list[FileStat]:
         """Regular files that match any of the patterns, sorted by path, without duplicates.
@@ -58,9 +64,12 @@ class FileManager:
         folders = {} if folders is None else folders
         parts = []
         for pattern in patterns:
-            base, matches, deep = _compiled(pattern)
+            base, matches, deep = _compiled(self._as_listed(pattern))
+            self.patterns.add(pattern)
             found = self._walk(base, deep, folders)
-            parts.append([file for file in found if matches.fullmatch(file.path)])
+            if matches is not None:
+                found = [file for file in found if matches.fullmatch(file.path)]
+            parts.append(found)
         if len(parts) == 1:
             return parts[0]
         return sorted({file[0]: file for part in parts for file in part}.values())
@@ -102,13 +111,16 @@ class FileManager:
         return min(max(youngest + self.quiet_seconds - now, 0.0), self.quiet_seconds)
 
     def relative(self, path: str) -> str:
-        """A path reported by a worker; relative to the root, with `/`, if it is below the root."""
+        """A path reported by a worker; relative to the root, with `/`, if it is below the root.
+
+        On Windows, which opens files by names in any case, the names are as folders list them.
+        """
         path = path.replace(os.sep, "/")  # Windows takes both, plans use only this one
         if posixpath.normpath(path) == path and not (path[:2] == ".." or _has_root(path)):
-            return path  # the usual case, without a Path object
+            return self._as_listed(path)  # the usual case, without a Path object
         absolute = os.path.normpath(os.path.join(self._root, path))
         try:
-            return Path(absolute).relative_to(self.root).as_posix()
+            return self._as_listed(Path(absolute).relative_to(self.root).as_posix())
         except ValueError:
             return absolute.replace(os.sep, "/")
 
@@ -147,6 +159,7 @@ class FileManager:
         """A folder's files and subfolders. Hot loop: its body runs once per file."""
         found: list[FileStat] = []
         below = []
+        is_file = stat.S_ISREG
         for entry in entries:
             name = entry.name
             if name[0] == ".":
@@ -166,9 +179,23 @@ class FileManager:
                 status = entry.stat() if _POSIX else os.stat(entry.path)
             except OSError:  # just removed, or a dangling link
                 continue
-            if stat.S_ISREG(status.st_mode):
+            if is_file(status.st_mode):
                 found.append(_file_stat(prefix + name, status))
         return found, below
+
+
+def matches(pattern: str, path: str, *, ignore_case: bool = False) -> bool:
+    """Whether a pattern would find a file at this path; see FileManager.files.
+
+    Raises UsageError for an invalid pattern.
+    """
+    if ignore_case:
+        pattern, path = pattern.lower(), path.lower()
+    folder, whole, _ = _compiled(pattern)
+    if whole is None:
+        below = path.removeprefix(f"{folder}/") if folder else path
+        return (below != path or not folder) and not re.search(r"(^|/)\.", below)
+    return whole.fullmatch(path) is not None
 
 
 if sys.platform == "win32":
@@ -184,6 +211,9 @@ if sys.platform == "win32":
         """Whether only a placeholder is here: of OneDrive, for example."""
         return bool(entry.stat(follow_symlinks=False).st_file_attributes & _REMOTE)
 
+    def _names_below(root: str) -> Callable[[str], str]:
+        return ListedNames(root)
+
 else:
 
     def _is_junction(_entry: os.DirEntry[str]) -> bool:
@@ -192,6 +222,9 @@ else:
     def _is_remote(_entry: os.DirEntry[str]) -> bool:
         return False
 
+    def _names_below(_root: str) -> Callable[[str], str]:
+        return str  # the path as it is
+
 
 def _has_root(path: str) -> bool:
     """Whether a path, with `/`, leads somewhere else than below the folder it is joined to."""
@@ -199,19 +232,25 @@ def _has_root(path: str) -> bool:
 
 
 def _file_stat(path: str, status: os.stat_result) -> FileStat:
-    return FileStat(
-        path,
-        status.st_dev,
-        status.st_ino,
-        status.st_size,
-        status.st_mtime_ns,
-        status.st_ctime_ns,
+    return _MAKE(
+        FileStat,
+        (
+            path,
+            status.st_dev,
+            status.st_ino,
+            status.st_size,
+            status.st_mtime_ns,
+            status.st_ctime_ns,
+        ),
     )
 
 
 @lru_cache(maxsize=256)
-def _compiled(pattern: str) -> tuple[str, re.Pattern[str], bool]:
-    """The folder to start in, a regular expression for whole paths, and whether to recurse."""
+def _compiled(pattern: str) -> tuple[str, re.Pattern[str] | None, bool]:
+    """The folder to start in, a regular expression for whole paths, and whether to recurse.
+
+    None instead of the expression if every path in the folder matches.
+    """
     normal = os.path.normpath(pattern).replace(os.sep, "/") if pattern else ""
     outside = normal.startswith(("/", "../")) or os.path.splitdrive(pattern)[0]
     if normal in ("", ".", "..") or outside:
@@ -226,6 +265,8 @@ def _compiled(pattern: str) -> tuple[str, re.Pattern[str], bool]:
     fixed = 0
     while fixed < len(parts) - 1 and not _WILD.search(parts[fixed]):
         fixed += 1
+    if parts[fixed:] in (["**"], ["**", "*"]):
+        return "/".join(parts[:fixed]), None, True
     try:
         matches = re.compile(_whole(parts), re.DOTALL)  # names may contain newlines
     except re.error as error:

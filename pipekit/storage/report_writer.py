@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from pipekit.storage.report import AuditReports, iso
 from pipekit.worker import Publication
 from pipekit.worker._files import make_folder, open_own
 
+_ENCODER = json.JSONEncoder(ensure_ascii=False, default=str)
 _TAIL = 2000  # characters of a task's last output in the report
 
 
@@ -37,16 +38,40 @@ def write_report(
         "stages": [_stage(stage) for stage in report.stages],
         **context,
     }
-    hidden = mask.value(content) if mask else content
-    encoder = json.JSONEncoder(indent=1, ensure_ascii=False, default=str)
     path = AuditReports(paths).path(report.run_id, report.started)
     make_folder(paths.logs, paths.file_mode)
     with Publication(path, reported=False, mode=paths.file_mode) as file:
-        # piece by piece, since it may be large; file names may not be UTF-8
+        # a record at a time, since there may be many; file names may not be UTF-8
         descriptor = open_own(file, os.O_WRONLY)
         with open(descriptor, "w", encoding="utf-8", errors="backslashreplace") as text:
-            text.writelines(encoder.iterencode(hidden))
+            text.writelines(_written(content, mask or Mask()))
     return path
+
+
+def _written(value: Any, mask: Mask, margin: str = "\n") -> Iterator[str]:
+    """A JSON value in pieces, masked; an iterator is an array. One record is one line."""
+    inner, comma = f"{margin} ", ""
+    if isinstance(value, dict):
+        yield "{"
+        for key, item in value.items():
+            yield f"{comma}{inner}{_ENCODER.encode(key)}: "
+            yield from _written(item, mask, inner)
+            comma = ","
+        yield f"{margin}}}"
+    elif isinstance(value, Iterator) or (value and isinstance(value, list)):
+        nested = isinstance(value, list)
+        yield "["
+        for item in value:
+            yield f"{comma}{inner}"
+            yield from _written(item, mask, inner) if nested else [_line(item, mask)]
+            comma = ","
+        yield f"{margin}]"
+    else:
+        yield _line(value, mask)
+
+
+def _line(value: Any, mask: Mask) -> str:
+    return _ENCODER.encode(mask.value(value))
 
 
 def _stage(result: StageResult) -> dict[str, Any]:
@@ -58,7 +83,8 @@ def _stage(result: StageResult) -> dict[str, Any]:
         "duration": round(result.duration, 3),
         "warnings": result.warnings,
         "traceback": result.traceback,
-        "inputs": [{"path": item.path, "why": item.why} for item in plan.inputs],
+        "backing_off": result.backing_off,
+        "inputs": ({"path": item.path, "why": item.why} for item in plan.inputs),
         "waiting": plan.waiting,
         "rejected_before": [
             {**_values(known, "path", "reason"), "run": known.run_number} for known in plan.rejected
@@ -70,12 +96,12 @@ def _stage(result: StageResult) -> dict[str, Any]:
 def _task(task: TaskResult) -> dict[str, Any]:
     return {
         "task": task.name,
-        **_values(task, "status", "kind", "reason"),
+        **_values(task, "status", "kind", "reason", "attempt", "retried"),
         "command": task.argv,
         "metrics": dict(task.metrics),
         "warnings": task.warnings,
         "units": [_unit(unit) for unit in task.units],
-        "files": [_file(record) for record in task.files],
+        "files": (_file(record) for record in task.files),
         "process": None if task.process is None else _process(task.process),
     }
 

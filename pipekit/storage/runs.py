@@ -29,7 +29,6 @@ from pipekit.storage.database import (
 from pipekit.storage.modes import why_denied
 from pipekit.worker._files import PRIVATE
 
-_DAY = 86_400.0
 _LAST = 2**63 - 1  # no run has a greater number
 _RUNS = "SELECT run_id, number, started, ended, status, exit_code, stages FROM runs"
 
@@ -239,12 +238,14 @@ class RunHistory:
         rows = self._read("SELECT started FROM runs ORDER BY number DESC LIMIT ?", (schema.AGREE,))
         return min((started for (started,) in rows), default=0.0)
 
-    def plausible(self, now: float) -> float:
-        """This Unix time, or a day after the last run that ended: a clock may be ahead by years."""
-        rows = self._read(
-            "SELECT started FROM runs WHERE status IS NOT NULL ORDER BY number DESC LIMIT 1", ()
-        )
-        return min(now, rows[0][0] + _DAY) if rows else now
+    def certain_time(self) -> float:
+        """As `now`, but 0 while there are fewer than five runs: no single clock is believed."""
+        rows = self._read("SELECT started FROM runs ORDER BY number DESC LIMIT ?", (schema.AGREE,))
+        return min(started for (started,) in rows) if len(rows) == schema.AGREE else 0.0
+
+    def sync(self) -> None:
+        """Bring all that was recorded so far to the disk."""
+        self._read("PRAGMA wal_checkpoint(PASSIVE)", ())
 
     def stages(self) -> list[str]:
         """The stages that have consumed or published anything."""

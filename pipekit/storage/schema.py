@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 
-VERSION = 2
+VERSION = 3
 AGREE = 5  # so many runs in a row must agree before a time counts
 
 _TABLES = """
@@ -42,14 +42,29 @@ INSERT OR REPLACE INTO runs
         max(started, coalesce(min(started) OVER before, started))
     FROM runs WINDOW before AS (ORDER BY number ROWS BETWEEN 5 PRECEDING AND 1 PRECEDING);
 """
+_FROM_2 = """
+CREATE TABLE failing (
+    stage TEXT NOT NULL, task TEXT NOT NULL, path TEXT NOT NULL, signature TEXT NOT NULL,
+    settings TEXT NOT NULL, version TEXT NOT NULL, failures INTEGER NOT NULL, run INTEGER NOT NULL,
+    due INTEGER NOT NULL, what TEXT NOT NULL, reason TEXT NOT NULL,
+    PRIMARY KEY (stage, task, path)) WITHOUT ROWID;
+CREATE TABLE shrunk (
+    stage TEXT NOT NULL, path TEXT NOT NULL, signature TEXT NOT NULL, size INTEGER NOT NULL,
+    before INTEGER NOT NULL, run INTEGER NOT NULL, PRIMARY KEY (stage, path)) WITHOUT ROWID;
+"""
+_STEPS = {  # from a new ledger, or one of an earlier version
+    0: f"{_TABLES} {_INDEXES} {_FROM_2}",
+    1: f"{_FROM_1} {_INDEXES} {_FROM_2}",
+    2: _FROM_2,
+}
 
 
 def prepare(connection: sqlite3.Connection, version: int) -> None:
     """Give a new ledger (`version` 0) or one of an earlier version its tables and indexes."""
-    tables = {0: _TABLES, 1: _FROM_1}.get(version)
-    if tables is not None:
+    steps = _STEPS.get(version)
+    if steps is not None:
         connection.executescript(
-            f"BEGIN IMMEDIATE; {tables} {_INDEXES} PRAGMA user_version = {VERSION}; COMMIT;"
+            f"BEGIN IMMEDIATE; {steps} PRAGMA user_version = {VERSION}; COMMIT;"
         )
 
 

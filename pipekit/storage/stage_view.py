@@ -14,8 +14,9 @@ from pipekit.model.file import (
     Published,
     Why,
 )
+from pipekit.storage.failing import BackOff
 from pipekit.storage.files import FileManager, Folders
-from pipekit.storage.ledger import Entry, Ledger
+from pipekit.storage.ledger import Entry, Ledger, signature_text
 
 DETAILS_LIMIT = 1_000  # files that `consumed(details=...)` finds
 
@@ -24,7 +25,8 @@ class LedgerStageView:
     """The StageView of a stage.
 
     `settings`: the stage's; `digest_of` computes the digest of any settings object. `version`: the
-    plugin's; a newer version retries files that an older one rejected.
+    plugin's; a newer version retries files that an older one rejected. `back_off`: leaves out files
+    that have failed again and again.
     """
 
     def __init__(
@@ -36,6 +38,7 @@ class LedgerStageView:
         version: str,
         settings: object,
         digest_of: Callable[[object], str],
+        back_off: BackOff | None = None,
     ) -> None:
         self._files = files
         self._ledger = ledger
@@ -43,6 +46,7 @@ class LedgerStageView:
         self._version = version
         self._settings = settings
         self._digest_of = digest_of
+        self._back_off = back_off
         self._folders: Folders = {}  # each folder is read once, so all answers agree
 
     def files(self, patterns: tuple[str, ...]) -> list[FileStat]:
@@ -54,23 +58,29 @@ class LedgerStageView:
     ) -> Pending:
         """See RunContext.pending."""
         digest = self._digest_of(self._settings if settings is None else settings)
-        files = list(files)
-        entries = self._ledger.entries(self._stage, [file.path for file in files])
-        done = ContentState.CONSUMED.value
-        inputs, waiting, rejected, unchanged = [], [], [], 0
+        files, pending, back_off = list(files), [], self._back_off
+        known = self._ledger.signatures(self._stage, digest, [file.path for file in files])
         for file in files:
             path, device, inode, size, modified, changed = file
+            # as signature_text, faster; most files are known
+            if known.get(path) != f"{device} {inode} {size} {modified} {changed}" or force:
+                pending.append(file)
+        unchanged = len(files) - len(pending)
+        asked = [file.path for file in pending if file.path in known]
+        entries = self._ledger.entries(self._stage, asked)
+        inputs, waiting, rejected = [], [], []
+        for file in pending:
+            path = file.path
             entry = entries.get(path)
-            signature = f"{device} {inode} {size} {modified} {changed}"  # as signature_text, faster
-            if entry == (done, digest, signature) and not force:
-                unchanged += 1  # the usual case
-                continue
+            signature = signature_text(file.signature)
             why = Why.NEW if entry is None else self._why(path, entry, signature, digest)
             if why is None and not force:
                 if entry and entry.state == ContentState.REJECTED:
                     rejected.append(self._consumed[path])
                 else:
                     unchanged += 1
+            elif back_off and not force and back_off.leaves_out(("", path), signature, digest):
+                continue
             elif not growing and not self._files.settled(file):
                 waiting.append(path)
             else:

@@ -38,6 +38,9 @@ class MemoryLifecycleView:
         """See LifecycleView.age."""
         return self.now - max(file.mtime_ns, file.ctime_ns) / 1e9
 
+    def leave(self, file: FileStat, reason: str) -> None:
+        """See LifecycleView.leave."""
+
     def data_age(self, file: FileStat) -> float | None:
         """See LifecycleView.data_age."""
         return self.data_ages.get(file.path)

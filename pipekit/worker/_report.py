@@ -29,11 +29,13 @@ the path in the project.
 ABSENT = "absent"  # the fingerprint of a file that no longer exists
 
 _PROGRESS_INTERVAL = 0.2  # seconds between two progress lines of a unit
+_GATHERED = 200  # records that are appended at once
 _TICK = 0.02  # seconds; the resolution of file times is 4 ms on Linux, 16 ms on Windows
 _COARSE_TICK = 2.0  # seconds, for file systems with whole seconds (FAT: two)
 
 AnyPath = str | os.PathLike[str]
 _unit: ContextVar[str | None] = ContextVar("pipekit_unit", default=None)
+_waiting: ContextVar[list[bytes] | None] = ContextVar("pipekit_waiting", default=None)
 
 
 class Verb(StrEnum):
@@ -146,6 +148,22 @@ class Report:
         finally:
             _unit.reset(token)
 
+    @contextmanager
+    def gathered(self) -> Iterator[None]:
+        """A context manager for reports on many files: some hundred are appended at once.
+
+        That takes a tenth of the time. It is about the reports of this thread. If the process is
+        killed, the last of them are missing, so their inputs stay pending.
+        """
+        waiting = list[bytes]()
+        token = _waiting.set(waiting)
+        try:
+            yield
+        finally:
+            _waiting.reset(token)
+            if waiting:
+                self._append(b"".join(waiting))
+
     def progress(self, done: float, total: float | None = None) -> None:
         """Report the progress of the current unit (or the task), in any unit of measure."""
         now = time.monotonic()
@@ -245,7 +263,7 @@ class Report:
         self._write(verb, **what, sources=named, detail=detail)
 
     def _write(self, verb: Verb, **fields: Any) -> None:
-        """One line, appended at once, so that writers do not mix."""
+        """One line, appended at once, so that writers do not mix; or some, see `gathered`."""
         path = os.environ.get(REPORT_VARIABLE)
         if not path:
             return
@@ -254,9 +272,21 @@ class Report:
             self._descriptor, self._path, self._end = open_own(path, flags), path, 0
         record = {"verb": verb, "at": time.time(), "unit": _unit.get(), **fields}
         line = json.dumps({k: v for k, v in record.items() if v is not None}).encode() + b"\n"
+        waiting = _waiting.get()
+        if waiting is None or verb == Verb.TEMPORARY:  # the file is created next
+            self._append(line)
+            return
+        waiting.append(line)
+        if len(waiting) == _GATHERED:
+            self._append(b"".join(waiting))
+            waiting.clear()
+
+    def _append(self, lines: bytes) -> None:
+        path = self._path
+        assert path is not None
         assert self._descriptor is not None
         end_before = self._end
-        if append(self._descriptor, line) != len(line):
+        if append(self._descriptor, lines) != len(lines):
             raise OSError(errno.ENOSPC, "the report could not be written", path)
         self._end = os.lseek(self._descriptor, 0, os.SEEK_CUR)
         if self._end < end_before:

@@ -12,7 +12,7 @@ import sqlite3
 import subprocess
 import sys
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -56,8 +56,16 @@ class Run(NamedTuple):
     err: str
 
 
-def traced(root: Path, folder: Path, env: Mapping[str, str], rules: Iterable[Rule]) -> Run:
+def traced(
+    root: Path,
+    folder: Path,
+    env: Mapping[str, str],
+    rules: Iterable[Rule],
+    words: Sequence[str] = ("run",),
+) -> Run:
     """`pipekit run` in a project, with what the rules say; returns when nothing is left of it.
+
+    `words`: of another command.
 
     `folder`: for files of the tracer, outside of the project.
     """
@@ -71,7 +79,7 @@ def traced(root: Path, folder: Path, env: Mapping[str, str], rules: Iterable[Rul
     plan.write_text(json.dumps(asked))
     tracer = [sys.executable, "-S", str(HERE / "tracer.py"), str(plan)]
     done = subprocess.run(
-        [*tracer, sys.executable, "-m", "pipekit", "run"],
+        [*tracer, sys.executable, "-m", "pipekit", *words],
         cwd=root,
         env=env,
         stdin=subprocess.DEVNULL,
@@ -176,9 +184,17 @@ class Lab:
         code, peak = map(int, run.stdout.split())
         return code, peak * 1024, int(note.read_text())
 
-    def traced(self, *rules: Rule, env: Mapping[str, str] | None = None) -> Run:
-        """`pipekit run`, with what the rules say; returns when nothing is left of its tree."""
-        return traced(self.root, self.folder, {**self.env, **(env or {})}, rules)
+    def traced(
+        self,
+        *rules: Rule,
+        env: Mapping[str, str] | None = None,
+        words: Sequence[str] = ("run",),
+    ) -> Run:
+        """`pipekit run`, with what the rules say; returns when nothing is left of its tree.
+
+        `words`: of another command.
+        """
+        return traced(self.root, self.folder, {**self.env, **(env or {})}, rules, words)
 
     # --- what is seen of it ----------------------------------------------------------------------
 

@@ -12,15 +12,20 @@ _PLACED = """            sync_folders([self.target])
 _TOLD_FIRST = """            self.tell()
             sync_folders([self.target])
 """
-_EXECUTED = "            tasks = self._run_tasks(context, plan.tasks)\n"
+_EXECUTED = "            results = self._run_tasks(context, tasks, before)\n"
 _COMMITTED_FIRST = f"""            from pipekit.model.task import FileRecord
+            from pipekit.storage.ledger import signature_text
             from pipekit.worker import Verb
             run.ledger.commit(
                 stage.name,
                 stage.version,
                 run.number,
                 [
-                    FileRecord(verb=Verb.CONSUMED, path=i.path, signature=i.file.signature)
+                    FileRecord(
+                        verb=Verb.CONSUMED,
+                        path=i.path,
+                        signature=signature_text(i.file.signature),
+                    )
                     for i in plan.inputs
                 ],
                 settings_digests={{i.path: i.settings_digest for i in plan.inputs}},

@@ -6,6 +6,10 @@ from collections.abc import Callable
 
 import pytest
 
+from .copying import chain
+
+__all__ = ["chain"]
+
 HALF = """
     from pipekit import Command, StagePlan, StageSpec, Task, hookimpl
 

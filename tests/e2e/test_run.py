@@ -250,7 +250,7 @@ def test_a_second_run_exits_75_at_once_and_names_the_holder(project, eventually)
         assert f"process {first.pid}" in second.err
         assert len(second.err.splitlines()) == 1
         assert second.out == ""
-        assert "running run" in project.pipekit("status").out
+        assert "is going on since" in project.pipekit("status").out
     finally:
         first.send_signal(signal.SIGINT)
         out, err = first.communicate(timeout=20)

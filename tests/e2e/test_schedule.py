@@ -154,7 +154,7 @@ def test_systemds_own_parser_accepts_the_units(project_in, tmp_path, name):
     project = project_in(tmp_path / name)
     project.config(
         'pipeline.stages = ["translator"]\nschedule.between = "22:00-02:00"\n'
-        'schedule.days = ["mon", "sun"]'
+        'schedule.days = ["mon", "sun"]\nsecrets.credential = "bars"'
     )
     words = ("schedule", "install", "--with", "systemd", "--on-arrival", "--print")
     printed = project.pipekit(*words).out
@@ -256,6 +256,59 @@ def test_show_says_what_is_installed_and_when_it_starts(cron, plain):
     assert 0 < found["next_start"] - time.time() <= 900
     assert (found["expected_starts"], found["missed_starts"]) == (0, [])
     assert [run["status"] for run in found["last_starts"]] == ["idle"]
+
+
+def test_status_says_the_next_start(cron, plain):
+    nothing = "next start: none, nothing is scheduled: `pipekit schedule install`"
+    assert plain.pipekit("status").out.splitlines()[-1] == nothing
+    plain.pipekit("schedule", "install", "--with", "cron")
+    said = plain.pipekit("status").out.splitlines()[-1]
+    assert (said[:14], said[-17:]) == ("next start: 20", "(cron, every 15m)")
+    at = plain.pipekit("status", "--json").json["next_start"]
+    assert (at % 900, 0 < at - time.time() <= 900) == (0, True)
+    plain.pipekit("hold", "--for", "1h", "--reason", "x")
+    assert plain.pipekit("status", "--json").json["next_start"] > at + 2000
+    plain.write("pipekit.toml", 'pipeline.stages = ["translator"]\nschedule.every = "5m"')
+    said = plain.pipekit("status").out.splitlines()[-1]
+    assert said == "next start: cron, with other settings than now: `pipekit schedule install`"
+
+
+@pytest.fixture
+def findings(plain):
+    """What doctor says of the schedule, with its level."""
+
+    def said() -> list[tuple[str, str]]:
+        found = plain.pipekit("doctor", "--json").json
+        return [(each["level"], each["text"]) for each in found if each["subject"] == "schedule"]
+
+    return said
+
+
+def test_doctor_says_whether_runs_are_started(cron, plain, findings):
+    [(level, text)] = findings()
+    assert (level, text.startswith("nothing is installed")) == ("ok", True)
+    plain.pipekit("schedule", "install", "--with", "cron")
+    [(level, text)] = findings()
+    assert (level, text.startswith("cron, every 15m; next start 20")) == ("ok", True)
+    _installed_hours_ago(cron, 2)
+    [(level, text)] = findings()
+    assert (level, text.startswith("cron, every 15m; missed: ")) == ("warning", True)
+    plain.write("pipekit.toml", 'pipeline.stages = ["translator"]\nschedule.every = "5m"')
+    [(level, text)] = findings()
+    assert (level, "with other settings" in text) == ("warning", True)
+
+
+def test_doctor_says_that_runs_start_twice_or_only_after_a_login(cron, plain, findings, tmp_path):
+    plain.pipekit("schedule", "install", "--with", "cron")
+    line = cron.read_text()
+    _program(tmp_path / "bin/systemctl", SYSTEMCTL)
+    plain.env |= {"REFUSED": "nothing", "CALLS": str(tmp_path / "calls")}
+    plain.env["XDG_CONFIG_HOME"] = str(tmp_path / "config")
+    plain.pipekit("schedule", "install", "--with", "systemd")
+    cron.write_text(line)
+    texts = [text for level, text in findings() if level == "warning"]
+    assert "so runs start twice" in texts[0]
+    assert texts[-1].startswith("runs start only while ")
 
 
 def test_show_finds_missed_starts_but_not_held_or_refused_ones(cron, plain):

@@ -117,3 +117,58 @@ def test_a_missing_file_is_an_error_of_runs_but_not_of_status(fetching):
     (fetching.root / "secrets.env").unlink()
     assert "secrets.file: cannot read " in fetching.pipekit("run").err
     assert fetching.pipekit("status").code == 0
+
+
+@pytest.fixture
+def credentials(fetching):
+    """The project has a credential instead of a file; what systemd does, a folder does here."""
+    folder = fetching.root.parent / "credentials"
+    folder.mkdir()
+    (folder / "fetch.env").write_text(SECRETS)
+    table = '[secrets]\ncredential = "fetch.env"\n'
+    fetching.config(f'[pipeline]\nstages = ["fetch"]\n{table}')
+    return {"CREDENTIALS_DIRECTORY": str(folder)}
+
+
+def test_a_credential_of_systemd_is_used_and_masked(fetching, credentials):
+    run = fetching.pipekit("run", env=credentials)
+    assert run.code == 0
+    everything = run.out + run.err + written(fetching)
+    assert "url *** other ***" in everything
+    assert "hunter2" not in everything
+
+
+def test_a_run_that_systemd_has_not_started_has_no_credential(fetching, credentials):
+    assert fetching.pipekit("run").code == 0
+    assert "url  other None" in written(fetching)
+
+
+def test_a_credential_overrides_the_file(fetching, credentials):
+    table = '[secrets]\nfile = "secrets.env"\ncredential = "fetch.env"\n'
+    fetching.config(f'[pipeline]\nstages = ["fetch"]\n{table}')
+    fetching.write("secrets.env", "OTHER=from the file\nTHIRD=only there\n").chmod(0o600)
+    run = fetching.pipekit("run", env=credentials)
+    assert "from the file" not in run.out + run.err + written(fetching)
+    assert run.code == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("absent", "secrets.credential: cannot read"),
+        ("../secrets.env", "secrets.credential: credential must be a name"),
+        ("odd", "write it as KEY=VALUE"),
+    ],
+)
+def test_a_credential_that_cannot_be_used_is_said_before_a_run(fetching, credentials, name, said):
+    (fetching.root.parent / "credentials/odd").write_text("hunter2\n")
+    fetching.config(f'[pipeline]\nstages = ["fetch"]\n[secrets]\ncredential = "{name}"\n')
+    run = fetching.pipekit("run", env=credentials)
+    assert run.code == 3
+    assert said in run.err
+    assert "hunter2" not in run.err
+
+
+def test_the_unit_asks_systemd_for_the_credential(fetching, credentials):
+    words = ("schedule", "install", "--with", "systemd", "--print")
+    assert "\nLoadCredentialEncrypted=fetch.env\n" in fetching.pipekit(*words).out

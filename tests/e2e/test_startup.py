@@ -149,7 +149,7 @@ def answer(project: Path, *words: str) -> subprocess.CompletedProcess[str]:
     "left",
     [
         "atexit.register(print, 'the last word')",
-        "threading.Thread(target=lambda: time.sleep(0.3) or print('the last word')).start()",
+        "threading.Thread(target=lambda: time.sleep(1.5) or print('the last word')).start()",
     ],
     ids=["at the exit", "in a thread"],
 )

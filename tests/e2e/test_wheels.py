@@ -23,6 +23,7 @@ SOURCES = (
     "plugins/merger",
     "plugins/ping",
     "plugins/notify",
+    "plugins/otel",
     "examples/pipekit-ohlc",
     "examples/pipekit-sqlite-sink",
 )
@@ -130,7 +131,7 @@ def test_every_installed_distribution_is_pinned():
     pinned = {normal(pin.partition("==")[0]): pin.partition("==")[2] for pin in pins()}
     ours = {
         "pipekit",
-        *(f"pipekit-{name}" for name in ("kernels", "translator", "analyzer", "merger")),
+        *(f"pipekit-{folder.name}" for folder in (ROOT / "plugins").iterdir()),
     }
     installed = {normal(d.metadata["Name"]): d.version for d in metadata.distributions()}
     loose = {name: v for name, v in installed.items() if name not in ours and pinned.get(name) != v}

@@ -94,6 +94,29 @@ threads = [threading.Thread(target=work, args=(f"u{i}",)) for i in range(4)]
     assert all(line["name"] == line["unit"] for line in lines if line["verb"] == "metric")
 
 
+GATHERED = """
+import os, sys
+from pipekit.worker import report
+def there():
+    return open("r").read().count("\\n")
+with report.gathered():
+    for number in range(500):
+        report.metric("n", number)
+    print(there())
+    report.temporary("t")
+    print(there())
+print(there())
+"""
+
+
+def test_gathered_reports_are_appended_some_hundred_at_a_time_and_all_of_them(tmp_path):
+    """A temporary file is named before it is made, so that it can be removed after a crash."""
+    done = run(tmp_path, GATHERED, PIPEKIT_REPORT=str(tmp_path / "r"))
+    assert done.stdout.split() == ["400", "401", "501"], done.stderr
+    lines = [json.loads(line) for line in (tmp_path / "r").read_text().splitlines()]
+    assert [line["value"] for line in lines if line["verb"] == "metric"] == list(range(500))
+
+
 def test_a_report_that_cannot_be_written_whole_is_never_the_end_of_a_good_unit(tmp_path):
     """A limit on file sizes gives the short writes that a full disk gives."""
     code = """

@@ -25,7 +25,8 @@ from pipekit_translator.work.assemble.buffer import RowBuffer
 from pipekit_translator.work.assemble.file_rows import Assembly
 from pipekit_translator.work.parse import kernel, scan
 from pipekit_translator.work.read import rawfile
-from pipekit_translator.work.read.record import ReadContext
+from pipekit_translator.work.read.record import RawFile, ReadContext
+from pipekit_translator.work.read.together import read_together
 
 from pipekit.worker import Signature
 
@@ -145,21 +146,40 @@ def _look(descriptor: int) -> Signature:
     return Signature(stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
 
 
-def read(root: Path, kind: str, data: bytes, block: int, way: kernel.Kernel | None) -> Any:
-    """All that comes of a file: rows with their values, invalid rows, and how it is rejected."""
-    path = root / "ES.csv"
-    path.write_bytes(data)
-    source = SOURCES[kind]
-    format = Settings(instruments=("*",)).format(source, accepted=False)
+def read(
+    root: Path,
+    kind: str,
+    data: bytes,
+    block: int,
+    way: kernel.Kernel | None,
+    together: bool = False,
+) -> Any:
+    """All that comes of a file: rows with their values, invalid rows, and how it is rejected.
+
+    `together`: it is read with a copy of it, as small files are; the last of both counts.
+    """
+    jobs = [FileJob(path=str(root / name), group=0) for name in ("ES.csv", "ES2.csv")]
+    for job in jobs:
+        Path(job.path).write_bytes(data)
+    format = Settings(instruments=("*",)).format(SOURCES[kind], accepted=False)
     buffer = RowBuffer(1 << 24, str(root))
     assembly = Assembly(buffer=buffer, timezone="UTC", processed="processed", removed=frozenset())
     context = ReadContext(
         assembly=assembly, final_after=0.0, progress=lambda count: None, kernel=way
     )
+    group = FileGroup(format=format)
+
+    def alone(job: FileJob) -> RawFile:
+        return rawfile.read(job, group, context)
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(rawfile, "BLOCK", block)
         patch.setattr(rawfile, "look", _look)  # without waiting for the clock
-        raw = rawfile.read(FileJob(path=str(path), group=0), FileGroup(format=format), context)
+        if together:
+            *_, raw = read_together(jobs, [group], context, alone)
+            assert isinstance(raw, RawFile)
+        else:
+            raw = alone(jobs[1])
     if raw.rejected:
         return re.sub(r"[\d,]+ of [\d,]+ rows", "rows", raw.rejected)
     found: dict[str, list[Any]] = {}
@@ -167,11 +187,12 @@ def read(root: Path, kind: str, data: bytes, block: int, way: kernel.Kernel | No
         table = buffer.chunk(number).load()
         of_key = found.setdefault(f"{key} {part}", [])
         of_key += zip(*(map(repr, column.tolist()) for column in table.columns()), strict=True)
-    grouped = format.series_read.grouped
     for key, of in found.items():  # the last bar of a time is the one that counts
-        found[key] = of if grouped else list({row[0]: row for row in of}.values())
+        found[key] = (
+            of if format.series_read.grouped else list({row[0]: row for row in of}.values())
+        )
         found[key].sort(key=lambda row: int(row[0]))
-    return found, raw.bad, raw.total, raw.footer, raw.rows.days
+    return found, raw.bad, raw.total, raw.footer, raw.rows.days, raw.last
 
 
 HEAD = ",".join(NAMES)
@@ -200,5 +221,7 @@ def test_neither_size_nor_way_nor_packing_changes_what_bytes_mean(
     in_blocks = read(tmp_path, kind, data, block, None)
     assert read(tmp_path, kind, data, block, KERNEL) == in_blocks
     assert in_blocks == whole
+    assert read(tmp_path, kind, data, 1 << 22, None, together=True) == whole
+    assert read(tmp_path, kind, data, 1 << 22, KERNEL, together=True) == whole
     if data:
         assert read(tmp_path, kind, gzip.compress(data), block, KERNEL) == whole

@@ -20,7 +20,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture
 def napping(project):
-    """A project with a stage that naps `seconds` for each new file, then copies it."""
+    """A project with a stage that naps `seconds`, then writes a file for each new one."""
+    return make_napping(project)
+
+
+@pytest.fixture
+def napping_in(project_in):
+    """The same, in a folder that is there."""
+    return lambda folder: make_napping(project_in(folder))
+
+
+def make_napping(project):
     project.plugin("nap", PLUGIN)
     project.site.joinpath("nap_worker.py").write_text(WORKER, "utf-8")
     project.config("[pipeline]\nstages = ['nap']\nquiet_seconds = '0s'\n")

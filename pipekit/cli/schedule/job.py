@@ -12,7 +12,7 @@ from pipekit.model.timetable import Timetable
 from pipekit.schedule.job import Job, command_line, job_name, stop_time
 from pipekit.schedule.log import LOG_NAME
 
-_TABLES = ("paths", "stages", "schedule")
+_TABLES = ("paths", "stages", "schedule", "secrets")
 
 
 def schedule_settings(ctx: click.Context) -> Configuration:
@@ -27,6 +27,7 @@ def job_of(settings: Configuration) -> Job:
         timetable=settings.schedule.timetable,
         log=settings.folders.logs / LOG_NAME,
         stop_time=stop_time(graces),
+        credential=settings.secrets.credential,
     )
 
 

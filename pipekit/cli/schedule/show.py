@@ -25,8 +25,8 @@ from pipekit.cli.output import (
     print_text,
 )
 from pipekit.cli.schedule.job import job_of, schedule_settings
+from pipekit.cli.schedule.next import start_after
 from pipekit.model.run import Paths, PipelineState
-from pipekit.model.timetable import Timetable
 from pipekit.schedule import choice
 from pipekit.schedule.job import Job
 from pipekit.schedule.missed import Starts, look_for
@@ -49,37 +49,45 @@ def show(ctx: click.Context, as_json: bool) -> int:
 
     A start of the last 24 hours is missed if there was no run, no held start and no refusal then.
     """
-    settings = schedule_settings(ctx)
-    job, paths, now = job_of(settings), settings.folders, time.time()
-    found = [(each, there) for each in choice.of_this_machine() if (there := each.installed(job))]
-    state = _look(job.timetable, paths, [there for _, there in found], now)
+    found = examine(ctx)
     if as_json:
-        print_json(_record(job, found, state))
+        print_json(_record(found))
     else:
-        _print(job, found, state)
+        _print(found)
     return 0
 
 
-class _State(NamedTuple):
-    """`next`: Unix time, None if it is not known. `runs`: newest first. `starts`: of a day."""
+class Schedule(NamedTuple):
+    """How a project is scheduled. `installed`: in which schedulers, and as what.
 
-    next: float | None
+    `next`: Unix time, None if it is not known. `runs`: newest first. `starts`: of a day.
+    """
+
+    job: Job
+    installed: list[tuple[Scheduler, Installed]]
     runs: list[PipelineState]
-    starts: Starts | None
     hold: Hold | None
+    next: float | None = None
+    starts: Starts | None = None
 
 
-def _look(timetable: Timetable, paths: Paths, there: list[Installed], now: float) -> _State:
+def examine(ctx: click.Context) -> Schedule:
+    """Look at the schedule of the project. Raises PipekitError."""
+    settings = schedule_settings(ctx)
+    job, paths, now = job_of(settings), settings.folders, time.time()
+    installed = [(each, it) for each in choice.of_this_machine() if (it := each.installed(job))]
     ledger, hold = open_history(paths), current_hold(paths)
     runs = [] if ledger is None else ledger.runs(limit=int(_DAY / 60) + _SHOWN)
-    if not there or not all(each.current for each in there):
-        return _State(None, runs, None, hold)
+    found = Schedule(job, installed, runs, hold)
+    there = [each for _, each in installed]
+    following = start_after(job.timetable, there, hold, now)
+    if following is None:
+        return found
     known = [*_known(runs, paths, now), *((each.first, each.last) for each in refusals(paths))]
     latest = HoldFile(paths.state).latest()
     known += latest.held if latest else ()
     begin = max(now - _DAY, min(each.since for each in there) + 1)
-    following = timetable.next_start(max(now, hold.until if hold else now))
-    return _State(following, runs, look_for(timetable, begin, now, known), hold)
+    return found._replace(next=following, starts=look_for(job.timetable, begin, now, known))
 
 
 def _known(runs: list[PipelineState], paths: Paths, now: float) -> list[tuple[float, float]]:
@@ -90,54 +98,55 @@ def _known(runs: list[PipelineState], paths: Paths, now: float) -> list[tuple[fl
     return [(run.started, end) for run, end in zip(runs, ends, strict=True)]
 
 
-def _print(job: Job, found: list[tuple[Scheduler, Installed]], state: _State) -> None:
-    for scheduler, there in found:
-        what = job.timetable if there.current else "with other settings than now"
-        print_text(f"{scheduler.title}: {job.name}, {what}", hang=2)
+def _print(found: Schedule) -> None:
+    for scheduler, there in found.installed:
+        what = found.job.timetable if there.current else "with other settings than now"
+        print_text(f"{scheduler.title}: {found.job.name}, {what}", hang=2)
         print_line(f"installed: {local_time(there.since)}")
-        print_text(f"what runs print: {scheduler.log_hint.replace('NAME', job.name)}", hang=2)
-    if not found:
-        print_line("nothing is installed; `pipekit schedule install` has runs started")
-    elif state.next is None:
+        hint = scheduler.log_hint.replace("NAME", found.job.name)
+        print_text(f"what runs print: {hint}", hang=2)
+    if not found.installed:
+        print_line("nothing is installed; `pipekit schedule install` schedules runs")
+    elif found.next is None:
         print_text(
             "the settings, or the place of Python, have changed since: `pipekit schedule install`"
         )
     else:
-        print_line(f"next start: {local_time(state.next)}")
-    if state.hold:
-        print_text(str(state.hold), "held: ", hang=2)
-    if state.starts is not None:
-        _print_missed(state.starts)
-    if state.runs:
+        print_line(f"next start: {local_time(found.next)}")
+    if found.hold:
+        print_text(str(found.hold), "held: ", hang=2)
+    if found.starts is not None:
+        print_text(f"missed: {missed_text(found.starts)}", hang=2)
+    if found.runs:
         rows = [
             (run.number, local_time(run.started), run.status or "not ended")
-            for run in state.runs[:_SHOWN]
+            for run in found.runs[:_SHOWN]
         ]
         print_table(("run", "last starts", "status"), rows)
 
 
-def _print_missed(starts: Starts) -> None:
+def missed_text(starts: Starts) -> str:
+    """For example `2 of 62 starts since 2026-11-29 17:20: 2026-11-30 03:00, 2026-11-30 03:15`."""
     missed = starts.missed
     expected = f"of {plural(starts.expected, 'start')} since {local_time(starts.begin)[:16]}"
     if not missed:
-        print_line(f"missed: none {expected}")
-        return
+        return f"none {expected}"
     times = ", ".join(local_time(start)[:16] for start in missed[-_SHOWN:])
     more = f" and {len(missed) - _SHOWN} before" if len(missed) > _SHOWN else ""
-    print_text(f"missed: {len(missed)} {expected}: {times}{more}", hang=2)
+    return f"{len(missed)} {expected}: {times}{more}"
 
 
-def _record(job: Job, found: list[tuple[Scheduler, Installed]], state: _State) -> dict[str, Any]:
+def _record(found: Schedule) -> dict[str, Any]:
     return {
-        "name": job.name,
-        "timetable": {**job.timetable._asdict()},
-        "command": list(job.argv),
+        "name": found.job.name,
+        "timetable": {**found.job.timetable._asdict()},
+        "command": list(found.job.argv),
         "installed": [
             {"scheduler": each.title, "since": there.since, "current": there.current}
-            for each, there in found
+            for each, there in found.installed
         ],
-        "next_start": state.next,
-        "last_starts": [run_record(run) for run in state.runs[:_SHOWN]],
-        "expected_starts": state.starts.expected if state.starts else None,
-        "missed_starts": state.starts.missed if state.starts else None,
+        "next_start": found.next,
+        "last_starts": [run_record(run) for run in found.runs[:_SHOWN]],
+        "expected_starts": found.starts.expected if found.starts else None,
+        "missed_starts": found.starts.missed if found.starts else None,
     }

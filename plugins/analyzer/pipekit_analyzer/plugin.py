@@ -19,5 +19,5 @@ def pipekit_stages() -> Iterator[StageSpec]:
         plan,
         settings=Settings,
         after={"translator": "partial"},  # or better
-        check=lambda _settings: Command.python(WORKER, "--check"),
+        check=lambda settings: Command.python(WORKER, "--check", settings.kernels),
     )

@@ -17,9 +17,8 @@ class InstrumentState:
 
     `consumptions`: all that this stage has consumed, read from the ledger on access. `consumed`:
     the paths among them that belong to this instrument, oldest month first. Consumed files that are
-    missing are either `lost`, or `archived`: removed by the lifecycle, which keeps results. (No
-    lifecycle policy removes files yet: `Published.present` is always true.) `archived` holds their
-    months. `force`: compute everything.
+    missing are either `lost`, or `archived`: removed by the lifecycle, which keeps results.
+    `archived` holds their months. `force`: compute everything.
     """
 
     name: str

@@ -6,6 +6,8 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
+from pipekit_kernels import state
+
 from pipekit.worker import leave, loading, request
 from pipekit_analyzer.request import Request
 
@@ -15,8 +17,10 @@ with loading():
 
 
 def main(words: list[str]) -> int:
-    """Carry out the request on standard input; `--check` only tests that all can be imported."""
-    if words != ["--check"]:
+    """Carry out the request on standard input; `--check KERNELS` only says that it can be."""
+    if words[:1] == ["--check"]:
+        print(state(wanted=words[1:] != ["off"]))
+    else:
         asked = request(Request)
         with ThreadPoolExecutor(asked.workers) as pool:  # numpy and pyarrow release the GIL
             list(pool.map(partial(run_unit, context=RequestContext(asked)), asked.instruments))

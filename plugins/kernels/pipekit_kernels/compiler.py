@@ -39,7 +39,7 @@ def compiled(
     the warning before it begins. A cache that cannot be written or read costs time and changes no
     result. Raises what compiling or `warm_up` raises.
     """
-    if problem := _jit_problem():
+    if problem := jit_problem():
         report.warning(
             f"no compiled kernels: {problem}. The slower interpreted code is used; "
             'set kernels = "off" to silence this'
@@ -67,7 +67,7 @@ def compiled(
         return made
 
 
-def _jit_problem() -> str:
+def jit_problem() -> str:
     """Why this process may not execute code that it made itself; empty if it may.
 
     Asked before numba is loaded: LLVM ends the process if executable memory is forbidden.

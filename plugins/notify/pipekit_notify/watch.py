@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 import time
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pipekit import Event, EventKind, FailureKind, SinkContext
 from pipekit_notify.digest import due, note, text_of
@@ -41,7 +41,7 @@ class Watch:
         self._wrong: dict[str, Found] = {}  # by stage, or what is expected
         self._well: dict[str, str] = {}  # likewise, with what to say
         self._warnings: list[str] = []
-        self._totals: dict[str, float] = {}
+        self._metrics: dict[tuple[Any, ...], float] = {}
 
     def event(self, event: Event) -> None:
         """Take an event; after the last one, send. Raises SendError, or OSError."""
@@ -74,11 +74,10 @@ class Watch:
             self._wrong[event.stage] = found
         elif event.event == EventKind.SUCCESS:
             self._well[event.stage] = event.msg
-        elif event.event == EventKind.TASK_END:
-            for name, value in (event.data.get("metrics") or {}).items():
-                if isinstance(value, int | float):
-                    key = f"{event.stage}: {name}"
-                    self._totals[key] = self._totals.get(key, 0) + value
+        elif event.event == EventKind.METRIC:
+            data = event.data
+            if isinstance(value := data.get("value"), int | float):  # the latest counts
+                self._metrics[event.stage, data.get("task"), data.get("unit"), data["name"]] = value
 
     def _end(self, event: Event) -> None:
         stages_failed = any(name for name in self._wrong if not name.startswith("expect "))
@@ -137,10 +136,17 @@ class Watch:
             name: self._memory.digests.get(name, Digest(since=now)) for name in names
         }
         for name, digest in self._memory.digests.items():
-            note(digest, event, self._totals)
+            note(digest, event, self._totals())
             if due(self._rules[name], digest.since, now):
                 self._tell(name, "digest", text_of(digest), "info")
                 self._memory.digests[name] = Digest(since=now)
+
+    def _totals(self) -> dict[str, float]:
+        """The sums of what tasks and units have reported, as `STAGE: NAME`."""
+        found: dict[str, float] = {}
+        for (stage, _, _, name), value in self._metrics.items():
+            found[f"{stage}: {name}"] = found.get(f"{stage}: {name}", 0) + value
+        return found
 
     def _tell(self, rule: str, what: str, text: str, kind: str) -> None:
         for to in self._settings.addresses_of(self._rules[rule]):

@@ -125,6 +125,15 @@ def parts_of(key: str, months: Months) -> list[str]:
     return [date for _, date in dates({key: months})]
 
 
+def span(days: Days) -> tuple[str, str] | None:
+    """The first and the last of the days, as ISO dates; None if there are none."""
+    months = [(month, bits) for months in days.values() for month, bits in months.items() if bits]
+    if not months:
+        return None
+    first = min(f"{month}-{(bits & -bits).bit_length() - 1:02}" for month, bits in months)
+    return first, max(f"{month}-{bits.bit_length() - 1:02}" for month, bits in months)
+
+
 def union(parts: Iterable[Days]) -> Days:
     """The days of all parts."""
     found: Days = {}

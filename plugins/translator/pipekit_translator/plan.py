@@ -9,7 +9,7 @@ import attrs
 
 from pipekit import Command, ContentState, Input, Pending, RunContext, StagePlan, Task, Why
 from pipekit_translator.rebuild import Rebuild, rebuild_for
-from pipekit_translator.request import FileGroup, FileJob, FileMemory, Request, Role
+from pipekit_translator.request import NOTHING, FileGroup, FileJob, FileMemory, Request, Role
 from pipekit_translator.settings import Settings
 from pipekit_translator.survey import Group, pending_of, survey
 
@@ -74,6 +74,14 @@ def _task(
     rebuild: Rebuild,
 ) -> Task:
     helpers = {item.path for _, item in rebuild.helpers}
+    jobs = (_job(at, groups[at], item, _role(item, rebuild, helpers)) for at, item in inputs)
+    new: list[list[str]] = [[] for _ in groups]
+    known = []
+    for job in jobs:
+        if job.role == "new" and job.before is NOTHING:
+            new[job.group].append(job.path)
+        else:
+            known.append(job)
     request = Request(
         processed=settings.processed.rstrip("/"),
         quarantine=_relative(ctx, ctx.paths.quarantine / ctx.run_id),
@@ -84,8 +92,8 @@ def _task(
         kernels=settings.kernels,
         timezone=settings.timezone,
         final_after=settings.final_after,
-        groups=[_shared(group) for group in groups],
-        files=[_job(at, groups[at], item, _role(item, rebuild, helpers)) for at, item in inputs],
+        groups=[_shared(*both) for both in zip(groups, new, strict=True)],
+        files=known,
         size=sum(item.file.size for _, item in inputs),
         rebuild=rebuild.days,
         left=rebuild.left,
@@ -100,13 +108,14 @@ def _task(
     )
 
 
-def _shared(group: Group) -> FileGroup:
+def _shared(group: Group, new: list[str]) -> FileGroup:
     source = group.source
     return FileGroup(
         format=group.format,
         source=source.glob,
         growing=group.growing,
         priority=source.priority,
+        new=new,
     )
 
 

@@ -18,5 +18,5 @@ def pipekit_stages() -> Iterator[StageSpec]:
         "translator",
         plan,
         settings=Settings,
-        check=lambda _settings: Command.python(WORKER, "--check"),
+        check=lambda settings: Command.python(WORKER, "--check", settings.kernels),
     )

@@ -16,6 +16,8 @@ from pipekit_translator.layout import Days
 from pipekit_translator.settings import Settings
 from pipekit_translator.survey import Group, names, pending_in
 
+_FROM = "from the trash (`pipekit lifecycle restore` lists it) or your archive"
+
 
 @attrs.define(kw_only=True)
 class Rebuild:
@@ -108,7 +110,7 @@ def _decide_days(
         found.warnings.append(
             f"not rebuilt: {layout.named(left)}, because {names(gone)} "
             f"{'is' if len(gone) == 1 else 'are'} gone. To rebuild them, put the raw files back "
-            "from your archive and run `pipekit run --rebuild`"
+            f"{_FROM} and run `pipekit run --rebuild`"
         )
 
 
@@ -169,7 +171,7 @@ def _name_outdated(found: Rebuild, gone: list[str]) -> None:
         found.warnings.append(
             f"the settings of the source have changed, but {names(gone)} "
             f"{'is' if len(gone) == 1 else 'are'} gone: days from there are not rebuilt. To "
-            "rebuild them, put the raw files back from your archive"
+            f"rebuild them, put the raw files back {_FROM}"
         )
 
 

@@ -5,11 +5,12 @@ Both sides import it, and what it imports: `settings`, `layout`, `dialects`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Literal, Self
 
 import attrs
 
+from pipekit_translator import layout
 from pipekit_translator.dialects import FileFormat
 from pipekit_translator.layout import Days
 from pipekit_translator.settings import Kernels, Quality
@@ -46,8 +47,13 @@ class FileMemory:
         return cls(**{name: detail[name] for name in _REMEMBERED if name in detail})
 
     def detail(self) -> dict[str, object]:
-        """The `detail` for the report, without zero or empty values."""
-        return {name: value for name in _REMEMBERED if (value := getattr(self, name))}
+        """The `detail` for the report, without zero or empty values.
+
+        `span`, the first and the last day, is for people.
+        """
+        found = {name: value for name in _REMEMBERED if (value := getattr(self, name))}
+        span = layout.span(self.days)
+        return {**found, "span": span} if span else found
 
 
 _REMEMBERED = [field.name for field in attrs.fields(FileMemory)]
@@ -62,12 +68,14 @@ class FileGroup:
     """What many files share.
 
     `source`: the glob that found them. `growing`: they may be written to while they are read.
+    `new`: paths of files to read of which nothing is known; most files, so they have no FileJob.
     """
 
     format: FileFormat
     source: str = ""
     growing: bool = False
     priority: int = 0
+    new: list[str] = attrs.field(factory=list)
 
 
 @attrs.frozen(kw_only=True)
@@ -92,6 +100,7 @@ class FileJob:
 class Request:
     """One run of the worker. Paths are relative to the project's root, its working directory.
 
+    `files`: those to read, apart from the new ones of the groups; see `jobs` and `count`.
     `cache`: fallback folder for compiled kernels. `memory` and `size` (of all files) in bytes.
     `timezone`: the exchange's. `final_after`: seconds. `rebuild`: days to rebuild from the files;
     `left`: days to leave alone. `removed`: processed files that the lifecycle has removed.
@@ -113,3 +122,15 @@ class Request:
     left: Days = attrs.field(factory=dict)
     removed: list[str] = attrs.field(factory=list)
     quality: Quality
+
+    def jobs(self) -> Iterator[FileJob]:
+        """All files to read."""
+        for at, group in enumerate(self.groups):
+            for path in group.new:
+                yield FileJob(path=path, group=at)
+        yield from self.files
+
+    @property
+    def count(self) -> int:
+        """How many files there are to read."""
+        return len(self.files) + sum(len(group.new) for group in self.groups)

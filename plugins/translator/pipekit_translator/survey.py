@@ -94,18 +94,20 @@ def _groups(settings: Settings, source: Source, files: list[FileStat]) -> list[G
         return [Group(source, settings.format(source, accepted=False), tuple(files))]
     files = [f for f in files if not rule.ignores(f.path.rpartition("/")[2])]
     named = list(rule.of_names(file.path.rpartition("/")[2] for file in files))
-    known = {name for name in set(named) if name and settings.accepts(name)}
-    sure = [
-        name in known and not file.path.lower().endswith(_ARCHIVE)
-        for file, name in zip(files, named, strict=True)
-    ]
+    different = set(named)
+    known = {name for name in different if name and settings.accepts(name)}
+    archives = [file.path[-4:].lower() == _ARCHIVE for file in files]
+    if known == different and not any(archives):  # the usual case
+        parts = [files, []]
+    else:
+        sure = [
+            name in known and not archive for name, archive in zip(named, archives, strict=True)
+        ]
+        pairs = list(zip(files, sure, strict=True))
+        parts = [[file for file, each in pairs if each is there] for there in (True, False)]
     return [
-        Group(
-            source,
-            settings.format(source, accepted=accepted),
-            tuple(file for file, each in zip(files, sure, strict=True) if each is accepted),
-        )
-        for accepted in (True, False)
+        Group(source, settings.format(source, accepted=accepted), tuple(part))
+        for accepted, part in zip((True, False), parts, strict=True)
     ]
 
 

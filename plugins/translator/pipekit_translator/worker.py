@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import sys
 
+from pipekit_kernels import state
+
 from pipekit.worker import leave, loading, request
 from pipekit_translator.request import Request
 
@@ -15,11 +17,13 @@ with loading():
 
 
 def main(words: list[str]) -> int:
-    """Carry out the request on standard input; `--check` only tests that all can be imported.
+    """Carry out the request on standard input; `--check KERNELS` only says that it can be.
 
     The exit code is 0 even if files or instruments failed: the report has the failures.
     """
-    if words != ["--check"]:
+    if words[:1] == ["--check"]:
+        print(state(wanted=words[1:] != ["off"]))
+    else:
         translate(request(Request))
     return 0
 

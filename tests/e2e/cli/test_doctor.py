@@ -69,6 +69,35 @@ def test_a_worker_that_does_not_start_is_an_error(doctor, check, said):
     assert said in found["stage one"]
 
 
+def test_what_a_self_check_says_is_shown(doctor, project):
+    """Its lines on stdout; those that begin with `warning: ` are warnings."""
+    code, found = doctor("return Command(argv=['printf', 'one %s\\nwarning: slow\\n', 'two'])")
+    assert (code, found) == (1, {"stage one": "slow"})
+    lines = project.pipekit("doctor").out.splitlines()
+    assert "ok      stage one: one two" in lines
+    assert "warning stage one: slow" in lines
+
+
+def test_a_hold_is_a_warning(doctor, project):
+    doctor()
+    assert "ok      lock: no run is going on" in project.pipekit("doctor").out
+    project.pipekit("hold", "--for", "1h", "--reason", "new disk")
+    code, found = doctor()
+    assert (code, list(found)) == (1, ["hold"])
+    assert found["hold"].endswith("(new disk)")
+
+
+def test_runs_that_went_wrong_are_counted(project, doctor):
+    doctor()
+    failing = PLUGIN.format(check="return None").replace('StagePlan.skip("nothing to do")', "1 / 0")
+    project.plugin("one", failing)
+    assert [project.pipekit("run").code for _ in range(2)] == [2, 2]
+    doctor()
+    assert project.pipekit("run").code == 0
+    said = project.pipekit("doctor").out
+    assert "idle; 2 of the last 2 runs with work went wrong" in said
+
+
 @pytest.mark.parametrize(
     ("config", "said"),
     [

@@ -90,7 +90,7 @@ class Reader:
     def follow(self, console: str) -> None:
         for line in console.splitlines():
             if line.startswith("$ cd "):
-                self.here = self.here / line[5:]
+                self.here = Path(os.path.normpath(self.here / line[5:]))
             elif line.startswith("$ "):
                 self._do(line[2:])
             else:

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 from pipekit_translator.settings import Source
-from pipekit_translator.work.parse.kernel import MANY
 
 SOURCE = Source(glob="*", dialect="D")
 FIRST = dt.datetime(2019, 1, 1)
@@ -50,12 +49,20 @@ def test_kernels_can_be_switched_off(worker: Any) -> None:
     assert trees[0] == trees[1]
 
 
-def test_many_small_files_are_read_by_the_kernel(worker: Any) -> None:
-    """Importing numba takes less time than reading a thousand files without it."""
+def test_many_small_files_need_no_kernel(worker: Any) -> None:
+    """They are read together, so numba would only cost its memory."""
     root = worker(SOURCE)
-    names = [root.write(f"ES_1m_{at}.csv", export(2)) for at in range(MANY)]
-    for few, used in ((names[:-1], b"False\n"), (names, b"True\n")):
-        assert root.run(*few, code=USES_NUMBA).stdout == used
+    names = [root.write(f"ES_1m_{at}.csv", export(2)) for at in range(1000)]
+    assert root.run(*names, code=USES_NUMBA).stdout == b"False\n"
+
+
+def test_a_file_without_rows_is_empty_for_the_kernel_too(worker: Any) -> None:
+    """Also where each row would name its instrument."""
+    root = worker(Source(glob="*", dialect="A", timezone="UTC"))
+    name = root.write("export.csv", "Date,Time,Open,High,Low,Close,Volume,Instrument\n")
+    assert root.run(name, code=USES_NUMBA, **LARGE).stdout == b"True\n"
+    (line,) = (line for line in root.lines() if line["verb"] == "consumed")
+    assert line["detail"]["empty"]
 
 
 FORBIDDEN = """

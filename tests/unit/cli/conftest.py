@@ -53,6 +53,7 @@ def pipekit(project, monkeypatch, capsys) -> Iterator[Callable[..., Answer]]:
     monkeypatch.chdir(project.root)
     monkeypatch.syspath_prepend(project.site)
     monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("PATH", "")  # no scheduler is asked what is installed
     off = "pipekit-analyzer,pipekit-merger,pipekit-translator"
     monkeypatch.setenv("PIPEKIT_DISABLE_PLUGINS", off)
     before = set(sys.modules)

@@ -89,16 +89,19 @@ def test_the_exit_codes_are_those_of_the_reference(described):
     assert set(command.exits) >= OF_ALL
 
 
+MOVING = {f"pipekit lifecycle {name}" for name in ("apply", "restore", "purge")}
+
+
 def test_only_what_makes_a_run_can_end_like_one():
-    """Only `run` and `demo` can meet a lock or a signal, only `run` can end as partial.
+    """`run`, `demo` and what moves files can meet a lock or a signal, or end as partial.
 
     With --check, `status` has the exit codes of monitoring plugins, and `doctor` has them.
     """
     running = {path for path, (c, _) in EVERY.items() if OF_A_RUN & set(c.exits)}
-    assert running == {"pipekit run", "pipekit demo"}
+    assert running == {"pipekit run", "pipekit demo", *MOVING}
     assert set(EVERY["pipekit run"][0].exits) == documented_codes()
     partial = {path for path, (c, _) in EVERY.items() if errors.EXIT_PARTIAL in c.exits}
-    assert partial == {"pipekit run", "pipekit status", "pipekit doctor"}
+    assert partial == {"pipekit run", "pipekit status", "pipekit doctor", *MOVING}
 
 
 def test_the_example_is_one_of_this_command_and_can_be_parsed(described):

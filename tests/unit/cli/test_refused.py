@@ -23,7 +23,9 @@ WRONG = CONFIG + "[retention]\nruns = -1\n"
     [(BROKEN, "not valid TOML"), (MISSING, "stage 'nowhere' is configured"), (WRONG, "runs")],
 )
 @pytest.mark.parametrize("earlier", [True, False])
-def test_status_and_history_show_it_until_a_run_is_made(tiny, pipekit, config, problem, earlier):
+def test_status_and_history_show_it_also_after_a_run_until_acknowledged(
+    tiny, pipekit, config, problem, earlier
+):
     """Also while the configuration is still broken, and if no run was ever made."""
     if earlier:
         pipekit("run")
@@ -45,7 +47,9 @@ def test_status_and_history_show_it_until_a_run_is_made(tiny, pipekit, config, p
     newest, *_ = json.loads(pipekit("history", "--json").out)
     assert (newest["run"], newest["status"], problem in newest["error"]) == (None, "refused", True)
     pipekit("run")
-    assert "refused" not in pipekit("status").out
+    assert pipekit("status").out.startswith("WARNING: 3 runs refused, last at ")
+    pipekit("status", "--acknowledge")
+    assert "FAILED" not in pipekit("status").out
     assert json.loads(pipekit("status", "--json").out)["refused"] is None
     assert "refused" in pipekit("history", "--all").out
 

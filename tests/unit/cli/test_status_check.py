@@ -109,7 +109,7 @@ def test_what_cannot_be_known_is_unknown(tiny, pipekit):
     tiny.config(CONFIG)
     (tiny.root / ".pipekit/state.db").write_bytes(b"no ledger " * 1000)
     done = pipekit("status", "--check")
-    assert (done.code, done.out[:33]) == (3, "UNKNOWN: cannot open the ledger /")
+    assert (done.code, done.out[:32]) == (3, "UNKNOWN: cannot open the ledger ")
     done = pipekit("-C", "nowhere", "status", "--check")
     assert (done.code, done.out[:24]) == (3, "UNKNOWN: there is no fol")
 
@@ -133,4 +133,7 @@ def test_several_projects_have_the_exit_code_of_the_worst(tiny, pipekit, ran):
     records = json.loads(pipekit("status", "-C", "other", "-C", ".", "--json").out)
     assert [record["verdict"]["code"] for record in records] == [3, 2]
     alone = pipekit("status", "-C", "other")
-    assert alone.out == "no runs yet; start one with `pipekit run`\n"
+    assert alone.out.splitlines() == [
+        "no runs yet; start one with `pipekit run`",
+        "next start: none, nothing is scheduled: `pipekit schedule install`",
+    ]

@@ -9,6 +9,7 @@ import attrs
 import pytest
 
 from pipekit import ConfigError, Duration, PluginError, Size, setting
+from pipekit.config.structure import structured
 
 
 class Tie(StrEnum):
@@ -394,3 +395,14 @@ def test_a_type_that_no_value_can_be_made_of_is_the_plugins_fault(configured):
 def test_settings_are_made_once(configured):
     config = configured("[sinks.s]\nlow = 3")
     assert config.settings_for("sinks", "s", Range) is config.settings_for("sinks", "s", Range)
+
+
+def test_a_choice_of_types_may_be_unset_like_any_other():
+    """As the defaults of a settings class are, where its own tables hold one."""
+
+    @attrs.frozen
+    class Choice:
+        header: bool | int | None = setting("Lines.", default=None)
+
+    assert structured(Choice, {"header": None}) == Choice()
+    assert [structured(Choice, {"header": value}).header for value in (True, 2)] == [True, 2]

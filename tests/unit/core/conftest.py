@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 
 from pipekit.model.task import FileRecord
 from pipekit.storage.files import FileManager
-from pipekit.storage.ledger import Ledger
+from pipekit.storage.ledger import Ledger, signature_text
 
 
 @pytest.fixture
@@ -49,7 +50,9 @@ def reported(files: FileManager) -> Callable[..., FileRecord]:
 
     def record(verb: str, path: str, **more: Any) -> FileRecord:
         stat = files.stat(path)
-        signature = None if stat is None else stat.signature
-        return FileRecord(**{"verb": verb, "path": path, "signature": signature, **more})
+        signature = "" if stat is None else signature_text(stat.signature)
+        detail = json.dumps(more.pop("detail", {}))
+        given = {"verb": verb, "path": path, "signature": signature, "detail": detail}
+        return FileRecord(**{**given, **more})
 
     return record

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from pipekit.model.command import Command, Outcome, ProcessResult, StreamResult
@@ -344,7 +346,7 @@ def test_a_stage_names_kind_and_reason_of_its_bad_tasks():
 
 
 def consumed(path, **detail):
-    return FileRecord(verb="consumed", path=path, detail=detail)
+    return FileRecord(verb="consumed", path=path, detail=json.dumps(detail))
 
 
 def before(path, **detail):
@@ -361,7 +363,7 @@ def before(path, **detail):
     return Input(FileStat(path, 0, 0, 0, 0, 0), Why.CHANGED, "", known)
 
 
-KEPT = "What was published from it was kept; check the export"
+KEPT = "What was published from it stays, except with --rebuild; check the export"
 
 
 @pytest.mark.parametrize(

@@ -166,8 +166,8 @@ def test_outputs_are_found_by_the_source_they_came_of(ledger, take, put, reporte
 
 
 def test_a_commit_is_all_or_nothing(ledger, put, reported):
-    good, bad = reported("consumed", put("a")), reported("consumed", put("b"), detail={"x": {1, 2}})
-    with pytest.raises(TypeError):
+    good, bad = reported("consumed", put("a")), reported("consumed", put("b"), reason={1, 2})
+    with pytest.raises(StorageError, match="not supported"):
         ledger.commit("stage", "1", 1, [good, bad], {}, "s1")
     assert not ledger.consumptions("stage")
 

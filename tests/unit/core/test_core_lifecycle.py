@@ -15,7 +15,12 @@ from pipekit.config.tables import LifecycleConfig
 from pipekit.model.policy import ActionKind, FileAction
 from pipekit.model.specs import LifecyclePolicy
 from pipekit.model.stage import StagePlan
-from pipekit.run.lifecycle import LedgerLifecycleView, review
+from pipekit.model.status import PipelineStatus
+from pipekit.run.lifecycle.removal import Removal
+from pipekit.run.lifecycle.review import Proposal, Review, review
+from pipekit.run.lifecycle.view import LedgerLifecycleView
+from pipekit.storage.trash.manifest import TRASH
+from pipekit.storage.trash.restored import RestoredFiles
 
 DAY = 86_400.0
 
@@ -64,9 +69,10 @@ def decide(files, ledger):
             policies=[policy(n, actions) for n, actions in enumerate(proposals)],
             files=files,
             configuration=SimpleNamespace(lifecycle=limits),
+            paths=SimpleNamespace(state=files.root / ".pipekit"),
         )
         plans = {"analyzer": StagePlan(reason="", holds=held)}
-        found = review(project, ledger, plans, now=time.time(), blockers=problems)
+        found = review(project, ledger, plans, blockers=problems)
         return {p.action.path: p for p in found.proposals}, found.broken
 
     return decided
@@ -317,3 +323,135 @@ def test_a_policy_that_breaks_is_named_and_no_act_is_done_that_it_might_have_vet
     assert len(problems) == 1
     assert "policy 'p1' raised" in problems[0]
     assert all("policy 'p1' raised" in d.refused for d in found.values())
+
+
+def test_a_file_that_changes_after_the_policy_has_looked_is_refused(files, ledger, put):
+    """Even where nobody waits for files to settle."""
+    put("data/a")
+
+    def swapping(view, _settings):
+        (file,) = view.files("data/*")
+        put("data/a", "another content")
+        yield act(file.path)
+
+    limits = LifecycleConfig()
+    project = SimpleNamespace(
+        policies=[(LifecyclePolicy("p", swapping), None)],
+        files=files,
+        configuration=SimpleNamespace(lifecycle=limits),
+        paths=SimpleNamespace(state=files.root / ".pipekit"),
+    )
+    (found,) = review(project, ledger, {}).proposals
+    assert found.refused == "it has just been changed"
+
+
+@pytest.mark.posix("hard links")
+def test_a_file_with_several_names_is_refused(decide, put, files):
+    put("data/a")
+    (files.root / "twin").hardlink_to(files.root / "data/a")
+    found, _ = decide([act("data/a")])
+    assert found["data/a"].refused == "it has several names (hard links)"
+
+
+@pytest.mark.parametrize("target", ["../a", "old/../../a", ".pipekit-trash/a"])
+def test_an_archive_leads_neither_upwards_nor_into_the_trash(decide, put, target):
+    found, _ = decide([act(put("data/a"), ActionKind.ARCHIVE, target=target)])
+    assert "cannot be archived as" in found["data/a"].refused
+
+
+def test_files_in_the_trash_are_taken_by_nobody(decide, put):
+    put("data/.pipekit-trash/run/a")
+    found, _ = decide([act("data/.pipekit-trash/run/a")])
+    assert "outside of lifecycle.roots" in found["data/.pipekit-trash/run/a"].refused
+
+
+def test_a_restored_file_stays_until_it_is_touched(decide, put, files):
+    put("data/a")
+    (files.root / ".pipekit").mkdir(exist_ok=True)
+    file = files.stat("data/a")
+    known = RestoredFiles(files.root / ".pipekit")
+    known.add([(file.path, file.size, file.mtime_ns)], files.root)
+    found, _ = decide([act("data/a")])
+    assert found["data/a"].refused == "it was restored, and not touched since"
+    put("data/a", "changed")
+    found, _ = decide([act("data/a")])
+    assert not found["data/a"].refused
+    known.path.write_text("{")
+    found, _ = decide([act("data/a")])
+    assert "no file may go" in found["data/a"].refused
+
+
+# --- why nothing may go ---------------------------------------------------------------------------
+
+
+def nothing(left, *proposals):
+    made = [Proposal(action=act(path), policy="p", refused=why) for path, why in proposals]
+    return Review(left=left, proposals=made).why_nothing()
+
+
+def test_why_nothing_may_go_is_one_line_with_the_numbers():
+    young = dict.fromkeys("abc", "younger than 24h")
+    assert nothing({}) == "no file matches"
+    assert nothing({"a": "younger than 24h"}) == "1 file matches, younger than 24h"
+    assert nothing(young) == "3 files match, all younger than 24h"
+    assert nothing(young | {"d": "not consumed by x"}) == (
+        "4 files match: 3 younger than 24h, 1 not consumed by x"
+    )
+    assert nothing(young, ("c", "it is held"), ("d", "it is held")) == (
+        "4 files match: 2 younger than 24h, 2 refused: it is held"
+    )
+
+
+def test_a_rule_says_why_it_proposes_nothing_for_a_file(view, take, reported, put):
+    put("data/young")
+    made = view()
+    assert list(propose(made, Rules(rules=(Rule(files="data/**", consumed_by=("a",)),)))) == []
+    assert made.left == {"data/young": "younger than 24h"}
+    made = view(days=31)
+    rule = Rule(files="data/**", consumed_by=("a", "b"), min_age=30 * DAY)
+    assert list(propose(made, Rules(rules=(rule,)))) == []
+    assert made.left == {"data/young": "not consumed by a and b"}
+    made = view(days=29)
+    assert list(propose(made, Rules(rules=(rule,)))) == []
+    assert made.left == {"data/young": "younger than 30d"}
+
+
+# --- the time that counts -------------------------------------------------------------------------
+
+
+def begin(ledger, *times):
+    for time_ in times:
+        run_id = f"run-{len(ledger.runs(limit=999))}"
+        ledger.begin_run(run_id, time_)
+        ledger.end_run(run_id, PipelineStatus.IDLE, 0, time_)
+
+
+def test_no_time_is_certain_before_five_runs_have_reached_it(ledger):
+    begin(ledger, 100.0, 200.0, 300.0, 400.0)
+    assert ledger.certain_time() == 0
+    begin(ledger, 500.0)
+    assert ledger.certain_time() == 100
+    begin(ledger, 1e10, 1e10, 1e10, 1e10)  # the clock is far ahead
+    assert ledger.certain_time() == 500
+    begin(ledger, 600.0)
+    assert ledger.certain_time() == 600
+
+
+def test_what_is_due_for_deletion_goes_by_the_ledger_and_not_by_the_clock(ledger, files):
+    """Over 2,500 runs that moved files, two an hour, those of the last 30 days stay."""
+    ids = [f"01a2082d-e9f4-799b-8a82-{number:012x}" for number in range(2500)]
+    with ledger._writing() as connection:
+        connection.executemany(
+            "INSERT INTO runs (run_id, started, ended, status, dated) VALUES (?, ?, ?, 'idle', ?)",
+            [(run_id, 1800.0 * n, 1800.0 * n, 1800.0 * n) for n, run_id in enumerate(ids)],
+        )
+    (files.root / TRASH).mkdir()
+    for run_id in [*ids, "01a2082d-e9f4-799b-8a82-ffffffffffff"]:  # one the ledger does not know
+        (files.root / TRASH / f"{run_id}.json").write_text("{}")
+    paths = SimpleNamespace(root=files.root, state=files.root / ".pipekit", file_mode=0o600)
+    configuration = SimpleNamespace(lifecycle=LifecycleConfig(retention_days=30))
+    project = SimpleNamespace(paths=paths, configuration=configuration)
+    removal = Removal(SimpleNamespace(project=project, ledger=ledger))
+    due = removal.expired()
+    assert due == ids[: len(due)]
+    assert len(ids) - len(due) == 30 * 48 + 5  # the latest five agree on the time of the fifth last

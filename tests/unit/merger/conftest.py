@@ -20,7 +20,7 @@ from pipekit.model.run import Paths, RunContext
 from pipekit.model.task import FileRecord
 from pipekit.run.report_file import ReportReader, TaskReport
 from pipekit.storage.files import FileManager
-from pipekit.storage.ledger import Ledger
+from pipekit.storage.ledger import Ledger, signature_text
 from pipekit.storage.stage_view import LedgerStageView
 from pipekit.worker import fingerprint, look
 
@@ -146,7 +146,8 @@ class Project:
 
     def record(self, verb: str, path: str) -> FileRecord:
         here = self.root / path
-        return FileRecord(verb=verb, path=path, fingerprint=fingerprint(here), signature=look(here))
+        signature = signature_text(look(here))
+        return FileRecord(verb=verb, path=path, fingerprint=fingerprint(here), signature=signature)
 
     def commit(self, stage, number, records) -> None:
         self.ledger.commit(stage, "1.0.0", number, records, {}, "digest")

@@ -170,18 +170,24 @@ def test_several_messages_to_one_address_are_one(run, tmp_path):
 
 def test_a_digest_has_a_line_for_each_run_with_work_and_sums(run, tmp_path, monkeypatch):
     rules = {"r": {"digest": "daily", "on": ["failure"]}}
-    task = ("s", "task_end", "", {"metrics": {"rows": 1200, "ratio": 0.5, "name": "x"}})
-    run(task, WELL, rules=rules)
+
+    def rows(unit, value):
+        return ("s", "metric", "", {"task": "t", "unit": unit, "name": "rows", "value": value})
+
+    ratio = ("s", "metric", "", {"task": "t", "name": "ratio", "value": 0.5})
+    run(rows("ES", 5), rows("ES", 1200), ratio, WELL, rules=rules)
     run(end="idle", rules=rules)
     monkeypatch.setattr(watch.time, "time", lambda: dt.datetime.now().timestamp() + 2 * 86400)
-    assert run(task, task, PARTIAL, end="partial", rules=rules) == [title(tmp_path, "digest")]
+    assert run(
+        rows("ES", 1200), rows("NQ", 1200), ratio, ratio, PARTIAL, end="partial", rules=rules
+    ) == [title(tmp_path, "digest")]
     lines = load(tmp_path).unsent[-1].text.splitlines()
     assert lines[0].endswith("2 with work, 1 with nothing to do")
     assert lines[1:] == [
         "2026-11-29 12:00 run 1: success",
         "2026-11-29 12:00 run 3: partial",
         "",
-        "s: ratio 1.50",
+        "s: ratio 1",
         "s: rows 3,600",
     ]
     assert run(WELL, rules=rules) == []

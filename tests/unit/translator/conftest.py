@@ -275,7 +275,7 @@ def project(tmp_path: Path) -> Project:
 @pytest.fixture
 def meddled(project: Project, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
     """A run in which a file changes at the end of its reading; the verbs that were reported."""
-    check = rawfile._check_unchanged
+    check = rawfile.check_unchanged
 
     def run(path: str, how: str, line: str, settings: Settings | None = None) -> list[str]:
         file = project.root / path
@@ -290,7 +290,7 @@ def meddled(project: Project, monkeypatch: pytest.MonkeyPatch) -> Callable[..., 
                 os.truncate(file, 10)
             check(*given)
 
-        monkeypatch.setattr(rawfile, "_check_unchanged", meddle)
+        monkeypatch.setattr(rawfile, "check_unchanged", meddle)
         lines = project.run(settings).lines
         return [line["verb"] for line in lines if line["verb"] in ("consumed", "wrote", "warning")]
 

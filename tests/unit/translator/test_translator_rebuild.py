@@ -94,7 +94,10 @@ def test_days_whose_other_file_is_gone_are_left_and_named(project: Any, export: 
     run = project.run(sources())
     assert "not rebuilt: ES 2020-01-06" in run.warnings
     assert TWO in run.warnings
-    assert "put the raw files back from your archive" in run.warnings
+    assert (
+        "put the raw files back from the trash (`pipekit lifecycle restore` lists it)"
+        in run.warnings
+    )
     after = project.rows("ES", "2020-01")
     assert after[:2] == before[:2]
     assert [row[0] for row in after[2:]] == ["2020-01-07T19:00"]
@@ -221,7 +224,10 @@ def test_bars_for_a_month_that_was_taken_away_are_late(project: Any, export: Any
     assert not project.month("ES", "2020-01").exists()
     assert project.times("ES", "2020-02") == ["2020-02-03T18:00"]
     assert "2 bars belong to" in run.failed["ES 2020-01 late"]
-    assert "Put the month back from your archive" in run.failed["ES 2020-01 late"]
+    assert (
+        "Put the month back from the trash (`pipekit lifecycle restore` lists it)"
+        in run.failed["ES 2020-01 late"]
+    )
     kept = project.quarantine()
     assert [(row["line"], row["reason"].split(":")[0]) for row in kept] == [
         (2, "late"),

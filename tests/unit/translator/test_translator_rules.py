@@ -174,6 +174,7 @@ def test_an_invalid_row_alone_goes_to_quarantine(
     assert kept["reason"].startswith(reason)
     lines = project.root / "data/quarantine/run-1" / kept["file"]
     assert lines.read_text().splitlines() == [kept["text"]]
+    assert f"1 row set aside in data/quarantine/run-1/{kept['file']}; " in run.warnings
     assert run.metrics()["bad_rows"] == run.metrics()["rows_set_aside"] == 1
     assert run.all("consumed")[0]["detail"]["quarantined"] == 1
     assert not run.failed

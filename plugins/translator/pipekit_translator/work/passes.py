@@ -44,15 +44,17 @@ class Fold:
 
     Kept from block to block, and for a growing file from run to run. `before`: the last time read,
     wherever it was. `order`: 1 if the first pass comes first in the file, -1 if the second does.
+    `visited`: whether any row was in a repeated hour.
     """
 
-    __slots__ = ("before", "last", "order", "second")
+    __slots__ = ("before", "last", "order", "second", "visited")
 
     def __init__(self, last: int | None = None, second: bool = False) -> None:
         self.last = last
         self.before = last
         self.second = second
         self.order = 1
+        self.visited = last is not None
 
     def leave(self, time: int) -> None:
         """The last time read is in no repeated hour."""
@@ -63,6 +65,7 @@ class Fold:
 
         `table`: all rows of the block; without prices, rows of one time always differ.
         """
+        self.visited = True
         second = np.zeros(len(rows), np.bool_)
         breaks = np.flatnonzero(np.diff(rows) > 1) + 1
         for begin, end in zip([0, *breaks.tolist()], [*breaks.tolist(), len(rows)], strict=True):

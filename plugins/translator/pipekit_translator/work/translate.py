@@ -5,18 +5,20 @@ A file is consumed when every key that it feeds is published; if one fails, it s
 
 from __future__ import annotations
 
-import datetime as dt
 import json
 import os
-import re
-from collections import Counter
+from array import array
+from collections import Counter, defaultdict
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing, suppress
+from contextlib import closing
 
+import numpy as np
 import pyarrow as pa
 
 from pipekit.worker import report, sync_folders
 from pipekit_translator import layout
+from pipekit_translator.dialects import VolumeType
 from pipekit_translator.request import FileJob, Request
 from pipekit_translator.work.assemble.buffer import Chunk, RowBuffer
 from pipekit_translator.work.assemble.file_rows import Assembly
@@ -25,12 +27,13 @@ from pipekit_translator.work.publish.publisher import PartResult, Publisher, of_
 from pipekit_translator.work.publish.quarantine import Quarantine, lines_of
 from pipekit_translator.work.publish.volume import volume_of
 from pipekit_translator.work.read.files import read_all
+from pipekit_translator.work.read.outcome import Files, Outcome
 from pipekit_translator.work.read.record import RawFile
 from pipekit_translator.work.read.texts import lines_in
+from pipekit_translator.work.table import Ints
 from pipekit_translator.work.zones import Zone
 
 LATE = "late: the lifecycle has removed the processed {part}"
-_STAMP = re.compile(r"(?<!\d)(\d{8}_\d{6})(?!\d)")  # of an export
 _DISK_THREADS = 4  # each finished file waits some milliseconds for the disk
 FIXED_MEMORY = 256_000_000  # bytes used to read and write on two cores, besides the buffer
 
@@ -46,6 +49,28 @@ def translate(request: Request) -> None:
         _Translation(request, buffer).run()
 
 
+class Feeding:
+    """The chunks of a part, each with its file; in order of rank once they are sorted."""
+
+    def __init__(self) -> None:
+        self._files, self._chunks = array("q"), array("q")
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        return zip(self._files, self._chunks, strict=True)
+
+    def add(self, file: int, chunk: int) -> None:
+        """Add a chunk."""
+        self._files.append(file)
+        self._chunks.append(chunk)
+
+    def sort(self, ranks: Ints) -> None:
+        """Sort by rank, then as added; the ranks are the new numbers of the files."""
+        files = ranks[np.array(self._files)]
+        order = np.argsort(files, kind="stable")
+        self._files = array("q", files[order].tolist())
+        self._chunks = array("q", np.array(self._chunks)[order].tolist())
+
+
 class _Translation:
     def __init__(self, request: Request, buffer: RowBuffer) -> None:
         self._request = request
@@ -58,9 +83,13 @@ class _Translation:
         self._quarantine = Quarantine(request.quarantine)
         self._rebuild = request.rebuild
         self._left = request.left
-        self._files: list[RawFile] = []
-        # by key and part: files with the numbers of their chunks, in order of rank
-        self._feeding: dict[str, dict[str, list[tuple[RawFile, int]]]] = {}
+        self._files = Files(request.groups)
+        self._feeding: dict[str, dict[str, Feeding]] = {}
+        self._waits: list[int] = []  # by file: keys to publish before it is consumed
+        self._failed: set[int] = set()  # files of which a key could not be published
+        self._warnings: dict[int, list[str]] = {}  # by file
+        self._late: Counter[str] = Counter()  # by processed file
+        self._within: defaultdict[str, list[tuple[int, int]]] = defaultdict(list)  # by key
         self._quality: dict[str, dict[str, float]] = {}
         self._counts: Counter[str] = Counter(
             dict.fromkeys(("files", "empty_files", "rows", "bad_rows", "late_rows"), 0)
@@ -68,8 +97,9 @@ class _Translation:
 
     def run(self) -> None:
         self._read()
-        for file in self._files:
-            self._finish_when_done(file)
+        with report.gathered():
+            for file in range(len(self._files)):
+                self._finish_when_done(file)
         workers = max(self._request.workers, 1)
         with ThreadPoolExecutor(_DISK_THREADS) as disks, ThreadPoolExecutor(workers) as threads:
             keys = sorted({*self._feeding, *self._rebuild})
@@ -85,17 +115,32 @@ class _Translation:
     # Reading
 
     def _read(self) -> None:
-        files, again = read_all(self._request, self._assembly)
-        self._files = sorted((file for file in files if not file.rejected), key=_rank)
-        for rank, file in enumerate(self._files):
-            file.rank, file.waits = rank, len({key for key, _, _ in file.rows.chunks})
-            for key, part, chunk in file.rows.chunks:
-                self._feeding.setdefault(key, {}).setdefault(part, []).append((file, chunk))
-            file.rows.chunks.clear()
-        self._leave_days(again, [file.job for file in files if file.rejected])
-        for file in self._files:
-            for warning in file.warnings:
-                report.warning(warning, path=file.path)
+        rejected, again = read_all(self._request, self._assembly, self._take)
+        ranks = self._files.sort()
+        for parts in self._feeding.values():
+            for feeding in parts.values():
+                feeding.sort(ranks)
+        waits = np.empty(len(ranks), np.int64)
+        waits[ranks] = self._waits
+        self._waits = waits.tolist()
+        self._leave_days(again, rejected)
+        warnings = sorted((int(ranks[file]), texts) for file, texts in self._warnings.items())
+        for file, texts in warnings:
+            for text in texts:
+                report.warning(text, path=self._files.paths[file])
+
+    def _take(self, raw: RawFile) -> None:
+        """Keep what is needed of a file until it is consumed."""
+        file, chunks = self._files.add(raw), raw.rows.chunks
+        self._waits.append(len({key for key, _, _ in chunks}))
+        for key, part, chunk in chunks:
+            self._feeding.setdefault(key, {}).setdefault(part, Feeding()).add(file, chunk)
+        if raw.warnings:
+            self._warnings[file] = raw.warnings
+        if not raw.repeated:
+            self._late.update({path: len(lines) for path, lines in raw.rows.late.items()})
+        for key, counts in raw.rows.repeated.items():
+            self._within[key].append(counts)
 
     def _leave_days(self, again: list[FileJob], rejected: list[FileJob]) -> None:
         """Exclude days that an unreadable file fed from the rebuild."""
@@ -104,9 +149,9 @@ class _Translation:
         left = layout.union([waiting, lost])
         self._left = layout.union([self._left, left])
         self._rebuild = layout.without(self._rebuild, left)
-        for file in self._files:
-            if file.job.role == "stale":
-                file.failed = bool(layout.both(file.job.before.days, waiting))
+        for file, job in self._files.known.items():
+            if job.role == "stale" and layout.both(job.before.days, waiting):
+                self._failed.add(file)
         if left:
             report.warning(
                 f"not rebuilt: {layout.named(left)}, because a file that fed these days could not "
@@ -120,9 +165,8 @@ class _Translation:
     ) -> list[Future[PartResult | None]]:
         """Publish the parts of a key in these threads."""
         rebuild = self._rebuild.get(key, {})
-        formats = {file.path: file.format for file in self._fed(key)}
         try:
-            volume = volume_of(self._request.processed, key, formats)
+            volume = volume_of(self._request.processed, key, self._volume_types(key))
         except parquet.UnusableError as error:
             refused: Future[PartResult | None] = Future()
             refused.set_exception(error)
@@ -142,6 +186,17 @@ class _Translation:
 
         names = {*self._feeding.get(key, ()), *layout.parts_of(key, rebuild)}
         return [threads.submit(publish, part) for part in sorted(names)]
+
+    def _volume_types(self, key: str) -> dict[VolumeType, str]:
+        """The types of the volume in files that feed a key, each with one of the files."""
+        files = self._files
+        fed = self._feeding_files(key)
+        return {files.group(file).format.volume_type: files.paths[file] for file in fed}
+
+    def _feeding_files(self, key: str) -> list[int]:
+        """The files with rows of a key, in order."""
+        parts = self._feeding.get(key, {}).values()
+        return sorted({file for feeding in parts for file, _ in feeding})
 
     def _publish(self, key: str, parts: list[Future[PartResult | None]]) -> bool:
         """Whether the unit succeeded; published parts are reported in any case."""
@@ -172,21 +227,25 @@ class _Translation:
         From a helper, only the days to rebuild; from a stale file, all but the days to leave alone.
         """
         zone, found = self._zone(key), []
-        for file, number in self._feeding.get(key, {}).get(part, ()):
-            chunk = self._assembly.buffer.chunk(number)
-            if file.job.role != "new":
-                inside = file.job.role == "helper"
+        for file, number in self._fed_by(key, part):
+            chunk, role = self._assembly.buffer.chunk(number), self._files.role(file)
+            if role != "new":
+                inside = role == "helper"
                 days = (self._rebuild if inside else self._left).get(key, {})
                 chunk = of_days(chunk, zone, days, inside=inside)
-            found.append((file.rank, chunk))
+            found.append((file, chunk))
         return found
+
+    def _fed_by(self, key: str, part: str) -> Iterator[tuple[int, int]]:
+        feeding = self._feeding.get(key, {}).get(part)
+        return iter(feeding or ())
 
     # Reporting
 
     def _report_part(self, key: str, result: PartResult) -> None:
-        feeding = self._feeding.get(key, {}).get(result.part, ())
         publication = result.publication
-        publication.sources = list(dict.fromkeys(file.path for file, _ in feeding))
+        paths = (self._files.paths[file] for file, _ in self._fed_by(key, result.part))
+        publication.sources = list(dict.fromkeys(paths))
         publication.detail = {
             "series": layout.series_name(key),
             "first": result.first,
@@ -203,8 +262,7 @@ class _Translation:
         report.metric(f"{series.noun}_added", sum(result.added for result in written))
         report.metric(f"{series.noun}_changed", sum(result.changed for result in written))
         report.metric(f"{series.noun}_removed", sum(result.removed for result in written))
-        fed = self._fed(key)
-        within = [file.rows.repeated.get(key, (0, 0)) for file in fed]
+        fed, within = self._feeding_files(key), self._within[key]
         duplicates = sum(result.duplicates for result in results) + sum(n for n, _ in within)
         conflicts = sum(result.conflicts for result in results)
         counts: dict[str, float] = {"duplicates": duplicates}
@@ -228,70 +286,68 @@ class _Translation:
             report.warning(f"{key}: {'; '.join(findings)}", instrument=instrument, **numbers)
 
     def _note_published(self, key: str, *, ok: bool) -> None:
-        for file in self._fed(key):
-            file.waits -= 1
-            file.failed |= not ok
-            self._finish_when_done(file)
+        files = self._feeding_files(key)
+        with report.gathered():
+            for file in files:
+                self._waits[file] -= 1
+                if not ok:
+                    self._failed.add(file)
+                self._finish_when_done(file)
 
-    def _fed(self, key: str) -> list[RawFile]:
-        """The files with rows of a key, in order of rank."""
-        parts = self._feeding.get(key, {}).values()
-        files = {file.rank: file for chunks in parts for file, _ in chunks}
-        return [files[rank] for rank in sorted(files)]
-
-    def _finish_when_done(self, file: RawFile) -> None:
+    def _finish_when_done(self, file: int) -> None:
         """Quarantine the rows that cannot be used, then report the file as consumed."""
-        if file.waits or file.failed:
+        if self._waits[file] or file in self._failed:
             return
-        self._set_aside(file)
+        path, found = self._files.paths[file], self._files[file]
+        self._set_aside(file, found)
         self._counts["files"] += 1
-        self._counts["rows"] += file.total
-        self._counts["bad_rows"] += len(file.bad)
-        self._counts["empty_files"] += file.is_empty
-        if file.footer:
-            self._counts["footer_lines"] += file.footer
+        self._counts["rows"] += found.rows
+        self._counts["bad_rows"] += len(found.bad)
+        self._counts["empty_files"] += found.empty
+        if found.footer:
+            self._counts["footer_lines"] += found.footer
         report.consumed(
-            file.path,
-            file.fingerprint,
-            file.signature,
-            detail=file.memory(self._left).detail(),
-            complete=file.complete,
+            path,
+            found.fingerprint,
+            found.signature,
+            detail=self._files.detail(file, self._left),
+            complete=found.complete,
         )
 
-    def _set_aside(self, file: RawFile) -> None:
-        rows = [] if file.repeated and file.job.role != "stale" else list(file.bad)
-        late = [] if file.repeated else [n for lines in file.rows.late.values() for n in lines]
+    def _set_aside(self, file: int, found: Outcome) -> None:
+        source, stale = self._files.paths[file], self._files.role(file) == "stale"
+        rows = [] if found.repeated and not stale else found.bad
+        late = [] if found.repeated else [n for lines in found.late.values() for n in lines]
         if late:
-            reason = LATE.format(part=file.format.series_written.part)
-            rows += lines_of(lines_in(file.path, file.format), late, reason)
+            format = self._files.group(file).format
+            reason = LATE.format(part=format.series_written.part)
+            rows = rows + lines_of(lines_in(source, format), late, reason)
             self._counts["late_rows"] += len(late)
-        if not file.repeated:
-            for reason, lines in file.aside.items():
-                rows += lines_of(lines_in(file.path, file.format), lines, reason)
-        if path := self._quarantine.add(file.path, rows):
+        if not found.repeated:
+            for reason, lines in found.aside.items():
+                format = self._files.group(file).format
+                rows = rows + lines_of(lines_in(source, format), lines, reason)
+        if path := self._quarantine.add(source, rows):
             self._counts["rows_set_aside"] += len(rows)
             report.metric("rows_set_aside", self._counts["rows_set_aside"])
             count = "1 row" if len(rows) == 1 else f"{len(rows):,} rows"
             report.warning(
-                f"{file.path}: {count} set aside in {path}; the first is line {rows[0].line}: "
+                f"{source}: {count} set aside in {path}; the first is line {rows[0].line}: "
                 f"{rows[0].reason}",
-                path=file.path,
+                path=source,
             )
 
     def _report_late(self) -> None:
         """A failed unit for each part with late rows, so that the stage is partial."""
-        late: Counter[str] = Counter()
-        for file in self._files:
-            if not file.repeated:
-                late.update({path: len(lines) for path, lines in file.rows.late.items()})
-        for path, count in sorted(late.items()):
+        for path, count in sorted(self._late.items()):
             key, part = layout.covered(path) or (path, "")
             series = layout.of_key(key)[1]
             with report.unit(f"{key} {part} late"):
                 raise LateRowsError(
                     f"{count:,} {series.noun} belong to {path}, which the lifecycle has removed. "
-                    f"They are in {self._request.quarantine}. Put the {series.part} back from your "
-                    "archive; the next run then publishes them"
+                    f"They are in {self._request.quarantine}. Put the {series.part} back from the "
+                    "trash (`pipekit lifecycle restore` lists it) or your archive; the next run "
+                    "then publishes them"
                 )
 
     def _write_quality(self) -> None:
@@ -300,20 +356,6 @@ class _Translation:
             os.makedirs(os.path.dirname(path), exist_ok=True)
             with open(path, "w", encoding="utf-8", newline="\n") as file:
                 json.dump(self._quality, file, indent=1, sort_keys=True)
-
-
-def _rank(file: RawFile) -> tuple[int, float, int, str]:
-    """Sorts files: of rows with the same time, those of the file with the highest rank are kept.
-
-    By priority, then the time stamp in the file's name, else its modification time, then its name.
-    """
-    changed_ns = file.signature.mtime_ns
-    exported = changed_ns / 1e9
-    if found := _STAMP.search(os.path.basename(file.path)):
-        with suppress(ValueError):
-            stamp = dt.datetime.strptime(found[1], "%Y%m%d_%H%M%S").replace(tzinfo=dt.UTC)
-            exported = stamp.timestamp()
-    return (file.group.priority, exported, changed_ns, file.path)
 
 
 def _buffer_size(memory: int) -> int:

@@ -9,7 +9,7 @@ import os
 import tempfile
 import threading
 from array import array
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from operator import itemgetter
 from typing import IO, NamedTuple
@@ -24,7 +24,7 @@ _BLOCK = (
     1 << 16
 )  # values that are allocated at once: an array for each small chunk is mostly header
 _IN_FILE = -1  # instead of the number of a block
-_FIELDS = 7  # of a chunk in the index
+_FIELDS = 8  # of a chunk in the index
 SPAN = 1 << 14  # rows: each span costs some 0.2 ms, so small chunks share one
 
 
@@ -50,12 +50,18 @@ class RowBuffer:
         self._file: IO[bytes] | None = None
         self._blocks: list[Ints] = []
         self._used = 0  # values of the last block
-        # by chunk: first, last, block, place in it, columns, rows, whether volume is fractional
+        # by chunk: first, last, block, place in it, columns, rows, values between two columns, and
+        # whether the volume is fractional
         self._index = array("q")
 
-    def add(self, table: Table) -> int:
-        """Buffer sorted rows, at least one; return the chunk's number. Raises OSError."""
-        first, last, columns = int(table.time[0]), int(table.time[-1]), len(table.columns())
+    def add(self, table: Table, begins: Sequence[int] = (0,)) -> int:
+        """Buffer rows as chunks, which begin at these rows; each is sorted and has a row or more.
+
+        Returns the number of the first chunk; the others follow. Raises OSError.
+        """
+        columns, ends = len(table.columns()), [*begins[1:], table.size]
+        times = table.time[list(begins)], table.time[np.array(ends) - 1]
+        bounds = list(zip(*(time.tolist() for time in times), begins, ends, strict=True))
         size = table.size * _VALUE * columns
         with self._lock:
             if size <= self._left:
@@ -63,9 +69,12 @@ class RowBuffer:
                 block, at = self._keep(table)
             else:
                 block, at = _IN_FILE, self._write(table)
+            number = len(self._index) // _FIELDS
             real = table.volume.dtype == np.float64
-            self._index.extend((first, last, block, at, columns, table.size, real))
-            return len(self._index) // _FIELDS - 1
+            for first, last, begin, end in bounds:
+                place = block, at + begin, columns, end - begin, table.size, real
+                self._index.extend((first, last, *place))
+            return number
 
     def chunk(self, number: int) -> Chunk:
         """The chunk of this number."""
@@ -91,26 +100,35 @@ class RowBuffer:
         return len(self._blocks) - 1, at
 
     def _write(self, table: Table) -> int:
-        """Write the rows; return their position in the file."""
+        """Write the rows; return their position in the file, in values."""
         if self._file is None:
             os.makedirs(self._folder, exist_ok=True)
             self._file = tempfile.TemporaryFile(dir=self._folder)  # noqa: SIM115  # see close
         at = int(self._file.seek(0, os.SEEK_END))
         for column in table.columns():
             self._file.write(np.ascontiguousarray(column).data)
-        return at
+        return at // _VALUE
 
-    def _load(self, block: int, at: int, columns: int, rows: int, real: int) -> Table:
+    def _load(self, block: int, at: int, columns: int, rows: int, step: int, real: int) -> Table:
         if block == _IN_FILE:
-            with self._lock:
-                assert self._file is not None
-                self._file.seek(at)
-                values = np.frombuffer(self._file.read(rows * columns * _VALUE), np.int64)
+            values = self._read(range(at, at + columns * step, step), rows)
+            at, step = 0, rows
         else:
-            values = self._blocks[block][at : at + rows * columns]
-        whole = values.reshape(columns, rows)
+            values = self._blocks[block]
+        strides = step * _VALUE, _VALUE
+        whole = np.ndarray((columns, rows), np.int64, values, at * _VALUE, strides)
         fractions = whole.view(np.float64)
         return Table(whole[0], tuple(fractions[1:-1]), fractions[-1] if real else whole[-1])
+
+    def _read(self, places: Iterable[int], count: int) -> Ints:
+        """So many values from each of these places in the file."""
+        found = []
+        with self._lock:
+            assert self._file is not None
+            for at in places:
+                self._file.seek(at * _VALUE)
+                found.append(self._file.read(count * _VALUE))
+        return np.frombuffer(b"".join(found), np.int64)
 
 
 class _Open:

@@ -5,7 +5,7 @@ Also the aggregation of its ticks to one-minute bars.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
@@ -46,6 +46,14 @@ class Assembly:
         """The exchange's zone, for the times of a series."""
         return _zone(self.timezone, series.unit)
 
+    def is_late(self, key: str, day: str) -> bool:
+        """Whether the rows of a day belong to a processed file that was removed."""
+        if not self.removed:
+            return False
+        series = layout.of_key(key)[1]
+        part = day if series.part == "day" else day[:7]
+        return layout.path(self.processed, key, part) in self.removed
+
 
 @cache  # thousands of files share it
 def _zone(name: str, unit: int) -> Zone:
@@ -80,15 +88,15 @@ class FileRows:
         if merged.duplicates or merged.conflicts:
             duplicates, conflicts = self.repeated.get(key, (0, 0))
             self.repeated[key] = duplicates + merged.duplicates, conflicts + merged.conflicts
-        parts: dict[str, list[slice]] = {}
-        for day, rows in by_day(merged.table, self._zone):
-            months, month = self.days.setdefault(key, {}), _month(day)
-            months[month] = months.get(month, 0) | 1 << int(day[8:])
-            part = day if self._series.part == "day" else month
-            parts.setdefault(part, []).append(rows)
-        for part, spans in parts.items():
-            rows = slice(spans[0].start, spans[-1].stop)
-            self.chunks.append((key, part, self._assembly.buffer.add(merged.table.at(rows))))
+        days = by_day(merged.table, self._zone)
+        sections = (Section(self, key, day, rows.start) for day, rows in days)
+        keep(merged.table, sections, self._assembly.buffer)
+
+    def note(self, key: str, day: str) -> str:
+        """Note a day that rows of a key feed; return the part that it belongs to."""
+        months, month = self.days.setdefault(key, {}), _month(day)
+        months[month] = months.get(month, 0) | 1 << int(day[8:])
+        return day if self._series.part == "day" else month
 
     def _without_late(self, key: str, table: Table, lines: Ints) -> Table:
         """Drop rows that belong to removed processed files, and note their line numbers."""
@@ -103,6 +111,29 @@ class FileRows:
                 self.late.setdefault(path, []).extend(lines[here].tolist())
                 kept &= ~here
         return table.at(kept)
+
+
+class Section(NamedTuple):
+    """Rows of one file, key and day, from `begin` to the next section."""
+
+    file: FileRows
+    key: str
+    day: str
+    begin: int
+
+
+def keep(table: Table, sections: Iterable[Section], buffer: RowBuffer) -> None:
+    """Buffer the rows of files, a chunk for each part of a file. Raises OSError."""
+    chunks: list[tuple[FileRows, str, str]] = []
+    begins: list[int] = []
+    for file, key, day, begin in sections:
+        chunk = file, key, file.note(key, day)
+        if not chunks or chunk != chunks[-1]:
+            chunks.append(chunk)
+            begins.append(begin)
+    if chunks:
+        for number, (file, key, part) in enumerate(chunks, buffer.add(table, begins)):
+            file.chunks.append((key, part, number))
 
 
 def by_day(table: Table, zone: Zone) -> Iterator[tuple[str, slice]]:

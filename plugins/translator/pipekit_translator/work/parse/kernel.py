@@ -23,7 +23,6 @@ from pipekit_translator.work.parse.scan import WORD
 from pipekit_translator.work.table import Floats, Ints, Words
 
 LARGE = 16 << 20  # bytes of input from which importing numba (0.4 s) pays
-MANY = 1000  # small files: numpy takes some 0.5 ms longer for each
 SECONDS = 5  # about how long compiling takes
 MOST_NAMES = 4096  # changes of instrument in a block
 WORDS = np.dtype([(scan.EIGHT, "<u8")])

@@ -8,7 +8,6 @@ without compiled code. Then only numbers of unusual form are read row by row.
 from __future__ import annotations
 
 from copy import copy
-from functools import cache, lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -17,13 +16,14 @@ from pipekit_translator.columns import roles_in_order
 from pipekit_translator.dialects import BAR_SECONDS, FileFormat
 from pipekit_translator.layout import BARS
 from pipekit_translator.work.parse import header, lines
+from pipekit_translator.work.parse.derived import layout_for, numbers_of, stamps_of
 from pipekit_translator.work.parse.header import SHOWN, Columns
-from pipekit_translator.work.parse.kernel import Found, Kernel, Layout, layout_of, newlines
+from pipekit_translator.work.parse.kernel import Found, Kernel, Layout, newlines
 from pipekit_translator.work.parse.lines import BadRow, Block
-from pipekit_translator.work.parse.numbers import NumberReader, scaled
+from pipekit_translator.work.parse.numbers import scaled
 from pipekit_translator.work.parse.plausible import Plausible
 from pipekit_translator.work.parse.quotes import Quotes
-from pipekit_translator.work.parse.stamps import EPOCH, StampReader
+from pipekit_translator.work.parse.stamps import EPOCH
 from pipekit_translator.work.parse.symbols import Symbol, Symbols, grouped
 from pipekit_translator.work.passes import Fold
 from pipekit_translator.work.table import Flags, Floats, Ints, Table, whole_volume
@@ -67,8 +67,8 @@ class Parser:
         self._folds = folds
         closes = self._series is BARS and format.bar_time == "close"
         self._shift = BAR_SECONDS * self._series.unit if closes else 0
-        self._stamp = _stamps(format)
-        self._reader = _numbers(format)
+        self._stamp = stamps_of(format)
+        self._reader = numbers_of(format)
         by_row = bool(format.instrument.column)
         self._instrument = None if by_row else header.instrument_of(format, name)
         self._symbols = Symbols(format)
@@ -96,11 +96,16 @@ class Parser:
             self._set_roles(self._preamble.columns())
         return before
 
+    @property
+    def ready(self) -> bool:
+        """Whether the columns are known."""
+        return bool(self._roles)
+
     def _set_roles(self, columns: Columns) -> None:
         self._roles, self._spare = columns
         self._prices = [role for role in self._series.prices if role in self._roles]
         if self._kernel is not None and self._reader.plain:
-            self._layout = _layout(self._format, self._roles)
+            self._layout = layout_for(self._format, self._roles)
 
     def feed(self, data: Data, first_line: int) -> Rows:
         """Parse whole lines of the file; the last one may have no newline."""
@@ -323,24 +328,3 @@ class Parser:
         self._fits |= bool(len(block.rows))
         self._fits_early |= bool((block.rows < EARLY - self._seen).any())
         self._seen += block.total
-
-
-@cache
-def _stamps(format: FileFormat) -> list[tuple[str, StampReader]]:
-    loose = format.series_read.grouped
-    return [(role, StampReader(text, loose=loose)) for role, text in format.stamp_formats()]
-
-
-@cache
-def _numbers(format: FileFormat) -> NumberReader:
-    return NumberReader(format)
-
-
-@lru_cache(256)
-def _layout(format: FileFormat, roles: tuple[str, ...]) -> Layout | None:
-    """What the kernel needs to know; None if it cannot read such files."""
-    stamps = [(role, reader.fixed) for role, reader in _stamps(format)]
-    fixed = [(role, stamp) for role, stamp in stamps if stamp is not None]
-    if len(fixed) < len(stamps) or roles.count("volume") > 1:
-        return None
-    return layout_of(roles, fixed, format.series_read)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Iterable
 from typing import Any, NamedTuple, Self, cast
 
@@ -245,7 +246,7 @@ class _Days:
 def _digest(columns: Iterable[Any]) -> str:
     digest = hasher()
     for column in columns:
-        little = column.astype(column.dtype.newbyteorder("<"), copy=False)
+        little = column if sys.byteorder == "little" else column.byteswap()
         digest.update(np.ascontiguousarray(little))
     return str(digest.hexdigest())
 

@@ -31,8 +31,9 @@ class Statistics:
         self.rows = self.off_grid = self.gaps = self.missing = 0
         self.first: int | None = None  # local seconds, as is `last`
         self.last: int | None = None
-        self.counts = np.zeros(_DAY_MINUTES, np.int64)
-        self.volumes = np.zeros(_DAY_MINUTES, np.float64)
+        minutes = _DAY_MINUTES if self._judged else 0  # there may be thousands of such objects
+        self.counts = np.zeros(minutes, np.int64)
+        self.volumes = np.zeros(minutes, np.float64)
 
     def add(self, table: Table) -> None:
         """Add rows, later than all before."""

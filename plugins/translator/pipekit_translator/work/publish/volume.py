@@ -6,18 +6,17 @@ import os
 from collections.abc import Mapping
 
 from pipekit_translator import layout
-from pipekit_translator.dialects import FileFormat, VolumeType
+from pipekit_translator.dialects import VolumeType
 from pipekit_translator.work.publish.parquet import UnusableError, volume_type
 
 _NAMES: dict[VolumeType, str] = {"int": "whole numbers", "float": "fractions"}
 
 
-def volume_of(processed: str, key: str, formats: Mapping[str, FileFormat]) -> VolumeType:
-    """The type of the volume of new rows, from the formats of the files that they come from.
+def volume_of(processed: str, key: str, paths: Mapping[VolumeType, str]) -> VolumeType:
+    """The type of the volume of new rows; `paths`: for each type, a file that they come from.
 
     Raises UnusableError if files differ, or if another type is published.
     """
-    paths = {format.volume_type: path for path, format in formats.items()}
     if len(paths) > 1:
         raise UnusableError(
             f"volume of {key} is {_NAMES['int']} in {paths['int']}, but {_NAMES['float']} in "

@@ -4,29 +4,32 @@ from __future__ import annotations
 
 import threading
 import traceback
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 from pipekit.worker import report
 from pipekit_translator.request import FileJob, Request
 from pipekit_translator.work.assemble.file_rows import Assembly
-from pipekit_translator.work.parse.kernel import LARGE, MANY, Kernel
+from pipekit_translator.work.parse.kernel import LARGE, Kernel
 from pipekit_translator.work.read.held import BusyError
 from pipekit_translator.work.read.rawfile import read
 from pipekit_translator.work.read.record import RawFile, ReadContext
-
-SMALL = 64 << 10  # bytes: threads that read smaller files mostly wait for each other
+from pipekit_translator.work.read.together import SMALL, read_together
 
 
 class UnreadError(Exception):
     """A file could not be read at all; it stays pending."""
 
 
-def read_all(request: Request, assembly: Assembly) -> tuple[list[RawFile], list[FileJob]]:
+def read_all(
+    request: Request, assembly: Assembly, take: Callable[[RawFile], None]
+) -> tuple[list[FileJob], list[FileJob]]:
     """Read the files of a request, in `workers` threads; small files in this one.
 
-    Returns the files read, in the order of the jobs, and the jobs to try again in the next run.
+    `take` is called for each, in the order of the jobs. Returns the jobs of files that were
+    rejected instead, and those to try again in the next run.
     """
-    large = (request.size >= LARGE or len(request.files) >= MANY) and request.kernels == "auto"
+    large = request.size >= LARGE and request.kernels == "auto"
     lock, done, total = threading.Lock(), 0, max(request.size, 1)
 
     def progress(count: int) -> None:
@@ -48,19 +51,25 @@ def read_all(request: Request, assembly: Assembly) -> tuple[list[RawFile], list[
         except Exception as error:  # the isolation boundary between files
             return error
 
-    files, again = [], []
-    small = request.size < SMALL * len(request.files)
+    rejected, again = [], []
+    small = request.size < SMALL * request.count
     with ThreadPoolExecutor(max(request.workers, 1)) as threads:
-        results = map(attempt, request.files) if small else threads.map(attempt, request.files)
-        for job, result in zip(request.files, results, strict=True):
+        results: Iterator[RawFile | Exception] = (
+            read_together(request.jobs(), request.groups, context, attempt)
+            if small  # threads that read small files mostly wait for each other
+            else threads.map(attempt, request.jobs())
+        )
+        for job, result in zip(request.jobs(), results, strict=True):
             if isinstance(result, Exception):
                 _report_unread(job, result)
                 again.append(job)
                 continue
-            files.append(result)
             if result.rejected:
                 report.rejected(job.path, result.rejected, result.fingerprint, result.signature)
-    return files, again
+                rejected.append(job)
+            else:
+                take(result)
+    return rejected, again
 
 
 def _report_unread(job: FileJob, error: Exception) -> None:

@@ -36,7 +36,7 @@ def read(job: FileJob, group: FileGroup, context: ReadContext) -> RawFile:
     it cannot be read.
     """
     with open_raw(job.path) as file:
-        signature = _signature(file) if group.growing else look(file.fileno())
+        signature = signature_of(file, group)
         rows = FileRows(group.format.series_written, context.assembly)
         raw = RawFile(job=job, group=group, rows=rows, signature=signature)
         reader = _Reader(file, raw, context)
@@ -47,7 +47,7 @@ def read(job: FileJob, group: FileGroup, context: ReadContext) -> RawFile:
         except RejectedError as error:
             raw.rejected = str(error)
             reader.hash_all()
-        _check_unchanged(file, raw)
+        check_unchanged(file, job.path, group, signature)
     return raw
 
 
@@ -241,19 +241,23 @@ def _own(pieces: Iterator[bytes]) -> Generator[bytes]:
     yield from pieces
 
 
+def signature_of(file: FileIO, group: FileGroup) -> Signature:
+    """A file's signature; of a growing one without waiting: an append always changes the size."""
+    return _signature(file) if group.growing else look(file.fileno())
+
+
 def _signature(file: FileIO) -> Signature:
-    """A growing file's signature, without waiting: an append always changes the size."""
     stat = os.fstat(file.fileno())
     return Signature(stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
 
 
-def _check_unchanged(file: FileIO, raw: RawFile) -> None:
+def check_unchanged(file: FileIO, path: str, group: FileGroup, before: Signature) -> None:
     """Raises BusyError unless the path still names what was read."""
-    before, now = raw.signature, _signature(file)
-    if not raw.group.growing and now != before:
+    now = _signature(file)
+    if not group.growing and now != before:
         raise BusyError("it changed while it was read")
     if now.size < before.size:
         raise BusyError("it became shorter while it was read")
-    stat = os.stat(raw.path)
+    stat = os.stat(path)
     if (stat.st_dev, stat.st_ino) != (before.device, before.inode):
         raise BusyError("another file took its place while it was read")

@@ -9,8 +9,7 @@ import attrs
 from pipekit.worker import Signature
 from pipekit_translator import layout
 from pipekit_translator.dialects import FileFormat
-from pipekit_translator.layout import Days
-from pipekit_translator.request import FileGroup, FileJob, FileMemory
+from pipekit_translator.request import NOTHING, FileGroup, FileJob, FileMemory
 from pipekit_translator.work.assemble.file_rows import Assembly, FileRows
 from pipekit_translator.work.parse.kernel import Kernel
 from pipekit_translator.work.parse.lines import BadRow
@@ -24,9 +23,7 @@ class RawFile:
     `prefix`: number of bytes used; `fingerprint`: their hash; `lines`: number of newlines in them.
     `complete`: nothing is left unread. `resumed`: reading continued after known content. `last`:
     by instrument, the time of the latest tick. `aside`: by reason, the lines of valid rows
-    that cannot be right. `footer`: lines after the last row. `rejected`: why
-    it cannot be used. `rank`: see `Ranked`. `waits`: number of keys to publish before it is
-    consumed; `failed`: one of them was not published.
+    that cannot be right. `footer`: lines after the last row. `rejected`: why it cannot be used.
     """
 
     job: FileJob
@@ -46,9 +43,6 @@ class RawFile:
     last: dict[str, int] = attrs.field(factory=dict)
     warnings: list[str] = attrs.field(factory=list)
     rejected: str = ""
-    rank: int = 0
-    waits: int = 0
-    failed: bool = False
 
     @property
     def path(self) -> str:
@@ -70,19 +64,22 @@ class RawFile:
         """Whether it holds no rows."""
         return not self.total and not self.resumed
 
-    def memory(self, left: Days) -> FileMemory:
-        """What the next plan needs to know of the file; `left`: days that are not rebuilt."""
-        before = self.job.before if self.resumed else FileMemory()
-        late = self.rows.late
-        fed = self.job.before.days  # also by content that it has no more: only a rebuild mends it
-        if self.job.role == "stale":
-            fed = layout.both(fed, left)
+    def memory(self) -> FileMemory:
+        """What the next plan needs to know of the file.
+
+        Of one that is read again since it has changed (`stale`), days that it fed before are
+        missing: those that are not rebuilt (see `Files.detail`).
+        """
+        before = self.job.before if self.resumed else NOTHING
+        late, days = self.rows.late, self.rows.days
+        if self.job.before.days and self.job.role != "stale":
+            days = layout.union([self.job.before.days, days])
         return FileMemory(
             reading=self.format.digest,
             source=self.group.source,
             prefix=self.prefix,
             lines=self.lines,
-            days=layout.union([fed, self.rows.days]),
+            days=dict(sorted(days.items())),
             quarantined=before.quarantined
             + len(self.bad)
             + sum(map(len, self.aside.values()))
@@ -94,7 +91,7 @@ class RawFile:
                 for name, fold in self.folds.items()
                 if fold.last is not None
             },
-            last=self.last,
+            last=dict(sorted(self.last.items())),
             unread=0 if self.complete else self.signature.size - self.prefix,
         )
 

@@ -1,12 +1,11 @@
-"""Lifecycle: collects what policies propose, and refuses what is not safe. It changes no file."""
+"""Lifecycle: collects what policies propose, and refuses what is not safe. Changes no file."""
 
 from __future__ import annotations
 
-import contextlib
-import datetime as dt
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import cached_property, partial
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from itertools import groupby
 from types import MappingProxyType
 from typing import Any
@@ -14,14 +13,19 @@ from typing import Any
 from attrs import evolve, field, frozen
 
 from pipekit.config.tables import LifecycleConfig
-from pipekit.model.file import ContentState, FileStat
+from pipekit.errors import StorageError
+from pipekit.model.file import FileStat
 from pipekit.model.policy import ActionKind, FileAction, LifecycleView
 from pipekit.model.specs import LifecyclePolicy
 from pipekit.model.stage import StagePlan, StageResult
 from pipekit.plugins.isolation import AbandonedError, PluginFault, call
+from pipekit.run.lifecycle.view import LedgerLifecycleView
 from pipekit.run.project import Project
+from pipekit.run.shrunk import held_shrunk
 from pipekit.storage.files import FileManager
-from pipekit.storage.ledger import Ledger, signature_text
+from pipekit.storage.ledger import Ledger
+from pipekit.storage.trash.manifest import TRASH
+from pipekit.storage.trash.restored import RestoredFiles
 from pipekit.worker import Verb
 
 _PRECEDENCE = (ActionKind.KEEP, ActionKind.ARCHIVE, ActionKind.DELETE)
@@ -29,11 +33,16 @@ _PRECEDENCE = (ActionKind.KEEP, ActionKind.ARCHIVE, ActionKind.DELETE)
 
 @frozen(kw_only=True)
 class Proposal:
-    """What a policy proposes for a file; `refused`: why it is not allowed; empty if it is."""
+    """What a policy proposes for a file, and the file as it was then, if it is there.
+
+    `refused`: why it is not allowed; empty if it is. `applied`: whether it has been done.
+    """
 
     action: FileAction
     policy: str
     refused: str = ""
+    file: FileStat | None = None
+    applied: bool = False
 
     @property
     def is_change(self) -> bool:
@@ -49,86 +58,40 @@ class Proposal:
             "policy": self.policy,
             "reason": self.action.reason,
             "refused": self.refused,
+            "applied": self.applied,
         }
         return {key: value for key, value in values.items() if value}
 
 
 @frozen(kw_only=True)
 class Review:
-    """All proposals, sorted by path, and a sentence for each policy that failed."""
+    """All proposals, sorted by path, and a sentence for each policy that failed.
+
+    `left`: why policies propose nothing for a file, by path, as far as they say so.
+    """
 
     proposals: list[Proposal] = field(factory=list)
     broken: list[str] = field(factory=list)
+    left: Mapping[str, str] = field(factory=dict)
 
+    @property
+    def changes(self) -> list[Proposal]:
+        """All but those to keep a file."""
+        return [proposal for proposal in self.proposals if proposal.is_change]
 
-@frozen(eq=False)
-class LedgerLifecycleView:
-    """The LifecycleView of a project."""
-
-    _files: FileManager
-    _ledger: Ledger
-    now: float
-
-    def files(self, *patterns: str) -> Sequence[FileStat]:
-        """See LifecycleView."""
-        return self._files.files(patterns)
-
-    def age(self, file: FileStat) -> float:
-        """See LifecycleView; by modification or change time, whichever is later."""
-        return self.now - max(file.mtime_ns, file.ctime_ns) / 1e9
-
-    def why_not_consumed(self, file: FileStat, chain: Sequence[str]) -> str | None:
-        """See LifecycleView."""
-        contents = [(file.path, signature_text(file.signature))]
-        for stage in chain:
-            for path, signature in contents:
-                reason = self._why_not(stage, path, signature)
-                if reason:
-                    return reason
-            contents = [
-                output for path, _ in contents for output in self._ledger.outputs_of(stage, path)
-            ]
-        return None
-
-    def data_age(self, file: FileStat) -> float | None:
-        """See LifecycleView; from `series` and `last` in the detail of published files."""
-        if file.path not in self._series:
-            return None
-        series, last = self._series[file.path]
-        return self._newest[series] - last
-
-    def _why_not(self, stage: str, path: str, signature: str) -> str | None:
-        entry = self._ledger.entries(stage, [path]).get(path)
-        if entry is None or entry.signature != signature:
-            return f"{stage} has not consumed the current content of {path}"
-        if entry.state != ContentState.CONSUMED:
-            what = "rejected it" if entry.state == ContentState.REJECTED else "consumed part of it"
-            return f"{stage} has not consumed {path}, but {what}"
-        consumption = self._ledger.consumption(stage, path)
-        detail = consumption.detail if consumption else {}
-        if detail.get("quarantined"):
-            return f"rows of {path} were set aside"
-        if detail.get("unread"):
-            return f"the end of {path} has not been read yet"
-        return None
-
-    @cached_property
-    def _series(self) -> dict[str, tuple[str, float]]:
-        """The series and last time of each published file that has both, by path."""
-        found = {}
-        for stage in self._ledger.stages():
-            for file in self._ledger.published(stage):
-                series, last = file.detail.get("series"), file.detail.get("last")
-                with contextlib.suppress(TypeError, ValueError, OverflowError):  # not a time
-                    if series and last:
-                        moment = dt.datetime.fromisoformat(last).timestamp()
-                        found[file.path] = (str(series), moment)
-        return found
-
-    @cached_property
-    def _newest(self) -> dict[str, float]:
-        """The last time of each series: dict keeps the latest of the sorted pairs."""
-        return dict(sorted(self._series.values()))
+    def why_nothing(self) -> str:
+        """Why no file may go, in one line: `13 files match, all younger than 24h`."""
+        refused = {each.action.path: f"refused: {each.refused}" for each in self.changes}
+        kept = {each.action.path: each.action.reason for each in self.proposals}
+        reasons = Counter(({**self.left, **kept, **refused}).values())
+        if not reasons:
+            return "no file matches"
+        count = reasons.total()
+        match = "1 file matches" if count == 1 else f"{count:,} files match"
+        if len(reasons) == 1:
+            (reason,) = reasons
+            return f"{match}, {'all ' * (count > 1)}{reason}"
+        return f"{match}: {', '.join(f'{n:,} {reason}' for reason, n in reasons.most_common())}"
 
 
 def review(
@@ -136,21 +99,20 @@ def review(
     ledger: Ledger,
     plans: Mapping[str, StagePlan | None],
     *,
-    now: float,
     results: Mapping[str, StageResult] = MappingProxyType({}),
     blockers: Iterable[str] = (),
     cancelled: Callable[[], bool] = lambda: False,
+    view: LedgerLifecycleView | None = None,
 ) -> Review:
     """What the project's policies propose for its files; refused if it is not safe.
 
     `plans`: for each stage, None if it could not be planned: then all files must stay, since that
-    stage may need any of them. `now`: Unix time; no more than a day after the last run counts.
-    `results`: of the stages that have run. `blockers`: further reasons why all files must stay.
-    `cancelled`: whether to wait no longer for policies.
+    stage may need any of them. `results`: of the stages that have run. `blockers`: further reasons
+    why all files must stay. `cancelled`: whether to wait no longer for policies.
     """
     files, limits = project.files, project.configuration.lifecycle
-    view = LedgerLifecycleView(files, ledger, ledger.plausible(now))
-    held = _held_files(plans, results)
+    view = LedgerLifecycleView(files, ledger, ledger.certain_time())
+    held = _held_files(plans, results) | held_shrunk(ledger)
     found: list[Proposal] = []
     broken = []
     for policy, settings in project.policies:
@@ -165,40 +127,69 @@ def review(
     unplanned = [f"stage {name!r} was not planned" for name, plan in plans.items() if plan is None]
     always = "; ".join((*unplanned, *blockers, *broken))  # a broken policy might keep any file
     found.sort(key=lambda each: (each.action.path, _PRECEDENCE.index(each.action.kind)))
-    proposals = []
-    for _, same in groupby(found, key=lambda each: each.action.path):
-        first = next(same)
-        refused = always or _refusal(first.action, files, limits.roots, held)
-        proposals.append(evolve(first, refused=refused) if first.is_change else first)
-    return Review(proposals=_within_limits(proposals, files, limits), broken=broken)
+    mildest = [next(same) for _, same in groupby(found, key=lambda each: each.action.path)]
+    guard = _Guard(files, limits.roots, held, RestoredFiles(project.paths.state))
+    seen = view.seen([each.action.path for each in mildest if each.is_change])
+    proposals = [
+        guard.checked(each, always, seen[each.action.path]) if each.is_change else each
+        for each in mildest
+    ]
+    return Review(proposals=_within_limits(proposals, limits), broken=broken, left=view.left)
 
 
-def _refusal(
-    action: FileAction, files: FileManager, roots: Iterable[str], held: Mapping[str, str]
-) -> str:
+@frozen
+class _Guard:
+    """Refuses what is not safe. `held`: path → why it must stay."""
+
+    files: FileManager
+    roots: tuple[str, ...]
+    held: Mapping[str, str]
+    restored: RestoredFiles
+
+    def checked(self, proposal: Proposal, always: str, seen: set[FileStat]) -> Proposal:
+        """The proposal, with the file as it is now. `always`: why all files must stay."""
+        refused = always or _outside(proposal.action, self.files, self.roots)
+        file = None if refused else self.files.stat(proposal.action.path)
+        refused = refused or self._refusal(proposal.action.path, file, seen)
+        return evolve(proposal, refused=refused, file=file)
+
+    def _refusal(self, path: str, file: FileStat | None, seen: set[FileStat]) -> str:
+        if file is None:
+            return "it does not exist"
+        if path in self.held:
+            return self.held[path]
+        if (seen and seen != {file}) or not self.files.settled(file):
+            return "it has just been changed"
+        if os.stat(self.files.root / path).st_nlink > 1:
+            return "it has several names (hard links)"
+        try:
+            exempt = self.restored.has(file)
+        except StorageError as error:
+            return str(error)
+        return "it was restored, and not touched since" if exempt else ""
+
+
+def _outside(action: FileAction, files: FileManager, roots: Iterable[str]) -> str:
+    """Why a path is none that may be taken."""
     path = action.path
     inside = any(path.startswith(f"{root.rstrip('/')}/") for root in roots)
-    if not inside or ".." in path.split("/"):
+    parts = path.split("/")
+    if not inside or not {"", ".", "..", TRASH}.isdisjoint(parts):
         return f"it is outside of lifecycle.roots ({', '.join(roots)})"
     if action.kind is ActionKind.ARCHIVE and not action.target:
         return "the policy gives no target to archive it to"
+    if action.target and not {"..", TRASH}.isdisjoint(action.target.split("/")):
+        return f"files cannot be archived as {action.target!r}"
     expected = os.path.join(os.path.realpath(files.root), path)
     if os.path.normcase(os.path.realpath(files.root / path)) != os.path.normcase(expected):
         return "it is a symbolic link, or below one"
-    file = files.stat(path)
-    if file is None:
-        return "it does not exist"
-    if path in held:
-        return held[path]
-    return "" if files.settled(file) else "it has just been changed"
+    return ""
 
 
-def _within_limits(
-    proposals: list[Proposal], files: FileManager, limits: LifecycleConfig
-) -> list[Proposal]:
+def _within_limits(proposals: list[Proposal], limits: LifecycleConfig) -> list[Proposal]:
     """Refuse all proposals if they are too many, or too large, for one run."""
     allowed = [each for each in proposals if each.is_change and not each.refused]
-    size = sum(file.size for each in allowed if (file := files.stat(each.action.path)))
+    size = sum(each.file.size for each in allowed if each.file)
     if len(allowed) <= limits.max_files and size <= limits.max_bytes:
         return proposals
     refused = (
@@ -219,7 +210,8 @@ def _checked(action: FileAction) -> FileAction:
         raise TypeError(f"propose must yield FileAction objects, not {action!r}")
     if "\0" in action.path or not action.path:
         raise ValueError(f"{action.path!r} is not a valid path")
-    return action._replace(path=action.path.replace(os.sep, "/"))
+    target = action.target and action.target.replace(os.sep, "/")
+    return action._replace(path=action.path.replace(os.sep, "/"), target=target)
 
 
 def _held_files(

@@ -1,0 +1,1 @@
+"""When files may go, and what is done with those that may."""
