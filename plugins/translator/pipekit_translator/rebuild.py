@@ -81,8 +81,6 @@ def rebuild_for(
         fed = {path: row.detail["days"] for path, row in known.items() if row.detail.get("days")}
         gone = [path for path in known if path not in paths]
         _decide_days(found, stale, waiting, gone, fed)
-        if ctx.rebuild:
-            found.days = layout.union([found.days, _orphans(ctx, settings, fed)])
         spare = fed.keys() & paths - busy
         wanted_again = {path for path in spare if layout.both(fed[path], found.days)}
         found.helpers = _again(ctx, groups, wanted_again)
@@ -112,16 +110,6 @@ def _decide_days(
             f"{'is' if len(gone) == 1 else 'are'} gone. To rebuild them, put the raw files back "
             f"{_FROM} and run `pipekit run --rebuild`"
         )
-
-
-def _orphans(ctx: RunContext, settings: Settings, fed: Mapping[str, Days]) -> Days:
-    """Days of published files that no raw file is known to have fed: they hold nothing then."""
-    here = {file.path for file in ctx.files(f"{settings.processed}/**/*.parquet")}
-    paths = {file.path for file in ctx.published(ctx.stage)} & here
-    parts = [covered for path in paths if (covered := layout.covered(path))]
-    whole = layout.union({key: layout.days_of(part)} for key, part in parts)
-    found = layout.without(whole, layout.union(fed.values()))
-    return layout.within(found, ctx.dates) if ctx.dates else found
 
 
 def _look_at_published(ctx: RunContext, settings: Settings, found: Rebuild) -> None:
