@@ -182,7 +182,7 @@ def test_slow_callback_does_not_slow_the_child(lab):
 
 def test_callback_that_never_returns_keeps_nobody_waiting(lab, within):
     """Neither the timers nor the end: it is given up, and its thread alone is left."""
-    go = threading.Event()
+    go, threads = threading.Event(), threading.active_count()
     started = time.monotonic()
     result = lab.execute(
         lab.command("sh", "-c", "echo hello; sleep 60", timeout=0.4, grace=0.3),
@@ -192,7 +192,7 @@ def test_callback_that_never_returns_keeps_nobody_waiting(lab, within):
     go.set()
     assert result.outcome is Outcome.TIMED_OUT
     assert "on_lines raised TimeoutError: it did not return" in result.warnings[0]
-    while threading.active_count() > 1:
+    while threading.active_count() > threads:
         time.sleep(0.01)
 
 
@@ -200,6 +200,7 @@ def test_callback_that_never_returns_keeps_nobody_waiting(lab, within):
 def test_callback_that_never_returns_keeps_no_stop_waiting(lab, within, how):
     """Whatever the command is stopped for: from then on it has the grace and half a second."""
     go, lines = threading.Event(), "echo hello; exec sleep 60"
+    threads = threading.active_count()
     options = {"hang": {"hang_timeout": 0.4}, "done": {"done_pattern": "hello", "linger": 0.4}}
     command = lab.command("sh", "-c", lines, grace=0.3, **options.get(how, {}))
     started = time.monotonic()
@@ -212,7 +213,7 @@ def test_callback_that_never_returns_keeps_no_stop_waiting(lab, within, how):
     within(started, 0.7)
     go.set()
     assert "on_lines raised TimeoutError: it did not return" in result.warnings[0]
-    while threading.active_count() > 1:
+    while threading.active_count() > threads:
         time.sleep(0.01)
 
 

@@ -31,6 +31,7 @@ def logger(tmp_path):
 @pytest.fixture
 def sink(logger, tmp_path):
     """Open a sink made of two functions; returns the list of events that it got."""
+    _never.clear()
 
     def open_sink(name="mine", emit=None, at_open=None, at_close=None, **declared):
         seen = []
@@ -47,7 +48,10 @@ def sink(logger, tmp_path):
         logger.open_sink(EventSink(name, opened, **declared), None, context)
         return seen
 
-    return open_sink
+    yield open_sink
+    _never.set()
+    for thread in logger._sinks:
+        thread.join(10)
 
 
 def fail(*_):
@@ -62,8 +66,11 @@ def interrupt(*_):
     raise GeneratorExit("no Exception")
 
 
+_never = threading.Event()  # set when the test is over
+
+
 def block(*_):
-    threading.Event().wait(3600)
+    _never.wait(3600)
 
 
 def test_a_sink_that_changes_an_event_changes_it_for_no_other(logger, sink):
