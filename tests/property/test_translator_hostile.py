@@ -68,7 +68,9 @@ SOURCES = {
     "sum": Source(**{**COMMON, "columns": (*BARS[:5], "volume=volume+symbol")}),
 }
 STAMPS = st.one_of(
-    st.integers(0, 600).map(lambda at: f"2020-11-01 {at // 60:02}:{at % 60:02}"),
+    # not 01:00 to 01:59, which occurs twice: rows after the end of a block do not help to tell
+    # which time it is (docs/reference/data.md)
+    st.integers(120, 600).map(lambda at: f"2020-11-01 {at // 60:02}:{at % 60:02}"),
     st.sampled_from(
         [
             "2020-3-8 2:30",
