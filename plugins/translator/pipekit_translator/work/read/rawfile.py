@@ -63,14 +63,21 @@ class _Reader:
         """Read the file as it is: plain text as it lies there, anything else as a stream."""
         raw = self.raw
         raw.resumed = self._skip_known()
+        kind = "" if raw.resumed else self._kind()
         first = self._block(self._size)
-        kind = "" if raw.resumed else decode.kind_of(bytes(first[: decode.SNIFFED]))
         if kind:
             self._read_stream(kind)
         else:
             self._read_plain(first)
         raw.fingerprint = self._hash.hexdigest()
         raw.folds = {name: fold for name, fold in raw.folds.items() if fold.last is not None}
+
+    def _kind(self) -> str:
+        """What the whole file is, whatever is read of it at once."""
+        begin = self._file.tell()
+        head = self._file.read(decode.SNIFFED)
+        self._file.seek(begin)
+        return decode.kind_of(head)
 
     def _read_plain(self, block: memoryview) -> None:
         raw, before = self.raw, self.raw.job.before
