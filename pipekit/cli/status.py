@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
@@ -39,7 +39,8 @@ from pipekit.cli.output import (
     print_text,
 )
 from pipekit.cli.project_state import ProjectState, StageEntry, look
-from pipekit.cli.schedule.next import next_start, print_next_start
+from pipekit.cli.schedule.job import JOB_TABLES
+from pipekit.cli.schedule.next import next_start
 from pipekit.errors import EXIT_ERROR, ConfigError, PipekitError, UsageError
 from pipekit.model.quantity import duration_text
 from pipekit.model.run import Paths, Rejection
@@ -48,9 +49,11 @@ from pipekit.model.text import escaped
 
 if TYPE_CHECKING:
     from pipekit.cli.live import Doing
+    from pipekit.config import Configuration
     from pipekit.storage.holder import Holder
     from pipekit.storage.refusals import Refusal
 
+_TABLES = ("pipeline", "expect", *JOB_TABLES)
 _LONG_SILENCE = 30  # seconds; a shorter one is not worth a line
 
 
@@ -103,39 +106,49 @@ def command(
         ctx.obj["project"] = projects[0]
     if check:
         return _check(ctx)
-    state, paths, problem = _state(ctx)
+    seen = _look(ctx)
     if acknowledge:
-        acknowledge_all(state.attention, paths, reason)
+        acknowledge_all(seen.state.attention, seen.paths, reason)
     elif as_json:
-        print_json(_record(ctx, state))
+        print_json(_record(seen))
     else:
-        _print(state, paths)
-        print_next_start(ctx, state.hold)
-    if problem is not None:
-        raise problem
+        _print(seen)
+    if seen.problem is not None:
+        raise seen.problem
     return 0
 
 
-def _state(ctx: click.Context) -> tuple[ProjectState, Paths, ConfigError | None]:
+class _Seen(NamedTuple):
+    """A project. `settings`: None if they cannot be read; `problem`: why not."""
+
+    state: ProjectState
+    paths: Paths
+    settings: Configuration | None
+    problem: ConfigError | None
+
+
+def _look(ctx: click.Context) -> _Seen:
     """The state of a project, as far as its configuration can be read."""
-    paths, problem = known_folders(ctx)
-    loaded = None
+    problem = settings = None
     try:
-        loaded = configuration(ctx, tables=("pipeline", "stages", "schedule", "expect"))
+        settings = configuration(ctx, tables=_TABLES)
+        paths = settings.folders
     except ConfigError as error:
-        problem = problem or error
-    return look(paths, list(loaded.stages) if loaded else [], loaded), paths, problem
+        problem = error
+        paths, _ = known_folders(ctx)
+    names = list(settings.stages) if settings else []
+    return _Seen(look(paths, names, settings), paths, settings, problem)
 
 
 def _check(ctx: click.Context, name: str = "") -> int:
     """Print the verdict in one line; returns its exit code."""
     try:
-        state, _, problem = _state(ctx)
+        seen = _look(ctx)
     except (PipekitError, OSError) as error:
         first, *_ = str(error).splitlines() or [""]
         print_line(f"{name}UNKNOWN: {first}")
         return Level.UNKNOWN
-    found = state.findings(problem)
+    found = seen.state.findings(seen.problem)
     print_line(f"{name}{found[0]}{and_more(found)}")
     return found[0].level
 
@@ -152,26 +165,30 @@ def _several(ctx: click.Context, projects: Sequence[Path], *, check: bool, as_js
         if number and not as_json:
             print_line()
         try:
-            state, paths, problem = _state(ctx)
+            seen = _look(ctx)
         except PipekitError as error:
             print_text(f"{folder}: {error}", hang=2, err=True)
             codes.append(error.exit_code)
             continue
         if as_json:
-            records.append({"project": str(paths.root), **_record(ctx, state)})
+            records.append({"project": str(seen.paths.root), **_record(seen)})
         else:
             print_text("", click.style(escaped(folder), bold=True))
-            _print(state, paths)
-            print_next_start(ctx, state.hold)
-        if problem is not None:
-            print_text(f"{folder}: {problem}", hang=2, err=True)
-            codes.append(problem.exit_code)
+            _print(seen)
+        if seen.problem is not None:
+            print_text(f"{folder}: {seen.problem}", hang=2, err=True)
+            codes.append(seen.problem.exit_code)
     if as_json and not check:
         print_json(records)
     return worst(codes)
 
 
-def _print(state: ProjectState, paths: Paths) -> None:
+def _print(seen: _Seen) -> None:
+    _print_state(seen.state, seen.paths)
+    print_text(next_start(seen.settings, seen.state.hold).text, "next start: ", hang=2)
+
+
+def _print_state(state: ProjectState, paths: Paths) -> None:
     if (state.hold, state.holder, state.refused, state.last) == (None, None, None, None):
         print_line(no_runs(paths))
         return
@@ -271,7 +288,8 @@ def _print_rejected(stage: str, files: Sequence[Rejection]) -> None:
         print_text(f"{known.path}: {reason} (run {known.run_number})", "  ", hang=4)
 
 
-def _record(ctx: click.Context, state: ProjectState) -> dict[str, Any]:
+def _record(seen: _Seen) -> dict[str, Any]:
+    state = seen.state
     holder, last = state.holder, state.last
     found = state.findings()
     return {
@@ -279,7 +297,7 @@ def _record(ctx: click.Context, state: ProjectState) -> dict[str, Any]:
         "findings": [{"level": each.level.name.lower(), "text": each.text} for each in found],
         "expected": [each._asdict() for each in state.verdicts],
         "hold": state.hold._asdict() if state.hold else None,
-        "next_start": next_start(ctx, state.hold).at,
+        "next_start": next_start(seen.settings, state.hold).at,
         "running": holder.run_id if holder else None,
         "now": state.now._asdict() if state.now else None,
         "last_run": None if last is None else run_record(last),

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import sys
+import zlib
 from pathlib import Path
 from typing import NamedTuple
 
@@ -39,10 +39,9 @@ class Job(NamedTuple):
 
 
 def job_name(root: Path) -> str:
-    """The folder's name and a hash of its path: two projects never have the same."""
+    """The folder's name and a checksum of its path, since two projects may have one name."""
     folder = re.sub(r"[^A-Za-z0-9_-]+", "-", root.name)[:_NAME].strip("-") or "project"
-    digest = hashlib.sha256(os.fsencode(root)).hexdigest()[:8]
-    return f"pipekit-{folder}-{digest}"
+    return f"pipekit-{folder}-{zlib.crc32(os.fsencode(root)):08x}"
 
 
 def is_job_name(name: str) -> bool:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from pipekit.errors import PipekitError
 from pipekit.schedule.job import Job
-from pipekit.worker import Publication
 
 _PATIENCE = 60.0  # seconds for a scheduler's program
 _MODE = 0o644  # of a scheduler's files, before the umask
@@ -53,6 +51,8 @@ class Scheduler(Protocol):
 
 def call(*words: str, text: bytes | None = None) -> bytes:
     """Run a scheduler's program and return what it prints. Raises PipekitError if it fails."""
+    import subprocess  # `status` asks for what is installed, mostly without a program
+
     if shutil.which(words[0]) is None:
         raise PipekitError(f"there is no program `{words[0]}` on this machine")
     try:
@@ -77,6 +77,8 @@ def call(*words: str, text: bytes | None = None) -> bytes:
 
 def write_files(files: Iterable[File]) -> None:
     """Write these; each is complete, or as it was. Raises PipekitError."""
+    from pipekit.worker import Publication
+
     for file in files:
         path = Path(file.place)
         try:

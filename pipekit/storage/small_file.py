@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from pipekit.model.text import json_text
-from pipekit.worker import Publication
 from pipekit.worker._files import PRIVATE, open_own
 
 DAMAGE = (OSError, ValueError, TypeError, AttributeError, OverflowError, RecursionError)
@@ -23,5 +22,7 @@ def read_json(path: Path, most: int) -> Any:
 
 def write_json(path: Path, value: object, mode: int = PRIVATE) -> None:
     """Replace the file. Raises OSError."""
+    from pipekit.worker import Publication  # most only read them
+
     with Publication(path, reported=False, mode=mode) as file:
         file.write(json_text(value, indent=1).encode())

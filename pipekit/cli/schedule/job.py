@@ -12,12 +12,12 @@ from pipekit.model.timetable import Timetable
 from pipekit.schedule.job import Job, command_line, job_name, stop_time
 from pipekit.schedule.log import LOG_NAME
 
-_TABLES = ("paths", "stages", "schedule", "secrets")
+JOB_TABLES = ("paths", "stages", "schedule", "secrets")
 
 
 def schedule_settings(ctx: click.Context) -> Configuration:
     """What of the configuration a job needs; not its secrets, which may be another user's."""
-    return configuration(ctx, tables=_TABLES)
+    return configuration(ctx, tables=JOB_TABLES)
 
 
 def job_of(settings: Configuration) -> Job:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import time
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-import click
-
-from pipekit.cli.output import local_time, print_text
-from pipekit.cli.schedule.job import job_of, schedule_settings
+from pipekit.cli.output import local_time
+from pipekit.cli.schedule.job import job_of
 from pipekit.errors import PipekitError
 from pipekit.model.timetable import Timetable
 from pipekit.schedule import choice
-from pipekit.schedule.scheduler import Installed, Scheduler
-from pipekit.storage.hold import Hold
+
+if TYPE_CHECKING:
+    from pipekit.config import Configuration
+    from pipekit.schedule.scheduler import Installed, Scheduler
+    from pipekit.storage.hold import Hold
 
 
 class NextStart(NamedTuple):
@@ -32,20 +33,17 @@ def start_after(
     return timetable.next_start(max(now, hold.until if hold else now))
 
 
-def next_start(ctx: click.Context, hold: Hold | None) -> NextStart:
-    """The next scheduled start of the project, as far as its configuration can be read."""
+def next_start(settings: Configuration | None, hold: Hold | None) -> NextStart:
+    """The next scheduled start of the project. `settings`: with the tables that a job needs."""
+    if settings is None:
+        return NextStart(None, "not known")
     try:
-        job = job_of(schedule_settings(ctx))
-    except PipekitError:  # whoever asks has said it
+        job = job_of(settings)
+    except PipekitError:  # no scheduler can start a project in such a folder
         return NextStart(None, "not known")
     found = [(each, there) for each in choice.of_this_machine() if (there := each.installed(job))]
     at = start_after(job.timetable, [there for _, there in found], hold, time.time())
     return NextStart(at, _text(job.timetable, [scheduler for scheduler, _ in found], at))
-
-
-def print_next_start(ctx: click.Context, hold: Hold | None) -> None:
-    """Print it in one line."""
-    print_text(next_start(ctx, hold).text, "next start: ", hang=2)
 
 
 def _text(timetable: Timetable, found: list[Scheduler], at: float | None) -> str:
