@@ -14,14 +14,15 @@ from typing import BinaryIO
 
 import click
 
-from pipekit.cli.common import completed, find_run, folders, open_history
+from pipekit.cli.common import folders
 from pipekit.cli.help import RUN_MEANING, Command
-from pipekit.cli.live import doing, is_going_on
 from pipekit.cli.output import print_line, print_output
 from pipekit.cli.pager import paged, pager_option
 from pipekit.errors import UsageError
 from pipekit.model.run import Paths, PipelineState
 from pipekit.model.status import StageStatus
+from pipekit.read.live import doing, is_going_on
+from pipekit.read.runs import completed, find_run, open_history
 from pipekit.storage.journal import start_of_last
 from pipekit.worker._files import open_own
 

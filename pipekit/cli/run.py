@@ -12,7 +12,6 @@ from pipekit.cli.common import json_option, known_folders, note_refusal, set_opt
 from pipekit.cli.exits import output_may_fail
 from pipekit.cli.help import RUN_EXITS, Command
 from pipekit.cli.output import (
-    HELD,
     coloured,
     mask_output,
     print_failure,
@@ -31,7 +30,7 @@ from pipekit.errors import (
 )
 from pipekit.model.run import PipelineReport
 from pipekit.model.stage import StageResult
-from pipekit.model.status import PipelineStatus, StageStatus
+from pipekit.model.status import HELD, PipelineStatus, StageStatus
 from pipekit.model.system import quoted
 from pipekit.process import Cancel
 from pipekit.run.orchestrator import PipelineOrchestrator

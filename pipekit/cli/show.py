@@ -8,13 +8,14 @@ from typing import Any
 
 import click
 
-from pipekit.cli.common import find_run, folders, json_option
+from pipekit.cli.common import folders, json_option
 from pipekit.cli.help import RUN_MEANING, Command
-from pipekit.cli.live import without_report
 from pipekit.cli.output import coloured, last_line, print_json, print_line, print_text
 from pipekit.errors import StorageError
 from pipekit.model.run import Paths, PipelineState
 from pipekit.model.status import FailureKind, StageStatus
+from pipekit.read.live import without_report
+from pipekit.read.runs import find_run
 from pipekit.storage.report import AuditReports
 from pipekit.worker import Verb
 

@@ -33,6 +33,11 @@ class FailureKind(StrEnum):
     LOST = "lost"  # pipekit was killed, or broke off with an internal error
 
 
+RUNNING = "running"
+DIED = "died"  # killed before it could end
+REFUSED = "refused"  # a run that did not begin
+HELD = "held"  # a run that was not to begin: see `pipekit hold`
+
 RAN = frozenset({StageStatus.SUCCESS, StageStatus.PARTIAL, StageStatus.FAILURE})
 _RANK = {StageStatus.SUCCESS: 2, StageStatus.SKIPPED: 2, StageStatus.PARTIAL: 1}
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from pipekit.cli.file.answer import Answer
 from pipekit.model.file import Published
+from pipekit.read.file import Answer
 from pipekit.run.trace import Relatives, StageTrace
 
 

@@ -9,12 +9,12 @@ from typing import Any
 
 import click
 
-from pipekit.cli.file.answer import Answer, Removed, Run, SetAside
-from pipekit.cli.output import local_time, plural, print_line, print_text, terminal_width
+from pipekit.cli.output import print_line, print_text, terminal_width
 from pipekit.model.file import Published, Why
 from pipekit.model.names import did_you_mean
-from pipekit.model.quantity import rough_size
+from pipekit.model.quantity import local_time, plural, rough_size
 from pipekit.model.text import escaped
+from pipekit.read.file import Answer, Removed, Run, SetAside
 from pipekit.run.lifecycle.permission import Permission
 from pipekit.run.trace import Relative, Relatives, StageTrace, State, Trace
 

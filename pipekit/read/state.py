@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import field, frozen
 
-from pipekit.cli.attention import Attention, attention
-from pipekit.cli.backing_off import backing_off
-from pipekit.cli.common import completed, current_hold, lock_holder, open_history, refusals
-from pipekit.cli.details import Details, Reports, SinkTrouble
-from pipekit.cli.health import findings, verdicts
 from pipekit.model.run import Paths, PipelineState, Rejection
 from pipekit.model.status import StageStatus
+from pipekit.read.attention import Attention, attention
+from pipekit.read.backing_off import backing_off
+from pipekit.read.details import Details, Reports, SinkTrouble
+from pipekit.read.findings import findings, verdicts
+from pipekit.read.runs import completed, current_hold, lock_holder, open_history, refusals
 
 if TYPE_CHECKING:
-    from pipekit.cli.health import Finding
-    from pipekit.cli.live import Doing
     from pipekit.config import Configuration
+    from pipekit.read.findings import Finding
+    from pipekit.read.live import Doing
     from pipekit.run.expectations import Verdict
     from pipekit.storage.hold import Hold
     from pipekit.storage.holder import Holder
@@ -147,7 +147,7 @@ def _details(
 def _doing(paths: Paths, last: PipelineState | None) -> Doing | None:
     if last is None or last.status is not None:
         return None
-    from pipekit.cli.live import doing  # reads journals, which is rarely needed
+    from pipekit.read.live import doing  # reads journals, which is rarely needed
 
     return doing(paths, last.run_id)
 
