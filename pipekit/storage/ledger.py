@@ -15,7 +15,7 @@ from pipekit.storage.troubles import Troubles
 from pipekit.worker import ABSENT, Signature, Verb
 
 if TYPE_CHECKING:
-    from pipekit.model.task import FileRecord
+    from pipekit.model.records import FileRecord
 
 
 _FEW, _MANY = 1_000, 10_000  # rows

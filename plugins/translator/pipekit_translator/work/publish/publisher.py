@@ -106,6 +106,7 @@ class Publisher:
         result = PartResult(publication=Publication(path), part=part, statistics=statistics)
         known = [(_PUBLISHED, chunk) for chunk in published.chunks] if published else []
         self._write(result, self._merged([*known, *new], rebuilt, result))
+        statistics.end()
         if published and not result.differs:
             result.publication.discard()
             result.publication.changed = False
