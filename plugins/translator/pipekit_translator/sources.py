@@ -12,7 +12,6 @@ from pipekit_translator import timezones
 from pipekit_translator.columns import check_columns, columns_of, has_two_stamps, series_of
 from pipekit_translator.dialects import (
     PRESETS,
-    Aggregate,
     BarTime,
     Dialect,
     InstrumentRule,
@@ -21,7 +20,7 @@ from pipekit_translator.dialects import (
     Volume,
     VolumeType,
 )
-from pipekit_translator.layout import BARS, TICKS
+from pipekit_translator.layout import BARS, TICKS, seconds_of
 from pipekit_translator.stampformat import check, check_zone, stated_zone
 
 _MOST_LINES = 1000  # before the rows
@@ -97,8 +96,14 @@ class Source:
         "Whether a time stamp is the bar's open or its close.", default=None
     )
     instrument: InstrumentRule | None = setting("Where to find the instrument.", default=None)
-    aggregate: Aggregate = setting(
-        "1m: aggregate ticks to one-minute bars. Empty: keep ticks.", default=""
+    interval: str = setting(
+        "How far bars are apart, such as 5s, 1m, 5m or 1h; files of another interval are rejected.",
+        default=BARS.name,
+    )
+    aggregate: str = setting(
+        "Interval, such as 1m, to whose bars ticks or shorter bars are aggregated. Empty: keep "
+        "them as they are.",
+        default="",
     )
     growing: bool | None = setting(
         "Whether files may be read while they are still written to (default: only D).",
@@ -153,6 +158,7 @@ def _check_source(source: Source) -> None:
         _check_names(dialect)
         _check_numbers(source, dialect)
         _check_ticks(source, dialect)
+        _check_intervals(source, dialect)
         check(dialect.timestamp_format, in_two=has_two_stamps(dialect.columns))
         check_zone(dialect.timestamp_format, source.timezone)
     except ValueError as error:
@@ -200,7 +206,7 @@ def _check_numbers(source: Source, dialect: Dialect) -> None:
 def _check_ticks(source: Source, dialect: Dialect) -> None:
     used = [column.role for column in columns_of(dialect.columns)]
     if series_of(dialect.columns) is BARS:
-        for name in ("aggregate", "price", "carry"):
+        for name in ("price", "carry"):
             if getattr(source, name):
                 raise ValueError(f"{name} works on ticks, but these columns are bars")
         return
@@ -217,3 +223,21 @@ def _check_ticks(source: Source, dialect: Dialect) -> None:
         )
     if source.carry and dialect.growing:
         raise ValueError("carry needs all of a file: set growing = false")
+
+
+def _check_intervals(source: Source, dialect: Dialect) -> None:
+    for name in ("interval", "aggregate"):
+        try:
+            seconds_of(getattr(source, name) or BARS.name)
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from error
+    if series_of(dialect.columns) is TICKS:
+        if source.interval != BARS.name:
+            raise ValueError("interval is how far bars are apart, but these columns are ticks")
+        return
+    longer, shorter = seconds_of(source.aggregate or BARS.name), seconds_of(source.interval)
+    if source.aggregate and (longer <= shorter or longer % shorter):
+        raise ValueError(
+            f"aggregate = {source.aggregate!r} cannot be made of bars of {source.interval!r}: set "
+            "interval to that of the files, and aggregate to a multiple of it, or leave it out"
+        )
