@@ -22,9 +22,11 @@ from pipekit_translator.dialects import VolumeType
 from pipekit_translator.request import FileJob, Request
 from pipekit_translator.work.assemble.buffer import Chunk, RowBuffer
 from pipekit_translator.work.assemble.file_rows import Assembly
-from pipekit_translator.work.publish import parquet, quality
+from pipekit_translator.work.publish import quality
+from pipekit_translator.work.publish.existing import Existing
 from pipekit_translator.work.publish.publisher import PartResult, Publisher, of_days
 from pipekit_translator.work.publish.quarantine import Quarantine, lines_of
+from pipekit_translator.work.publish.unusable import UnusableError
 from pipekit_translator.work.publish.volume import volume_of
 from pipekit_translator.work.read.files import read_all
 from pipekit_translator.work.read.outcome import Files, Outcome
@@ -105,6 +107,7 @@ class _Translation:
                 self._finish_when_done(file)
         workers = max(self._request.workers, 1)
         with ThreadPoolExecutor(_DISK_THREADS) as disks, ThreadPoolExecutor(workers) as threads:
+            self._existing = Existing.of(self._request, self._quarantine, self._left)
             for key, parts in self._submitted(threads, disks):
                 self._note_published(key, ok=self._publish(key, parts))
         self._report_late()
@@ -164,7 +167,7 @@ class _Translation:
         self, threads: ThreadPoolExecutor, disks: ThreadPoolExecutor
     ) -> Iterator[tuple[str, Parts]]:
         """The keys in order, and their parts in the hands of threads; some keys ahead."""
-        keys = iter(sorted({*self._feeding, *self._rebuild}))
+        keys = iter(sorted({*self._feeding, *self._rebuild, *self._existing.parts}))
         ahead: deque[tuple[str, Parts]] = deque()
         while True:
             while sum(len(parts) for _, parts in ahead) < _PARTS_AHEAD:
@@ -183,7 +186,7 @@ class _Translation:
         rebuild = self._rebuild.get(key, {})
         try:
             volume = volume_of(self._request.processed, key, self._volume_types(key))
-        except parquet.UnusableError as error:
+        except UnusableError as error:
             refused: Future[PartResult | None] = Future()
             refused.set_exception(error)
             return [refused]
@@ -193,6 +196,7 @@ class _Translation:
             zone=self._zone(key),
             rules=self._request.quality,
             disks=disks,
+            existing=self._existing,
             volume=volume,
         )
 
@@ -201,6 +205,7 @@ class _Translation:
             return publisher.publish(part, self._chunks(key, part), days.get(key, {}))
 
         names = {*self._feeding.get(key, ()), *layout.parts_of(key, rebuild)}
+        names.update(self._existing.parts.get(key, ()))
         return [threads.submit(publish, part) for part in sorted(names)]
 
     def _volume_types(self, key: str) -> dict[VolumeType, str]:
