@@ -55,7 +55,7 @@ SAMPLES = [
     ),
     Sample(
         "B", "ES.csv",
-        f"Date,Time,Open,High,Low,Close,Volume,Instrument\r\n2024-01-02,08:30:00,{TEXT},7,x\r\n",
+        f"Date,Time,Open,High,Low,Close,Volume,Instrument\r\n2024-01-02,08:30:00,{TEXT},7,ES\r\n",
         {"timezone": "America/Chicago"}, "ES", [("2024-01-02T14:30", *BAR, 7)],
     ),
     Sample(

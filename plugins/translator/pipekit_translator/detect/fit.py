@@ -95,7 +95,8 @@ def _read(head: Head, file: str, dialect: str, parts: Parts) -> Fit | None:
         return None
     format = _SETTINGS.format(source, accepted=False)
     read = preview(head, format)
-    usual = preset.files if preset else ()
+    unlike = preset is not None and preset.parts.instrument and "instrument" in missing
+    usual = preset.files if preset and not unlike else ()
     found = Fit(
         dialect=dialect,
         parts=parts,

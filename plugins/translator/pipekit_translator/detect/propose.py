@@ -75,13 +75,21 @@ def _of_file(file: str) -> Proposal | Unread:
         return Unread(file=file, reason="it is empty: there is nothing to tell a format by")
     fits = fits_of(head, os.path.basename(file))
     if not fits:
-        return Unread(
-            file=file,
-            reason="its lines are no bars or ticks that can be told by themselves, for example "
-            f"{_first_line(head)!r}: write separator, header, columns and timestamp_format, and "
-            "look at the result with `pipekit sources try`",
-        )
+        return Unread(file=file, reason=_unlike(head))
     return _proposal(file, head, fits)
+
+
+def _unlike(head: Head) -> str:
+    """Why nothing can be told of a text."""
+    lines = [line for line in head.lines() if line.strip()]
+    if len(lines) == 1:
+        return "it has one line: there are no rows to tell a format by"
+    shown = lines[1][:80].decode("utf-8", "replace")
+    return (
+        f"its lines are no bars or ticks that can be told by themselves, for example {shown!r}: "
+        "write separator, header, columns and timestamp_format, and look at the result with "
+        "`pipekit sources try`"
+    )
 
 
 def _trouble(file: str, error: Exception) -> str:
@@ -114,11 +122,6 @@ def _neutral(rule: InstrumentRule) -> FileFormat:
     )
 
 
-def _first_line(head: Head) -> str:
-    lines = [line for line in head.lines() if line.strip()]
-    return lines[min(1, len(lines) - 1)][:80].decode("utf-8", "replace")
-
-
 def _proposal(file: str, head: Head, fits: Sequence[Fit]) -> Proposal:
     best = [fit for fit in fits if fit.named == fits[0].named]
     fit = max(best, key=lambda each: len(each.missing))  # what others say cannot be known then
@@ -142,7 +145,7 @@ def _proposal(file: str, head: Head, fits: Sequence[Fit]) -> Proposal:
         reasons=tuple(_reasons(file, head, fit)),
         unknown=unknown,
         alternatives=tuple(_other(fit, each) for each in fits if each is not fit)[:4],
-        check=tuple(_checks(fit, parts)),
+        check=(*_checks(fit, parts), *_choices(fit, best)),
         instruments=tuple(names),
     )
 
@@ -200,6 +203,12 @@ def _checks(fit: Fit, parts: Parts) -> Iterable[str]:
         yield f"by its clock, the busiest half hour of the file begins at {busy}"
     if parts.instrument and "instrument" in fit.missing:
         yield "the instrument is what the file's name begins with"
+
+
+def _choices(fit: Fit, best: Sequence[Fit]) -> Iterable[str]:
+    """That others are as likely, and mean other times."""
+    if any(each.format.timezone != fit.format.timezone for each in best):
+        yield "which of these wrote the file; they mean different times"
 
 
 def _other(fit: Fit, other: Fit) -> str:
