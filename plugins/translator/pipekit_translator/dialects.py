@@ -16,18 +16,16 @@ import attrs
 
 from pipekit import setting
 from pipekit_translator.columns import has_two_stamps, series_of
-from pipekit_translator.layout import BARS, NAMING, Series, is_instrument
+from pipekit_translator.layout import BARS, NAMING, TICKS, Series, bars_of, is_instrument
 from pipekit_translator.stampformat import check_date, halves
 
 BarTime = Literal["open", "close"]
-Aggregate = Literal["", "1m"]
 VolumeType = Literal["int", "float"]
 Missing = Literal["", "zero", "null"]
 Price = Literal["", "bid", "ask", "mid", "none"]
 Volume = Literal["", "none"]
 OutlierRule = Literal["quarantine", "keep", "reject"]
 
-BAR_SECONDS = 60
 EARLIEST, LATEST = "1970-01-01", "now + 2d"
 MAX_DISTANCE = 180 * 86_400.0
 
@@ -130,7 +128,7 @@ JUDGED = ("earliest", "latest", "max_distance", "outliers")
 # the parts that are not of a dialect: each is a setting of a source, with the same default
 ADDED = (
     *("volume", "volume_type", "missing_volume", "price", "carry", "decimal", "thousands"),
-    *("price_scale", "skip_lines", "skip_footer", "date"),
+    *("price_scale", "skip_lines", "skip_footer", "date", "interval"),
 )
 
 
@@ -151,7 +149,8 @@ class FileFormat:
     exchange_timezone: str = setting("Zone whose date decides the month of a row.")
     max_bad_fraction: float = setting("Share of invalid rows above which a file is rejected.")
     instruments: tuple[str, ...] = setting("Instruments accepted.", default=())
-    aggregate: Aggregate = setting("What ticks are aggregated to.", default="")
+    aggregate: str = setting("The interval of bars that rows are aggregated to.", default="")
+    interval: str = setting("How far bars are apart.", default=BARS.name)
     volume: Volume = setting("Whether there is none.", default="")
     volume_type: VolumeType = setting("Whether it may be fractional.", default="int")
     missing_volume: Missing = setting("What an empty one, or -1, means.", default="")
@@ -171,12 +170,13 @@ class FileFormat:
     @property
     def series_read(self) -> Series:
         """What the file's rows are: bars or ticks."""
-        return series_of(self.columns)
+        kind = series_of(self.columns)
+        return kind if kind is TICKS else bars_of(self.interval)
 
     @property
     def series_written(self) -> Series:
         """What they are published as."""
-        return BARS if self.aggregate else self.series_read
+        return bars_of(self.aggregate) if self.aggregate else self.series_read
 
     @cached_property
     def reading(self) -> dict[str, object]:

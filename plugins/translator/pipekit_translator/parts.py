@@ -19,6 +19,7 @@ from pipekit_translator.dialects import (
     Volume,
     VolumeType,
 )
+from pipekit_translator.layout import BARS
 
 
 @attrs.frozen(kw_only=True)
@@ -103,6 +104,11 @@ class Parts:
         "Whether a time stamp is the bar's open or its close (default: the preset's, or open).",
         default=None,
     )
+    interval: str | None = setting(
+        "How far bars are apart, such as 5s, 1m, 5m or 1h; files of another interval are rejected "
+        "(default: the preset's, or 1m).",
+        default=None,
+    )
     instrument: InstrumentRule | None = setting(
         "Where to find the instrument (default: the preset's, if it is always in one place).",
         default=None,
@@ -134,6 +140,7 @@ class Dialect:
     timestamp_format: str
     instrument: InstrumentRule
     bar_time: BarTime = "open"
+    interval: str = BARS.name
     timezone: str = ""
     date: DateRule | None = None
     skip_lines: int = 0

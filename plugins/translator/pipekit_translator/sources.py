@@ -10,8 +10,7 @@ import attrs
 from pipekit import setting
 from pipekit_translator import presets, timezones
 from pipekit_translator.columns import check_columns, columns_of, has_two_stamps, series_of
-from pipekit_translator.dialects import Aggregate
-from pipekit_translator.layout import BARS, TICKS
+from pipekit_translator.layout import BARS, TICKS, seconds_of
 from pipekit_translator.parts import NEEDED, Dialect, Parts, said
 from pipekit_translator.stampformat import check, check_time, check_zone, stated_zone
 
@@ -33,8 +32,10 @@ class Source(Parts):
         "parts are given.",
         default="",
     )
-    aggregate: Aggregate = setting(
-        "1m: aggregate ticks to one-minute bars. Empty: keep ticks.", default=""
+    aggregate: str = setting(
+        "Interval, such as 1m, to whose bars ticks or shorter bars are aggregated. Empty: keep "
+        "them as they are.",
+        default="",
     )
     priority: int = setting(
         "If two files of a run hold the same bar, the higher priority wins.", default=0
@@ -79,6 +80,7 @@ def _check_source(source: Source) -> None:
         _check_names(dialect)
         _check_numbers(dialect)
         _check_ticks(source, dialect)
+        _check_intervals(source, dialect)
         if dated:
             check_time(dialect.timestamp_format)
         else:
@@ -152,8 +154,7 @@ def _check_numbers(dialect: Dialect) -> None:
 def _check_ticks(source: Source, dialect: Dialect) -> None:
     used = [column.role for column in columns_of(dialect.columns)]
     if series_of(dialect.columns) is BARS:
-        given = {"aggregate": source.aggregate, "price": dialect.price, "carry": dialect.carry}
-        for name, value in given.items():
+        for name, value in {"price": dialect.price, "carry": dialect.carry}.items():
             if value:
                 raise ValueError(f"{name} works on ticks, but these columns are bars")
         return
@@ -170,3 +171,21 @@ def _check_ticks(source: Source, dialect: Dialect) -> None:
         )
     if dialect.carry and dialect.growing:
         raise ValueError("carry needs all of a file: set growing = false")
+
+
+def _check_intervals(source: Source, dialect: Dialect) -> None:
+    for name, value in {"interval": dialect.interval, "aggregate": source.aggregate}.items():
+        try:
+            seconds_of(value or BARS.name)
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from error
+    if series_of(dialect.columns) is TICKS:
+        if dialect.interval != BARS.name:
+            raise ValueError("interval is how far bars are apart, but these columns are ticks")
+        return
+    longer, shorter = seconds_of(source.aggregate or BARS.name), seconds_of(dialect.interval)
+    if source.aggregate and (longer <= shorter or longer % shorter):
+        raise ValueError(
+            f"aggregate = {source.aggregate!r} cannot be made of bars of {dialect.interval!r}: set "
+            "interval to that of the files, and aggregate to a multiple of it, or leave it out"
+        )

@@ -230,12 +230,16 @@ def test_day_and_month_that_cannot_be_told_apart_are_said(proposed: Any) -> None
     assert any("%d/%m/%Y" in other for other in found.alternatives)
 
 
-def test_an_interval_that_is_no_minute_is_said(proposed: Any) -> None:
-    found = proposed(table().replace(":00,", ":05,").replace("14:0", "14:3"))
-    assert found.reasons
-    five = "".join(f"2024-01-02 14:{5 * i:02}:00,1,2,1,1.5,3\n" for i in range(12))
-    reasons = " ".join(proposed(f"{HEADER}\n{five}").reasons)
-    assert "the bars are 300 seconds apart, not 60" in reasons
+def test_an_interval_that_is_no_minute_is_proposed(proposed: Any) -> None:
+    row = "2024-01-02 14:{:02}:{:02},1,2,1,1.5,3"
+    longer = proposed("\n".join([HEADER, *(row.format(5 * i, 0) for i in range(12)), ""]))
+    assert longer.source["interval"] == "5m"
+    assert "the bars are 5m apart" in longer.reasons
+    shorter = proposed("\n".join([HEADER, *(row.format(30, 5 * i) for i in range(12)), ""]))
+    assert shorter.source["interval"] == "5s"
+    assert 'the bars are 5s apart; aggregate = "1m" makes bars of 1m of them' in shorter.reasons
+    source = completed(shorter, timezone="UTC", aggregate="1m")
+    assert (source.resolved().interval, source.aggregate) == ("5s", "1m")
 
 
 def test_whether_bars_are_stamped_by_their_close_is_not_known(proposed: Any) -> None:

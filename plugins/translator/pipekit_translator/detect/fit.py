@@ -95,6 +95,8 @@ def _read(head: Head, file: str, dialect: str, parts: Parts) -> Fit | None:
         return None
     format = _SETTINGS.format(source, accepted=False)
     read = preview(head, format)
+    if read.interval and parts.interval is None:
+        return _read(head, file, dialect, attrs.evolve(parts, interval=read.interval))
     unlike = preset is not None and preset.parts.instrument and "instrument" in missing
     usual = preset.files if preset and not unlike else ()
     found = Fit(

@@ -7,14 +7,13 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from itertools import pairwise
 
 import attrs
 
 from pipekit_translator.detect.fit import ANYTHING, Fit, fits_of
 from pipekit_translator.detect.proposal import Proposal, Unread
 from pipekit_translator.dialects import FileFormat, InstrumentRule
-from pipekit_translator.layout import BARS, is_instrument
+from pipekit_translator.layout import BARS, TICKS, is_instrument, seconds_of
 from pipekit_translator.parts import Parts
 from pipekit_translator.settings import RAW
 from pipekit_translator.work.read.held import BusyError
@@ -25,7 +24,6 @@ _TEXTS = InstrumentRule(pattern=r"(?i)^(.*\.csv)")  # what is wanted of an archi
 _CLOSE = "whether the program or vendor stamps bars by their open or their close"
 _NAME = re.compile(r"^([A-Za-z0-9]+(?:\.[A-Za-z])?)(?=[_ ,.\-]|$)")
 _OTHERS = ", among others: without a header, many look alike"
-_SPACING = 60
 _SUFFIX = re.compile(r"(?:\.(?:Last|Bid|Ask))?\.[A-Za-z0-9]+(?:\.(?:gz|zip|zst|bz2|xz))?$")
 
 
@@ -126,7 +124,7 @@ def _proposal(file: str, head: Head, fits: Sequence[Fit]) -> Proposal:
     best = [fit for fit in fits if fit.named == fits[0].named]
     fit = max(best, key=lambda each: len(each.missing))  # what others say cannot be known then
     parts = fit.parts
-    if fit.preset is None and fit.format.series_read is BARS:
+    if fit.preset is None and fit.format.series_read is not TICKS:
         parts = attrs.evolve(parts, bar_time=fit.format.bar_time)
     unknown = {name: _how(fit, name) for name in fit.missing}
     names = sorted({name for name, _, _ in fit.preview.rows})
@@ -182,8 +180,10 @@ def _reasons(file: str, head: Head, fit: Fit) -> Iterable[str]:
         count, bad = len(read.bad), read.bad[0]
         noun = "1 row is" if count == 1 else f"{count:,} rows are"
         yield f"{noun} invalid; line {bad.line}: {bad.reason}"
-    if series is BARS and (spacing := _spacing(fit)) != _SPACING:
-        yield f"the bars are {spacing:g} seconds apart, not {_SPACING}"
+    if fit.parts.interval is not None:
+        shorter = seconds_of(fit.parts.interval) < BARS.seconds
+        remedy = f'; aggregate = "{BARS.name}" makes bars of {BARS.name} of them' if shorter else ""
+        yield f"the bars are {fit.parts.interval} apart{remedy}"
 
 
 def _likeness(fit: Fit) -> str:
@@ -195,7 +195,7 @@ def _likeness(fit: Fit) -> str:
 
 def _checks(fit: Fit, parts: Parts) -> Iterable[str]:
     sure = fit.preset is not None and (fit.named or fit.format.header)
-    if fit.format.series_read is BARS and not sure:
+    if fit.format.series_read is not TICKS and not sure:
         yield f'bar_time is "{fit.format.bar_time}"; see {_CLOSE}'
     if re.match(r"%[dm][/.\-]%[dm]", fit.format.timestamp_format) and not _tells_day(fit):
         yield "day and month could be the other way round in timestamp_format"
@@ -235,17 +235,6 @@ def _span(fit: Fit) -> tuple[str, str]:
     times = _times(fit)
     first, last = (dt.datetime.fromtimestamp(t, dt.UTC) for t in (min(times), max(times)))
     return f"{first:%Y-%m-%d %H:%M}", f"{last:%Y-%m-%d %H:%M}"
-
-
-def _spacing(fit: Fit) -> float:
-    """The usual distance of bars in seconds; that of a minute if there are too few."""
-    counts: Counter[int] = Counter()
-    unit = fit.format.series_read.unit
-    for _, table, _ in fit.preview.rows:
-        times = table.time.tolist()
-        counts.update(abs(b - a) // unit for a, b in pairwise(times))
-    counts.pop(0, None)
-    return counts.most_common(1)[0][0] if counts else _SPACING
 
 
 def _tells_day(fit: Fit) -> bool:

@@ -13,8 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pipekit_translator.columns import roles_in_order
-from pipekit_translator.dialects import BAR_SECONDS, FileFormat
-from pipekit_translator.layout import BARS
+from pipekit_translator.dialects import FileFormat
 from pipekit_translator.work.parse import header, lines
 from pipekit_translator.work.parse.dated import NamedDate
 from pipekit_translator.work.parse.derived import layout_for, numbers_of, stamps_of
@@ -66,8 +65,8 @@ class Parser:
         self._separator = ord(format.separator)
         self._zone = Zone(format.timezone, self._series.unit)
         self._folds = folds
-        closes = self._series is BARS and format.bar_time == "close"
-        self._shift = BAR_SECONDS * self._series.unit if closes else 0
+        closes = not self._series.grouped and format.bar_time == "close"
+        self._shift = self._series.seconds * self._series.unit if closes else 0
         self._stamp = stamps_of(format)
         self._reader = numbers_of(format)
         by_row = bool(format.instrument.column)
@@ -286,7 +285,7 @@ class Parser:
         if self._format.volume_type == "int":
             fraction = ~np.isnan(volume) & (volume != np.floor(volume))
             found.append((_NOT_WHOLE, fraction))
-        if self._series is BARS:
+        if not self._series.grouped:
             open_, high, low, close = prices
             return [
                 ("high is below open or close", high < np.maximum(open_, close)),

@@ -9,7 +9,6 @@ from __future__ import annotations
 import numpy as np
 
 from pipekit_translator import layout
-from pipekit_translator.dialects import BAR_SECONDS
 from pipekit_translator.settings import Quality, span
 from pipekit_translator.work.table import Floats, Ints, Table, known_volume
 from pipekit_translator.work.zones import DAY, Zone
@@ -67,7 +66,7 @@ class Statistics:
     def _find_gaps(self, local: Ints) -> None:
         """Count gaps of at least `gap` seconds between two rows of one session."""
         session = (local - span(self._rules.pause)[1] * 60) // DAY
-        missing = local[1:] - local[:-1] - BAR_SECONDS
+        missing = local[1:] - local[:-1] - self._series.seconds
         gaps = (missing >= self._rules.gap) & (session[1:] == session[:-1])
         self.gaps += int(gaps.sum())
         self.missing += int(missing[gaps].sum())
@@ -84,7 +83,7 @@ class Statistics:
         if self._tick:
             found["off_grid"] = self.off_grid
         if self._judged and self.rows:
-            found |= {"gaps": self.gaps, "missing_minutes": self.missing // BAR_SECONDS}
+            found |= {"gaps": self.gaps, "missing_minutes": self.missing // 60}
             found |= _day_profile(self.counts, self.volumes, self._rules)
         return found
 

@@ -17,6 +17,7 @@ from pipekit_translator.work.parse.lines import BadRow
 from pipekit_translator.work.read import decode
 from pipekit_translator.work.read.held import open_raw
 from pipekit_translator.work.read.record import RawFile
+from pipekit_translator.work.read.spacing import OtherIntervalError
 from pipekit_translator.work.read.textrows import TextReader
 from pipekit_translator.work.read.texts import Source, texts_of
 from pipekit_translator.work.table import Ints, Table
@@ -30,7 +31,8 @@ class Preview:
 
     `rows`: as they would be published, each table with an instrument and the lines. `bad`: invalid
     rows. `aside`: by reason, the lines of rows that cannot be right. `total`: how many rows there
-    were. `footer`: lines after the last. `rejected`: why the file cannot be used.
+    were. `footer`: lines after the last. `rejected`: why the file cannot be used. `interval`: that of
+    its bars, if it is why.
     """
 
     rows: list[tuple[str, Table, Ints]] = attrs.field(factory=list)
@@ -39,6 +41,7 @@ class Preview:
     total: int = 0
     footer: int = 0
     rejected: str = ""
+    interval: str = ""
 
     @property
     def count(self) -> int:
@@ -118,7 +121,7 @@ def preview(head: Head, format: FileFormat) -> Preview:
         rows=rows,
         signature=Signature(0, 0, len(head.data), 0, 0),
     )
-    rejected = head.rejected
+    rejected, interval = head.rejected, ""
     try:
         if not rejected:
             reader = TextReader(raw, None, head.name, len(head.data), head.member)
@@ -127,6 +130,7 @@ def preview(head: Head, format: FileFormat) -> Preview:
             reader.finish()
     except RejectedError as error:
         rejected = str(error)
+        interval = error.interval if isinstance(error, OtherIntervalError) else ""
     return Preview(
         rows=rows.tables,
         bad=raw.bad,
@@ -134,6 +138,7 @@ def preview(head: Head, format: FileFormat) -> Preview:
         total=raw.total,
         footer=raw.footer,
         rejected=rejected,
+        interval=interval,
     )
 
 
