@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from click.testing import CliRunner
-from pipekit_translator.command.sources import command
+
+from pipekit.cli.main import run_command_line
 
 KNOWN = {  # what a person finds out, and the files do not say
     "09": "America/New_York+07:00",
@@ -62,16 +63,21 @@ FIRST = {  # time in UTC, prices and volume of the first row, as in the other te
 }
 
 
-def typed(*words: str) -> Any:
+@pytest.fixture
+def typed(capsys: pytest.CaptureFixture[str]) -> Callable[..., Any]:
     """What `pipekit sources` prints as JSON in the working directory."""
-    done = CliRunner().invoke(command, [*words], standalone_mode=False)
-    assert not done.exception, done.output
-    return json.loads(done.stdout)
+
+    def call(*words: str) -> Any:
+        capsys.readouterr()
+        assert run_command_line(["sources", *words]) == 0, capsys.readouterr().err
+        return json.loads(capsys.readouterr().out)
+
+    return call
 
 
 @pytest.mark.parametrize("number", NUMBERS)
 def test_what_is_proposed_for_a_case_reads_it(
-    case: Any, number: str, monkeypatch: pytest.MonkeyPatch
+    case: Any, number: str, typed: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     root = case(number).root
     monkeypatch.chdir(root)

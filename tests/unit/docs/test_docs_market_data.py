@@ -7,13 +7,14 @@ import os
 import re
 import shlex
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-import click
 import pytest
-from click.testing import CliRunner
 from pipekit_translator import presets
-from pipekit_translator.command.sources import command
+
+from pipekit.cli.main import run_command_line
 
 from ...pages import ROOT, Page, docs
 
@@ -42,16 +43,21 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def typed(words: list[str]) -> str:
+@pytest.fixture
+def typed(project: Path, capsys: pytest.CaptureFixture[str]) -> Callable[[list[str]], str]:
     """What `pipekit sources ...` prints on stdout."""
-    assert words[:2] == ["pipekit", "sources"]
-    done = CliRunner().invoke(command, words[2:], obj={"project": Path.cwd()})
-    assert not done.exception, done.output
-    return done.stdout
+
+    def call(words: list[str]) -> str:
+        capsys.readouterr()
+        assert words[:2] == ["pipekit", "sources"]
+        assert run_command_line(words[1:]) == 0, capsys.readouterr().err
+        return capsys.readouterr().out
+
+    return call
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_a_page_is_followed(name: str, project: Path) -> None:
+def test_a_page_is_followed(name: str, project: Path, typed: Any) -> None:
     """Its files, its sources, and what `pipekit sources try` prints of them."""
     page = docs(f"how-to/market-data/{name}.md")
     unpack(page, project)
@@ -65,7 +71,7 @@ def test_a_page_is_followed(name: str, project: Path) -> None:
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_what_a_page_shows_is_proposed(name: str, project: Path) -> None:
+def test_what_a_page_shows_is_proposed(name: str, project: Path, typed: Any) -> None:
     """For each of its files: the preset of its source, or one that is named beside it."""
     page = docs(f"how-to/market-data/{name}.md")
     unpack(page, project)
@@ -93,5 +99,7 @@ def test_the_map_names_every_page() -> None:
 def test_the_commands_of_the_map_exist() -> None:
     text = docs("how-to/market-data/index.md").text
     named = {*re.findall(r"`pipekit sources (\w+)", text)}
-    assert isinstance(command, click.Group)
-    assert named == {*command.commands}
+    titles = docs("reference/commands.md").headings(2)
+    assert {f"`pipekit sources {name}`" for name in named} == {
+        title for title in titles if title.startswith("`pipekit sources ")
+    }

@@ -31,8 +31,8 @@ class Preview:
 
     `rows`: as they would be published, each table with an instrument and the lines. `bad`: invalid
     rows. `aside`: by reason, the lines of rows that cannot be right. `total`: how many rows there
-    were. `footer`: lines after the last. `rejected`: why the file cannot be used. `interval`: that of
-    its bars, if it is why.
+    were. `footer`: lines after the last. `rejected`: why the file cannot be used. `interval`: that
+    of its bars, if it is why.
     """
 
     rows: list[tuple[str, Table, Ints]] = attrs.field(factory=list)
