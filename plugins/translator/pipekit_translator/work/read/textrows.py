@@ -7,11 +7,12 @@ from contextlib import contextmanager
 
 from pipekit_translator.work.assemble.file_rows import Minutes, OrderError
 from pipekit_translator.work.parse.header import RejectedError
+from pipekit_translator.work.parse.kernel import Kernel
 from pipekit_translator.work.parse.lines import BadRow
 from pipekit_translator.work.parse.parser import EARLY, Parser
 from pipekit_translator.work.parse.scan import SHORTEST_ROW
 from pipekit_translator.work.read.decode import BOM
-from pipekit_translator.work.read.record import RawFile, ReadContext
+from pipekit_translator.work.read.record import RawFile
 from pipekit_translator.work.read.sieve import Sieve
 from pipekit_translator.work.read.spacing import Spacing
 from pipekit_translator.work.table import Ints, Table
@@ -32,13 +33,13 @@ class TextReader:
     """
 
     def __init__(
-        self, raw: RawFile, context: ReadContext, name: str, size: int, member: str = ""
+        self, raw: RawFile, kernel: Kernel | None, name: str, size: int, member: str = ""
     ) -> None:
         self._raw = raw
         self._format = raw.format
         self._size = size
         self._member = member
-        self._parser = Parser(raw.format, name, raw.folds, context.kernel)
+        self._parser = Parser(raw.format, name, raw.folds, kernel)
         self._above = raw.lines if member else 0  # lines of the members before
         self._bad: list[BadRow] = []  # with lines of this text
         self._total = 0
