@@ -138,7 +138,7 @@ def examined(
     """The configuration, the errors in it and the warnings. Raises ConfigError."""
     settings, found, problems = _opened(ctx, sets)
     try:
-        found.require_stages(settings.pipeline.stages)
+        found.require_stages({n: settings.offered_as(n) for n in settings.pipeline.stages})
     except PluginError as error:
         problems += str(error).splitlines()
     problems += _circles(settings, found)
@@ -178,7 +178,8 @@ def _circles(settings: Configuration, found: Plugins) -> list[str]:
     for name in settings.pipeline.stages:
         after = settings.stages[name].after
         if after is None:
-            after = found.stages[name].spec.after if name in found.stages else {}
+            installed = found.stages.get(settings.offered_as(name))
+            after = installed.spec.after if installed else {}
         stages.append(Stage(name=name, spec=None, version="", settings=None, after=after))
     try:
         in_order(stages)

@@ -22,6 +22,8 @@ NO_API = (
 )
 DISABLE_VARIABLE = "PIPEKIT_DISABLE_PLUGINS"
 
+ALWAYS = ("builtins",)  # entry points that are loaded whatever is needed
+
 _HOOKS: dict[str, tuple[type, str]] = {
     "pipekit_stages": (StageSpec, "stage"),
     "pipekit_lifecycle_policies": (LifecyclePolicy, "policy"),
@@ -69,9 +71,12 @@ class Plugins(NamedTuple):
     warnings: tuple[str, ...] = ()
     without_api: tuple[EntryPoint, ...] = ()
 
-    def require_stages(self, names: Iterable[str]) -> None:
-        """Raise MissingStageError unless each stage is offered, or its plugin is broken."""
-        absent = [self._missing(name) for name in names if name not in self.stages]
+    def require_stages(self, stages: Mapping[str, str]) -> None:
+        """Raise MissingStageError unless each stage is offered, or its plugin is broken.
+
+        `stages`: the name in the project → the name by which a plugin offers it.
+        """
+        absent = [self._missing(*each) for each in stages.items() if each[1] not in self.stages]
         problems = [problem for problem in absent if problem]
         if problems:
             raise MissingStageError("\n".join(problems))
@@ -80,15 +85,17 @@ class Plugins(NamedTuple):
         """The broken plugin whose entry point has this name, of a stage, policy or sink."""
         return next((broken for broken in self.broken if broken.origin.name == name), None)
 
-    def _missing(self, name: str) -> str | None:
+    def _missing(self, stage: str, name: str) -> str | None:
         if f"stage {name}" in self.conflicts:
             return self.conflicts[f"stage {name}"]
         if self.broken_plugin(name):
             return None
         for origin in self.disabled:
             if origin.name == name:
-                return f"stage {name!r} is configured, but its plugin {origin} is disabled"
-        text = f"stage {name!r} is configured, but no installed plugin offers it"
+                return f"stage {stage!r} is configured, but its plugin {origin} is disabled"
+        configured = f"stage {stage!r} is configured"
+        used = "" if name == stage else f" to use {name!r}"
+        text = f"{configured}{used}, but no installed plugin offers {name if used else 'it'}"
         hint = did_you_mean(name, self.stages)
         if self.broken:  # one of them may well be the plugin of this stage
             return f"{text}. Plugins with errors: {'; '.join(map(str, self.broken))}{hint}"
@@ -119,7 +126,7 @@ def load(
         loading.add(enabled)
     else:
         names = {key.partition(" ")[2] for key in needed}
-        first = [p for p in enabled if p.name in names or p.distribution == BUILTINS]
+        first = [p for p in enabled if p.name in {*names, *ALWAYS}]
         loading.add(first)
         if loading.missing(needed):
             loading.add([origin for origin in enabled if origin not in first])

@@ -34,17 +34,22 @@ def run_order(published: Iterable[Published]) -> Callable[[str], SortKey]:
 
 
 def run_file_entries(
-    ctx: RunContext, pending: Pending, others: Iterable[str], lost: Collection[StreamMonth]
+    ctx: RunContext,
+    pending: Pending,
+    others: Iterable[str],
+    lost: Collection[StreamMonth],
+    *,
+    analyzer: str,
 ) -> tuple[RunFileEntry, ...]:
     """The pending run files, and the merged ones that limit what they may replace; in order.
 
-    `others`: paths of run files that exist and are not pending. A merged run file matters if it is
-    newer than a pending one of its instrument: what it replaced must stay. If months are rebuilt or
-    lost, all merged ones matter.
+    `analyzer`: the stage that made them. `others`: paths of run files that exist and are not
+    pending. A merged run file matters if it is newer than a pending one of its instrument: what it
+    replaced must stay. If months are rebuilt or lost, all merged ones matter.
     """
     if not pending:
         return ()
-    published = ctx.published("analyzer")
+    published = ctx.published(analyzer)
     key = run_order(published)
     again = ctx.rebuild or ctx.force
     inputs = {file.path: file for file in pending.inputs}

@@ -36,7 +36,7 @@ def plan(ctx: RunContext, settings: Settings) -> StagePlan:
         merged=merged,
         workers=ctx.cores,
         rebuild=ctx.rebuild,
-        run_files=run_file_entries(ctx, pending, others, lost),
+        run_files=run_file_entries(ctx, pending, others, lost, analyzer=settings.analyzer),
         lost=tuple(lost),
         summary=settings.summary,
         ledger_digest=known,
