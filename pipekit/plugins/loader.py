@@ -22,7 +22,7 @@ NO_API = (
 )
 DISABLE_VARIABLE = "PIPEKIT_DISABLE_PLUGINS"
 
-ALWAYS = ("builtins",)  # entry points that are loaded whatever is needed
+OUR_OWN = ("builtins",)  # the entry point of pipekit's sinks and policies
 
 _HOOKS: dict[str, tuple[type, str]] = {
     "pipekit_stages": (StageSpec, "stage"),
@@ -126,10 +126,11 @@ def load(
         loading.add(enabled)
     else:
         names = {key.partition(" ")[2] for key in needed}
-        first = [p for p in enabled if p.name in {*names, *ALWAYS}]
-        loading.add(first)
-        if loading.missing(needed):
-            loading.add([origin for origin in enabled if origin not in first])
+        by_name = [origin for origin in enabled if origin.name in names]
+        ours = [p for p in enabled if p.name in OUR_OWN and p not in by_name]
+        for origins in (by_name, ours, [p for p in enabled if p not in (*by_name, *ours)]):
+            if loading.missing(needed):
+                loading.add(origins)
     return loading.result(disabled)
 
 

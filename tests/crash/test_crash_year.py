@@ -132,7 +132,7 @@ class Year:
             os.chdir(self.root)
             try:
                 names: dict[str, object] = {}
-                exec(self._code, names)  # noqa: S102  # the text above
+                exec(self._code, names)  # the text above
                 from pipekit.cli.main import run_command_line
 
                 code = run_command_line(["run", "--quiet-idle"])
