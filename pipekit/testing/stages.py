@@ -147,14 +147,17 @@ class StageContract(Contract):
 
     def test_every_setting_has_help_and_a_default(self) -> None:
         """Every setting can be explained and omitted."""
-        check_settings(self.spec.settings)
+        check_settings(self.spec.settings, self.settings)
 
     def test_an_empty_project_is_skipped_with_a_reason(self, tmp_path: Path) -> None:
         """If there is nothing to do, the plan says why; it does not fail."""
         made = self.plan(tmp_path)
         names = [task.name for task in made.tasks]
-        assert not names or not self.needs_files, f"tasks in an empty project: {names}"
-        assert made.reason.strip(), "the plan gives no reason"
+        assert not names or not self.needs_files, (
+            f"tasks in an empty project: {names}; return StagePlan.skip(reason) if there is "
+            "nothing to do, or set `needs_files = False` for a stage that fetches from elsewhere"
+        )
+        assert made.reason.strip(), "the plan gives no reason: say why, StagePlan(reason=...)"
 
     def test_a_prepared_project_has_something_to_do(self, project: Path) -> None:
         """The stage has tasks in the project that `prepare` fills."""

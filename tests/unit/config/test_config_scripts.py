@@ -5,13 +5,14 @@ from __future__ import annotations
 import pytest
 
 from pipekit import DefinitionError
-from pipekit.builtins.script import Script, pipekit_stages
+from pipekit.builtins.script import pipekit_stages
 from pipekit.config.describe import settings_fields
 from pipekit.config.explain import values
 from pipekit.config.tables import SCRIPT, SCRIPT_KEYS, StageConfig
 from pipekit.errors import ConfigError, MissingStageError
 from pipekit.plugins.loader import load as load_plugins
 from pipekit.run.project import open_project
+from pipekit.scripts import Script
 from pipekit.testing import plan
 
 CONVERT = """
