@@ -103,6 +103,9 @@ class StageView(Protocol):
     def published(self, stage: str) -> tuple[Published, ...]:
         """See RunContext.published."""
 
+    def state(self) -> Mapping[str, Any]:
+        """See RunContext.state."""
+
 
 @frozen(kw_only=True, eq=False)
 class RunContext:
@@ -181,6 +184,14 @@ class RunContext:
     def published(self, stage: str) -> tuple[Published, ...]:
         """The files that `stage` has published, in the order of the runs that did."""
         return self.view.published(stage)
+
+    @property
+    def state(self) -> Mapping[str, Any]:
+        """What this stage's workers have remembered by `report.state(key, value)`.
+
+        For work that is not about files of the project: how far a fetch from elsewhere has got.
+        """
+        return self.view.state()
 
 
 class PipelineReport(NamedTuple):

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from attrs import field, frozen
 
@@ -119,6 +119,7 @@ class TaskResult(NamedTuple):
     """How one attempt at a task ended; true exactly when it succeeded.
 
     `attempt` counts from 1. `retried`: what it left undone was tried again in the same run.
+    `state`: what the stage is to remember.
     """
 
     name: str
@@ -133,6 +134,7 @@ class TaskResult(NamedTuple):
     process: ProcessResult | None = None
     attempt: int = 1
     retried: bool = False
+    state: Mapping[str, Any] = MappingProxyType({})
 
     def __bool__(self) -> bool:
         return self.status is StageStatus.SUCCESS

@@ -116,7 +116,8 @@ class StageExecutor:
                 run.events.log.output(name, "stdout", task.process.stdout.spool)
                 run.events.log.output(name, "stderr", task.process.stderr.spool)
         files = [record for task in results for record in task.files]
-        if files:
+        state = {key: value for task in results for key, value in task.state.items()}
+        if files or state:
             run.ledger.commit(
                 stage.name,
                 stage.version,
@@ -124,6 +125,7 @@ class StageExecutor:
                 files,
                 settings_digests={item.path: item.settings_digest for item in plan.inputs},
                 default_digest=output_digest(stage.settings),
+                state=state,
             )
         return results
 

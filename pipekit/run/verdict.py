@@ -79,6 +79,7 @@ def judge_task(
         units=tuple(units.values()),
         metrics=dict(report.metrics),
         files=tuple(kept),
+        state={} if damage else _state(report, units, problems),
         warnings=(*report.warnings, *process.warnings),
         process=process,
     )
@@ -177,6 +178,17 @@ def _counted(
         else record
         for record in kept
     ]
+
+
+def _state(
+    report: TaskReport, units: Mapping[str, UnitResult], problems: list[str]
+) -> dict[str, Any]:
+    """What the stage is to remember: reported in a successful unit, or outside of units."""
+    return {
+        key: value
+        for unit, key, value in report.state
+        if (units[unit] if unit is not None else not problems)
+    }
 
 
 def _verdict(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
+from typing import Any
 
 from pipekit.model.file import (
     Consumption,
@@ -110,6 +111,10 @@ class LedgerStageView:
     def published(self, stage: str) -> tuple[Published, ...]:
         """See RunContext.published."""
         return self._ledger.published(stage)
+
+    def state(self) -> Mapping[str, Any]:
+        """See RunContext.state."""
+        return self._ledger.state(self._stage)
 
     @cached_property
     def _consumed(self) -> Consumptions:

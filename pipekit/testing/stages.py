@@ -46,6 +46,11 @@ class MemoryView:
     root: Path
     known: Mapping[str, Consumption]
     outputs: Mapping[str, tuple[Published, ...]]
+    remembered: Mapping[str, Any]
+
+    def state(self) -> Mapping[str, Any]:
+        """See RunContext.state."""
+        return self.remembered
 
     def files(self, patterns: tuple[str, ...]) -> list[FileStat]:
         """See RunContext.files."""
@@ -103,20 +108,20 @@ def plan(
     consumed: Iterable[str] | Mapping[str, Consumption] = (),
     *,
     published: Mapping[str, Iterable[Published]] | None = None,
+    state: Mapping[str, Any] | None = None,
     **more: Any,
 ) -> StagePlan:
     """The stage's plan for the project folder `root`, as in a run.
 
     `settings`: default all defaults. `consumed`: paths (or Consumptions by path) that the stage has
     consumed before; all others are pending. `published`: stage → the files it has published.
+    `state`: what its workers have remembered.
     `more`: fields of RunContext, for example `force=True`, `cores=4`.
     """
     if not isinstance(consumed, Mapping):
         common: dict[str, Any] = {"fingerprint": "", "settings_digest": _DIGEST, "version": ""}
-        state = ContentState.CONSUMED
-        consumed = {
-            path: Consumption(path=path, state=state, run_number=1, **common) for path in consumed
-        }
+        common["state"] = ContentState.CONSUMED
+        consumed = {path: Consumption(path=path, run_number=1, **common) for path in consumed}
     outputs = {stage: tuple(files) for stage, files in (published or {}).items()}
     given: dict[str, Any] = {
         "run_id": "01900000-0000-7000-8000-000000000000",
@@ -124,7 +129,7 @@ def plan(
         "cores": 2,
         **more,
     }
-    view = MemoryView(root=root, known=consumed, outputs=outputs)
+    view = MemoryView(root=root, known=consumed, outputs=outputs, remembered=state or {})
     paths = Paths(root=root, data=root / "data", logs=root / "logs", state=root / ".pipekit")
     context = RunContext(stage=spec.name, paths=paths, view=view, **given)
     return spec.plan(context, chosen(spec.settings, settings))

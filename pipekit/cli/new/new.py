@@ -58,8 +58,9 @@ class _File(NamedTuple):
 def command(kind: str, name: str, folder: Path | None) -> int:
     """Start a plugin: a stage, a sink, a policy or a command of your own.
 
-    It is a distribution with code that works, its tests and a README. A script-stage wraps a script or program that you have, which stays as it is. For a single
-    project it needs no plugin: see `command` in [stages.NAME].
+    It is a distribution with code that works, its tests and a README. A script-stage wraps a script
+    or program that you have, which stays as it is. For a single project it needs no plugin: see
+    `command` in [stages.NAME].
     """
     folder = folder or Path(distribution(name))
     write(folder, files(kind, name))

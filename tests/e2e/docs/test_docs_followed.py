@@ -16,6 +16,7 @@ from ...pages import docs, rows
 
 WRITTEN = (
     "tutorial/write-a-stage.md",
+    "how-to/write-a-fetching-stage.md",
     "how-to/write-an-event-sink.md",
     "how-to/write-a-lifecycle-policy.md",
 )
@@ -298,3 +299,21 @@ def test_a_second_strategy_runs_beside_the_first_as_the_page_says(reader):
     assert first.splitlines()[0] == second.splitlines()[0]
     reader.follow("$ pipekit run")
     assert "idle" in reader.said
+
+
+def test_the_fetching_stage_of_the_page_gets_each_file_once(reader, project):
+    page = docs("how-to/write-a-fetching-stage.md")
+    code = page.files()["pipekit_fetch.py"].replace('"pipekit_fetch"', '"fetch_plugin"')
+    project.plugin("fetch", code)
+    (config,) = [block.text for block in page.blocks("toml")]
+    project.config(config)
+    reader.follow(page.blocks("console")[0].text)
+    assert {code for _, code in reader.codes} == {0}
+    assert "fetch: 1 written" in reader.said
+    (task,) = project.report()["stages"][0]["tasks"]
+    assert task["state"] == {"last": "2024-03-04.csv"}
+    wrote = [file["path"] for file in task["files"] if file["verb"] == "wrote"]
+    assert wrote == ["data/raw/2024-03-04.csv"]
+    reader.follow("$ pipekit run --force")
+    wrote = project.report()["stages"][0]["tasks"][0]["files"]
+    assert len(wrote) == 2
