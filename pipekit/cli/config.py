@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 import click
 
+from pipekit.cli import complete
 from pipekit.cli.common import configuration, json_option, set_option
 from pipekit.cli.help import Command, Group
 from pipekit.cli.output import mask_output, only_json_on_stdout, print_json, print_line
@@ -95,7 +96,7 @@ def check(ctx: click.Context, sets: tuple[str, ...]) -> int:
     exits={EXIT_USAGE: "the key is unknown, or the command was used in another wrong way"},
     example=("pipekit config explain stages.translator.timeout", "who set this timeout"),
 )
-@click.argument("key")
+@click.argument("key", shell_complete=complete.keys)
 @set_option
 @click.pass_context
 def explain(ctx: click.Context, key: str, sets: tuple[str, ...]) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import partial
 from types import MappingProxyType, ModuleType
@@ -45,11 +46,20 @@ class Installed(NamedTuple):
 
 
 class BrokenPlugin(NamedTuple):
-    """A plugin that cannot be loaded, and why."""
+    """A plugin that cannot be loaded, and why; `traceback`: its last lines."""
 
     origin: EntryPoint
     problem: str
     timed_out: bool = False
+    traceback: str = ""
+
+    @property
+    def where(self) -> str:
+        """The line of its code that failed, as `/folder/module.py:12`; empty if there is none."""
+        found = re.findall(r'^ *File "([^"]+)", line (\d+)', self.traceback, re.MULTILINE)
+        ours = os.path.dirname(__file__)
+        places = [f"{file}:{line}" for file, line in found if not file.startswith((ours, "<"))]
+        return places[-1] if places else ""
 
     def __str__(self) -> str:
         return f"plugin {self.origin} cannot be loaded: {self.problem}"
@@ -58,8 +68,8 @@ class BrokenPlugin(NamedTuple):
 class Plugins(NamedTuple):
     """The loaded plugins: what they offer by name, and which are broken, disabled or in conflict.
 
-    `warnings`: sentences about plugins that can be used. `without_api`: plugins that do not state
-    their `PIPEKIT_API`.
+    `rivals`: the plugins of each conflict. `warnings`: sentences about plugins that can be used.
+    `without_api`: plugins that do not state their `PIPEKIT_API`.
     """
 
     stages: dict[str, Installed]
@@ -70,6 +80,7 @@ class Plugins(NamedTuple):
     conflicts: dict[str, str]
     warnings: tuple[str, ...] = ()
     without_api: tuple[EntryPoint, ...] = ()
+    rivals: Mapping[str, Sequence[Installed]] = MappingProxyType({})
 
     def require_stages(self, stages: Mapping[str, str]) -> None:
         """Raise MissingStageError unless each stage is offered, or its plugin is broken.
@@ -157,7 +168,9 @@ class _Loading:
             else:
                 where = f" ({done.fault.where})" if done.fault.where else ""
                 problem = f"{done.fault}{where}"
-                self._broken.append(BrokenPlugin(origin, problem, done.fault.timed_out))
+                fault = done.fault
+                broken = BrokenPlugin(origin, problem, fault.timed_out, fault.traceback)
+                self._broken.append(broken)
             if done.left:
                 self._warnings.append(f"plugin {origin}: its import {done.left}")
 
@@ -168,7 +181,8 @@ class _Loading:
         return {key for key in set(needed) - offered if key.partition(" ")[2] not in broken}
 
     def result(self, disabled: Iterable[EntryPoint]) -> Plugins:
-        conflicts = _conflicts(self._usable)
+        rivals = _rivals(self._usable)
+        conflicts = {key: _conflict(group) for key, group in rivals.items()}
         by_kind: dict[str, dict[str, Installed]] = {"stage": {}, "policy": {}, "sink": {}}
         for installed in self._usable:
             if f"{installed.kind} {installed.name}" not in conflicts:
@@ -182,6 +196,7 @@ class _Loading:
             conflicts=conflicts,
             warnings=tuple(self._warnings),
             without_api=tuple(self._without_api),
+            rivals=rivals,
         )
 
 
@@ -237,15 +252,17 @@ def _check_hooks(manager: pluggy.PluginManager, module: ModuleType) -> None:
             )
 
 
-def _conflicts(offered: list[Installed]) -> dict[str, str]:
-    """`kind name` → a sentence, for every name that more than one plugin offers."""
+def _rivals(offered: list[Installed]) -> dict[str, list[Installed]]:
+    """`kind name` → the plugins, for every name that more than one plugin offers."""
     by_name: dict[str, list[Installed]] = {}
     for installed in offered:
         by_name.setdefault(f"{installed.kind} {installed.name}", []).append(installed)
-    return {
-        key: f"{group[0].kind} {group[0].name!r} is offered by "
+    return {key: group for key, group in by_name.items() if len(group) > 1}
+
+
+def _conflict(group: list[Installed]) -> str:
+    return (
+        f"{group[0].kind} {group[0].name!r} is offered by "
         + " and by ".join(str(installed.origin) for installed in group)
         + ": uninstall one of them, or disable it with `[plugins] deny = [...]`"
-        for key, group in by_name.items()
-        if len(group) > 1
-    }
+    )
