@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from pipekit.cli import complete
 from pipekit.cli.common import folders, json_option
 from pipekit.cli.help import RUN_MEANING, Command
 from pipekit.cli.output import coloured, last_line, print_json, print_line, print_text
@@ -49,7 +50,7 @@ _PROPOSALS_SHOWN = 10  # without --verbose
     arguments={"RUN": f"{RUN_MEANING} (default: the latest)."},
     example=("pipekit show 12 --verbose", "every file and metric of run 12"),
 )
-@click.argument("run", required=False)
+@click.argument("run", required=False, shell_complete=complete.runs)
 @click.option("-v", "--verbose", is_flag=True, help="Print every file and every metric.")
 @json_option
 @click.pass_context

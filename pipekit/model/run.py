@@ -106,6 +106,9 @@ class StageView(Protocol):
     def inspect(self, files: Iterable[FileStat]) -> Inspection:
         """See RunContext.inspect."""
 
+    def state(self) -> Mapping[str, Any]:
+        """See RunContext.state."""
+
 
 @frozen(kw_only=True, eq=False)
 class RunContext:
@@ -193,6 +196,14 @@ class RunContext:
         or moved, once.
         """
         return self.view.inspect(files)
+
+    @property
+    def state(self) -> Mapping[str, Any]:
+        """What this stage's workers have remembered by `report.state(key, value)`.
+
+        For work that is not about files of the project: how far a fetch from elsewhere has got.
+        """
+        return self.view.state()
 
 
 class PipelineReport(NamedTuple):

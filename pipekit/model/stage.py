@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from attrs import field, frozen
@@ -68,6 +69,17 @@ class StagePlan:
         if pending is not None:
             more = {"waiting": pending.waiting, "rejected": pending.rejected, **more}
         return cls(reason=reason, **more)
+
+    @classmethod
+    def of(cls, pending: Pending, where: str, tasks: Iterable[Task], **more: Any) -> StagePlan:
+        """A plan for pending files: these tasks, or nothing to do if no file is pending.
+
+        `where`: names the place in the reason, as `pending.sentence` does.
+        """
+        more = {"waiting": pending.waiting, "rejected": pending.rejected, **more}
+        if not pending:
+            return cls(reason=pending.sentence(where), **more)
+        return cls(reason=pending.sentence(where), tasks=tasks, inputs=pending.inputs, **more)
 
     def __bool__(self) -> bool:
         return bool(self.tasks)

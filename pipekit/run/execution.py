@@ -112,7 +112,8 @@ class StageExecutor:
                 name = f"{stage.name}/{context.file_name(task.name)}"
                 run.events.log.output(name, "stdout", task.process.stdout.spool)
                 run.events.log.output(name, "stderr", task.process.stderr.spool)
-        if any(task.files for task in results):
+        state = {key: value for task in results for key, value in task.state.items()}
+        if state or any(task.files for task in results):
             run.ledger.commit(
                 stage.name,
                 stage.version,
@@ -120,6 +121,7 @@ class StageExecutor:
                 (record for task in results for record in task.files),
                 settings_digests={item.path: item.settings_digest for item in plan.inputs},
                 default_digest=output_digest(stage.settings),
+                state=state,
             )
         return results
 

@@ -81,6 +81,7 @@ def judge_task(
         units=tuple(units.values()),
         metrics=dict(report.metrics),
         files=kept,
+        state={} if damage else _state(report, units, problems),
         warnings=(*report.warnings, *process.warnings),
         process=process,
     )
@@ -184,6 +185,17 @@ def _counted(
         return record._replace(sources=tuple(consumed.get(record.unit, ())))
 
     return kept.changed(with_sources)
+
+
+def _state(
+    report: TaskReport, units: Mapping[str, UnitResult], problems: list[str]
+) -> dict[str, Any]:
+    """What the stage is to remember: reported in a successful unit, or outside of units."""
+    return {
+        key: value
+        for unit, key, value in report.state
+        if (units[unit] if unit is not None else not problems)
+    }
 
 
 def _verdict(

@@ -8,10 +8,11 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pipekit.model.file import Consumption, ContentState, Published
-from pipekit.storage.troubles import Troubles
+from pipekit.storage.remembered import Remembered, remember
 from pipekit.worker import ABSENT, Signature, Verb
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def signature_size(text: str) -> int:
     return int(parts[2]) if len(parts) == len(Signature._fields) else 0
 
 
-class Ledger(Troubles):
+class Ledger(Remembered):
     """The whole ledger: the runs, and the content that stages consumed and published."""
 
     def entries(self, stage: str, paths: Sequence[str]) -> dict[str, Entry]:
@@ -224,13 +225,15 @@ class Ledger(Troubles):
         records: Iterable[FileRecord],
         settings_digests: Mapping[str, str],
         default_digest: str,
+        state: Mapping[str, Any] = MappingProxyType({}),
     ) -> None:
         """Record what the tasks of a stage reported about files, in one transaction.
 
         `settings_digests`: of the settings that each input was pending with, by path;
-        `default_digest`: for all other paths.
+        `default_digest`: for all other paths. `state`: what the stage remembers.
         """
         with self._writing() as connection:
+            remember(connection, stage, run_number, state)
             for record in records:
                 if record.verb in (Verb.CONSUMED, Verb.REJECTED):
                     digest = settings_digests.get(record.path, default_digest)

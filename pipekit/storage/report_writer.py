@@ -103,6 +103,7 @@ def _task(task: TaskResult) -> dict[str, Any]:
         "warnings": task.warnings,
         "units": [_unit(unit) for unit in task.units],
         "files": (_file(record) for record in task.files),
+        "state": dict(task.state),
         "process": None if task.process is None else _process(task.process),
     }
 

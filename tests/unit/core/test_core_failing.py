@@ -84,13 +84,15 @@ def test_the_ledger_remembers_and_forgets(ledger):
     assert list(ledger.failing("s")) == [("t", "")]
 
 
-@pytest.mark.parametrize("version", [1, 2])
+@pytest.mark.parametrize("version", [1, 2, 3])
 def test_an_older_ledger_knows_of_none_and_is_brought_up_to_date(tmp_path, version):
     path = tmp_path / "state.db"
     with Ledger(path) as ledger:
         ledger.begin_run("r", 1.0)
     connection = sqlite3.connect(path)
-    connection.executescript("DROP TABLE failing; DROP TABLE shrunk;")
+    connection.executescript("DROP TABLE state;")
+    if version < 3:
+        connection.executescript("DROP TABLE failing; DROP TABLE shrunk;")
     if version == 1:
         connection.executescript(
             "DROP INDEX runs_unfinished; DROP INDEX runs_worked;"
@@ -100,6 +102,7 @@ def test_an_older_ledger_knows_of_none_and_is_brought_up_to_date(tmp_path, versi
     connection.close()
     with Ledger(path, read_only=True) as ledger:
         assert ledger.failing("s") == {}
+        assert ledger.state("s") == {}
         assert ledger.last_run() == 1
     with Ledger(path) as ledger:
         ledger.note_failing("s", [WORK], [])

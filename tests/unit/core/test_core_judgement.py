@@ -429,3 +429,30 @@ def test_rows_that_were_set_aside_are_in_the_sentence_of_their_stage():
     assert str(judge_stage("s", PLAN, [one, odd])) == "s: 1,001 rows set aside"
     assert str(judge_stage("s", PLAN, [odd])).startswith("s: ")
     assert "set aside" not in str(judge_stage("s", PLAN, [odd]))
+
+
+def remembered(key, value, unit=None):
+    return {"verb": "state", "key": key, "value": value, "unit": unit}
+
+
+def test_what_a_stage_remembers_counts_as_its_unit_does(judge):
+    result = judge(
+        remembered("all", 1),
+        remembered("a", 2, "A"),
+        end("A"),
+        remembered("b", 3, "B"),
+        end("B", "failure"),
+        process=BADLY,
+    )
+    assert result.state == {"all": 1, "a": 2}
+
+
+def test_nothing_is_remembered_where_records_may_be_lost(judge, say):
+    assert judge(remembered("last", 1), damage="the report was cut").state == {}
+    assert judge(remembered("last", 1), say("wrote", "gone")).state == {}
+
+
+def test_a_key_that_is_none_is_a_warning():
+    report = TaskReport()
+    assert not report.add(remembered("", 1))
+    assert "1 to 200 characters" in report.warnings[0]
