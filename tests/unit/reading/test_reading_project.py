@@ -11,6 +11,8 @@ from pipekit.model.text import json_text
 from pipekit.reading import ProjectReader
 from pipekit.storage.ledger import Ledger
 
+from ...pages import docs
+
 
 @pytest.fixture
 def project(tmp_path):
@@ -132,3 +134,11 @@ def test_settings_say_where_they_came_from_and_hide_what_may_be_secret(project):
         "",
     )
     assert found["stages.t.settings.key"].value == "***"
+
+
+def test_the_example_of_the_reference_page_works(runs):
+    names = {}
+    exec(compile(docs("reference/reading.md").files()["summary.py"], "summary.py", "exec"), names)
+    first, *others = names["summary"](runs.root)
+    assert first.startswith("FAILED: t has failed since run 3")
+    assert others == ["run 3: failure", "run 2: idle", "run 1: success"]
