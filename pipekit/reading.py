@@ -131,6 +131,7 @@ __all__ = [
 ]
 
 T = TypeVar("T")
+_GRACE = 60.0  # seconds that a scheduler may be late
 _TABLES = ("pipeline", "expect", *JOB_TABLES)  # what `status` needs
 
 
@@ -147,6 +148,7 @@ class ProjectStatus:
 
     `stages`: in the order of the configuration. `every`: seconds between scheduled starts, None if
     they are not regular. `problem`: what is wrong with the configuration. `at`: Unix time.
+    `silent_since`: when the last run began, if since then two starts were due and none came.
     """
 
     state: ProjectState
@@ -155,6 +157,7 @@ class ProjectStatus:
     every: float | None = None
     problem: str = ""
     at: float = 0.0
+    silent_since: float | None = None
 
 
 class ProjectReader:
@@ -186,14 +189,15 @@ class ProjectReader:
         """What `pipekit status` says."""
         settings, problem = self._configuration()
         names = list(settings.stages) if settings else []
-        state = look(self.paths, names, settings)
+        state, now = look(self.paths, names, settings), time.time()
         return ProjectStatus(
             state=state,
             findings=tuple(state.findings(problem)),
             stages=tuple(state.stages),
             every=settings.schedule.every if settings else None,
             problem=str(problem or ""),
-            at=time.time(),
+            at=now,
+            silent_since=_silent_since(settings, state, now),
         )
 
     def next_start(self, hold: Hold | None = None) -> NextStart:
@@ -346,3 +350,17 @@ class ProjectReader:
         else:
             with ledger:
                 yield ledger
+
+
+def _silent_since(
+    settings: config.Configuration | None, state: ProjectState, now: float
+) -> float | None:
+    """When the last run began, if two starts of the timetable were due since and none came."""
+    if settings is None or settings.schedule.every is None or state.last is None:
+        return None
+    if state.hold is not None or state.holder is not None:
+        return None
+    refused = state.refused.last if state.refused else 0.0
+    last, timetable = max(state.last.started, refused), settings.schedule.timetable
+    second = timetable.next_start(timetable.next_start(last + 1) + 1)
+    return last if now > second + _GRACE else None

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import click
 
-from pipekit.cli.common import folders, json_option
+from pipekit.cli.common import folders, json_option, project_root
 from pipekit.cli.help import RUN_MEANING, Command
 from pipekit.cli.output import coloured, print_json, print_line, print_text
+from pipekit.errors import PipekitError
 from pipekit.model.quantity import local_time
+from pipekit.model.run import PipelineState
+from pipekit.plugins.entrypoints import entry_points
 from pipekit.read.report import (
     FileNote,
     Proposal,
@@ -35,9 +39,17 @@ _PROPOSALS_SHOWN = 10  # without --verbose
 )
 @click.argument("run", required=False)
 @click.option("-v", "--verbose", is_flag=True, help="Print every file and every metric.")
+@click.option(
+    "--html",
+    metavar="FILE",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write it to a file as a page for a browser; needs pipekit-html.",
+)
 @json_option
 @click.pass_context
-def command(ctx: click.Context, run: str | None, verbose: bool, as_json: bool) -> int:
+def command(
+    ctx: click.Context, run: str | None, verbose: bool, html: Path | None, as_json: bool
+) -> int:
     """Show one run: its stages, tasks and files.
 
     With --json, print the whole report of the run as it was written to the logs folder. A run that
@@ -47,6 +59,9 @@ def command(ctx: click.Context, run: str | None, verbose: bool, as_json: bool) -
     state = find_run(paths, run)
     if as_json:
         print_json(raw_report(state, paths))
+    elif html is not None:
+        _write_page(html, ctx, state)
+    if as_json or html is not None:
         return 0
     report = read_report(state, paths)
     started = f"started {local_time(report.started)} ({report.run_id})"
@@ -59,6 +74,24 @@ def command(ctx: click.Context, run: str | None, verbose: bool, as_json: bool) -
         _print_stage(stage, report.run, verbose)
     _print_lifecycle(report.lifecycle, verbose)
     return 0
+
+
+def _write_page(file: Path, ctx: click.Context, state: PipelineState) -> None:
+    """Write the page of a run, which another distribution makes. Raises PipekitError."""
+    from pipekit.reading import ProjectReader
+
+    point = next((each for each in entry_points("pipekit.html") if each.name == "run"), None)
+    if point is None:
+        raise PipekitError("--html needs pipekit-html: `python -m pip install pipekit-html`")
+    try:
+        text: str = point.load()(ProjectReader(project_root(ctx)), state)
+    except ImportError as error:
+        raise PipekitError(f"cannot load {point}: {error}") from error
+    try:
+        file.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise PipekitError(f"cannot write {file}: {error.strerror or error}") from error
+    print_text(f"wrote {file}; open it in a browser", err=True)
 
 
 def _print_lifecycle(proposals: tuple[Proposal, ...], verbose: bool) -> None:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from pipekit.errors import StorageError
 from pipekit.model.run import Paths, PipelineState
-from pipekit.model.status import FailureKind, StageStatus
+from pipekit.model.status import FailureKind, StageStatus, first_to_resume
 from pipekit.read.live import without_report
 from pipekit.storage.report import AuditReports
 
@@ -142,6 +142,11 @@ class RunReport(NamedTuple):
     stages: tuple[StageReport, ...] = ()
     lifecycle: tuple[Proposal, ...] = ()
     incomplete: str = ""
+
+    @property
+    def resume_from(self) -> str:
+        """The stage to resume from with `pipekit run --from`; empty if there is none."""
+        return first_to_resume({each.stage: each.status for each in self.stages})
 
 
 def raw_report(state: PipelineState, paths: Paths) -> dict[str, Any]:

@@ -142,3 +142,14 @@ def test_the_example_of_the_reference_page_works(runs):
     first, *others = names["summary"](runs.root)
     assert first.startswith("FAILED: t has failed since run 3")
     assert others == ["run 3: failure", "run 2: idle", "run 1: success"]
+
+
+def test_the_example_of_a_plugins_page_works(runs):
+    names = {}
+    code = docs("how-to/write-a-page.md").files()["pipekit_counts.py"]
+    exec(compile(code, "pipekit_counts.py", "exec"), names)
+    made = names["page"](runs)
+    assert (made.title, [each.kind for each in made.blocks]) == (
+        "Counts",
+        ["text", "chart", "table"],
+    )
