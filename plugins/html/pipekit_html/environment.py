@@ -6,7 +6,7 @@ or turn text around are written as escapes.
 
 from __future__ import annotations
 
-import functools
+import json
 import math
 import time
 from importlib import resources
@@ -64,6 +64,7 @@ def environment(*loaders: BaseLoader) -> Environment:
         "duration": duration,
         "moment": local_time,
         "lately": lately,
+        "json": json_value,
         "number": number,
         "plural": plural,
         "size": rough_size,
@@ -72,16 +73,14 @@ def environment(*loaders: BaseLoader) -> Environment:
     return made
 
 
-@functools.cache
-def _own() -> Environment:
-    return environment()
+def file_page(template: str, /, *loaders: BaseLoader, **values: Any) -> str:
+    """A page as one file, with its stylesheet in it; the template extends `file.html`.
 
-
-def file_page(template: str, /, **values: Any) -> str:
-    """A page as one file, with its stylesheet in it; the template extends `file.html`."""
+    `loaders`: of templates that are not here.
+    """
     style = Markup(resource("pipekit.css"))  # noqa: S704  # a file of ours
-    made_at = local_time(time.time())
-    return _own().get_template(template).render(style=style, made_at=made_at, **values)
+    found = environment(*loaders).get_template(template)
+    return found.render(style=style, made_at=local_time(time.time()), **values)
 
 
 def resource(name: str) -> str:
@@ -135,6 +134,11 @@ def duration(seconds: float | None) -> str:
     if hours < 48:
         return f"{hours}h {minutes % 60}m" if hours else f"{minutes}m"
     return f"{hours // 24}d {hours % 24}h"
+
+
+def json_value(value: Any) -> str:
+    """A value of the configuration, nearly as it is written there."""
+    return json.dumps(value, ensure_ascii=False, default=str)
 
 
 def number(value: Any) -> str:

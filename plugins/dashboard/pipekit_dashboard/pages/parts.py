@@ -14,7 +14,14 @@ def settings(request: Request) -> Response:
     """Every setting and where it came from."""
     context, project = context_of(request), project_of(request)
     return HTMLResponse(
-        context.render("loading.html", request, project=project, title="Settings", query="settings")
+        context.render(
+            "loading.html",
+            request,
+            project=project,
+            title="Settings",
+            query="settings",
+            is_card=True,
+        )
     )
 
 
@@ -26,7 +33,9 @@ def plugin_page(request: Request) -> Response:
         raise HTTPException(404, "no plugin offers such a page")
     query = f"page?name={name}"
     return HTMLResponse(
-        context.render("loading.html", request, project=project, title=name, query=query)
+        context.render(
+            "loading.html", request, project=project, title=name, query=query, is_card=False
+        )
     )
 
 
