@@ -10,8 +10,17 @@ import attrs
 from pipekit import setting
 from pipekit_translator import presets, timezones
 from pipekit_translator.columns import check_columns, columns_of, has_two_stamps, series_of
+from pipekit_translator.dialects import (
+    BarTime,
+    DateRule,
+    InstrumentRule,
+    Missing,
+    Price,
+    Volume,
+    VolumeType,
+)
 from pipekit_translator.layout import BARS, TICKS, seconds_of
-from pipekit_translator.parts import NEEDED, Dialect, Parts, said
+from pipekit_translator.parts import NEEDED, Dialect, Parts
 from pipekit_translator.stampformat import check, check_time, check_zone, stated_zone
 
 _MOST_LINES = 1000  # before the rows
@@ -19,8 +28,8 @@ _POINTS = (".", ",")
 _GROUPED = ",.'_ "
 
 
-@attrs.frozen(kw_only=True)
-class Source(Parts):
+@attrs.frozen
+class Source:
     """Raw files of one kind: which files, their format, and their time zone."""
 
     glob: str = setting(
@@ -31,6 +40,98 @@ class Source(Parts):
         "A preset: A, B, C, D, T, N, or one that `pipekit sources list` names. Leave it out if all "
         "parts are given.",
         default="",
+    )
+    separator: str | None = setting(
+        "The character between two fields (default: the preset's).", default=None
+    )
+    header: bool | int | None = setting(
+        "Whether the first line names the columns (default: the preset's), or how many lines do.",
+        default=None,
+    )
+    columns: tuple[str, ...] | None = setting(
+        "Role of each column; role=Name if the header uses another name, role=#3 for the third "
+        "column, volume=Up+Down for a sum, - to ignore a column (default: the preset's).",
+        default=None,
+    )
+    skip_lines: int | None = setting(
+        "Lines before the header or the first row (default: the preset's, or 0).", default=None
+    )
+    skip_footer: bool | None = setting(
+        "Whether up to ten lines at the end may be no rows; they are counted (default: the "
+        "preset's, or no).",
+        default=None,
+    )
+    decimal: str | None = setting(
+        "The decimal point of numbers (default: the preset's, or a point).", default=None
+    )
+    thousands: str | None = setting(
+        "The character between groups of three digits (default: the preset's, or none).",
+        default=None,
+    )
+    price_scale: float | None = setting(
+        "What prices are multiplied by, such as 1e-9 for whole numbers of billionths (default: the "
+        "preset's, or 1).",
+        default=None,
+    )
+    volume: Volume | None = setting(
+        "none: the files have no volume, and it is null. Empty: they have (default: the preset's, "
+        "or they have).",
+        default=None,
+    )
+    volume_type: VolumeType | None = setting(
+        "int: whole numbers. float: fractions, too. An instrument's bars have one type (default: "
+        "the preset's, or int).",
+        default=None,
+    )
+    missing_volume: Missing | None = setting(
+        "What an empty volume or -1 stands for: zero or null. Empty: the row is invalid (default: "
+        "the preset's, or invalid).",
+        default=None,
+    )
+    price: Price | None = setting(
+        "What ticks without a price have instead: bid, ask, mid (of both) or none (null; the "
+        "default, unless the preset says something else).",
+        default=None,
+    )
+    carry: bool | None = setting(
+        "Whether an empty price, bid or ask is the one of the row before, as in ticks of "
+        "MetaTrader (default: the preset's, or no).",
+        default=None,
+    )
+    timestamp_format: str | None = setting(
+        "As for strptime; %3f is a fraction of three digits; or epoch_s, epoch_ms, epoch_us, "
+        "epoch_ns; ms_of_day or s_of_day for a time of day. Join the formats of a date and a time "
+        "column with a space (default: the preset's).",
+        default=None,
+    )
+    date: DateRule | None = setting(
+        "Where the date is in the files' names, if rows have only a time (default: the preset's, "
+        "or none).",
+        default=None,
+    )
+    timezone: str | None = setting(
+        "Time zone of the time stamps, such as UTC or America/Chicago, an offset such as +02:00, "
+        "or a zone with one, such as America/New_York+07:00 (default: the preset's, if it is "
+        "always the same).",
+        default=None,
+    )
+    bar_time: BarTime | None = setting(
+        "Whether a time stamp is the bar's open or its close (default: the preset's, or open).",
+        default=None,
+    )
+    interval: str | None = setting(
+        "How far bars are apart, such as 5s, 1m, 5m or 1h; files of another interval are rejected "
+        "(default: the preset's, or 1m).",
+        default=None,
+    )
+    instrument: InstrumentRule | None = setting(
+        "Where to find the instrument (default: the preset's, if it is always in one place).",
+        default=None,
+    )
+    growing: bool | None = setting(
+        "Whether files may be read while they are still written to (default: only D).",
+        default=None,
+        affects_output=False,
     )
     aggregate: str = setting(
         "Interval, such as 1m, to whose bars ticks or shorter bars are aggregated. Empty: keep "
@@ -46,11 +147,13 @@ class Source(Parts):
 
     def resolved(self) -> Dialect:
         """The preset, overridden by the parts that the source sets itself."""
-        return Dialect.of(*self._parts())
+        return Dialect.of(self.parts())
 
-    def _parts(self) -> tuple[Parts, ...]:
+    def parts(self) -> Parts:
+        """What the source says, and its preset where it says nothing."""
+        own = Parts(*(getattr(self, name) for name in Parts._fields))
         preset = presets.find(self.dialect) if self.dialect else None
-        return (self, preset.parts) if preset else (self,)
+        return own.over(preset.parts) if preset else own
 
     def zone(self) -> str:
         """The zone of the time stamps."""
@@ -97,7 +200,7 @@ def _check_parts(source: Source, where: str) -> None:
             f"{where}: unknown dialect {source.dialect!r}{presets.suggestion(source.dialect)}; "
             f"use one of {', '.join(presets.names())}, or leave it out and set {', '.join(NEEDED)}"
         )
-    given = said(*source._parts())
+    given = source.parts().given()
     missing = [name for name in NEEDED if name not in given]
     if missing and not source.dialect:
         raise ValueError(f"{where}: set a dialect, or else {', '.join(missing)}")

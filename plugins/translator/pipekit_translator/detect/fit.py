@@ -13,7 +13,7 @@ from pipekit_translator import presets
 from pipekit_translator.detect.guess import guesses
 from pipekit_translator.dialects import FileFormat, InstrumentRule
 from pipekit_translator.layout import is_instrument
-from pipekit_translator.parts import Parts, said
+from pipekit_translator.parts import Parts
 from pipekit_translator.presets import Preset
 from pipekit_translator.settings import ANY, Settings
 from pipekit_translator.sources import Source
@@ -79,7 +79,7 @@ def _of_preset(name: str, head: Head, file: str, guessed: list[Parts]) -> Fit | 
 def _read(head: Head, file: str, dialect: str, parts: Parts) -> Fit | None:
     """The fit of a preset with these parts; None if it does not read the text."""
     preset = presets.find(dialect) if dialect else None
-    known = said(parts, preset.parts) if preset else said(parts)
+    known = (parts.over(preset.parts) if preset else parts).given()
     missing = []
     rule = known.get("instrument")
     if rule is None or (rule.pattern and not rule.column and not _names(rule, head)):
@@ -90,13 +90,13 @@ def _read(head: Head, file: str, dialect: str, parts: Parts) -> Fit | None:
         missing.append("timezone")
     assumed = {name: value for name, value in _ASSUMED.items() if name in missing}
     try:
-        source = Source(glob="x", dialect=dialect, **{**said(parts), **assumed})
+        source = Source(glob="x", dialect=dialect, **{**parts.given(), **assumed})
     except ValueError:
         return None
     format = _SETTINGS.format(source, accepted=False)
     read = preview(head, format)
     if read.interval and parts.interval is None:
-        return _read(head, file, dialect, attrs.evolve(parts, interval=read.interval))
+        return _read(head, file, dialect, parts._replace(interval=read.interval))
     unlike = preset is not None and preset.parts.instrument and "instrument" in missing
     usual = preset.files if preset and not unlike else ()
     found = Fit(

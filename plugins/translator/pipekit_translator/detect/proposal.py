@@ -9,7 +9,7 @@ from typing import Any
 import attrs
 
 from pipekit_translator.dialects import DateRule, InstrumentRule
-from pipekit_translator.parts import Parts, said
+from pipekit_translator.parts import Parts
 
 TABLE = "[[stages.translator.settings.sources]]"
 
@@ -36,7 +36,7 @@ class Proposal:
     @property
     def source(self) -> dict[str, Any]:
         """The source as TOML and JSON have it; without what is unknown."""
-        given = {name: _plain(value) for name, value in said(self.parts).items()}
+        given = {name: _plain(value) for name, value in self.parts.given().items()}
         return {"glob": self.glob, **({"dialect": self.dialect} if self.dialect else {}), **given}
 
     def toml(self) -> str:

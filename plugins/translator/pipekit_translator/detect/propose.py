@@ -125,7 +125,7 @@ def _proposal(file: str, head: Head, fits: Sequence[Fit]) -> Proposal:
     fit = max(best, key=lambda each: len(each.missing))  # what others say cannot be known then
     parts = fit.parts
     if fit.preset is None and fit.format.series_read is not TICKS:
-        parts = attrs.evolve(parts, bar_time=fit.format.bar_time)
+        parts = parts._replace(bar_time=fit.format.bar_time)
     unknown = {name: _how(fit, name) for name in fit.missing}
     names = sorted({name for name, _, _ in fit.preview.rows})
     if "instrument" in unknown:
@@ -133,7 +133,7 @@ def _proposal(file: str, head: Head, fits: Sequence[Fit]) -> Proposal:
         names = []
         if rule is not None:
             del unknown["instrument"]
-            parts = attrs.evolve(parts, instrument=rule)
+            parts = parts._replace(instrument=rule)
             names = [name for name in rule.of_names([head.name]) if name]
     return Proposal(
         files=(file,),

@@ -5,11 +5,10 @@ The letters are loaded with the plan; the others only if a source or a person as
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator, Mapping
 from functools import cache
 
-from pipekit_translator.parts import NEEDED, said
+from pipekit_translator.parts import NEEDED
 from pipekit_translator.presets import house
 from pipekit_translator.presets.preset import Preset as Preset
 from pipekit_translator.stampformat import stated_zone
@@ -35,7 +34,7 @@ def names() -> Iterator[str]:
 
 def needs(preset: Preset) -> list[str]:
     """The parts that a source with this preset has to say itself."""
-    known = said(preset.parts)
+    known = preset.parts.given()
     missing = [name for name in NEEDED if name not in known]
     stamps = known.get("timestamp_format", "%H")
     if "timezone" not in known and stated_zone(stamps) is None:
@@ -45,6 +44,8 @@ def needs(preset: Preset) -> list[str]:
 
 def suggestion(name: str) -> str:
     """`; did you mean 'x'?` for an unknown name, or nothing."""
+    import difflib  # only for a mistake
+
     close = difflib.get_close_matches(name.lower(), list(every()), n=1)
     return f"; did you mean {close[0]!r}?" if close else ""
 

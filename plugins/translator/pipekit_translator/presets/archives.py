@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import attrs
-
 from pipekit_translator.dialects import DateRule, InstrumentRule
 from pipekit_translator.parts import Parts
 from pipekit_translator.presets.preset import OHLCV, Preset
@@ -54,32 +52,31 @@ PRESETS = {
         title="Binance: spot klines from 2025 on",
         page="binance",
         files=_KLINES,
-        parts=attrs.evolve(_BINANCE, timestamp_format="epoch_us"),
+        parts=_BINANCE._replace(timestamp_format="epoch_us"),
     ),
     "binance-futures": Preset(
         title="Binance: klines of futures, with a header",
         page="binance",
         files=_KLINES,
-        parts=attrs.evolve(_BINANCE, header=True, columns=("timestamp=open_time", *OHLCV)),
+        parts=_BINANCE._replace(header=True, columns=("timestamp=open_time", *OHLCV)),
     ),
     "lean-equity": Preset(
         title="Lean: minute bars of US equities",
         page="lean",
         files=_TRADE,
-        parts=attrs.evolve(_LEAN, timezone="America/New_York", price_scale=0.0001),
+        parts=_LEAN._replace(timezone="America/New_York", price_scale=0.0001),
     ),
     "lean-crypto": Preset(
         title="Lean: minute bars of crypto",
         page="lean",
         files=_TRADE,
-        parts=attrs.evolve(_LEAN, timezone="UTC", volume_type="float"),
+        parts=_LEAN._replace(timezone="UTC", volume_type="float"),
     ),
     "lean-future": Preset(
         title="Lean: minute bars of futures",
         page="lean",
         files=_TRADE,
-        parts=attrs.evolve(
-            _LEAN,
+        parts=_LEAN._replace(
             instrument=InstrumentRule(pattern=r"^\d{8}_([a-z0-9]+)_minute_trade_\d{6,8}\.csv"),
         ),
         asks={"timezone": "dataTimeZone of the market in market-hours-database.json"},
@@ -88,8 +85,7 @@ PRESETS = {
         title="Lean: minute bars of currencies, bid side",
         page="lean",
         files=("????????_quote.zip", "????????_*_minute_quote*.csv"),
-        parts=attrs.evolve(
-            _LEAN,
+        parts=_LEAN._replace(
             columns=("time", "open", "high", "low", "close", *("-",) * 6),
             volume="none",
             instrument=InstrumentRule(pattern=r"^\d{8}_([a-z0-9]+)_minute_quote"),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import attrs
-
 from pipekit_translator.dialects import InstrumentRule
 from pipekit_translator.parts import Parts
 from pipekit_translator.presets import house
@@ -38,13 +36,13 @@ PRESETS = {
         title="NinjaTrader 8: bars",
         page="ninjatrader",
         files=_LAST,
-        parts=attrs.evolve(house.BARS, timezone="UTC"),
+        parts=house.BARS._replace(timezone="UTC"),
     ),
     "ninjatrader8-ticks": Preset(
         title="NinjaTrader 8: ticks",
         page="ninjatrader",
         files=_LAST,
-        parts=attrs.evolve(house.TICKS, timezone="UTC"),
+        parts=house.TICKS._replace(timezone="UTC"),
     ),
     "ninjatrader7": Preset(
         title="NinjaTrader 7: bars",
@@ -57,8 +55,7 @@ PRESETS = {
         title="NinjaTrader 7: ticks",
         page="ninjatrader",
         files=_LAST,
-        parts=attrs.evolve(
-            house.TICKS,
+        parts=house.TICKS._replace(
             columns=("timestamp", "price", "volume"),
             timestamp_format="%Y%m%d %H%M%S",
         ),
@@ -122,8 +119,8 @@ PRESETS = {
         title="TradeStation: bars, total volume",
         page="tradestation",
         stamps_vary=True,
-        parts=attrs.evolve(
-            _TRADESTATION, columns=("date=Date", "time=Time", *OHLC, "volume=TotalVolume")
+        parts=_TRADESTATION._replace(
+            columns=("date=Date", "time=Time", *OHLC, "volume=TotalVolume")
         ),
         asks=_EXCHANGE | _NAMED_BY_YOU,
     ),
@@ -193,6 +190,6 @@ PRESETS = {
         title="TradingView: bars, ISO time",
         page="tradingview",
         files=("*, 1.csv", "*, 1_*.csv", "*, 1 (*.csv"),
-        parts=attrs.evolve(_TRADINGVIEW, timestamp_format="%Y-%m-%dT%H:%M:%S%z"),
+        parts=_TRADINGVIEW._replace(timestamp_format="%Y-%m-%dT%H:%M:%S%z"),
     ),
 }

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-
-import attrs
+from types import MappingProxyType
+from typing import NamedTuple
 
 from pipekit_translator.parts import Parts
 
@@ -12,8 +12,7 @@ OHLC = ("open", "high", "low", "close")
 OHLCV = (*OHLC, "volume")
 
 
-@attrs.frozen(kw_only=True)
-class Preset:
+class Preset(NamedTuple):
     """A named set of a source's parts: how one program or vendor writes its files.
 
     `page`: the page of `docs/how-to/market-data` about it. `files`: usual names, as for a shell.
@@ -22,8 +21,8 @@ class Preset:
     """
 
     title: str
+    parts: Parts
     page: str = ""
     files: tuple[str, ...] = ()
-    parts: Parts
-    asks: Mapping[str, str] = attrs.field(factory=dict)
+    asks: Mapping[str, str] = MappingProxyType({})
     stamps_vary: bool = False

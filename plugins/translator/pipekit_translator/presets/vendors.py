@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import attrs
-
 from pipekit_translator.dialects import InstrumentRule
 from pipekit_translator.parts import Parts
 from pipekit_translator.presets.preset import OHLC, OHLCV, Preset
@@ -16,7 +14,7 @@ _DATABENTO = Parts(
     timestamp_format="%Y-%m-%dT%H:%M:%S.%9fZ",
     instrument=_SYMBOL,
 )
-_DATABENTO_TRADES = attrs.evolve(_DATABENTO, columns=("timestamp=ts_event", "price", "volume=size"))
+_DATABENTO_TRADES = _DATABENTO._replace(columns=("timestamp=ts_event", "price", "volume=size"))
 _EASTERN = "-05:00"  # New York's winter time, all year
 _HISTDATA = Parts(
     separator=";",
@@ -107,7 +105,7 @@ PRESETS = {
         title="Databento: bars, times and prices as numbers",
         page="databento",
         files=("*.ohlcv-1m*",),
-        parts=attrs.evolve(_DATABENTO, timestamp_format="epoch_ns", price_scale=1e-9),
+        parts=_DATABENTO._replace(timestamp_format="epoch_ns", price_scale=1e-9),
     ),
     "databento-trades": Preset(
         title="Databento: trades, readable times and prices",
@@ -119,7 +117,7 @@ PRESETS = {
         title="Databento: trades, times and prices as numbers",
         page="databento",
         files=("*.trades*",),
-        parts=attrs.evolve(_DATABENTO_TRADES, timestamp_format="epoch_ns", price_scale=1e-9),
+        parts=_DATABENTO_TRADES._replace(timestamp_format="epoch_ns", price_scale=1e-9),
     ),
     "polygon": Preset(
         title="Polygon (Massive): flat files of minute aggregates",
@@ -155,8 +153,7 @@ PRESETS = {
         title="HistData: generic ASCII, ticks",
         page="histdata",
         files=("DAT_ASCII_*_T_*", "HISTDATA_COM_ASCII_*_T*"),
-        parts=attrs.evolve(
-            _HISTDATA,
+        parts=_HISTDATA._replace(
             separator=",",
             columns=("timestamp", "bid", "ask", "volume"),
             timestamp_format="%Y%m%d %H%M%S%3f",
@@ -167,8 +164,7 @@ PRESETS = {
         title="HistData: MetaTrader, bars",
         page="histdata",
         files=("DAT_MT_*_M1_*", "HISTDATA_COM_MT_*_M1*"),
-        parts=attrs.evolve(
-            _HISTDATA,
+        parts=_HISTDATA._replace(
             separator=",",
             columns=("date", "time", *OHLCV),
             timestamp_format="%Y.%m.%d %H:%M",
@@ -185,8 +181,7 @@ PRESETS = {
         title="Dukascopy: bars, local time with its offset",
         page="dukascopy",
         files=_CANDLES,
-        parts=attrs.evolve(
-            _DUKASCOPY,
+        parts=_DUKASCOPY._replace(
             columns=("timestamp=Local time", *OHLCV),
             timestamp_format="%d.%m.%Y %H:%M:%S.%3f GMT%z",
             timezone=None,
@@ -196,8 +191,7 @@ PRESETS = {
         title="Dukascopy: ticks, GMT",
         page="dukascopy",
         files=("*_Ticks_*",),
-        parts=attrs.evolve(
-            _DUKASCOPY,
+        parts=_DUKASCOPY._replace(
             columns=("timestamp=Gmt time", "ask=Ask", "bid=Bid"),
             volume="none",
             volume_type=None,
@@ -207,8 +201,7 @@ PRESETS = {
         title="Dukascopy's JForex: bars, UTC",
         page="dukascopy",
         files=_JFOREX,
-        parts=attrs.evolve(
-            _DUKASCOPY,
+        parts=_DUKASCOPY._replace(
             columns=("timestamp=Time (UTC)", *OHLCV),
             timestamp_format="%Y.%m.%d %H:%M:%S",
         ),
@@ -217,8 +210,7 @@ PRESETS = {
         title="Dukascopy's JForex: bars, Eastern European time",
         page="dukascopy",
         files=_JFOREX,
-        parts=attrs.evolve(
-            _DUKASCOPY,
+        parts=_DUKASCOPY._replace(
             columns=("timestamp=Time (EET)", *OHLCV),
             timestamp_format="%Y.%m.%d %H:%M:%S",
             timezone="EET",
@@ -237,8 +229,8 @@ PRESETS = {
         page="barchart",
         files=("*_intraday-1min_*",),
         stamps_vary=True,
-        parts=attrs.evolve(
-            _BARCHART, columns=("timestamp=Time", "open", "high", "low", "close=Last", "volume")
+        parts=_BARCHART._replace(
+            columns=("timestamp=Time", "open", "high", "low", "close=Last", "volume")
         ),
         asks=_BARCHART_ASKS,
     ),
@@ -268,7 +260,7 @@ PRESETS = {
     "yfinance-download": Preset(
         title="yfinance: download, three lines of header",
         page="yfinance",
-        parts=attrs.evolve(_YFINANCE, header=3),
+        parts=_YFINANCE._replace(header=3),
         asks=_NAMED_BY_YOU,
     ),
 }
