@@ -132,7 +132,9 @@ def _parameter(each: inspect.Parameter) -> str:
     if each.default is each.empty:
         return text
     default = "..." if each.default is attrs.NOTHING else repr(each.default)
-    return f"{text} = {default}" if re.fullmatch(r"[\w.'\"()+ -]{1,40}", default) else f"{text} = ..."
+    return (
+        f"{text} = {default}" if re.fullmatch(r"[\w.'\"()+ -]{1,40}", default) else f"{text} = ..."
+    )
 
 
 def _type(annotation: object) -> str:
