@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 import tomllib
 from pathlib import Path
 
@@ -317,3 +318,46 @@ def test_the_fetching_stage_of_the_page_gets_each_file_once(reader, project):
     reader.follow("$ pipekit run --force")
     wrote = project.report()["stages"][0]["tasks"][0]["files"]
     assert len(wrote) == 2
+
+
+def test_the_quickstart_goes_as_it_says(reader):
+    page = docs("tutorial/quickstart.md")
+    files = page.files()
+    for block in page.blocks("console"):
+        reader.follow(block.text)
+        if "cd bars" in block.text:
+            (reader.here / "pipekit.toml").write_text(files["pipekit.toml"], "utf-8")
+            (reader.here / "data/raw/ES_minute.csv").write_text(files["ES_minute.csv"], "utf-8")
+            settled = (reader.here / "data/raw/ES_minute.csv").stat().st_ctime + 2
+            while time.time() < settled:
+                time.sleep(0.1)
+    assert {code for _, code in reader.codes} == {0}
+    assert list((reader.here / "data/processed/ES/1m/2024").iterdir())
+
+
+def test_a_hang_is_noticed_as_the_page_says(reader, project):
+    page = docs("how-to/debug-a-hang.md")
+    page.unpack(project.root)
+    first, second = (block.text for block in page.blocks("console"))
+    reader.follow(second)
+    assert reader.code("pipekit run") == 2
+    assert "it hung" in reader.said
+    assert re.search(r"sleeping in \w+, \d\.\d s of CPU: sleep 60|sleeping in .*sleep", reader.said)
+    reader.follow(first)
+    assert {code for _, code in reader.codes[1:]} == {0}
+
+
+def test_the_commands_for_a_backfill_and_an_upgrade_work(reader):
+    reader.follow("$ pipekit demo\n$ cd pipekit-demo")
+    *_, quietly = docs("how-to/backfill.md").blocks("console")  # the others are on other pages
+    for block in (quietly, *docs("how-to/upgrade.md").blocks("console")):
+        reader.follow(block.text)
+    assert {code for _, code in reader.codes} == {0}
+
+
+def test_the_commands_of_the_installation_page_work(reader):
+    for page in ("how-to/install.md", "how-to/take-over-a-crontab.md"):
+        for block in docs(page).blocks("console"):
+            reader.follow(block.text)
+    assert {code for _, code in reader.codes} == {0}
+    assert "to install a plugin: " in reader.said
