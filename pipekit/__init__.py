@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pipekit.model.file import ContentState as ContentState
     from pipekit.model.file import FileStat as FileStat
     from pipekit.model.file import Input as Input
+    from pipekit.model.file import Inspection as Inspection
     from pipekit.model.file import Pending as Pending
     from pipekit.model.file import Published as Published
     from pipekit.model.file import Why as Why
@@ -60,6 +61,7 @@ _HOMES = {
         "ContentState",
         "FileStat",
         "Input",
+        "Inspection",
         "Pending",
         "Published",
         "Why",

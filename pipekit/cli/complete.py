@@ -55,8 +55,9 @@ def stages(ctx: click.Context) -> Values:
 @_completing
 def runs(ctx: click.Context) -> Iterator[tuple[str, str]]:
     """The numbers of the latest runs."""
-    from pipekit.cli.common import folders, open_history
-    from pipekit.cli.output import local_time
+    from pipekit.cli.common import folders
+    from pipekit.model.quantity import local_time
+    from pipekit.read.runs import open_history
 
     ledger = open_history(folders(ctx))
     if ledger is None:

@@ -11,14 +11,15 @@ from typing import Any
 import click
 
 from pipekit.cli import complete
-from pipekit.cli.common import find_run, folders
+from pipekit.cli.common import folders
 from pipekit.cli.help import RUN_MEANING, Command
-from pipekit.cli.live import is_going_on
 from pipekit.cli.output import print_json, print_line, print_text
 from pipekit.cli.pager import paged, pager_option
 from pipekit.errors import UsageError
 from pipekit.model.event import RUN_ENDS
 from pipekit.model.run import Paths, PipelineState
+from pipekit.read.live import is_going_on
+from pipekit.read.runs import find_run
 from pipekit.storage.journal import parsed_record, start_of_last
 from pipekit.worker._files import open_own
 

@@ -10,10 +10,16 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 
 from pipekit.cli import complete
-from pipekit.cli.common import (
+from pipekit.cli.common import json_option, known_folders
+from pipekit.cli.help import Command
+from pipekit.cli.output import print_json, print_line, print_table
+from pipekit.cli.pager import paged, pager_option
+from pipekit.model import quantity
+from pipekit.model.quantity import local_time
+from pipekit.model.run import PipelineState
+from pipekit.model.status import DIED, REFUSED, RUNNING, PipelineStatus, StageStatus
+from pipekit.read.runs import (
     completed,
-    json_option,
-    known_folders,
     lock_holder,
     no_runs,
     open_history,
@@ -21,20 +27,6 @@ from pipekit.cli.common import (
     refusals,
     run_record,
 )
-from pipekit.cli.help import Command
-from pipekit.cli.output import (
-    DIED,
-    REFUSED,
-    RUNNING,
-    local_time,
-    print_json,
-    print_line,
-    print_table,
-)
-from pipekit.cli.pager import paged, pager_option
-from pipekit.model import quantity
-from pipekit.model.run import PipelineState
-from pipekit.model.status import PipelineStatus, StageStatus
 from pipekit.storage.refusals import Refusal
 
 if TYPE_CHECKING:

@@ -10,9 +10,10 @@ from attrs import field, frozen
 
 from pipekit.errors import DefinitionError
 from pipekit.model.file import Consumption, Input, Pending
+from pipekit.model.records import FileRecord
 from pipekit.model.status import NEVER_BEGAN, FailureKind, StageStatus
 from pipekit.model.system import file_key
-from pipekit.model.task import FileRecord, Task, TaskResult, UnitResult
+from pipekit.model.task import Task, TaskResult, UnitResult
 from pipekit.model.validators import all_are, as_tuple, is_a, texts
 from pipekit.worker import Verb
 
@@ -110,12 +111,12 @@ class StageResult(NamedTuple):
 
     @property
     def files(self) -> tuple[FileRecord, ...]:
-        """What its tasks reported about files."""
+        """What its tasks reported about files; better go through those of each task."""
         return tuple(record for task in self.tasks for record in task.files)
 
     def count(self, verb: Verb) -> int:
         """How many files were reported with `verb`."""
-        return sum(record.verb == verb for record in self.files)
+        return sum(task.files.number(verb) for task in self.tasks)
 
     def __str__(self) -> str:
         """For example `translator: 3 files, 1 rejected, 2.1 s`."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -13,9 +12,9 @@ from attrs import field, frozen
 from pipekit.errors import DefinitionError
 from pipekit.model.command import Command, ProcessResult
 from pipekit.model.names import check_file_name
+from pipekit.model.records import FileRecords
 from pipekit.model.status import FailureKind, StageStatus
 from pipekit.model.validators import all_are, as_tuple, is_a, texts
-from pipekit.worker import Verb
 
 _LONGEST_NAME = 100  # of a task: files are named after it
 
@@ -91,30 +90,6 @@ class UnitResult(NamedTuple):
         return self.status is StageStatus.SUCCESS
 
 
-class FileRecord(NamedTuple):
-    """A worker's report about a file: `verb` is consumed, wrote, unchanged or rejected.
-
-    `signature` and `detail` (JSON): texts as the ledger stores them, since a run keeps as many
-    records as it has files. `sources`: the inputs that a published file was made from. `complete`:
-    False for an input that was consumed in part.
-    """
-
-    verb: Verb
-    path: str
-    fingerprint: str = ""
-    signature: str = ""
-    unit: str | None = None
-    reason: str = ""
-    detail: str = "{}"
-    sources: tuple[str, ...] | None = None
-    complete: bool = True
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether its detail says that the file had no content."""
-        return '"empty"' in self.detail and bool(json.loads(self.detail).get("empty"))
-
-
 class TaskResult(NamedTuple):
     """How one attempt at a task ended; true exactly when it succeeded.
 
@@ -129,7 +104,7 @@ class TaskResult(NamedTuple):
     argv: tuple[str, ...] = ()
     units: tuple[UnitResult, ...] = ()
     metrics: Mapping[str, float] = MappingProxyType({})
-    files: tuple[FileRecord, ...] = ()
+    files: FileRecords = FileRecords()
     warnings: tuple[str, ...] = ()
     process: ProcessResult | None = None
     attempt: int = 1

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pipekit.model.file import FileStat
-from pipekit.model.task import FileRecord, Task
+from pipekit.model.records import FileRecord
+from pipekit.model.task import Task
 from pipekit.storage.files import FileManager, is_pattern
 from pipekit.storage.ledger import signature_text
 from pipekit.worker import ABSENT, Signature, Verb, fingerprint, look

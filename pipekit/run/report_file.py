@@ -7,14 +7,14 @@ import json
 import math
 import os
 import re
-import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from pipekit.model.records import FileRecord, FileRecords
 from pipekit.model.secrets import Mask
 from pipekit.model.status import StageStatus
-from pipekit.model.task import FileRecord, UnitResult, Watch
+from pipekit.model.task import UnitResult, Watch
 from pipekit.storage.ledger import signature_text
 from pipekit.worker import Signature, Verb
 from pipekit.worker._files import open_own
@@ -40,7 +40,7 @@ class TaskReport:
         self.units: dict[str, UnitResult | None] = {}
         self.metrics: dict[str, float] = {}
         self.unit_metrics: dict[str, dict[str, float]] = {}
-        self.files: list[FileRecord] = []
+        self.files = FileRecords()
         self.state: list[tuple[str | None, str, Any]] = []
         self.warnings: list[str] = []
         self.temporaries: list[str] = []
@@ -90,7 +90,7 @@ def _file_record(record: Mapping[str, Any]) -> FileRecord:
         signature="" if signature is None else _checked_signature(signature),
         unit=record.get("unit"),
         reason=_storable(record.get("reason", "")),
-        detail=json.dumps(dict(record.get("detail") or {})),
+        detail=json.dumps(dict(record.get("detail") or {}), separators=(",", ":")),
         sources=None if sources is None else tuple(map(_checked_path, sources)),
         complete=bool(record.get("complete", True)),
     )
@@ -120,7 +120,7 @@ def _checked_path(value: object) -> str:
     if not path or "\0" in path:
         raise ValueError(f"{path!r} is not a valid path")
     path.encode()
-    return sys.intern(path)  # it is the source of other files, too
+    return path
 
 
 def _checked_signature(value: Iterable[Any]) -> str:

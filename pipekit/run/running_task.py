@@ -185,8 +185,9 @@ class RunningTask(threading.Thread):
         if not all(units.get(name) for name in (*self.task.units, *units)):
             return
         reported = {self._files.relative(record.path) for record in self._report.files}
-        records = self._declared.records
-        self._report.files += [record for record in records if record.path not in reported]
+        for record in self._declared.records:
+            if record.path not in reported:
+                self._report.files.append(record)
         for text in self._declared.warnings:
             self._report.warnings.append(text)
             self._context.emit(EventKind.WARNING, text, task=self.task.name)

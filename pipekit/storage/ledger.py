@@ -16,7 +16,7 @@ from pipekit.storage.remembered import Remembered, remember
 from pipekit.worker import ABSENT, Signature, Verb
 
 if TYPE_CHECKING:
-    from pipekit.model.task import FileRecord
+    from pipekit.model.records import FileRecord
 
 
 _FEW, _MANY = 1_000, 10_000  # rows
@@ -44,6 +44,12 @@ class Link(NamedTuple):
 def signature_text(signature: Iterable[int] | None) -> str:
     """A file's signature as the ledger stores it; empty if there is none."""
     return "" if signature is None else " ".join(map(str, signature))
+
+
+def signature_size(text: str) -> int:
+    """The size in a signature as the ledger stores it; 0 if there is none."""
+    parts = text.split()
+    return int(parts[2]) if len(parts) == len(Signature._fields) else 0
 
 
 class Ledger(Remembered):
@@ -172,6 +178,14 @@ class Ledger(Remembered):
         rows = self._read(f"{_PUBLISHED} WHERE stage = ? AND path {_ASKED}", (stage, asked))
         return {each.path: each for each in map(_published, rows)}
 
+    def standing(self, stage: str) -> list[tuple[str, str, int]]:
+        """Path and signature of each file that the stage published, and whether it is to be there.
+
+        By path, without details: a plan asks this in every run.
+        """
+        query = "SELECT path, signature, present FROM published WHERE stage = ? ORDER BY path"
+        return self._read(query, (stage,))
+
     def published_signatures(self, stage: str) -> dict[str, str]:
         """The signature of each file that the stage published, as text, by path."""
         rows = self._read("SELECT path, signature FROM published WHERE stage = ?", (stage,))
@@ -237,11 +251,13 @@ class Ledger(Remembered):
 
     def mark_restored(self, files: Sequence[tuple[str, Signature, Signature]]) -> None:
         """Record that these files are back, unchanged: path, old and new signature."""
-        rows = [
-            (signature_text(new), stage, path, signature_text(old))
-            for stage in self.stages()
-            for path, old, new in files
-        ]
+        self.mark_same(
+            [(path, signature_text(old), signature_text(new)) for path, old, new in files]
+        )
+
+    def mark_same(self, files: Sequence[tuple[str, str, str]]) -> None:
+        """Record that known content has a new signature: path, old and new signature, as text."""
+        rows = [(new, stage, path, old) for stage in self.stages() for path, old, new in files]
         with self._writing() as connection:
             for assigned in ("published SET present = 1,", "content SET"):
                 connection.executemany(

@@ -20,6 +20,7 @@ from pipekit.model.file import (
     ContentState,
     FileStat,
     Input,
+    Inspection,
     Pending,
     Published,
     Why,
@@ -44,6 +45,7 @@ class MemoryView:
     """A StageView without a ledger: everything is pending except `known`."""
 
     root: Path
+    stage: str
     known: Mapping[str, Consumption]
     outputs: Mapping[str, tuple[Published, ...]]
     remembered: Mapping[str, Any]
@@ -100,6 +102,15 @@ class MemoryView:
         """See RunContext.published."""
         return self.outputs.get(stage, ())
 
+    def inspect(self, files: Iterable[FileStat]) -> Inspection:
+        """See RunContext.inspect; no file is read."""
+        here = {file.path for file in files}
+        gone = [each for each in self.outputs.get(self.stage, ()) if each.path not in here]
+        return Inspection(
+            missing=tuple(each for each in gone if each.present),
+            removed=tuple(each for each in gone if not each.present),
+        )
+
 
 def plan(
     spec: StageSpec,
@@ -129,7 +140,9 @@ def plan(
         "cores": 2,
         **more,
     }
-    view = MemoryView(root=root, known=consumed, outputs=outputs, remembered=state or {})
+    view = MemoryView(
+        root=root, stage=spec.name, known=consumed, outputs=outputs, remembered=state or {}
+    )
     paths = Paths(root=root, data=root / "data", logs=root / "logs", state=root / ".pipekit")
     context = RunContext(stage=spec.name, paths=paths, view=view, **given)
     return spec.plan(context, chosen(spec.settings, settings))

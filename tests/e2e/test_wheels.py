@@ -26,6 +26,8 @@ SOURCES = (
     "plugins/ping",
     "plugins/notify",
     "plugins/otel",
+    "plugins/html",
+    "plugins/dashboard",
     "examples/pipekit-ohlc",
     "examples/pipekit-sqlite-sink",
 )

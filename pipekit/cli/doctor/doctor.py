@@ -6,16 +6,18 @@ from collections.abc import Iterable, Iterator
 
 import click
 
-from pipekit.cli.common import configuration, json_option, known_folders, refusals
+from pipekit.cli.common import configuration, json_option, known_folders
 from pipekit.cli.config import examined
 from pipekit.cli.doctor import machine, project
 from pipekit.cli.doctor.finding import Finding, broken, ok, warning
 from pipekit.cli.doctor.schedule import schedule
-from pipekit.cli.health import Level, worst
 from pipekit.cli.help import Command
-from pipekit.cli.output import plural, print_json, print_text
+from pipekit.cli.output import print_json, print_text
 from pipekit.errors import ConfigError, PipekitError
+from pipekit.model.quantity import plural
 from pipekit.process import ProcessSupervisor
+from pipekit.read.findings import Level, worst
+from pipekit.read.runs import refusals
 from pipekit.run.project import open_project
 
 

@@ -7,17 +7,18 @@ from collections.abc import Iterator
 from functools import partial
 
 from pipekit import hookspecs
-from pipekit.cli.common import current_hold, lock_holder, open_history
 from pipekit.cli.doctor.finding import Finding, broken, ok, warning
-from pipekit.cli.output import last_line, local_time, plural
+from pipekit.cli.output import last_line
 from pipekit.errors import PipekitError
 from pipekit.model.command import Command, ProcessResult
+from pipekit.model.quantity import local_time, plural
 from pipekit.model.run import Paths, PipelineState
 from pipekit.model.status import PipelineStatus
 from pipekit.plugins.entrypoints import EntryPoint, entry_points
 from pipekit.plugins.isolation import call_each
 from pipekit.plugins.loader import Plugins
 from pipekit.process import ProcessSupervisor
+from pipekit.read.runs import current_hold, lock_holder, open_history
 from pipekit.run.project import Stage
 from pipekit.storage.refusals import Refusal
 

@@ -10,13 +10,13 @@ from pipekit.cli.common import json_option
 from pipekit.cli.doctor.doctor import report_findings
 from pipekit.cli.doctor.finding import Finding, broken, ok, warning
 from pipekit.cli.doctor.project import imported
-from pipekit.cli.health import Level
 from pipekit.cli.help import Command
 from pipekit.cli.plugins.loaded import load_all
 from pipekit.plugins.entrypoints import BUILTINS, EntryPoint
 from pipekit.plugins.environment import Environment, current
 from pipekit.plugins.loader import NO_API, Plugins
 from pipekit.process import ProcessSupervisor
+from pipekit.read.findings import Level
 
 
 @click.command(

@@ -8,9 +8,10 @@ import pytest
 
 from pipekit.model.command import Command
 from pipekit.model.file import Input, Why
+from pipekit.model.records import FileRecord, FileRecords
 from pipekit.model.stage import StagePlan
 from pipekit.model.status import FailureKind, StageStatus
-from pipekit.model.task import FileRecord, Task, TaskResult, UnitResult
+from pipekit.model.task import Task, TaskResult, UnitResult
 from pipekit.run.backing_off import _failed
 from pipekit.run.project import Stage
 from pipekit.storage import schema
@@ -133,7 +134,7 @@ def result(*units, status="failure", kind="plugin", records=(), **more):
         kind=kind and FailureKind(kind),
         reason="torn",
         units=tuple(UnitResult(name, StageStatus(how), why) for name, how, why in units),
-        files=tuple(FileRecord(verb, path) for verb, path in records),
+        files=FileRecords(FileRecord(verb, path) for verb, path in records),
         **more,
     )
 
@@ -152,7 +153,9 @@ def test_what_failed_are_the_files_that_were_not_used_up(plan, files):
 
 def test_what_was_consumed_in_part_is_not_done(plan, files):
     part = FileRecord("consumed", "a", complete=False)
-    found = what_failed(plan("a"), files, result(("ES", "failure", "no"))._replace(files=(part,)))
+    found = what_failed(
+        plan("a"), files, result(("ES", "failure", "no"))._replace(files=FileRecords([part]))
+    )
     assert found == [("a", "ES", "torn")]
 
 

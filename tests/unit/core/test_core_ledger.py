@@ -8,8 +8,8 @@ import pytest
 
 from pipekit.errors import StorageError
 from pipekit.model.file import ContentState, Why
+from pipekit.model.records import FileRecord
 from pipekit.model.status import PipelineStatus
-from pipekit.model.task import FileRecord
 from pipekit.storage.ledger import Ledger
 from pipekit.storage.stage_view import LedgerStageView
 from pipekit.worker import ABSENT

@@ -1,20 +1,25 @@
-"""When the scheduler starts the next run of a project."""
+"""The scheduled job of a project, and when it starts the next run."""
 
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from pipekit.cli.output import local_time
-from pipekit.cli.schedule.job import job_of
 from pipekit.errors import PipekitError
+from pipekit.model.quantity import local_time
 from pipekit.model.timetable import Timetable
 from pipekit.schedule import choice
+from pipekit.schedule.job import Job, command_line, job_name, stop_time
+from pipekit.schedule.log import LOG_NAME
 
 if TYPE_CHECKING:
     from pipekit.config import Configuration
     from pipekit.schedule.scheduler import Installed, Scheduler
     from pipekit.storage.hold import Hold
+
+JOB_TABLES = ("paths", "stages", "schedule", "secrets")
+"""The tables of the configuration that a job needs."""
 
 
 class NextStart(NamedTuple):
@@ -53,3 +58,20 @@ def _text(timetable: Timetable, found: list[Scheduler], at: float | None) -> str
     if at is None:
         return f"{titles}, with other settings than now: `pipekit schedule install`"
     return f"{local_time(at)} ({titles}, {timetable})"
+
+
+def job_of(settings: Configuration) -> Job:
+    """The job with the present settings."""
+    graces = [stage.grace for stage in settings.stages.values() if stage.grace is not None]
+    return bare_job(settings.root)._replace(
+        timetable=settings.schedule.timetable,
+        log=settings.folders.logs / LOG_NAME,
+        stop_time=stop_time(graces),
+        credential=settings.secrets.credential,
+    )
+
+
+def bare_job(root: Path) -> Job:
+    """What is known of the job even if the configuration is broken."""
+    timetable = Timetable(900)
+    return Job(job_name(root), root, command_line(root), timetable, log=root / "logs" / LOG_NAME)

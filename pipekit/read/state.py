@@ -9,18 +9,19 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import field, frozen
 
-from pipekit.cli.attention import Attention, attention
-from pipekit.cli.backing_off import backing_off
-from pipekit.cli.common import completed, current_hold, lock_holder, open_history, refusals
-from pipekit.cli.details import Details, Reports, SinkTrouble
-from pipekit.cli.health import findings, verdicts
 from pipekit.model.run import Paths, PipelineState, Rejection
 from pipekit.model.status import StageStatus
+from pipekit.read.attention import Attention, attention
+from pipekit.read.backing_off import backing_off
+from pipekit.read.details import Details, Reports, SinkTrouble
+from pipekit.read.findings import findings, verdicts
+from pipekit.read.runs import completed, current_hold, lock_holder, open_history, refusals
+from pipekit.storage.trash import TRASH
 
 if TYPE_CHECKING:
-    from pipekit.cli.health import Finding
-    from pipekit.cli.live import Doing
     from pipekit.config import Configuration
+    from pipekit.read.findings import Finding
+    from pipekit.read.live import Doing
     from pipekit.run.expectations import Verdict
     from pipekit.storage.hold import Hold
     from pipekit.storage.holder import Holder
@@ -40,6 +41,7 @@ class ProjectState:
     `worked`: the last run that had work. `since`: see `findings`. `details`: of the stages, and
     the files that wait for the next run. `sinks`: what went wrong with some in the last run.
     `backing_off`: sentences by stage. `rejected`: all files; `attention`: what nobody has seen yet.
+    `trash`: number of runs whose files are in the trash.
     """
 
     holder: Holder | None = None
@@ -56,6 +58,7 @@ class ProjectState:
     backing_off: dict[str, list[str]] = field(factory=dict)
     attention: Attention = field(factory=Attention)
     sinks: tuple[SinkTrouble, ...] = ()
+    trash: int = 0
 
     @property
     def is_dead(self) -> bool:
@@ -120,7 +123,16 @@ def look(paths: Paths, names: list[str], loaded: Configuration | None = None) ->
         verdicts=judged,
         backing_off=left,
         attention=found,
+        trash=_in_trash(paths),
     )
+
+
+def _in_trash(paths: Paths) -> int:
+    if not (paths.root / TRASH).exists():
+        return 0
+    from pipekit.storage.trash.manifest import Manifests  # few projects have a trash
+
+    return len(Manifests(paths.root, paths.file_mode).find())
 
 
 def _sinks(reports: Reports, recent: Sequence[PipelineState]) -> tuple[SinkTrouble, ...]:
@@ -147,7 +159,7 @@ def _details(
 def _doing(paths: Paths, last: PipelineState | None) -> Doing | None:
     if last is None or last.status is not None:
         return None
-    from pipekit.cli.live import doing  # reads journals, which is rarely needed
+    from pipekit.read.live import doing  # reads journals, which is rarely needed
 
     return doing(paths, last.run_id)
 

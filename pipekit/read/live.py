@@ -7,11 +7,11 @@ import datetime as dt
 import time
 from typing import Any, NamedTuple
 
-from pipekit.cli.common import lock_holder
-from pipekit.cli.output import DIED, RUNNING, plural
 from pipekit.model.event import EventKind
+from pipekit.model.quantity import plural
 from pipekit.model.run import Paths, PipelineState
-from pipekit.model.status import StageStatus
+from pipekit.model.status import DIED, RUNNING, StageStatus
+from pipekit.read.runs import lock_holder
 from pipekit.storage.report import iso
 from pipekit.storage.tail import last_records
 
