@@ -205,9 +205,10 @@ class Planner:
             plan = evolve(plan, warnings=warnings)
         plan = without_failing(plan, back_off, stage, files)
         outermost, reason = _outermost(missing), plan.reason
-        if not plan and not {each.name for each in self._project.stages} & set(stage.after):
-            named = [path for path in outermost if path in reason]  # not where it writes
-            reason = "; ".join([reason, *map(no_folder, named)])
+        if outermost and not {each.name for each in self._project.stages} & set(stage.after):
+            plan = evolve(plan, warnings=[*plan.warnings, *map(_mistaken, outermost)])
+            named = [path for path in outermost if path in reason]
+            reason = reason if plan else "; ".join([reason, *map(no_folder, named)])
         return (Execute if plan else Skip)(
             stage=stage.name,
             reason=reason,
@@ -300,6 +301,11 @@ def _outermost(folders: Iterable[str]) -> tuple[str, ...]:
         if not any(folder.startswith(f"{outer}/") for outer in found):
             found.append(folder)
     return tuple(found)
+
+
+def _mistaken(path: str) -> str:
+    """A warning about a folder that nobody but the user can make."""
+    return f"{no_folder(path)}: create it, or correct the settings that name it"
 
 
 def no_folder(path: str) -> str:

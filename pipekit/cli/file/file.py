@@ -15,9 +15,10 @@ from pipekit.cli.file.text import print_answer
 from pipekit.cli.help import Command
 from pipekit.cli.output import print_json
 from pipekit.errors import PipekitError, UsageError
+from pipekit.model.run import Paths
 from pipekit.run.lifecycle.permission import may_go
 from pipekit.run.trace import decisions_of, open_ledger
-from pipekit.storage.files import FileManager
+from pipekit.storage.files import FileManager, is_below
 from pipekit.storage.ledger import Ledger
 
 
@@ -41,7 +42,7 @@ def command(ctx: click.Context, path: str, verbose: bool, as_json: bool) -> int:
     paths, _ = known_folders(ctx)
     problem: PipekitError | None = None
     with open_ledger(paths) as ledger:
-        name = _name(path, paths.root, ledger)
+        name = _name(path, paths, ledger)
         stat = FileManager(paths.root).stat(name)
         try:
             project = open_project(ctx)
@@ -61,12 +62,13 @@ def command(ctx: click.Context, path: str, verbose: bool, as_json: bool) -> int:
     return 0
 
 
-def _name(text: str, root: Path, ledger: Ledger) -> str:
-    """The path as the ledger has it: relative to the root, with `/`.
+def _name(text: str, paths: Paths, ledger: Ledger) -> str:
+    """The path as the ledger has it, with `/`: relative to the root, or below an input folder.
 
     What was typed is relative to the working directory, or else to the root. Raises UsageError.
     """
-    names = list(dict.fromkeys(_below(root, text)))
+    root = paths.root
+    names = list(dict.fromkeys([*_below(root, text), *_outside(paths, text)]))
     if not names:
         raise UsageError(f"{text} is not in the project's folder, {root}")
     name = next((name for name in names if _is_known(name, root, ledger)), names[0])
@@ -82,6 +84,13 @@ def _below(root: Path, text: str) -> Iterator[str]:
         for path in (full, linked) if os.name == "posix" else (full.resolve(),):  # as it is spelled
             if path != root and path.is_relative_to(root):
                 yield path.relative_to(root).as_posix()
+
+
+def _outside(paths: Paths, text: str) -> Iterator[str]:
+    """The path in one of the folders outside of the project that stages read."""
+    full = os.path.abspath(text).replace(os.sep, "/")
+    if any(is_below(full, folder) for folder in paths.inputs):
+        yield full
 
 
 def _is_known(name: str, root: Path, ledger: Ledger) -> bool:

@@ -8,7 +8,7 @@ from pathlib import Path
 import attrs
 
 from pipekit import Command, ContentState, Input, Pending, RunContext, StagePlan, Task
-from pipekit_translator.rebuild import Rebuild, is_extended, rebuild_for, unknown
+from pipekit_translator.rebuild import Rebuild, is_extended, rebuild_for
 from pipekit_translator.request import NOTHING, FileGroup, FileJob, FileMemory, Request, Role
 from pipekit_translator.settings import Settings
 from pipekit_translator.survey import Group, pending_of, survey
@@ -50,7 +50,7 @@ def plan(ctx: RunContext, settings: Settings) -> StagePlan:
 
 
 def _reason(settings: Settings, pending: Pending) -> str:
-    text = pending.sentence(settings.raw)
+    text = pending.sentence(settings.raw if settings.reads_raw else "the folders of its sources")
     rejected, waiting = len(pending.rejected), len(pending.waiting)
     notes = []
     if rejected:
@@ -100,7 +100,7 @@ def _task(
         removed=rebuild.removed,
         lost=rebuild.lost,
         altered=rebuild.altered,
-        unknown=unknown(ctx, settings),
+        unknown=rebuild.unknown,
         quality=settings.quality,
     )
     return Task(

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 import attrs
 
-from pipekit import Consumption, FileStat, Input, Pending, RunContext, Why
+from pipekit import Consumption, Input, Pending, RunContext, Why
 from pipekit_translator import layout
 from pipekit_translator.layout import Days
 from pipekit_translator.settings import Settings
@@ -28,7 +28,8 @@ class Rebuild:
     read again for these days. `restored`: files whose late rows can be published now. Both with the
     index of their group. `postponed`: files that wait for another one. `removed`: processed files
     that the lifecycle has removed; `lost`: those missing for other reasons. `altered`: those that
-    are not as they were published.
+    are not as they were published; `unknown`: those that the ledger does not know, because it was
+    lost or somebody put them there.
     """
 
     days: Days = attrs.field(factory=dict)
@@ -40,6 +41,7 @@ class Rebuild:
     removed: list[str] = attrs.field(factory=list)
     lost: list[str] = attrs.field(factory=list)
     altered: list[str] = attrs.field(factory=list)
+    unknown: list[str] = attrs.field(factory=list)
     warnings: list[str] = attrs.field(factory=list)
 
     @property
@@ -129,20 +131,11 @@ def _decide_days(
 
 def _look_at_published(ctx: RunContext, settings: Settings, found: Rebuild) -> None:
     """Find the processed files that are gone, and those that are not as they were published."""
-    seen = ctx.inspect(_processed(ctx, settings))
+    seen = ctx.inspect(f"{settings.processed}/**/*.parquet")
     found.lost = [file.path for file in seen.missing]
     found.removed = [file.path for file in seen.removed]
     found.altered = [file.path for file in seen.altered]
-
-
-def unknown(ctx: RunContext, settings: Settings) -> list[str]:
-    """Processed files that the ledger does not know: it was lost, or somebody put them there."""
-    known = {file.path for file in ctx.published(ctx.stage)}
-    return [file.path for file in _processed(ctx, settings) if file.path not in known]
-
-
-def _processed(ctx: RunContext, settings: Settings) -> list[FileStat]:
-    return ctx.files(f"{settings.processed}/**/*.parquet")
+    found.unknown = [file.path for file in seen.unknown]
 
 
 def _stale(ctx: RunContext, groups: list[Group], pendings: list[Pending]) -> list[str]:

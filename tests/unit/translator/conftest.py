@@ -125,8 +125,8 @@ class Project:
     def published(self, stage: str) -> tuple[Published, ...]:
         return tuple(self.outputs.values()) if stage == "translator" else ()
 
-    def inspect(self, files: Iterable[FileStat]) -> Inspection:
-        here = {file.path: file for file in files}
+    def inspect(self, patterns: tuple[str, ...]) -> Inspection:
+        here = {file.path: file for file in self.files(patterns)}
         gone = [each for path, each in self.outputs.items() if path not in here]
         return Inspection(
             missing=tuple(each for each in gone if each.present),
@@ -136,6 +136,7 @@ class Project:
                 for path, each in self.outputs.items()
                 if path in here and fingerprint(self.root / path) != each.fingerprint
             ),
+            unknown=tuple(file for path, file in here.items() if path not in self.outputs),
         )
 
     # What tests do.
