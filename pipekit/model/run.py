@@ -116,7 +116,10 @@ class RunContext:
     `started`: Unix time. `dry_run`: whether this is `pipekit plan`. `results`: of the stages before
     it. `cores`: the number of cores the run may use. `force`: treat consumed files as pending
     (`--force`). `rebuild`: write all outputs again, for stages that support it (`--rebuild`).
-    `dates`: the first and last day asked for, or None.
+    `dates`: the first and last day asked for, or None. `forget`: files that this stage has
+    consumed, and is to forget (`--forget`): it makes again what came of them from the other files,
+    and then reports them as consumed with the fingerprint `ABSENT`, unless another file is in their
+    place.
     """
 
     run_id: str
@@ -129,6 +132,7 @@ class RunContext:
     force: bool = False
     rebuild: bool = False
     dates: tuple[dt.date, dt.date] | None = None
+    forget: tuple[str, ...] = ()
     view: StageView = field(repr=False)
 
     @property

@@ -124,6 +124,7 @@ class StageExecutor:
                 files,
                 settings_digests={item.path: item.settings_digest for item in plan.inputs},
                 default_digest=output_digest(stage.settings),
+                forget=run.forget,
             )
         return results
 

@@ -54,6 +54,7 @@ class FileManager:
         self.missing: set[str] = set()  # folders that patterns start in, and that do not exist
         self.remote: set[str] = set()  # found and skipped: to open them would download them
         self.patterns: set[str] = set()  # that were asked for
+        self.hidden: set[str] = set()  # files that are not to be found
         self._first_looks: dict[str, tuple[int, ...]] = {}
         self._as_listed = _names_below(self._root)
 
@@ -80,6 +81,8 @@ class FileManager:
             found = self._walk(base, deep, folders)
             if matches is not None:
                 found = [file for file in found if matches.fullmatch(file.path)]
+            if self.hidden:
+                found = [file for file in found if file.path not in self.hidden]
             parts.append(found)
         if len(parts) == 1:
             return parts[0]

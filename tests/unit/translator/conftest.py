@@ -34,7 +34,7 @@ from pipekit import (
 from pipekit.config.digest import output_digest
 from pipekit.model.run import Paths
 from pipekit.storage.files import FileManager
-from pipekit.worker import fingerprint, report, request
+from pipekit.worker import ABSENT, fingerprint, report, request
 
 REAL = Path(__file__).resolve().parents[3].parent / "shared" / "data" / "real"
 HEADER = "Date,Time,Open,High,Low,Close,Volume,Instrument"
@@ -203,7 +203,7 @@ class Project:
             if line.get("unit") in run.failed:
                 continue
             if line["verb"] in ("consumed", "rejected"):
-                self._remember_file(line, digests[line["path"]])
+                self._remember_file(line, digests.get(line["path"], ""))
             elif line["verb"] in ("wrote", "unchanged"):
                 path = line["path"]
                 self.outputs[path] = Published(
@@ -211,6 +211,9 @@ class Project:
                 )
 
     def _remember_file(self, line: dict[str, Any], settings: str) -> None:
+        if line["fingerprint"] == ABSENT:
+            del self.known[line["path"]]
+            return
         state = ContentState.CONSUMED if line.get("complete", True) else ContentState.PART
         if line["verb"] == "rejected":
             state = ContentState.REJECTED
