@@ -108,6 +108,9 @@ class StageView(Protocol):
     def inspect(self, patterns: tuple[str, ...]) -> Inspection:
         """See RunContext.inspect."""
 
+    def state(self) -> Mapping[str, Any]:
+        """See RunContext.state."""
+
 
 @frozen(kw_only=True, eq=False)
 class RunContext:
@@ -199,6 +202,14 @@ class RunContext:
         same, but not its times or its place on the disk: after a project was copied or moved, once.
         """
         return self.view.inspect(patterns)
+
+    @property
+    def state(self) -> Mapping[str, Any]:
+        """What this stage's workers have remembered by `report.state(key, value)`.
+
+        For work that is not about files of the project: how far a fetch from elsewhere has got.
+        """
+        return self.view.state()
 
 
 class PipelineReport(NamedTuple):

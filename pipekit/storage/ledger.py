@@ -8,14 +8,15 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pipekit.model.file import Consumption, ContentState, Published
-from pipekit.storage.troubles import Troubles
+from pipekit.storage.remembered import Remembered, remember
 from pipekit.worker import ABSENT, Signature, Verb
 
 if TYPE_CHECKING:
-    from pipekit.model.task import FileRecord
+    from pipekit.model.records import FileRecord
 
 
 _FEW, _MANY = 1_000, 10_000  # rows
@@ -51,7 +52,7 @@ def signature_size(text: str) -> int:
     return int(parts[2]) if len(parts) == len(Signature._fields) else 0
 
 
-class Ledger(Troubles):
+class Ledger(Remembered):
     """The whole ledger: the runs, and the content that stages consumed and published."""
 
     def entries(self, stage: str, paths: Sequence[str]) -> dict[str, Entry]:
@@ -224,20 +225,22 @@ class Ledger(Troubles):
         records: Iterable[FileRecord],
         settings_digests: Mapping[str, str],
         default_digest: str,
+        state: Mapping[str, Any] = MappingProxyType({}),
         *,
         forget: Collection[str] = (),
     ) -> None:
         """Record what the tasks of a stage reported about files, in one transaction.
 
         `settings_digests`: of the settings that each input was pending with, by path;
-        `default_digest`: for all other paths. `forget`: files of which nothing older is kept, once
-        they are consumed.
+        `default_digest`: for all other paths. `state`: what the stage remembers. `forget`: files of
+        which nothing older is kept, once they are consumed.
         """
         records = list(records) if forget else records
         with self._writing() as connection:
             for record in records if forget else ():
                 if record.verb == Verb.CONSUMED and record.path in forget:
                     _forget(connection, stage, record.path)
+            remember(connection, stage, run_number, state)
             for record in records:
                 if record.verb in (Verb.CONSUMED, Verb.REJECTED):
                     digest = settings_digests.get(record.path, default_digest)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
+from typing import Any
 
 from pipekit.model.file import (
     Consumption,
@@ -162,6 +163,10 @@ class LedgerStageView:
         if same and self._files.settled(file):
             self.same.append((file.path, signature, signature_text(file.signature)))
         return not same
+
+    def state(self) -> Mapping[str, Any]:
+        """See RunContext.state."""
+        return self._ledger.state(self._stage)
 
     @cached_property
     def _consumed(self) -> Consumptions:

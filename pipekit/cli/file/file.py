@@ -5,12 +5,12 @@ from __future__ import annotations
 import click
 
 from pipekit.cli.common import json_option, known_folders, open_project
-from pipekit.cli.file.answer import answer
 from pipekit.cli.file.record import record
 from pipekit.cli.file.text import print_answer
 from pipekit.cli.help import Command
 from pipekit.cli.output import print_json
 from pipekit.errors import PipekitError
+from pipekit.read.file import answer
 from pipekit.run.lifecycle.permission import may_go
 from pipekit.run.trace import decisions_of, open_ledger
 from pipekit.run.typed_path import typed_path

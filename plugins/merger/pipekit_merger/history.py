@@ -85,14 +85,15 @@ def _covered(scope: StatedScope, months: Sequence[StreamMonth]) -> tuple[StreamM
 
 
 def run_file_entries(
-    ctx: RunContext, pending: Pending, helpers: Helpers, damage: Damage
+    ctx: RunContext, pending: Pending, helpers: Helpers, damage: Damage, *, analyzer: str
 ) -> tuple[RunFileEntry, ...]:
     """The pending run files, and the merged ones that limit what they may replace; in order.
 
-    A merged run file matters if it is newer than a pending one of its instrument: what it replaced
-    must stay. If months are rebuilt, lost or altered, all merged ones matter.
+    `analyzer`: the stage that made them. A merged run file matters if it is newer than a pending
+    one of its instrument: what it replaced must stay. If months are rebuilt, lost or altered, all
+    merged ones matter.
     """
-    published = ctx.published("analyzer")
+    published = ctx.published(analyzer)
     key = run_order(published)
     again = ctx.rebuild or ctx.force
     inputs = {file.path: file for file in pending.inputs}

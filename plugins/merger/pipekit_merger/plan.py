@@ -38,7 +38,11 @@ def plan(ctx: RunContext, settings: Settings) -> StagePlan:
         merged=merged,
         workers=ctx.cores,
         rebuild=ctx.rebuild,
-        run_files=run_file_entries(ctx, pending, helpers, damage) if merge else (),
+        run_files=(
+            run_file_entries(ctx, pending, helpers, damage, analyzer=settings.analyzer)
+            if merge
+            else ()
+        ),
         lost=damage.lost,
         altered=damage.altered,
         summary=settings.summary,

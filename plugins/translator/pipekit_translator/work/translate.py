@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 from array import array
-from collections import Counter, defaultdict
+from collections import Counter, defaultdict, deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
@@ -35,8 +35,11 @@ from pipekit_translator.work.read.texts import lines_in
 from pipekit_translator.work.table import Ints
 from pipekit_translator.work.zones import Zone
 
+Parts = list[Future[PartResult | None]]  # of a key, in order
+
 LATE = "late: the lifecycle has removed the processed {part}"
 _DISK_THREADS = 4  # each finished file waits some milliseconds for the disk
+_PARTS_AHEAD = 256  # that threads work on or have ready; a key is submitted as a whole
 FIXED_MEMORY = 256_000_000  # bytes used to read and write on two cores, besides the buffer
 
 
@@ -55,7 +58,7 @@ class Feeding:
     """The chunks of a part, each with its file; in order of rank once they are sorted."""
 
     def __init__(self) -> None:
-        self._files, self._chunks = array("q"), array("q")
+        self._files, self._chunks = array("i"), array("i")
 
     def __iter__(self) -> Iterator[tuple[int, int]]:
         return zip(self._files, self._chunks, strict=True)
@@ -69,8 +72,8 @@ class Feeding:
         """Sort by rank, then as added; the ranks are the new numbers of the files."""
         files = ranks[np.array(self._files)]
         order = np.argsort(files, kind="stable")
-        self._files = array("q", files[order].tolist())
-        self._chunks = array("q", np.array(self._chunks)[order].tolist())
+        self._files = array("i", files[order].astype(np.int32).tobytes())
+        self._chunks = array("i", np.array(self._chunks)[order].tobytes())
 
 
 class _Translation:
@@ -106,11 +109,8 @@ class _Translation:
         workers = max(self._request.workers, 1)
         with ThreadPoolExecutor(_DISK_THREADS) as disks, ThreadPoolExecutor(workers) as threads:
             self._existing = Existing.of(self._request, self._quarantine, self._left)
-            keys = sorted({*self._feeding, *self._rebuild, *self._existing.parts})
-            parts = {key: self._submit(key, threads, disks) for key in keys}
-            for key in keys:
-                published = self._publish(key, parts.pop(key))
-                self._note_published(key, ok=published)
+            for key, parts in self._submitted(threads, disks):
+                self._note_published(key, ok=self._publish(key, parts))
         self._report_forgotten()
         self._report_late()
         for name, value in self._counts.items():
@@ -165,9 +165,25 @@ class _Translation:
 
     # Publishing
 
-    def _submit(
-        self, key: str, threads: ThreadPoolExecutor, disks: ThreadPoolExecutor
-    ) -> list[Future[PartResult | None]]:
+    def _submitted(
+        self, threads: ThreadPoolExecutor, disks: ThreadPoolExecutor
+    ) -> Iterator[tuple[str, Parts]]:
+        """The keys in order, and their parts in the hands of threads; some keys ahead."""
+        keys = iter(sorted({*self._feeding, *self._rebuild, *self._existing.parts}))
+        ahead: deque[tuple[str, Parts]] = deque()
+        while True:
+            while sum(len(parts) for _, parts in ahead) < _PARTS_AHEAD:
+                if (key := next(keys, None)) is None:
+                    break
+                ahead.append((key, self._submit(key, threads, disks)))
+            if not ahead:
+                return
+            first = ahead.popleft()
+            if not ahead and (key := next(keys, None)) is not None:
+                ahead.append((key, self._submit(key, threads, disks)))
+            yield first
+
+    def _submit(self, key: str, threads: ThreadPoolExecutor, disks: ThreadPoolExecutor) -> Parts:
         """Publish the parts of a key in these threads."""
         rebuild = self._rebuild.get(key, {})
         try:
@@ -205,7 +221,7 @@ class _Translation:
         parts = self._feeding.get(key, {}).values()
         return sorted({file for feeding in parts for file, _ in feeding})
 
-    def _publish(self, key: str, parts: list[Future[PartResult | None]]) -> bool:
+    def _publish(self, key: str, parts: Parts) -> bool:
         """Whether the unit succeeded; published parts are reported in any case."""
         with report.unit(key):
             for index, part in enumerate(parts):

@@ -34,10 +34,7 @@ DAYS_KEY, LAST_KEY, ZONE_KEY = "pipekit.days", "pipekit.last", "pipekit.timezone
 ROW_GROUP = 1 << 18  # rows; each publishing thread holds two groups, 40 bytes a row
 _SAMPLE = 1024  # rows of a column that decide its encoding
 _FEW = 0.9  # share of different values up to which a dictionary is shorter than the column
-_CODEC = {
-    BARS.name: "snappy",
-    TICKS.name: "zstd",
-}  # zstd costs too much to set up for a month of bars
+_CODEC = {False: "snappy", True: "zstd"}  # of ticks; it costs too much for a month of bars
 _LOW = (1 << 32) - 1  # the half of a double that is zero for halves and quarters
 
 
@@ -64,6 +61,11 @@ SCHEMAS = {
     BARS.name: _schema(BARS, "us", "instrument", "interval"),
     TICKS.name: _schema(TICKS, "ns", "instrument"),
 }
+
+
+def schema_of(series: Series) -> Any:
+    """The columns of a processed file, with whole volumes."""
+    return SCHEMAS[TICKS.name if series.grouped else BARS.name]
 
 
 class Published(NamedTuple):
@@ -107,7 +109,7 @@ def read(path: str, series: Series, zone: Zone, *, altered: bool = False) -> Pub
 def _volume_type(schema: Any, series: Series) -> VolumeType:
     """Whether a file's volume is whole. Raises ValueError if its columns are others."""
     count = len(series.columns)
-    whole = SCHEMAS[series.name]
+    whole = schema_of(series)
     for name, expected in (("int", whole), ("float", _fractional(whole))):
         if schema.types[:count] == expected.types[:count]:
             return cast("VolumeType", name)
@@ -256,14 +258,14 @@ def _writer(sink: Any, series: Series, first: Table) -> Any:
     """A writer of row groups; the `first` one decides how all are encoded."""
     schema = _encoded(_schema_of(first, series))
     encodings = _encodings(series, first)
-    compressed = [name for name in schema.names if _pays(name, series)]
+    codec = _CODEC[series.grouped]
     return ParquetWriter(
         sink,
         schema,
         version="2.6",
         use_dictionary=[name for name in schema.names if name not in encodings],
         column_encoding=encodings,
-        compression={n: _CODEC[series.name] if n in compressed else "none" for n in schema.names},
+        compression={n: codec if _pays(n, series) else "none" for n in schema.names},
         write_statistics=["timestamp"],  # the one column a reader could skip row groups by
         store_schema=False,
         write_page_checksum=True,  # so that damage is found when the file is read
@@ -309,7 +311,7 @@ def _encoded(schema: Any) -> Any:
 
 
 def _schema_of(table: Table, series: Series) -> Any:
-    schema = SCHEMAS[series.name]
+    schema = schema_of(series)
     return _fractional(schema) if table.volume.dtype == np.float64 else schema
 
 

@@ -110,6 +110,7 @@ class Publisher:
         known = [(_PUBLISHED, chunk) for chunk in published.chunks] if published else []
         within = layout.days_of(part) if altered else None
         self._write(result, self._merged([*known, *new], rebuilt, result, within))
+        statistics.end()
         if published and altered and result.differs:
             self.existing.tell_changed(path, result)
         if published and not result.differs and not self.existing.is_doubtful(path):
