@@ -71,7 +71,7 @@ class Configuration:
     def folders(self) -> Paths:
         """`[paths]` as absolute paths."""
         folders = {n: self.root / getattr(self.paths, n) for n in ("data", "logs", "state")}
-        return Paths(root=self.root, **folders, shared=self.paths.shared)
+        return Paths(root=self.root, **folders, shared=self.paths.shared, inputs=self.paths.inputs)
 
     def settings_for(self, kind: str, name: str, cls: type | None) -> Any:
         """The settings of a plugin's stage, policy or sink as an object of its class.

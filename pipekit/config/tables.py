@@ -88,6 +88,25 @@ def _inner_paths(instance: object, attribute: object, value: tuple[str, ...]) ->
             raise ValueError("must not be the whole project: name the folders")
 
 
+def _with_slashes(paths: Any) -> Any:
+    """Absolute paths as the ledger has them; anything else is left to the validator."""
+    if not isinstance(paths, list | tuple):
+        return paths
+    return tuple(
+        os.path.normpath(each).replace(os.sep, "/") if isinstance(each, str) and each else each
+        for each in paths
+    )
+
+
+def _outer_paths(_instance: object, _attribute: object, value: tuple[str, ...]) -> None:
+    for path in value:
+        drive, rest = os.path.splitdrive(path)
+        if not os.path.isabs(path) or (os.name == "nt" and not drive):
+            raise ValueError(f'must be absolute paths of folders outside the project, not "{path}"')
+        if not rest.strip("/"):
+            raise ValueError(f'must not be a whole file system: "{path}"')
+
+
 def _stage_name(instance: object, attribute: object, value: str | None) -> None:
     if value is not None:
         checked_name(instance, attribute, value)
@@ -169,6 +188,13 @@ class PathsConfig:
     logs: str = setting("Event journals, logs and reports.", default="logs", validator=_inner_path)
     state: str = setting(
         "The ledger, the lock and caches.", default=".pipekit", validator=_inner_path
+    )
+    inputs: tuple[str, ...] = setting(
+        "Folders outside the project, as absolute paths, that stages may read. Nothing is ever "
+        "written, moved or deleted there.",
+        default=(),
+        converter=_with_slashes,
+        validator=_outer_paths,
     )
     shared: bool = setting(
         "Let the umask decide who may use the logs and state folders, in a project that a group "

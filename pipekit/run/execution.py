@@ -121,6 +121,7 @@ class StageExecutor:
                 (record for task in results for record in task.files),
                 settings_digests={item.path: item.settings_digest for item in plan.inputs},
                 default_digest=output_digest(stage.settings),
+                forget=run.forget,
                 state=state,
             )
         return results

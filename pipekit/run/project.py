@@ -119,7 +119,11 @@ def open_project(configuration: config.Configuration, no_plugins: bool = False) 
         configuration=configuration,
         plugins=found,
         paths=configuration.folders,
-        files=FileManager(configuration.root, configuration.pipeline.quiet_seconds),
+        files=FileManager(
+            configuration.root,
+            configuration.pipeline.quiet_seconds,
+            inputs=configuration.paths.inputs,
+        ),
         stages=tuple(in_order(stages)),
         policies=tuple(policies),
         sinks=tuple(sinks),

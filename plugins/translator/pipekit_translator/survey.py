@@ -44,7 +44,7 @@ def survey(ctx: RunContext, settings: Settings) -> tuple[list[Group], list[str]]
     """
     found = [(source, ctx.files(settings.glob(source))) for source in settings.sources]
     claimed = [file for _, files in found for file in files]
-    everything = ctx.files(f"{settings.raw}/**/*")
+    everything = ctx.files(f"{settings.raw}/**/*") if settings.reads_raw else claimed
     strays: list[str] = []
     if claimed != everything:  # usually one source matches all of them
         matched = {file.path for file in claimed}
