@@ -12,6 +12,7 @@ import contextlib
 import http.server
 import json
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -21,6 +22,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
+from typing import NamedTuple
 
 sys.path.append(str(Path(__file__).resolve().parents[1]))
 sys.path.append(str(Path(__file__).resolve().parents[1] / "scale"))
@@ -38,6 +40,13 @@ LINES = 60  # whose way to the page is timed
 SINKS = '[sinks.console]\n[sinks.prometheus]\n[sinks.ping]\nurl = "{url}"\n'
 STREAMS = ("/stream", "/stream", "/p/1/runs/{run}/stream")
 LOGS = ("/p/1/runs/{run}/log/stream", "/p/1/runs/{run}/log/stream?of=one/task-0.out")
+
+
+class Taken(NamedTuple):
+    """What a run took: seconds, and seconds of CPU with all of its processes."""
+
+    seconds: float
+    cpu: float
 
 
 def main() -> None:
@@ -59,11 +68,13 @@ def _measure(folder: Path, pipekit: Environment, rounds: int) -> str:
     pages, memory = _pages(folder, pipekit, rounds)
     line = _line(folder / "line", pipekit)
     alone, watched, cpu = _runs(folder / "runs", pipekit, rounds)
+    used = median(each.cpu for each in watched) / median(each.cpu for each in alone)
     names = ("grid, looked at anew", "grid, as it was", "log, its end", "log, event in the middle")
     rows = [[n, *(f"{median(pages[n, size]):.1f} ms" for size in RUNS)] for n in names]
     rows.append(["memory of the server", *(f"{memory[size]:.0f} MB" for size in RUNS)])
     ratios = {n: median(pages[n, "many"]) / median(pages[n, "few"]) for n in names}
-    seconds = median(watched) / median(alone)
+    before, after = (median(each.seconds for each in runs) for runs in (alone, watched))
+    seconds = after / before
     worst = sorted(line)[int(0.95 * len(line))]
     bars = [(f"{n} ≤ 2 × few", f"{ratio:.2f} ×", ratio <= 2) for n, ratio in ratios.items()]
     bars += [
@@ -74,9 +85,9 @@ def _measure(folder: Path, pipekit: Environment, rounds: int) -> str:
     sizes = "; ".join(f"{n}: {RUNS[n]:,} runs and {EVENTS[n]:,} events" for n in RUNS)
     said = (
         f"From the line in the file to its message: median {median(line):.0f} ms, 95 of 100 within "
-        f"{worst:.0f} ms. A run of {median(alone):.2f} s took {median(watched):.2f} s with five "
-        f"viewers and three sinks (medians of {rounds}, in turn); meanwhile the server used "
-        f"{cpu:.2f} s of CPU a run."
+        f"{worst:.0f} ms. A run of {before:.2f} s took {after:.2f} s with five viewers and three "
+        f"sinks (medians of {rounds}, in turn), and {used:.3f} times its CPU; meanwhile the server "
+        f"used {cpu:.2f} s of CPU a run."
     )
     how = f"Medians of {rounds * 3} requests. {sizes}."
     return "\n\n".join([how, common.table(["page", *RUNS], rows), said, common.bars(bars)])
@@ -148,8 +159,8 @@ def _line(place: Path, pipekit: Environment) -> list[float]:
     return found
 
 
-def _runs(place: Path, pipekit: Environment, rounds: int) -> tuple[list[float], list[float], float]:
-    """Seconds of runs alone, of runs that are looked at, and the server's CPU for each of these."""
+def _runs(place: Path, pipekit: Environment, rounds: int) -> tuple[list[Taken], list[Taken], float]:
+    """Runs alone, runs that are looked at, and the server's seconds of CPU for each of these."""
     place.mkdir()
     alone, watched = [], []
     with _listener() as url:
@@ -173,9 +184,9 @@ def _runs(place: Path, pipekit: Environment, rounds: int) -> tuple[list[float], 
             server.close()
 
 
-def _run(place: Path, pipekit: Environment) -> float:
+def _run(place: Path, pipekit: Environment) -> Taken:
     command = f"{pipekit.program('python')} {HERE / 'work.py'}"
-    begun = time.perf_counter()
+    begun, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run(
         [pipekit.program("pipekit"), "run"],
         cwd=place,
@@ -184,10 +195,11 @@ def _run(place: Path, pipekit: Environment) -> float:
         text=True,
         check=False,
     )
-    taken = time.perf_counter() - begun
+    taken, after = time.perf_counter() - begun, resource.getrusage(resource.RUSAGE_CHILDREN)
     if done.returncode:
         raise SystemExit(f"pipekit run failed:\n{done.stdout}{done.stderr}")
-    return taken
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return Taken(taken, cpu)
 
 
 @contextlib.contextmanager

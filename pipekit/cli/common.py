@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from pipekit import config
+from pipekit.cli import complete
 from pipekit.cli.output import mask_output, only_json_on_stdout
 from pipekit.errors import EXIT_ERROR, ConfigError, PipekitError, UsageError
 from pipekit.model.run import Paths
@@ -35,6 +36,7 @@ set_option = click.option(
     "sets",
     multiple=True,
     metavar="KEY=VALUE",
+    shell_complete=complete.assignments,
     help="Override a configuration value; repeatable.",
 )
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from pipekit.cli import complete
 from pipekit.cli.common import folders
 from pipekit.cli.help import RUN_MEANING, Command
 from pipekit.cli.output import print_json, print_line, print_text
@@ -36,7 +37,7 @@ Event = dict[str, Any]
     arguments={"RUN": f"{RUN_MEANING} (default: the latest)."},
     example=("pipekit events --follow", "what the current run is doing"),
 )
-@click.argument("run", required=False)
+@click.argument("run", required=False, shell_complete=complete.runs)
 @click.option("-f", "--follow", is_flag=True, help="Keep printing until the run has ended.")
 @click.option(
     "-n",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
+from pipekit.cli import complete
 from pipekit.cli.common import json_option, known_folders
 from pipekit.cli.help import Command
 from pipekit.cli.output import print_json, print_line, print_table
@@ -59,7 +60,12 @@ _HEAD = ("run", "started", "status", "seconds", "id", "stages")
     callback=lambda _ctx, _option, text: None if text is None else _moment(text),
     help='Only runs since then: "2026-11-28", "2026-11-28 07:00", or a duration such as "2d".',
 )
-@click.option("--stage", metavar="STAGE", help="Only runs in which this stage had work.")
+@click.option(
+    "--stage",
+    metavar="STAGE",
+    shell_complete=complete.stages,
+    help="Only runs in which this stage had work.",
+)
 @pager_option
 @json_option
 @click.pass_context

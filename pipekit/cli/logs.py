@@ -14,6 +14,7 @@ from typing import BinaryIO
 
 import click
 
+from pipekit.cli import complete
 from pipekit.cli.common import folders
 from pipekit.cli.help import RUN_MEANING, Command
 from pipekit.cli.output import print_line, print_output
@@ -43,8 +44,8 @@ _LOOK_SECONDS = 1.0  # between two looks whether a silent run is still going on
     },
     example=("pipekit logs translator --err", "what it last printed on standard error"),
 )
-@click.argument("run", required=False)
-@click.argument("stage", required=False)
+@click.argument("run", required=False, shell_complete=complete.runs)
+@click.argument("stage", required=False, shell_complete=complete.stages)
 @click.option("--err", "only", flag_value="err", help="Print only standard error.")
 @click.option("--out", "only", flag_value="out", help="Print only standard output.")
 @click.option(

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
+from pipekit.cli import complete
 from pipekit.cli.common import open_project
 from pipekit.errors import UsageError
 from pipekit.process import Cancel
@@ -36,9 +37,27 @@ def _dates(
 
 
 _OPTIONS = (
-    click.option("--only", multiple=True, metavar="STAGE", help="Run only this stage; repeatable."),
-    click.option("--from", "first", metavar="STAGE", help="Start with this stage."),
-    click.option("--until", "last", metavar="STAGE", help="Stop after this stage."),
+    click.option(
+        "--only",
+        multiple=True,
+        metavar="STAGE",
+        shell_complete=complete.stages,
+        help="Run only this stage; repeatable.",
+    ),
+    click.option(
+        "--from",
+        "first",
+        metavar="STAGE",
+        shell_complete=complete.stages,
+        help="Start with this stage.",
+    ),
+    click.option(
+        "--until",
+        "last",
+        metavar="STAGE",
+        shell_complete=complete.stages,
+        help="Stop after this stage.",
+    ),
     click.option(
         "--dates",
         callback=_dates,

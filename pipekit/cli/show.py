@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from pipekit.cli import complete
 from pipekit.cli.common import folders, json_option, project_root
 from pipekit.cli.help import RUN_MEANING, Command
 from pipekit.cli.output import coloured, print_json, print_line, print_text
@@ -37,7 +38,7 @@ _PROPOSALS_SHOWN = 10  # without --verbose
     arguments={"RUN": f"{RUN_MEANING} (default: the latest)."},
     example=("pipekit show 12 --verbose", "every file and metric of run 12"),
 )
-@click.argument("run", required=False)
+@click.argument("run", required=False, shell_complete=complete.runs)
 @click.option("-v", "--verbose", is_flag=True, help="Print every file and every metric.")
 @click.option(
     "--html",

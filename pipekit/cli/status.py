@@ -198,6 +198,9 @@ def _print_state(state: ProjectState, paths: Paths) -> None:
     for stage, files in state.attention.rejected.items():
         _print_rejected(stage, files)
     print_attention(state.attention, paths)
+    if state.trash:
+        text = f"of {plural(state.trash, 'run')}; `pipekit lifecycle restore` lists them"
+        print_text(f"files {text}", "trash: ", hang=2)
     print_disks(paths)
 
 
@@ -284,6 +287,7 @@ def _record(seen: _Seen) -> dict[str, Any]:
         "stages": state.stages,
         "backing_off": state.backing_off,
         "details": {name: each._asdict() for name, each in state.details.items()},
+        "trash": state.trash,
         "attention": state.attention.record(),
         "rejected": {
             stage: [{"path": r.path, "reason": r.reason, "run": r.run_number} for r in files]

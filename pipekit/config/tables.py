@@ -88,6 +88,11 @@ def _inner_paths(instance: object, attribute: object, value: tuple[str, ...]) ->
             raise ValueError("must not be the whole project: name the folders")
 
 
+def _stage_name(instance: object, attribute: object, value: str | None) -> None:
+    if value is not None:
+        checked_name(instance, attribute, value)
+
+
 def _stage_names(instance: object, attribute: object, value: tuple[str, ...]) -> None:
     if len(value) > MOST_STAGES:
         raise ValueError(f"lists more than {MOST_STAGES:,} stages")
@@ -184,8 +189,17 @@ class PluginsConfig:
 
 @frozen(eq=False, repr=False)
 class StageConfig:
-    """`[stages.NAME]`: how a stage is supervised. Its own settings are in `settings`."""
+    """`[stages.NAME]`: which stage it is and how it is supervised.
 
+    Its own settings are in `settings`, those of the stage `script` beside these keys.
+    """
+
+    use: str | None = setting(
+        "The stage that an installed plugin offers (default: the one of this name; `script` with a "
+        "key `command`). So one stage can be used several times, each with its own settings.",
+        default=None,
+        validator=_stage_name,
+    )
     timeout: Duration | None = setting(
         "Maximum duration of a task (default: unlimited).", default=None, validator=_positive
     )
@@ -245,6 +259,10 @@ class StageConfig:
         factory=dict,
         secret=True,  # only its plugin knows which of them are
     )
+
+    def offered_as(self, name: str) -> str:
+        """The name by which a plugin offers the stage that is configured as `name`."""
+        return self.use or name
 
     def delay_before(self, attempt: int) -> float:
         """Seconds to wait before the second or a further attempt."""
@@ -384,6 +402,8 @@ TABLES: dict[str, type] = {  # the core's own; `stages` and `sinks` hold a table
 }
 TOP = (*TABLES, "stages", "sinks", "expect")  # all keys at the top of pipekit.toml
 RULES = "rules"  # the policy whose settings are an array of tables: `[[lifecycle.rules]]`
+SCRIPT = "script"  # the stage whose settings stand in `[stages.NAME]` itself
+SCRIPT_KEYS = ("command", "inputs", "outputs", "done_pattern", "watch", "units", "env")
 
 
 def settings_path(kind: str, name: str) -> KeyPath:

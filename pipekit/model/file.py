@@ -74,6 +74,18 @@ class Published(NamedTuple):
     detail: Mapping[str, Any] = MappingProxyType({})
 
 
+class Inspection(NamedTuple):
+    """What has become of the files that a stage has published: the answer of `ctx.inspect(files)`.
+
+    `missing`: those that are gone. `removed`: those that the lifecycle has removed. `altered`:
+    those that are there, but whose content is not what the stage published.
+    """
+
+    missing: tuple[Published, ...] = ()
+    removed: tuple[Published, ...] = ()
+    altered: tuple[Published, ...] = ()
+
+
 class Why(StrEnum):
     """Why an input is pending."""
 

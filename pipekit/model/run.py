@@ -13,7 +13,7 @@ from attrs import field, frozen
 from pipekit.model.status import RAN, PipelineStatus, StageStatus
 
 if TYPE_CHECKING:
-    from pipekit.model.file import Consumption, FileStat, Pending, Published
+    from pipekit.model.file import Consumption, FileStat, Inspection, Pending, Published
     from pipekit.model.stage import StageResult
 
 
@@ -103,6 +103,12 @@ class StageView(Protocol):
     def published(self, stage: str) -> tuple[Published, ...]:
         """See RunContext.published."""
 
+    def inspect(self, files: Iterable[FileStat]) -> Inspection:
+        """See RunContext.inspect."""
+
+    def state(self) -> Mapping[str, Any]:
+        """See RunContext.state."""
+
 
 @frozen(kw_only=True, eq=False)
 class RunContext:
@@ -181,6 +187,23 @@ class RunContext:
     def published(self, stage: str) -> tuple[Published, ...]:
         """The files that `stage` has published, in the order of the runs that did."""
         return self.view.published(stage)
+
+    def inspect(self, files: Iterable[FileStat]) -> Inspection:
+        """What has become of the files that this stage has published; `files`: those there now.
+
+        For example, `ctx.inspect(ctx.files("data/out/**/*.parquet"))`. A file is read only if its
+        size is the same, but not its times or its place on the disk: after a project was copied
+        or moved, once.
+        """
+        return self.view.inspect(files)
+
+    @property
+    def state(self) -> Mapping[str, Any]:
+        """What this stage's workers have remembered by `report.state(key, value)`.
+
+        For work that is not about files of the project: how far a fetch from elsewhere has got.
+        """
+        return self.view.state()
 
 
 class PipelineReport(NamedTuple):

@@ -15,6 +15,7 @@ from pipekit.model.run import Paths
 from pipekit.run.lifecycle.permission import Permission
 from pipekit.run.planning import Decision
 from pipekit.run.trace import StageTrace, Trace, trace
+from pipekit.storage.failing import sentences
 from pipekit.storage.ledger import Ledger
 from pipekit.storage.trash.manifest import Manifests
 from pipekit.worker._files import open_own
@@ -51,6 +52,7 @@ class Removed(NamedTuple):
 class Answer(NamedTuple):
     """`permission`: None if there is no file, or the project cannot be opened.
 
+    `notes`: by stage, that the file became shorter, or that the stage leaves it for a later run.
     `removed`: if there is no file, since the lifecycle has removed it and can restore it.
     """
 
@@ -58,6 +60,7 @@ class Answer(NamedTuple):
     runs: Mapping[int, Run]
     permission: Permission | None
     set_aside: Mapping[str, SetAside]
+    notes: Mapping[str, list[str]]
     removed: Removed | None = None
 
 
@@ -81,7 +84,30 @@ def answer(
     }
     rows = {each.stage: _set_aside(each, runs, paths) for each in found.stages}
     set_aside = {stage: each for stage, each in rows.items() if each}
-    return Answer(found, runs, permission, set_aside, _removed(path, paths) if not stat else None)
+    return Answer(
+        found,
+        runs,
+        permission,
+        set_aside,
+        _notes(path, stat, ledger),
+        _removed(path, paths) if not stat else None,
+    )
+
+
+def _notes(path: str, stat: FileStat | None, ledger: Ledger) -> dict[str, list[str]]:
+    """What each stage has against the file, though it has not rejected it."""
+    notes: dict[str, list[str]] = {}
+    if stat is None:
+        return notes
+    for each in ledger.shrunk():
+        if each.path == path:
+            notes.setdefault(each.stage, []).append(str(each))
+    latest = ledger.last_run()
+    for stage in ledger.stages():
+        failing = [e for e in ledger.failing(stage).values() if e.path == path and e.due > latest]
+        if failing:
+            notes.setdefault(stage, []).extend(sentences(failing, latest))
+    return notes
 
 
 def _removed(path: str, paths: Paths) -> Removed | None:

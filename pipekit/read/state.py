@@ -16,6 +16,7 @@ from pipekit.read.backing_off import backing_off
 from pipekit.read.details import Details, Reports, SinkTrouble
 from pipekit.read.findings import findings, verdicts
 from pipekit.read.runs import completed, current_hold, lock_holder, open_history, refusals
+from pipekit.storage.trash import TRASH
 
 if TYPE_CHECKING:
     from pipekit.config import Configuration
@@ -41,6 +42,7 @@ class ProjectState:
     `worked`: the last run that had work. `since`: see `findings`. `details`: of the stages, and
     the files that wait for the next run. `sinks`: what went wrong with some in the last run.
     `backing_off`: sentences by stage. `rejected`: all files; `attention`: what nobody has seen yet.
+    `trash`: number of runs whose files are in the trash.
     """
 
     holder: Holder | None = None
@@ -57,6 +59,7 @@ class ProjectState:
     backing_off: dict[str, list[str]] = field(factory=dict)
     attention: Attention = field(factory=Attention)
     sinks: tuple[SinkTrouble, ...] = ()
+    trash: int = 0
 
     @property
     def is_dead(self) -> bool:
@@ -121,6 +124,7 @@ def look(paths: Paths, names: list[str], loaded: Configuration | None = None) ->
         verdicts=judged,
         backing_off=left,
         attention=found,
+        trash=_in_trash(paths),
     )
 
 
@@ -135,6 +139,14 @@ def _recent(ledger: RunHistory, names: Sequence[str]) -> list[PipelineState]:
 def _has_worked(runs: list[PipelineState], stage: str) -> bool:
     entry = _latest(runs, stage)
     return entry is not None and entry.get("status") != StageStatus.SKIPPED
+
+
+def _in_trash(paths: Paths) -> int:
+    if not (paths.root / TRASH).exists():
+        return 0
+    from pipekit.storage.trash.manifest import Manifests  # few projects have a trash
+
+    return len(Manifests(paths.root, paths.file_mode).find())
 
 
 def _sinks(reports: Reports, recent: Sequence[PipelineState]) -> tuple[SinkTrouble, ...]:

@@ -179,10 +179,12 @@ class Planner:
             noted.clear()  # they are filled again while the stage lists its files
         left: list[str] = []
         latest = ledger.last_run()
-        back_off = self._back_off(stage, ledger, latest + bool(more.get("dry_run")))
+        dry_run = bool(more.get("dry_run"))
+        back_off = self._back_off(stage, ledger, latest + dry_run)
+        view = self._view(stage, ledger, back_off)
         try:
             plan = call(
-                lambda: self._made(stage, ledger, back_off, results=dict(results), **more),
+                lambda: self._made(stage, view, results=dict(results), **more),
                 timeout=stage.plan_timeout,
                 cancelled=self.cancel.is_set,
                 left=left,
@@ -192,6 +194,8 @@ class Planner:
         except PluginFault as fault:
             ledger.raise_damage()  # which is not the stage's fault, and ends the run
             return _failed(stage, fault)
+        if view.same and not dry_run:
+            ledger.mark_same(view.same)
         warnings = [*plan.warnings, *(f"its plan {clause}" for clause in left)]
         if files.unnameable:
             warnings.append(_bad_names(sorted(files.unnameable)))
@@ -218,10 +222,10 @@ class Planner:
         known = {} if options.force or options.retry else ledger.failing(stage.name)
         return BackOff(known, number, stage.version, stage.back_off)
 
-    def _made(self, stage: Stage, ledger: Ledger, back_off: BackOff, **more: Any) -> StagePlan:
+    def _made(self, stage: Stage, view: LedgerStageView, **more: Any) -> StagePlan:
         """The stage's plan. Runs the plugin's code, so it may do anything."""
         assert stage.spec is not None
-        plan = stage.spec.plan(self._context(stage, ledger, back_off, **more), stage.settings)
+        plan = stage.spec.plan(self._context(stage, view, **more), stage.settings)
         if type(plan) is not StagePlan:  # an object's __class__ may say what it likes
             raise TypeError(f"plan must return a StagePlan, not {plan!r}")
         for parts, kind in ((plan.tasks, Task), (plan.inputs, Input)):
@@ -230,10 +234,9 @@ class Planner:
                     raise TypeError(f"a plan consists of {kind.__name__} objects, not {part!r}")
         return plan
 
-    def _context(self, stage: Stage, ledger: Ledger, back_off: BackOff, **more: Any) -> RunContext:
-        project, options = self._project, self._options
-        view = LedgerStageView(
-            project.files,
+    def _view(self, stage: Stage, ledger: Ledger, back_off: BackOff) -> LedgerStageView:
+        return LedgerStageView(
+            self._project.files,
             ledger,
             stage.name,
             version=stage.version,
@@ -241,6 +244,9 @@ class Planner:
             digest_of=output_digest,
             back_off=back_off,
         )
+
+    def _context(self, stage: Stage, view: LedgerStageView, **more: Any) -> RunContext:
+        project, options = self._project, self._options
         return RunContext(
             run_id=self._run_id,
             stage=stage.name,

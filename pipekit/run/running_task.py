@@ -19,6 +19,7 @@ from pipekit.model.system import limits_hint
 from pipekit.model.task import Task, TaskResult
 from pipekit.process import Cancel, ProcessSupervisor
 from pipekit.run.current_run import CurrentRun
+from pipekit.run.declared import Declared, DeclaredFiles, exact_outputs
 from pipekit.run.project import Stage
 from pipekit.run.report_file import ReportReader, TaskReport, watched
 from pipekit.run.safe_path import python_path
@@ -96,9 +97,10 @@ class RunningTask(threading.Thread):
         self._name = context.file_name(task.name)
         self._reader = ReportReader(context.folder / f"{self._name}.report", mask=context.run.mask)
         self._command = context.command_of(task, self._reader.path)
-        self._before = {path: self._files.stat(path) for path in task.outputs}
+        self._before = {path: self._files.stat(path) for path in exact_outputs(task)}
+        self._declared = Declared()
         self._report = TaskReport()
-        self._watch = context.stage.spec.watch
+        self._watch = (*context.stage.spec.watch, *task.watch)
         self._watched: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
         self._process = ProcessResult(outcome=Outcome.LOST, reason="its supervision was broken off")
         self._no_report: OSError | None = None
@@ -127,12 +129,15 @@ class RunningTask(threading.Thread):
                 reason = f"cannot create {self._reader.path}: {self._no_report.strerror}"
                 self._process = ProcessResult(outcome=Outcome.SPAWN_FAILED, reason=reason)
                 return
+            declared = None if self.task.reports else DeclaredFiles(self.task, self._files)
             self._process = self._context.supervisor.execute(
                 self._command,
                 name=self._name,
                 on_lines=self._search_lines if self._watch else None,
                 cancel=self._context.cancel,
             )
+            if declared and self._process.success:
+                self._declared = declared.handled()
         except Exception as error:  # the last boundary of this thread; the task is lost
             import traceback  # only here
 
@@ -157,6 +162,7 @@ class RunningTask(threading.Thread):
             self._report.warnings.append(warning)
             self._context.emit(EventKind.WARNING, warning, task=self.task.name)
         self._report.damage, self._report.torn = self._reader.damage, self._reader.torn
+        self._add_declared()
         self._reader.conceal()
         self._reader.close()
         temporaries = self._report.temporaries
@@ -172,6 +178,19 @@ class RunningTask(threading.Thread):
             published=self._context.published,
             files=self._files,
         )._replace(attempt=self._context.attempt)
+
+    def _add_declared(self) -> None:
+        """Add what the task did without reporting it, unless one of its units has failed."""
+        units = self._report.units
+        if not all(units.get(name) for name in (*self.task.units, *units)):
+            return
+        reported = {self._files.relative(record.path) for record in self._report.files}
+        for record in self._declared.records:
+            if record.path not in reported:
+                self._report.files.append(record)
+        for text in self._declared.warnings:
+            self._report.warnings.append(text)
+            self._context.emit(EventKind.WARNING, text, task=self.task.name)
 
     def _found(self) -> Iterator[dict[str, Any]]:
         """What was found in the output since the last call."""

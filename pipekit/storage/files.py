@@ -30,6 +30,11 @@ _MAKE = tuple.__new__  # half the time of a NamedTuple's own, for each file
 _LONGEST_PATTERN = 4_096  # characters, as of a path on Linux
 
 
+def is_pattern(path: str) -> bool:
+    """Whether this names files by `*`, `?` or `[...]`."""
+    return _WILD.search(path) is not None
+
+
 class FileManager:
     """The regular files below a project's root.
 

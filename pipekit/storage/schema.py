@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 
-VERSION = 3
+VERSION = 4
 AGREE = 5  # so many runs in a row must agree before a time counts
 
 _TABLES = """
@@ -53,10 +53,16 @@ CREATE TABLE shrunk (
     stage TEXT NOT NULL, path TEXT NOT NULL, signature TEXT NOT NULL, size INTEGER NOT NULL,
     before INTEGER NOT NULL, run INTEGER NOT NULL, PRIMARY KEY (stage, path)) WITHOUT ROWID;
 """
+_FROM_3 = """
+CREATE TABLE state (
+    stage TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL, run INTEGER NOT NULL,
+    PRIMARY KEY (stage, key)) WITHOUT ROWID;
+"""
 _STEPS = {  # from a new ledger, or one of an earlier version
-    0: f"{_TABLES} {_INDEXES} {_FROM_2}",
-    1: f"{_FROM_1} {_INDEXES} {_FROM_2}",
-    2: _FROM_2,
+    0: f"{_TABLES} {_INDEXES} {_FROM_2} {_FROM_3}",
+    1: f"{_FROM_1} {_INDEXES} {_FROM_2} {_FROM_3}",
+    2: f"{_FROM_2} {_FROM_3}",
+    3: _FROM_3,
 }
 
 

@@ -60,7 +60,9 @@ def command(ctx: click.Context, folder: Path) -> int:
     """
     sample = None
     if not _is_demo(folder):
-        plugins.load(builtins_only=ctx.obj["no_plugins"]).require_stages(_STAGES)
+        plugins.load(builtins_only=ctx.obj["no_plugins"]).require_stages(
+            {name: name for name in _STAGES}
+        )
         sample = _create(folder)
     ctx.obj["project"] = folder
     report = run_project(ctx)

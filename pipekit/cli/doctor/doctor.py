@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import click
 
@@ -36,8 +36,13 @@ def command(ctx: click.Context, as_json: bool) -> int:
     and the worker of each stage, each in a process of its own, at the schedule and the last runs.
     Each finding says what to do. Nothing in the project is changed.
     """
+    return report_findings(_findings(ctx), as_json=as_json)
+
+
+def report_findings(findings: Iterable[Finding], *, as_json: bool) -> int:
+    """Print what was found, as it is found; returns the exit code of the worst."""
     found = []
-    for finding in _findings(ctx):
+    for finding in findings:
         found.append(finding)
         if not as_json:
             _print(finding)

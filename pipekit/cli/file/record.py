@@ -50,6 +50,7 @@ def _stage(found: StageTrace, answer: Answer) -> dict[str, Any]:
             "fingerprint": last.fingerprint,
             "detail": dict(last.detail),
         },
+        "notes": list(answer.notes.get(found.stage, ())),
         "set_aside": rows._asdict() if rows else None,
     }
 

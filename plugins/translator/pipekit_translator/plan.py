@@ -7,8 +7,8 @@ from pathlib import Path
 
 import attrs
 
-from pipekit import Command, ContentState, Input, Pending, RunContext, StagePlan, Task, Why
-from pipekit_translator.rebuild import Rebuild, rebuild_for
+from pipekit import Command, ContentState, Input, Pending, RunContext, StagePlan, Task
+from pipekit_translator.rebuild import Rebuild, is_extended, rebuild_for, unknown
 from pipekit_translator.request import NOTHING, FileGroup, FileJob, FileMemory, Request, Role
 from pipekit_translator.settings import Settings
 from pipekit_translator.survey import Group, pending_of, survey
@@ -32,7 +32,7 @@ def plan(ctx: RunContext, settings: Settings) -> StagePlan:
     pending = sum(pendings, Pending())
     warnings += rebuild.warnings
     reason = _reason(settings, pending)
-    if not pending and not rebuild.more:
+    if not pending and not rebuild:
         return StagePlan.skip(reason, pending, holds=pending.waiting, warnings=warnings)
     inputs = [
         *((at, item) for at, each in enumerate(pendings) for item in each.inputs),
@@ -98,6 +98,9 @@ def _task(
         rebuild=rebuild.days,
         left=rebuild.left,
         removed=rebuild.removed,
+        lost=rebuild.lost,
+        altered=rebuild.altered,
+        unknown=unknown(ctx, settings),
         quality=settings.quality,
     )
     return Task(
@@ -130,13 +133,8 @@ def _job(at: int, group: Group, item: Input, role: Role) -> FileJob:
     if item.previous is None or item.previous.state is ContentState.REJECTED:
         return job
     before = FileMemory.of(item.previous.detail)
-    extended = item.why is Why.PART or (item.why is Why.CHANGED and group.growing)
-    return attrs.evolve(
-        job,
-        known=item.previous.fingerprint,
-        before=before,
-        resume=extended and before.reading == group.digest,
-    )
+    resume = role == "new" and is_extended(group, item) and before.reading == group.digest
+    return attrs.evolve(job, known=item.previous.fingerprint, before=before, resume=resume)
 
 
 def _relative(ctx: RunContext, path: Path) -> str:

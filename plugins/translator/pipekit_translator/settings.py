@@ -206,6 +206,6 @@ class Settings:
             max_bad_fraction=self.max_bad_fraction,
             instruments=tuple(listed),
             aggregate=source.aggregate,
-            **{name: getattr(source, name) for name in ADDED},
+            **{name: getattr(dialect, name) for name in ADDED},
             **{name: getattr(self, name) for name in JUDGED},
         )

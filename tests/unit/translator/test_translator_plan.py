@@ -47,7 +47,7 @@ def test_a_file_that_two_sources_match_is_a_configuration_error(project: Any) ->
 
 REFUSED = {
     "its time stamps have no time zone; set timezone": {"dialect": "A"},
-    "aggregate works on ticks": {"dialect": "A", "timezone": "UTC", "aggregate": "1m"},
+    "cannot be made of bars of '1m'": {"dialect": "A", "timezone": "UTC", "aggregate": "1m"},
     "'open' does not belong to ticks": {
         "dialect": "N", "timezone": "UTC", "columns": ("timestamp", "price", "open", "volume"),
     },

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import click
 
-from pipekit.cli.common import configuration, json_option
+from pipekit.cli.common import json_option
 from pipekit.cli.help import Command, Group
 from pipekit.cli.output import print_json, print_line, print_table
-from pipekit.errors import UsageError
-from pipekit.plugins.loader import NO_API, Plugins, load
-from pipekit.run.project import load_plugins
+from pipekit.cli.plugins.doctor import doctor
+from pipekit.cli.plugins.loaded import load_all
+from pipekit.cli.plugins.show import show
+from pipekit.plugins.loader import NO_API
 
 
 @click.group(
@@ -34,7 +35,7 @@ def list_plugins(ctx: click.Context, as_json: bool) -> int:
     Broken plugins do not change the exit code. In a project, plugins that its [plugins] table
     excludes are listed as disabled; outside of one, all are loaded.
     """
-    found = _load(ctx)
+    found = load_all(ctx)
     records = [*found.stages.values(), *found.policies.values(), *found.sinks.values()]
     rows = [(r.kind, r.name, r.origin.distribution, r.origin.version) for r in records]
     head = ("kind", "name", "distribution", "version")
@@ -59,9 +60,5 @@ def list_plugins(ctx: click.Context, as_json: bool) -> int:
     return 0
 
 
-def _load(ctx: click.Context) -> Plugins:
-    try:
-        settings = configuration(ctx)
-    except UsageError:
-        return load(builtins_only=ctx.obj["no_plugins"])
-    return load_plugins(settings, ctx.obj["no_plugins"])
+command.add_command(show)
+command.add_command(doctor)
