@@ -19,6 +19,7 @@ root_doc = "docs/index"
 include_patterns = [
     "docs/index.md",
     "docs/*/*.md",
+    "docs/*/*/*.md",
     "*.md",
     "examples/*/README.md",
     "plugins/*/README.md",
