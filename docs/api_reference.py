@@ -11,7 +11,14 @@ from collections.abc import Iterator
 
 import attrs
 
-MODULES = ("pipekit", "pipekit.worker", "pipekit.commands", "pipekit.testing")
+MODULES = (
+    "pipekit",
+    "pipekit.worker",
+    "pipekit.commands",
+    "pipekit.reading",
+    "pipekit.pages",
+    "pipekit.testing",
+)
 _LONGEST = 95  # columns of a signature on one line
 HEAD = """\
 # Public names
@@ -57,6 +64,11 @@ def _is_ours(value: object) -> bool:
 
 
 _VALUES = {
+    "Block": "The type of what a page is made of: Text, Table or Chart.",
+    "DIED": "What is said of a run that was killed before it could end.",
+    "HELD": "What is said of a run that was not to begin.",
+    "REFUSED": "What is said of a run that did not begin.",
+    "RUNNING": "What is said of a run, a stage, a task or a unit that goes on.",
     "ABSENT": "The fingerprint of a file that no longer exists.",
     "COLOURS": "The colour of each status, as click names it.",
     "Duration": "The type of a setting: seconds, 0 or more. In TOML a number of seconds, or text such "

@@ -28,6 +28,7 @@ CREATE TABLE lineage (
 # A query uses such an index only if it has the same words after WHERE.
 UNFINISHED = "(status IS NULL OR recorded = 0)"
 WORKED = "status IS NOT 'idle'"
+SET_ASIDE = "instr(stages, 'rows_set_aside')"
 _INDEXES = f"""
 CREATE INDEX runs_unfinished ON runs (number) WHERE {UNFINISHED};
 CREATE INDEX runs_worked ON runs (number) WHERE {WORKED};
