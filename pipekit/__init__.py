@@ -20,6 +20,12 @@ if TYPE_CHECKING:
     from pipekit.model.event import Event as Event
     from pipekit.model.event import EventKind as EventKind
     from pipekit.model.event import SinkContext as SinkContext
+    from pipekit.model.executor import Engine as Engine
+    from pipekit.model.executor import Executor as Executor
+    from pipekit.model.executor import ExecutorContext as ExecutorContext
+    from pipekit.model.executor import Order as Order
+    from pipekit.model.executor import OrderState as OrderState
+    from pipekit.model.executor import OrderStatus as OrderStatus
     from pipekit.model.file import Consumption as Consumption
     from pipekit.model.file import ContentState as ContentState
     from pipekit.model.file import FileStat as FileStat
@@ -54,6 +60,14 @@ _HOMES = {
     "pipekit.hookspecs": ("hookimpl",),
     "pipekit.model.command": ("Command", "Outcome", "ProcessResult"),
     "pipekit.model.event": ("Emit", "Event", "EventKind", "SinkContext"),
+    "pipekit.model.executor": (
+        "Engine",
+        "Executor",
+        "ExecutorContext",
+        "Order",
+        "OrderState",
+        "OrderStatus",
+    ),
     "pipekit.model.file": (
         "Consumption",
         "ContentState",

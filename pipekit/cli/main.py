@@ -41,6 +41,7 @@ _COMMANDS = {
     "doctor": ("doctor.doctor", "Check that runs can do their work here."),
     "lifecycle": ("lifecycle", "Show which files may be removed, remove them, bring them back."),
     "exec": ("exec", "Supervise any command, whose whole process tree ends with it."),
+    "exec-task": ("exec_task", "Carry out one attempt at a task, as a node of a cluster does."),
 }
 
 

@@ -15,6 +15,7 @@ from pipekit.cli.output import coloured, last_line, print_json, print_line, prin
 from pipekit.errors import StorageError
 from pipekit.model.run import Paths, PipelineState
 from pipekit.model.status import FailureKind, StageStatus
+from pipekit.model.task import Placement
 from pipekit.storage.report import AuditReports
 from pipekit.worker import Verb
 
@@ -30,7 +31,7 @@ _STAGE |= {"error": "", "traceback": "", "rejected_before": [], "warnings": [], 
 _STAGE |= {"backing_off": []}
 _REJECTED: dict[str, Any] = {"path": "?", "reason": ""}
 _TASK: dict[str, Any] = {"task": "?", "status": "unknown", "reason": "", "kind": ""}
-_TASK |= {"process": {}, "units": [], "files": [], "attempt": 1, "retried": False}
+_TASK |= {"placement": {}, "process": {}, "units": [], "files": [], "attempt": 1, "retried": False}
 _PROCESS: dict[str, Any] = {"duration": 0.0, "peak_rss": 0, "cpu_seconds": -1.0, "snapshot": []}
 _PROCESS |= {"stdout": {}, "stderr": {}}
 _STREAM: dict[str, Any] = {"tail": ""}
@@ -156,6 +157,8 @@ def _print_task(task: dict[str, Any], verbose: bool) -> None:
     reason = f": {task['reason']}" if task["reason"] else ""
     usage = _usage(task["process"])
     print_text(f"task {_named(task)}: {task['status']}{reason}{usage}", "  ", hang=4)
+    if where := _where(task["placement"]):
+        print_text(where, "    ", hang=6)
     last = _last_line(task)
     if last:
         print_text(f"last line: {last}", "    ", hang=6)
@@ -173,6 +176,15 @@ def _named(task: dict[str, Any]) -> str:
     """A task, with its attempt if it had several."""
     name, again = str(task["task"]), ", tried again" * task["retried"]
     return f"{name}, attempt {task['attempt']}{again}" if again or task["attempt"] > 1 else name
+
+
+def _where(placement: dict[str, Any]) -> str:
+    """Where another machine did it: `on n1 (slurm 4711, attempt 12), queued for 3.2 s`."""
+    known = {name: placement[name] for name in Placement._fields if name in placement}
+    try:
+        return str(Placement(**known)) if known else ""
+    except (TypeError, ValueError):  # of another version
+        return ""
 
 
 def _usage(process: dict[str, Any]) -> str:

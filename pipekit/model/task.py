@@ -28,7 +28,8 @@ class Task:
     has failed. `inputs` and `outputs`: paths relative to the root. The inputs are
     only shown; afterwards each output must be a new file, or be reported as unchanged. `after`:
     tasks of the same plan that must have succeeded, at least in part. `cores`: how many of the
-    run's cores it uses.
+    run's cores it uses. `memory`: bytes that it needs, for executors that reserve them (default:
+    unknown).
     """
 
     name: str = field()
@@ -38,6 +39,7 @@ class Task:
     outputs: tuple[str, ...] = field(default=(), converter=as_tuple, validator=texts)
     after: tuple[str, ...] = field(default=(), converter=as_tuple, validator=texts)
     cores: int = field(default=1, validator=is_a(int))
+    memory: int = field(default=0, validator=is_a(int))
 
     @name.validator
     def _check_name(self, _attribute: object, value: str) -> None:
@@ -109,10 +111,36 @@ class FileRecord(NamedTuple):
         return '"empty"' in self.detail and bool(json.loads(self.detail).get("empty"))
 
 
+class Placement(NamedTuple):
+    """Where another machine carried out an attempt at a task.
+
+    `order`: the number of the attempt in the ledger. `engine_id`: what the engine calls it.
+    `queued`: seconds until a node began, None if none did.
+    """
+
+    executor: str
+    order: int
+    engine_id: str = ""
+    node: str = ""
+    queued: float | None = None
+
+    def record(self) -> dict[str, object]:
+        """What events and reports say of it."""
+        return self._asdict()
+
+    def __str__(self) -> str:
+        """For example `on n1 (slurm 4711, attempt 12), queued for 3.2 s`."""
+        engine = " ".join(filter(None, (self.executor, self.engine_id)))
+        where = f"on {self.node}" if self.node else "on no node"
+        waited = "" if self.queued is None else f", queued for {self.queued:.1f} s"
+        return f"{where} ({engine}, attempt {self.order}){waited}"
+
+
 class TaskResult(NamedTuple):
     """How one attempt at a task ended; true exactly when it succeeded.
 
     `attempt` counts from 1. `retried`: what it left undone was tried again in the same run.
+    `placement`: None for a task on the run's own machine.
     """
 
     name: str
@@ -127,6 +155,7 @@ class TaskResult(NamedTuple):
     process: ProcessResult | None = None
     attempt: int = 1
     retried: bool = False
+    placement: Placement | None = None
 
     def __bool__(self) -> bool:
         return self.status is StageStatus.SUCCESS

@@ -102,6 +102,7 @@ def _task(task: TaskResult) -> dict[str, Any]:
         "warnings": task.warnings,
         "units": [_unit(unit) for unit in task.units],
         "files": (_file(record) for record in task.files),
+        **({} if task.placement is None else {"placement": task.placement.record()}),
         "process": None if task.process is None else _process(task.process),
     }
 

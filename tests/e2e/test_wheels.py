@@ -24,6 +24,7 @@ SOURCES = (
     "plugins/ping",
     "plugins/notify",
     "plugins/otel",
+    "plugins/dask",
     "examples/pipekit-ohlc",
     "examples/pipekit-sqlite-sink",
 )

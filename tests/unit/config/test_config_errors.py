@@ -86,7 +86,8 @@ data = "/srv/bars"
         (
             "[stages.a]\nraw = 1",
             (
-                "pipekit.toml:2: stages.a.raw: unknown key; known here: timeout, plan_timeout, "
+                "pipekit.toml:2: stages.a.raw: unknown key; known here: executor, queue_timeout, "
+                "timeout, plan_timeout, "
                 "hang_timeout, grace, max_memory, nice, retries, retry_on, retry_delay, "
                 "back_off, after, settings"
             ),

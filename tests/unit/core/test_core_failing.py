@@ -89,7 +89,7 @@ def test_an_older_ledger_knows_of_none_and_is_brought_up_to_date(tmp_path, versi
     with Ledger(path) as ledger:
         ledger.begin_run("r", 1.0)
     connection = sqlite3.connect(path)
-    connection.executescript("DROP TABLE failing; DROP TABLE shrunk;")
+    connection.executescript("DROP TABLE failing; DROP TABLE shrunk; DROP TABLE attempts;")
     if version == 1:
         connection.executescript(
             "DROP INDEX runs_unfinished; DROP INDEX runs_worked;"
