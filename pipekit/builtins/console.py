@@ -32,7 +32,7 @@ _GAPS = 4 * 2
 _SHORTEST_NAME, _SHORTEST_TEXT = 12, 10
 
 
-@frozen
+@frozen(eq=False, repr=False)
 class ConsoleSettings:
     """`[sinks.console]`."""
 

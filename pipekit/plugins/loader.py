@@ -127,7 +127,7 @@ def load(
         loading.add(enabled)
     else:
         names = {key.partition(" ")[2] for key in needed}
-        first = [p for p in enabled if p.name in names or p.distribution == BUILTINS]
+        first = [origin for origin in enabled if origin.name in names]
         loading.add(first)
         if loading.missing(needed):
             loading.add([origin for origin in enabled if origin not in first])

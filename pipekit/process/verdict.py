@@ -8,7 +8,9 @@ import sys
 from pipekit.model.command import Command, Outcome, ProcessResult
 from pipekit.process.child import LOST_EXIT, Exit
 from pipekit.process.hang import TreeUsage
-from pipekit.process.windows import exit_codes
+
+if sys.platform == "win32":
+    from pipekit.process.windows import exit_codes
 
 _SHELL_SIGNAL = 128  # and the signal's number: a shell's exit code when its command was killed
 _SIGKILL_CODES = (-9, _SHELL_SIGNAL + 9)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +13,8 @@ from pipekit.model.run import Paths
 
 def free_space(paths: Paths) -> Iterator[tuple[Path, int]]:
     """A folder on each disk of the project, and how many bytes are free there. Raises OSError."""
+    import shutil  # most runs have no limit, and do not ask
+
     disks = set()
     for wanted in (paths.data, paths.logs, paths.state):
         folder = next(each for each in (wanted, *wanted.parents) if each.exists())

@@ -24,7 +24,7 @@ from pipekit.run.project import Project
 from pipekit.run.shrunk import held_shrunk
 from pipekit.storage.files import FileManager
 from pipekit.storage.ledger import Ledger
-from pipekit.storage.trash.manifest import TRASH
+from pipekit.storage.trash import TRASH
 from pipekit.storage.trash.restored import RestoredFiles
 from pipekit.worker import Verb
 

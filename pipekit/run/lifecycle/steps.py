@@ -10,7 +10,7 @@ from pipekit.model.stage import StagePlan
 from pipekit.model.status import FailureKind
 from pipekit.process import Cancel
 from pipekit.run.current_run import CurrentRun
-from pipekit.storage.trash.manifest import TRASH
+from pipekit.storage.trash import TRASH
 
 if TYPE_CHECKING:
     from pipekit.run.lifecycle.review import Proposal, Review

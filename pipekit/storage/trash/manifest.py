@@ -12,11 +12,11 @@ from typing import Any, NamedTuple
 from pipekit.errors import StorageError
 from pipekit.model.names import is_run_id
 from pipekit.storage.small_file import DAMAGE, read_json, write_json
+from pipekit.storage.trash import TRASH
 from pipekit.worker import Signature, sync_folders
 from pipekit.worker._files import make_folder
 from pipekit.worker._replace import replace
 
-TRASH = ".pipekit-trash"
 _FORMAT = 1
 _MAX_BYTES = 1 << 30  # of a manifest: 400 for each file
 _SUFFIX = ".json"

@@ -16,8 +16,9 @@ from typing import NamedTuple
 from pipekit.model.file import FileStat
 from pipekit.model.names import is_run_id
 from pipekit.model.policy import FileAction
+from pipekit.storage.trash import TRASH
 from pipekit.storage.trash.archive import Archive
-from pipekit.storage.trash.manifest import TRASH, Manifest, Manifests, TrashFile
+from pipekit.storage.trash.manifest import Manifest, Manifests, TrashFile
 from pipekit.storage.trash.moving import Mover, fingerprint_of, has_writer
 from pipekit.worker import Signature
 

@@ -19,7 +19,7 @@ from pipekit.model.status import PipelineStatus
 from pipekit.run.lifecycle.removal import Removal
 from pipekit.run.lifecycle.review import Proposal, Review, review
 from pipekit.run.lifecycle.view import LedgerLifecycleView
-from pipekit.storage.trash.manifest import TRASH
+from pipekit.storage.trash import TRASH
 from pipekit.storage.trash.restored import RestoredFiles
 
 DAY = 86_400.0

@@ -13,7 +13,8 @@ from pipekit.errors import StorageError, UsageError
 from pipekit.model.policy import ActionKind, FileAction
 from pipekit.run.lifecycle.removal import find_manifest
 from pipekit.storage.files import FileManager
-from pipekit.storage.trash.manifest import TRASH, Manifest, Manifests, TrashFile, Work
+from pipekit.storage.trash import TRASH
+from pipekit.storage.trash.manifest import Manifest, Manifests, TrashFile, Work
 from pipekit.storage.trash.moving import Mover
 from pipekit.storage.trash.restored import RestoredFiles
 from pipekit.storage.trash.trash import STOPPED, RefusedError, Trash
