@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from pipekit.model.event import EventKind as EventKind
     from pipekit.model.event import SinkContext as SinkContext
     from pipekit.model.executor import Engine as Engine
-    from pipekit.model.executor import Executor as Executor
     from pipekit.model.executor import ExecutorContext as ExecutorContext
     from pipekit.model.executor import Order as Order
     from pipekit.model.executor import OrderState as OrderState
@@ -40,6 +39,7 @@ if TYPE_CHECKING:
     from pipekit.model.run import PipelineState as PipelineState
     from pipekit.model.run import RunContext as RunContext
     from pipekit.model.specs import EventSink as EventSink
+    from pipekit.model.specs import Executor as Executor
     from pipekit.model.specs import LifecyclePolicy as LifecyclePolicy
     from pipekit.model.specs import StageSpec as StageSpec
     from pipekit.model.stage import StagePlan as StagePlan
@@ -62,7 +62,6 @@ _HOMES = {
     "pipekit.model.event": ("Emit", "Event", "EventKind", "SinkContext"),
     "pipekit.model.executor": (
         "Engine",
-        "Executor",
         "ExecutorContext",
         "Order",
         "OrderState",
@@ -79,7 +78,7 @@ _HOMES = {
     ),
     "pipekit.model.policy": ("ActionKind", "FileAction", "LifecycleView"),
     "pipekit.model.run": ("PipelineReport", "PipelineState", "RunContext"),
-    "pipekit.model.specs": ("EventSink", "LifecyclePolicy", "StageSpec"),
+    "pipekit.model.specs": ("EventSink", "Executor", "LifecyclePolicy", "StageSpec"),
     "pipekit.model.stage": ("StagePlan", "StageResult"),
     "pipekit.model.status": ("FailureKind", "PipelineStatus", "StageStatus"),
     "pipekit.model.task": ("Task", "TaskResult", "Watch"),

@@ -6,8 +6,7 @@ from collections.abc import Iterable
 
 import pluggy
 
-from pipekit.model.executor import Executor
-from pipekit.model.specs import EventSink, LifecyclePolicy, StageSpec
+from pipekit.model.specs import EventSink, Executor, LifecyclePolicy, StageSpec
 
 API_VERSION = "1"  # of these hooks; a plugin names the one it is written for in `PIPEKIT_API`
 GROUP = "pipekit"  # the entry-point group of plugins, and the project's name for pluggy

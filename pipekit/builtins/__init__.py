@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
-from pipekit import EventSink, Executor, ExecutorContext, LifecyclePolicy, hookimpl
+from pipekit import EventSink, Executor, LifecyclePolicy, hookimpl
 from pipekit.builtins import console, rules
 
 if TYPE_CHECKING:
+    from pipekit import ExecutorContext
     from pipekit.builtins.local import Threads
 
 PIPEKIT_API = "1"

@@ -13,9 +13,9 @@ from pipekit.cli.help import RUN_MEANING, Command
 from pipekit.cli.live import without_report
 from pipekit.cli.output import coloured, last_line, print_json, print_line, print_text
 from pipekit.errors import StorageError
+from pipekit.model.executor import Placement
 from pipekit.model.run import Paths, PipelineState
 from pipekit.model.status import FailureKind, StageStatus
-from pipekit.model.task import Placement
 from pipekit.storage.report import AuditReports
 from pipekit.worker import Verb
 

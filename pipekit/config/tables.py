@@ -11,8 +11,7 @@ from typing import Any, Literal
 from attrs import frozen
 
 from pipekit.config.problems import KeyPath
-from pipekit.model.executor import LOCAL
-from pipekit.model.names import checked_name, did_you_mean
+from pipekit.model.names import LOCAL, checked_name, did_you_mean
 from pipekit.model.timetable import (
     WEEKDAYS,
     WHOLE_DAY,

@@ -1,16 +1,11 @@
-"""Executors: what carries the tasks of a run to the machines that do their work."""
+"""Executors: what an engine gets and says, and where a task was carried out."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from contextlib import AbstractContextManager
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
-
-from pipekit.model.names import checked_name
-
-LOCAL = "local"  # the executor that comes with pipekit, and is used unless another is named
+from typing import NamedTuple, Protocol
 
 
 class OrderState(StrEnum):
@@ -51,6 +46,31 @@ class Order(NamedTuple):
     grace: float = 10.0
 
 
+class Placement(NamedTuple):
+    """Where another machine carried out an attempt at a task.
+
+    `order`: the number of the attempt in the ledger. `engine_id`: what the engine calls it.
+    `queued`: seconds until a node began, None if none did.
+    """
+
+    executor: str
+    order: int
+    engine_id: str = ""
+    node: str = ""
+    queued: float | None = None
+
+    def record(self) -> dict[str, object]:
+        """What events and reports say of it."""
+        return self._asdict()
+
+    def __str__(self) -> str:
+        """For example `on n1 (slurm 4711, attempt 12), queued for 3.2 s`."""
+        engine = " ".join(filter(None, (self.executor, self.engine_id)))
+        where = f"on {self.node}" if self.node else "on no node"
+        waited = "" if self.queued is None else f", queued for {self.queued:.1f} s"
+        return f"{where} ({engine}, attempt {self.order}){waited}"
+
+
 class Engine(Protocol):
     """What an executor's `open` yields: it starts orders, and says what has become of them.
 
@@ -87,24 +107,3 @@ class ExecutorContext(NamedTuple):
     cores: int
     supervise: Callable[[Order], None]
     wake: Callable[[], None]
-
-
-class Executor:
-    """An executor offered by a plugin: `open(ctx, settings)` is a context manager for an Engine.
-
-    It is opened by the first stage of a run that uses it, and closed at the end of the run. Raises
-    DefinitionError for an invalid name.
-    """
-
-    __slots__ = ("name", "open", "settings")
-
-    def __init__(
-        self,
-        name: str,
-        open: Callable[[ExecutorContext, Any], AbstractContextManager[Engine]],
-        settings: type | None = None,
-    ) -> None:
-        checked_name(None, None, name)
-        self.name = name
-        self.open = open
-        self.settings = settings

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from attrs import field, frozen
 
@@ -16,6 +16,9 @@ from pipekit.model.names import check_file_name
 from pipekit.model.status import FailureKind, StageStatus
 from pipekit.model.validators import as_tuple, is_a, texts
 from pipekit.worker import Verb
+
+if TYPE_CHECKING:
+    from pipekit.model.executor import Placement
 
 _LONGEST_NAME = 100  # of a task: files are named after it
 
@@ -109,31 +112,6 @@ class FileRecord(NamedTuple):
     def is_empty(self) -> bool:
         """Whether its detail says that the file had no content."""
         return '"empty"' in self.detail and bool(json.loads(self.detail).get("empty"))
-
-
-class Placement(NamedTuple):
-    """Where another machine carried out an attempt at a task.
-
-    `order`: the number of the attempt in the ledger. `engine_id`: what the engine calls it.
-    `queued`: seconds until a node began, None if none did.
-    """
-
-    executor: str
-    order: int
-    engine_id: str = ""
-    node: str = ""
-    queued: float | None = None
-
-    def record(self) -> dict[str, object]:
-        """What events and reports say of it."""
-        return self._asdict()
-
-    def __str__(self) -> str:
-        """For example `on n1 (slurm 4711, attempt 12), queued for 3.2 s`."""
-        engine = " ".join(filter(None, (self.executor, self.engine_id)))
-        where = f"on {self.node}" if self.node else "on no node"
-        waited = "" if self.queued is None else f", queued for {self.queued:.1f} s"
-        return f"{where} ({engine}, attempt {self.order}){waited}"
 
 
 class TaskResult(NamedTuple):

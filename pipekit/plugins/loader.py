@@ -12,9 +12,8 @@ import pluggy
 
 from pipekit import hookspecs
 from pipekit.errors import MissingStageError, PluginError
-from pipekit.model.executor import Executor
 from pipekit.model.names import did_you_mean
-from pipekit.model.specs import EventSink, LifecyclePolicy, StageSpec
+from pipekit.model.specs import EventSink, Executor, LifecyclePolicy, StageSpec
 from pipekit.plugins.entrypoints import BUILTINS, EntryPoint, entry_points
 from pipekit.plugins.isolation import CALL_TIMEOUT, call_each
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from pipekit.model.executor import LOCAL, Engine, ExecutorContext, Order
+from pipekit.model.executor import Engine, ExecutorContext, Order
+from pipekit.model.names import LOCAL
 from pipekit.process import Cancel, ProcessSupervisor
 from pipekit.run.current_run import CurrentRun
 from pipekit.run.lanes import Lane

@@ -10,10 +10,9 @@ from typing import Any, NamedTuple, NoReturn
 from pipekit import config
 from pipekit.config.explain import secrets
 from pipekit.errors import ConfigError, PluginError, UsageError
-from pipekit.model.executor import Executor
 from pipekit.model.names import did_you_mean
 from pipekit.model.run import Paths
-from pipekit.model.specs import EventSink, LifecyclePolicy, StageSpec
+from pipekit.model.specs import EventSink, Executor, LifecyclePolicy, StageSpec
 from pipekit.model.status import FailureKind
 from pipekit.plugins import loader as plugins
 from pipekit.plugins.isolation import CALL_TIMEOUT, call_each

@@ -14,7 +14,8 @@ from attrs import evolve
 
 from pipekit.model.command import Command, Outcome, ProcessResult
 from pipekit.model.event import EventKind
-from pipekit.model.task import Placement, Task, TaskResult
+from pipekit.model.executor import Placement
+from pipekit.model.task import Task, TaskResult
 from pipekit.process import Cancel
 from pipekit.run.current_run import CurrentRun
 from pipekit.run.project import Stage

@@ -15,7 +15,8 @@ from typing import Any, ClassVar
 import pytest
 
 from pipekit.model.command import Command, Outcome
-from pipekit.model.executor import Engine, Executor, ExecutorContext, Order, OrderState
+from pipekit.model.executor import Engine, ExecutorContext, Order, OrderState
+from pipekit.model.specs import Executor
 from pipekit.process.remote.folder import AttemptFolder, begin, read_json, write_json
 from pipekit.process.remote.lease import Orders, write_lease
 from pipekit.process.remote.outcome import TaskOutcome, read_outcome

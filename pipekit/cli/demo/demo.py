@@ -15,8 +15,7 @@ from pipekit.cli.output import print_line, print_table, print_text
 from pipekit.cli.run import print_report, run_project
 from pipekit.config.sources import FILE_NAME
 from pipekit.errors import EXIT_FAILURE, EXIT_SUCCESS, EXIT_USAGE, UsageError
-from pipekit.model.executor import LOCAL
-from pipekit.model.names import did_you_mean
+from pipekit.model.names import LOCAL, did_you_mean
 from pipekit.model.run import PipelineReport
 from pipekit.model.status import PipelineStatus
 from pipekit.model.system import quoted

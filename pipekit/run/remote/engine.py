@@ -12,7 +12,8 @@ import pipekit
 from pipekit.config.digest import output_digest
 from pipekit.errors import StorageError
 from pipekit.model.event import EventKind
-from pipekit.model.executor import Engine, Executor, ExecutorContext, Order, OrderState, OrderStatus
+from pipekit.model.executor import Engine, ExecutorContext, Order, OrderState, OrderStatus
+from pipekit.model.specs import Executor
 from pipekit.plugins.isolation import described
 from pipekit.process.remote.node import MARKER
 from pipekit.process.remote.spec import LeaseTerms, Promise

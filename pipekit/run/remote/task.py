@@ -17,10 +17,10 @@ from attrs import evolve
 from pipekit.errors import DefinitionError
 from pipekit.model.command import Outcome, ProcessResult, StreamResult
 from pipekit.model.event import EventKind
-from pipekit.model.executor import Order, OrderState, OrderStatus
+from pipekit.model.executor import Order, OrderState, OrderStatus, Placement
 from pipekit.model.quantity import duration_text
 from pipekit.model.status import NEVER_BEGAN
-from pipekit.model.task import Placement, Task, TaskResult
+from pipekit.model.task import Task, TaskResult
 from pipekit.process.remote.folder import AttemptFolder, begin, begun_by, read_json, write_json
 from pipekit.process.remote.outcome import TaskOutcome, read_outcome
 from pipekit.process.remote.spec import TaskSpec
