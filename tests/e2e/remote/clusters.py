@@ -12,6 +12,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from distributed import Client
+
 CONFIG = {
     "DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "0",
     "DASK_DISTRIBUTED__SCHEDULER__WORK_STEALING": "False",
@@ -30,6 +32,7 @@ class Cluster:
         self._workers = workers
         self.scheduler: subprocess.Popen[bytes] | None = None
         self.nannies: list[subprocess.Popen[bytes]] = []
+        self._client: Client | None = None
 
     @property
     def address(self) -> str:
@@ -38,11 +41,12 @@ class Cluster:
     def start(self) -> None:
         """Start what is not running; returns when the scheduler knows all workers."""
         if self.scheduler is None or self.scheduler.poll() is not None:
+            self._disconnect()
             self._file.unlink(missing_ok=True)
             words = ["--host", "127.0.0.1", "--port", "0", "--no-dashboard"]
             words += ["--scheduler-file", str(self._file)]
             self.scheduler = self._popen("distributed.cli.dask_scheduler", *words)
-            _until(self._file.exists)
+            _until(self._is_written)
             self._end(self.nannies)
         self.nannies = [nanny for nanny in self.nannies if nanny.poll() is None]
         while len(self.nannies) < self._workers:
@@ -51,6 +55,13 @@ class Cluster:
             words += ["--local-directory", str(self.folder), "--death-timeout", "20"]
             self.nannies.append(self._popen("distributed.cli.dask_worker", *words))
         _until(lambda: len(self.workers()) >= self._workers and self._known() >= self._workers)
+
+    def _is_written(self) -> bool:
+        """Whether the scheduler has said where it is."""
+        try:
+            return bool(self.address)
+        except (OSError, ValueError):
+            return False
 
     def workers(self) -> list[int]:
         """The process ids of the workers, below their nannies."""
@@ -63,18 +74,31 @@ class Cluster:
 
     def retire(self) -> None:
         """Retire one worker, as a scale-down does."""
-        self._ask("w = sorted(c.scheduler_info()['workers']); c.retire_workers(workers=w[:1])")
+        client = self._connected()
+        client.retire_workers(workers=sorted(client.scheduler_info()["workers"])[:1])
 
     def stop(self) -> None:
+        self._disconnect()
         self._end([*self.nannies, *([self.scheduler] if self.scheduler else [])])
 
     def _known(self) -> int:
-        return int(self._ask("print(len(c.scheduler_info()['workers']))") or 0)
+        try:
+            return len(self._connected().scheduler_info()["workers"])
+        except (OSError, TimeoutError):
+            return 0
 
-    def _ask(self, code: str) -> str:
-        head = "from distributed import Client; import sys; c = Client(sys.argv[1], timeout=5);"
-        words = [sys.executable, "-c", f"{head}\n{code}", self.address]
-        return subprocess.run(words, capture_output=True, text=True, check=False).stdout.strip()
+    def _connected(self) -> Client:
+        """A client of our own."""
+        if self._client is None or self._client.scheduler.address != self.address:
+            self._disconnect()
+            self._client = Client(self.address, timeout=5, set_as_default=False)
+        return self._client
+
+    def _disconnect(self) -> None:
+        if self._client is not None:
+            with contextlib.suppress(Exception):
+                self._client.close(timeout=1)
+        self._client = None
 
     def _popen(self, module: str, *words: str) -> subprocess.Popen[bytes]:
         nothing = subprocess.DEVNULL
