@@ -2,10 +2,10 @@
 
     python tests/crash/remote_chaos.py --rounds 300 --seed 1
 
-Each round is a new project with some files, on a cluster that lives on. A run is started; at a random
-moment something happens to it. Runs are repeated until one succeeds. Then everything is counted:
-outputs unlike those of one machine, files published twice, processes that are left, runs without an end,
-and successes without their outputs.
+Each round is a new project with some files, on a cluster that lives on. A run is started; at a
+random moment something happens to it. Runs are repeated until one succeeds. Then everything is
+counted: outputs unlike those of one machine, files published twice, processes that are left, runs
+without an end, and successes without their outputs.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from collections import Counter
 from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).resolve().parents[1] / "e2e/remote")]
-from clusters import Cluster, children
+from clusters import Cluster, children  # noqa: E402  # beside the other tests of clusters
 
 LEASE = 0.6
 PLUGIN = Path(__file__).with_name("remote_stage.py")
@@ -73,9 +73,9 @@ class Lab:
 
     def round(self, number: int, seed: int, event: str = "") -> None:
         """One project, from its first run to its last."""
-        chance = random.Random(f"{seed}/{number}")  # noqa: S311  # to be repeated
+        chance = random.Random(f"{seed}/{number}")  # to be repeated
         event = event or EVENTS[number % len(EVENTS)]
-        self.cluster.start()
+        self.cluster_up()
         root = self.folder / f"round-{number}"
         expected = make_project(root, chance, self.cluster.address)
         run = self.start(root)
@@ -88,7 +88,7 @@ class Lab:
         for _ in range(8):
             if code == 0:
                 break
-            self.cluster.start()
+            self.cluster_up()
             text = (root / "pipekit.toml").read_text()
             now = CONFIG.replace("ADDRESS", self.cluster.address)
             if text != now:
@@ -97,6 +97,15 @@ class Lab:
             self.counts["runs again"] += 1
         self.judge(root, event, code, expected)
         shutil.rmtree(root, ignore_errors=True)
+
+    def cluster_up(self) -> None:
+        """Repair the cluster, or make it anew."""
+        try:
+            self.cluster.start()
+        except (AssertionError, OSError):
+            self.counts["clusters made anew"] += 1
+            self.cluster.stop()
+            self.cluster.start()
 
     def start(self, root: Path) -> subprocess.Popen[bytes]:
         """A run of the project."""

@@ -25,6 +25,7 @@ SOURCES = (
     "plugins/notify",
     "plugins/otel",
     "plugins/dask",
+    "plugins/batch",
     "examples/pipekit-ohlc",
     "examples/pipekit-sqlite-sink",
 )

@@ -146,7 +146,7 @@ def _words(pid: int) -> bytes:
         return b""
 
 
-def _until(is_so, seconds: float = 60.0) -> None:
+def _until(is_so, seconds: float = 30.0) -> None:
     deadline = time.monotonic() + seconds
     while not is_so():
         assert time.monotonic() < deadline, "the cluster did not come up"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+import textwrap
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -157,6 +159,31 @@ def pipekit_executors():
     yield Executor("odd", open_engine, settings=Settings)
 """
 
+SUBMIT = """
+    import os, subprocess, sys
+    folder = os.environ["TINY_QUEUE"]
+    name = sys.argv[sys.argv.index("--name") + 1]
+    script = os.path.join(folder, name + ".sh")
+    open(script, "w").write(sys.stdin.read())
+    job = subprocess.Popen(["sh", script], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                           stderr=subprocess.DEVNULL, start_new_session=True)
+    open(os.path.join(folder, f"{job.pid}.job"), "w").close()
+    print(job.pid)
+"""
+JOBS = """
+    import os
+    for name in os.listdir(os.environ["TINY_QUEUE"]):
+        pid, dot, kind = name.partition(".")
+        if kind == "job":
+            try:
+                state = open(f"/proc/{pid}/stat").read().rpartition(")")[2].split()[0]
+            except OSError:
+                continue
+            if state != "Z":
+                print(pid, "running", "here")
+"""
+
+
 CONFIG = """
 [pipeline]
 stages = ["work"]
@@ -239,3 +266,19 @@ def until() -> Callable[[Callable[[], object]], None]:
             time.sleep(0.02)
 
     return wait
+
+
+@pytest.fixture
+def tiny_queue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A batch system of two programs, `submit` and `jobs`; the folder of its queue."""
+    programs, queue = tmp_path / "bin", tmp_path / "queue"
+    programs.mkdir()
+    queue.mkdir()
+    for name, code in (("submit", SUBMIT), ("jobs", JOBS)):
+        program = programs / name
+        program.write_text(f"#!{sys.executable}\n{textwrap.dedent(code)}")
+        program.chmod(0o755)
+    python = os.path.dirname(sys.executable)
+    monkeypatch.setenv("PATH", f"{programs}:{python}:{os.environ['PATH']}")
+    monkeypatch.setenv("TINY_QUEUE", str(queue))
+    return queue

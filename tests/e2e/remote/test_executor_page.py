@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 import textwrap
 
 import pytest
@@ -12,30 +10,6 @@ from pipekit import hookspecs
 from pipekit.testing import ExecutorContract
 
 from ...pages import docs
-
-SUBMIT = """
-    import os, subprocess, sys
-    folder = os.environ["TINY_QUEUE"]
-    name = sys.argv[sys.argv.index("--name") + 1]
-    script = os.path.join(folder, name + ".sh")
-    open(script, "w").write(sys.stdin.read())
-    job = subprocess.Popen(["sh", script], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                           stderr=subprocess.DEVNULL, start_new_session=True)
-    open(os.path.join(folder, f"{job.pid}.job"), "w").close()
-    print(job.pid)
-"""
-JOBS = """
-    import os
-    for name in os.listdir(os.environ["TINY_QUEUE"]):
-        pid, dot, kind = name.partition(".")
-        if kind == "job":
-            try:
-                state = open(f"/proc/{pid}/stat").read().rpartition(")")[2].split()[0]
-            except OSError:
-                continue
-            if state != "Z":
-                print(pid, "running", "here")
-"""
 
 
 def executor_of(code: str):
@@ -58,14 +32,5 @@ class TestTheHowTo(ExecutorContract):
     executor = executor_of(docs("how-to/write-an-executor.md").blocks("python")[0].text)
 
     @pytest.fixture(autouse=True)
-    def _tiny_queue(self, tmp_path, monkeypatch):
-        programs, queue = tmp_path / "bin", tmp_path / "queue"
-        programs.mkdir()
-        queue.mkdir()
-        for name, code in (("submit", SUBMIT), ("jobs", JOBS)):
-            program = programs / name
-            program.write_text(f"#!{sys.executable}\n{textwrap.dedent(code)}")
-            program.chmod(0o755)
-        python = os.path.dirname(sys.executable)
-        monkeypatch.setenv("PATH", f"{programs}:{python}:{os.environ['PATH']}")
-        monkeypatch.setenv("TINY_QUEUE", str(queue))
+    def _tiny_queue(self, tiny_queue):
+        """The programs are on the PATH."""
