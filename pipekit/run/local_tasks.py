@@ -45,6 +45,9 @@ class LocalTask(RunningTask):
                 f"of processes or memory ({limits_hint('-u', '-v')})",
             )
             self._end()
+        except BaseException:  # then nobody would end what waits for it
+            self._over.set()
+            raise
 
     def supervise(self) -> None:
         """Supervise the process until it has ended; called in a thread of its own."""

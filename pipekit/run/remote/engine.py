@@ -54,6 +54,7 @@ class RemoteEngine:
         self._engine: Engine | None = None
         self._opened = ExitStack()
         self._settled: list[int] = []
+        self._told = ""
         self._marker = ""
         make_folder(lease.parent, paths.file_mode)
         self.keeper = LeaseKeeper(lease, self.terms.seconds, paths.file_mode)
@@ -123,6 +124,12 @@ class RemoteEngine:
                 self._engine.cancel(id)
         except (Exception, SystemExit) as error:  # the isolation boundary of executors
             self.warn(f"the executor {self.name!r} did not cancel {id}: {described(error)}")
+
+    def tell_problems(self) -> None:
+        """Warn that the lease cannot be renewed, once: the nodes will stop."""
+        if self.keeper.problem and self.keeper.problem != self._told:
+            self._told = self.keeper.problem
+            self.warn(f"{self._told}; tasks on other machines stop within {self.terms.seconds:g} s")
 
     def settle(self, attempt: Attempt) -> None:
         """Nothing can be running any more for this attempt; noted with the next `flush`."""

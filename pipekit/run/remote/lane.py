@@ -64,6 +64,7 @@ class RemoteLane(Lane):
     def look(self, running: Sequence[RunningTask]) -> None:
         """Ask the engine, and look at the attempts that it says have ended, and at some others."""
         self._engine.flush()
+        self._engine.tell_problems()
         jobs = [job for job in running if isinstance(job, RemoteTask)]
         jobs = [job for job in jobs if job.phase not in (Phase.SETTLING, Phase.ENDED)]
         if not jobs:

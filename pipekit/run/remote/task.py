@@ -12,8 +12,6 @@ import shutil
 import time
 from enum import Enum
 
-from attrs import evolve
-
 from pipekit.errors import DefinitionError
 from pipekit.model.command import Outcome, ProcessResult, StreamResult
 from pipekit.model.event import EventKind
@@ -99,7 +97,7 @@ class RemoteTask(RunningTask):
         self.reader.create(mode)
         self.reader.close()
         spec = TaskSpec(
-            command=evolve(self._command, activity=self.folder.report),
+            command=self._command,
             attempt=self._attempt.number,
             name=f"{self._context.stage.name}/{self.task.name}",
             cookie=f"{run.run_id}.order{self._attempt.number}",
@@ -124,14 +122,18 @@ class RemoteTask(RunningTask):
         )
 
     def _forbid(self, outcome: Outcome, reason: str) -> bool:
-        """End it as one that never began, if no node has begun it: from now on, none can."""
+        """End it as one that never began, if no node has begun it: from now on, none can.
+
+        False if one has. If that cannot be told, it is given up.
+        """
         try:
             if not begin(self.folder, "the run, which does not want it any more"):
                 return False
         except FileNotFoundError:  # not even its folder could be made
             pass
-        except OSError:
-            return False
+        except OSError as error:
+            self._give_up(f"{reason} ({self.folder.started}: {error.strerror})")
+            return True
         self._engine.cancel(self.id)
         self._process = ProcessResult(outcome=outcome, reason=reason, started=time.time())
         self._end()

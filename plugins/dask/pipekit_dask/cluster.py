@@ -17,6 +17,7 @@ from pipekit_dask.plugin import LOCAL, Settings
 RESOURCE = "pipekit"  # cores, as workers offer them: `dask worker --resources pipekit=4`
 MEMORY = "pipekit_memory"  # bytes; asked for only by tasks that say how much they need
 _CLOSE_SECONDS = 10.0
+_LOOPBACK = "127.0.0.1:0"
 _PLAIN = {  # of the scheduler and the workers that are started here
     "distributed.scheduler.allowed-failures": 0,  # retries are pipekit's, by kind
     "distributed.scheduler.work-stealing": False,
@@ -63,8 +64,8 @@ def _local(context: ExecutorContext, settings: Settings) -> Iterator[LocalCluste
             threads_per_worker=cores,
             processes=True,
             host="127.0.0.1",
-            dashboard_address=None,
-            worker_dashboard_address=None,
+            dashboard_address=_LOOPBACK,  # each has a small web server, which is not for others
+            worker_dashboard_address=_LOOPBACK,
             resources={RESOURCE: cores},
             memory_limit=0,
             local_directory=own,

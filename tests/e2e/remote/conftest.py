@@ -47,6 +47,8 @@ if __name__ == "__main__":
         data = Path(path).read_bytes()
         for word in data.decode().split():
             name, _, seconds = word.partition("=")
+            if name == "print":
+                print("printed", flush=True)
             if name == "sleep":
                 report.progress(1, 2)
                 time.sleep(float(seconds))

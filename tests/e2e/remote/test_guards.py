@@ -199,3 +199,17 @@ def test_what_is_known_of_a_place_is_in_events_report_and_show(remote):
     (task,) = remote.tasks()
     assert task["placement"]["node"] == node
     assert f"on {node} (odd " in remote.project.pipekit("show").out
+    assert f"work on {node}" in remote.project.pipekit("history").out
+
+
+def test_what_goes_on_elsewhere_is_in_status_and_logs(remote, until):
+    remote.prepare(a="print sleep=60", b="sleep=60")
+    run = remote.project.start("run")
+    until(lambda: len(remote.notes()) == 2)
+    until(lambda: list((remote.root / "logs/runs").glob("*/work/a/*/command.out")))
+    until(lambda: "2 tasks on" in remote.project.pipekit("status").out)
+    assert remote.project.pipekit("stop", "--now").code == 0
+    run.communicate()
+    logs = remote.project.pipekit("logs")
+    assert logs.out == "printed\n"
+    assert logs.err == "--- a/1/command.out ---\n"
