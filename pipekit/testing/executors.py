@@ -184,6 +184,9 @@ class ExecutorContract(Contract):
             attempts.outcome(order)
             engine.cancel(id)
             engine.cancel("never-was")
+            again = attempts.order(_HELLO)
+            engine.submit(again)
+            assert attempts.outcome(again).process.success
 
     def test_it_can_be_opened_again(self, project: Path) -> None:
         """Each run opens it anew, and may have no order for it."""

@@ -41,7 +41,7 @@ class BatchEngine:
 
     def submit(self, order: Order) -> str:
         """Submit a job; returns its id. Raises RuntimeError with what the system says."""
-        if not self._submitted:
+        if self._watcher.ident is None:  # not started yet
             self._watcher.start()
         folder = Path(order.spec).parent
         words = [*self._settings.pipekit, "exec-task", order.spec, "--digest", order.digest]
