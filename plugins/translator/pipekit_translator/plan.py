@@ -11,6 +11,7 @@ from pipekit import Command, ContentState, Input, Pending, RunContext, StagePlan
 from pipekit_translator.rebuild import Rebuild, rebuild_for
 from pipekit_translator.request import NOTHING, FileGroup, FileJob, FileMemory, Request, Role
 from pipekit_translator.settings import Settings
+from pipekit_translator.so_far import contracts_so_far
 from pipekit_translator.survey import Group, pending_of, survey
 
 WORKER = "pipekit_translator.worker"
@@ -32,7 +33,7 @@ def plan(ctx: RunContext, settings: Settings) -> StagePlan:
     pending = sum(pendings, Pending())
     warnings += rebuild.warnings
     reason = _reason(settings, pending)
-    if not pending and not rebuild.more:
+    if not pending and not rebuild.more and not rebuild.compose:
         return StagePlan.skip(reason, pending, holds=pending.waiting, warnings=warnings)
     inputs = [
         *((at, item) for at, each in enumerate(pendings) for item in each.inputs),
@@ -99,6 +100,9 @@ def _task(
         left=rebuild.left,
         removed=rebuild.removed,
         quality=settings.quality,
+        contracts_folder=settings.contracts.rstrip("/"),
+        contracts=contracts_so_far(ctx, settings, groups, [item for _, item in inputs]),
+        compose=rebuild.compose,
     )
     return Task(
         name="translate",

@@ -13,6 +13,7 @@ import attrs
 from pipekit import Consumption, Input, Pending, RunContext
 from pipekit_translator import layout
 from pipekit_translator.layout import Days
+from pipekit_translator.request import Composed
 from pipekit_translator.settings import Settings
 from pipekit_translator.survey import Group, names, pending_in
 
@@ -26,7 +27,8 @@ class Rebuild:
     `stale`: pending files that fed some of these days in another format. `helpers`: other files to
     read again for these days. `restored`: files whose late rows can be published now. Both with the
     index of their group. `postponed`: files that wait for another one. `removed`: processed files
-    that the lifecycle has removed; `lost`: those missing for other reasons.
+    that the lifecycle has removed; `lost`: those missing for other reasons. `compose`: by key, the
+    rule and the parts that are missing and are put together from contracts.
     """
 
     days: Days = attrs.field(factory=dict)
@@ -37,6 +39,7 @@ class Rebuild:
     postponed: set[str] = attrs.field(factory=set)
     removed: list[str] = attrs.field(factory=list)
     lost: list[str] = attrs.field(factory=list)
+    compose: dict[str, Composed] = attrs.field(factory=dict)
     warnings: list[str] = attrs.field(factory=list)
 
     @property
@@ -47,9 +50,10 @@ class Rebuild:
     def reason(self) -> str:
         """Why there is work although no file is pending."""
         reasons = []
-        if self.helpers:
-            verb = "is" if len(self.lost) == 1 else "are"
-            reasons.append(f"{names(self.lost)} {verb} missing and will be rebuilt")
+        lost = self.lost if self.helpers or self.compose else []
+        if lost:
+            verb = "is" if len(lost) == 1 else "are"
+            reasons.append(f"{names(lost)} {verb} missing and will be rebuilt")
         if self.restored:
             paths = sorted(item.path for _, item in self.restored)
             reasons.append(f"late rows of {names(paths)} can be published now")
@@ -98,7 +102,7 @@ def _decide_days(
     found.postponed = {path for path in stale if layout.both(fed[path], unread)}
     found.stale = set(stale) - found.postponed
     lost = _days_of(found.lost, fed)
-    wanted = layout.union([*(fed[path] for path in found.stale), lost])
+    wanted = layout.with_roots(layout.union([*(fed[path] for path in found.stale), lost]))
     wanted = layout.without(wanted, _days_of(found.removed, fed))
     gone = [path for path in gone if path in fed and layout.both(fed[path], wanted)]
     left = layout.both(layout.union(fed[path] for path in gone), wanted)
@@ -114,10 +118,14 @@ def _decide_days(
 
 def _look_at_published(ctx: RunContext, settings: Settings, found: Rebuild) -> None:
     """Find the processed files that the lifecycle has removed, and those missing otherwise."""
-    here = {file.path for file in ctx.files(f"{settings.processed}/**/*.parquet")}
+    folders = (settings.processed, settings.contracts)
+    here = {file.path for file in ctx.files(*(f"{folder}/**/*.parquet" for folder in folders))}
     for file in {file.path: file for file in ctx.published(ctx.stage)}.values():
         if file.path not in here:
             (found.lost if file.present else found.removed).append(file.path)
+            covered = layout.covered(file.path)
+            if file.present and covered and (rule := file.detail.get("roll")):
+                found.compose.setdefault(covered[0], Composed(rule)).parts.append(covered[1])
 
 
 def _stale(ctx: RunContext, groups: list[Group], pendings: list[Pending]) -> list[str]:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from pipekit_translator.contracts import with_contract
+from pipekit_translator.work import contracts
 from pipekit_translator.work.assemble.file_rows import Minutes, OrderError
+from pipekit_translator.work.parse import header
 from pipekit_translator.work.parse.header import RejectedError
 from pipekit_translator.work.parse.lines import BadRow
 from pipekit_translator.work.parse.parser import EARLY, Parser
@@ -35,6 +38,7 @@ class TextReader:
         self, raw: RawFile, context: ReadContext, name: str, size: int, member: str = ""
     ) -> None:
         self._raw = raw
+        self._context = context
         self._format = raw.format
         self._size = size
         self._member = member
@@ -47,6 +51,7 @@ class TextReader:
         self._last_row = 0  # the line of the last valid row
         self._minutes: dict[str, Minutes] = {}
         self._sieves: dict[str, Sieve] = {}
+        self._code = header.code_of(raw.format, name)
         self._spacing = None if raw.format.series_read.grouped else Spacing(raw.format)
 
     def begin(self, first: bytes) -> None:
@@ -86,7 +91,7 @@ class TextReader:
             self._set_aside(self._spacing.reason, self._spacing.lines)
         with self._order_expected():
             for instrument, minutes in self._minutes.items():
-                self._raw.rows.add(instrument, *minutes.bars())
+                self._add(instrument, *minutes.bars())
         if self._format.skip_footer:
             self._drop_footer()
         if problem := self._parser.separator_problem():
@@ -95,6 +100,7 @@ class TextReader:
             line, problem = self._parser.unnamed
             raise RejectedError(f"line {line}: {problem}")
         self._check_bad(self._total)
+        self._raw.contracts()
         self._raw.total += self._total
         self._raw.bad += [self._of_file(row) for row in self._bad]
 
@@ -135,11 +141,20 @@ class TextReader:
         if format.series_read.grouped or format.aggregate:
             self._check_order(instrument, table)
         if not format.aggregate:
-            self._raw.rows.add(instrument, table, lines)
+            self._add(instrument, table, lines)
             return
         new = Minutes(format.series_read, format.series_written)
         with self._order_expected():
             self._minutes.setdefault(instrument, new).add(table, lines)
+
+    def _add(self, instrument: str, table: Table, lines: Ints) -> None:
+        """Give rows to the instrument, or to its contract where contracts are kept apart."""
+        name, raw = with_contract(instrument, self._code), self._raw
+        zone = self._context.assembly.zone(self._format.series_written)
+        for contract, rows in contracts.split(name, table.time, zone):
+            target = contracts.target(self._format, name, contract)
+            contracts.note(raw.rows.contracts, self._format, target, contract)
+            raw.rows.add(target, table.at(rows), lines[rows])
 
     @contextmanager
     def _order_expected(self) -> Iterator[None]:
