@@ -28,11 +28,11 @@ from pipekit_translator.work.publish.agreement import is_other
 from pipekit_translator.work.publish.key_report import KeyReports
 from pipekit_translator.work.publish.publisher import PartResult, Publisher, of_days
 from pipekit_translator.work.publish.rolled import Rolled
-from pipekit_translator.work.publish.set_aside import SetAside
 from pipekit_translator.work.publish.volume import volume_of
 from pipekit_translator.work.read.files import read_all
 from pipekit_translator.work.read.outcome import Files
 from pipekit_translator.work.read.record import RawFile
+from pipekit_translator.work.set_aside import SetAside
 from pipekit_translator.work.table import Ints
 from pipekit_translator.work.zones import Zone
 
