@@ -21,6 +21,7 @@ from pipekit_translator.work.table import Ints, Table
 
 MIN_BAD_ROWS = EARLY  # so the first check comes after these rows
 LONGEST_FOOTER = 10
+MOST_HELD = 64 << 20  # bytes of invalid rows, which are held until the file has been read
 
 
 class StartAgainError(Exception):
@@ -46,6 +47,7 @@ class TextReader:
         self._above = raw.lines if member else 0  # lines of the members before
         self._bad: list[BadRow] = []  # with lines of this text
         self._total = 0
+        self._held = 0  # bytes of invalid rows
         self._in_rows = False  # the lines before the first row are read
         self._at_start = True
         self._last_row = 0  # the line of the last valid row
@@ -76,6 +78,7 @@ class TextReader:
                 self._sift(instrument, table, lines + self._above if self._above else lines)
         self._bad += rows.bad
         self._total += rows.total
+        self._held += sum(len(row.text) for row in rows.bad)
         likely = max(self._total, self._size // SHORTEST_ROW)  # rows that the text may have
         self._check_bad(likely, LONGEST_FOOTER if self._format.skip_footer else 0)
 
@@ -199,6 +202,11 @@ class TextReader:
         """
         bad = self._bad[: max(len(self._bad) - footer, 0)]
         limit = self._format.max_bad_fraction
+        if self._held > MOST_HELD:
+            raise RejectedError(
+                f"line {self._bad[0].line}: {self._bad[0].reason}; its invalid rows have more than "
+                f"{MOST_HELD >> 20} MiB. Correct the export"
+            )
         if len(bad) >= MIN_BAD_ROWS and len(bad) > limit * total:
             if problem := self._parser.separator_problem(early=True):
                 raise RejectedError(problem)
