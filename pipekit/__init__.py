@@ -20,10 +20,16 @@ if TYPE_CHECKING:
     from pipekit.model.event import Event as Event
     from pipekit.model.event import EventKind as EventKind
     from pipekit.model.event import SinkContext as SinkContext
+    from pipekit.model.executor import Engine as Engine
+    from pipekit.model.executor import ExecutorContext as ExecutorContext
+    from pipekit.model.executor import Order as Order
+    from pipekit.model.executor import OrderState as OrderState
+    from pipekit.model.executor import OrderStatus as OrderStatus
     from pipekit.model.file import Consumption as Consumption
     from pipekit.model.file import ContentState as ContentState
     from pipekit.model.file import FileStat as FileStat
     from pipekit.model.file import Input as Input
+    from pipekit.model.file import Inspection as Inspection
     from pipekit.model.file import Pending as Pending
     from pipekit.model.file import Published as Published
     from pipekit.model.file import Why as Why
@@ -34,6 +40,7 @@ if TYPE_CHECKING:
     from pipekit.model.run import PipelineState as PipelineState
     from pipekit.model.run import RunContext as RunContext
     from pipekit.model.specs import EventSink as EventSink
+    from pipekit.model.specs import Executor as Executor
     from pipekit.model.specs import LifecyclePolicy as LifecyclePolicy
     from pipekit.model.specs import StageSpec as StageSpec
     from pipekit.model.stage import StagePlan as StagePlan
@@ -44,6 +51,7 @@ if TYPE_CHECKING:
     from pipekit.model.task import Task as Task
     from pipekit.model.task import TaskResult as TaskResult
     from pipekit.model.task import Watch as Watch
+    from pipekit.scripts import script_stage as script_stage
     from pipekit.settings import Duration as Duration
     from pipekit.settings import Size as Size
     from pipekit.settings import setting as setting
@@ -54,21 +62,30 @@ _HOMES = {
     "pipekit.hookspecs": ("hookimpl",),
     "pipekit.model.command": ("Command", "Outcome", "ProcessResult"),
     "pipekit.model.event": ("Emit", "Event", "EventKind", "SinkContext"),
+    "pipekit.model.executor": (
+        "Engine",
+        "ExecutorContext",
+        "Order",
+        "OrderState",
+        "OrderStatus",
+    ),
     "pipekit.model.file": (
         "Consumption",
         "ContentState",
         "FileStat",
         "Input",
+        "Inspection",
         "Pending",
         "Published",
         "Why",
     ),
     "pipekit.model.policy": ("ActionKind", "FileAction", "LifecycleView"),
     "pipekit.model.run": ("PipelineReport", "PipelineState", "RunContext"),
-    "pipekit.model.specs": ("EventSink", "LifecyclePolicy", "StageSpec"),
+    "pipekit.model.specs": ("EventSink", "Executor", "LifecyclePolicy", "StageSpec"),
     "pipekit.model.stage": ("StagePlan", "StageResult"),
     "pipekit.model.status": ("FailureKind", "PipelineStatus", "StageStatus"),
     "pipekit.model.task": ("Task", "TaskResult", "Watch"),
+    "pipekit.scripts": ("script_stage",),
     "pipekit.settings": ("Duration", "Size", "setting"),
     "pipekit.worker": ("ABSENT",),
 }

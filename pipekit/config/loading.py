@@ -17,6 +17,8 @@ from pipekit.config.sources import Layer
 from pipekit.config.structure import literal, structured, table
 from pipekit.config.tables import (
     RULES,
+    SCRIPT,
+    SCRIPT_KEYS,
     TABLES,
     TOP,
     LifecycleConfig,
@@ -43,8 +45,8 @@ _MOST_PROBLEMS = 100
 class Configuration:
     """All settings of a project; made by `load`.
 
-    `stages` holds every stage that is listed or has a table. `policies` and `sinks` hold the raw
-    tables of those that are switched on, by name; `settings_for` makes objects of them, which stay
+    `stages` holds every stage that is listed or has a table. `policies`, `sinks` and `executors`
+    hold the raw tables that there are, by name; `settings_for` makes objects of them, which stay
     in `known_settings` by the path of their table. `variables`: those of the file of `[secrets]`.
     """
 
@@ -60,6 +62,7 @@ class Configuration:
     stages: Mapping[str, StageConfig]
     policies: Mapping[str, Mapping[str, Any]]
     sinks: Mapping[str, Mapping[str, Any]]
+    executors: Mapping[str, Mapping[str, Any]]
     expect: Sequence[ExpectConfig]
     layers: Sequence[Layer]
     variables: Mapping[str, str]
@@ -69,19 +72,24 @@ class Configuration:
     def folders(self) -> Paths:
         """`[paths]` as absolute paths."""
         folders = {n: self.root / getattr(self.paths, n) for n in ("data", "logs", "state")}
-        return Paths(root=self.root, **folders, shared=self.paths.shared)
+        return Paths(root=self.root, **folders, shared=self.paths.shared, inputs=self.paths.inputs)
+
+    def executor_of(self, stage: str) -> str:
+        """The name of the executor that carries the tasks of this stage."""
+        return self.stages[stage].executor or self.pipeline.executor
 
     def settings_for(self, kind: str, name: str, cls: type | None) -> Any:
-        """The settings of a plugin's stage, policy or sink as an object of its class.
+        """The settings of a plugin's stage, policy, sink or executor as an object of its class.
 
-        `kind`: `stages`, `lifecycle` or `sinks`. None if the plugin takes no settings. Raises
-        ConfigError with all problems of its values, PluginError for a class that cannot be used.
+        `kind`: `stages`, `lifecycle`, `sinks` or `executors`. None if the plugin takes no settings.
+        Raises ConfigError with all problems of its values, PluginError for a class that cannot be
+        used.
         """
         if kind == "lifecycle" and name in settings_fields(LifecycleConfig):
             raise PluginError(
                 f"a policy cannot be named {name!r}: [lifecycle] has a key of that name"
             )
-        path = settings_path(kind, name)
+        path = self._settings_path(kind, name)
         raw = self.plugin_tables().get(path, {})
         if cls is None:
             if raw:
@@ -96,12 +104,21 @@ class Configuration:
         return self.known_settings[path]
 
     def plugin_tables(self) -> dict[KeyPath, Mapping[str, Any]]:
-        """The raw settings of all configured stages, policies and sinks, by their place."""
+        """The raw settings of all that plugins offer and that is configured, by their place."""
         return {
-            **{settings_path("stages", name): s.settings for name, s in self.stages.items()},
+            **{self._settings_path("stages", n): s.settings for n, s in self.stages.items()},
             **{settings_path("lifecycle", name): raw for name, raw in self.policies.items()},
             **{settings_path("sinks", name): raw for name, raw in self.sinks.items()},
+            **{settings_path("executors", name): raw for name, raw in self.executors.items()},
         }
+
+    def _settings_path(self, kind: str, name: str) -> KeyPath:
+        is_script = kind == "stages" and self.offered_as(name) == SCRIPT
+        return (kind, name) if is_script else settings_path(kind, name)
+
+    def offered_as(self, stage: str) -> str:
+        """The name by which a plugin offers a stage of the project."""
+        return self.stages[stage].offered_as(stage) if stage in self.stages else stage
 
     def located(self, path: KeyPath, text: str) -> list[str]:
         """A problem as a sentence that starts with the place to fix."""
@@ -164,10 +181,11 @@ class _Structurer:
         made = {key: self._object(cls, raw[key], (key,)) for key, cls in TABLES.items()}
         names = dict.fromkeys([*made["pipeline"].stages, *raw["stages"]])
         made["stages"] = {name: self._stage(name, raw["stages"].get(name, {})) for name in names}
-        made["sinks"] = {
-            name: self._table(value, ("sinks", name), secret=True)  # as far as is known yet
-            for name, value in raw["sinks"].items()
-        }
+        for kind in ("sinks", "executors"):
+            made[kind] = {
+                name: self._table(value, (kind, name), secret=True)  # as far as is known yet
+                for name, value in raw[kind].items()
+            }
         made["expect"] = self._expect(tree.get("expect", []), made["pipeline"].stages)
         return {**made, "policies": policies}
 
@@ -197,11 +215,33 @@ class _Structurer:
 
     def _stage(self, name: str, raw: Any) -> StageConfig:
         self._noted(("stages", name), lambda: checked_name(None, None, name), None)
+        raw = literal(raw)
+        if isinstance(raw, dict):
+            raw = self._known_keys(name, raw)
         stage: StageConfig = self._object(StageConfig, raw, ("stages", name))
         if name in (stage.after or {}):
             path = ("stages", name, "after", name)
             self._problems.append(Problem(path, "a stage cannot depend on itself"))
         return stage
+
+    def _known_keys(self, name: str, raw: Mapping[str, Any]) -> dict[str, Any]:
+        """A stage's table without unknown keys; those of a script become its `settings`."""
+        path, known = ("stages", name), (*settings_fields(StageConfig), *SCRIPT_KEYS)
+        wrong = {key: unknown_key(key, known) for key in raw if key not in known}
+        table = {key: value for key, value in raw.items() if key in known}
+        own = {key: table.pop(key) for key in SCRIPT_KEYS if key in table}
+        is_script = table.get("use", SCRIPT) == SCRIPT and ("command" in own or "use" in table)
+        if is_script:
+            if table.pop("settings", None) is not None:
+                wrong["settings"] = "the settings of a stage with `command` stand in its own table"
+            table |= {"use": SCRIPT, "settings": own}
+        elif "command" in own:
+            wrong["use"] = "a stage has either `command` or `use`: remove one of them"
+        else:
+            text = f"only for a stage with `command`; a plugin's settings stand in {dotted(path)}"
+            wrong |= dict.fromkeys(own, f"{text}.settings")
+        self._problems += [Problem((*path, key), text) for key, text in wrong.items()]
+        return table
 
     def _policies(self, raw: dict[str, Any]) -> dict[str, dict[str, Any]]:
         """The policies' tables, taken out of `raw`; `rules` is wrapped into a table of its own."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import partial
 from types import MappingProxyType, ModuleType
@@ -13,7 +14,7 @@ import pluggy
 from pipekit import hookspecs
 from pipekit.errors import MissingStageError, PluginError
 from pipekit.model.names import did_you_mean
-from pipekit.model.specs import EventSink, LifecyclePolicy, StageSpec
+from pipekit.model.specs import EventSink, Executor, LifecyclePolicy, StageSpec
 from pipekit.plugins.entrypoints import BUILTINS, EntryPoint, entry_points
 from pipekit.plugins.isolation import CALL_TIMEOUT, call_each
 
@@ -22,15 +23,18 @@ NO_API = (
 )
 DISABLE_VARIABLE = "PIPEKIT_DISABLE_PLUGINS"
 
+OUR_OWN = ("builtins",)  # the entry point of pipekit's sinks and policies
+
 _HOOKS: dict[str, tuple[type, str]] = {
     "pipekit_stages": (StageSpec, "stage"),
     "pipekit_lifecycle_policies": (LifecyclePolicy, "policy"),
     "pipekit_event_sinks": (EventSink, "sink"),
+    "pipekit_executors": (Executor, "executor"),
 }
 
 
 class Installed(NamedTuple):
-    """A stage, policy or sink, and the entry point of the plugin that offers it."""
+    """What a plugin offers, of which kind, and the entry point of the plugin."""
 
     kind: str
     spec: Any
@@ -38,16 +42,25 @@ class Installed(NamedTuple):
 
     @property
     def name(self) -> str:
-        """The name of the stage, policy or sink."""
+        """The name of what is offered."""
         return str(self.spec.name)
 
 
 class BrokenPlugin(NamedTuple):
-    """A plugin that cannot be loaded, and why."""
+    """A plugin that cannot be loaded, and why; `traceback`: its last lines."""
 
     origin: EntryPoint
     problem: str
     timed_out: bool = False
+    traceback: str = ""
+
+    @property
+    def where(self) -> str:
+        """The line of its code that failed, as `/folder/module.py:12`; empty if there is none."""
+        found = re.findall(r'^ *File "([^"]+)", line (\d+)', self.traceback, re.MULTILINE)
+        ours = os.path.dirname(__file__)
+        places = [f"{file}:{line}" for file, line in found if not file.startswith((ours, "<"))]
+        return places[-1] if places else ""
 
     def __str__(self) -> str:
         return f"plugin {self.origin} cannot be loaded: {self.problem}"
@@ -56,39 +69,51 @@ class BrokenPlugin(NamedTuple):
 class Plugins(NamedTuple):
     """The loaded plugins: what they offer by name, and which are broken, disabled or in conflict.
 
-    `warnings`: sentences about plugins that can be used. `without_api`: plugins that do not state
-    their `PIPEKIT_API`.
+    `rivals`: the plugins of each conflict. `warnings`: sentences about plugins that can be used.
+    `without_api`: plugins that do not state their `PIPEKIT_API`.
     """
 
     stages: dict[str, Installed]
     policies: dict[str, Installed]
     sinks: dict[str, Installed]
+    executors: dict[str, Installed]
     broken: tuple[BrokenPlugin, ...]
     disabled: tuple[EntryPoint, ...]
     conflicts: dict[str, str]
     warnings: tuple[str, ...] = ()
     without_api: tuple[EntryPoint, ...] = ()
+    rivals: Mapping[str, Sequence[Installed]] = MappingProxyType({})
 
-    def require_stages(self, names: Iterable[str]) -> None:
-        """Raise MissingStageError unless each stage is offered, or its plugin is broken."""
-        absent = [self._missing(name) for name in names if name not in self.stages]
+    def offered(self) -> list[Installed]:
+        """Everything that can be used: stages, policies, sinks, executors."""
+        kinds = (self.stages, self.policies, self.sinks, self.executors)
+        return [installed for kind in kinds for installed in kind.values()]
+
+    def require_stages(self, stages: Mapping[str, str]) -> None:
+        """Raise MissingStageError unless each stage is offered, or its plugin is broken.
+
+        `stages`: the name in the project → the name by which a plugin offers it.
+        """
+        absent = [self._missing(*each) for each in stages.items() if each[1] not in self.stages]
         problems = [problem for problem in absent if problem]
         if problems:
             raise MissingStageError("\n".join(problems))
 
     def broken_plugin(self, name: str) -> BrokenPlugin | None:
-        """The broken plugin whose entry point has this name, of a stage, policy or sink."""
+        """The broken plugin whose entry point has this name, of whatever it offers."""
         return next((broken for broken in self.broken if broken.origin.name == name), None)
 
-    def _missing(self, name: str) -> str | None:
+    def _missing(self, stage: str, name: str) -> str | None:
         if f"stage {name}" in self.conflicts:
             return self.conflicts[f"stage {name}"]
         if self.broken_plugin(name):
             return None
         for origin in self.disabled:
             if origin.name == name:
-                return f"stage {name!r} is configured, but its plugin {origin} is disabled"
-        text = f"stage {name!r} is configured, but no installed plugin offers it"
+                return f"stage {stage!r} is configured, but its plugin {origin} is disabled"
+        configured = f"stage {stage!r} is configured"
+        used = "" if name == stage else f" to use {name!r}"
+        text = f"{configured}{used}, but no installed plugin offers {name if used else 'it'}"
         hint = did_you_mean(name, self.stages)
         if self.broken:  # one of them may well be the plugin of this stage
             return f"{text}. Plugins with errors: {'; '.join(map(str, self.broken))}{hint}"
@@ -106,7 +131,7 @@ def load(
 ) -> Plugins:
     """Import plugins that are not disabled, each in isolation, and collect what they offer.
 
-    `needed`: what the caller needs, as `stage NAME`, `policy NAME` or `sink NAME` (default: all).
+    `needed`: what the caller needs, as `stage NAME`, `sink NAME` and so on (default: all).
     Plugins whose entry points have these names are imported, others only if that is not enough.
     `timeouts`: seconds, by the name of an entry point. `allow` and `deny` name distributions or
     entry points. An error in a plugin is not raised: see `Plugins.broken`.
@@ -119,10 +144,11 @@ def load(
         loading.add(enabled)
     else:
         names = {key.partition(" ")[2] for key in needed}
-        first = [origin for origin in enabled if origin.name in names]
-        loading.add(first)
-        if loading.missing(needed):
-            loading.add([origin for origin in enabled if origin not in first])
+        by_name = [origin for origin in enabled if origin.name in names]
+        ours = [p for p in enabled if p.name in OUR_OWN and p not in by_name]
+        for origins in (by_name, ours, [p for p in enabled if p not in (*by_name, *ours)]):
+            if loading.missing(needed):
+                loading.add(origins)
     return loading.result(disabled)
 
 
@@ -149,7 +175,9 @@ class _Loading:
             else:
                 where = f" ({done.fault.where})" if done.fault.where else ""
                 problem = f"{done.fault}{where}"
-                self._broken.append(BrokenPlugin(origin, problem, done.fault.timed_out))
+                fault = done.fault
+                broken = BrokenPlugin(origin, problem, fault.timed_out, fault.traceback)
+                self._broken.append(broken)
             if done.left:
                 self._warnings.append(f"plugin {origin}: its import {done.left}")
 
@@ -160,8 +188,9 @@ class _Loading:
         return {key for key in set(needed) - offered if key.partition(" ")[2] not in broken}
 
     def result(self, disabled: Iterable[EntryPoint]) -> Plugins:
-        conflicts = _conflicts(self._usable)
-        by_kind: dict[str, dict[str, Installed]] = {"stage": {}, "policy": {}, "sink": {}}
+        rivals = _rivals(self._usable)
+        conflicts = {key: _conflict(group) for key, group in rivals.items()}
+        by_kind: dict[str, dict[str, Installed]] = {kind: {} for _, kind in _HOOKS.values()}
         for installed in self._usable:
             if f"{installed.kind} {installed.name}" not in conflicts:
                 by_kind[installed.kind][installed.name] = installed
@@ -169,11 +198,13 @@ class _Loading:
             stages=by_kind["stage"],
             policies=by_kind["policy"],
             sinks=by_kind["sink"],
+            executors=by_kind["executor"],
             broken=tuple(self._broken),
             disabled=tuple(disabled),
             conflicts=conflicts,
             warnings=tuple(self._warnings),
             without_api=tuple(self._without_api),
+            rivals=rivals,
         )
 
 
@@ -229,15 +260,17 @@ def _check_hooks(manager: pluggy.PluginManager, module: ModuleType) -> None:
             )
 
 
-def _conflicts(offered: list[Installed]) -> dict[str, str]:
-    """`kind name` → a sentence, for every name that more than one plugin offers."""
+def _rivals(offered: list[Installed]) -> dict[str, list[Installed]]:
+    """`kind name` → the plugins, for every name that more than one plugin offers."""
     by_name: dict[str, list[Installed]] = {}
     for installed in offered:
         by_name.setdefault(f"{installed.kind} {installed.name}", []).append(installed)
-    return {
-        key: f"{group[0].kind} {group[0].name!r} is offered by "
+    return {key: group for key, group in by_name.items() if len(group) > 1}
+
+
+def _conflict(group: list[Installed]) -> str:
+    return (
+        f"{group[0].kind} {group[0].name!r} is offered by "
         + " and by ".join(str(installed.origin) for installed in group)
         + ": uninstall one of them, or disable it with `[plugins] deny = [...]`"
-        for key, group in by_name.items()
-        if len(group) > 1
-    }
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
+from types import MappingProxyType
 from typing import Any, NamedTuple, NoReturn
 
 from pipekit import config
@@ -11,7 +12,7 @@ from pipekit.config.explain import secrets
 from pipekit.errors import ConfigError, PluginError, UsageError
 from pipekit.model.names import did_you_mean
 from pipekit.model.run import Paths
-from pipekit.model.specs import EventSink, LifecyclePolicy, StageSpec
+from pipekit.model.specs import EventSink, Executor, LifecyclePolicy, StageSpec
 from pipekit.model.status import FailureKind
 from pipekit.plugins import loader as plugins
 from pipekit.plugins.isolation import CALL_TIMEOUT, call_each
@@ -47,6 +48,7 @@ class Project(NamedTuple):
     stages: tuple[Stage, ...]
     policies: tuple[tuple[LifecyclePolicy, Any], ...] = ()
     sinks: tuple[tuple[EventSink, Any], ...] = ()
+    executors: Mapping[str, tuple[Executor, Any]] = MappingProxyType({})
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -55,11 +57,7 @@ class Project(NamedTuple):
 
     def versions(self) -> dict[str, str]:
         """Every usable plugin's distribution and version."""
-        offered = [
-            *self.plugins.stages.values(),
-            *self.plugins.policies.values(),
-            *self.plugins.sinks.values(),
-        ]
+        offered = self.plugins.offered()
         return {each.origin.distribution: each.origin.version for each in offered}
 
 
@@ -68,13 +66,17 @@ def load_plugins(
 ) -> plugins.Plugins:
     """Load the plugins that the configuration allows; `configured`: no more than it needs."""
     needed = [
-        *(f"stage {name}" for name in configuration.pipeline.stages),
+        *(f"stage {configuration.offered_as(name)}" for name in configuration.pipeline.stages),
         *(f"policy {name}" for name in configuration.policies),
         *(f"sink {name}" for name in configuration.sinks or DEFAULT_SINKS),
+        *(f"executor {name}" for name in _executors(configuration)),
     ]
     return plugins.load(
         needed=needed if configured else None,
-        timeouts={name: stage.plan_timeout for name, stage in configuration.stages.items()},
+        timeouts={
+            configuration.offered_as(name): stage.plan_timeout
+            for name, stage in configuration.stages.items()
+        },
         allow=configuration.plugins.allow,
         deny=configuration.plugins.deny,
         builtins_only=no_plugins,
@@ -92,12 +94,13 @@ def open_project(configuration: config.Configuration, no_plugins: bool = False) 
             [f'{configuration.file.name}: pipeline.stages is empty: add `stages = ["..."]`']
         )
     found = load_plugins(configuration, no_plugins, configured=True)
-    found.require_stages(configuration.pipeline.stages)
     names = configuration.pipeline.stages
+    found.require_stages({name: configuration.offered_as(name) for name in names})
     configured: dict[str, Iterable[str]] = {
         "stages": names,
         "lifecycle": configuration.policies,
         "sinks": configuration.sinks or DEFAULT_SINKS,
+        "executors": _executors(configuration),
     }
     settings = PluginSettings(configuration, found, configured)
     problems = settings.problems
@@ -110,25 +113,40 @@ def open_project(configuration: config.Configuration, no_plugins: bool = False) 
         (EventSink(name, _raises(problem)) if problem else spec, made)
         for name, spec, made, problem in _chosen("sinks", found.sinks, found, settings)
     ]
+    executors = {
+        name: (Executor(name, _raises(problem)) if problem else spec, made)
+        for name, spec, made, problem in _chosen("executors", found.executors, found, settings)
+    }
     if problems:
         raise ConfigError(problems)
     return Project(
         configuration=configuration,
         plugins=found,
         paths=configuration.folders,
-        files=FileManager(configuration.root, configuration.pipeline.quiet_seconds),
+        files=FileManager(
+            configuration.root,
+            configuration.pipeline.quiet_seconds,
+            inputs=configuration.paths.inputs,
+        ),
         stages=tuple(in_order(stages)),
         policies=tuple(policies),
         sinks=tuple(sinks),
+        executors=executors,
     )
+
+
+def _executors(configuration: config.Configuration) -> list[str]:
+    """The executors that the stages of the project name, each once."""
+    return list(dict.fromkeys(map(configuration.executor_of, configuration.pipeline.stages)))
 
 
 def _stage(
     configuration: config.Configuration, found: plugins.Plugins, name: str, made: PluginSettings
 ) -> Stage:
     limits = configuration.stages[name]
-    if name not in found.stages:
-        broken = found.broken_plugin(name)
+    offered_as = configuration.offered_as(name)
+    if offered_as not in found.stages:
+        broken = found.broken_plugin(offered_as)
         late = broken is not None and broken.timed_out
         hint = f"; stages.{name}.plan_timeout sets the limit" if late else ""
         return Stage(
@@ -140,7 +158,7 @@ def _stage(
             problem=f"{broken}{hint}",
             kind=FailureKind.TIMEOUT if late else FailureKind.PLUGIN,
         )
-    installed = found.stages[name]
+    installed = found.stages[offered_as]
     spec: StageSpec = installed.spec
     settings, problem = made.of("stages", name)
     return Stage(
@@ -161,9 +179,10 @@ def _chosen(
     found: plugins.Plugins,
     made: PluginSettings,
 ) -> Iterator[tuple[str, Any, Any, str]]:
-    """The policies or sinks that are configured: name, spec, settings, and why it is unusable.
+    """What is configured of this kind: name, spec, settings, and why it is unusable.
 
-    One that is unusable raises when it is used: the sink is then dropped, and no file may go.
+    Not for stages. One that is unusable raises when it is used: the sink is then dropped, no file
+    may go, and no task is started.
     """
     for name in made.configured[kind]:
         if name in offered:
@@ -172,6 +191,8 @@ def _chosen(
             yield name, None, None, str(broken)
         else:
             text = f"[{kind}.{name}] is configured, but no plugin offers it"
+            if kind == "executors":
+                text = f"no installed plugin offers the executor {name!r}"
             hint = did_you_mean(name, offered)
             if found.broken:  # one of them may well be the plugin that is meant
                 text += f". Plugins with errors: {'; '.join(map(str, found.broken))}"
@@ -187,7 +208,7 @@ def _raises(problem: str) -> Callable[..., NoReturn]:
 
 
 class PluginSettings:
-    """The settings of stages, policies and sinks; `configured`: which, by their kind.
+    """The settings of what plugins offer; `configured`: which, by their kind.
 
     `problems`: sentences about values that do not fit.
     """
@@ -201,18 +222,24 @@ class PluginSettings:
         self.configuration = configuration
         self.configured = configured
         self.problems: list[str] = []
-        offered = {"stages": found.stages, "lifecycle": found.policies, "sinks": found.sinks}
-        keys = [
-            (kind, name)
+        offered = {
+            "stages": found.stages,
+            "lifecycle": found.policies,
+            "sinks": found.sinks,
+            "executors": found.executors,
+        }
+        specs = {
+            (kind, name): offered[kind][offered_as].spec
             for kind, names in self.configured.items()
             for name in names
-            if name in offered[kind]
-        ]
+            if (offered_as := configuration.offered_as(name) if kind == "stages" else name)
+            in offered[kind]
+        }
         calls = [
-            (partial(self._make, kind, name, offered[kind][name].spec.settings), CALL_TIMEOUT)
-            for kind, name in keys
+            (partial(self._make, kind, name, spec.settings), CALL_TIMEOUT)
+            for (kind, name), spec in specs.items()
         ]
-        self._outcomes = dict(zip(keys, call_each(calls), strict=True))
+        self._outcomes = dict(zip(specs, call_each(calls), strict=True))
 
     def of(self, kind: str, name: str) -> tuple[Any, str]:
         """The settings, and a sentence if the plugin's own code for them fails."""

@@ -1,4 +1,4 @@
-"""Formats of raw files: the presets, their parts, and the complete format made of both.
+"""Formats of raw files: where instrument and date are, and the complete format of a file.
 
 Plan and worker use it, so it imports no data library.
 """
@@ -19,7 +19,7 @@ from pipekit_translator import contracts
 from pipekit_translator.columns import has_two_stamps, series_of
 from pipekit_translator.contracts import ContractRule
 from pipekit_translator.layout import BARS, NAMING, TICKS, Series, bars_of, is_instrument
-from pipekit_translator.stampformat import halves
+from pipekit_translator.stampformat import check_date, halves
 
 BarTime = Literal["open", "close"]
 VolumeType = Literal["int", "float"]
@@ -30,9 +30,6 @@ OutlierRule = Literal["quarantine", "keep", "reject"]
 
 EARLIEST, LATEST = "1970-01-01", "now + 2d"
 MAX_DISTANCE = 180 * 86_400.0
-
-_NAMED = ("Date", "Time", "Open", "High", "Low", "Close", "Volume", "Instrument")
-_OHLCV = ("open", "high", "low", "close", "volume")
 
 
 class NameMap(dict[str, str]):
@@ -70,13 +67,13 @@ class InstrumentRule:
                 "instrument: set exactly one of pattern, column and constant, or pattern and "
                 'column, for example instrument = { constant = "ES" }'
             )
-        if self.pattern and not _compiled("pattern", self.pattern).groups:
+        if self.pattern and not _compiled("instrument.pattern", self.pattern).groups:
             raise ValueError(
                 f"instrument.pattern {self.pattern!r} has no group: put parentheses around the "
                 "instrument, for example '^([A-Z]+)_'"
             )
         for pattern in self.ignore:
-            _compiled("ignore", pattern)
+            _compiled("instrument.ignore", pattern)
         if self.constant and (self.map or self.ignore):
             raise ValueError("instrument: a constant needs neither map nor ignore")
         for name in (*self.map.values(), *([self.constant] if self.constant else [])):
@@ -111,77 +108,34 @@ def _compiled(field: str, pattern: str) -> re.Pattern[str]:
     try:
         return re.compile(pattern)
     except re.error as error:
-        raise ValueError(f"instrument.{field} {pattern!r}: {error}") from error
+        raise ValueError(f"{field} {pattern!r}: {error}") from error
 
 
-@attrs.frozen(kw_only=True)
-class Dialect:
-    """The parts of a preset, or of a source that spells them out.
+@attrs.frozen
+class DateRule:
+    """The date in the name of a file (or of an archive's member) whose rows have only a time."""
 
-    `header`: the number of lines that name the columns. `columns`: see `columns`; with a header,
-    the file's own order is used. `timestamp_format`: see `stampformat`; date and time in two
-    columns are joined by a space.
-    """
+    pattern: str = setting("Regular expression for the name; its first group is the date.")
+    format: str = setting("As for strptime.", default="%Y%m%d")
 
-    separator: str
-    header: bool | int
-    columns: tuple[str, ...]
-    timestamp_format: str
-    bar_time: BarTime = "open"
-    instrument: InstrumentRule
-    growing: bool = False
+    def __attrs_post_init__(self) -> None:
+        if not _compiled("date.pattern", self.pattern).groups:
+            raise ValueError(
+                f"date.pattern {self.pattern!r} has no group: put parentheses around the date, for "
+                r"example '^(\d{8})_'"
+            )
+        check_date(self.format)
 
-
-def _exporter(instrument: InstrumentRule) -> Dialect:
-    return Dialect(
-        separator=",",
-        header=True,
-        columns=tuple(name.lower() for name in _NAMED),
-        timestamp_format="%Y-%m-%d %H:%M:%S",
-        instrument=instrument,
-    )
+    def of_name(self, name: str) -> str | None:
+        """The text of the date in a name; None if there is none."""
+        found = re.search(self.pattern, name)
+        return found[1] if found else None
 
 
 # a single digit before or between letters belongs to them: 6E, M2K. Of `ESH20` the root is ES
 _CODE = r"(?=[FGHJKMNQUVXZ](?:\d{4}|\d\d?)(?![0-9A-Za-z]))"
-_LETTERS = rf"^(\d?[A-Za-z]+?(?:\d[A-Za-z]+?)?{_CODE}|\d?[A-Za-z]+(?:\d[A-Za-z]+)?)"
-_LETTERS_BEFORE = r"^([A-Za-z]+(?:\d[A-Za-z]+)?)"  # what files are remembered with
-
-PRESETS = {
-    "A": _exporter(InstrumentRule(column="Instrument")),
-    "B": _exporter(InstrumentRule(pattern=r"^([^.]+)")),
-    "C": Dialect(
-        separator=";",
-        header=False,
-        columns=("timestamp", *_OHLCV),
-        timestamp_format="%Y%m%d %H%M%S",
-        bar_time="close",
-        instrument=InstrumentRule(pattern=_LETTERS),
-    ),
-    "D": Dialect(
-        separator=",",
-        header=True,
-        columns=("timestamp=timestamp_utc", *_OHLCV),
-        timestamp_format="%Y-%m-%dT%H:%M:%SZ",
-        instrument=InstrumentRule(pattern=r"^([^_]+)_"),
-        growing=True,
-    ),
-    "T": Dialect(
-        separator=",",
-        header=True,
-        columns=("date", "time", "price=Close", "volume", "instrument"),
-        timestamp_format="%Y-%m-%d %H:%M:%S.%3f",
-        instrument=InstrumentRule(column="Instrument"),
-    ),
-    "N": Dialect(
-        separator=";",
-        header=False,
-        columns=("timestamp", "price", "bid", "ask", "volume"),
-        timestamp_format="%Y%m%d %H%M%S %7f",
-        instrument=InstrumentRule(pattern=_LETTERS),
-    ),
-}
-
+LETTERS = rf"^(\d?[A-Za-z]+?(?:\d[A-Za-z]+?)?{_CODE}|\d?[A-Za-z]+(?:\d[A-Za-z]+)?)"
+LETTERS_BEFORE = r"^([A-Za-z]+(?:\d[A-Za-z]+)?)"  # what files are remembered with
 
 # what is plausible: settings of the stage
 JUDGED = ("earliest", "latest", "max_distance", "outliers")
@@ -189,7 +143,7 @@ JUDGED = ("earliest", "latest", "max_distance", "outliers")
 # the parts that are not of a dialect: each is a setting of a source, with the same default
 ADDED = (
     *("volume", "volume_type", "missing_volume", "price", "carry", "decimal", "thousands"),
-    *("price_scale", "skip_lines", "skip_footer", "interval", "contract"),
+    *("price_scale", "skip_lines", "skip_footer", "date", "interval", "contract"),
 )
 
 
@@ -224,6 +178,7 @@ class FileFormat:
     price_scale: float = setting("What prices are multiplied by.", default=1.0)
     skip_lines: int = setting("Lines before the header or the first row.", default=0)
     skip_footer: bool = setting("Whether lines at the end may be no rows.", default=False)
+    date: DateRule | None = setting("Where it is in the name of a file.", default=None)
     earliest: str = setting("The first date that is plausible.", default=EARLIEST)
     latest: str = setting("The last one.", default=LATEST)
     max_distance: float = setting("From other rows, in seconds; 0: any.", default=MAX_DISTANCE)
@@ -250,8 +205,8 @@ class FileFormat:
         for field in attrs.fields(FileFormat):
             if field.name in (*ADDED, *JUDGED, "roll") and fields[field.name] == field.default:
                 del fields[field.name]
-        if self.instrument.pattern == _LETTERS:
-            fields["instrument"]["pattern"] = _LETTERS_BEFORE
+        if self.instrument.pattern == LETTERS:
+            fields["instrument"]["pattern"] = LETTERS_BEFORE
         for name in ("map", "ignore"):
             if not getattr(self.instrument, name):
                 del fields["instrument"][name]
@@ -286,6 +241,8 @@ class FileFormat:
         """The columns that make up the time stamp, each with its format."""
         if not has_two_stamps(self.columns):
             return [("timestamp", self.timestamp_format)]
+        if self.date is not None:
+            return [("time", self.timestamp_format)]
         found = halves(self.timestamp_format)
         assert found is not None  # see `stampformat.check`
         return [("date", found[0]), ("time", found[1])]

@@ -35,6 +35,10 @@ class Series(NamedTuple):
     optional: tuple[str, ...] = ()
     seconds: int = 60
 
+    def counted(self, rows: int) -> str:
+        """So many of them, in words: `1 bar`, `2,000 ticks`."""
+        return f"{rows:,} {self.noun if rows != 1 else self.noun.removesuffix('s')}"
+
     @property
     def columns(self) -> tuple[str, ...]:
         """The columns that differ from row to row, in the order of the file."""

@@ -14,7 +14,7 @@ class Feeding:
     """The chunks of a part, each with its file; in order of rank once they are sorted."""
 
     def __init__(self) -> None:
-        self._files, self._chunks = array("q"), array("q")
+        self._files, self._chunks = array("i"), array("i")
 
     def __iter__(self) -> Iterator[tuple[int, int]]:
         return zip(self._files, self._chunks, strict=True)
@@ -39,5 +39,5 @@ class Feeding:
         """Sort by rank, then as added; the ranks are the new numbers of the files."""
         files = ranks[np.array(self._files)]
         order = np.argsort(files, kind="stable")
-        self._files = array("q", files[order].tolist())
-        self._chunks = array("q", np.array(self._chunks)[order].tolist())
+        self._files = array("i", files[order].astype(np.int32).tobytes())
+        self._chunks = array("i", np.array(self._chunks)[order].tobytes())

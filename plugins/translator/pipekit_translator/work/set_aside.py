@@ -25,7 +25,7 @@ class SetAside:
 
     def __init__(self, quarantine: str, counts: Counter[str]) -> None:
         self._folder = quarantine
-        self._quarantine = Quarantine(quarantine)
+        self.quarantine = Quarantine(quarantine)
         self._counts = counts
         self._late: Counter[str] = Counter()  # by processed file
 
@@ -47,7 +47,7 @@ class SetAside:
         if not found.repeated:
             for reason, lines in found.aside.items():
                 rows = rows + lines_of(lines_in(path, format), lines, reason)
-        if kept := self._quarantine.add(path, rows):
+        if kept := self.quarantine.add(path, rows):
             self._counts["rows_set_aside"] += len(rows)
             report.metric("rows_set_aside", self._counts["rows_set_aside"])
             count = "1 row" if len(rows) == 1 else f"{len(rows):,} rows"

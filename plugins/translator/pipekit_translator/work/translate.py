@@ -5,8 +5,8 @@ A file is consumed when every key that it feeds is published; if one fails, it s
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Collection, Iterator
+from collections import Counter, defaultdict, deque
+from collections.abc import Collection, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from functools import partial
@@ -14,7 +14,7 @@ from functools import partial
 import numpy as np
 import pyarrow as pa
 
-from pipekit.worker import report, sync_folders
+from pipekit.worker import ABSENT, report, sync_folders
 from pipekit_translator import layout
 from pipekit_translator.contracts import MARK, is_kept_apart, shown
 from pipekit_translator.dialects import VolumeType
@@ -23,11 +23,12 @@ from pipekit_translator.work.assemble.buffer import Chunk, RowBuffer
 from pipekit_translator.work.assemble.file_rows import Assembly
 from pipekit_translator.work.contracts import refused_files
 from pipekit_translator.work.feeding import Feeding
-from pipekit_translator.work.publish import parquet
 from pipekit_translator.work.publish.agreement import is_other
+from pipekit_translator.work.publish.existing import Existing
 from pipekit_translator.work.publish.key_report import KeyReports
 from pipekit_translator.work.publish.publisher import PartResult, Publisher, of_days
 from pipekit_translator.work.publish.rolled import Rolled
+from pipekit_translator.work.publish.unusable import UnusableError
 from pipekit_translator.work.publish.volume import volume_of
 from pipekit_translator.work.read.files import read_all
 from pipekit_translator.work.read.outcome import Files
@@ -36,7 +37,10 @@ from pipekit_translator.work.set_aside import SetAside
 from pipekit_translator.work.table import Ints
 from pipekit_translator.work.zones import Zone
 
+Parts = list[Future[PartResult | None]]  # of a key, in order
+
 _DISK_THREADS = 4  # each finished file waits some milliseconds for the disk
+_PARTS_AHEAD = 256  # that threads work on or have ready; a key is submitted as a whole
 FIXED_MEMORY = 256_000_000  # bytes used to read and write on two cores, besides the buffer
 
 
@@ -62,6 +66,7 @@ class _Translation:
         self._files = Files(request.groups)
         self._feeding: dict[str, dict[str, Feeding]] = {}
         self._waits: list[int] = []  # by file: keys to publish before it is consumed
+        self._unpublished: set[str] = set()  # keys
         self._failed: set[int] = set()  # files of which a key could not be published
         self._noted: dict[int, dict[str, str]] = {}  # by file: the contracts of its keys
         self._refused: dict[int, str] = {}  # files of a second contract: why they are rejected
@@ -81,11 +86,11 @@ class _Translation:
                 self._finish_when_done(file)
         workers = max(self._request.workers, 1)
         with ThreadPoolExecutor(_DISK_THREADS) as disks, ThreadPoolExecutor(workers) as threads:
+            self._existing = Existing.of(self._request, self._aside.quarantine, self._left)
             for keys in self._stages():
-                parts = {key: self._submit(key, threads, disks) for key in keys}
-                for key in keys:
-                    published = self._publish(key, parts.pop(key))
-                    self._note_published(key, ok=published)
+                for key, parts in self._submitted(keys, threads, disks):
+                    self._note_published(key, ok=self._publish(key, parts))
+        self._report_forgotten()
         self._aside.report_late()
         for name, value in self._counts.items():
             report.metric(name, value)
@@ -93,7 +98,7 @@ class _Translation:
 
     def _stages(self) -> Iterator[list[str]]:
         """The keys to publish: those of single contracts, and then what is made of them as well."""
-        keys = {*self._feeding, *self._rebuild}
+        keys = {*self._feeding, *self._rebuild, *self._existing.parts}
         single = {key for key in keys if MARK in key}
         yield sorted(single)
         together = {layout.root_key(key) for key in single} | {*self._request.compose}
@@ -178,14 +183,30 @@ class _Translation:
                 pairs.append((layout.path(folder, key, part), chunks))
         try:
             return is_other(pairs, layout.of_key(key)[1], self._zone(key))
-        except (OSError, parquet.UnusableError):
+        except (OSError, UnusableError):
             return False  # which publishing will tell
 
     # Publishing
 
-    def _submit(
-        self, key: str, threads: ThreadPoolExecutor, disks: ThreadPoolExecutor
-    ) -> list[Future[PartResult | None]]:
+    def _submitted(
+        self, names: Iterable[str], threads: ThreadPoolExecutor, disks: ThreadPoolExecutor
+    ) -> Iterator[tuple[str, Parts]]:
+        """The keys in order, and their parts in the hands of threads; some keys ahead."""
+        keys = iter(names)
+        ahead: deque[tuple[str, Parts]] = deque()
+        while True:
+            while sum(len(parts) for _, parts in ahead) < _PARTS_AHEAD:
+                if (key := next(keys, None)) is None:
+                    break
+                ahead.append((key, self._submit(key, threads, disks)))
+            if not ahead:
+                return
+            first = ahead.popleft()
+            if not ahead and (key := next(keys, None)) is not None:
+                ahead.append((key, self._submit(key, threads, disks)))
+            yield first
+
+    def _submit(self, key: str, threads: ThreadPoolExecutor, disks: ThreadPoolExecutor) -> Parts:
         """Publish the parts of a key in these threads."""
         rebuild, folder = self._rebuild.get(key, {}), self._assembly.folder(key)
         rolled = self._rolled(key)
@@ -193,7 +214,7 @@ class _Translation:
             if rolled is not None and self._feeding.get(key):
                 rolled.check_unused()
             volume = volume_of(folder, key, self._volume_types(key))
-        except parquet.UnusableError as error:
+        except UnusableError as error:
             refused: Future[PartResult | None] = Future()
             refused.set_exception(error)
             return [refused]
@@ -203,6 +224,7 @@ class _Translation:
             zone=self._zone(key),
             rules=self._request.quality,
             disks=disks,
+            existing=self._existing,
             volume=volume,
         )
 
@@ -218,6 +240,7 @@ class _Translation:
         """The parts of a key to publish."""
         rebuild = layout.parts_of(key, self._rebuild.get(key, {}))
         found = {*self._feeding.get(key, ()), *rebuild, *self._touched.get(key, ())}
+        found.update(self._existing.parts.get(key, ()))
         path = partial(layout.path, self._assembly.folder(key), key)
         return {part for part in found if path(part) not in self._assembly.removed}
 
@@ -253,7 +276,7 @@ class _Translation:
         parts = [feeding for each in keys for feeding in self._feeding.get(each, {}).values()]
         return sorted({file for feeding in parts for file, _ in feeding})
 
-    def _publish(self, key: str, parts: list[Future[PartResult | None]]) -> bool:
+    def _publish(self, key: str, parts: Parts) -> bool:
         """Whether the unit succeeded; published parts are reported in any case."""
         with report.unit(shown(key)):
             for index, part in enumerate(parts):
@@ -313,6 +336,8 @@ class _Translation:
 
     def _note_published(self, key: str, *, ok: bool) -> None:
         files = self._feeding_files(key)
+        if not ok:
+            self._unpublished.add(key)
         with report.gathered():
             for file in files:
                 self._waits[file] -= 1
@@ -343,6 +368,12 @@ class _Translation:
             detail=self._files.detail(file, self._left),
             complete=found.complete,
         )
+
+    def _report_forgotten(self) -> None:
+        """Report files to forget as absent, if all days that they fed were rebuilt."""
+        for path, days in self._request.forgotten.items():
+            if not (days.keys() & self._unpublished or layout.both(days, self._left)):
+                report.consumed(path, ABSENT)
 
 
 def _buffer_size(memory: int) -> int:

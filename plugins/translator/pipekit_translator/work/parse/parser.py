@@ -15,6 +15,7 @@ import numpy as np
 from pipekit_translator.columns import roles_in_order
 from pipekit_translator.dialects import FileFormat
 from pipekit_translator.work.parse import header, lines
+from pipekit_translator.work.parse.dated import NamedDate
 from pipekit_translator.work.parse.derived import layout_for, numbers_of, stamps_of
 from pipekit_translator.work.parse.header import SHOWN, Columns
 from pipekit_translator.work.parse.kernel import Found, Kernel, Layout, newlines
@@ -70,6 +71,7 @@ class Parser:
         self._reader = numbers_of(format)
         by_row = bool(format.instrument.column)
         self._instrument = None if by_row else header.instrument_of(format, name)
+        self._date = NamedDate(format, name)
         self._symbols = Symbols(format)
         self._plausible = Plausible(format)
         self.unnamed: tuple[int, str] | None = None  # the first row without an instrument, and why
@@ -241,6 +243,7 @@ class Parser:
             found, read = reader.read(block.buffer, *self._field(block, role), self._series.unit)
             parts |= found
             ok &= read
+        parts |= self._date.of_rows(ok)
         unit = self._series.unit
         local = parts.get(EPOCH)
         if local is None:

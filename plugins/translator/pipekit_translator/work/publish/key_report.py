@@ -7,7 +7,7 @@ import os
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
-from pipekit.worker import report
+from pipekit.worker import report, staged
 from pipekit_translator import layout
 from pipekit_translator.contracts import MARK
 from pipekit_translator.settings import Quality
@@ -80,6 +80,7 @@ class KeyReports:
     def write_quality(self, path: str) -> None:
         """Write the quality report of all keys. Raises OSError."""
         if self._quality:
-            os.makedirs(os.path.dirname(path), exist_ok=True)
-            with open(path, "w", encoding="utf-8", newline="\n") as file:
+            there = staged(path)
+            os.makedirs(os.path.dirname(there), exist_ok=True)
+            with open(there, "w", encoding="utf-8", newline="\n") as file:
                 json.dump(self._quality, file, indent=1, sort_keys=True)

@@ -28,6 +28,7 @@ from pipekit_translator.dialects import VolumeType
 from pipekit_translator.layout import BARS, TICKS, Series
 from pipekit_translator.work.assemble.buffer import Chunk
 from pipekit_translator.work.assemble.file_rows import by_day
+from pipekit_translator.work.publish.unusable import DamagedError, UnusableError
 from pipekit_translator.work.table import NULL, Floats, Table, joined, known_volume, no_rows
 from pipekit_translator.work.zones import Zone
 
@@ -82,29 +83,29 @@ class Published(NamedTuple):
     stated: dict[str, str] = {}  # noqa: RUF012  # nobody changes it
 
 
-class UnusableError(Exception):
-    """A published file that new rows cannot be merged into; the message says what to do."""
+def read(path: str, series: Series, zone: Zone, *, altered: bool = False) -> Published | None:
+    """The published file of a path; None if there is none. Raises OSError, UnusableError.
 
-
-def read(path: str, series: Series, zone: Zone) -> Published | None:
-    """The published file of a path; None if there is none. Raises OSError, UnusableError."""
+    `altered`: it may lack the name of its zone, as it does if another program wrote it.
+    """
     try:
         with open(path, "rb") as file:
             data = file.read()
     except FileNotFoundError:
         return None
+    except OSError as error:
+        if os.path.isdir(path):
+            raise DamagedError(path, "it is a folder") from error
+        raise
     try:
-        parquet = ParquetFile(pa.BufferReader(data))
+        parquet = ParquetFile(pa.BufferReader(data), page_checksum_verification=True)
         volume = _volume_type(parquet.schema_arrow, series)
         chunks = [_chunk(parquet, group, series) for group in range(parquet.num_row_groups)]
         texts = {k.decode(): v.decode() for k, v in (parquet.metadata.metadata or {}).items()}
         made_for = texts.get(ZONE_KEY, "")
     except (pa.ArrowException, OSError, KeyError, ValueError) as error:
-        raise UnusableError(
-            f"{path} cannot be read ({error}) and was left as it is. To rebuild it from the raw "
-            "files, move it away and run `pipekit run --rebuild`"
-        ) from error
-    if made_for != zone.name:
+        raise DamagedError(path, error) from error
+    if made_for != zone.name and not (altered and not made_for):
         raise UnusableError(
             f"{path} has dates of {made_for or 'an unknown time zone'}, not of {zone.name}. Set "
             "timezone back, or move the processed folder away and run `pipekit run --rebuild`"
@@ -280,6 +281,7 @@ def _writer(sink: Any, series: Series, first: Table) -> Any:
         compression={n: codec if _pays(n, series) else "none" for n in schema.names},
         write_statistics=["timestamp"],  # the one column a reader could skip row groups by
         store_schema=False,
+        write_page_checksum=True,  # so that damage is found when the file is read
     )
 
 

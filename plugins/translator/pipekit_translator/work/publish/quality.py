@@ -32,7 +32,8 @@ class Statistics:
         self.rows = self.off_grid = self.gaps = self.missing = 0
         self.first: int | None = None  # local seconds, as is `last`
         self.last: int | None = None
-        minutes = _DAY_MINUTES if self._judged else 0  # there may be thousands of such objects
+        minutes = _DAY_MINUTES if self._judged else 0
+        self._begin = 0  # the minute of the day that `counts` and `volumes` begin with
         self.counts = np.zeros(minutes, np.int64)
         self.volumes = np.zeros(minutes, np.float64)
 
@@ -56,14 +57,25 @@ class Statistics:
         """Add the statistics of later rows."""
         self.rows += other.rows
         self.off_grid += other.off_grid
-        self.counts += other.counts
-        self.volumes += other.volumes
+        minutes = slice(other._begin, other._begin + len(other.counts))
+        self.counts[minutes] += other.counts
+        self.volumes[minutes] += other.volumes
         self.gaps += other.gaps
         self.missing += other.missing
         if self.last is not None and other.first is not None:
             self._find_gaps(np.array([self.last, other.first]))
         self.first = other.first if self.first is None else self.first
         self.last = self.last if other.last is None else other.last
+
+    def end(self) -> None:
+        """Let go of the minutes before the first row and after the last: no more rows follow.
+
+        There may be thousands of such objects, each with 23 kB, and rows in a few minutes alone.
+        """
+        used = np.flatnonzero(self.counts)
+        self._begin = int(used[0]) if used.size else 0
+        minutes = slice(self._begin, int(used[-1]) + 1 if used.size else 0)
+        self.counts, self.volumes = self.counts[minutes].copy(), self.volumes[minutes].copy()
 
     def _find_gaps(self, local: Ints) -> None:
         """Count gaps of at least `gap` seconds between two rows of one session."""

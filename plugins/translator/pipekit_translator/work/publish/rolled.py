@@ -21,8 +21,9 @@ from pipekit_translator.contracts import FRONT, MARK, parts_of, starts_of
 from pipekit_translator.layout import Months
 from pipekit_translator.work.assemble.buffer import Chunk
 from pipekit_translator.work.publish import parquet
-from pipekit_translator.work.publish.parquet import CONTRACTS_KEY, ROLL_KEY, UnusableError
+from pipekit_translator.work.publish.parquet import CONTRACTS_KEY, ROLL_KEY
 from pipekit_translator.work.publish.publisher import PartResult, Publisher, of_days
+from pipekit_translator.work.publish.unusable import UnusableError
 from pipekit_translator.work.publish.volume import check_volume
 from pipekit_translator.work.table import known_volume
 from pipekit_translator.work.zones import Zone
@@ -89,8 +90,7 @@ class Rolled:
         for one in found[1:]:
             check_volume(one.path, self.key, found[0].published.volume, one.published.volume)
         taken, missing = _taken(rule, parts_of(layout.of_key(self.key)[0])[0], found)
-        path = layout.path(publisher.processed, self.key, part)
-        before = parquet.read(path, publisher.series, self.zone)
+        before = publisher.existing.read(self.key, part, self.zone, any_new=bool(found))
         old = json.loads(before.stated.get(CONTRACTS_KEY, "{}")) if before else {}
         days = {day for one in found for day in one.volumes} | set(old)
         anew = layout.union([{self.key: rebuilt}, *({self.key: layout.days_of(d)} for d in days)])

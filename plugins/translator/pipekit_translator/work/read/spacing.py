@@ -24,6 +24,14 @@ _OFF = "its time is not that of a bar of {interval} (interval)"
 _Rows = tuple[Table, Ints]
 
 
+class OtherIntervalError(RejectedError):
+    """Bars have another interval than their source says; `interval` is its name, if it has one."""
+
+    def __init__(self, message: str, seen: int) -> None:
+        super().__init__(message)
+        self.interval = interval_name(seen) if 0 < seen < DAY else ""
+
+
 class Spacing:
     """Takes out bars that begin at odd seconds; rejects files of another interval.
 
@@ -67,9 +75,9 @@ class Spacing:
         most = self._steps.most_common(1)[0][0] if total else 0
         short = sum(count for step, count in self._steps.items() if step < self._step)
         if total and 2 * short >= total:
-            raise RejectedError(self._sentence(most))
+            raise OtherIntervalError(self._sentence(most), most)
         if seen := self._longer(most, total):
-            raise RejectedError(self._sentence(seen))
+            raise OtherIntervalError(self._sentence(seen), seen)
         share = self._format.max_bad_fraction * self._rows
         if off and (2 * off >= self._rows or (off >= FEW and off > share)):
             raise RejectedError(self._beside())

@@ -10,14 +10,16 @@ from pipekit_translator.work import contracts
 from pipekit_translator.work.assemble.file_rows import Minutes, OrderError
 from pipekit_translator.work.parse import header
 from pipekit_translator.work.parse.header import RejectedError
+from pipekit_translator.work.parse.kernel import Kernel
 from pipekit_translator.work.parse.lines import BadRow
 from pipekit_translator.work.parse.parser import EARLY, Parser
 from pipekit_translator.work.parse.scan import SHORTEST_ROW
 from pipekit_translator.work.read.decode import BOM
-from pipekit_translator.work.read.record import RawFile, ReadContext
+from pipekit_translator.work.read.record import RawFile
 from pipekit_translator.work.read.sieve import Sieve
 from pipekit_translator.work.read.spacing import Spacing
 from pipekit_translator.work.table import Ints, Table
+from pipekit_translator.work.zones import Zone
 
 MIN_BAD_ROWS = EARLY  # so the first check comes after these rows
 LONGEST_FOOTER = 10
@@ -36,14 +38,13 @@ class TextReader:
     """
 
     def __init__(
-        self, raw: RawFile, context: ReadContext, name: str, size: int, member: str = ""
+        self, raw: RawFile, kernel: Kernel | None, name: str, size: int, member: str = ""
     ) -> None:
         self._raw = raw
-        self._context = context
         self._format = raw.format
         self._size = size
         self._member = member
-        self._parser = Parser(raw.format, name, raw.folds, context.kernel)
+        self._parser = Parser(raw.format, name, raw.folds, kernel)
         self._above = raw.lines if member else 0  # lines of the members before
         self._bad: list[BadRow] = []  # with lines of this text
         self._total = 0
@@ -153,7 +154,7 @@ class TextReader:
     def _add(self, instrument: str, table: Table, lines: Ints) -> None:
         """Give rows to the instrument, or to its contract where contracts are kept apart."""
         name, raw = with_contract(instrument, self._code), self._raw
-        zone = self._context.assembly.zone(self._format.series_written)
+        zone = Zone(self._format.exchange_timezone, self._format.series_written.unit)
         for contract, rows in contracts.split(name, table.time, zone):
             target = contracts.target(self._format, name, contract)
             contracts.note(raw.rows.contracts, self._format, target, contract)

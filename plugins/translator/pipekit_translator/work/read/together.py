@@ -87,6 +87,7 @@ def _is_usual(format: FileFormat) -> bool:
     return not (
         format.aggregate
         or format.carry
+        or format.date
         or format.skip_lines
         or format.skip_footer
         or format.header > 1
