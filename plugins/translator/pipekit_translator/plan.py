@@ -11,6 +11,7 @@ from pipekit import Command, ContentState, Input, Pending, RunContext, StagePlan
 from pipekit_translator.rebuild import Rebuild, is_extended, rebuild_for
 from pipekit_translator.request import NOTHING, FileGroup, FileJob, FileMemory, Request, Role
 from pipekit_translator.settings import Settings
+from pipekit_translator.so_far import contracts_so_far
 from pipekit_translator.survey import Group, pending_of, survey
 
 WORKER = "pipekit_translator.worker"
@@ -124,6 +125,9 @@ def _task(
             if all(path != item.path for _, item in inputs)
         },
         quality=settings.quality,
+        contracts_folder=settings.contracts.rstrip("/"),
+        contracts=contracts_so_far(ctx, settings, groups, [item for _, item in inputs]),
+        compose=rebuild.compose,
     )
     return Task(
         name="translate",

@@ -14,6 +14,7 @@ import attrs
 from pipekit import Consumption, Input, Pending, RunContext, Why
 from pipekit_translator import layout
 from pipekit_translator.layout import Days
+from pipekit_translator.request import Composed
 from pipekit_translator.settings import Settings
 from pipekit_translator.survey import Group, names, pending_in
 
@@ -27,7 +28,8 @@ class Rebuild:
     `stale`: pending files that fed some of these days in another format. `helpers`: other files to
     read again for these days. `restored`: files whose late rows can be published now. Both with the
     index of their group. `postponed`: files that wait for another one. `removed`: processed files
-    that the lifecycle has removed; `lost`: those missing for other reasons. `altered`: those that
+    that the lifecycle has removed; `lost`: those missing for other reasons. `compose`: by key, the
+    rule and the parts that are missing and are put together from contracts. `altered`: those that
     are not as they were published; `unknown`: those that the ledger does not know, because it was
     lost or somebody put them there. `forgotten`: files to forget, with the days that they fed.
     """
@@ -40,6 +42,7 @@ class Rebuild:
     postponed: set[str] = attrs.field(factory=set)
     removed: list[str] = attrs.field(factory=list)
     lost: list[str] = attrs.field(factory=list)
+    compose: dict[str, Composed] = attrs.field(factory=dict)
     altered: list[str] = attrs.field(factory=list)
     unknown: list[str] = attrs.field(factory=list)
     forgotten: dict[str, Days] = attrs.field(factory=dict)
@@ -52,7 +55,7 @@ class Rebuild:
 
     def __bool__(self) -> bool:
         """Whether there is work although no file is pending."""
-        return bool(self.more or self.altered or self.forgotten)
+        return bool(self.more or self.altered or self.forgotten or self.compose)
 
     def reason(self) -> str:
         """Why there is."""
@@ -62,7 +65,7 @@ class Rebuild:
             sources = names(sorted(paths)) if paths else "no other file"
             days = layout.named(layout.union(self.forgotten.values())) or "no day"
             reasons.append(f"{names([*self.forgotten])} forgotten: {days} from {sources}")
-        if self.helpers and self.lost:
+        if (self.helpers or self.compose) and self.lost:
             verb = "is" if len(self.lost) == 1 else "are"
             reasons.append(f"{names(self.lost)} {verb} missing and will be rebuilt")
         if self.altered:
@@ -130,7 +133,7 @@ def _decide_days(
     forgotten = layout.union(found.forgotten.values())
     wanted = layout.union([*(fed[path] for path in found.stale), lost, forgotten])
     away = _days_of(found.removed, {**fed, **found.forgotten})
-    wanted = layout.without(wanted, away)
+    wanted = layout.without(layout.with_roots(wanted), away)
     gone = [path for path in gone if path in fed and layout.both(fed[path], wanted)]
     left = layout.both(layout.union(fed[path] for path in gone), wanted)
     away = layout.both(away, forgotten)
@@ -151,11 +154,16 @@ def _decide_days(
 
 def _look_at_published(ctx: RunContext, settings: Settings, found: Rebuild) -> None:
     """Find the processed files that are gone, and those that are not as they were published."""
-    seen = ctx.inspect(f"{settings.processed}/**/*.parquet")
+    folders = (settings.processed, settings.contracts)
+    seen = ctx.inspect(*(f"{folder}/**/*.parquet" for folder in folders))
     found.lost = [file.path for file in seen.missing]
     found.removed = [file.path for file in seen.removed]
     found.altered = [file.path for file in seen.altered]
     found.unknown = [file.path for file in seen.unknown]
+    for file in (*seen.missing, *seen.altered):
+        covered, rule = layout.covered(file.path), file.detail.get("roll")
+        if covered and rule:
+            found.compose.setdefault(covered[0], Composed(rule)).parts.append(covered[1])
 
 
 def _stale(ctx: RunContext, groups: list[Group], pendings: list[Pending]) -> list[str]:

@@ -12,6 +12,7 @@ import attrs
 
 from pipekit import Duration, Size, setting
 from pipekit_translator import bounds
+from pipekit_translator.contracts import rule_text
 from pipekit_translator.dialects import (
     ADDED,
     EARLIEST,
@@ -127,6 +128,11 @@ class Settings:
     processed: str = setting(
         "Folder of the processed bars.", default="data/processed", validator=_folder
     )
+    contracts: str = setting(
+        "Folder of the rows of each contract, from which roll puts the root together.",
+        default="data/contracts",
+        validator=_folder,
+    )
     sources: tuple[Source, ...] = setting(
         "Kinds of raw files. A file that no source matches is not read.",
         factory=lambda: (
@@ -222,6 +228,7 @@ class Settings:
             max_bad_fraction=self.max_bad_fraction,
             instruments=tuple(listed),
             aggregate=source.aggregate,
+            roll=rule_text(source.roll),
             **{name: getattr(dialect, name) for name in ADDED},
             **{name: getattr(self, name) for name in JUDGED},
         )

@@ -207,7 +207,11 @@ class Project:
             elif line["verb"] in ("wrote", "unchanged"):
                 path = line["path"]
                 self.outputs[path] = Published(
-                    path=path, fingerprint=line["fingerprint"], run_number=self.number, run_id="x"
+                    path=path,
+                    fingerprint=line["fingerprint"],
+                    run_number=self.number,
+                    run_id="x",
+                    detail=line.get("detail") or {},
                 )
 
     def _remember_file(self, line: dict[str, Any], settings: str) -> None:
