@@ -87,7 +87,7 @@ def _measure(folder: Path, pipekit: Environment, rounds: int) -> str:
         f"From the line in the file to its message: median {median(line):.0f} ms, 95 of 100 within "
         f"{worst:.0f} ms. A run of {before:.2f} s took {after:.2f} s with five viewers and three "
         f"sinks (medians of {rounds}, in turn), and {used:.3f} times its CPU; meanwhile the server "
-        f"used {cpu:.2f} s of CPU a run."
+        f"used {cpu:.2f} s of CPU a run. Load of the machine at the end: {os.getloadavg()[1]:.1f}."
     )
     how = f"Medians of {rounds * 3} requests. {sizes}."
     return "\n\n".join([how, common.table(["page", *RUNS], rows), said, common.bars(bars)])

@@ -1,4 +1,4 @@
-"""The work of a benchmark's run: about two seconds of CPU, with units, progress and output."""
+"""The work of a benchmark's run: about four seconds of CPU, with units, progress and output."""
 
 import hashlib
 
@@ -6,7 +6,7 @@ from pipekit.worker import report
 
 BLOCK = bytes(1024 * 1024)
 
-for number in range(20):
+for number in range(40):
     with report.unit(f"U{number:02}"):
         digest = hashlib.sha256()
         for step in range(60):

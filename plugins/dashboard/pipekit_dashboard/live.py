@@ -62,13 +62,14 @@ class Live:
         self._viewers += 1
         if self._task is None:
             self._task = asyncio.create_task(self._watch())
+        task = self._task
         try:
             seen = 0
             while True:
                 news = {name: html for name, (at, html) in self._parts.items() if at > seen}
                 seen = self._version
                 yield news
-                if self.is_over:
+                if self.is_over or task.done():  # what failed ends the stream; the page comes again
                     return
                 async with self._changed:
                     try:
@@ -80,6 +81,7 @@ class Live:
             if not self._viewers and self._task is not None:
                 self._task.cancel()
                 self._task = None
+                self._parts.clear()  # they would be old for the next who looks
 
     async def _watch(self) -> None:
         while not self.is_over:

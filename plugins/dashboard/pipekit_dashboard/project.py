@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from pipekit_html.run import RunView, read_timeline, run_view
 
+from pipekit import PipekitError
 from pipekit.reading import (
     DIED,
     RUNNING,
@@ -133,7 +134,9 @@ class WatchedProject:
         holder = self.reader.holder()
         if holder is None or not holder.run_id or not holder.alive:
             return None
-        return self.reader.run(holder.run_id)
+        with suppress(PipekitError):  # a ledger that cannot be read is said by the overview
+            return self.reader.run(holder.run_id)
+        return None
 
     def _look(self) -> Overview:
         try:

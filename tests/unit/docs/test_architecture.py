@@ -29,7 +29,7 @@ def defined(path: Path) -> frozenset[str]:
 
 def _defined(body: list[ast.stmt], prefix: str) -> Iterator[str]:
     for node in body:
-        if isinstance(node, ast.ClassDef | ast.FunctionDef):
+        if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             yield prefix + node.name
         if isinstance(node, ast.ClassDef):
             yield from _defined(node.body, f"{prefix}{node.name}.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 
@@ -65,6 +66,15 @@ def test_the_status_is_that_of_the_command(runs):
     status = runs.status()
     assert status.findings[0].word == "FAILED"
     assert (status.stages, status.every) == (("t",), 900.0)
+
+
+def test_a_scheduler_that_is_silent_is_noticed(runs):
+    """Two starts were due since the last run, and none came."""
+    assert runs.status().silent_since == 1_700_002_700.0
+    with Ledger(runs.paths.state / "state.db") as ledger:
+        ledger.begin_run("run-4", time.time() - 60)
+        ledger.end_run("run-4", PipelineStatus.SUCCESS, 0, time.time())
+    assert runs.status().silent_since is None
 
 
 def test_a_broken_configuration_is_said_and_the_runs_are_still_there(runs):
