@@ -6,6 +6,7 @@ so that what is checked is what `uv run pytest` runs, with the versions that are
 
 from __future__ import annotations
 
+import importlib.util
 import subprocess
 import sys
 from pathlib import Path
@@ -79,9 +80,16 @@ def _wait(session: nox.Session, checks: dict[str, subprocess.Popen[str]]) -> Non
 
 @nox.session
 def docs(session: nox.Session) -> None:
-    """The generated pages are fresh, and the pages say what the code does."""
+    """The pages are fresh and true, and the site in build/site is built without a warning."""
     python(session, "docs/generate.py", "--check")
     python(session, "-m", "pytest", "-q", "tests/unit/docs", *session.posargs)
+    if importlib.util.find_spec("sphinx") is None:
+        session.error("the site needs the group docs: uv run --group docs nox -s docs")
+    site = ROOT / "build/site"
+    kept = ROOT / "build/site-doctrees"
+    words = ("-W", "--keep-going", "-q", "-b", "html", "-c", "docs/site", "-d", str(kept))
+    python(session, "-m", "sphinx", *words, ".", str(site))
+    python(session, "docs/site/check_links.py", str(site))
 
 
 @nox.session

@@ -1,4 +1,4 @@
-"""Write docs/reference/commands.md, and the tables of settings in docs/reference/configuration.md.
+"""Write docs/reference/commands.md and api.md, and the tables of docs/reference/configuration.md.
 
     python docs/generate.py            # write them
     python docs/generate.py --check    # exit code 1 when one of them is stale
@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import click
+from api_reference import api_page
 from settings_tables import filled
 
 from pipekit.cli.main import cli
@@ -69,6 +70,7 @@ def pages() -> dict[Path, str]:
     configuration = REFERENCE / "configuration.md"
     return {
         REFERENCE / "commands.md": commands_page(),
+        REFERENCE / "api.md": api_page(),
         configuration: filled(configuration.read_text("utf-8")),
     }
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from pipekit.model.file import ContentState as ContentState
     from pipekit.model.file import FileStat as FileStat
     from pipekit.model.file import Input as Input
+    from pipekit.model.file import Inspection as Inspection
     from pipekit.model.file import Pending as Pending
     from pipekit.model.file import Published as Published
     from pipekit.model.file import Why as Why
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     from pipekit.model.task import Task as Task
     from pipekit.model.task import TaskResult as TaskResult
     from pipekit.model.task import Watch as Watch
+    from pipekit.scripts import script_stage as script_stage
     from pipekit.settings import Duration as Duration
     from pipekit.settings import Size as Size
     from pipekit.settings import setting as setting
@@ -72,6 +74,7 @@ _HOMES = {
         "ContentState",
         "FileStat",
         "Input",
+        "Inspection",
         "Pending",
         "Published",
         "Why",
@@ -82,6 +85,7 @@ _HOMES = {
     "pipekit.model.stage": ("StagePlan", "StageResult"),
     "pipekit.model.status": ("FailureKind", "PipelineStatus", "StageStatus"),
     "pipekit.model.task": ("Task", "TaskResult", "Watch"),
+    "pipekit.scripts": ("script_stage",),
     "pipekit.settings": ("Duration", "Size", "setting"),
     "pipekit.worker": ("ABSENT",),
 }

@@ -22,7 +22,9 @@ from pipekit.cli.common import configuration, project_root
 from pipekit.cli.help import Command as PluginCommand
 from pipekit.cli.output import COLOURS, mask_output, print_json, print_table, print_text
 from pipekit.config.explain import secrets
+from pipekit.model.file import FileStat
 from pipekit.model.text import escaped
+from pipekit.storage.files import FileManager
 
 __all__ = [
     "COLOURS",
@@ -31,6 +33,7 @@ __all__ = [
     "print_json",
     "print_table",
     "print_text",
+    "project_files",
     "project_root",
     "project_stages",
     "sink_settings",
@@ -43,6 +46,14 @@ Settings = TypeVar("Settings")
 def project_stages(ctx: click.Context) -> tuple[str, ...]:
     """The names of the project's stages, in the order of the configuration. Raises ConfigError."""
     return tuple(configuration(ctx).pipeline.stages)
+
+
+def project_files(ctx: click.Context, *patterns: str) -> list[FileStat]:
+    """The files that a stage's plan would find: `ctx.files(...)`, sorted by path.
+
+    Raises UsageError for an invalid pattern.
+    """
+    return FileManager(project_root(ctx)).files(patterns)
 
 
 def stage_settings(ctx: click.Context, stage: str, settings: type[Settings]) -> Settings:

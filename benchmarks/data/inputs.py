@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,7 +15,7 @@ import generate
 import numpy as np
 import runfiles
 from generate import MARKETS
-from work import DAILY, TICKS, Case, Place, project, settings
+from work import DAILY, PACKED, TICKS, Case, Place, project, settings
 
 SETTLED = 2.1  # seconds after which a run takes a new file as whole, instead of waiting for it
 TARGETS, VARIANTS = 10, 10
@@ -27,6 +28,25 @@ def translate(at: Place) -> list[Case]:
     ours = project(at.folder / "project", settings(), minutes.iterdir())
     peers = at.beside("translate", ("polars", "duckdb", "pyarrow", "pandas"), minutes)
     return [at.stage("translator", ours, "data/processed"), *peers]
+
+
+def translate_gz(at: Place) -> list[Case]:
+    """The same, packed by gzip; beside them, and `zcat` alone: a pipe takes the longer of both."""
+    minutes = at.made("minutes", lambda folder: generate.minutes(folder, at.years))
+    packed = at.made("packed", partial(_pack, minutes))
+    ours = project(at.folder / "packed-project", settings(PACKED), packed.iterdir())
+    plain = project(at.folder / "project", settings(), minutes.iterdir())
+    return [
+        at.stage("translator", ours, "data/processed"),
+        at.stage("translator", plain, "data/processed", "pipekit, unpacked"),
+        Case("zcat", ours, ["sh", "-c", "zcat data/raw/*.gz >/dev/null"]),
+    ]
+
+
+def _pack(source: Path, folder: Path) -> None:
+    for file in source.iterdir():
+        shutil.copy(file, folder / file.name)
+    subprocess.run(["gzip", *sorted(folder.iterdir())], check=True)
 
 
 def ticks(at: Place) -> list[Case]:
@@ -205,6 +225,7 @@ def _analysis(at: Place) -> Path:
 
 WORKS: dict[str, Callable[[Place], list[Case]]] = {
     "translate": translate,
+    "translate-gz": translate_gz,
     "ticks": ticks,
     "analyse": analyse,
     "analyse-one": analyse_one,

@@ -186,6 +186,7 @@ glob = "data/raw/*DataExport_*_UTC.csv"
 dialect = "A"
 timezone = "UTC"
 """
+PACKED = MINUTES.replace(".csv", ".csv.gz")
 DAILY = """
 [[stages.translator.settings.sources]]
 glob = "data/raw/*/1m/*/*/*_1m_*.csv"

@@ -5,24 +5,21 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from pipekit import config
-from pipekit.cli.output import REFUSED, mask_output, only_json_on_stdout
+from pipekit.cli import complete
+from pipekit.cli.output import mask_output, only_json_on_stdout
 from pipekit.errors import EXIT_ERROR, ConfigError, PipekitError, UsageError
 from pipekit.model.run import Paths
+from pipekit.read.runs import default_folders, ledger_path
 
 if TYPE_CHECKING:
-    from pipekit.model.run import PipelineState
     from pipekit.run.project import Project
-    from pipekit.storage.hold import Hold
-    from pipekit.storage.holder import Holder
-    from pipekit.storage.refusals import Refusal
-    from pipekit.storage.troubles import Troubles
 
 
 def _keep_stdout(ctx: click.Context, _option: click.Parameter, as_json: bool) -> bool:
@@ -39,6 +36,7 @@ set_option = click.option(
     "sets",
     multiple=True,
     metavar="KEY=VALUE",
+    shell_complete=complete.assignments,
     help="Override a configuration value; repeatable.",
 )
 
@@ -89,7 +87,7 @@ def folders(ctx: click.Context) -> Paths:
     from pipekit.storage.database import ledger_exists
 
     paths, problem = known_folders(ctx)
-    if problem is not None and not ledger_exists(_ledger(paths)):
+    if problem is not None and not ledger_exists(ledger_path(paths)):
         raise problem
     return paths
 
@@ -100,12 +98,7 @@ def known_folders(ctx: click.Context) -> tuple[Paths, ConfigError | None]:
     try:
         return configuration(ctx, tables=("paths",)).folders, None
     except ConfigError as error:
-        return _default_folders(root), error
-
-
-def _default_folders(root: Path) -> Paths:
-    usual = config.PathsConfig()
-    return Paths(root, root / usual.data, root / usual.logs, root / usual.state)
+        return default_folders(root), error
 
 
 def note_refusal(ctx: click.Context, error: Exception) -> None:
@@ -121,30 +114,6 @@ def note_refusal(ctx: click.Context, error: Exception) -> None:
         Refusals(paths.state, paths.file_mode).add(text, EXIT_ERROR, time.time())
 
 
-def refusals(paths: Paths) -> list[Refusal]:
-    """The runs that were refused, oldest first; some while the configuration could not be read."""
-    from pipekit.storage.refusals import Refusals
-
-    states = {paths.state, _default_folders(paths.root).state}
-    found = [refusal for state in states for refusal in Refusals(state).read()]
-    return sorted(found, key=lambda refusal: refusal.last)
-
-
-def refusal_record(refusal: Refusal) -> dict[str, object]:
-    """A refused run as `--json` has it: the keys of a run, and why it was refused, how often."""
-    return {
-        "run": None,
-        "run_id": None,
-        "started": refusal.last,
-        "ended": refusal.last,
-        "status": REFUSED,
-        "exit_code": refusal.exit_code,
-        "error": refusal.error,
-        "count": refusal.times,
-        "first": refusal.first,
-    }
-
-
 def open_project(ctx: click.Context, sets: Sequence[str] = ()) -> Project:
     """The project with its plugins loaded."""
     from pipekit.run import project
@@ -152,80 +121,3 @@ def open_project(ctx: click.Context, sets: Sequence[str] = ()) -> Project:
     opened = project.open_project(configuration(ctx, sets), no_plugins=ctx.obj["no_plugins"])
     mask_output(opened.secrets)
     return opened
-
-
-def open_history(paths: Paths) -> Troubles | None:
-    """The ledger's runs for reading, or None before the first run."""
-    from pipekit.storage.database import ledger_exists
-    from pipekit.storage.troubles import Troubles
-
-    path = _ledger(paths)
-    there = ledger_exists(path)
-    return Troubles(path, read_only=True, any_version=True) if there else None
-
-
-def _ledger(paths: Paths) -> Path:
-    return paths.state / "state.db"
-
-
-def completed(runs: Iterable[PipelineState], paths: Paths) -> list[PipelineState]:
-    """The runs, with the ends that the ledger could not take."""
-    from pipekit.storage.ends import with_end
-
-    return [with_end(run, paths) if run.status is None else run for run in runs]
-
-
-def no_runs(paths: Paths) -> str:
-    """What to say when the ledger knows no run."""
-    if next(paths.events.glob("pipeline_*.jsonl"), None) is None:
-        return "no runs yet; start one with `pipekit run`"
-    return f"the ledger is new or gone, but there are journals of earlier runs in {paths.events}"
-
-
-def find_run(paths: Paths, run: str | None) -> PipelineState:
-    """The run with this id, start of an id or number; the latest one by default.
-
-    The argument is looked up in the ledger and never used as a path. Raises UsageError.
-    """
-    history = open_history(paths)
-    if history is None:
-        raise UsageError(no_runs(paths))
-    with history:
-        latest = history.runs(limit=1)
-        if not latest:
-            raise UsageError(no_runs(paths))
-        state = latest[0] if run is None else history.run(run)
-        if state is not None:
-            return completed([state], paths)[0]
-        several = any(known.run_id.startswith(str(run)) for known in history.runs(limit=1000))
-    problem = f"several ids begin with {run!r}" if several else f"there is no run {run!r}"
-    raise UsageError(
-        f"{problem}; the latest is run {latest[0].number}, and `pipekit history --all` lists "
-        "them all"
-    )
-
-
-def lock_holder(paths: Paths) -> Holder | None:
-    """The run that is going on, even if its lock file was deleted."""
-    from pipekit.storage.lock import running
-
-    return running(paths.state)
-
-
-def current_hold(paths: Paths) -> Hold | None:
-    """What keeps runs from beginning: see `pipekit hold`."""
-    from pipekit.storage.hold import HoldFile
-
-    return HoldFile(paths.state).read(time.time())
-
-
-def run_record(run: PipelineState) -> dict[str, object]:
-    """A run as `--json` has it."""
-    return {
-        "run": run.number,
-        "run_id": run.run_id,
-        "started": run.started,
-        "ended": run.ended,
-        "status": run.status,
-        "exit_code": run.exit_code,
-    }

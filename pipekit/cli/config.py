@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 import click
 
+from pipekit.cli import complete
 from pipekit.cli.common import configuration, json_option, set_option
 from pipekit.cli.help import Command, Group
 from pipekit.cli.output import mask_output, only_json_on_stdout, print_json, print_line
@@ -95,7 +96,7 @@ def check(ctx: click.Context, sets: tuple[str, ...]) -> int:
     exits={EXIT_USAGE: "the key is unknown, or the command was used in another wrong way"},
     example=("pipekit config explain stages.translator.timeout", "who set this timeout"),
 )
-@click.argument("key")
+@click.argument("key", shell_complete=complete.keys)
 @set_option
 @click.pass_context
 def explain(ctx: click.Context, key: str, sets: tuple[str, ...]) -> int:
@@ -143,7 +144,7 @@ def examined(
     """The configuration, the errors in it and the warnings. Raises ConfigError."""
     settings, found, problems = _opened(ctx, sets)
     try:
-        found.require_stages(settings.pipeline.stages)
+        found.require_stages({n: settings.offered_as(n) for n in settings.pipeline.stages})
     except PluginError as error:
         problems += str(error).splitlines()
     problems += _circles(settings, found)
@@ -186,7 +187,8 @@ def _circles(settings: Configuration, found: Plugins) -> list[str]:
     for name in settings.pipeline.stages:
         after = settings.stages[name].after
         if after is None:
-            after = found.stages[name].spec.after if name in found.stages else {}
+            installed = found.stages.get(settings.offered_as(name))
+            after = installed.spec.after if installed else {}
         stages.append(Stage(name=name, spec=None, version="", settings=None, after=after))
     try:
         in_order(stages)

@@ -10,14 +10,16 @@ from typing import Any
 
 import click
 
-from pipekit.cli.common import find_run, folders
+from pipekit.cli import complete
+from pipekit.cli.common import folders
 from pipekit.cli.help import RUN_MEANING, Command
-from pipekit.cli.live import is_going_on
 from pipekit.cli.output import print_json, print_line, print_text
 from pipekit.cli.pager import paged, pager_option
 from pipekit.errors import UsageError
 from pipekit.model.event import RUN_ENDS
 from pipekit.model.run import Paths, PipelineState
+from pipekit.read.live import is_going_on
+from pipekit.read.runs import find_run
 from pipekit.storage.journal import parsed_record, start_of_last
 from pipekit.worker._files import open_own
 
@@ -35,7 +37,7 @@ Event = dict[str, Any]
     arguments={"RUN": f"{RUN_MEANING} (default: the latest)."},
     example=("pipekit events --follow", "what the current run is doing"),
 )
-@click.argument("run", required=False)
+@click.argument("run", required=False, shell_complete=complete.runs)
 @click.option("-f", "--follow", is_flag=True, help="Keep printing until the run has ended.")
 @click.option(
     "-n",

@@ -9,10 +9,17 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
-from pipekit.cli.common import (
+from pipekit.cli import complete
+from pipekit.cli.common import json_option, known_folders
+from pipekit.cli.help import Command
+from pipekit.cli.output import print_json, print_line, print_table
+from pipekit.cli.pager import paged, pager_option
+from pipekit.model import quantity
+from pipekit.model.quantity import local_time
+from pipekit.model.run import PipelineState
+from pipekit.model.status import DIED, REFUSED, RUNNING, PipelineStatus, StageStatus
+from pipekit.read.runs import (
     completed,
-    json_option,
-    known_folders,
     lock_holder,
     no_runs,
     open_history,
@@ -20,20 +27,6 @@ from pipekit.cli.common import (
     refusals,
     run_record,
 )
-from pipekit.cli.help import Command
-from pipekit.cli.output import (
-    DIED,
-    REFUSED,
-    RUNNING,
-    local_time,
-    print_json,
-    print_line,
-    print_table,
-)
-from pipekit.cli.pager import paged, pager_option
-from pipekit.model import quantity
-from pipekit.model.run import PipelineState
-from pipekit.model.status import PipelineStatus, StageStatus
 from pipekit.storage.refusals import Refusal
 
 if TYPE_CHECKING:
@@ -68,7 +61,12 @@ _HEAD = ("run", "started", "status", "seconds", "id", "stages")
     callback=lambda _ctx, _option, text: None if text is None else _moment(text),
     help='Only runs since then: "2026-11-28", "2026-11-28 07:00", or a duration such as "2d".',
 )
-@click.option("--stage", metavar="STAGE", help="Only runs in which this stage had work.")
+@click.option(
+    "--stage",
+    metavar="STAGE",
+    shell_complete=complete.stages,
+    help="Only runs in which this stage had work.",
+)
 @pager_option
 @json_option
 @click.pass_context

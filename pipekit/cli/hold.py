@@ -6,10 +6,11 @@ import time
 
 import click
 
-from pipekit.cli.common import known_folders, lock_holder
+from pipekit.cli.common import known_folders
 from pipekit.cli.help import Command
 from pipekit.cli.output import print_line, print_text
 from pipekit.process.shell import DURATION
+from pipekit.read.runs import lock_holder
 from pipekit.storage.hold import HoldFile
 from pipekit.worker._files import make_folder
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 
 import click
 
+from pipekit.cli import complete
 from pipekit.cli.common import json_option, known_folders, open_project
 from pipekit.cli.exits import output_may_fail
 from pipekit.cli.help import RUN_EXITS, RUN_MEANING, Command, Group
@@ -119,7 +120,7 @@ def apply(ctx: click.Context, as_json: bool) -> int:
     exits=_EXITS,
     example=("pipekit lifecycle restore 14", "put back what run 14 has moved"),
 )
-@click.argument("run", required=False)
+@click.argument("run", required=False, shell_complete=complete.runs)
 @click.pass_context
 def restore(ctx: click.Context, run: str | None) -> int:
     """Put the files back that a run has moved to the trash or archived.
@@ -139,7 +140,7 @@ def restore(ctx: click.Context, run: str | None) -> int:
     exits=_EXITS,
     example=("pipekit lifecycle purge 14", "delete what run 14 has moved, now and for good"),
 )
-@click.argument("run", required=False)
+@click.argument("run", required=False, shell_complete=complete.runs)
 @click.pass_context
 def purge(ctx: click.Context, run: str | None) -> int:
     """Delete files in the trash for good.

@@ -14,14 +14,17 @@ from typing import BinaryIO
 
 import click
 
-from pipekit.cli.common import completed, find_run, folders, open_history
+from pipekit.cli import complete
+from pipekit.cli.common import folders
 from pipekit.cli.help import RUN_MEANING, Command
-from pipekit.cli.live import doing, is_going_on
 from pipekit.cli.output import print_line, print_output
 from pipekit.cli.pager import paged, pager_option
 from pipekit.errors import UsageError
 from pipekit.model.run import Paths, PipelineState
 from pipekit.model.status import StageStatus
+from pipekit.read.lines import GrowingFile
+from pipekit.read.live import doing, is_going_on
+from pipekit.read.runs import completed, find_run, open_history
 from pipekit.storage.journal import start_of_last
 from pipekit.worker._files import open_own
 
@@ -41,8 +44,8 @@ _LOOK_SECONDS = 1.0  # between two looks whether a silent run is still going on
     },
     example=("pipekit logs translator --err", "what it last printed on standard error"),
 )
-@click.argument("run", required=False)
-@click.argument("stage", required=False)
+@click.argument("run", required=False, shell_complete=complete.runs)
+@click.argument("stage", required=False, shell_complete=complete.stages)
 @click.option("--err", "only", flag_value="err", help="Print only standard error.")
 @click.option("--out", "only", flag_value="out", help="Print only standard output.")
 @click.option(
@@ -193,18 +196,13 @@ class _Followed:
     """A file of output that grows, and what has been printed of it."""
 
     def __init__(self, path: Path, count: int | None) -> None:
-        self.path = path
         self._decoder = codecs.getincrementaldecoder("utf-8")("backslashreplace")
         with open(open_own(path, os.O_RDONLY), "rb") as file:
-            self._at = _start(file, count)
+            self._file = GrowingFile(path, _start(file, count))
 
     def news(self) -> str:
         """What it has had since, a piece of it."""
-        with open(open_own(self.path, os.O_RDONLY), "rb") as file:
-            file.seek(self._at)
-            data = file.read(_PIECE)
-        self._at += len(data)
-        return self._decoder.decode(data)
+        return self._decoder.decode(self._file.read(_PIECE))
 
 
 def _follow(

@@ -20,6 +20,7 @@ from pipekit.plugins.entrypoints import COMMANDS_GROUP, EntryPoint, entry_points
 # name -> (module below pipekit.cli, its line in `--help`): the list imports no command
 _COMMANDS = {
     "init": ("init", "Write a pipekit.toml to start from."),
+    "new": ("new.new", "Start a plugin: a stage, a sink, a policy or a command of your own."),
     "demo": ("demo.demo", "Create a project with sample data, run it, show the results."),
     "run": ("run", "Run the stages that have work to do."),
     "plan": ("plan", "Show what a run would do now, and why."),
@@ -36,10 +37,11 @@ _COMMANDS = {
     "hold": ("hold", "Let no run begin for some time."),
     "release": ("release", "Let runs begin again after `pipekit hold`."),
     "schedule": ("schedule.schedule", "Have the operating system's scheduler start runs."),
-    "plugins": ("plugins", "Show the installed plugins."),
+    "plugins": ("plugins.plugins", "Show the installed plugins."),
     "config": ("config", "Show, check and explain the configuration."),
     "doctor": ("doctor.doctor", "Check that runs can do their work here."),
     "lifecycle": ("lifecycle", "Show which files may be removed, remove them, bring them back."),
+    "completion": ("completion", "Print the script by which a shell completes commands."),
     "exec": ("exec", "Supervise any command, whose whole process tree ends with it."),
     "exec-task": ("exec_task", "Carry out one attempt at a task, as a node of a cluster does."),
 }
@@ -129,6 +131,8 @@ def cli(ctx: click.Context, project: Path | None, no_plugins: bool) -> None:
 
 def run_command_line(words: list[str]) -> int:
     """Run one command and return its exit code."""
+    if os.environ.get("_PIPEKIT_COMPLETE", "").startswith("powershell"):
+        importlib.import_module("pipekit.cli.completion")  # click itself does not know this shell
     return exit_code_of(lambda: _invoke(words))
 
 

@@ -11,20 +11,14 @@ import io
 import os
 import re
 import sys
-import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import click
 
 from pipekit.model.secrets import Mask
-from pipekit.model.status import PipelineStatus, StageStatus
+from pipekit.model.status import DIED, HELD, REFUSED, RUNNING, PipelineStatus, StageStatus
 from pipekit.model.text import escaped, escaped_output, json_text
-
-RUNNING = "running"
-DIED = "died"  # killed before it could end
-REFUSED = "refused"  # a run that did not begin
-HELD = "held"  # a run that was not to begin: see `pipekit hold`
 
 COLOURS: Mapping[str, str] = {
     StageStatus.SUCCESS: "green",
@@ -245,16 +239,6 @@ def terminal_width(*, err: bool = False) -> int | None:
     return shutil.get_terminal_size().columns
 
 
-def local_time(moment: float | None) -> str:
-    """A Unix time as local time, to the second; `-` for None."""
-    if moment is None:
-        return "-"
-    try:
-        return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(moment))
-    except (OverflowError, ValueError, OSError):  # from a damaged file
-        return f"at the impossible time {moment}"
-
-
 def coloured(status: str, width: int = 0) -> str:
     """A status in its colour, padded to `width`; `click.echo` drops it outside terminals."""
     return click.style(escaped(status).ljust(width), fg=COLOURS.get(status))
@@ -263,8 +247,3 @@ def coloured(status: str, width: int = 0) -> str:
 def last_line(*texts: str) -> str:
     """The last line of the first text that has one: of stderr, or else of stdout."""
     return next((text.strip().splitlines()[-1].strip() for text in texts if text.strip()), "")
-
-
-def plural(count: int, one: str, many: str = "") -> str:
-    """A count with its noun: `1 file`, `1,371 rows`."""
-    return f"{count:,} {one if count == 1 else many or f'{one}s'}"

@@ -8,9 +8,10 @@ import click
 
 from pipekit.cli.common import json_option, set_option
 from pipekit.cli.help import Command
-from pipekit.cli.output import coloured, plural, print_json, print_line, print_text
+from pipekit.cli.output import coloured, print_json, print_line, print_text
 from pipekit.cli.selection import open_orchestrator, selection_options
 from pipekit.errors import EXIT_ERROR, EXIT_FAILURE
+from pipekit.model.quantity import plural
 from pipekit.model.stage import StagePlan
 from pipekit.model.system import command_line
 from pipekit.run.planning import CannotPlan, Decision

@@ -8,7 +8,8 @@ import click
 
 from pipekit.cli.common import known_folders
 from pipekit.cli.help import Command
-from pipekit.cli.output import local_time, plural, print_line, print_text
+from pipekit.cli.output import print_line, print_text
+from pipekit.model.quantity import local_time, plural
 from pipekit.storage.hold import HoldFile
 
 

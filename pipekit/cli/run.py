@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,6 @@ from pipekit.cli.common import json_option, known_folders, note_refusal, set_opt
 from pipekit.cli.exits import output_may_fail
 from pipekit.cli.help import RUN_EXITS, Command
 from pipekit.cli.output import (
-    HELD,
     coloured,
     mask_output,
     print_failure,
@@ -31,7 +30,7 @@ from pipekit.errors import (
 )
 from pipekit.model.run import PipelineReport
 from pipekit.model.stage import StageResult
-from pipekit.model.status import PipelineStatus, StageStatus
+from pipekit.model.status import HELD, PipelineStatus, first_to_resume
 from pipekit.model.system import quoted
 from pipekit.process import Cancel
 from pipekit.run.orchestrator import PipelineOrchestrator
@@ -39,7 +38,6 @@ from pipekit.run.verdict import final_lines
 from pipekit.schedule.log import shorten_log
 
 _INDENT = " " * 11  # below a stage's name
-_UNFINISHED = {StageStatus.FAILURE, StageStatus.CANCELLED, StageStatus.BLOCKED}
 
 
 @click.command(
@@ -149,18 +147,9 @@ def print_report(report: PipelineReport, project: Path | None = None) -> None:
         print_text(f"warning: {warning}", hang=2, err=True)
     if report.path:
         print_line(f"report: {report.path}", err=True)
-    first = _first_to_resume(report.stages)
+    first = first_to_resume({each.stage: each.status for each in report.stages})
     if first:
         print_line(f"to resume: {program} run --from {first}", err=True)
-
-
-def _first_to_resume(stages: Iterable[StageResult]) -> str:
-    """The first stage that has to run again; a partial one, if another is blocked. Or nothing."""
-    statuses = {result.stage: result.status for result in stages}
-    again = set(_UNFINISHED)
-    if StageStatus.BLOCKED in statuses.values():
-        again.add(StageStatus.PARTIAL)
-    return next((stage for stage, status in statuses.items() if status in again), "")
 
 
 def _print_warnings(report: PipelineReport) -> None:

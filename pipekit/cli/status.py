@@ -10,46 +10,24 @@ import click
 
 from pipekit.cli.attention import acknowledge as acknowledge_all
 from pipekit.cli.attention import print_attention
-from pipekit.cli.common import (
-    configuration,
-    json_option,
-    known_folders,
-    no_runs,
-    refusal_record,
-    run_record,
-)
+from pipekit.cli.common import configuration, json_option, known_folders
 from pipekit.cli.details import print_details
-from pipekit.cli.health import (
-    Level,
-    and_more,
-    print_disks,
-    print_findings,
-    worst,
-)
+from pipekit.cli.health import print_disks, print_findings
 from pipekit.cli.help import Command
-from pipekit.cli.output import (
-    DIED,
-    HELD,
-    REFUSED,
-    coloured,
-    local_time,
-    plural,
-    print_json,
-    print_line,
-    print_text,
-)
-from pipekit.cli.project_state import ProjectState, StageEntry, look
-from pipekit.cli.schedule.job import JOB_TABLES
-from pipekit.cli.schedule.next import next_start
+from pipekit.cli.output import coloured, print_json, print_line, print_text
 from pipekit.errors import EXIT_ERROR, ConfigError, PipekitError, UsageError
-from pipekit.model.quantity import duration_text
+from pipekit.model.quantity import duration_text, local_time, plural
 from pipekit.model.run import Paths, Rejection
-from pipekit.model.status import StageStatus
+from pipekit.model.status import DIED, HELD, REFUSED, StageStatus
 from pipekit.model.text import escaped
+from pipekit.read.findings import Level, and_more, worst
+from pipekit.read.runs import no_runs, refusal_record, run_record
+from pipekit.read.schedule import JOB_TABLES, next_start
+from pipekit.read.state import ProjectState, StageEntry, look
 
 if TYPE_CHECKING:
-    from pipekit.cli.live import Doing
     from pipekit.config import Configuration
+    from pipekit.read.live import Doing
     from pipekit.storage.holder import Holder
     from pipekit.storage.refusals import Refusal
 
@@ -220,6 +198,9 @@ def _print_state(state: ProjectState, paths: Paths) -> None:
     for stage, files in state.attention.rejected.items():
         _print_rejected(stage, files)
     print_attention(state.attention, paths)
+    if state.trash:
+        text = f"of {plural(state.trash, 'run')}; `pipekit lifecycle restore` lists them"
+        print_text(f"files {text}", "trash: ", hang=2)
     print_disks(paths)
 
 
@@ -306,6 +287,7 @@ def _record(seen: _Seen) -> dict[str, Any]:
         "stages": state.stages,
         "backing_off": state.backing_off,
         "details": {name: each._asdict() for name, each in state.details.items()},
+        "trash": state.trash,
         "attention": state.attention.record(),
         "rejected": {
             stage: [{"path": r.path, "reason": r.reason, "run": r.run_number} for r in files]

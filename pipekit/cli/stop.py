@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pipekit.cli.common import known_folders, lock_holder, open_history
+from pipekit.cli.common import known_folders
 from pipekit.cli.help import Command
 from pipekit.cli.output import print_line
 from pipekit.errors import PipekitError
+from pipekit.read.runs import lock_holder, open_history
 
 if sys.platform == "win32":
     from pipekit.process.stop_event import send_sigterm

@@ -17,6 +17,8 @@ from pipekit.config.sources import Layer
 from pipekit.config.structure import literal, structured, table
 from pipekit.config.tables import (
     RULES,
+    SCRIPT,
+    SCRIPT_KEYS,
     TABLES,
     TOP,
     LifecycleConfig,
@@ -70,7 +72,7 @@ class Configuration:
     def folders(self) -> Paths:
         """`[paths]` as absolute paths."""
         folders = {n: self.root / getattr(self.paths, n) for n in ("data", "logs", "state")}
-        return Paths(root=self.root, **folders, shared=self.paths.shared)
+        return Paths(root=self.root, **folders, shared=self.paths.shared, inputs=self.paths.inputs)
 
     def executor_of(self, stage: str) -> str:
         """The name of the executor that carries the tasks of this stage."""
@@ -87,7 +89,7 @@ class Configuration:
             raise PluginError(
                 f"a policy cannot be named {name!r}: [lifecycle] has a key of that name"
             )
-        path = settings_path(kind, name)
+        path = self._settings_path(kind, name)
         raw = self.plugin_tables().get(path, {})
         if cls is None:
             if raw:
@@ -104,11 +106,19 @@ class Configuration:
     def plugin_tables(self) -> dict[KeyPath, Mapping[str, Any]]:
         """The raw settings of all that plugins offer and that is configured, by their place."""
         return {
-            **{settings_path("stages", name): s.settings for name, s in self.stages.items()},
+            **{self._settings_path("stages", n): s.settings for n, s in self.stages.items()},
             **{settings_path("lifecycle", name): raw for name, raw in self.policies.items()},
             **{settings_path("sinks", name): raw for name, raw in self.sinks.items()},
             **{settings_path("executors", name): raw for name, raw in self.executors.items()},
         }
+
+    def _settings_path(self, kind: str, name: str) -> KeyPath:
+        is_script = kind == "stages" and self.offered_as(name) == SCRIPT
+        return (kind, name) if is_script else settings_path(kind, name)
+
+    def offered_as(self, stage: str) -> str:
+        """The name by which a plugin offers a stage of the project."""
+        return self.stages[stage].offered_as(stage) if stage in self.stages else stage
 
     def located(self, path: KeyPath, text: str) -> list[str]:
         """A problem as a sentence that starts with the place to fix."""
@@ -205,11 +215,33 @@ class _Structurer:
 
     def _stage(self, name: str, raw: Any) -> StageConfig:
         self._noted(("stages", name), lambda: checked_name(None, None, name), None)
+        raw = literal(raw)
+        if isinstance(raw, dict):
+            raw = self._known_keys(name, raw)
         stage: StageConfig = self._object(StageConfig, raw, ("stages", name))
         if name in (stage.after or {}):
             path = ("stages", name, "after", name)
             self._problems.append(Problem(path, "a stage cannot depend on itself"))
         return stage
+
+    def _known_keys(self, name: str, raw: Mapping[str, Any]) -> dict[str, Any]:
+        """A stage's table without unknown keys; those of a script become its `settings`."""
+        path, known = ("stages", name), (*settings_fields(StageConfig), *SCRIPT_KEYS)
+        wrong = {key: unknown_key(key, known) for key in raw if key not in known}
+        table = {key: value for key, value in raw.items() if key in known}
+        own = {key: table.pop(key) for key in SCRIPT_KEYS if key in table}
+        is_script = table.get("use", SCRIPT) == SCRIPT and ("command" in own or "use" in table)
+        if is_script:
+            if table.pop("settings", None) is not None:
+                wrong["settings"] = "the settings of a stage with `command` stand in its own table"
+            table |= {"use": SCRIPT, "settings": own}
+        elif "command" in own:
+            wrong["use"] = "a stage has either `command` or `use`: remove one of them"
+        else:
+            text = f"only for a stage with `command`; a plugin's settings stand in {dotted(path)}"
+            wrong |= dict.fromkeys(own, f"{text}.settings")
+        self._problems += [Problem((*path, key), text) for key, text in wrong.items()]
+        return table
 
     def _policies(self, raw: dict[str, Any]) -> dict[str, dict[str, Any]]:
         """The policies' tables, taken out of `raw`; `rules` is wrapped into a table of its own."""

@@ -14,7 +14,7 @@ import attrs
 
 from pipekit.config.describe import Field, masked, settings_fields
 from pipekit.config.expect import ExpectConfig
-from pipekit.config.tables import RULES, TABLES, StageConfig
+from pipekit.config.tables import RULES, SCRIPT, TABLES, StageConfig
 from pipekit.model.quantity import DURATION_PATTERN, SIZE_PATTERN
 from pipekit.settings import Duration, Size
 
@@ -31,19 +31,24 @@ def json_schema(
 
     It accepts every file that `pipekit config check` accepts, and refuses unknown keys and values
     of the wrong type. It does not know validators: whether a folder lies inside the project, say.
+    A stage with the name of an installed one is taken for it, whatever its key `use` says.
     """
     core = {name: _of_class(cls) for name, cls in TABLES.items()}
     for name, cls in policies.items():
         policy = _of_class(cls)
         core["lifecycle"]["properties"] |= policy["properties"] if name == RULES else {name: policy}
-    named = {name: _stage(_of_class(cls)) for name, cls in stages.items()}
+    script = _of_class(stages.get(SCRIPT))["properties"]
+    named = {name: _stage(_of_class(cls), script) for name, cls in stages.items() if name != SCRIPT}
     return {
         "$schema": DIALECT,
         "title": "pipekit.toml",
         **_table(
             {
                 **core,
-                "stages": {**_table(named), "additionalProperties": _stage({"type": "object"})},
+                "stages": {
+                    **_table(named),
+                    "additionalProperties": _stage({"type": "object"}, script),
+                },
                 "sinks": _table({name: _of_class(cls) for name, cls in sinks.items()}),
                 "executors": _table({name: _of_class(cls) for name, cls in executors.items()}),
                 "expect": {"type": "array", "items": _of_class(ExpectConfig)},
@@ -52,11 +57,12 @@ def json_schema(
     }
 
 
-def _stage(settings: Schema) -> Schema:
-    """`[stages.NAME]`, with the schema of its plugin's settings."""
+def _stage(settings: Schema, script: Schema) -> Schema:
+    """`[stages.NAME]`, with the schema of its plugin's settings, and the keys of a script."""
     stage = _of_class(StageConfig)
     described = stage["properties"]["settings"]
     stage["properties"]["settings"] = {"description": described["description"], **settings}
+    stage["properties"] |= script
     return stage
 
 

@@ -95,6 +95,30 @@ def _inner_paths(instance: object, attribute: object, value: tuple[str, ...]) ->
             raise ValueError("must not be the whole project: name the folders")
 
 
+def _with_slashes(paths: Any) -> Any:
+    """Absolute paths as the ledger has them; anything else is left to the validator."""
+    if not isinstance(paths, list | tuple):
+        return paths
+    return tuple(
+        os.path.normpath(each).replace(os.sep, "/") if isinstance(each, str) and each else each
+        for each in paths
+    )
+
+
+def _outer_paths(_instance: object, _attribute: object, value: tuple[str, ...]) -> None:
+    for path in value:
+        drive, rest = os.path.splitdrive(path)
+        if not os.path.isabs(path) or (os.name == "nt" and not drive):
+            raise ValueError(f'must be absolute paths of folders outside the project, not "{path}"')
+        if not rest.strip("/"):
+            raise ValueError(f'must not be a whole file system: "{path}"')
+
+
+def _stage_name(instance: object, attribute: object, value: str | None) -> None:
+    if value is not None:
+        checked_name(instance, attribute, value)
+
+
 def _stage_names(instance: object, attribute: object, value: tuple[str, ...]) -> None:
     if len(value) > MOST_STAGES:
         raise ValueError(f"lists more than {MOST_STAGES:,} stages")
@@ -183,6 +207,13 @@ class PathsConfig:
     state: str = setting(
         "The ledger, the lock and caches.", default=".pipekit", validator=_inner_path
     )
+    inputs: tuple[str, ...] = setting(
+        "Folders outside the project, as absolute paths, that stages may read. Nothing is ever "
+        "written, moved or deleted there.",
+        default=(),
+        converter=_with_slashes,
+        validator=_outer_paths,
+    )
     shared: bool = setting(
         "Let the umask decide who may use the logs and state folders, in a project that a group "
         "shares; by default only the user who runs pipekit may.",
@@ -202,8 +233,17 @@ class PluginsConfig:
 
 @frozen(eq=False, repr=False)
 class StageConfig:
-    """`[stages.NAME]`: how a stage is supervised. Its own settings are in `settings`."""
+    """`[stages.NAME]`: which stage it is and how it is supervised.
 
+    Its own settings are in `settings`, those of the stage `script` beside these keys.
+    """
+
+    use: str | None = setting(
+        "The stage that an installed plugin offers (default: the one of this name; `script` with a "
+        "key `command`). So one stage can be used several times, each with its own settings.",
+        default=None,
+        validator=_stage_name,
+    )
     executor: str | None = setting(
         "What carries its tasks (default: pipeline.executor).",
         default=None,
@@ -274,6 +314,10 @@ class StageConfig:
         factory=dict,
         secret=True,  # only its plugin knows which of them are
     )
+
+    def offered_as(self, name: str) -> str:
+        """The name by which a plugin offers the stage that is configured as `name`."""
+        return self.use or name
 
     def delay_before(self, attempt: int) -> float:
         """Seconds to wait before the second or a further attempt."""
@@ -415,6 +459,8 @@ TABLES: dict[
 }
 TOP = (*TABLES, "stages", "sinks", "executors", "expect")  # all keys at the top of pipekit.toml
 RULES = "rules"  # the policy whose settings are an array of tables: `[[lifecycle.rules]]`
+SCRIPT = "script"  # the stage whose settings stand in `[stages.NAME]` itself
+SCRIPT_KEYS = ("command", "inputs", "outputs", "done_pattern", "watch", "units", "env")
 
 
 def settings_path(kind: str, name: str) -> KeyPath:

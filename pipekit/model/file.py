@@ -74,6 +74,20 @@ class Published(NamedTuple):
     detail: Mapping[str, Any] = MappingProxyType({})
 
 
+class Inspection(NamedTuple):
+    """What has become of what a stage has published: the answer of `ctx.inspect(*patterns)`.
+
+    `missing`: those that are gone. `removed`: those that the lifecycle has removed. `altered`:
+    those that are there, but whose content is not what the stage published. `unknown`: other files
+    that are there.
+    """
+
+    missing: tuple[Published, ...] = ()
+    removed: tuple[Published, ...] = ()
+    altered: tuple[Published, ...] = ()
+    unknown: tuple[FileStat, ...] = ()
+
+
 class Why(StrEnum):
     """Why an input is pending."""
 

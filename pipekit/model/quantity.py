@@ -1,9 +1,10 @@
-"""Durations and sizes: read from text, written as text."""
+"""Durations and sizes, read from text and written as text; times and counts, written."""
 
 from __future__ import annotations
 
 import math
 import re
+import time
 
 _SECONDS = {"w": 604_800, "d": 86_400, "h": 3_600, "m": 60, "s": 1, "ms": 0.001}
 _BYTES: dict[str, int] = {
@@ -77,3 +78,18 @@ def rough_size(value: float) -> str:
     return (
         f"{value:.0f} {units[0]}" if value >= 10 or units[0] == "B" else f"{value:.1f} {units[0]}"
     )
+
+
+def local_time(moment: float | None) -> str:
+    """A Unix time as local time, to the second; `-` for None."""
+    if moment is None:
+        return "-"
+    try:
+        return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(moment))
+    except (OverflowError, ValueError, OSError):  # from a damaged file
+        return f"at the impossible time {moment}"
+
+
+def plural(count: int, one: str, many: str = "") -> str:
+    """A count with its noun: `1 file`, `1,371 rows`."""
+    return f"{count:,} {one if count == 1 else many or f'{one}s'}"

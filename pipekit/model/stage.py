@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from attrs import field, frozen
 
 from pipekit.errors import DefinitionError
 from pipekit.model.file import Consumption, Input, Pending
+from pipekit.model.records import FileRecord
 from pipekit.model.status import NEVER_BEGAN, FailureKind, StageStatus
 from pipekit.model.system import file_key
-from pipekit.model.task import FileRecord, Task, TaskResult, UnitResult
+from pipekit.model.task import Task, TaskResult, UnitResult
 from pipekit.model.validators import all_are, as_tuple, is_a, texts
 from pipekit.worker import Verb
 
@@ -68,6 +70,17 @@ class StagePlan:
             more = {"waiting": pending.waiting, "rejected": pending.rejected, **more}
         return cls(reason=reason, **more)
 
+    @classmethod
+    def of(cls, pending: Pending, where: str, tasks: Iterable[Task], **more: Any) -> StagePlan:
+        """A plan for pending files: these tasks, or nothing to do if no file is pending.
+
+        `where`: names the place in the reason, as `pending.sentence` does.
+        """
+        more = {"waiting": pending.waiting, "rejected": pending.rejected, **more}
+        if not pending:
+            return cls(reason=pending.sentence(where), **more)
+        return cls(reason=pending.sentence(where), tasks=tasks, inputs=pending.inputs, **more)
+
     def __bool__(self) -> bool:
         return bool(self.tasks)
 
@@ -98,12 +111,12 @@ class StageResult(NamedTuple):
 
     @property
     def files(self) -> tuple[FileRecord, ...]:
-        """What its tasks reported about files."""
+        """What its tasks reported about files; better go through those of each task."""
         return tuple(record for task in self.tasks for record in task.files)
 
     def count(self, verb: Verb) -> int:
         """How many files were reported with `verb`."""
-        return sum(record.verb == verb for record in self.files)
+        return sum(task.files.number(verb) for task in self.tasks)
 
     def __str__(self) -> str:
         """For example `translator: 3 files, 1 rejected, 2.1 s`."""

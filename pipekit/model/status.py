@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 
 from pipekit import errors
@@ -32,6 +32,11 @@ class FailureKind(StrEnum):
     PLUGIN = "plugin"  # the plugin's own code raised, or a unit failed
     LOST = "lost"  # pipekit was killed, or broke off with an internal error
 
+
+RUNNING = "running"
+DIED = "died"  # killed before it could end
+REFUSED = "refused"  # a run that did not begin
+HELD = "held"  # a run that was not to begin: see `pipekit hold`
 
 RAN = frozenset({StageStatus.SUCCESS, StageStatus.PARTIAL, StageStatus.FAILURE})
 _RANK = {StageStatus.SUCCESS: 2, StageStatus.SKIPPED: 2, StageStatus.PARTIAL: 1}
@@ -86,3 +91,11 @@ def pipeline_status(stages: Iterable[StageStatus]) -> PipelineStatus:
     if not counted & {StageStatus.SUCCESS, StageStatus.PARTIAL}:
         return PipelineStatus.FAILURE
     return PipelineStatus.PARTIAL
+
+
+def first_to_resume(statuses: Mapping[str, str]) -> str:
+    """The first stage that has to run again; a partial one, if another is blocked. Or nothing."""
+    again = {StageStatus.FAILURE, StageStatus.BLOCKED, StageStatus.CANCELLED}
+    if StageStatus.BLOCKED in statuses.values():
+        again.add(StageStatus.PARTIAL)
+    return next((stage for stage, status in statuses.items() if status in again), "")

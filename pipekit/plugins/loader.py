@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import partial
 from types import MappingProxyType, ModuleType
@@ -21,6 +22,8 @@ NO_API = (
     f' does not say for which API it was written: add PIPEKIT_API = "{hookspecs.API_VERSION}" to it'
 )
 DISABLE_VARIABLE = "PIPEKIT_DISABLE_PLUGINS"
+
+OUR_OWN = ("builtins",)  # the entry point of pipekit's sinks and policies
 
 _HOOKS: dict[str, tuple[type, str]] = {
     "pipekit_stages": (StageSpec, "stage"),
@@ -44,11 +47,20 @@ class Installed(NamedTuple):
 
 
 class BrokenPlugin(NamedTuple):
-    """A plugin that cannot be loaded, and why."""
+    """A plugin that cannot be loaded, and why; `traceback`: its last lines."""
 
     origin: EntryPoint
     problem: str
     timed_out: bool = False
+    traceback: str = ""
+
+    @property
+    def where(self) -> str:
+        """The line of its code that failed, as `/folder/module.py:12`; empty if there is none."""
+        found = re.findall(r'^ *File "([^"]+)", line (\d+)', self.traceback, re.MULTILINE)
+        ours = os.path.dirname(__file__)
+        places = [f"{file}:{line}" for file, line in found if not file.startswith((ours, "<"))]
+        return places[-1] if places else ""
 
     def __str__(self) -> str:
         return f"plugin {self.origin} cannot be loaded: {self.problem}"
@@ -57,8 +69,8 @@ class BrokenPlugin(NamedTuple):
 class Plugins(NamedTuple):
     """The loaded plugins: what they offer by name, and which are broken, disabled or in conflict.
 
-    `warnings`: sentences about plugins that can be used. `without_api`: plugins that do not state
-    their `PIPEKIT_API`.
+    `rivals`: the plugins of each conflict. `warnings`: sentences about plugins that can be used.
+    `without_api`: plugins that do not state their `PIPEKIT_API`.
     """
 
     stages: dict[str, Installed]
@@ -70,15 +82,19 @@ class Plugins(NamedTuple):
     conflicts: dict[str, str]
     warnings: tuple[str, ...] = ()
     without_api: tuple[EntryPoint, ...] = ()
+    rivals: Mapping[str, Sequence[Installed]] = MappingProxyType({})
 
     def offered(self) -> list[Installed]:
         """Everything that can be used: stages, policies, sinks, executors."""
         kinds = (self.stages, self.policies, self.sinks, self.executors)
         return [installed for kind in kinds for installed in kind.values()]
 
-    def require_stages(self, names: Iterable[str]) -> None:
-        """Raise MissingStageError unless each stage is offered, or its plugin is broken."""
-        absent = [self._missing(name) for name in names if name not in self.stages]
+    def require_stages(self, stages: Mapping[str, str]) -> None:
+        """Raise MissingStageError unless each stage is offered, or its plugin is broken.
+
+        `stages`: the name in the project → the name by which a plugin offers it.
+        """
+        absent = [self._missing(*each) for each in stages.items() if each[1] not in self.stages]
         problems = [problem for problem in absent if problem]
         if problems:
             raise MissingStageError("\n".join(problems))
@@ -87,15 +103,17 @@ class Plugins(NamedTuple):
         """The broken plugin whose entry point has this name, of whatever it offers."""
         return next((broken for broken in self.broken if broken.origin.name == name), None)
 
-    def _missing(self, name: str) -> str | None:
+    def _missing(self, stage: str, name: str) -> str | None:
         if f"stage {name}" in self.conflicts:
             return self.conflicts[f"stage {name}"]
         if self.broken_plugin(name):
             return None
         for origin in self.disabled:
             if origin.name == name:
-                return f"stage {name!r} is configured, but its plugin {origin} is disabled"
-        text = f"stage {name!r} is configured, but no installed plugin offers it"
+                return f"stage {stage!r} is configured, but its plugin {origin} is disabled"
+        configured = f"stage {stage!r} is configured"
+        used = "" if name == stage else f" to use {name!r}"
+        text = f"{configured}{used}, but no installed plugin offers {name if used else 'it'}"
         hint = did_you_mean(name, self.stages)
         if self.broken:  # one of them may well be the plugin of this stage
             return f"{text}. Plugins with errors: {'; '.join(map(str, self.broken))}{hint}"
@@ -126,10 +144,11 @@ def load(
         loading.add(enabled)
     else:
         names = {key.partition(" ")[2] for key in needed}
-        first = [origin for origin in enabled if origin.name in names]
-        loading.add(first)
-        if loading.missing(needed):
-            loading.add([origin for origin in enabled if origin not in first])
+        by_name = [origin for origin in enabled if origin.name in names]
+        ours = [p for p in enabled if p.name in OUR_OWN and p not in by_name]
+        for origins in (by_name, ours, [p for p in enabled if p not in (*by_name, *ours)]):
+            if loading.missing(needed):
+                loading.add(origins)
     return loading.result(disabled)
 
 
@@ -156,7 +175,9 @@ class _Loading:
             else:
                 where = f" ({done.fault.where})" if done.fault.where else ""
                 problem = f"{done.fault}{where}"
-                self._broken.append(BrokenPlugin(origin, problem, done.fault.timed_out))
+                fault = done.fault
+                broken = BrokenPlugin(origin, problem, fault.timed_out, fault.traceback)
+                self._broken.append(broken)
             if done.left:
                 self._warnings.append(f"plugin {origin}: its import {done.left}")
 
@@ -167,7 +188,8 @@ class _Loading:
         return {key for key in set(needed) - offered if key.partition(" ")[2] not in broken}
 
     def result(self, disabled: Iterable[EntryPoint]) -> Plugins:
-        conflicts = _conflicts(self._usable)
+        rivals = _rivals(self._usable)
+        conflicts = {key: _conflict(group) for key, group in rivals.items()}
         by_kind: dict[str, dict[str, Installed]] = {kind: {} for _, kind in _HOOKS.values()}
         for installed in self._usable:
             if f"{installed.kind} {installed.name}" not in conflicts:
@@ -182,6 +204,7 @@ class _Loading:
             conflicts=conflicts,
             warnings=tuple(self._warnings),
             without_api=tuple(self._without_api),
+            rivals=rivals,
         )
 
 
@@ -237,15 +260,17 @@ def _check_hooks(manager: pluggy.PluginManager, module: ModuleType) -> None:
             )
 
 
-def _conflicts(offered: list[Installed]) -> dict[str, str]:
-    """`kind name` → a sentence, for every name that more than one plugin offers."""
+def _rivals(offered: list[Installed]) -> dict[str, list[Installed]]:
+    """`kind name` → the plugins, for every name that more than one plugin offers."""
     by_name: dict[str, list[Installed]] = {}
     for installed in offered:
         by_name.setdefault(f"{installed.kind} {installed.name}", []).append(installed)
-    return {
-        key: f"{group[0].kind} {group[0].name!r} is offered by "
+    return {key: group for key, group in by_name.items() if len(group) > 1}
+
+
+def _conflict(group: list[Installed]) -> str:
+    return (
+        f"{group[0].kind} {group[0].name!r} is offered by "
         + " and by ".join(str(installed.origin) for installed in group)
         + ": uninstall one of them, or disable it with `[plugins] deny = [...]`"
-        for key, group in by_name.items()
-        if len(group) > 1
-    }
+    )

@@ -110,8 +110,8 @@ def _failed(
 
 def _handled(results: Iterable[TaskResult]) -> set[str]:
     """The files that were consumed, and not only in part, or rejected."""
-    records = (record for result in results for record in result.files if record.complete)
-    return {record.path for record in records if record.verb in (Verb.CONSUMED, Verb.REJECTED)}
+    found = (each.files.having(Verb.CONSUMED, Verb.REJECTED) for each in results)
+    return {record.path for records in found for record in records if record.complete}
 
 
 def _signature(task: Task, files: FileManager) -> str:

@@ -59,6 +59,7 @@ class CurrentRun:
         self.results: dict[str, StageResult] = {}
         self.warnings: list[str] = []
         self.stage = ""
+        self.forget: frozenset[str] = frozenset()  # files, see RunContext
         self.place = Place(project.paths.root)
         self._events: EventLogger | None = None
         self.exit_code = EXIT_ERROR

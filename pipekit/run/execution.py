@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import queue
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
@@ -60,8 +59,6 @@ class StageExecutor:
         run = self._run
         config = run.project.configuration.stages[stage.name]
         names = [task.name for task in plan.tasks]
-        for item in plan.inputs:
-            sys.intern(item.path)  # what is reported of it names the same text
         run.events.emit(stage.name, EventKind.START, plan.reason, tasks=names)
         shrunk = ShrunkFiles(run, stage.name, plan)
         latest = self._attempt(stage, plan, plan.tasks)
@@ -120,15 +117,17 @@ class StageExecutor:
                 name = f"{stage.name}/{context.file_name(task.name)}"
                 run.events.log.output(name, "stdout", task.process.stdout.spool)
                 run.events.log.output(name, "stderr", task.process.stderr.spool)
-        files = [record for task in results for record in task.files]
-        if files:
+        state = {key: value for task in results for key, value in task.state.items()}
+        if state or any(task.files for task in results):
             run.ledger.commit(
                 stage.name,
                 stage.version,
                 run.number,
-                files,
+                (record for task in results for record in task.files),
                 settings_digests={item.path: item.settings_digest for item in plan.inputs},
                 default_digest=output_digest(stage.settings),
+                forget=run.forget,
+                state=state,
             )
         return results
 

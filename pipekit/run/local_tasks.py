@@ -11,6 +11,7 @@ from pipekit.model.executor import Engine, Order
 from pipekit.model.system import limits_hint
 from pipekit.model.task import Task, TaskResult
 from pipekit.process import ProcessSupervisor
+from pipekit.run.declared import DeclaredFiles
 from pipekit.run.lanes import Lane, are_ready
 from pipekit.run.report_file import watched
 from pipekit.run.running_task import RunningTask, TaskContext
@@ -56,12 +57,15 @@ class LocalTask(RunningTask):
                 reason = f"cannot create {self.reader.path}: {self._no_report.strerror}"
                 self._process = ProcessResult(outcome=Outcome.SPAWN_FAILED, reason=reason)
                 return
+            declared = None if self.task.reports else DeclaredFiles(self.task, self._files)
             self._process = self._lane.supervisor.execute(
                 self._command,
                 name=self._name,
                 on_lines=self._search_lines if self._watch else None,
                 cancel=self._context.cancel,
             )
+            if declared and self._process.success:
+                self._declared = declared.handled()
         except Exception as error:  # the last boundary of this thread; the task is lost
             import traceback  # only here
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import time
-from collections.abc import Iterable, Mapping
-from typing import Any, ClassVar, NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from attrs import evolve, frozen
 
@@ -24,6 +24,9 @@ from pipekit.storage.failing import BackOff, sentences
 from pipekit.storage.ledger import Ledger
 from pipekit.storage.stage_view import LedgerStageView
 
+if TYPE_CHECKING:
+    from pipekit.run.forgetting import Forgotten
+
 _NAMED = 3  # file names in a warning
 
 
@@ -37,6 +40,7 @@ class RunOptions(NamedTuple):
     force: bool = False
     rebuild: bool = False
     retry: bool = False
+    forget: tuple[str, ...] = ()
 
 
 @frozen(kw_only=True)
@@ -126,6 +130,7 @@ class Planner:
         self._options = options
         self._run_id = run_id
         self._waited = False
+        self.forget: Sequence[Forgotten] = ()
 
     def decide(self, stage: Stage, ledger: Ledger, results: Mapping[str, StageResult]) -> Decision:
         """Decide what to do with a stage, given the results of the earlier ones.
@@ -179,10 +184,12 @@ class Planner:
             noted.clear()  # they are filled again while the stage lists its files
         left: list[str] = []
         latest = ledger.last_run()
-        back_off = self._back_off(stage, ledger, latest + bool(more.get("dry_run")))
+        dry_run = bool(more.get("dry_run"))
+        back_off = self._back_off(stage, ledger, latest + dry_run)
+        view = self._view(stage, ledger, back_off)
         try:
             plan = call(
-                lambda: self._made(stage, ledger, back_off, results=dict(results), **more),
+                lambda: self._made(stage, view, results=dict(results), **more),
                 timeout=stage.plan_timeout,
                 cancelled=self.cancel.is_set,
                 left=left,
@@ -192,18 +199,24 @@ class Planner:
         except PluginFault as fault:
             ledger.raise_damage()  # which is not the stage's fault, and ends the run
             return _failed(stage, fault)
+        if view.same and not dry_run:
+            ledger.mark_same(view.same)
         warnings = [*plan.warnings, *(f"its plan {clause}" for clause in left)]
         if files.unnameable:
             warnings.append(_bad_names(sorted(files.unnameable)))
         if files.remote:
             warnings.append(_remote(sorted(files.remote)))
+        if dry_run:
+            there = (each for each in self.forget if each.is_there and stage.name in each.stages)
+            warnings += (f"{each.path} is still there: a run sets it aside" for each in there)
         if len(warnings) > len(plan.warnings):
             plan = evolve(plan, warnings=warnings)
         plan = without_failing(plan, back_off, stage, files)
         outermost, reason = _outermost(missing), plan.reason
-        if not plan and not {each.name for each in self._project.stages} & set(stage.after):
-            named = [path for path in outermost if path in reason]  # not where it writes
-            reason = "; ".join([reason, *map(no_folder, named)])
+        if outermost and not {each.name for each in self._project.stages} & set(stage.after):
+            plan = evolve(plan, warnings=[*plan.warnings, *map(_mistaken, outermost)])
+            named = [path for path in outermost if path in reason]
+            reason = reason if plan else "; ".join([reason, *map(no_folder, named)])
         return (Execute if plan else Skip)(
             stage=stage.name,
             reason=reason,
@@ -218,10 +231,10 @@ class Planner:
         known = {} if options.force or options.retry else ledger.failing(stage.name)
         return BackOff(known, number, stage.version, stage.back_off)
 
-    def _made(self, stage: Stage, ledger: Ledger, back_off: BackOff, **more: Any) -> StagePlan:
+    def _made(self, stage: Stage, view: LedgerStageView, **more: Any) -> StagePlan:
         """The stage's plan. Runs the plugin's code, so it may do anything."""
         assert stage.spec is not None
-        plan = stage.spec.plan(self._context(stage, ledger, back_off, **more), stage.settings)
+        plan = stage.spec.plan(self._context(stage, view, **more), stage.settings)
         if type(plan) is not StagePlan:  # an object's __class__ may say what it likes
             raise TypeError(f"plan must return a StagePlan, not {plan!r}")
         for parts, kind in ((plan.tasks, Task), (plan.inputs, Input)):
@@ -230,10 +243,9 @@ class Planner:
                     raise TypeError(f"a plan consists of {kind.__name__} objects, not {part!r}")
         return plan
 
-    def _context(self, stage: Stage, ledger: Ledger, back_off: BackOff, **more: Any) -> RunContext:
-        project, options = self._project, self._options
-        view = LedgerStageView(
-            project.files,
+    def _view(self, stage: Stage, ledger: Ledger, back_off: BackOff) -> LedgerStageView:
+        return LedgerStageView(
+            self._project.files,
             ledger,
             stage.name,
             version=stage.version,
@@ -241,6 +253,9 @@ class Planner:
             digest_of=output_digest,
             back_off=back_off,
         )
+
+    def _context(self, stage: Stage, view: LedgerStageView, **more: Any) -> RunContext:
+        project, options = self._project, self._options
         return RunContext(
             run_id=self._run_id,
             stage=stage.name,
@@ -250,6 +265,7 @@ class Planner:
             force=options.force,
             rebuild=options.rebuild,
             dates=options.dates,
+            forget=tuple(each.path for each in self.forget if stage.name in each.stages),
             view=view,
             **more,
         )
@@ -294,6 +310,11 @@ def _outermost(folders: Iterable[str]) -> tuple[str, ...]:
         if not any(folder.startswith(f"{outer}/") for outer in found):
             found.append(folder)
     return tuple(found)
+
+
+def _mistaken(path: str) -> str:
+    """A warning about a folder that nobody but the user can make."""
+    return f"{no_folder(path)}: create it, or correct the settings that name it"
 
 
 def no_folder(path: str) -> str:

@@ -66,14 +66,17 @@ def load_plugins(
 ) -> plugins.Plugins:
     """Load the plugins that the configuration allows; `configured`: no more than it needs."""
     needed = [
-        *(f"stage {name}" for name in configuration.pipeline.stages),
+        *(f"stage {configuration.offered_as(name)}" for name in configuration.pipeline.stages),
         *(f"policy {name}" for name in configuration.policies),
         *(f"sink {name}" for name in configuration.sinks or DEFAULT_SINKS),
         *(f"executor {name}" for name in _executors(configuration)),
     ]
     return plugins.load(
         needed=needed if configured else None,
-        timeouts={name: stage.plan_timeout for name, stage in configuration.stages.items()},
+        timeouts={
+            configuration.offered_as(name): stage.plan_timeout
+            for name, stage in configuration.stages.items()
+        },
         allow=configuration.plugins.allow,
         deny=configuration.plugins.deny,
         builtins_only=no_plugins,
@@ -91,8 +94,8 @@ def open_project(configuration: config.Configuration, no_plugins: bool = False) 
             [f'{configuration.file.name}: pipeline.stages is empty: add `stages = ["..."]`']
         )
     found = load_plugins(configuration, no_plugins, configured=True)
-    found.require_stages(configuration.pipeline.stages)
     names = configuration.pipeline.stages
+    found.require_stages({name: configuration.offered_as(name) for name in names})
     configured: dict[str, Iterable[str]] = {
         "stages": names,
         "lifecycle": configuration.policies,
@@ -120,7 +123,11 @@ def open_project(configuration: config.Configuration, no_plugins: bool = False) 
         configuration=configuration,
         plugins=found,
         paths=configuration.folders,
-        files=FileManager(configuration.root, configuration.pipeline.quiet_seconds),
+        files=FileManager(
+            configuration.root,
+            configuration.pipeline.quiet_seconds,
+            inputs=configuration.paths.inputs,
+        ),
         stages=tuple(in_order(stages)),
         policies=tuple(policies),
         sinks=tuple(sinks),
@@ -137,8 +144,9 @@ def _stage(
     configuration: config.Configuration, found: plugins.Plugins, name: str, made: PluginSettings
 ) -> Stage:
     limits = configuration.stages[name]
-    if name not in found.stages:
-        broken = found.broken_plugin(name)
+    offered_as = configuration.offered_as(name)
+    if offered_as not in found.stages:
+        broken = found.broken_plugin(offered_as)
         late = broken is not None and broken.timed_out
         hint = f"; stages.{name}.plan_timeout sets the limit" if late else ""
         return Stage(
@@ -150,7 +158,7 @@ def _stage(
             problem=f"{broken}{hint}",
             kind=FailureKind.TIMEOUT if late else FailureKind.PLUGIN,
         )
-    installed = found.stages[name]
+    installed = found.stages[offered_as]
     spec: StageSpec = installed.spec
     settings, problem = made.of("stages", name)
     return Stage(
@@ -220,17 +228,18 @@ class PluginSettings:
             "sinks": found.sinks,
             "executors": found.executors,
         }
-        keys = [
-            (kind, name)
+        specs = {
+            (kind, name): offered[kind][offered_as].spec
             for kind, names in self.configured.items()
             for name in names
-            if name in offered[kind]
-        ]
+            if (offered_as := configuration.offered_as(name) if kind == "stages" else name)
+            in offered[kind]
+        }
         calls = [
-            (partial(self._make, kind, name, offered[kind][name].spec.settings), CALL_TIMEOUT)
-            for kind, name in keys
+            (partial(self._make, kind, name, spec.settings), CALL_TIMEOUT)
+            for (kind, name), spec in specs.items()
         ]
-        self._outcomes = dict(zip(keys, call_each(calls), strict=True))
+        self._outcomes = dict(zip(specs, call_each(calls), strict=True))
 
     def of(self, kind: str, name: str) -> tuple[Any, str]:
         """The settings, and a sentence if the plugin's own code for them fails."""

@@ -7,14 +7,14 @@ import json
 import math
 import os
 import re
-import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from pipekit.model.records import FileRecord, FileRecords
 from pipekit.model.secrets import Mask
 from pipekit.model.status import StageStatus
-from pipekit.model.task import FileRecord, UnitResult, Watch
+from pipekit.model.task import UnitResult, Watch
 from pipekit.storage.ledger import signature_text
 from pipekit.worker import Signature, Verb
 from pipekit.worker._files import open_own
@@ -22,6 +22,7 @@ from pipekit.worker._files import open_own
 MAX_REPORT_BYTES = 256 * 1024 * 1024  # more means a runaway worker
 _LONGEST_LINE = 16 * 1024 * 1024  # bytes
 _CHUNK = 1024 * 1024
+_LONGEST_KEY = 200  # characters
 _ONLY_APPEND = "the report was {}; programs may only append to it"
 _IDENTIFIERS = frozenset({"verb", "status", "unit", "path", "sources", "fingerprint"})
 _FILE_VERBS = frozenset({Verb.CONSUMED, Verb.WROTE, Verb.UNCHANGED, Verb.REJECTED})
@@ -30,16 +31,18 @@ _FILE_VERBS = frozenset({Verb.CONSUMED, Verb.WROTE, Verb.UNCHANGED, Verb.REJECTE
 class TaskReport:
     """The content of a task's report so far. A unit without a result has not finished.
 
-    `temporaries`: absolute paths of temporary files, as reported. `staged`: paths of files that a
-    node has not published, but the run keeps. `damage`: why the report is
-    incomplete; empty if it is complete. `torn`: whether its last line is.
+    `state`: what to remember, as unit, key and value. `temporaries`: absolute paths of temporary
+    files, as reported. `staged`: paths of files that a node has not published, but the run keeps.
+    `damage`: why the report is incomplete; empty if it is complete. `torn`: whether its last line
+    is.
     """
 
     def __init__(self) -> None:
         self.units: dict[str, UnitResult | None] = {}
         self.metrics: dict[str, float] = {}
         self.unit_metrics: dict[str, dict[str, float]] = {}
-        self.files: list[FileRecord] = []
+        self.files = FileRecords()
+        self.state: list[tuple[str | None, str, Any]] = []
         self.warnings: list[str] = []
         self.temporaries: list[str] = []
         self.staged: list[str] = []
@@ -74,6 +77,8 @@ class TaskReport:
             self.warnings.append(_checked_text(record["msg"]))
         elif verb == Verb.TEMPORARY:
             self.temporaries.append(_checked_path(record["path"]))
+        elif verb == Verb.STATE:
+            self.state.append((unit, _state_key(record["key"]), record.get("value")))
         elif verb == Verb.STAGED:
             self.staged.append(_checked_path(record["path"]))
         elif verb in _FILE_VERBS:
@@ -89,7 +94,7 @@ def _file_record(record: Mapping[str, Any]) -> FileRecord:
         signature="" if signature is None else _checked_signature(signature),
         unit=record.get("unit"),
         reason=_storable(record.get("reason", "")),
-        detail=json.dumps(dict(record.get("detail") or {})),
+        detail=json.dumps(dict(record.get("detail") or {}), separators=(",", ":")),
         sources=None if sources is None else tuple(map(_checked_path, sources)),
         complete=bool(record.get("complete", True)),
     )
@@ -99,6 +104,13 @@ def _checked_text(value: object) -> str:
     if not isinstance(value, str):
         raise TypeError(f"expected a string, got {value!r}")
     return value
+
+
+def _state_key(value: object) -> str:
+    key = _storable(value)
+    if not 0 < len(key) <= _LONGEST_KEY:
+        raise ValueError(f"the key of a state must have 1 to {_LONGEST_KEY} characters")
+    return key
 
 
 def _storable(value: object) -> str:
@@ -112,7 +124,7 @@ def _checked_path(value: object) -> str:
     if not path or "\0" in path:
         raise ValueError(f"{path!r} is not a valid path")
     path.encode()
-    return sys.intern(path)  # it is the source of other files, too
+    return path
 
 
 def _checked_signature(value: Iterable[Any]) -> str:

@@ -18,6 +18,7 @@ from pipekit.model.executor import Placement
 from pipekit.model.task import Task, TaskResult
 from pipekit.process import Cancel
 from pipekit.run.current_run import CurrentRun
+from pipekit.run.declared import Declared, exact_outputs
 from pipekit.run.project import Stage
 from pipekit.run.report_file import ReportReader, TaskReport, watched
 from pipekit.run.safe_path import python_path
@@ -95,9 +96,10 @@ class RunningTask:
         self._context = context
         self._files = context.run.project.files
         self._command = context.command_of(task, report)
-        self._before = {path: self._files.stat(path) for path in task.outputs}
+        self._before = {path: self._files.stat(path) for path in exact_outputs(task)}
+        self._declared = Declared()
         self._report = TaskReport()
-        self._watch = context.stage.spec.watch
+        self._watch = (*context.stage.spec.watch, *task.watch)
         self._watched: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
         self._process = ProcessResult(outcome=Outcome.LOST, reason="its supervision was broken off")
         self._progress: dict[str | None, float] = {}
@@ -124,6 +126,7 @@ class RunningTask:
             self._context.emit(EventKind.WARNING, warning, task=self.task.name)
         self._report.damage = self.reader.damage or self._report.damage
         self._report.torn = self.reader.torn
+        self._add_declared()
         self.reader.conceal()
         self.reader.close()
         self._clean_up()
@@ -147,6 +150,19 @@ class RunningTask:
             environment,
             leftovers=paths.leftovers,
         )
+
+    def _add_declared(self) -> None:
+        """Add what the task did without reporting it, unless one of its units has failed."""
+        units = self._report.units
+        if not all(units.get(name) for name in (*self.task.units, *units)):
+            return
+        reported = {self._files.relative(record.path) for record in self._report.files}
+        for record in self._declared.records:
+            if record.path not in reported:
+                self._report.files.append(record)
+        for text in self._declared.warnings:
+            self._report.warnings.append(text)
+            self._context.emit(EventKind.WARNING, text, task=self.task.name)
 
     def _found(self) -> Iterator[dict[str, Any]]:
         """What was found in the output since the last call."""

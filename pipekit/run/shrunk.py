@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pipekit.model.file import Input
 from pipekit.model.stage import StagePlan
 from pipekit.model.task import TaskResult
-from pipekit.storage.ledger import Ledger, signature_text
+from pipekit.storage.ledger import Ledger, signature_size, signature_text
 from pipekit.storage.troubles import Shrunk
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ class ShrunkFiles:
         self._gone: list[str] = []
         for item in known:
             known_signature = entries[item.path].signature if item.path in entries else ""
-            self._look(item, _size(known_signature), before.get(item.path), run.number)
+            self._look(item, signature_size(known_signature), before.get(item.path), run.number)
 
     def _look(self, item: Input, size: int, known: Shrunk | None, number: int) -> None:
         """Compare a file with its size when it was consumed, and when it was longest."""
@@ -51,12 +51,6 @@ class ShrunkFiles:
         first = new[0]
         more = f" (and {len(new) - 1} more such files)" if len(new) > 1 else ""
         return [f"{first.path} became shorter: {first}{more}; check the export"]
-
-
-def _size(signature: str) -> int:
-    """The size in a signature of the ledger; 0 if there is none."""
-    parts = signature.split()
-    return int(parts[2]) if len(parts) == 5 else 0
 
 
 def held_shrunk(ledger: Ledger) -> dict[str, str]:

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from pipekit.model.command import Outcome, ProcessResult
 from pipekit.model.file import FileStat
+from pipekit.model.records import FileRecord, FileRecords
 from pipekit.model.stage import StagePlan, StageResult
 from pipekit.model.status import NEVER_BEGAN, STOPPED, FailureKind, StageStatus
-from pipekit.model.task import FileRecord, Task, TaskResult, UnitResult
+from pipekit.model.task import Task, TaskResult, UnitResult
 from pipekit.storage.files import FileManager
 from pipekit.storage.ledger import signature_text
 from pipekit.worker import Verb
@@ -50,9 +51,10 @@ def judge_task(
     text) of each file that the stage published in earlier runs.
     """
     before = {files.relative(path): old for path, old in before.items()}
-    records = [_as_planned(record, files) for record in report.files]
     units = _units(task, report, cancelled=process.outcome is Outcome.CANCELLED)
-    claims = [record for record in records if record.unit is None or units[record.unit]]
+    records = report.files.changed(lambda record: _as_planned(record, files))
+    published_now = records.having(*_PUBLISHED)
+    claims = [record for record in published_now if record.unit is None or units[record.unit]]
     problems = [
         *_published_problems(claims, units, published, files),
         *_declared_problems(before, claims, files),
@@ -62,7 +64,7 @@ def judge_task(
         problems.append(damage)
     kept = _counted(records, units, problems)
     if damage:  # other records of these inputs may be lost, so they stay pending
-        kept = [record for record in kept if record.verb != Verb.CONSUMED]
+        kept = kept.changed(lambda record: None if record.verb == Verb.CONSUMED else record)
     if process.outcome is not Outcome.SPAWN_FAILED:
         problems += [
             f"unit {unit.name!r} never finished"
@@ -78,7 +80,8 @@ def judge_task(
         argv=task.command.argv,
         units=tuple(units.values()),
         metrics=dict(report.metrics),
-        files=tuple(kept),
+        files=kept,
+        state={} if damage else _state(report, units, problems),
         warnings=(*report.warnings, *process.warnings),
         process=process,
     )
@@ -134,8 +137,11 @@ def _published_problems(
     published: Mapping[str, str],
     files: FileManager,
 ) -> Iterator[str]:
-    """A sentence for each published file that is not as reported; its unit has failed."""
-    last = {record.path: record for record in records if record.verb in _PUBLISHED}
+    """A sentence for each published file that is not as reported; its unit has failed.
+
+    `records`: of published files.
+    """
+    last = {record.path: record for record in records}
     for record in last.values():
         verb, now = _PUBLISHED[record.verb], files.stat(record.path)
         if now is None:
@@ -154,29 +160,42 @@ def _published_problems(
 
 
 def _counted(
-    records: list[FileRecord], units: Mapping[str, UnitResult], problems: list[str]
-) -> list[FileRecord]:
+    records: FileRecords, units: Mapping[str, UnitResult], problems: list[str]
+) -> FileRecords:
     """Records of successful units, and those outside of units unless there are problems.
 
     Without explicit sources, a published file is made from everything its unit (or task) consumed.
     """
 
-    def is_valid(record: FileRecord) -> bool:
+    def valid(record: FileRecord) -> FileRecord | None:
         if record.unit is not None:
-            return bool(units[record.unit])
-        return not problems or record.verb == Verb.REJECTED
+            return record if units[record.unit] else None
+        return record if not problems or record.verb == Verb.REJECTED else None
 
-    kept = [record for record in records if is_valid(record)]
+    kept = records.changed(valid)
+    if all(record.sources is not None for record in kept.having(*_PUBLISHED)):
+        return kept
     consumed: dict[str | None, list[str]] = {}
-    for record in kept:
-        if record.verb == Verb.CONSUMED:
-            consumed.setdefault(record.unit, []).append(record.path)
-    return [
-        record._replace(sources=tuple(consumed.get(record.unit, ())))
-        if record.verb in _PUBLISHED and record.sources is None
-        else record
-        for record in kept
-    ]
+    for record in kept.having(Verb.CONSUMED):
+        consumed.setdefault(record.unit, []).append(record.path)
+
+    def with_sources(record: FileRecord) -> FileRecord:
+        if record.verb not in _PUBLISHED or record.sources is not None:
+            return record
+        return record._replace(sources=tuple(consumed.get(record.unit, ())))
+
+    return kept.changed(with_sources)
+
+
+def _state(
+    report: TaskReport, units: Mapping[str, UnitResult], problems: list[str]
+) -> dict[str, Any]:
+    """What the stage is to remember: reported in a successful unit, or outside of units."""
+    return {
+        key: value
+        for unit, key, value in report.state
+        if (units[unit] if unit is not None else not problems)
+    }
 
 
 def _verdict(
@@ -184,15 +203,13 @@ def _verdict(
     damage: str,
     units: list[UnitResult],
     problems: list[str],
-    records: list[FileRecord],
+    records: FileRecords,
 ) -> tuple[StageStatus, FailureKind | None, str]:
     if process.outcome is Outcome.CANCELLED:
         return StageStatus.CANCELLED, None, process.reason or "cancelled"
     failed = [unit for unit in units if not unit]
-    rejected = [record for record in records if record.verb == Verb.REJECTED]
-    done_well = (
-        len(failed) < len(units) or rejected or any(r.verb == Verb.CONSUMED for r in records)
-    )
+    rejected = list(records.having(Verb.REJECTED))
+    done_well = len(failed) < len(units) or rejected or records.number(Verb.CONSUMED)
     kind = None if process.success else _KINDS.get(process.outcome) or _exit_kind(process)
     if damage and kind in (None, FailureKind.EXIT):  # others say more, and explain the damage
         reason = f"{process.reason}; {damage}" if process.reason else damage
@@ -257,9 +274,11 @@ def _stage_status(statuses: set[StageStatus], *, only_empty: bool) -> StageStatu
 
 def _empty_files(tasks: tuple[TaskResult, ...]) -> list[FileRecord]:
     """The empty files that were consumed, if the tasks did nothing else."""
-    files = [record for task in tasks for record in task.files]
-    nothing_else = all(each.verb == Verb.CONSUMED and each.is_empty for each in files)
-    return files if nothing_else and not any(task.units for task in tasks) else []
+    records = (record for task in tasks for record in task.files)
+    nothing_else = all(each.verb == Verb.CONSUMED and each.is_empty for each in records)
+    if not nothing_else or any(task.units for task in tasks):
+        return []
+    return [record for task in tasks for record in task.files]
 
 
 def _empty_reason(empty: list[FileRecord], plan: StagePlan) -> str:

@@ -8,14 +8,15 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pipekit.model.file import Consumption, ContentState, Published
-from pipekit.storage.troubles import Troubles
+from pipekit.storage.remembered import Remembered, remember
 from pipekit.worker import ABSENT, Signature, Verb
 
 if TYPE_CHECKING:
-    from pipekit.model.task import FileRecord
+    from pipekit.model.records import FileRecord
 
 
 _FEW, _MANY = 1_000, 10_000  # rows
@@ -45,7 +46,13 @@ def signature_text(signature: Iterable[int] | None) -> str:
     return "" if signature is None else " ".join(map(str, signature))
 
 
-class Ledger(Troubles):
+def signature_size(text: str) -> int:
+    """The size in a signature as the ledger stores it; 0 if there is none."""
+    parts = text.split()
+    return int(parts[2]) if len(parts) == len(Signature._fields) else 0
+
+
+class Ledger(Remembered):
     """The whole ledger: the runs, and the content that stages consumed and published."""
 
     def entries(self, stage: str, paths: Sequence[str]) -> dict[str, Entry]:
@@ -171,6 +178,14 @@ class Ledger(Troubles):
         rows = self._read(f"{_PUBLISHED} WHERE stage = ? AND path {_ASKED}", (stage, asked))
         return {each.path: each for each in map(_published, rows)}
 
+    def standing(self, stage: str) -> list[tuple[str, str, int]]:
+        """Path and signature of each file that the stage published, and whether it is to be there.
+
+        By path, without details: a plan asks this in every run.
+        """
+        query = "SELECT path, signature, present FROM published WHERE stage = ? ORDER BY path"
+        return self._read(query, (stage,))
+
     def published_signatures(self, stage: str) -> dict[str, str]:
         """The signature of each file that the stage published, as text, by path."""
         rows = self._read("SELECT path, signature FROM published WHERE stage = ?", (stage,))
@@ -210,13 +225,22 @@ class Ledger(Troubles):
         records: Iterable[FileRecord],
         settings_digests: Mapping[str, str],
         default_digest: str,
+        state: Mapping[str, Any] = MappingProxyType({}),
+        *,
+        forget: Collection[str] = (),
     ) -> None:
         """Record what the tasks of a stage reported about files, in one transaction.
 
         `settings_digests`: of the settings that each input was pending with, by path;
-        `default_digest`: for all other paths.
+        `default_digest`: for all other paths. `state`: what the stage remembers. `forget`: files of
+        which nothing older is kept, once they are consumed.
         """
+        records = list(records) if forget else records
         with self._writing() as connection:
+            for record in records if forget else ():
+                if record.verb == Verb.CONSUMED and record.path in forget:
+                    _forget(connection, stage, record.path)
+            remember(connection, stage, run_number, state)
             for record in records:
                 if record.verb in (Verb.CONSUMED, Verb.REJECTED):
                     digest = settings_digests.get(record.path, default_digest)
@@ -234,11 +258,13 @@ class Ledger(Troubles):
 
     def mark_restored(self, files: Sequence[tuple[str, Signature, Signature]]) -> None:
         """Record that these files are back, unchanged: path, old and new signature."""
-        rows = [
-            (signature_text(new), stage, path, signature_text(old))
-            for stage in self.stages()
-            for path, old, new in files
-        ]
+        self.mark_same(
+            [(path, signature_text(old), signature_text(new)) for path, old, new in files]
+        )
+
+    def mark_same(self, files: Sequence[tuple[str, str, str]]) -> None:
+        """Record that known content has a new signature: path, old and new signature, as text."""
+        rows = [(new, stage, path, old) for stage in self.stages() for path, old, new in files]
         with self._writing() as connection:
             for assigned in ("published SET present = 1,", "content SET"):
                 connection.executemany(
@@ -314,6 +340,12 @@ def _remember(
             record.reason,
         ),
     )
+
+
+def _forget(connection: sqlite3.Connection, stage: str, path: str) -> None:
+    """Remove what was made of a file, and that it became shorter."""
+    connection.execute("DELETE FROM lineage WHERE stage = ? AND source = ?", (stage, path))
+    connection.execute("DELETE FROM shrunk WHERE stage = ? AND path = ?", (stage, path))
 
 
 def _publish(

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from pipekit.model.command import ProcessResult, StreamResult
+from pipekit.model.records import FileRecord
 from pipekit.model.run import Paths, PipelineReport
 from pipekit.model.secrets import Mask
 from pipekit.model.stage import StagePlan, StageResult
-from pipekit.model.task import FileRecord, TaskResult, UnitResult
+from pipekit.model.task import TaskResult, UnitResult
 from pipekit.storage.report import AuditReports, iso
 from pipekit.worker import Publication
 from pipekit.worker._files import make_folder, open_own
@@ -102,6 +103,7 @@ def _task(task: TaskResult) -> dict[str, Any]:
         "warnings": task.warnings,
         "units": [_unit(unit) for unit in task.units],
         "files": (_file(record) for record in task.files),
+        "state": dict(task.state),
         **({} if task.placement is None else {"placement": task.placement.record()}),
         "process": None if task.process is None else _process(task.process),
     }

@@ -28,6 +28,7 @@ CREATE TABLE lineage (
 # A query uses such an index only if it has the same words after WHERE.
 UNFINISHED = "(status IS NULL OR recorded = 0)"
 WORKED = "status IS NOT 'idle'"
+SET_ASIDE = "instr(stages, 'rows_set_aside')"
 _INDEXES = f"""
 CREATE INDEX runs_unfinished ON runs (number) WHERE {UNFINISHED};
 CREATE INDEX runs_worked ON runs (number) WHERE {WORKED};
@@ -53,6 +54,9 @@ CREATE TABLE shrunk (
     before INTEGER NOT NULL, run INTEGER NOT NULL, PRIMARY KEY (stage, path)) WITHOUT ROWID;
 """
 _FROM_3 = """
+CREATE TABLE state (
+    stage TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL, run INTEGER NOT NULL,
+    PRIMARY KEY (stage, key)) WITHOUT ROWID;
 CREATE TABLE attempts (
     attempt INTEGER PRIMARY KEY AUTOINCREMENT, run_id TEXT NOT NULL, stage TEXT NOT NULL,
     task TEXT NOT NULL, executor TEXT NOT NULL, lease REAL NOT NULL, grace REAL NOT NULL,

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
+from typing import Any
 
 from pipekit.model.file import (
     Consumption,
     ContentState,
     FileStat,
     Input,
+    Inspection,
     Pending,
     Published,
     Why,
 )
 from pipekit.storage.failing import BackOff
 from pipekit.storage.files import FileManager, Folders
-from pipekit.storage.ledger import Entry, Ledger, signature_text
+from pipekit.storage.ledger import Entry, Ledger, signature_size, signature_text
+from pipekit.worker import fingerprint
 
 DETAILS_LIMIT = 1_000  # files that `consumed(details=...)` finds
 
@@ -48,6 +51,7 @@ class LedgerStageView:
         self._digest_of = digest_of
         self._back_off = back_off
         self._folders: Folders = {}  # each folder is read once, so all answers agree
+        self.same: list[tuple[str, str, str]] = []  # see Ledger.mark_same
 
     def files(self, patterns: tuple[str, ...]) -> list[FileStat]:
         """See RunContext.files."""
@@ -110,6 +114,59 @@ class LedgerStageView:
     def published(self, stage: str) -> tuple[Published, ...]:
         """See RunContext.published."""
         return self._ledger.published(stage)
+
+    def inspect(self, patterns: tuple[str, ...]) -> Inspection:
+        """See RunContext.inspect; what has the same content is in `same` then.
+
+        A folder that does not exist is not noted: nothing may have been published yet.
+        """
+        noted = (self._files.missing, self._files.patterns)
+        before = [names.copy() for names in noted]
+        here = {file.path: file for file in self.files(patterns)}
+        for names, kept in zip(noted, before, strict=True):
+            names.intersection_update(kept)
+        missing: list[str] = []
+        removed: list[str] = []
+        altered: list[tuple[FileStat, str]] = []
+        for path, signature, present in self._ledger.standing(self._stage):
+            file = here.pop(path, None)
+            if file is None:
+                (missing if present else removed).append(path)
+            elif signature_text(file.signature) != signature:
+                altered.append((file, signature))
+        found = [*missing, *removed, *(file.path for file, _ in altered)]
+        known = self._ledger.publications(self._stage, found) if found else {}
+        return Inspection(
+            missing=tuple(known[path] for path in missing),
+            removed=tuple(known[path] for path in removed),
+            altered=tuple(
+                known[file.path]
+                for file, signature in altered
+                if self._is_altered(file, signature, known[file.path].fingerprint)
+            ),
+            unknown=tuple(here.values()),
+        )
+
+    def _is_altered(self, file: FileStat, signature: str, digest: str) -> bool:
+        """Whether a file that is not the one published has other content.
+
+        One that changes while it is read is left for the next run.
+        """
+        if signature and file.size != signature_size(signature):
+            return True
+        try:
+            same = fingerprint(self._files.root / file.path) == digest
+        except OSError:
+            return True
+        if self._files.stat(file.path) != file:
+            return False
+        if same and self._files.settled(file):
+            self.same.append((file.path, signature, signature_text(file.signature)))
+        return not same
+
+    def state(self) -> Mapping[str, Any]:
+        """See RunContext.state."""
+        return self._ledger.state(self._stage)
 
     @cached_property
     def _consumed(self) -> Consumptions:

@@ -12,6 +12,8 @@ files it plans, which it proposes to delete), use `plan` and `propose`. Needs py
 
 from __future__ import annotations
 
+from pipekit.testing.commands import CommandContract
+from pipekit.testing.contract import installed
 from pipekit.testing.executors import ExecutorContract
 from pipekit.testing.policies import PolicyContract, propose
 from pipekit.testing.sinks import EXAMPLES, SinkContract
@@ -19,10 +21,12 @@ from pipekit.testing.stages import StageContract, plan
 
 __all__ = [
     "EXAMPLES",
+    "CommandContract",
     "ExecutorContract",
     "PolicyContract",
     "SinkContract",
     "StageContract",
+    "installed",
     "plan",
     "propose",
 ]

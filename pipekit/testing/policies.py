@@ -85,7 +85,7 @@ class PolicyContract(Contract):
 
     def test_every_setting_has_help_and_a_default(self) -> None:
         """Every setting can be explained and omitted."""
-        check_settings(self.policy.settings)
+        check_settings(self.policy.settings, self.settings)
 
     def test_nothing_is_proposed_for_an_empty_project(self, tmp_path: Path) -> None:
         """Without files, nothing is proposed and nothing fails."""
@@ -105,7 +105,8 @@ class PolicyContract(Contract):
             assert action.reason.strip(), action
             archive = action.kind is ActionKind.ARCHIVE
             assert bool(action.target) == archive, (
-                f"a target is for archives, which need one: {action}"
+                f"an ARCHIVE needs `target`, the path to move the file to, and only an ARCHIVE has "
+                f"one; change {action}"
             )
 
     def test_proposing_changes_no_file(self, project: Path) -> None:

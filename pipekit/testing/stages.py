@@ -20,6 +20,7 @@ from pipekit.model.file import (
     ContentState,
     FileStat,
     Input,
+    Inspection,
     Pending,
     Published,
     Why,
@@ -44,8 +45,14 @@ class MemoryView:
     """A StageView without a ledger: everything is pending except `known`."""
 
     root: Path
+    stage: str
     known: Mapping[str, Consumption]
     outputs: Mapping[str, tuple[Published, ...]]
+    remembered: Mapping[str, Any]
+
+    def state(self) -> Mapping[str, Any]:
+        """See RunContext.state."""
+        return self.remembered
 
     def files(self, patterns: tuple[str, ...]) -> list[FileStat]:
         """See RunContext.files."""
@@ -95,6 +102,17 @@ class MemoryView:
         """See RunContext.published."""
         return self.outputs.get(stage, ())
 
+    def inspect(self, patterns: tuple[str, ...]) -> Inspection:
+        """See RunContext.inspect; no file is read."""
+        here = {file.path: file for file in self.files(patterns)}
+        known = self.outputs.get(self.stage, ())
+        gone = [each for each in known if here.pop(each.path, None) is None]
+        return Inspection(
+            missing=tuple(each for each in gone if each.present),
+            removed=tuple(each for each in gone if not each.present),
+            unknown=tuple(here.values()),
+        )
+
 
 def plan(
     spec: StageSpec,
@@ -103,20 +121,20 @@ def plan(
     consumed: Iterable[str] | Mapping[str, Consumption] = (),
     *,
     published: Mapping[str, Iterable[Published]] | None = None,
+    state: Mapping[str, Any] | None = None,
     **more: Any,
 ) -> StagePlan:
     """The stage's plan for the project folder `root`, as in a run.
 
     `settings`: default all defaults. `consumed`: paths (or Consumptions by path) that the stage has
     consumed before; all others are pending. `published`: stage → the files it has published.
+    `state`: what its workers have remembered.
     `more`: fields of RunContext, for example `force=True`, `cores=4`.
     """
     if not isinstance(consumed, Mapping):
         common: dict[str, Any] = {"fingerprint": "", "settings_digest": _DIGEST, "version": ""}
-        state = ContentState.CONSUMED
-        consumed = {
-            path: Consumption(path=path, state=state, run_number=1, **common) for path in consumed
-        }
+        common["state"] = ContentState.CONSUMED
+        consumed = {path: Consumption(path=path, run_number=1, **common) for path in consumed}
     outputs = {stage: tuple(files) for stage, files in (published or {}).items()}
     given: dict[str, Any] = {
         "run_id": "01900000-0000-7000-8000-000000000000",
@@ -124,7 +142,9 @@ def plan(
         "cores": 2,
         **more,
     }
-    view = MemoryView(root=root, known=consumed, outputs=outputs)
+    view = MemoryView(
+        root=root, stage=spec.name, known=consumed, outputs=outputs, remembered=state or {}
+    )
     paths = Paths(root=root, data=root / "data", logs=root / "logs", state=root / ".pipekit")
     context = RunContext(stage=spec.name, paths=paths, view=view, **given)
     return spec.plan(context, chosen(spec.settings, settings))
@@ -147,14 +167,17 @@ class StageContract(Contract):
 
     def test_every_setting_has_help_and_a_default(self) -> None:
         """Every setting can be explained and omitted."""
-        check_settings(self.spec.settings)
+        check_settings(self.spec.settings, self.settings)
 
     def test_an_empty_project_is_skipped_with_a_reason(self, tmp_path: Path) -> None:
         """If there is nothing to do, the plan says why; it does not fail."""
         made = self.plan(tmp_path)
         names = [task.name for task in made.tasks]
-        assert not names or not self.needs_files, f"tasks in an empty project: {names}"
-        assert made.reason.strip(), "the plan gives no reason"
+        assert not names or not self.needs_files, (
+            f"tasks in an empty project: {names}; return StagePlan.skip(reason) if there is "
+            "nothing to do, or set `needs_files = False` for a stage that fetches from elsewhere"
+        )
+        assert made.reason.strip(), "the plan gives no reason: say why, StagePlan(reason=...)"
 
     def test_a_prepared_project_has_something_to_do(self, project: Path) -> None:
         """The stage has tasks in the project that `prepare` fills."""

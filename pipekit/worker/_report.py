@@ -28,6 +28,7 @@ the path in the project.
 """
 ABSENT = "absent"  # the fingerprint of a file that no longer exists
 
+LARGEST_STATE = 64 * 1024  # bytes of JSON
 _PROGRESS_INTERVAL = 0.2  # seconds between two progress lines of a unit
 _GATHERED = 200  # records that are appended at once
 _TICK = 0.02  # seconds; the resolution of file times is 4 ms on Linux, 16 ms on Windows
@@ -52,6 +53,7 @@ class Verb(StrEnum):
     REJECTED = "rejected"
     WROTE = "wrote"
     UNCHANGED = "unchanged"
+    STATE = "state"
 
 
 class Signature(NamedTuple):
@@ -243,6 +245,16 @@ class Report:
     ) -> None:
         """This output was already up to date and was left alone."""
         self._published(Verb.UNCHANGED, path, fingerprint, sources, detail)
+
+    def state(self, key: str, value: Any) -> None:
+        """Remember a value (JSON, 64 KiB at most) for the next plans: `ctx.state[key]`.
+
+        Call it after everything that it stands for is published. None forgets the key. Raises
+        ValueError for a value that is too large, TypeError for one that JSON does not know.
+        """
+        if len(json.dumps(value)) > LARGEST_STATE:
+            raise ValueError(f"the state {key!r} is larger than {LARGEST_STATE} bytes")
+        self._write(Verb.STATE, key=key, value=value)
 
     def temporary(self, path: AnyPath) -> None:
         """The temporary file that `publish` creates next; the run removes it if it remains."""

@@ -4,6 +4,7 @@ import textwrap
 from contextlib import contextmanager
 
 import attrs
+import click
 import pytest
 
 from pipekit import (
@@ -21,9 +22,11 @@ from pipekit import (
 from pipekit.errors import DefinitionError, PluginError
 from pipekit.testing import (
     EXAMPLES,
+    CommandContract,
     PolicyContract,
     SinkContract,
     StageContract,
+    installed,
     plan,
     propose,
 )
@@ -64,7 +67,7 @@ class Mistyped:
 
 def test_a_default_of_another_type_is_noticed():
     suite = stage_suite(lambda *_: one_task(), Mistyped)
-    with pytest.raises(AssertionError, match="default of n does not fit its type: expected an int"):
+    with pytest.raises(AssertionError, match=r"of n does not fit its type, integer.*Mistyped"):
         suite.test_every_setting_has_help_and_a_default()
 
 
@@ -255,3 +258,85 @@ def test_the_examples_are_the_whole_vocabulary():
     assert [event.seq for event in EXAMPLES] == list(range(1, len(EXAMPLES) + 1))
     kinds = [(event.stage, event.event) for event in EXAMPLES]
     assert len(kinds) == len(set(kinds)) == 9 + 16 + 6 + 2 + 1
+
+
+def test_a_setting_without_a_default_is_asked_for_by_name(tmp_path):
+    class Suite(SinkContract):
+        sink = EventSink("post", lambda _ctx, _settings: None, settings=Demanding)
+
+    for call in (
+        Suite().test_every_setting_has_help_and_a_default,
+        lambda: Suite().test_it_closes_without_an_event(tmp_path),
+    ):
+        with pytest.raises(AssertionError, match=r"settings = Demanding\(needed=\.\.\.\)"):
+            call()
+
+
+def test_an_archive_without_a_target_is_told_what_it_needs(tmp_path):
+    class Suite(PolicyContract):
+        policy = LifecyclePolicy(
+            "monthly",
+            lambda *_: [FileAction(kind=ActionKind.ARCHIVE, path="a.csv", reason="old")],
+        )
+
+    (tmp_path / "a.csv").touch()
+    with pytest.raises(AssertionError, match="an ARCHIVE needs `target`, the path to move"):
+        Suite().test_proposals_name_files_that_are_there_and_why(tmp_path)
+
+
+def command_suite(function, **options):
+    """A suite for a command that calls this function."""
+
+    class Suite(CommandContract):
+        command = click.command("look", **options)(click.pass_context(function))
+
+    return Suite()
+
+
+def test_a_command_that_is_as_it_should_be_passes(tmp_path):
+    def look(ctx):
+        """Look at something."""
+        click.echo(f"nothing in {ctx.obj['project'].name}")
+        return 0
+
+    suite = command_suite(look)
+    suite.test_its_help_says_what_it_does()
+    suite.test_its_name_can_be_typed()
+    suite.test_an_empty_project_gets_a_sentence(tmp_path)
+    suite.test_it_ends_with_an_exit_code(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (lambda _: 1 / 0, "raise a PipekitError with a sentence"),
+        (lambda _: "done", "return the exit code, not 'done'"),
+        (lambda _: 0, "it says nothing in an empty project"),
+    ],
+)
+def test_a_command_that_fails_or_says_nothing_is_noticed(tmp_path, answer, said):
+    with pytest.raises(AssertionError, match=said):
+        command_suite(answer).test_an_empty_project_gets_a_sentence(tmp_path)
+
+
+def test_a_command_without_help_is_noticed():
+    with pytest.raises(AssertionError, match="give its function a docstring"):
+        command_suite(lambda _: 0).test_its_help_says_what_it_does()
+    with pytest.raises(AssertionError, match="write a whole sentence"):
+        command_suite(lambda _: 0, help="look").test_its_help_says_what_it_does()
+
+
+def test_an_option_without_help_is_noticed():
+    option = click.Option(["--deep"])
+    suite = command_suite(lambda _: 0, help="Look.", params=[option])
+    with pytest.raises(AssertionError, match="--deep"):
+        suite.test_its_help_says_what_it_does()
+
+
+def test_what_is_not_installed_is_told_with_what_to_do():
+    with pytest.raises(AssertionError, match="no installed plugin offers the stage 'nobody'"):
+        installed("stage", "nobody")
+    with pytest.raises(AssertionError, match="install it first"):
+        installed("command", "nothing")
+    assert installed("sink", "console") == "pipekit"
+    assert installed("command", "results") == "pipekit-merger"

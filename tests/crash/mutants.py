@@ -13,7 +13,7 @@ _TOLD_FIRST = """            self.tell()
             sync_folders([self.target])
 """
 _EXECUTED = "            results = self._run_tasks(context, tasks, before)\n"
-_COMMITTED_FIRST = f"""            from pipekit.model.task import FileRecord
+_COMMITTED_FIRST = f"""            from pipekit.model.records import FileRecord
             from pipekit.storage.ledger import signature_text
             from pipekit.worker import Verb
             run.ledger.commit(

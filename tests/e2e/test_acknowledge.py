@@ -81,6 +81,7 @@ def test_a_file_that_became_empty_or_shorter_is_said_and_never_deleted(upper):
         "data/in/a.txt became shorter: it has 1 bytes, but had 11 when upper consumed it before "
         "(and 1 more such files); check the export"
     )
+    assert "it has 1 bytes, but had 11 when upper" in upper.pipekit("file", "data/in/a.txt").out
     shown = upper.pipekit("status").out
     assert (
         "data/in/a.txt: it has 1 bytes, but had 11 when upper consumed it before (run 2)" in shown

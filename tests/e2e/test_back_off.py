@@ -65,6 +65,14 @@ def test_a_run_in_which_all_that_is_left_backs_off_is_idle_and_says_so(failing):
     assert failing.pipekit("status", "--json").json["backing_off"] == {"upper": [said]}
 
 
+def test_the_file_says_when_it_is_tried_again(failing):
+    said = failing.pipekit("file", B).out
+    assert f"upper: left alone: it has found the file, and does not read it now\n    {ONCE}" in said
+    (stage,) = failing.pipekit("file", B, "--json").json["stages"]
+    assert stage["notes"] == [ONCE]
+    assert "failed" not in failing.pipekit("file", "data/in/a.txt").out
+
+
 def test_a_quiet_idle_run_prints_nothing_of_it(failing):
     run = failing.pipekit("run", "--quiet-idle")
     assert (run.code, run.out, run.err) == (0, "", "")

@@ -59,11 +59,15 @@ def test_apply_moves_files_to_the_trash_and_restore_puts_them_back(consumed):
     assert len(in_trash(consumed)) == 4  # and the manifest
     assert "applied" in told(consumed, "2")
     assert "lifecycle: delete data/raw/b: done: consumed by" in consumed.pipekit("show", "2").out
+    status = consumed.pipekit("status").out
+    assert "trash: files of 1 run; `pipekit lifecycle restore` lists them" in status
+    assert consumed.pipekit("status", "--json").json["trash"] == 1
     assert "run 2: 3 files, 36 B" in lifecycle(consumed, "restore").out
     back = lifecycle(consumed, "restore", "2")
     assert (back.code, back.out) == (0, "3 files (36 B) put back\n")
     assert tree(consumed) == before
     assert not (consumed.root / TRASH).exists()
+    assert "trash" not in consumed.pipekit("status").out
     assert told(consumed, "3") == {"restored": "3 files (36 B) of run 2 restored from the trash"}
 
 

@@ -202,3 +202,71 @@ def test_config_check_asks_for_plans_and_names_circles_and_files_matched_twice(g
     assert checked.code == 0
     assert 'add PIPEKIT_API = "1" to it' in checked.out
     assert 'add PIPEKIT_API = "1" to it' in good.pipekit("plugins", "list").err
+
+
+def test_a_plugin_is_shown_with_its_settings_and_where_it_is_from(good):
+    good.plugin(
+        "set",
+        """
+        import attrs
+        from pipekit import EventSink, hookimpl, setting
+
+        PIPEKIT_API = "1"
+
+        @attrs.frozen
+        class Settings:
+            host: str = setting("Where it goes.")
+            port: int = setting("Its port.", default=80)
+
+        @hookimpl
+        def pipekit_event_sinks():
+            yield EventSink("post", None, settings=Settings)
+        """,
+        dist="pipekit-post",
+        version="2.5",
+    )
+    shown = good.pipekit("plugins", "show", "post")
+    assert shown.code == 0, shown
+    for text in (
+        *("sink post", "pipekit-post 2.5 (set = set_plugin)", "set_plugin.py", "API 1", " ms"),
+        *("settings, in [sinks.post]", "uninstall", "required", "Its port.", "80"),
+    ):
+        assert text in shown.out, text
+    (record,) = good.pipekit("plugins", "show", "pipekit-post", "--json").json
+    assert [each["key"] for each in record["settings"]] == ["host", "port"]
+    wrong = good.pipekit("plugins", "show", "pst")
+    assert (wrong.code, "did you mean 'post'?" in wrong.err) == (64, True)
+
+
+def test_what_is_broken_is_named_with_its_line_and_both_rivals(good):
+    good.plugin("torn", "import os\nimport nothing_like_this", dist="pipekit-torn")
+    good.plugin("again", GOOD, dist="other-good")
+    good.plugin("later", 'PIPEKIT_API = "2"', dist="pipekit-later")
+    told = good.pipekit("plugins", "doctor")
+    assert told.code == 2, told
+    assert "torn_plugin.py:2, or remove it" in told.out
+    assert "good 0.1 (entry point good = good_plugin) and by other-good 0.1" in told.out.replace(
+        "other-good 0.1 (entry point again = again_plugin) and by good 0.1",
+        "good 0.1 (entry point good = good_plugin) and by other-good 0.1",
+    )
+    assert "it needs plugin API 2, this pipekit offers 1" in told.out
+    assert "to install a plugin: " in told.out
+    shown = good.pipekit("plugins", "show", "torn").out
+    assert "No module named 'nothing_like_this'" in shown
+    assert "torn_plugin.py:2" in shown
+    assert good.pipekit("plugins", "show", "good").out.count("is offered by") == 2
+
+
+def test_a_plugin_refused_for_its_api_is_named_when_its_stage_is_asked_for(good):
+    good.plugin("later", 'PIPEKIT_API = "2"', dist="pipekit-later")
+    good.config('[pipeline]\nstages = ["go_od"]')
+    refused = good.pipekit("run")
+    assert refused.code == 3
+    assert "pipekit-later 0.1 (entry point later = later_plugin) cannot be loaded" in refused.err
+    assert "it needs plugin API 2, this pipekit offers 1" in refused.err
+
+
+def test_a_run_imports_no_plugin_that_it_does_not_need(good):
+    good.plugin("other", "open('imported', 'w')")
+    assert good.pipekit("run").code == 0
+    assert not (good.root / "imported").exists()

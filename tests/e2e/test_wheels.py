@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from pipekit.cli.new.new import KINDS, files, write
+
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = (
     ".",
@@ -24,11 +26,14 @@ SOURCES = (
     "plugins/ping",
     "plugins/notify",
     "plugins/otel",
+    "plugins/html",
+    "plugins/dashboard",
     "plugins/dask",
     "plugins/batch",
     "examples/pipekit-ohlc",
     "examples/pipekit-sqlite-sink",
 )
+NEW = {kind: f"my_{kind.replace('-', '_')}" for kind in KINDS}
 CONFIG = """
 [pipeline]
 stages = ["translator", "daily"]
@@ -67,14 +72,28 @@ def fresh(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for source in SOURCES:
         copy = folder / "source" / Path(source).name  # a build leaves nothing in the checkout
         _copy(ROOT / source, copy)
+    for kind, name in NEW.items():
+        write(folder / "new" / name, files(kind, name))
+    copies = [folder / "source" / Path(source).name for source in SOURCES]
+    for copy in (*copies, *(folder / "new").iterdir()):
         uv("build", "-q", "--wheel", "--build-constraint", str(build), "-o", str(folder), str(copy))
     constraints = folder / "constraints.txt"
     constraints.write_text("\n".join(pins()))
     wheels = sorted(map(str, folder.glob("*.whl")))
-    assert len(wheels) == len(SOURCES)
+    assert len(wheels) == len(SOURCES) + len(NEW)
     uv("venv", "-q", str(folder / "env"))
     python = str(folder / "env/bin/python")
-    uv("pip", "install", "-q", "--python", python, "--constraint", str(constraints), *wheels)
+    uv(
+        "pip",
+        "install",
+        "-q",
+        "--python",
+        python,
+        "--constraint",
+        str(constraints),
+        *wheels,
+        "pytest",
+    )
     return folder / "env/bin"
 
 
@@ -125,8 +144,42 @@ def test_the_demo_ends_as_predicted_and_the_next_run_is_idle(fresh, tmp_path):
     demo = run(fresh, tmp_path, "demo", "project")
     assert demo.returncode == 0, demo.stdout + demo.stderr
     assert "win rate" in demo.stdout
+    assert "pipekit init FOLDER" in demo.stdout.splitlines()[-1]
+    assert len((demo.stdout + demo.stderr).splitlines()) <= 32  # some twice, in two pipes
     again = run(fresh, tmp_path / "project", "run", "--json")
     assert (again.returncode, json.loads(again.stdout)["status"]) == (0, "idle")
+
+
+def test_what_new_writes_keeps_its_contract_once_it_is_installed(fresh):
+    tests = sorted((fresh.parents[1] / "new").glob("*/tests/test_*.py"))
+    assert len(tests) == len(KINDS)
+    done = subprocess.run(
+        [str(fresh / "python"), "-m", "pytest", "-q", "-p", "no:cacheprovider", *map(str, tests)],
+        cwd=fresh.parent,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "VIRTUAL_ENV")},
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_what_new_writes_runs_in_a_project(fresh, tmp_path):
+    (tmp_path / "pipekit.toml").write_text(
+        '[pipeline]\nstages = ["my_stage", "my_script_stage"]\nquiet_seconds = 0\n'
+        "[sinks.my_sink]\n[lifecycle.my_policy]\nfiles = 'data/in/*'\nstage = 'my_stage'\n"
+    )
+    (tmp_path / "data/in").mkdir(parents=True)
+    (tmp_path / "data/in/a.txt").write_text("one\n")
+    done = run(fresh, tmp_path, "run")
+    assert done.returncode == 0, done.stderr
+    for stage in ("my_stage", "my_script_stage"):
+        assert (tmp_path / "data" / stage / "a.txt").read_text() == "ONE\n"
+    assert "pipeline" in (tmp_path / "logs/my_sink.txt").read_text()
+    assert "data/in/a.txt" in run(fresh, tmp_path, "lifecycle", "plan").stdout
+    shown = run(fresh, tmp_path, "my_command")
+    assert (shown.returncode, "my_stage" in shown.stdout) == (0, True), shown
+    assert json.loads(run(fresh, tmp_path, "run", "--json").stdout)["status"] == "idle"
 
 
 def test_every_installed_distribution_is_pinned():

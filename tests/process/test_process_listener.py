@@ -40,6 +40,18 @@ def test_listener_that_is_full_bounds_what_waits_and_counts_what_it_drops():
     assert listener.warnings() == ["on_lines was too slow; lines not delivered to it: 4"]
 
 
+def test_listener_that_has_been_idle_for_long_is_not_given_up():
+    told = []
+    listener = Listener(lambda _, lines: told.extend(lines), call_timeout=5)
+    listener.add("stdout", ["a"])
+    while not told:
+        time.sleep(0.01)
+    time.sleep(0.05)
+    listener.returned -= 60  # as after a minute without output
+    listener.finish()
+    assert listener.warnings() == []
+
+
 def test_listener_gives_a_call_up_that_does_not_return():
     called, go = threading.Event(), threading.Event()
     listener = Listener(lambda *_: (called.set(), go.wait(30)))

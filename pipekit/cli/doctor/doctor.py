@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import click
 
-from pipekit.cli.common import configuration, json_option, known_folders, refusals
+from pipekit.cli.common import configuration, json_option, known_folders
 from pipekit.cli.config import examined
 from pipekit.cli.doctor import machine, project
 from pipekit.cli.doctor.finding import Finding, broken, ok, warning
 from pipekit.cli.doctor.schedule import schedule
-from pipekit.cli.health import Level, worst
 from pipekit.cli.help import Command
-from pipekit.cli.output import plural, print_json, print_text
+from pipekit.cli.output import print_json, print_text
 from pipekit.errors import ConfigError, PipekitError
+from pipekit.model.quantity import plural
 from pipekit.process import ProcessSupervisor
+from pipekit.read.findings import Level, worst
+from pipekit.read.runs import refusals
 from pipekit.run.project import open_project
 
 
@@ -34,8 +36,13 @@ def command(ctx: click.Context, as_json: bool) -> int:
     and the worker of each stage, each in a process of its own, at the schedule and the last runs.
     Each finding says what to do. Nothing in the project is changed.
     """
+    return report_findings(_findings(ctx), as_json=as_json)
+
+
+def report_findings(findings: Iterable[Finding], *, as_json: bool) -> int:
+    """Print what was found, as it is found; returns the exit code of the worst."""
     found = []
-    for finding in _findings(ctx):
+    for finding in findings:
         found.append(finding)
         if not as_json:
             _print(finding)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from pipekit.cli.health import Level
+from pipekit.read.findings import Level
 
 
 class Finding(NamedTuple):

@@ -14,9 +14,8 @@ from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pipekit.cli.doctor.finding import Finding, broken, ok, warning
-from pipekit.cli.output import local_time
 from pipekit.model.place import is_on_share
-from pipekit.model.quantity import rough_size
+from pipekit.model.quantity import local_time, rough_size
 from pipekit.model.run import Paths
 from pipekit.storage.space import free_space
 

@@ -7,17 +7,18 @@ from collections.abc import Iterator
 from functools import partial
 
 from pipekit import hookspecs
-from pipekit.cli.common import current_hold, lock_holder, open_history
 from pipekit.cli.doctor.finding import Finding, broken, ok, warning
-from pipekit.cli.output import last_line, local_time, plural
+from pipekit.cli.output import last_line
 from pipekit.errors import PipekitError
 from pipekit.model.command import Command, ProcessResult
+from pipekit.model.quantity import local_time, plural
 from pipekit.model.run import Paths, PipelineState
 from pipekit.model.status import PipelineStatus
 from pipekit.plugins.entrypoints import EntryPoint, entry_points
 from pipekit.plugins.isolation import call_each
 from pipekit.plugins.loader import Plugins
 from pipekit.process import ProcessSupervisor
+from pipekit.read.runs import current_hold, lock_holder, open_history
 from pipekit.run.project import Stage
 from pipekit.storage.refusals import Refusal
 
@@ -39,23 +40,34 @@ def plugins(found: Plugins, supervisor: ProcessSupervisor) -> Iterator[Finding]:
     broken_ones = {each.origin.distribution for each in found.broken}
     for point in entry_points(hookspecs.GROUP):
         if point.distribution not in broken_ones:
-            yield _imported(point, supervisor)
+            yield imported(point, supervisor)
 
 
-def _imported(point: EntryPoint, supervisor: ProcessSupervisor) -> Finding:
-    module = point.value.partition(":")[0]
-    argv = [sys.executable, "-P", "-c", _TIMED, module]
-    result = supervisor.execute(Command(argv=argv, timeout=_PATIENCE), name="import")
+def imported(point: EntryPoint, supervisor: ProcessSupervisor) -> Finding:
+    """Whether a plugin can be imported, and how long that takes."""
     name = f"{point.distribution} {point.version}"
-    if not result:
-        text = f"{name} cannot be imported: {_why(result)}"
+    try:
+        took = import_seconds(point.value.partition(":")[0], supervisor)
+    except PipekitError as error:
+        text = f"{name} cannot be imported: {error}"
         return broken("plugins", text, f"reinstall {point.distribution}, or uninstall it")
-    took = float(last_line(result.stdout.tail) or "0")
     text = f"{name}, imported in {1000 * took:.0f} ms"
     if took > _SLOW:
         remedy = "its module should import what is slow only in its workers"
         return warning("plugins", text, remedy)
     return ok("plugins", text)
+
+
+def import_seconds(module: str, supervisor: ProcessSupervisor) -> float:
+    """How much CPU time the import of a module takes in a new process, in seconds.
+
+    Raises PipekitError with the reason if it fails.
+    """
+    argv = [sys.executable, "-P", "-c", _TIMED, module]
+    result = supervisor.execute(Command(argv=argv, timeout=_PATIENCE), name="import")
+    if not result:
+        raise PipekitError(_why(result))
+    return float(last_line(result.stdout.tail) or "0")
 
 
 def self_check(stage: Stage, supervisor: ProcessSupervisor) -> Iterator[Finding]:

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 import click
 
 from pipekit.cli.doctor.finding import Finding, ok, warning
-from pipekit.cli.output import local_time
 from pipekit.cli.schedule.show import Schedule, examine, missed_text
 from pipekit.errors import PipekitError
+from pipekit.model.quantity import local_time
 from pipekit.schedule.systemd import Systemd, lingers
 
 _INSTALL = "`pipekit schedule install`"

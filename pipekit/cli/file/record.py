@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from pipekit.cli.file.answer import Answer
 from pipekit.model.file import Published
+from pipekit.read.file import Answer
 from pipekit.run.trace import Relatives, StageTrace
 
 
@@ -50,6 +50,7 @@ def _stage(found: StageTrace, answer: Answer) -> dict[str, Any]:
             "fingerprint": last.fingerprint,
             "detail": dict(last.detail),
         },
+        "notes": list(answer.notes.get(found.stage, ())),
         "set_aside": rows._asdict() if rows else None,
     }
 

@@ -9,12 +9,12 @@ from typing import Any
 
 import click
 
-from pipekit.cli.file.answer import Answer, Removed, Run, SetAside
-from pipekit.cli.output import local_time, plural, print_line, print_text, terminal_width
+from pipekit.cli.output import print_line, print_text, terminal_width
 from pipekit.model.file import Published, Why
 from pipekit.model.names import did_you_mean
-from pipekit.model.quantity import rough_size
+from pipekit.model.quantity import local_time, plural, rough_size
 from pipekit.model.text import escaped
+from pipekit.read.file import Answer, Removed, Run, SetAside
 from pipekit.run.lifecycle.permission import Permission
 from pipekit.run.trace import Relative, Relatives, StageTrace, State, Trace
 
@@ -87,6 +87,8 @@ def _print_stage(found: StageTrace, answer: Answer) -> None:
     rows = answer.set_aside.get(found.stage)
     if rows is not None:
         print_text(_rows(rows), "    ", hang=6)
+    for note in answer.notes.get(found.stage, ()):
+        print_text(note, "    ", hang=6)
     unread = found.last.detail.get("unread") if found.last else None
     if isinstance(unread, int) and unread:
         print_text(f"its last {plural(unread, 'byte')} not read yet", "    ", hang=6)
@@ -104,7 +106,8 @@ def _said(found: StageTrace, answer: Answer) -> str:
         before = f"; {last.state} in {when} before that" if last else ""
         return f" until it is complete{before}"
     if found.state is State.LEFT or last is None:
-        return ": it has found the file, and does not read it"
+        now = " now" if found.stage in answer.notes else ""
+        return f": it has found the file, and does not read it{now}"
     if found.state is State.REJECTED:
         return f" in {when}: {last.reason.removeprefix(f'{last.path}: ')}"
     if found.state is State.CHANGED:

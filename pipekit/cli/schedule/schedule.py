@@ -11,11 +11,13 @@ import click
 
 from pipekit.cli.common import open_project, project_root
 from pipekit.cli.help import Command, Group
-from pipekit.cli.output import local_time, print_line, print_output, print_text
-from pipekit.cli.schedule.job import bare_job, job_of, schedule_settings
+from pipekit.cli.output import print_line, print_output, print_text
+from pipekit.cli.schedule.job import schedule_settings
 from pipekit.cli.schedule.show import show
 from pipekit.config.sources import PREFIX
 from pipekit.errors import UsageError
+from pipekit.model.quantity import local_time
+from pipekit.read.schedule import bare_job, job_of
 from pipekit.run.inputs import input_folders
 from pipekit.schedule import choice
 from pipekit.schedule.job import Job, is_job_name

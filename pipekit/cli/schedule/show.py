@@ -7,26 +7,14 @@ from typing import Any, NamedTuple
 
 import click
 
-from pipekit.cli.common import (
-    current_hold,
-    json_option,
-    lock_holder,
-    open_history,
-    refusals,
-    run_record,
-)
+from pipekit.cli.common import json_option
 from pipekit.cli.help import Command
-from pipekit.cli.output import (
-    local_time,
-    plural,
-    print_json,
-    print_line,
-    print_table,
-    print_text,
-)
-from pipekit.cli.schedule.job import job_of, schedule_settings
-from pipekit.cli.schedule.next import start_after
+from pipekit.cli.output import print_json, print_line, print_table, print_text
+from pipekit.cli.schedule.job import schedule_settings
+from pipekit.model.quantity import local_time, plural
 from pipekit.model.run import Paths, PipelineState
+from pipekit.read.runs import current_hold, lock_holder, open_history, refusals, run_record
+from pipekit.read.schedule import job_of, start_after
 from pipekit.schedule import choice
 from pipekit.schedule.job import Job
 from pipekit.schedule.missed import Starts, look_for

@@ -116,9 +116,10 @@ class Listener(Generic[Item]):
         with self._changed:
             self._ended = True
             self._changed.notify()
+        begun = time.monotonic()  # the last call may have returned long ago
         while self._thread.is_alive():
             now = time.monotonic()
-            end = min(self.returned + self._call_timeout, until())
+            end = min(max(self.returned, begun) + self._call_timeout, until())
             if now >= end:
                 self._give_up()
                 return

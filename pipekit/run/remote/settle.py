@@ -13,7 +13,8 @@ import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from pipekit.model.task import FileRecord, UnitResult
+from pipekit.model.records import FileRecord
+from pipekit.model.task import UnitResult
 from pipekit.process.remote.folder import AttemptFolder, KnownFile
 from pipekit.run.report_file import TaskReport
 from pipekit.storage.files import FileManager
@@ -73,7 +74,7 @@ def publish_files(
     for path in moved:
         _place(folder.files / path, files.root / path, run_id)
     sync_folders(files.root / path for path in moved)
-    report.files = [_signed(record, files, moved) for record in report.files]
+    report.files = report.files.changed(lambda record: _signed(record, files, moved))
 
 
 def _is_staged(file: KnownFile) -> bool:

@@ -92,6 +92,11 @@ class RemoteTask(RunningTask):
 
     def _prepared(self) -> Order:
         """Make the attempt's folder. Raises OSError, DefinitionError."""
+        if not self.task.reports:
+            raise DefinitionError(
+                f"{self.task.name}: a program that does not use pipekit.worker cannot publish from "
+                'another machine: write executor = "local" for its stage'
+            )
         run, mode = self._context.run, self._context.run.project.paths.file_mode
         make_folder(self.folder.path, mode)
         self.reader.create(mode)

@@ -6,7 +6,7 @@ Looks at file names and the ledger only; reads no bars.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, timedelta
 from typing import TypeVar
 
@@ -22,6 +22,7 @@ from pipekit_analyzer.times import WINDOW_DAYS
 
 WORKER = "pipekit_analyzer.worker"
 _LAYOUT = re.compile(r"(?P<name>[^/]+)/1m/\d{4}/(?P=name)_1m_(?P<month>\d{4}-\d{2})\.parquet")
+_SERIES = re.compile(r"(?P<name>[^/]+)/(?P<series>[^/]+)/.*\.parquet")
 _WINDOW = timedelta(days=WINDOW_DAYS + 1)  # last bars are in UTC: a date may be a day off
 _Value = TypeVar("_Value")
 
@@ -32,14 +33,20 @@ def plan(ctx: RunContext, settings: Settings) -> StagePlan:
     due = [state for state in states if state]
     pending = sum((state.pending for state in states), Pending())
     inputs = tuple(i for state in due for i in state.pending)
+    reason = _reason(attrs.evolve(pending, inputs=inputs), due, settings.processed)
+    unusable = _unusable(ctx, settings, {state.name for state in states})
+    names = ", ".join(f"{name} ({' and '.join(kinds)})" for name, (kinds, _) in unusable.items())
     return StagePlan(
-        reason=_reason(attrs.evolve(pending, inputs=inputs), due, settings.processed),
+        reason=f"{reason}; without 1m bars: {names}" if names else reason,
         tasks=_tasks(ctx, settings, due),
         inputs=inputs,
         holds=sorted({path for state in states for path in _held(state)}),
         waiting=pending.waiting,
         rejected=pending.rejected,
-        warnings=[sentence for state in states for sentence in _left_alone(state)],
+        warnings=[
+            *(sentence for state in states for sentence in _left_alone(state)),
+            *_warnings(unusable, settings.processed),
+        ],
     )
 
 
@@ -131,6 +138,34 @@ def _reason(pending: Pending, due: list[InstrumentState], folder: str) -> str:
         return pending.sentence(folder)
     missing = f"{count} missing file{'s' if count != 1 else ''}"
     return f"{pending.sentence(folder)}, {missing}" if pending else f"{missing} in {folder}"
+
+
+def _unusable(
+    ctx: RunContext, settings: Settings, names: set[str]
+) -> dict[str, tuple[list[str], bool]]:
+    """Instruments without one-minute bars: what is there, and whether it came in this run."""
+    found: dict[str, set[str]] = {}
+    new = set()
+    for file in ctx.published("translator"):
+        path = file.path.removeprefix(f"{settings.processed}/")
+        part = _SERIES.fullmatch(path) if path != file.path and file.present else None
+        if part is None or part["name"] in names:
+            continue
+        kind = "ticks" if part["series"] == "tick" else f"{part['series']} bars"
+        found.setdefault(part["name"], set()).add(kind)
+        if file.run_id == ctx.run_id:
+            new.add(part["name"])
+    return {name: (sorted(kinds), name in new) for name, kinds in sorted(found.items())}
+
+
+def _warnings(unusable: Mapping[str, tuple[Iterable[str], bool]], folder: str) -> Iterator[str]:
+    """That what came in this run cannot be analyzed, and what to do."""
+    for name, (kinds, new) in unusable.items():
+        if new:
+            yield (
+                f"{name} is not analyzed: {folder} has {' and '.join(kinds)} of it, but no 1m "
+                'bars. To make them, set aggregate = "1m" for a source of ticks or of shorter bars'
+            )
 
 
 def _left_alone(state: InstrumentState) -> Iterator[str]:

@@ -3,12 +3,33 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from itertools import accumulate
+from typing import NamedTuple
 
-from pipekit import ContentState, Input, Pending, Published, RunContext, Why
+import attrs
+
+from pipekit import ContentState, FileStat, Input, Pending, Published, RunContext, Why
 from pipekit_merger.layout import StreamMonth
 from pipekit_merger.request import RunFileEntry, StatedScope
+
+Helpers = dict[str, tuple[Input, tuple[StreamMonth, ...]]]
+"""Merged run files that are to be read again, by path, and the months for which they are."""
+
+
+class Damage(NamedTuple):
+    """What has become of published files.
+
+    `lost`: months that are gone. `altered`: months that are not as they were published; `summary`:
+    such files of the summary. `again`: months to make again, without those that the lifecycle has
+    removed.
+    """
+
+    lost: tuple[StreamMonth, ...] = ()
+    again: tuple[StreamMonth, ...] = ()
+    altered: tuple[StreamMonth, ...] = ()
+    summary: tuple[str, ...] = ()
+
 
 SortKey = tuple[int, str, str]  # run number; run id if the ledger does not know it; path
 
@@ -33,18 +54,46 @@ def run_order(published: Iterable[Published]) -> Callable[[str], SortKey]:
     return key
 
 
+def helping(ctx: RunContext, others: Sequence[FileStat], months: Sequence[StreamMonth]) -> Helpers:
+    """The merged run files that these months are made of; `others`: those that are not pending."""
+    if not months:
+        return {}
+    found: Helpers = {}
+    for item in attrs.evolve(ctx, force=True).pending(others, growing=True):
+        before = item.previous
+        if (
+            before is not None
+            and before.state is ContentState.CONSUMED
+            and before.settings_digest == item.settings_digest
+            and (covered := _covered(before.detail["scope"], months))
+        ):
+            found[item.path] = item, covered
+    return found
+
+
+def _covered(scope: StatedScope, months: Sequence[StreamMonth]) -> tuple[StreamMonth, ...]:
+    """Those of the months that have a day in a scope."""
+    if not months:
+        return ()
+    spans = {(first[:7], last[:7]) for part in scope["parts"] for first, last in part["dates"]}
+    return tuple(
+        month
+        for month in months
+        if month.stream.startswith(scope["instrument"])
+        and any(first <= month.text <= last for first, last in spans)
+    )
+
+
 def run_file_entries(
-    ctx: RunContext, pending: Pending, others: Iterable[str], lost: Collection[StreamMonth]
+    ctx: RunContext, pending: Pending, helpers: Helpers, damage: Damage, *, analyzer: str
 ) -> tuple[RunFileEntry, ...]:
     """The pending run files, and the merged ones that limit what they may replace; in order.
 
-    `others`: paths of run files that exist and are not pending. A merged run file matters if it is
-    newer than a pending one of its instrument: what it replaced must stay. If months are rebuilt or
-    lost, all merged ones matter.
+    `analyzer`: the stage that made them. A merged run file matters if it is newer than a pending
+    one of its instrument: what it replaced must stay. If months are rebuilt, lost or altered, all
+    merged ones matter.
     """
-    if not pending:
-        return ()
-    published = ctx.published("analyzer")
+    published = ctx.published(analyzer)
     key = run_order(published)
     again = ctx.rebuild or ctx.force
     inputs = {file.path: file for file in pending.inputs}
@@ -55,23 +104,30 @@ def run_file_entries(
     def is_newer(path: str) -> bool:
         return _name(path) in oldest and key(path) > oldest[_name(path)]
 
-    everything = bool(again or lost)
-    not_pending = {*others, *(file.path for file in published)} - inputs.keys()
+    everything = bool(again or damage.lost or damage.altered)
     merged: dict[str, StatedScope] = {}
-    if everything or any(map(is_newer, not_pending)):
+    known = ctx.consumed()
+    if everything or any(is_newer(path) for path in known if path not in inputs):
+        digests = {item.settings_digest for item in pending.inputs}
+        digests.update(item.settings_digest for item, _ in helpers.values())
         merged = {
             path: file.detail["scope"]
-            for path, file in ctx.consumed().items()
-            if file.state is not ContentState.REJECTED
+            for path, file in known.items()
+            if path not in inputs
+            and path not in helpers
+            and file.state is not ContentState.REJECTED
             # the digest is that of `merged`: only what was merged into this folder counts
-            and file.settings_digest == pending.inputs[0].settings_digest
+            and (not digests or file.settings_digest in digests)
             and (everything or is_newer(path))
         }
+    entries = {path: _entry(item, damage.again, again=again) for path, item in inputs.items()}
+    for path, (_, months) in helpers.items():
+        entries[path] = RunFileEntry(path=path, number=0, months=months)
+    for path, scope in merged.items():
+        entries[path] = RunFileEntry(path=path, number=0, merged_scope=scope)
     return tuple(
-        _entry(inputs[path], number, again=again)
-        if path in inputs
-        else RunFileEntry(path=path, number=number, merged_scope=merged[path])
-        for number, path in enumerate(sorted(inputs.keys() | merged.keys(), key=key), 1)
+        attrs.evolve(entries[path], number=number)
+        for number, path in enumerate(sorted(entries, key=key), 1)
     )
 
 
@@ -79,16 +135,18 @@ def _name(path: str) -> str:
     return path.rpartition("/")[2]
 
 
-def _entry(file: Input, number: int, *, again: bool) -> RunFileEntry:
-    """The entry of a pending run file. `again`: merge it into all months, even those it is in."""
+def _entry(file: Input, repaired: Sequence[StreamMonth], *, again: bool) -> RunFileEntry:
+    """The entry of a pending run file, not numbered yet.
+
+    `repaired`: months to make again. `again`: merge it into all months, even those it is in.
+    """
     previous = file.previous
     if previous is None or previous.settings_digest != file.settings_digest:
-        return RunFileEntry(path=file.path, number=number)
-    partly = file.why is Why.PART and not again
+        return RunFileEntry(path=file.path, number=0)
+    months = None
+    if file.why is Why.PART and not again:
+        left = map(StreamMonth.parse, previous.detail["left"])
+        months = tuple(sorted({*left, *_covered(previous.detail["scope"], repaired)}))
     rejected = previous.state is ContentState.REJECTED
-    return RunFileEntry(
-        path=file.path,
-        number=number,
-        months=tuple(map(StreamMonth.parse, previous.detail["left"])) if partly else None,
-        earlier_scope=None if rejected else previous.detail["scope"],
-    )
+    earlier = None if rejected else previous.detail["scope"]
+    return RunFileEntry(path=file.path, number=0, months=months, earlier_scope=earlier)

@@ -29,7 +29,12 @@ class StreamMonth:
     month: int
 
     def __str__(self) -> str:
-        return f"{self.stream}/{self.month // 12:04}-{self.month % 12 + 1:02}"
+        return f"{self.stream}/{self.text}"
+
+    @property
+    def text(self) -> str:
+        """The month as text: `2020-01`."""
+        return f"{self.month // 12:04}-{self.month % 12 + 1:02}"
 
     @classmethod
     def parse(cls, text: str) -> StreamMonth:

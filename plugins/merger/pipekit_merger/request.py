@@ -35,7 +35,8 @@ class Request:
     `merged`: folder of the merged results, relative to the project's root. `workers`: number of
     threads. `rebuild`: encode every month again and replace damaged ones. `run_files`: in order of
     `number`; if empty, only the summary is made. `lost`: months that were published
-    and whose files are gone. `summary`: whether the summary is wanted; `ledger_digest`: the digest
+    and whose files are gone; `altered`: months whose files are not as they were published.
+    `summary`: whether the summary is wanted; `ledger_digest`: the digest
     of the months according to the ledger, which is kept with the summary.
     """
 
@@ -44,5 +45,6 @@ class Request:
     rebuild: bool = False
     run_files: tuple[RunFileEntry, ...] = ()
     lost: tuple[StreamMonth, ...] = ()
+    altered: tuple[StreamMonth, ...] = ()
     summary: bool = False
     ledger_digest: str = ""

@@ -20,6 +20,9 @@ def _folder(_instance: object, _attribute: object, value: str) -> None:
 class Settings:
     """Where the merger reads and writes."""
 
+    analyzer: str = setting(
+        "The stage whose results are merged.", default="analyzer", affects_output=False
+    )
     runs: str = setting(
         "Folder of the analyzer's results; it has a folder for each run, with a file for each "
         "instrument.",

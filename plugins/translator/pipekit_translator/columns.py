@@ -83,10 +83,12 @@ def _is_placed(column: Column) -> bool:
     return column.role != UNUSED and all(isinstance(each, int) for each in column.references)
 
 
-def check_columns(entries: tuple[str, ...], *, header: bool, absent: Iterable[str]) -> None:
+def check_columns(
+    entries: tuple[str, ...], *, header: bool, absent: Iterable[str], dated: bool = False
+) -> None:
     """Raises ValueError for columns that make neither a bar nor a tick.
 
-    `absent`: roles of numbers that the file need not have.
+    `absent`: roles of numbers that the file need not have. `dated`: the date is in its name.
     """
     columns = columns_of(entries)
     _check_roles(columns)
@@ -110,9 +112,10 @@ def check_columns(entries: tuple[str, ...], *, header: bool, absent: Iterable[st
         )
     needed = [role for role in series.columns[1:] if role not in absent]
     missing = [role for role in needed if role not in used]
-    stamp = "timestamp" in used, "date" in used and "time" in used
-    if missing or sum(stamp) != 1 or ("timestamp" in used and {"date", "time"} & {*used}):
-        need = missing or ["timestamp (or date and time, not both)"]
+    stamp = sorted({"timestamp", "date", "time"} & {*used})
+    if missing or stamp not in ([["time"]] if dated else [["timestamp"], ["date", "time"]]):
+        whole = "time (the date is in the file's name)"
+        need = missing or [whole if dated else "timestamp (or date and time, not both)"]
         hint = ' (if the export has none, set volume = "none")' if missing == ["volume"] else ""
         raise ValueError(f"columns: {', '.join(need)} missing{hint}")
 

@@ -1,4 +1,4 @@
-"""Formats of raw files: the presets, their parts, and the complete format made of both.
+"""Formats of raw files: where instrument and date are, and the complete format of a file.
 
 Plan and worker use it, so it imports no data library.
 """
@@ -16,23 +16,18 @@ import attrs
 
 from pipekit import setting
 from pipekit_translator.columns import has_two_stamps, series_of
-from pipekit_translator.layout import BARS, NAMING, Series, is_instrument
-from pipekit_translator.stampformat import halves
+from pipekit_translator.layout import BARS, NAMING, TICKS, Series, bars_of, is_instrument
+from pipekit_translator.stampformat import check_date, halves
 
 BarTime = Literal["open", "close"]
-Aggregate = Literal["", "1m"]
 VolumeType = Literal["int", "float"]
 Missing = Literal["", "zero", "null"]
 Price = Literal["", "bid", "ask", "mid", "none"]
 Volume = Literal["", "none"]
 OutlierRule = Literal["quarantine", "keep", "reject"]
 
-BAR_SECONDS = 60
 EARLIEST, LATEST = "1970-01-01", "now + 2d"
 MAX_DISTANCE = 180 * 86_400.0
-
-_NAMED = ("Date", "Time", "Open", "High", "Low", "Close", "Volume", "Instrument")
-_OHLCV = ("open", "high", "low", "close", "volume")
 
 
 class NameMap(dict[str, str]):
@@ -70,13 +65,13 @@ class InstrumentRule:
                 "instrument: set exactly one of pattern, column and constant, or pattern and "
                 'column, for example instrument = { constant = "ES" }'
             )
-        if self.pattern and not _compiled("pattern", self.pattern).groups:
+        if self.pattern and not _compiled("instrument.pattern", self.pattern).groups:
             raise ValueError(
                 f"instrument.pattern {self.pattern!r} has no group: put parentheses around the "
                 "instrument, for example '^([A-Z]+)_'"
             )
         for pattern in self.ignore:
-            _compiled("ignore", pattern)
+            _compiled("instrument.ignore", pattern)
         if self.constant and (self.map or self.ignore):
             raise ValueError("instrument: a constant needs neither map nor ignore")
         for name in (*self.map.values(), *([self.constant] if self.constant else [])):
@@ -103,73 +98,28 @@ def _compiled(field: str, pattern: str) -> re.Pattern[str]:
     try:
         return re.compile(pattern)
     except re.error as error:
-        raise ValueError(f"instrument.{field} {pattern!r}: {error}") from error
+        raise ValueError(f"{field} {pattern!r}: {error}") from error
 
 
-@attrs.frozen(kw_only=True)
-class Dialect:
-    """The parts of a preset, or of a source that spells them out.
+@attrs.frozen
+class DateRule:
+    """The date in the name of a file (or of an archive's member) whose rows have only a time."""
 
-    `header`: the number of lines that name the columns. `columns`: see `columns`; with a header,
-    the file's own order is used. `timestamp_format`: see `stampformat`; date and time in two
-    columns are joined by a space.
-    """
+    pattern: str = setting("Regular expression for the name; its first group is the date.")
+    format: str = setting("As for strptime.", default="%Y%m%d")
 
-    separator: str
-    header: bool | int
-    columns: tuple[str, ...]
-    timestamp_format: str
-    bar_time: BarTime = "open"
-    instrument: InstrumentRule
-    growing: bool = False
+    def __attrs_post_init__(self) -> None:
+        if not _compiled("date.pattern", self.pattern).groups:
+            raise ValueError(
+                f"date.pattern {self.pattern!r} has no group: put parentheses around the date, for "
+                r"example '^(\d{8})_'"
+            )
+        check_date(self.format)
 
-
-def _exporter(instrument: InstrumentRule) -> Dialect:
-    return Dialect(
-        separator=",",
-        header=True,
-        columns=tuple(name.lower() for name in _NAMED),
-        timestamp_format="%Y-%m-%d %H:%M:%S",
-        instrument=instrument,
-    )
-
-
-_LETTERS = r"^([A-Za-z]+(?:\d[A-Za-z]+)?)"  # a single digit between letters belongs to them: M2K
-
-PRESETS = {
-    "A": _exporter(InstrumentRule(column="Instrument")),
-    "B": _exporter(InstrumentRule(pattern=r"^([^.]+)")),
-    "C": Dialect(
-        separator=";",
-        header=False,
-        columns=("timestamp", *_OHLCV),
-        timestamp_format="%Y%m%d %H%M%S",
-        bar_time="close",
-        instrument=InstrumentRule(pattern=_LETTERS),
-    ),
-    "D": Dialect(
-        separator=",",
-        header=True,
-        columns=("timestamp=timestamp_utc", *_OHLCV),
-        timestamp_format="%Y-%m-%dT%H:%M:%SZ",
-        instrument=InstrumentRule(pattern=r"^([^_]+)_"),
-        growing=True,
-    ),
-    "T": Dialect(
-        separator=",",
-        header=True,
-        columns=("date", "time", "price=Close", "volume", "instrument"),
-        timestamp_format="%Y-%m-%d %H:%M:%S.%3f",
-        instrument=InstrumentRule(column="Instrument"),
-    ),
-    "N": Dialect(
-        separator=";",
-        header=False,
-        columns=("timestamp", "price", "bid", "ask", "volume"),
-        timestamp_format="%Y%m%d %H%M%S %7f",
-        instrument=InstrumentRule(pattern=_LETTERS),
-    ),
-}
+    def of_name(self, name: str) -> str | None:
+        """The text of the date in a name; None if there is none."""
+        found = re.search(self.pattern, name)
+        return found[1] if found else None
 
 
 # what is plausible: settings of the stage
@@ -178,7 +128,7 @@ JUDGED = ("earliest", "latest", "max_distance", "outliers")
 # the parts that are not of a dialect: each is a setting of a source, with the same default
 ADDED = (
     *("volume", "volume_type", "missing_volume", "price", "carry", "decimal", "thousands"),
-    *("price_scale", "skip_lines", "skip_footer"),
+    *("price_scale", "skip_lines", "skip_footer", "date", "interval"),
 )
 
 
@@ -199,7 +149,8 @@ class FileFormat:
     exchange_timezone: str = setting("Zone whose date decides the month of a row.")
     max_bad_fraction: float = setting("Share of invalid rows above which a file is rejected.")
     instruments: tuple[str, ...] = setting("Instruments accepted.", default=())
-    aggregate: Aggregate = setting("What ticks are aggregated to.", default="")
+    aggregate: str = setting("The interval of bars that rows are aggregated to.", default="")
+    interval: str = setting("How far bars are apart.", default=BARS.name)
     volume: Volume = setting("Whether there is none.", default="")
     volume_type: VolumeType = setting("Whether it may be fractional.", default="int")
     missing_volume: Missing = setting("What an empty one, or -1, means.", default="")
@@ -210,6 +161,7 @@ class FileFormat:
     price_scale: float = setting("What prices are multiplied by.", default=1.0)
     skip_lines: int = setting("Lines before the header or the first row.", default=0)
     skip_footer: bool = setting("Whether lines at the end may be no rows.", default=False)
+    date: DateRule | None = setting("Where it is in the name of a file.", default=None)
     earliest: str = setting("The first date that is plausible.", default=EARLIEST)
     latest: str = setting("The last one.", default=LATEST)
     max_distance: float = setting("From other rows, in seconds; 0: any.", default=MAX_DISTANCE)
@@ -218,12 +170,13 @@ class FileFormat:
     @property
     def series_read(self) -> Series:
         """What the file's rows are: bars or ticks."""
-        return series_of(self.columns)
+        kind = series_of(self.columns)
+        return kind if kind is TICKS else bars_of(self.interval)
 
     @property
     def series_written(self) -> Series:
         """What they are published as."""
-        return BARS if self.aggregate else self.series_read
+        return bars_of(self.aggregate) if self.aggregate else self.series_read
 
     @cached_property
     def reading(self) -> dict[str, object]:
@@ -252,6 +205,8 @@ class FileFormat:
         """The columns that make up the time stamp, each with its format."""
         if not has_two_stamps(self.columns):
             return [("timestamp", self.timestamp_format)]
+        if self.date is not None:
+            return [("time", self.timestamp_format)]
         found = halves(self.timestamp_format)
         assert found is not None  # see `stampformat.check`
         return [("date", found[0]), ("time", found[1])]

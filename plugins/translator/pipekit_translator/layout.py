@@ -1,8 +1,8 @@
-"""The two kinds of processed data (one-minute bars and ticks), their files, and sets of days.
+"""The kinds of processed data (bars of an interval, and ticks), their files, and sets of days.
 
-An instrument's rows of one series have a key: `ES` for its bars, `ES/tick` for its ticks. The days
-that a raw file fed are kept in the ledger, so their form is compact: for each key and month an
-integer whose bit `d` stands for day `d`.
+An instrument's rows of one series have a key: `ES` for its one-minute bars, `ES/5m` for those of
+five minutes, `ES/tick` for its ticks. The days that a raw file fed are kept in the ledger, so their
+form is compact: for each key and month an integer whose bit `d` stands for day `d`.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import calendar
 import datetime as dt
 import re
 from collections.abc import Iterable, Iterator
+from functools import cache
 from typing import NamedTuple
 
 
@@ -20,6 +21,7 @@ class Series(NamedTuple):
     `name`: in folders and file names; `noun`: in messages. `prices`: columns between time and
     volume, of which those in `optional` may be null. `unit`: units of time in a second. `part`:
     what a file holds, a month or a day. `grouped`: whether several rows may share a time stamp.
+    `seconds`: the length of a bar.
     """
 
     name: str
@@ -29,6 +31,11 @@ class Series(NamedTuple):
     part: str
     grouped: bool
     optional: tuple[str, ...] = ()
+    seconds: int = 60
+
+    def counted(self, rows: int) -> str:
+        """So many of them, in words: `1 bar`, `2,000 ticks`."""
+        return f"{rows:,} {self.noun if rows != 1 else self.noun.removesuffix('s')}"
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -53,7 +60,10 @@ TICKS = Series(
     part="day",
     grouped=True,
 )
-ALL = {series.name: series for series in (BARS, TICKS)}
+
+_INTERVAL = re.compile(r"([1-9]\d{0,4})([smhd])")
+_UNITS = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
+_LONGEST = 86_400  # seconds: bars are shorter
 
 _INSTRUMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,31}")  # it names folders and files
 _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)  # on Windows
@@ -64,7 +74,42 @@ Months = dict[str, int]
 Days = dict[str, Months]
 """Key -> its months."""
 
-_FILE = re.compile(r"(?P<name>.+)_(?P<series>1m|tick)_(?P<part>\d{4}-\d\d(-\d\d)?)\.parquet")
+_FILE = re.compile(
+    r"(?P<name>.+)_(?P<series>[1-9]\d*[smh]|tick)_(?P<part>\d{4}-\d\d(-\d\d)?)\.parquet"
+)
+
+
+def interval_name(seconds: int) -> str:
+    """The name of an interval: `5s`, `1m`, `90s`, `4h`."""
+    unit, size = next(each for each in _UNITS.items() if seconds % each[1] == 0)
+    return f"{seconds // size}{unit}"
+
+
+@cache
+def seconds_of(interval: str) -> int:
+    """The seconds of an interval. Raises ValueError, whose message says what to write instead."""
+    found = _INTERVAL.fullmatch(interval)
+    if not found:
+        raise ValueError(f"{interval!r} is no interval such as '5s', '1m', '5m' or '1h'")
+    seconds = int(found[1]) * _UNITS[found[2]]
+    if seconds >= _LONGEST:
+        raise ValueError(f"{interval!r} is too long: pipekit reads bars shorter than a day")
+    if interval_name(seconds) != interval:
+        raise ValueError(f"{interval!r} is written {interval_name(seconds)!r}")
+    return seconds
+
+
+@cache
+def bars_of(interval: str) -> Series:
+    """The series of bars of an interval. Raises ValueError."""
+    if interval == BARS.name:
+        return BARS
+    return BARS._replace(name=interval, seconds=seconds_of(interval))
+
+
+def series_called(name: str) -> Series:
+    """The series of this name. Raises ValueError."""
+    return TICKS if name == TICKS.name else bars_of(name)
 
 
 def is_instrument(name: str) -> bool:
@@ -81,7 +126,7 @@ def key(instrument: str, series: Series) -> str:
 def of_key(key: str) -> tuple[str, Series]:
     """Instrument and series of a key."""
     instrument, _, name = key.partition("/")
-    return instrument, ALL[name] if name else BARS
+    return instrument, series_called(name) if name else BARS
 
 
 def path(processed: str, key: str, part: str) -> str:
@@ -104,7 +149,10 @@ def covered(path: str) -> tuple[str, str] | None:
     found = _FILE.fullmatch(path.rpartition("/")[2])
     if found is None:
         return None
-    series = ALL[found["series"]]
+    try:
+        series = series_called(found["series"])
+    except ValueError:
+        return None
     if len(found["part"]) != (7 if series.part == "month" else 10):
         return None
     return key(found["name"], series), found["part"]

@@ -1,7 +1,8 @@
 """Decides which published days are rebuilt, from which files, and which cannot be.
 
 A day is rebuilt when the format of a file that fed it has changed, when its processed file is
-missing, and on `--rebuild`. It is left alone if one of the raw files that fed it is missing.
+missing or is not as it was published, and on `--rebuild`. It is left alone if one of the raw files
+that fed it is missing.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Mapping
 
 import attrs
 
-from pipekit import Consumption, Input, Pending, RunContext
+from pipekit import Consumption, Input, Pending, RunContext, Why
 from pipekit_translator import layout
 from pipekit_translator.layout import Days
 from pipekit_translator.settings import Settings
@@ -26,7 +27,9 @@ class Rebuild:
     `stale`: pending files that fed some of these days in another format. `helpers`: other files to
     read again for these days. `restored`: files whose late rows can be published now. Both with the
     index of their group. `postponed`: files that wait for another one. `removed`: processed files
-    that the lifecycle has removed; `lost`: those missing for other reasons.
+    that the lifecycle has removed; `lost`: those missing for other reasons. `altered`: those that
+    are not as they were published; `unknown`: those that the ledger does not know, because it was
+    lost or somebody put them there. `forgotten`: files to forget, with the days that they fed.
     """
 
     days: Days = attrs.field(factory=dict)
@@ -37,6 +40,9 @@ class Rebuild:
     postponed: set[str] = attrs.field(factory=set)
     removed: list[str] = attrs.field(factory=list)
     lost: list[str] = attrs.field(factory=list)
+    altered: list[str] = attrs.field(factory=list)
+    unknown: list[str] = attrs.field(factory=list)
+    forgotten: dict[str, Days] = attrs.field(factory=dict)
     warnings: list[str] = attrs.field(factory=list)
 
     @property
@@ -44,12 +50,27 @@ class Rebuild:
         """Inputs in addition to the pending ones."""
         return [*self.helpers, *self.restored]
 
+    def __bool__(self) -> bool:
+        """Whether there is work although no file is pending."""
+        return bool(self.more or self.altered or self.forgotten)
+
     def reason(self) -> str:
-        """Why there is work although no file is pending."""
+        """Why there is."""
         reasons = []
-        if self.helpers:
+        if self.forgotten:
+            paths = [item.path for _, item in self.helpers]
+            sources = names(sorted(paths)) if paths else "no other file"
+            days = layout.named(layout.union(self.forgotten.values())) or "no day"
+            reasons.append(f"{names([*self.forgotten])} forgotten: {days} from {sources}")
+        if self.helpers and self.lost:
             verb = "is" if len(self.lost) == 1 else "are"
             reasons.append(f"{names(self.lost)} {verb} missing and will be rebuilt")
+        if self.altered:
+            verb = "is not as it was" if len(self.altered) == 1 else "are not as they were"
+            them = "it" if len(self.altered) == 1 else "them"
+            reasons.append(
+                f"{names(self.altered)} {verb} published: what is wrong in {them} is made again"
+            )
         if self.restored:
             paths = sorted(item.path for _, item in self.restored)
             reasons.append(f"late rows of {names(paths)} can be published now")
@@ -64,22 +85,30 @@ def rebuild_for(
     known: Mapping[str, Consumption],
 ) -> Rebuild:
     """What has to be done, besides reading new files, for pending files and by the ledger."""
-    if not known:
-        return Rebuild()
     found = Rebuild()
     _look_at_published(ctx, settings, found)
+    if not known:
+        return found
     late = ctx.consumed("late")
     outdated = _outdated(ctx, settings)
     stale = _stale(ctx, groups, pendings)
-    if not (stale or found.lost or late or outdated):
+    again = [*found.lost, *found.altered]
+    found.forgotten = {path: known[path].detail.get("days", {}) for path in ctx.forget}
+    if not (stale or again or late or outdated or ctx.forget):
         return found
     paths = {file.path for group in groups for file in group.files}
     waiting = {path for pending in pendings for path in pending.waiting}
     busy = waiting.union(item.path for pending in pendings for item in pending.inputs)
     wanted_again: set[str] = set()
-    if stale or found.lost:  # otherwise nothing needs the details of thousands of files
-        fed = {path: row.detail["days"] for path, row in known.items() if row.detail.get("days")}
-        gone = [path for path in known if path not in paths]
+    if stale or again or ctx.forget:  # otherwise nothing needs the details of thousands of files
+        fed = {
+            path: row.detail["days"]
+            for path, row in known.items()
+            if row.detail.get("days") and path not in found.forgotten
+        }
+        gone = [path for path in known if path not in paths and path not in found.forgotten]
+        days = layout.union([_days_of(again, fed), *found.forgotten.values()])
+        stale += _resumed(groups, pendings, fed, days)
         _decide_days(found, stale, waiting, gone, fed)
         spare = fed.keys() & paths - busy
         wanted_again = {path for path in spare if layout.both(fed[path], found.days)}
@@ -97,13 +126,21 @@ def _decide_days(
     unread = layout.union(fed[path] for path in waiting if path in fed)
     found.postponed = {path for path in stale if layout.both(fed[path], unread)}
     found.stale = set(stale) - found.postponed
-    lost = _days_of(found.lost, fed)
-    wanted = layout.union([*(fed[path] for path in found.stale), lost])
-    wanted = layout.without(wanted, _days_of(found.removed, fed))
+    lost = _days_of([*found.lost, *found.altered], fed)
+    forgotten = layout.union(found.forgotten.values())
+    wanted = layout.union([*(fed[path] for path in found.stale), lost, forgotten])
+    away = _days_of(found.removed, {**fed, **found.forgotten})
+    wanted = layout.without(wanted, away)
     gone = [path for path in gone if path in fed and layout.both(fed[path], wanted)]
     left = layout.both(layout.union(fed[path] for path in gone), wanted)
-    found.left = layout.union([left, layout.both(unread, wanted)])
+    away = layout.both(away, forgotten)
+    found.left = layout.union([left, layout.both(unread, wanted), away])
     found.days = layout.without(wanted, found.left)
+    if away:
+        found.warnings.append(
+            f"not rebuilt: {layout.named(away)}, because the lifecycle has removed the processed "
+            f"files. To rebuild them, put these back {_FROM} first"
+        )
     if left:
         found.warnings.append(
             f"not rebuilt: {layout.named(left)}, because {names(gone)} "
@@ -113,11 +150,12 @@ def _decide_days(
 
 
 def _look_at_published(ctx: RunContext, settings: Settings, found: Rebuild) -> None:
-    """Find the processed files that the lifecycle has removed, and those missing otherwise."""
-    here = {file.path for file in ctx.files(f"{settings.processed}/**/*.parquet")}
-    for file in {file.path: file for file in ctx.published(ctx.stage)}.values():
-        if file.path not in here:
-            (found.lost if file.present else found.removed).append(file.path)
+    """Find the processed files that are gone, and those that are not as they were published."""
+    seen = ctx.inspect(f"{settings.processed}/**/*.parquet")
+    found.lost = [file.path for file in seen.missing]
+    found.removed = [file.path for file in seen.removed]
+    found.altered = [file.path for file in seen.altered]
+    found.unknown = [file.path for file in seen.unknown]
 
 
 def _stale(ctx: RunContext, groups: list[Group], pendings: list[Pending]) -> list[str]:
@@ -130,6 +168,33 @@ def _stale(ctx: RunContext, groups: list[Group], pendings: list[Pending]) -> lis
         and item.previous.detail.get("days")
         and (ctx.rebuild or item.previous.detail.get("reading") != group.digest)
     ]
+
+
+def _resumed(
+    groups: list[Group], pendings: list[Pending], fed: Mapping[str, Days], wanted: Days
+) -> list[str]:
+    """Files that have grown, and that fed days to rebuild: they are read from their start.
+
+    All days that such a file fed are rebuilt then, or it would win back rows that a newer file has
+    replaced; more files may have fed these.
+    """
+    grown = {
+        item.path
+        for group, pending in zip(groups, pendings, strict=True)
+        for item in pending.inputs
+        if is_extended(group, item) and item.path in fed
+    }
+    found: list[str] = []
+    while more := sorted(path for path in grown if layout.both(fed[path], wanted)):
+        grown.difference_update(more)
+        found += more
+        wanted = layout.union([wanted, *(fed[path] for path in more)])
+    return found
+
+
+def is_extended(group: Group, item: Input) -> bool:
+    """Whether a file goes on after what was consumed of it, as far as a plan can tell."""
+    return item.why is Why.PART or (item.why is Why.CHANGED and group.growing)
 
 
 def _days_of(paths: list[str], fed: Mapping[str, Days]) -> Days:

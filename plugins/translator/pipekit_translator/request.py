@@ -103,7 +103,9 @@ class Request:
     `files`: those to read, apart from the new ones of the groups; see `jobs` and `count`.
     `cache`: fallback folder for compiled kernels. `memory` and `size` (of all files) in bytes.
     `timezone`: the exchange's. `final_after`: seconds. `rebuild`: days to rebuild from the files;
-    `left`: days to leave alone. `removed`: processed files that the lifecycle has removed.
+    `left`: days to leave alone. `removed`: processed files that the lifecycle has removed;
+    `lost`: those missing otherwise; `altered`: those that are not as they were published;
+    `unknown`: those not in the ledger. `forgotten`: raw files to forget, with the days they fed.
     """
 
     processed: str
@@ -121,6 +123,10 @@ class Request:
     rebuild: Days = attrs.field(factory=dict)
     left: Days = attrs.field(factory=dict)
     removed: list[str] = attrs.field(factory=list)
+    lost: list[str] = attrs.field(factory=list)
+    altered: list[str] = attrs.field(factory=list)
+    unknown: list[str] = attrs.field(factory=list)
+    forgotten: dict[str, Days] = attrs.field(factory=dict)
     quality: Quality
 
     def jobs(self) -> Iterator[FileJob]:

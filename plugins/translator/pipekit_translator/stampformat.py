@@ -11,6 +11,7 @@ from typing import NamedTuple
 from pipekit_translator import timezones
 
 EPOCHS = {"epoch_s": 1, "epoch_ms": 10**3, "epoch_us": 10**6, "epoch_ns": 10**9}  # in a second
+TIMES_OF_DAY = {"s_of_day": 1, "ms_of_day": 10**3}  # since midnight on the clock
 DIGITS = {"Y": 4, "y": 2, "m": 2, "d": 2, "H": 2, "I": 2, "M": 2, "S": 2}
 FRACTION = 9  # digits of the longest one
 _ORDINARY = "YmdHMSf"  # a stamp of these alone can have a fixed width
@@ -117,6 +118,8 @@ def check(text: str, *, in_two: bool) -> None:
         if in_two:
             raise ValueError(f"timestamp_format {text!r} needs one column, with the role timestamp")
         return
+    if text in TIMES_OF_DAY:
+        raise ValueError(f"timestamp_format {text!r} is a time without a date: say where it is")
     _check_codes(text)
     _check_half_days(text)
     if in_two and halves(text) is None:
@@ -132,12 +135,43 @@ def check(text: str, *, in_two: bool) -> None:
                 f"timestamp_format: each of %Y %m %d %H %M is needed exactly once; for {needed} "
                 f"write one {either}"
             )
+    _check_once(text, codes)
+
+
+def _check_once(text: str, codes: list[str]) -> None:
     if len(codes) != len(set(codes)):
         raise ValueError("timestamp_format: a part is written twice")
     if re.search(r"%\d?[^%]%f", text):
         raise ValueError("timestamp_format: %f beside another number needs its digits, as in %3f")
     if "f" in codes and "S" not in codes:
         raise ValueError("timestamp_format: a fraction (%f) needs seconds: add %S")
+
+
+def check_date(text: str) -> None:
+    """Raises ValueError for a format of dates in names that cannot be read."""
+    parts = parts_of(text)
+    codes = [part.code for part in parts if part.code]
+    whole = sorted("Y" if c == "y" else "m" if c == "b" else c for c in codes) == ["Y", "d", "m"]
+    if not whole or any(part.width for part in parts):
+        raise ValueError(
+            f"date.format {text!r}: write one %Y (or %y), one %m (or %b) and one %d, as in '%Y%m%d'"
+        )
+
+
+def check_time(text: str) -> None:
+    """Raises ValueError for a format of times that cannot be read; the date is elsewhere."""
+    if text in TIMES_OF_DAY:
+        return
+    _check_codes(text)
+    _check_half_days(text)
+    codes = [part.code for part in parts_of(text) if part.code]
+    hours, minutes = sum(code in "HI" for code in codes), codes.count("M")
+    if is_epoch(text) or hours != 1 or minutes != 1 or {*codes} & {*"Yymbdz"}:
+        raise ValueError(
+            f"timestamp_format {text!r}: the date is in the file's name, so write a time alone, "
+            f"such as %H:%M:%S, or one of {', '.join(TIMES_OF_DAY)}"
+        )
+    _check_once(text, codes)
 
 
 def _check_codes(text: str) -> None:
@@ -191,7 +225,7 @@ class Stamp(NamedTuple):
 
 def has_fixed_width(text: str) -> bool:
     """Whether padded stamps of this format have one width, and digits alone for its parts."""
-    if is_epoch(text):
+    if is_epoch(text) or text in TIMES_OF_DAY:
         return False
     coded = [part for part in parts_of(text) if part.code]
     return all(p.code in _ORDINARY and (p.width or p.code in DIGITS) for p in coded)

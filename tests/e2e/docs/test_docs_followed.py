@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 import tomllib
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from ...pages import docs, rows
 
 WRITTEN = (
     "tutorial/write-a-stage.md",
+    "how-to/write-a-fetching-stage.md",
     "how-to/write-an-event-sink.md",
     "how-to/write-a-lifecycle-policy.md",
 )
@@ -267,3 +269,95 @@ def test_the_policy_of_the_page_proposes_what_it_says(project):
     assert listed.out.count("delete") == 1, listed
     assert "consumed, and not among the newest 1" in listed.out
     assert len(list((project.root / "data/raw").iterdir())) == 2
+
+
+def test_three_cron_scripts_are_taken_over_as_the_page_says(reader, project):
+    page = docs("how-to/take-over-cron-scripts.md")
+    (project.root / "scripts").mkdir()
+    page.unpack(project.root)
+    for block in page.blocks("console"):
+        reader.follow(block.text)
+    assert {code for _, code in reader.codes} == {0}
+    assert (project.root / "data/report.tsv").read_text().startswith("2024-03-01\tES\t")
+    assert "made of" in reader.said or "came of it:" in reader.said
+    (report,) = [s for s in project.report()["stages"] if s["stage"] == "convert"]
+    assert len(report["tasks"]) == 2  # forced
+
+
+def test_a_second_strategy_runs_beside_the_first_as_the_page_says(reader):
+    reader.follow("$ pipekit demo\n$ cd pipekit-demo")
+    page = docs("how-to/run-a-second-strategy.md")
+    stages, tables = (block.text for block in page.blocks("toml"))
+    file = reader.here / "pipekit.toml"
+    text = re.sub(r"^stages = .*\n", stages, file.read_text("utf-8"), flags=re.MULTILINE)
+    file.write_text(f"{text}\n{tables}", "utf-8")
+    reader.follow("$ pipekit config check")
+    reader.follow(page.blocks("console")[0].text)
+    assert [code for _, code in reader.codes[1:]] == [0, 0, 0]
+    reader.follow("$ pipekit results --csv a.csv\n$ pipekit results --stage merger_tight --csv b.csv")
+    first, second = ((reader.here / f"{name}.csv").read_text() for name in "ab")
+    assert first != second
+    assert first.splitlines()[0] == second.splitlines()[0]
+    reader.follow("$ pipekit run")
+    assert "idle" in reader.said
+
+
+def test_the_fetching_stage_of_the_page_gets_each_file_once(reader, project):
+    page = docs("how-to/write-a-fetching-stage.md")
+    code = page.files()["pipekit_fetch.py"].replace('"pipekit_fetch"', '"fetch_plugin"')
+    project.plugin("fetch", code)
+    (config,) = [block.text for block in page.blocks("toml")]
+    project.config(config)
+    reader.follow(page.blocks("console")[0].text)
+    assert {code for _, code in reader.codes} == {0}
+    assert "fetch: 1 written" in reader.said
+    (task,) = project.report()["stages"][0]["tasks"]
+    assert task["state"] == {"last": "2024-03-04.csv"}
+    wrote = [file["path"] for file in task["files"] if file["verb"] == "wrote"]
+    assert wrote == ["data/raw/2024-03-04.csv"]
+    reader.follow("$ pipekit run --force")
+    wrote = project.report()["stages"][0]["tasks"][0]["files"]
+    assert len(wrote) == 2
+
+
+def test_the_quickstart_goes_as_it_says(reader):
+    page = docs("tutorial/quickstart.md")
+    files = page.files()
+    for block in page.blocks("console"):
+        reader.follow(block.text)
+        if "cd bars" in block.text:
+            (reader.here / "pipekit.toml").write_text(files["pipekit.toml"], "utf-8")
+            (reader.here / "data/raw/ES_minute.csv").write_text(files["ES_minute.csv"], "utf-8")
+            settled = (reader.here / "data/raw/ES_minute.csv").stat().st_ctime + 2
+            while time.time() < settled:
+                time.sleep(0.1)
+    assert {code for _, code in reader.codes} == {0}
+    assert list((reader.here / "data/processed/ES/1m/2024").iterdir())
+
+
+def test_a_hang_is_noticed_as_the_page_says(reader, project):
+    page = docs("how-to/debug-a-hang.md")
+    page.unpack(project.root)
+    first, second = (block.text for block in page.blocks("console"))
+    reader.follow(second)
+    assert reader.code("pipekit run") == 2
+    assert "it hung" in reader.said
+    assert re.search(r"sleeping in \w+, \d\.\d s of CPU: sleep 60|sleeping in .*sleep", reader.said)
+    reader.follow(first)
+    assert {code for _, code in reader.codes[1:]} == {0}
+
+
+def test_the_commands_for_a_backfill_and_an_upgrade_work(reader):
+    reader.follow("$ pipekit demo\n$ cd pipekit-demo")
+    *_, quietly = docs("how-to/backfill.md").blocks("console")  # the others are on other pages
+    for block in (quietly, *docs("how-to/upgrade.md").blocks("console")):
+        reader.follow(block.text)
+    assert {code for _, code in reader.codes} == {0}
+
+
+def test_the_commands_of_the_installation_page_work(reader):
+    for page in ("how-to/install.md", "how-to/take-over-a-crontab.md"):
+        for block in docs(page).blocks("console"):
+            reader.follow(block.text)
+    assert {code for _, code in reader.codes} == {0}
+    assert "to install a plugin: " in reader.said

@@ -175,3 +175,26 @@ def test_the_worker_is_told_whether_it_may_compile(history):
     for kernels, compile in (("auto", True), ("off", False)):
         plan = history.plan(Settings(kernels=kernels), force=True)
         assert json.loads(plan.tasks[0].command.stdin)["compile"] is compile
+
+
+def test_what_has_no_minutes_is_named(history):
+    """In each plan; with a warning in the run in which it came. What is gone is not."""
+
+    def came(name, series, run_id, **more):
+        file = f"data/processed/{name}/{series}/2013/{name}_{series}_2013-08.parquet"
+        return Published(path=file, fingerprint="", run_number=1, run_id=run_id, **more)
+
+    this = f"run-{history.number}"
+    history.removed = (
+        came("ES", "5m", this),
+        came("CL", "5m", this),
+        came("CL", "1h", "older"),
+        came("GC", "tick", "older"),
+        came("NG", "5m", this, present=False),
+    )
+    plan = history.plan()
+    assert plan.reason == (
+        "nothing new in data/processed; without 1m bars: CL (1h bars and 5m bars), GC (ticks)"
+    )
+    (warning,) = plan.warnings
+    assert warning.startswith("CL is not analyzed: data/processed has 1h bars and 5m bars of it")

@@ -8,7 +8,7 @@ import zoneinfo
 import pytest
 
 from pipekit.cli.doctor import machine
-from pipekit.cli.health import Level
+from pipekit.read.findings import Level
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pipekit.cli.doctor import machine
-from pipekit.cli.health import Level
+from pipekit.read.findings import Level
 
 
 @pytest.mark.parametrize(

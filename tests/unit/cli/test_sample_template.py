@@ -3,7 +3,6 @@
 import re
 import tomllib
 
-import attrs
 import pytest
 from pipekit_analyzer.settings import Settings as AnalyzerSettings
 from pipekit_merger.settings import Settings as MergerSettings
@@ -76,7 +75,7 @@ def test_a_project_reads_what_the_translator_reads_without_being_told():
         untold.glob(source) for source in untold.sources
     ]
     for one, other in zip(told.sources, untold.sources, strict=True):
-        assert attrs.asdict(one.resolved()) == attrs.asdict(other.resolved())
+        assert one.resolved() == other.resolved()
         assert one.timezone == other.timezone
 
 

@@ -19,7 +19,7 @@ PAGE = ROOT / "docs" / "reference" / "configuration.md"
 ROOTS = {
     "pipekit": [
         *(*TABLES.values(), StageConfig, ExpectConfig),
-        *("builtins.rules:Rules", "builtins.console:ConsoleSettings"),
+        *("builtins.rules:Rules", "builtins.console:ConsoleSettings", "scripts:Script"),
     ],
     "plugins/translator/pipekit_translator": ["settings:Settings"],
     "plugins/analyzer/pipekit_analyzer": ["settings:Settings"],

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from pipekit.model.task import FileRecord
+from pipekit.model.records import FileRecord
 from pipekit.storage.files import FileManager
 from pipekit.storage.ledger import Ledger, signature_text
 

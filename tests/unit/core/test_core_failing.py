@@ -8,9 +8,10 @@ import pytest
 
 from pipekit.model.command import Command
 from pipekit.model.file import Input, Why
+from pipekit.model.records import FileRecord, FileRecords
 from pipekit.model.stage import StagePlan
 from pipekit.model.status import FailureKind, StageStatus
-from pipekit.model.task import FileRecord, Task, TaskResult, UnitResult
+from pipekit.model.task import Task, TaskResult, UnitResult
 from pipekit.run.backing_off import _failed
 from pipekit.run.project import Stage
 from pipekit.storage import schema
@@ -83,13 +84,15 @@ def test_the_ledger_remembers_and_forgets(ledger):
     assert list(ledger.failing("s")) == [("t", "")]
 
 
-@pytest.mark.parametrize("version", [1, 2])
+@pytest.mark.parametrize("version", [1, 2, 3])
 def test_an_older_ledger_knows_of_none_and_is_brought_up_to_date(tmp_path, version):
     path = tmp_path / "state.db"
     with Ledger(path) as ledger:
         ledger.begin_run("r", 1.0)
     connection = sqlite3.connect(path)
-    connection.executescript("DROP TABLE failing; DROP TABLE shrunk; DROP TABLE attempts;")
+    connection.executescript("DROP TABLE state; DROP TABLE attempts;")
+    if version < 3:
+        connection.executescript("DROP TABLE failing; DROP TABLE shrunk;")
     if version == 1:
         connection.executescript(
             "DROP INDEX runs_unfinished; DROP INDEX runs_worked;"
@@ -99,6 +102,7 @@ def test_an_older_ledger_knows_of_none_and_is_brought_up_to_date(tmp_path, versi
     connection.close()
     with Ledger(path, read_only=True) as ledger:
         assert ledger.failing("s") == {}
+        assert ledger.state("s") == {}
         assert ledger.last_run() == 1
     with Ledger(path) as ledger:
         ledger.note_failing("s", [WORK], [])
@@ -130,7 +134,7 @@ def result(*units, status="failure", kind="plugin", records=(), **more):
         kind=kind and FailureKind(kind),
         reason="torn",
         units=tuple(UnitResult(name, StageStatus(how), why) for name, how, why in units),
-        files=tuple(FileRecord(verb, path) for verb, path in records),
+        files=FileRecords(FileRecord(verb, path) for verb, path in records),
         **more,
     )
 
@@ -149,7 +153,9 @@ def test_what_failed_are_the_files_that_were_not_used_up(plan, files):
 
 def test_what_was_consumed_in_part_is_not_done(plan, files):
     part = FileRecord("consumed", "a", complete=False)
-    found = what_failed(plan("a"), files, result(("ES", "failure", "no"))._replace(files=(part,)))
+    found = what_failed(
+        plan("a"), files, result(("ES", "failure", "no"))._replace(files=FileRecords([part]))
+    )
     assert found == [("a", "ES", "torn")]
 
 

@@ -8,9 +8,10 @@ import pytest
 
 from pipekit.model.command import Command, Outcome, ProcessResult, StreamResult
 from pipekit.model.file import Consumption, ContentState, FileStat, Input, Why
+from pipekit.model.records import FileRecord, FileRecords
 from pipekit.model.stage import StagePlan
 from pipekit.model.status import FailureKind, StageStatus
-from pipekit.model.task import FileRecord, Task, TaskResult, UnitResult
+from pipekit.model.task import Task, TaskResult, UnitResult
 from pipekit.run.report_file import TaskReport
 from pipekit.run.verdict import (
     emptied_files,
@@ -395,13 +396,13 @@ KEPT = "What was published from it stays, except with --rebuild; check the expor
 )
 def test_a_stage_that_met_nothing_but_empty_files_is_skipped_and_says_so(files, inputs, reason):
     plan = StagePlan(reason="1 changed file", inputs=inputs)
-    result = judge_stage("s", plan, [TaskResult(name="t", status=S, files=tuple(files))])
+    result = judge_stage("s", plan, [TaskResult(name="t", status=S, files=FileRecords(files))])
     assert (result.status, result.reason) == (StageStatus.SKIPPED, reason)
 
 
 def test_an_empty_file_beside_others_is_no_reason_to_skip():
     files = (consumed("a", empty=True), consumed("b"))
-    tasks = [TaskResult(name="t", status=S, files=files)]
+    tasks = [TaskResult(name="t", status=S, files=FileRecords(files))]
     result = judge_stage("s", PLAN, tasks)
     assert (result.status, result.reason) == (StageStatus.SUCCESS, "new files")
     assert emptied_files(PLAN, tasks) == []
@@ -410,9 +411,13 @@ def test_an_empty_file_beside_others_is_no_reason_to_skip():
 def test_a_file_that_became_empty_is_named_also_beside_others():
     """An export broke off, perhaps: a warning, since the stage has other things to say."""
     plan = StagePlan(reason="2 changed files", inputs=[before("a", rows=1371), before("b", rows=2)])
-    tasks = [TaskResult(name="t", status=S, files=(consumed("a", empty=True), consumed("b")))]
+    tasks = [
+        TaskResult(
+            name="t", status=S, files=FileRecords([consumed("a", empty=True), consumed("b")])
+        )
+    ]
     assert emptied_files(plan, tasks) == [f"1 file is now empty: a (it had 1,371 rows). {KEPT}"]
-    alone = [TaskResult(name="t", status=S, files=(consumed("a", empty=True),))]
+    alone = [TaskResult(name="t", status=S, files=FileRecords([consumed("a", empty=True)]))]
     assert emptied_files(plan, alone) == []  # then it is the stage's reason
 
 
@@ -424,3 +429,30 @@ def test_rows_that_were_set_aside_are_in_the_sentence_of_their_stage():
     assert str(judge_stage("s", PLAN, [one, odd])) == "s: 1,001 rows set aside"
     assert str(judge_stage("s", PLAN, [odd])).startswith("s: ")
     assert "set aside" not in str(judge_stage("s", PLAN, [odd]))
+
+
+def remembered(key, value, unit=None):
+    return {"verb": "state", "key": key, "value": value, "unit": unit}
+
+
+def test_what_a_stage_remembers_counts_as_its_unit_does(judge):
+    result = judge(
+        remembered("all", 1),
+        remembered("a", 2, "A"),
+        end("A"),
+        remembered("b", 3, "B"),
+        end("B", "failure"),
+        process=BADLY,
+    )
+    assert result.state == {"all": 1, "a": 2}
+
+
+def test_nothing_is_remembered_where_records_may_be_lost(judge, say):
+    assert judge(remembered("last", 1), damage="the report was cut").state == {}
+    assert judge(remembered("last", 1), say("wrote", "gone")).state == {}
+
+
+def test_a_key_that_is_none_is_a_warning():
+    report = TaskReport()
+    assert not report.add(remembered("", 1))
+    assert "1 to 200 characters" in report.warnings[0]

@@ -8,8 +8,8 @@ import pytest
 
 from pipekit.errors import StorageError
 from pipekit.model.file import ContentState, Why
+from pipekit.model.records import FileRecord
 from pipekit.model.status import PipelineStatus
-from pipekit.model.task import FileRecord
 from pipekit.storage.ledger import Ledger
 from pipekit.storage.stage_view import LedgerStageView
 from pipekit.worker import ABSENT
@@ -330,3 +330,14 @@ def test_what_was_taken_is_the_same_entry_by_entry_and_all_at_once(
     assert [taken[path].detail for path in paths] == [{"of": path} for path in paths]
     assert dict(taken) == ledger.consumptions("stage")
     assert taken.get("another") is None
+
+
+def test_a_stage_remembers_values_until_it_forgets_them(ledger, view):
+    number = ledger.begin_run("run", 0.0)
+    assert view.state() == {}
+    state = {"last": "b", "page": {"n": [1, None]}}
+    ledger.commit("stage", "1", number, [], {}, "s1", state=state)
+    ledger.commit("other", "1", number, [], {}, "s1", state={"last": "z"})
+    assert view.state() == state
+    ledger.commit("stage", "1", number, [], {}, "s1", state={"page": None})
+    assert view.state() == {"last": "b"}

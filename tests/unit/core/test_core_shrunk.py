@@ -8,8 +8,9 @@ import types
 import pytest
 
 from pipekit.model.command import Command
+from pipekit.model.records import FileRecord, FileRecords
 from pipekit.model.stage import StagePlan
-from pipekit.model.task import FileRecord, Task, TaskResult
+from pipekit.model.task import Task, TaskResult
 from pipekit.run.shrunk import ShrunkFiles, held_shrunk
 from pipekit.storage.ledger import signature_text
 from pipekit.storage.stage_view import LedgerStageView
@@ -30,7 +31,7 @@ def step(files, ledger, put):
         signature = signature_text(files.stat(path).signature)
         record = FileRecord("consumed", path, text, signature, detail=json.dumps(detail))
         ledger.commit("s", "1", number, [record], {}, "None")
-        result = TaskResult(name="t", status="success", files=(record,))
+        result = TaskResult(name="t", status="success", files=FileRecords([record]))
         return shrunk.note([result], number)
 
     return run

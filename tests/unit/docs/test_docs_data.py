@@ -13,7 +13,7 @@ from pipekit_analyzer.settings import Settings as AnalyzerSettings
 from pipekit_analyzer.work import kernel, rows
 from pipekit_merger.work import rows as merged_rows
 from pipekit_merger.work import scope, summary
-from pipekit_translator.dialects import PRESETS
+from pipekit_translator.presets.house import PRESETS
 from pipekit_translator.work.publish import parquet
 
 from ...pages import docs
@@ -102,7 +102,8 @@ def test_the_sessions_are_the_default_ones(page):
 def test_the_dialects_are_the_presets(page):
     """Header and separator of each."""
     listed = {row[0]: (row[2] == "yes", row[4]) for row in table_rows(page.section("Raw files"))}
-    assert listed == {name: (d.header, d.separator) for name, d in PRESETS.items()}
+    parts = {name: preset.parts for name, preset in PRESETS.items()}
+    assert listed == {name: (bool(d.header), d.separator) for name, d in parts.items()}
 
 
 def test_the_rules_have_the_numbers_that_the_code_speaks_of(page):

@@ -16,8 +16,8 @@ from pipekit_merger import worker
 from pipekit_merger.plugin import pipekit_stages
 from pipekit_merger.settings import Settings
 
+from pipekit.model.records import FileRecord
 from pipekit.model.run import Paths, RunContext
-from pipekit.model.task import FileRecord
 from pipekit.run.report_file import ReportReader, TaskReport
 from pipekit.storage.files import FileManager
 from pipekit.storage.ledger import Ledger, signature_text

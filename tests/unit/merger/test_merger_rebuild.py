@@ -154,13 +154,23 @@ def test_a_damaged_month_that_the_run_files_do_not_hold_is_not_rebuilt(project, 
     assert target.read_bytes() == b"damaged"
 
 
+def test_a_missing_month_is_made_again_with_the_days_that_are_new(project, kit):
+    two_runs(project, kit)
+    (project.root / kit.merged / JANUARY).unlink()
+    days = kit.scope("2020-01-08", "2020-02-04")
+    project.run_file([kit.row("2020-01-08"), kit.row("2020-02-04")], days)
+    assert project.run().failures() == {}
+    assert [key[4] for key in project.keys(JANUARY)] == [10.0, 2.0, 10.0]
+    assert len(project.rows(FEBRUARY)) == 2
+    assert not project.plan().inputs
+
+
 def test_a_missing_month_is_reported_and_not_published_in_part(project, kit):
     """A new day for it fails and says what to do; other months go on."""
-    two_runs(project, kit)
-    good = project.months()[JANUARY]
+    first, _ = two_runs(project, kit)
+    good = (project.root / kit.merged / JANUARY).read_bytes()
     (project.root / kit.merged / JANUARY).unlink()
-    (warning,) = project.plan().warnings
-    assert f"{JANUARY}; rebuild it from the run files with `pipekit run --rebuild`" in warning
+    (project.root / first).unlink()
     days = kit.scope("2020-01-08", "2020-02-04")
     project.run_file([kit.row("2020-01-08"), kit.row("2020-02-04")], days)
     outcome = project.run()
@@ -168,11 +178,23 @@ def test_a_missing_month_is_reported_and_not_published_in_part(project, kit):
     assert list(project.months()) == [FEBRUARY]
     assert len(project.rows(FEBRUARY)) == 2
 
-    project.run(rebuild=True)
-    assert len(project.rows(JANUARY)) == 3
-    assert project.months()[JANUARY] != good
+    (project.root / kit.merged / JANUARY).write_bytes(good)
+    project.run()
+    assert [key[4] for key in project.keys(JANUARY)] == [10.0, 2.0, 10.0]
     assert not project.plan().inputs
     assert project.plan().warnings == ()
+
+
+def test_a_missing_month_without_any_run_file_is_named_in_every_run(project, kit):
+    for path in two_runs(project, kit):
+        (project.root / path).unlink()
+    (project.root / kit.merged / JANUARY).unlink()
+    for _ in range(2):
+        outcome = project.run()
+        (warning,) = outcome.plan.warnings
+        assert f"1 merged month is missing, and its run files are gone: {kit.merged}/" in warning
+        assert "pipekit run --rebuild --from analyzer" in warning
+        assert not outcome.plan.inputs
 
 
 def test_a_missing_month_is_made_again_by_a_run_file_that_holds_all_of_it(project, kit):
@@ -214,9 +236,10 @@ def test_a_killed_merge_is_finished_by_the_next_run(project, kit):
 
 def test_a_removal_from_a_missing_month_waits_for_it(project, kit):
     """Otherwise the removed row would come back with the month."""
-    two_runs(project, kit)
+    first, _ = two_runs(project, kit)
     good = project.months()[JANUARY]
     (project.root / kit.merged / JANUARY).unlink()
+    (project.root / first).unlink()
     path = project.run_file([], kit.scope("2020-01-06"))
     outcome = project.run()
     assert "was published and is missing" in outcome.failures()["ES1"]

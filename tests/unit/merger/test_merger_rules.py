@@ -174,10 +174,17 @@ def test_a_month_that_loses_all_rows_stays_as_an_empty_file(project, kit):
     assert not project.plan().inputs
 
 
+def merged_and_gone(project, kit):
+    """Two months, whose run file was deleted: they cannot be made again."""
+    rows = [kit.row("2020-01-06"), kit.row("2020-02-03")]
+    path = project.run_file(rows, kit.scope(kit.always))
+    project.run()
+    (project.root / path).unlink()
+
+
 def test_an_unreadable_month_is_kept_and_its_run_files_wait(project, kit):
     """The month waits, the others go on, and the file is merged into it once it is repaired."""
-    project.run_file([kit.row("2020-01-06"), kit.row("2020-02-03")], kit.scope(kit.always))
-    project.run()
+    merged_and_gone(project, kit)
     good = project.months()[JANUARY]
     (project.root / kit.merged / JANUARY).write_bytes(good[:-9])
     days = kit.scope("2020-01-07", "2020-02-04")
@@ -204,8 +211,7 @@ def test_an_unreadable_month_is_kept_and_its_run_files_wait(project, kit):
 
 def test_a_month_that_is_not_a_file_does_not_stop_the_others(project, kit):
     """Here a dangling link; a month that vanishes after the folder was listed is the same case."""
-    project.run_file([kit.row("2020-01-06"), kit.row("2020-02-03")], kit.scope(kit.always))
-    project.run()
+    merged_and_gone(project, kit)
     (project.root / kit.merged / JANUARY).unlink()
     (project.root / kit.merged / JANUARY).symlink_to("nothing")
     days = kit.scope("2020-01-07", "2020-02-04")
@@ -217,8 +223,7 @@ def test_a_month_that_is_not_a_file_does_not_stop_the_others(project, kit):
 
 def test_a_month_with_rows_of_another_stream_is_refused(project, kit):
     """Also where it has rows of its own stream beside them."""
-    project.run_file([kit.row("2020-01-06")], kit.scope(kit.always))
-    project.run()
+    merged_and_gone(project, kit)
     wrong = [kit.row("2020-01-06"), kit.row("2020-01-06", session="S2")]
     kit.write(project.root / kit.merged / JANUARY, wrong)
     project.run_file([kit.row("2020-01-07")], kit.scope("2020-01-07"))
@@ -227,8 +232,7 @@ def test_a_month_with_rows_of_another_stream_is_refused(project, kit):
 
 def test_a_month_under_the_name_of_another_is_refused(project, kit):
     """It is treated like one that cannot be read."""
-    project.run_file([kit.row("2020-01-06"), kit.row("2020-02-03")], kit.scope(kit.always))
-    project.run()
+    merged_and_gone(project, kit)
     (project.root / kit.merged / JANUARY).write_bytes(project.months()[FEBRUARY])
     project.run_file([kit.row("2020-01-07")], kit.scope("2020-01-07"))
     outcome = project.run()
@@ -381,6 +385,7 @@ def test_the_same_values_in_another_encoding_are_left_alone(project, kit):
     project.run_file([kit.row("2020-01-06")], kit.scope(kit.always))
     project.run()
     kit.write(project.root / kit.merged / JANUARY, [kit.row("2020-01-06")])
+    project.commit("merger", project.begin(), [project.record("wrote", f"{kit.merged}/{JANUARY}")])
     before = project.months()
     project.run_file([kit.row("2020-01-06")], kit.scope(kit.always))
     assert project.run().paths("unchanged") == [f"{kit.merged}/{JANUARY}"]
@@ -389,13 +394,13 @@ def test_the_same_values_in_another_encoding_are_left_alone(project, kit):
 
 def test_the_pending_months_of_a_file_only_ever_become_fewer(project, kit):
     """A month that fails later is not pending for a file that was merged into it before."""
-    project.run_file([kit.row("2020-01-06"), kit.row("2020-02-03")], kit.scope(kit.always))
-    project.run()
+    merged_and_gone(project, kit)
     (project.root / kit.merged / JANUARY).write_bytes(b"damaged")
     days = [kit.row("2020-01-07"), kit.row("2020-02-04")]
     first = project.run_file(days, kit.scope("2020-01-07", "2020-02-04"))
     project.run()
-    (project.root / kit.merged / FEBRUARY).write_bytes(b"damaged")
+    (project.root / kit.merged / FEBRUARY).write_bytes(b"damaged")  # where no plan can see it
+    project.commit("merger", project.begin(), [project.record("wrote", f"{kit.merged}/{FEBRUARY}")])
     second = project.run_file(days, kit.scope("2020-01-07", "2020-02-04"))
     project.run()
     assert project.ledger.consumption("merger", first).detail["left"] == ["ES1/2020-01"]

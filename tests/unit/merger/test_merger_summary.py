@@ -145,10 +145,13 @@ def test_after_the_ledger_was_lost_the_summary_is_made_once(project, kit):
 
 def test_an_unreadable_month_leaves_the_summary_as_it_was(project, kit):
     """A summary of some months would look like one of all: the unit fails and names the file."""
-    project.run_file([kit.row("2020-01-06"), kit.row("2020-02-03")], kit.scope(kit.always))
+    rows = [kit.row("2020-01-06"), kit.row("2020-02-03")]
+    path = project.run_file(rows, kit.scope(kit.always))
     project.run("merge", "summary")
     before = (project.root / kit.merged / "summary.json").read_bytes()
     (project.root / kit.merged / JANUARY).write_bytes(b"damaged")
+    project.commit("merger", project.begin(), [project.record("wrote", f"{kit.merged}/{JANUARY}")])
+    (project.root / path).unlink()
     project.run_file([kit.row("2020-02-03", profit=1.0)], kit.scope("2020-02-03"))
     outcome = project.run("merge", "summary")
     assert JANUARY in outcome.failures()["summary"]

@@ -24,6 +24,7 @@ from pipekit import (
     ContentState,
     FileStat,
     Input,
+    Inspection,
     Pending,
     Published,
     RunContext,
@@ -33,7 +34,7 @@ from pipekit import (
 from pipekit.config.digest import output_digest
 from pipekit.model.run import Paths
 from pipekit.storage.files import FileManager
-from pipekit.worker import report, request
+from pipekit.worker import ABSENT, fingerprint, report, request
 
 REAL = Path(__file__).resolve().parents[3].parent / "shared" / "data" / "real"
 HEADER = "Date,Time,Open,High,Low,Close,Volume,Instrument"
@@ -124,6 +125,20 @@ class Project:
     def published(self, stage: str) -> tuple[Published, ...]:
         return tuple(self.outputs.values()) if stage == "translator" else ()
 
+    def inspect(self, patterns: tuple[str, ...]) -> Inspection:
+        here = {file.path: file for file in self.files(patterns)}
+        gone = [each for path, each in self.outputs.items() if path not in here]
+        return Inspection(
+            missing=tuple(each for each in gone if each.present),
+            removed=tuple(each for each in gone if not each.present),
+            altered=tuple(
+                each
+                for path, each in self.outputs.items()
+                if path in here and fingerprint(self.root / path) != each.fingerprint
+            ),
+            unknown=tuple(file for path, file in here.items() if path not in self.outputs),
+        )
+
     # What tests do.
     def write(self, path: str, text: str | bytes, age: float = 7200.0) -> Path:
         """A file that was last changed `age` seconds ago."""
@@ -178,7 +193,7 @@ class Project:
     def _let_the_clock_tick(self) -> None:
         """Until no raw file is so young that a worker waits for the file system's clock."""
         raw = (self.root / "data").rglob("*")
-        youngest = max((path.stat().st_ctime for path in raw), default=0.0)
+        youngest = max((path.lstat().st_ctime for path in raw), default=0.0)
         while time.time() - youngest < 0.03:
             pass
 
@@ -188,7 +203,7 @@ class Project:
             if line.get("unit") in run.failed:
                 continue
             if line["verb"] in ("consumed", "rejected"):
-                self._remember_file(line, digests[line["path"]])
+                self._remember_file(line, digests.get(line["path"], ""))
             elif line["verb"] in ("wrote", "unchanged"):
                 path = line["path"]
                 self.outputs[path] = Published(
@@ -196,6 +211,9 @@ class Project:
                 )
 
     def _remember_file(self, line: dict[str, Any], settings: str) -> None:
+        if line["fingerprint"] == ABSENT:
+            del self.known[line["path"]]
+            return
         state = ContentState.CONSUMED if line.get("complete", True) else ContentState.PART
         if line["verb"] == "rejected":
             state = ContentState.REJECTED

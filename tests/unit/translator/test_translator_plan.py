@@ -47,7 +47,7 @@ def test_a_file_that_two_sources_match_is_a_configuration_error(project: Any) ->
 
 REFUSED = {
     "its time stamps have no time zone; set timezone": {"dialect": "A"},
-    "aggregate works on ticks": {"dialect": "A", "timezone": "UTC", "aggregate": "1m"},
+    "cannot be made of bars of '1m'": {"dialect": "A", "timezone": "UTC", "aggregate": "1m"},
     "'open' does not belong to ticks": {
         "dialect": "N", "timezone": "UTC", "columns": ("timestamp", "price", "open", "volume"),
     },
@@ -86,12 +86,13 @@ def test_a_source_that_would_have_to_be_guessed_is_refused(words: str) -> None:
     assert "data/raw/*.csv" in str(caught.value)
 
 
-@pytest.mark.parametrize("glob", ["/nope/*.csv", "../raw/*.csv", "data/../../*.csv"])
+@pytest.mark.parametrize("glob", ["../raw/*.csv", "data/../../*.csv"])
 def test_a_source_outside_the_project_is_refused_by_its_setting(glob: str) -> None:
     """By name and at once: its plan would fail as well, and could not say which setting it is."""
     with pytest.raises(ValueError, match=r"glob must name files below the project's root"):
         Source(glob=glob, dialect="A", timezone="UTC")
     Source(glob="data/a/../*.csv", dialect="A", timezone="UTC")
+    Source(glob="/mnt/exports/*.csv", dialect="A", timezone="UTC")  # if it is one of [paths] inputs
 
 
 @pytest.mark.parametrize(

@@ -138,7 +138,7 @@ def test_the_hour_that_occurs_twice(both: Any) -> None:
         f"data/raw/ES_{month}{day:02}.csv": "".join(
             f"2020{month}{day:02} {hour:02}{minute:02}00;10;12;9;11;{n}\n"
             for n, hour in enumerate((0, 1, 1, 2, 3))
-            for minute in (10, 40)
+            for minute in (10, 41)
         )
         for month, days in (("11", range(1, 4)), ("03", range(7, 10)))
         for day in days

@@ -94,13 +94,13 @@ def test_a_fractional_volume_is_a_double(project: Any) -> None:
 def test_a_missing_volume_is_what_the_source_says(
     project: Any, written: str, means: str, kept: int | None, type: str
 ) -> None:
-    lines = [NAMES, f"{STAMP},1,2,1,2,{written}", f"{STAMP[:-2]}30,1,2,1,2,7"]
+    lines = [NAMES, f"{STAMP},1,2,1,2,{written}", f"{STAMP[:-5]}31:00,1,2,1,2,7"]
     rows = values(project, *lines, missing_volume=means, volume_type=type)
     assert [row[-1] for row in rows] == [kept, 7]
 
 
 def test_without_that_a_missing_volume_is_no_number(project: Any) -> None:
-    project.write(FILE, text(NAMES, f"{STAMP},1,2,1,2,", f"{STAMP[:-2]}30,1,2,1,2,-1"))
+    project.write(FILE, text(NAMES, f"{STAMP},1,2,1,2,", f"{STAMP[:-5]}31:00,1,2,1,2,-1"))
     project.run(configured())
     reasons = [row["reason"] for row in project.quarantine()]
     assert reasons[0] == 'volume is empty: set missing_volume = "zero" or "null" if it may be'
@@ -257,7 +257,7 @@ def test_a_price_of_another_form_is_set_aside(
     project: Any, written: str, more: dict[str, Any], hint: str
 ) -> None:
     names = NAMES.replace(",", ";")
-    good = f"{STAMP[:-2]}30;1;1;1;1;5"
+    good = f"{STAMP[:-5]}31:00;1;1;1;1;5"
     row = ";".join([STAMP, *[written] * 4, "5"])
     rows = values(project, names, row, good, separator=";", **more)
     if not hint:
@@ -315,9 +315,9 @@ def test_lines_of_the_footer_are_counted(project: Any) -> None:
 @pytest.mark.parametrize(
     ("end", "set_aside"),
     [
-        ([f"{STAMP[:-2]}30,1,2"], 1),
-        ([f"{STAMP[:-2]}30,1,2,1,2,x", "Downloaded"], 1),
-        (["what", f"{STAMP[:-2]}30,1,2,1,2,5"], 1),
+        ([f"{STAMP[:-5]}31:00,1,2"], 1),
+        ([f"{STAMP[:-5]}31:00,1,2,1,2,x", "Downloaded"], 1),
+        (["what", f"{STAMP[:-5]}31:00,1,2,1,2,5"], 1),
         (["x"] * 11, 11),
     ],
 )
@@ -371,7 +371,7 @@ REFUSED = {
     "missing_volume is for single rows": {
         "volume": "none", "missing_volume": "zero", "columns": BARS[:5],
     },
-    "aggregate works on ticks": {"aggregate": "1m"},
+    "aggregate = '1m' cannot be made of bars of '1m'": {"aggregate": "1m"},
     "price works on ticks": {"price": "bid"},
     "carry works on ticks": {"carry": True},
     "carry needs all of a file": {"carry": True, "growing": True, "columns": QUOTES},

@@ -43,15 +43,14 @@ def test_the_doubled_hour_of_autumn_is_two_hours(project: Any, export: Any) -> N
 
 
 def test_the_doubled_hour_is_kept_apart_for_each_instrument(project: Any, export: Any) -> None:
-    rows = [
-        (clock, name) for clock in ("01:00", "01:30", "01:00", "01:30") for name in ("ES", "NQ")
-    ]
+    hour = ("01:00", "01:01", "01:30")
+    rows = [(clock, name) for clock in hour * 2 for name in ("ES", "NQ")]
     lines = [export(f"2020-11-01 {at},{VALUES}", instrument=name) for at, name in rows]
     project.write(EXPORT, lines[0] + "".join(line.split("\r\n", 1)[1] for line in lines[1:]))
     project.run(CHICAGO)
     for name in ("ES", "NQ"):
         assert [time[11:] for time in project.times(name, "2020-11")] == [
-            "06:00", "06:30", "07:00", "07:30",
+            "06:00", "06:01", "06:30", "07:00", "07:01", "07:30",
         ]  # fmt: skip
 
 

@@ -101,7 +101,7 @@ def open_months(paths: Iterable[str], exchange: Exchange) -> dict[str, Month]:
 
 def _parse(data: bytes, exchange: Exchange) -> tuple[ParquetFile, dict[str, str], int | None]:
     try:
-        parquet = ParquetFile(pa.BufferReader(data))
+        parquet = ParquetFile(pa.BufferReader(data), page_checksum_verification=True)
     except (pa.ArrowException, OSError) as error:
         raise UnusableError(f"it is not a Parquet file: {error}") from error
     _check_schema(parquet.schema_arrow)

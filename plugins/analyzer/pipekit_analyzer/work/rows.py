@@ -152,7 +152,13 @@ def publish_table(
     texts = {f"pipekit.{name}": _json(value) for name, value in metadata.items()}
     with (
         publish(path, sources=sources, detail=detail) as file,
-        ParquetWriter(file, rows.schema, compression="snappy", write_statistics=["date"]) as writer,
+        ParquetWriter(
+            file,
+            rows.schema,
+            compression="snappy",
+            write_statistics=["date"],
+            write_page_checksum=True,
+        ) as writer,
     ):
         writer.write_table(rows)
         writer.add_key_value_metadata(texts)

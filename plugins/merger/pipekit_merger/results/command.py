@@ -69,6 +69,7 @@ def _file(_ctx: click.Context, option: click.Parameter, value: str | None) -> st
 @click.option("--stream", "streams", multiple=True, help="Only this stream, like ES1.")
 @click.option("--slot", "slots", multiple=True, callback=_slots, help="Only this slot, like 07:30.")
 @click.option("--variant", "variants", multiple=True, help="Only this variant.")
+@click.option("--stage", default="merger", help="The stage that merged them (default: merger).")
 @click.option("--rows", is_flag=True, help="Show each row instead of sums.")
 @click.option("--json", is_flag=True, help="Print JSON on stdout.")
 @click.option(
@@ -82,7 +83,7 @@ def _file(_ctx: click.Context, option: click.Parameter, value: str | None) -> st
 @click.option("--parquet", type=_FILE, callback=_file, help="Write a Parquet file.")
 @click.option("--html", type=_FILE, callback=_file, help="Write a page with charts, for a browser.")
 @click.pass_context
-def command(ctx: click.Context, /, **options: Any) -> int:
+def command(ctx: click.Context, /, stage: str, **options: Any) -> int:
     """Show what the trades earned, by variant, stream and slot.
 
     Reads the merged results, also while a run is writing them. Each filter can be given several
@@ -94,7 +95,7 @@ def command(ctx: click.Context, /, **options: Any) -> int:
     question = Question(**{name: options.pop(name) for name in attrs.fields_dict(Question)})
     if question.first and question.last and question.first > question.last:
         raise click.UsageError(f"--from {question.first} is after --to {question.last}")
-    merged = stage_settings(ctx, "merger", Settings).merged
+    merged = stage_settings(ctx, stage, Settings).merged
 
     from pipekit_merger.results.select import ask
 
@@ -105,9 +106,9 @@ def command(ctx: click.Context, /, **options: Any) -> int:
         raise click.UsageError(f"unknown stream {', '.join(unknown)}; known are {present}")
     _write(answer, question, **options)
     if not answer.months:
-        none_yet = "no results yet; they appear once the merger has run"
-        left_out = "no results: the stage `merger` is not in this project's stages"
-        print_text(none_yet if "merger" in project_stages(ctx) else left_out, err=True)
+        none_yet = f"no results yet; they appear once the {stage} has run"
+        left_out = f"no results: the stage `{stage}` is not in this project's stages"
+        print_text(none_yet if stage in project_stages(ctx) else left_out, err=True)
     else:
         _explain(answer, question)
     return PARTIAL if answer.unreadable else 0

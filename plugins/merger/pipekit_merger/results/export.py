@@ -108,21 +108,36 @@ def _plain(value: Any) -> Any:
     return value.isoformat() if isinstance(value, dt.date) else value
 
 
+def by_variant(
+    slots: Sequence[dict[str, Any]], streams: Sequence[dict[str, Any]]
+) -> list[tuple[str, list[dict[str, Any]]]]:
+    """For each variant the slots of each stream, followed by their total."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for total in streams:
+        key = total["variant"], total["stream"]
+        lines = [line for line in slots if (line["variant"], line["stream"]) == key]
+        found.setdefault(total["variant"], []).extend([*lines, total | {"slot": ALL_SLOTS}])
+    return list(found.items())
+
+
+def sums_table(
+    lines: Sequence[dict[str, Any]], names: Sequence[str] = _NAMES[1:]
+) -> tuple[list[str], list[list[str]], list[int]]:
+    """Head and cells of lines of `by_variant`, and which of them are totals."""
+    decimals = {name: _decimals(line[name] for line in lines) for name in _POINTS}
+    head = [*names, *COUNT_HEADS.values(), "win rate", *_POINTS.values(), "USD"]
+    cells = [[*(line[name] for name in names), *_numbers(line, decimals)] for line in lines]
+    return head, cells, [n for n, line in enumerate(lines) if line["slot"] == ALL_SLOTS]
+
+
 def print_sums(
     slots: Sequence[dict[str, Any]], streams: Sequence[dict[str, Any]], span: Span
 ) -> None:
     """The slots of each stream, followed by their total; the span of dates goes to stderr."""
     if not slots:
         return
-    lines = []
-    for total in streams:
-        key = total["variant"], total["stream"]
-        lines += [line for line in slots if (line["variant"], line["stream"]) == key]
-        lines.append(total | {"slot": ALL_SLOTS})
-    decimals = {name: _decimals(line[name] for line in lines) for name in _POINTS}
-    head = [*_NAMES, *COUNT_HEADS.values(), "win rate", *_POINTS.values(), "USD"]
-    cells = [[*(line[name] for name in _NAMES), *_numbers(line, decimals)] for line in lines]
-    bold = [number for number, line in enumerate(lines) if line["slot"] == ALL_SLOTS]
+    lines = [line for _, of_variant in by_variant(slots, streams) for line in of_variant]
+    head, cells, bold = sums_table(lines, _NAMES)
     variant = _print(head, cells, left=len(_NAMES), bold=bold, drop=_DROP_OF_SUMS)
     named = f", variant {variant}" if variant else ""
     print_text(f"{span[0]} to {span[1]}{named}", err=True)

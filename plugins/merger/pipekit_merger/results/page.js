@@ -15,13 +15,13 @@
     made.dragmode = "zoom";
     for (const [name, axis] of Object.entries(made)) {
       if (/^[xy]axis/.test(name)) {
-        axis.gridcolor = axis.gridcolor || colour("--grid");
+        axis.gridcolor = axis.gridcolor || colour("--lane");
         axis.zerolinecolor = colour("--line");
         axis.linecolor = colour("--line");
         axis.automargin = true;
       }
     }
-    for (const shape of made.shapes || []) shape.line.color = colour("--faint");
+    for (const shape of made.shapes || []) shape.line.color = colour("--soft");
     return made;
   };
 

@@ -5,13 +5,13 @@ The same rows and question give the same bytes.
 
 from __future__ import annotations
 
-import html
 import json
 from collections.abc import Iterator, Sequence
 from importlib import resources
-from string import Template
-from typing import Any
+from typing import Any, NamedTuple
 
+from jinja2 import PackageLoader
+from pipekit_html import file_page
 from plotly.offline import get_plotlyjs
 
 from pipekit.commands import escaped
@@ -30,6 +30,41 @@ _USD = "profit_usd"
 _POINTS = {"profit": "points", "average": "average", "max_drawdown": "drawdown"}
 _DOLLARS = {"max_drawdown": "drawdown, USD", "profit_usd": "USD"}
 _DECIMALS = {"profit": 2, "average": 3, "max_drawdown": 2}
+_TEMPLATES = PackageLoader("pipekit_merger.results", "")
+
+
+class Figure(NamedTuple):
+    """A picture that the script draws: its number, and that of its dates, if it has some."""
+
+    number: int
+    caption: str
+    dates: int | None = None
+
+
+class Cell(NamedTuple):
+    """A cell of a table; `sort`: the number that it is sorted by, None for a text."""
+
+    text: str
+    sort: str | None = None
+    is_minus: bool = False
+
+
+class Table(NamedTuple):
+    """A table. `linked`: the first cell of each row is the name of a section."""
+
+    head: Sequence[str]
+    rows: Sequence[Sequence[Cell]]
+    sortable: bool = False
+    linked: bool = False
+
+
+class Stream(NamedTuple):
+    """The section of a stream. `pictures` and `tables`: by variant."""
+
+    name: str
+    curve: Figure | None
+    pictures: Sequence[tuple[str, Figure]]
+    tables: Sequence[tuple[str, Table]]
 
 
 class Page:
@@ -38,7 +73,7 @@ class Page:
     def __init__(self, answer: Answer, question: Question) -> None:
         self._answer = answer
         self._question = question
-        self._rows = _frame(answer)
+        self._rows = frame(answer)
         self._trades = closed(self._rows)
         names = set(self._rows["variant"])
         self._variants = sorted(names, key=lambda name: (name != DEFAULT, name))
@@ -49,16 +84,18 @@ class Page:
     def text(self) -> str:
         """The page as HTML."""
         streams = sorted(set(self._rows["stream"]))
-        body = "\n".join([*self._overview(), *(self._stream(name) for name in streams)])
-        links = [f'<a href="#{_text(name)}">{_text(name)}</a>' for name in streams]
-        return Template(_resource("page.html")).substitute(
+        overview = self._overview()
+        sections = [self._stream(name) for name in streams]
+        return file_page(
+            "page.html",
+            _TEMPLATES,
             title=TITLE,
-            style=_resource("page.css"),
+            more_style=_resource("page.css"),
             about=self._about(),
-            notes="\n".join(self._notes()),
-            chooser=self._chooser(),
-            links=" ".join(links) if len(links) > 1 else "",
-            body=body,
+            unreadable=self._answer.unreadable,
+            variants=self._variants,
+            overview=overview,
+            streams=sections,
             figures=_json({"figures": self._figures, "dates": self._dates}),
             library=get_plotlyjs(),
             script=_resource("page.js"),
@@ -77,54 +114,41 @@ class Page:
             f"left out: {open_trades:,} open, {no_trade:,} slots without a trade",
             *self._question.phrases(dates=False),
         ]
-        return _text("; ".join(phrases))
-
-    def _notes(self) -> Iterator[str]:
-        for month in self._answer.unreadable:
-            text = f"Not shown: {month.path} cannot be read ({month.reason})."
-            yield f'<p class="note">{_text(text)}</p>'
-
-    def _chooser(self) -> str:
-        if len(self._variants) < 2:
-            return ""
-        options = "".join(f"<option>{_text(name)}</option>" for name in self._variants)
-        return (
-            '<div class="chooser"><label>Variant <select id="variant">'
-            f"{options}</select></label></div>"
-        )
+        return "; ".join(phrases)
 
     # --- the sections ---------------------------------------------------------------------------
 
-    def _overview(self) -> Iterator[str]:
+    def _overview(self) -> dict[str, Any] | None:
+        """The curve of all streams, a table of the variants, and one of the streams for each."""
         if not len(self._trades):
-            return
+            return None
         figure, dates = charts.equity(self._trades, _USD, "USD", self._colours)
-        yield '<section id="overview"><h2>All streams</h2>'
-        yield self._figure(figure, "Profit and drawdown, USD", dates)
-        if len(self._variants) > 1:
-            lines = self._lines(self._rows, "variant")
-            variants = _table("variant", lines, points=False, sortable=True)
-            yield f'<div class="scroll">{variants}</div>'
-        yield "</section>"
-        yield "<section><h2>Streams</h2>"
-        for variant, lines in _by_variant(self._lines(self._rows, "variant", "stream")):
-            yield self._of(variant, _table("stream", lines, sortable=True, linked=True))
-        yield "</section>"
+        curve = self._figure(figure, "Profit and drawdown, USD", dates)
+        lines = self._lines(self._rows, "variant") if len(self._variants) > 1 else []
+        by_stream = _by_variant(self._lines(self._rows, "variant", "stream"))
+        return {
+            "curve": curve,
+            "variants": _table("variant", lines, points=False, sortable=True) if lines else None,
+            "streams": [
+                (variant, _table("stream", lines, sortable=True, linked=True))
+                for variant, lines in by_stream
+            ],
+        }
 
-    def _stream(self, stream: str) -> str:
+    def _stream(self, stream: str) -> Stream:
         rows = self._rows[self._rows["stream"] == stream]
         trades = closed(rows)
-        parts = [f'<section class="card" id="{_text(stream)}"><h2>{_text(stream)}</h2>']
+        curve, pictures = None, []
         if len(trades):
             figure, dates = charts.equity(trades, "profit", "points", self._colours)
-            parts.append(self._figure(figure, "Profit and drawdown, points", dates))
+            curve = self._figure(figure, "Profit and drawdown, points", dates)
         for variant, of in trades.groupby("variant", sort=False):
             rates = self._figure(charts.win_rates(of), "Win rate by slot and weekday")
             peaks = self._figure(charts.peaks(of), "Trades by their peak, in targets")
-            parts += [self._of(variant, rates, "part"), self._of(variant, peaks, "part")]
-        for variant, lines in _by_variant(self._lines(rows, "variant", "stream", "slot")):
-            parts.append(self._of(variant, _table("slot", lines)))
-        return "\n".join([*parts, "</section>"])
+            pictures += [(variant, rates), (variant, peaks)]
+        by_slot = _by_variant(self._lines(rows, "variant", "stream", "slot"))
+        tables = [(variant, _table("slot", lines)) for variant, lines in by_slot]
+        return Stream(stream, curve, pictures, tables)
 
     def _lines(self, rows: Any, *by: str) -> list[Line]:
         """The summary of some rows; its drawdown is in dollars if streams are mixed."""
@@ -137,22 +161,13 @@ class Page:
                 line["max_drawdown"] = drawdowns.get(line[by[0]], 0.0)
         return lines
 
-    def _figure(self, figure: Any, caption: str, dates: list[str] | None = None) -> str:
+    def _figure(self, figure: Any, caption: str, dates: list[str] | None = None) -> Figure:
         number = len(self._figures)
         self._figures.append(json.loads(figure.to_json()))
-        kind = ""
-        if dates is not None:
-            kind = f' data-dates="{len(self._dates)}"'
-            self._dates.append(dates)
-        css = ' class="curve"' if kind else ""
-        name = f'role="img" aria-label="{caption}"'
-        plot = f'<div class="plot" {name} data-figure="{number}"{kind}></div>'
-        return f"<figure{css}><figcaption>{caption}</figcaption>{plot}</figure>"
-
-    def _of(self, variant: str, part: str, css: str = "scroll") -> str:
-        """A part of the page that is shown while its variant is selected."""
-        choice = f' data-variant="{_text(variant)}"' if len(self._variants) > 1 else ""
-        return f'<div class="{css}"{choice}>{part}</div>'
+        if dates is None:
+            return Figure(number, caption)
+        self._dates.append(dates)
+        return Figure(number, caption, len(self._dates) - 1)
 
 
 def closed(rows: Any) -> Any:
@@ -160,7 +175,7 @@ def closed(rows: Any) -> Any:
     return rows[rows["result"].isin(charts.RESULTS)]
 
 
-def _frame(answer: Answer) -> Any:
+def frame(answer: Answer) -> Any:
     """The rows in date order, with the columns that the charts need."""
     frame = answer.table.select([*_COLUMNS, *_NUMBERS]).to_pandas()
     frame = frame.sort_values(["variant", "date", "session", "slot", "instrument"], kind="stable")
@@ -168,6 +183,16 @@ def _frame(answer: Answer) -> Any:
         frame[name] = [escaped(word) for word in frame[name]]
     frame["weekday"] = [date.weekday() for date in frame["date"]]
     return frame
+
+
+def cumulated(trades: Any, most: int) -> tuple[list[str], dict[str, list[float]]]:
+    """The dates of closed trades, and the dollars earned up to each, by variant: `most` of them."""
+    dates = sorted(trades["date"].unique())
+    curves = {}
+    for variant, of in list(trades.groupby("variant", sort=True))[:most]:
+        profit = of.groupby("date")[_USD].sum().reindex(dates, fill_value=0.0).cumsum()
+        curves[str(variant)] = [float(each) for each in profit]
+    return [f"{date:%Y-%m-%d}" for date in dates], curves
 
 
 def _by_variant(lines: list[Line]) -> Iterator[tuple[str, list[Line]]]:
@@ -178,11 +203,6 @@ def _by_variant(lines: list[Line]) -> Iterator[tuple[str, list[Line]]]:
 def _json(value: Any) -> str:
     """For the inside of a script element, in which no `<` can begin a tag or a comment."""
     return json.dumps(value, separators=(",", ":")).replace("<", "\\u003c")
-
-
-def _text(text: str) -> str:
-    """Text of a page: it is neither a tag nor an invisible or reversed character."""
-    return html.escape(escaped(text))
 
 
 def _resource(name: str) -> str:
@@ -196,7 +216,7 @@ def _table(
     points: bool = True,
     sortable: bool = False,
     linked: bool = False,
-) -> str:
+) -> Table:
     """Lines of a summary, each named by its value of `first`.
 
     `points`: each line is of one stream, so that its points can be added up; otherwise only dollars
@@ -205,28 +225,20 @@ def _table(
     amounts = {**_POINTS, "profit_usd": "USD"} if points else _DOLLARS
     names = [first, *COUNT_HEADS, "win_rate", *amounts]
     head = [first, *COUNT_HEADS.values(), "win rate", *amounts.values()]
-    cells = "".join(f'<th scope="col">{name}</th>' for name in head)
     decimals = _DECIMALS if points else {}
-    rows = "\n".join(f"<tr>{_row(names, line, decimals, linked=linked)}</tr>" for line in lines)
-    kind = ' class="sortable"' if sortable else ""
-    return f"<table{kind}><thead><tr>{cells}</tr></thead>\n<tbody>\n{rows}\n</tbody></table>"
+    rows = [list(_row(names, line, decimals)) for line in lines]
+    return Table(head, rows, sortable, linked)
 
 
-def _row(
-    names: Sequence[str], line: dict[str, Any], decimals: dict[str, int], *, linked: bool
-) -> str:
-    title = _text(str(line[names[0]]))
-    shown = f'<a href="#{title}">{title}</a>' if linked else title
-    return f"<td>{shown}</td>" + "".join(
-        _cell(line[name], None if name == "win_rate" else decimals.get(name, 0))
-        for name in names[1:]
-    )
+def _row(names: Sequence[str], line: dict[str, Any], decimals: dict[str, int]) -> Iterator[Cell]:
+    yield Cell(str(line[names[0]]))
+    for name in names[1:]:
+        yield _cell(line[name], None if name == "win_rate" else decimals.get(name, 0))
 
 
-def _cell(value: float | None, decimals: int | None) -> str:
+def _cell(value: float | None, decimals: int | None) -> Cell:
     """A number; a percentage if `decimals` is None."""
     if value is None:
-        return '<td data-sort="-1">-</td>'
+        return Cell("-", "-1")
     text = f"{value:.1%}" if decimals is None else number(value, decimals)
-    kind = ' class="minus"' if value < 0 else ""
-    return f'<td data-sort="{value!r}"{kind}>{text}</td>'
+    return Cell(text, repr(value), value < 0)

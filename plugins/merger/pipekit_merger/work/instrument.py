@@ -71,7 +71,9 @@ def _merges(
     summed: SummedMonths,
 ) -> list[StreamMerge]:
     """A merge for each stream that a run file has rows of, or may remove rows from."""
+    instruments = tuple(run_file.scope.instrument for run_file in files.ordered)
     there = {month.stream for month in (*existing, *request.lost)}
+    there = {stream for stream in there if stream.startswith(instruments)}
     merges = []
     for stream in sorted(files.buffer.streams() | there):
         published = PublishedMonths(

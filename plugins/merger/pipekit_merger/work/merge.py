@@ -154,7 +154,9 @@ class StreamMerge:
         for run_file in run_files:
             for month in run_file.scope.months(months):
                 self._covering[month].append(run_file)
-        self.months = frozenset(month for month in months if self._pending_files(month))
+        self.months = frozenset(
+            month for month in months if self._pending_files(month) or self._is_altered(month)
+        )
 
     def stream_month(self, month: int) -> StreamMonth:
         """One of its months, with the stream."""
@@ -250,7 +252,9 @@ class StreamMerge:
     ) -> MonthFile:
         """A month's file, not written yet."""
         pending = self._pending_files(month)
-        zone = self._covering[month][-1].zone or before.zone or pending[-1].zone
+        zones = [run_file.zone for run_file in (*self._covering[month][-1:], *pending[-1:])]
+        zone = zones[0] if zones and zones[0] else before.zone or zones[-1]
+        altered = self._is_altered(month)
         publication = Publication(
             self.published.path(self.stream_month(month)),
             sources=[run_file.path for run_file in pending],
@@ -258,16 +262,32 @@ class StreamMerge:
         )
         changed = counts[[Change.NEW, Change.UPDATED, Change.REMOVED]].any()
         data: Any = before.data
-        if self.published.request.rebuild or changed or zone != before.zone:
+        if self.published.request.rebuild or altered or changed or zone != before.zone:
             data = merged.file(month, zone)
         publication.fingerprint = hasher(data).hexdigest()
         publication.changed = before.data is None or data != before.data
-        return MonthFile(publication, data, before.damaged)
+        file = MonthFile(publication, data, before.damaged)
+        if altered and changed and not before.damaged:
+            file.warning = f"{publication.path} was changed after it was published: {_told(counts)}"
+            if counts[[Change.UPDATED, Change.REMOVED]].any():
+                file.changed = before.data
+        return file
+
+    def _is_altered(self, month: int) -> bool:
+        """Whether the month's file is not as it was published."""
+        return self.stream_month(month) in self.published.request.altered
 
     def _pending_files(self, month: int) -> list[RunFile]:
         """The run files that cover a month and are still to be merged into it, in order."""
         wanted = self.stream_month(month)
         return [run_file for run_file in self._covering[month] if run_file.is_pending(wanted)]
+
+
+def _told(counts: Ints) -> str:
+    """What a merge did to a month, by its counts."""
+    done = {Change.NEW: "put back", Change.UPDATED: "changed back", Change.REMOVED: "removed"}
+    texts = [f"{int(counts[change]):,} {word}" for change, word in done.items() if counts[change]]
+    return f"rows {', '.join(texts)}"
 
 
 def _classify(rows: Rows, key: Ints, source: Ints, kept: NDArray[np.bool_]) -> NDArray[np.int8]:

@@ -20,6 +20,7 @@ from pipekit_merger.work.table import decode
 _INCOMPLETE = "the run files to merge now do not hold all of its rows"
 _RESTORE = "restore a good copy"
 _REBUILD = "rebuild it with `pipekit run --rebuild`"
+_LEFT = "it was left as it is, and its run files wait"
 _ANALYZE = "compute it again with `pipekit run --rebuild --from analyzer`"
 
 
@@ -78,24 +79,22 @@ class PublishedMonths:
         """Raise MonthError unless the month can be rebuilt without its file."""
         path = self.path(month)
         reason = f"{path}: {error}" if isinstance(error, ValueError) else str(error)
-        if not self.request.rebuild:
-            raise MonthError(
-                f"{reason}; it was left as it is, and its run files wait: {_RESTORE}, or {_REBUILD}"
-            ) from error
-        if needs_published(self.run_files, month):
+        if isinstance(error, PermissionError) and not os.path.isdir(path):
+            raise MonthError(f"{reason}; {_LEFT}: let the user who runs pipekit read it") from error
+        is_whole = any(run_file.is_pending(month) for run_file in self.run_files)
+        if is_whole and not needs_published(self.run_files, month):
+            return
+        if self.request.rebuild or month in self.request.altered:
             raise MonthError(f"{reason}; {_INCOMPLETE}: {_RESTORE}, or {_ANALYZE}") from error
+        raise MonthError(f"{reason}; {_LEFT}: {_RESTORE}, or {_REBUILD}") from error
 
 
-def _set_aside(path: str) -> str:
+def set_aside(path: str) -> str:
     """Rename a damaged file, so that nothing reads it; returns its new path. Raises OSError.
 
     A node of a cluster leaves it in its place, and copies it.
     """
-    aside = f"{path}.unreadable"
-    number = 1
-    while os.path.exists(aside):
-        number += 1
-        aside = f"{path}.unreadable-{number}"
+    aside = _free(f"{path}.unreadable")
     if (there := staged(aside)) != aside:
         shutil.copyfile(path, there)
     else:
@@ -103,16 +102,27 @@ def _set_aside(path: str) -> str:
     return aside
 
 
+def _free(path: str) -> str:
+    """A path that does not exist yet: this one, or with a number."""
+    found, number = path, 1
+    while os.path.lexists(found):
+        number += 1
+        found = f"{path}-{number}"
+    return found
+
+
 @define
 class MonthFile:
     """A month's file while it is published. `data`: its bytes. `error`: why it could not be.
 
-    A `damaged` file in its place is set aside first.
+    A `damaged` file in its place is set aside first. `changed`: the bytes of one that somebody
+    changed; they are kept beside it.
     """
 
     publication: Publication
     data: Any
     damaged: bool
+    changed: bytes | None = None
     warning: str = ""
     error: OSError | None = None
 
@@ -121,7 +131,12 @@ class MonthFile:
         path = self.publication.path
         try:
             if self.damaged:
-                self.warning = f"{path} could not be read; it was kept as {_set_aside(path)}"
+                self.warning = f"{path} could not be read; it was kept as {set_aside(path)}"
+            elif self.changed is not None:
+                aside = _free(f"{path}.changed")
+                with open(aside, "xb") as file:
+                    file.write(self.changed)
+                self.warning = f"{self.warning}; as it was, it was kept as {aside}"
             self.publication.begin().write(self.data)
         except OSError as error:
             self.error = error

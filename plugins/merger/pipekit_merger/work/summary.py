@@ -6,6 +6,7 @@ Only functions of pyarrow that do not import pandas are used: that import takes 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from threading import Lock
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 
 from pipekit.worker import hasher, publish, report
 from pipekit_merger.layout import SUMMARY_TABLE, SUMMARY_TEXT, StreamMonth, digest, find_months
+from pipekit_merger.work.published import set_aside
 from pipekit_merger.work.rows import Ints, Rows, Vocabulary, sort_key, with_sorted_words
 from pipekit_merger.work.table import text_array, to_matrix
 
@@ -89,6 +91,9 @@ def update_summary(summed: SummedMonths, merged: str, ledger_digest: str, worker
         detail = {"of": sorted({of, ledger_digest})}
         table = bytes(parquet(lines))
         text = _json({"months": of, "table": hasher(table).hexdigest()}, lines)
+        for path in (f"{merged}/{SUMMARY_TABLE}", f"{merged}/{SUMMARY_TEXT}"):
+            if os.path.isdir(path):
+                report.warning(f"{path} is a folder; it was kept as {set_aside(path)}")
         publish(f"{merged}/{SUMMARY_TABLE}", table, sources=sources, detail=detail)
         publish(f"{merged}/{SUMMARY_TEXT}", text, sources=sources, detail=detail)
 
@@ -98,7 +103,12 @@ def _read_month(path: str) -> tuple[Any, str]:
     try:
         with open(path, "rb") as file:
             data = file.read()
-        month = pq.ParquetFile(pa.BufferReader(data), read_dictionary=_TEXTS, pre_buffer=False)
+        month = pq.ParquetFile(
+            pa.BufferReader(data),
+            read_dictionary=_TEXTS,
+            pre_buffer=False,
+            page_checksum_verification=True,
+        )
         table = month.read(columns=_COLUMNS, use_threads=False).select(_COLUMNS)
     except (pa.ArrowException, OSError, KeyError, ValueError) as error:
         raise SummaryError(
@@ -214,7 +224,7 @@ def parquet(lines: Sequence[Line]) -> Any:
     """A summary as a Parquet file in a buffer."""
     arrays = [_array(field.type, [line[field.name] for line in lines]) for field in SCHEMA]
     sink = pa.BufferOutputStream()
-    with pq.ParquetWriter(sink, SCHEMA, compression="zstd") as writer:
+    with pq.ParquetWriter(sink, SCHEMA, compression="zstd", write_page_checksum=True) as writer:
         writer.write_table(pa.Table.from_arrays(arrays, schema=SCHEMA))
     return sink.getvalue()
 

@@ -27,6 +27,7 @@ from pipekit_merger.work.rows import (
 )
 
 BATCH = 65_536  # larger files are read in batches of this many rows
+_DAMAGE = (pa.ArrowException, OSError, ValueError, KeyError)  # KeyError: a column's name is damaged
 _CODED = pa.dictionary(pa.int32(), pa.string())
 _OTHERS = {"date": pa.date32(), "range_bars": pa.int64()}
 _PLAIN = {name: _OTHERS.get(name, pa.float64()) for name in COLUMNS}
@@ -41,9 +42,12 @@ class ResultsFile:
     def __init__(self, data: bytes) -> None:
         try:
             self._file = pq.ParquetFile(
-                pa.BufferReader(data), read_dictionary=list(TEXTS), pre_buffer=False
+                pa.BufferReader(data),
+                read_dictionary=list(TEXTS),
+                pre_buffer=False,
+                page_checksum_verification=True,
             )  # it is in memory already: nothing to fetch ahead
-        except (pa.ArrowException, OSError, ValueError) as error:
+        except _DAMAGE as error:
             raise _unreadable(error) from error
         self.zone = _zone(self._file.schema_arrow)
         self.metadata: dict[bytes, bytes] = self._file.metadata.metadata or {}
@@ -53,7 +57,7 @@ class ResultsFile:
         try:
             for batch in self._file.iter_batches(BATCH, use_threads=False):
                 yield pa.Table.from_batches([batch])
-        except (pa.ArrowException, OSError, ValueError) as error:
+        except _DAMAGE as error:
             raise _unreadable(error) from error
 
 
@@ -211,6 +215,7 @@ def parquet(table: Any) -> Any:
         compression="snappy",
         use_dictionary=list(TEXTS),
         write_statistics=["date"],
+        write_page_checksum=True,  # so that damage is found when the file is read
     ) as writer:
         writer.write_table(table)
     return sink.getvalue()

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 from array import array
-from collections import Counter, defaultdict
+from collections import Counter, defaultdict, deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
@@ -16,15 +16,17 @@ from contextlib import closing
 import numpy as np
 import pyarrow as pa
 
-from pipekit.worker import report, staged, sync_folders
+from pipekit.worker import ABSENT, report, staged, sync_folders
 from pipekit_translator import layout
 from pipekit_translator.dialects import VolumeType
 from pipekit_translator.request import FileJob, Request
 from pipekit_translator.work.assemble.buffer import Chunk, RowBuffer
 from pipekit_translator.work.assemble.file_rows import Assembly
-from pipekit_translator.work.publish import parquet, quality
+from pipekit_translator.work.publish import quality
+from pipekit_translator.work.publish.existing import Existing
 from pipekit_translator.work.publish.publisher import PartResult, Publisher, of_days
 from pipekit_translator.work.publish.quarantine import Quarantine, lines_of
+from pipekit_translator.work.publish.unusable import UnusableError
 from pipekit_translator.work.publish.volume import volume_of
 from pipekit_translator.work.read.files import read_all
 from pipekit_translator.work.read.outcome import Files, Outcome
@@ -33,8 +35,11 @@ from pipekit_translator.work.read.texts import lines_in
 from pipekit_translator.work.table import Ints
 from pipekit_translator.work.zones import Zone
 
+Parts = list[Future[PartResult | None]]  # of a key, in order
+
 LATE = "late: the lifecycle has removed the processed {part}"
 _DISK_THREADS = 4  # each finished file waits some milliseconds for the disk
+_PARTS_AHEAD = 256  # that threads work on or have ready; a key is submitted as a whole
 FIXED_MEMORY = 256_000_000  # bytes used to read and write on two cores, besides the buffer
 
 
@@ -53,7 +58,7 @@ class Feeding:
     """The chunks of a part, each with its file; in order of rank once they are sorted."""
 
     def __init__(self) -> None:
-        self._files, self._chunks = array("q"), array("q")
+        self._files, self._chunks = array("i"), array("i")
 
     def __iter__(self) -> Iterator[tuple[int, int]]:
         return zip(self._files, self._chunks, strict=True)
@@ -67,8 +72,8 @@ class Feeding:
         """Sort by rank, then as added; the ranks are the new numbers of the files."""
         files = ranks[np.array(self._files)]
         order = np.argsort(files, kind="stable")
-        self._files = array("q", files[order].tolist())
-        self._chunks = array("q", np.array(self._chunks)[order].tolist())
+        self._files = array("i", files[order].astype(np.int32).tobytes())
+        self._chunks = array("i", np.array(self._chunks)[order].tobytes())
 
 
 class _Translation:
@@ -86,6 +91,7 @@ class _Translation:
         self._files = Files(request.groups)
         self._feeding: dict[str, dict[str, Feeding]] = {}
         self._waits: list[int] = []  # by file: keys to publish before it is consumed
+        self._unpublished: set[str] = set()  # keys
         self._failed: set[int] = set()  # files of which a key could not be published
         self._warnings: dict[int, list[str]] = {}  # by file
         self._late: Counter[str] = Counter()  # by processed file
@@ -102,11 +108,10 @@ class _Translation:
                 self._finish_when_done(file)
         workers = max(self._request.workers, 1)
         with ThreadPoolExecutor(_DISK_THREADS) as disks, ThreadPoolExecutor(workers) as threads:
-            keys = sorted({*self._feeding, *self._rebuild})
-            parts = {key: self._submit(key, threads, disks) for key in keys}
-            for key in keys:
-                published = self._publish(key, parts.pop(key))
-                self._note_published(key, ok=published)
+            self._existing = Existing.of(self._request, self._quarantine, self._left)
+            for key, parts in self._submitted(threads, disks):
+                self._note_published(key, ok=self._publish(key, parts))
+        self._report_forgotten()
         self._report_late()
         for name, value in self._counts.items():
             report.metric(name, value)
@@ -160,14 +165,30 @@ class _Translation:
 
     # Publishing
 
-    def _submit(
-        self, key: str, threads: ThreadPoolExecutor, disks: ThreadPoolExecutor
-    ) -> list[Future[PartResult | None]]:
+    def _submitted(
+        self, threads: ThreadPoolExecutor, disks: ThreadPoolExecutor
+    ) -> Iterator[tuple[str, Parts]]:
+        """The keys in order, and their parts in the hands of threads; some keys ahead."""
+        keys = iter(sorted({*self._feeding, *self._rebuild, *self._existing.parts}))
+        ahead: deque[tuple[str, Parts]] = deque()
+        while True:
+            while sum(len(parts) for _, parts in ahead) < _PARTS_AHEAD:
+                if (key := next(keys, None)) is None:
+                    break
+                ahead.append((key, self._submit(key, threads, disks)))
+            if not ahead:
+                return
+            first = ahead.popleft()
+            if not ahead and (key := next(keys, None)) is not None:
+                ahead.append((key, self._submit(key, threads, disks)))
+            yield first
+
+    def _submit(self, key: str, threads: ThreadPoolExecutor, disks: ThreadPoolExecutor) -> Parts:
         """Publish the parts of a key in these threads."""
         rebuild = self._rebuild.get(key, {})
         try:
             volume = volume_of(self._request.processed, key, self._volume_types(key))
-        except parquet.UnusableError as error:
+        except UnusableError as error:
             refused: Future[PartResult | None] = Future()
             refused.set_exception(error)
             return [refused]
@@ -177,6 +198,7 @@ class _Translation:
             zone=self._zone(key),
             rules=self._request.quality,
             disks=disks,
+            existing=self._existing,
             volume=volume,
         )
 
@@ -185,6 +207,7 @@ class _Translation:
             return publisher.publish(part, self._chunks(key, part), days.get(key, {}))
 
         names = {*self._feeding.get(key, ()), *layout.parts_of(key, rebuild)}
+        names.update(self._existing.parts.get(key, ()))
         return [threads.submit(publish, part) for part in sorted(names)]
 
     def _volume_types(self, key: str) -> dict[VolumeType, str]:
@@ -198,7 +221,7 @@ class _Translation:
         parts = self._feeding.get(key, {}).values()
         return sorted({file for feeding in parts for file, _ in feeding})
 
-    def _publish(self, key: str, parts: list[Future[PartResult | None]]) -> bool:
+    def _publish(self, key: str, parts: Parts) -> bool:
         """Whether the unit succeeded; published parts are reported in any case."""
         with report.unit(key):
             for index, part in enumerate(parts):
@@ -287,6 +310,8 @@ class _Translation:
 
     def _note_published(self, key: str, *, ok: bool) -> None:
         files = self._feeding_files(key)
+        if not ok:
+            self._unpublished.add(key)
         with report.gathered():
             for file in files:
                 self._waits[file] -= 1
@@ -336,6 +361,12 @@ class _Translation:
                 f"{rows[0].reason}",
                 path=source,
             )
+
+    def _report_forgotten(self) -> None:
+        """Report files to forget as absent, if all days that they fed were rebuilt."""
+        for path, days in self._request.forgotten.items():
+            if not (days.keys() & self._unpublished or layout.both(days, self._left)):
+                report.consumed(path, ABSENT)
 
     def _report_late(self) -> None:
         """A failed unit for each part with late rows, so that the stage is partial."""

@@ -24,7 +24,6 @@ _BLOCK = (
     1 << 16
 )  # values that are allocated at once: an array for each small chunk is mostly header
 _IN_FILE = -1  # instead of the number of a block
-_FIELDS = 8  # of a chunk in the index
 SPAN = 1 << 14  # rows: each span costs some 0.2 ms, so small chunks share one
 
 
@@ -50,9 +49,10 @@ class RowBuffer:
         self._file: IO[bytes] | None = None
         self._blocks: list[Ints] = []
         self._used = 0  # values of the last block
-        # by chunk: first, last, block, place in it, columns, rows, values between two columns, and
-        # whether the volume is fractional
-        self._index = array("q")
+        # by table: block, columns, values between two columns, and whether the volume is fractional
+        self._tables = array("q")
+        self._places = array("q")  # by chunk: first, last, and the place in the block
+        self._sizes = array("i")  # by chunk: number of the table, and rows
 
     def add(self, table: Table, begins: Sequence[int] = (0,)) -> int:
         """Buffer rows as chunks, which begin at these rows; each is sorted and has a row or more.
@@ -69,17 +69,19 @@ class RowBuffer:
                 block, at = self._keep(table)
             else:
                 block, at = _IN_FILE, self._write(table)
-            number = len(self._index) // _FIELDS
+            of, number = len(self._tables) // 4, len(self._sizes) // 2
             real = table.volume.dtype == np.float64
+            self._tables.extend((block, columns, table.size, real))
             for first, last, begin, end in bounds:
-                place = block, at + begin, columns, end - begin, table.size, real
-                self._index.extend((first, last, *place))
+                self._places.extend((first, last, at + begin))
+                self._sizes.extend((of, end - begin))
             return number
 
     def chunk(self, number: int) -> Chunk:
         """The chunk of this number."""
-        first, last, *place = self._index[number * _FIELDS : (number + 1) * _FIELDS]
-        return Chunk(first, last, partial(self._load, *place))
+        first, last, at = self._places[number * 3 : number * 3 + 3]
+        table, rows = self._sizes[number * 2 : number * 2 + 2]
+        return Chunk(first, last, partial(self._load, table, at, rows))
 
     def close(self) -> None:
         """Close the file, which deletes it."""
@@ -109,7 +111,8 @@ class RowBuffer:
             self._file.write(np.ascontiguousarray(column).data)
         return at // _VALUE
 
-    def _load(self, block: int, at: int, columns: int, rows: int, step: int, real: int) -> Table:
+    def _load(self, table: int, at: int, rows: int) -> Table:
+        block, columns, step, real = self._tables[table * 4 : table * 4 + 4]
         if block == _IN_FILE:
             values = self._read(range(at, at + columns * step, step), rows)
             at, step = 0, rows

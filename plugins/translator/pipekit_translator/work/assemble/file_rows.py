@@ -1,6 +1,6 @@
 """One file's rows, sorted block by block and split into the parts (months or days) they belong to.
 
-Also the aggregation of its ticks to one-minute bars.
+Also the aggregation of its ticks, or of its shorter bars, to bars.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import attrs
 import numpy as np
 
 from pipekit_translator import layout
-from pipekit_translator.dialects import BAR_SECONDS
 from pipekit_translator.layout import BARS, TICKS, Days, Series
 from pipekit_translator.work.assemble.buffer import RowBuffer
 from pipekit_translator.work.table import (
@@ -21,13 +20,12 @@ from pipekit_translator.work.table import (
     Ints,
     Ranked,
     Table,
+    joined,
     known_volume,
     merge,
     no_rows,
 )
 from pipekit_translator.work.zones import Zone
-
-MINUTE = BAR_SECONDS * TICKS.unit
 
 
 @attrs.frozen(kw_only=True)
@@ -162,8 +160,15 @@ def _month(date: str) -> str:
     return date[:7]
 
 
+HELD = 1 << 17  # shorter bars that are put in order together
+
+
+class OrderError(Exception):
+    """Bars that cannot be aggregated, because they are not in order of time; with their line."""
+
+
 class _Part(NamedTuple):
-    """Bars of a block, with the times (ns) of their first and last ticks, and the first's line."""
+    """Bars of a block, with the times of their first and last rows, and the first's line."""
 
     bars: Table
     first: Ints
@@ -172,33 +177,67 @@ class _Part(NamedTuple):
 
 
 class Minutes:
-    """One-minute bars of a file's ticks, block by block; a minute may continue in a later block."""
+    """Bars of a file's ticks or shorter bars, block by block; one may continue in a later block.
 
-    def __init__(self) -> None:
+    `read`, `written`: the series of the rows and of the bars. Of shorter bars with one time the
+    last counts; they wait for each other, and blocks of many must follow each other in time, so
+    that none is counted twice.
+    """
+
+    def __init__(self, read: Series = TICKS, written: Series = BARS) -> None:
         self._parts: list[_Part] = []
+        self._read, self._written = read, written
+        self._span: tuple[int, int] | None = None
+        self._held: list[tuple[Table, Ints]] = []
 
-    def add(self, ticks: Table, lines: Ints) -> None:
-        """Add ticks in file order, at least one, with their lines; quotes alone make no bar."""
-        order = np.argsort(ticks.time, kind="stable")
-        if np.isnan(ticks.prices[0]).any():
-            order = order[~np.isnan(ticks.prices[0][order])]
-            if not len(order):
-                return
-        ticks, lines = ticks.at(order), lines[order]
-        minute = ticks.time // MINUTE
-        begins = np.flatnonzero(np.concatenate(([True], minute[1:] != minute[:-1])))
-        ends = np.append(begins[1:], ticks.size) - 1
-        price = ticks.prices[0]
-        high, low = np.maximum.reduceat(price, begins), np.minimum.reduceat(price, begins)
-        prices = (price[begins], high, low, price[ends])
-        time = minute[begins] * (BAR_SECONDS * BARS.unit)
-        bars = Table(time, prices, _sums(ticks.volume, begins))
-        self._parts.append(_Part(bars, ticks.time[begins], ticks.time[ends], lines[begins]))
+    def add(self, rows: Table, lines: Ints) -> None:
+        """Add rows in file order, at least one, with their lines; quotes alone make no bar.
+
+        Raises OrderError.
+        """
+        if not self._read.grouped:
+            self._held.append((rows.copy(), lines.copy()))
+            if sum(len(lines) for _, lines in self._held) >= HELD:
+                self._add_held()
+            return
+        order = np.argsort(rows.time, kind="stable")
+        if np.isnan(rows.prices[0]).any():
+            order = order[~np.isnan(rows.prices[0][order])]
+        if len(order):
+            self._add(rows.at(order), lines[order])
+
+    def _add_held(self) -> None:
+        """Add the bars that wait, of those with one time the last."""
+        tables, numbers = zip(*self._held, strict=True)
+        self._held = []
+        rows, lines = joined(tables), np.concatenate(numbers)
+        order = np.argsort(rows.time, kind="stable")
+        order = order[np.append(np.diff(rows.time[order]) > 0, True)]
+        first, last = rows.time[order[[0, -1]]].tolist()
+        before = self._span or (first, first - 1)
+        if first <= before[1] and last >= before[0]:
+            raise OrderError(int(lines[0]))
+        self._span = min(first, before[0]), max(last, before[1])
+        self._add(rows.at(order), lines[order])
+
+    def _add(self, rows: Table, lines: Ints) -> None:
+        """Add sorted rows."""
+        bar = rows.time // (self._written.seconds * self._read.unit)
+        begins = np.flatnonzero(np.concatenate(([True], bar[1:] != bar[:-1])))
+        ends = np.append(begins[1:], rows.size) - 1
+        open_, highs, lows, close = rows.prices if len(rows.prices) > 3 else rows.prices[:1] * 4
+        high, low = np.maximum.reduceat(highs, begins), np.minimum.reduceat(lows, begins)
+        prices = (open_[begins], high, low, close[ends])
+        time = bar[begins] * (self._written.seconds * self._written.unit)
+        bars = Table(time, prices, _sums(rows.volume, begins))
+        self._parts.append(_Part(bars, rows.time[begins], rows.time[ends], lines[begins]))
 
     def bars(self) -> tuple[Table, Ints]:
-        """The bars, sorted, each with the line of its first tick."""
+        """The bars, sorted, each with the line of its first row. Raises OrderError."""
+        if self._held:
+            self._add_held()
         if not self._parts:
-            return no_rows(BARS), np.zeros(0, np.int64)
+            return no_rows(self._written), np.zeros(0, np.int64)
         time = np.concatenate([part.bars.time for part in self._parts])
         columns = zip(*(part.bars.prices for part in self._parts), strict=True)
         open_, high, low, close = map(np.concatenate, columns)

@@ -26,6 +26,8 @@ def numbers_of(format: FileFormat) -> NumberReader:
 @lru_cache(256)
 def layout_for(format: FileFormat, roles: tuple[str, ...]) -> Layout | None:
     """What the kernel needs to know; None if it cannot read such files."""
+    if format.date is not None:
+        return None
     stamps = [(role, reader.fixed) for role, reader in stamps_of(format)]
     fixed = [(role, stamp) for role, stamp in stamps if stamp is not None]
     if len(fixed) < len(stamps) or roles.count("volume") > 1:

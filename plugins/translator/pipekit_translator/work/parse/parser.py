@@ -13,9 +13,9 @@ from typing import NamedTuple
 import numpy as np
 
 from pipekit_translator.columns import roles_in_order
-from pipekit_translator.dialects import BAR_SECONDS, FileFormat
-from pipekit_translator.layout import BARS
+from pipekit_translator.dialects import FileFormat
 from pipekit_translator.work.parse import header, lines
+from pipekit_translator.work.parse.dated import NamedDate
 from pipekit_translator.work.parse.derived import layout_for, numbers_of, stamps_of
 from pipekit_translator.work.parse.header import SHOWN, Columns
 from pipekit_translator.work.parse.kernel import Found, Kernel, Layout, newlines
@@ -65,12 +65,13 @@ class Parser:
         self._separator = ord(format.separator)
         self._zone = Zone(format.timezone, self._series.unit)
         self._folds = folds
-        closes = self._series is BARS and format.bar_time == "close"
-        self._shift = BAR_SECONDS * self._series.unit if closes else 0
+        closes = not self._series.grouped and format.bar_time == "close"
+        self._shift = self._series.seconds * self._series.unit if closes else 0
         self._stamp = stamps_of(format)
         self._reader = numbers_of(format)
         by_row = bool(format.instrument.column)
         self._instrument = None if by_row else header.instrument_of(format, name)
+        self._date = NamedDate(format, name)
         self._symbols = Symbols(format)
         self._plausible = Plausible(format)
         self.unnamed: tuple[int, str] | None = None  # the first row without an instrument, and why
@@ -238,6 +239,7 @@ class Parser:
             found, read = reader.read(block.buffer, *self._field(block, role), self._series.unit)
             parts |= found
             ok &= read
+        parts |= self._date.of_rows(ok)
         unit = self._series.unit
         local = parts.get(EPOCH)
         if local is None:
@@ -283,7 +285,7 @@ class Parser:
         if self._format.volume_type == "int":
             fraction = ~np.isnan(volume) & (volume != np.floor(volume))
             found.append((_NOT_WHOLE, fraction))
-        if self._series is BARS:
+        if not self._series.grouped:
             open_, high, low, close = prices
             return [
                 ("high is below open or close", high < np.maximum(open_, close)),

@@ -16,10 +16,10 @@ from pipekit_translator.stampformat import (
     DIGITS,
     EPOCHS,
     FRACTION,
+    TIMES_OF_DAY,
     Part,
     Stamp,
     has_fixed_width,
-    is_epoch,
     parts_of,
 )
 from pipekit_translator.work.parse import lines
@@ -33,6 +33,7 @@ _ZERO, _POINT, _COLON, _MINUS, _PLUS = 48, 46, 58, 45, 43
 _CENTURY = 69  # two digits from here on are of the 20th century, as for strptime
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _LOWER = 32
+_DAY = 86_400  # seconds
 _FARTHEST = 14 * 60  # minutes: no zone is farther from UTC
 
 
@@ -94,7 +95,8 @@ class StampReader:
     def __init__(self, text: str, *, loose: bool) -> None:
         self.fixed = Stamp.of(text) if has_fixed_width(text) else None
         self._epoch = EPOCHS.get(text, 0)
-        self._steps = () if is_epoch(text) else tuple(_steps(text))
+        self._of_day = TIMES_OF_DAY.get(text, 0)
+        self._steps = () if self._epoch or self._of_day else tuple(_steps(text))
         self._loose = loose
 
     def read(
@@ -117,6 +119,8 @@ class StampReader:
         fields = Fields(buffer, start, end)
         if self._epoch:
             return {EPOCH: _epochs(fields, self._epoch, unit)}, fields.finish()
+        if self._of_day:
+            return _times_of_day(fields, self._of_day), fields.finish()
         parts: dict[str, Ints] = {}
         for step in self._steps:
             if step.literal == b" ":
@@ -274,6 +278,14 @@ def _epochs(fields: Fields, per_second: int, unit: int) -> Ints:
         time = whole // (per_second // unit)
     times: Ints = np.where(negative, -time, time)
     return times
+
+
+def _times_of_day(fields: Fields, per_second: int) -> dict[str, Ints]:
+    """The parts of times since midnight, in 1/`per_second` s, with or without a fraction."""
+    time = _epochs(fields, per_second, 10**FRACTION)
+    seconds, fraction = np.divmod(time, 10**FRACTION)
+    fields.ok &= (seconds >= 0) & (seconds < _DAY)
+    return {"H": seconds // 3600, "M": seconds // 60 % 60, "S": seconds % 60, "f": fraction}
 
 
 def _skip_digits(fields: Fields, wanted: Flags) -> None:

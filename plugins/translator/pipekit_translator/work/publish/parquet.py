@@ -26,6 +26,7 @@ from pipekit_translator.dialects import VolumeType
 from pipekit_translator.layout import BARS, TICKS, Series
 from pipekit_translator.work.assemble.buffer import Chunk
 from pipekit_translator.work.assemble.file_rows import by_day
+from pipekit_translator.work.publish.unusable import DamagedError, UnusableError
 from pipekit_translator.work.table import NULL, Floats, Table, joined, known_volume, no_rows
 from pipekit_translator.work.zones import Zone
 
@@ -33,10 +34,7 @@ DAYS_KEY, LAST_KEY, ZONE_KEY = "pipekit.days", "pipekit.last", "pipekit.timezone
 ROW_GROUP = 1 << 18  # rows; each publishing thread holds two groups, 40 bytes a row
 _SAMPLE = 1024  # rows of a column that decide its encoding
 _FEW = 0.9  # share of different values up to which a dictionary is shorter than the column
-_CODEC = {
-    BARS.name: "snappy",
-    TICKS.name: "zstd",
-}  # zstd costs too much to set up for a month of bars
+_CODEC = {False: "snappy", True: "zstd"}  # of ticks; it costs too much for a month of bars
 _LOW = (1 << 32) - 1  # the half of a double that is zero for halves and quarters
 
 
@@ -65,6 +63,11 @@ SCHEMAS = {
 }
 
 
+def schema_of(series: Series) -> Any:
+    """The columns of a processed file, with whole volumes."""
+    return SCHEMAS[TICKS.name if series.grouped else BARS.name]
+
+
 class Published(NamedTuple):
     """A published file: its rows, the type of their volume, and the fingerprint of its bytes."""
 
@@ -73,28 +76,28 @@ class Published(NamedTuple):
     fingerprint: str
 
 
-class UnusableError(Exception):
-    """A published file that new rows cannot be merged into; the message says what to do."""
+def read(path: str, series: Series, zone: Zone, *, altered: bool = False) -> Published | None:
+    """The published file of a path; None if there is none. Raises OSError, UnusableError.
 
-
-def read(path: str, series: Series, zone: Zone) -> Published | None:
-    """The published file of a path; None if there is none. Raises OSError, UnusableError."""
+    `altered`: it may lack the name of its zone, as it does if another program wrote it.
+    """
     try:
         with open(path, "rb") as file:
             data = file.read()
     except FileNotFoundError:
         return None
+    except OSError as error:
+        if os.path.isdir(path):
+            raise DamagedError(path, "it is a folder") from error
+        raise
     try:
-        parquet = ParquetFile(pa.BufferReader(data))
+        parquet = ParquetFile(pa.BufferReader(data), page_checksum_verification=True)
         volume = _volume_type(parquet.schema_arrow, series)
         chunks = [_chunk(parquet, group, series) for group in range(parquet.num_row_groups)]
         made_for = (parquet.metadata.metadata or {}).get(ZONE_KEY.encode(), b"").decode()
     except (pa.ArrowException, OSError, KeyError, ValueError) as error:
-        raise UnusableError(
-            f"{path} cannot be read ({error}) and was left as it is. To rebuild it from the raw "
-            "files, move it away and run `pipekit run --rebuild`"
-        ) from error
-    if made_for != zone.name:
+        raise DamagedError(path, error) from error
+    if made_for != zone.name and not (altered and not made_for):
         raise UnusableError(
             f"{path} has dates of {made_for or 'an unknown time zone'}, not of {zone.name}. Set "
             "timezone back, or move the processed folder away and run `pipekit run --rebuild`"
@@ -106,7 +109,7 @@ def read(path: str, series: Series, zone: Zone) -> Published | None:
 def _volume_type(schema: Any, series: Series) -> VolumeType:
     """Whether a file's volume is whole. Raises ValueError if its columns are others."""
     count = len(series.columns)
-    whole = SCHEMAS[series.name]
+    whole = schema_of(series)
     for name, expected in (("int", whole), ("float", _fractional(whole))):
         if schema.types[:count] == expected.types[:count]:
             return cast("VolumeType", name)
@@ -255,16 +258,17 @@ def _writer(sink: Any, series: Series, first: Table) -> Any:
     """A writer of row groups; the `first` one decides how all are encoded."""
     schema = _encoded(_schema_of(first, series))
     encodings = _encodings(series, first)
-    compressed = [name for name in schema.names if _pays(name, series)]
+    codec = _CODEC[series.grouped]
     return ParquetWriter(
         sink,
         schema,
         version="2.6",
         use_dictionary=[name for name in schema.names if name not in encodings],
         column_encoding=encodings,
-        compression={n: _CODEC[series.name] if n in compressed else "none" for n in schema.names},
+        compression={n: codec if _pays(n, series) else "none" for n in schema.names},
         write_statistics=["timestamp"],  # the one column a reader could skip row groups by
         store_schema=False,
+        write_page_checksum=True,  # so that damage is found when the file is read
     )
 
 
@@ -307,7 +311,7 @@ def _encoded(schema: Any) -> Any:
 
 
 def _schema_of(table: Table, series: Series) -> Any:
-    schema = SCHEMAS[series.name]
+    schema = schema_of(series)
     return _fractional(schema) if table.volume.dtype == np.float64 else schema
 
 

@@ -15,6 +15,7 @@ from pipekit_translator.layout import Months, Series
 from pipekit_translator.settings import Quality
 from pipekit_translator.work.assemble.buffer import Chunk, windows
 from pipekit_translator.work.publish import parquet
+from pipekit_translator.work.publish.existing import Existing
 from pipekit_translator.work.publish.quality import Statistics
 from pipekit_translator.work.publish.volume import check_volume
 from pipekit_translator.work.table import Flags, Ints, Ranked, Table, difference, merge
@@ -73,7 +74,7 @@ def of_days(chunk: Chunk, zone: Zone, months: Months, *, inside: bool) -> Chunk:
 class Publisher:
     """Publishes the parts of one key in the folder `processed`; `disks` place finished files.
 
-    `volume`: the type of the new rows' volume.
+    `volume`: the type of the new rows' volume. `existing`: what is known of the published files.
     """
 
     processed: str
@@ -81,6 +82,7 @@ class Publisher:
     zone: Zone
     rules: Quality
     disks: ThreadPoolExecutor
+    existing: Existing
     volume: VolumeType = "int"
 
     @property
@@ -97,7 +99,8 @@ class Publisher:
         Raises OSError, UnusableError.
         """
         path = layout.path(self.processed, self.key, part)
-        published = parquet.read(path, self.series, self.zone)
+        altered = path in self.existing.altered
+        published = self.existing.read(self.key, part, self.zone, any_new=bool(new or rebuilt))
         if published is None and not new:
             return None
         if new and published and published.chunks:
@@ -105,8 +108,12 @@ class Publisher:
         statistics = Statistics(self.key, Zone(self.zone.name), self.rules)
         result = PartResult(publication=Publication(path), part=part, statistics=statistics)
         known = [(_PUBLISHED, chunk) for chunk in published.chunks] if published else []
-        self._write(result, self._merged([*known, *new], rebuilt, result))
-        if published and not result.differs:
+        within = layout.days_of(part) if altered else None
+        self._write(result, self._merged([*known, *new], rebuilt, result, within))
+        statistics.end()
+        if published and altered and result.differs:
+            self.existing.tell_changed(path, result)
+        if published and not result.differs and not self.existing.is_doubtful(path):
             result.publication.discard()
             result.publication.changed = False
             result.publication.fingerprint = published.fingerprint
@@ -124,9 +131,16 @@ class Publisher:
             raise
 
     def _merged(
-        self, chunks: list[tuple[int, Chunk]], rebuilt: Months, result: PartResult
+        self,
+        chunks: list[tuple[int, Chunk]],
+        rebuilt: Months,
+        result: PartResult,
+        within: Months | None,
     ) -> Iterator[Table]:
-        """The new content of the part, span by span; adds its numbers to `result`."""
+        """The new content of the part, span by span; adds its numbers to `result`.
+
+        `within`: days outside which published rows are ignored.
+        """
         for parts in windows(chunks):
             known = [part for part in parts if part.rank == _PUBLISHED]
             fresh = merge([part for part in parts if part.rank != _PUBLISHED], self.series)
@@ -134,7 +148,9 @@ class Publisher:
             result.conflicts += fresh.conflicts
             result.statistics.add(fresh.table)
             before = merge(known, self.series).table
-            kept = before.at(~in_days(self.zone.days(before.time), rebuilt))
+            days = self.zone.days(before.time)
+            keep = ~in_days(days, rebuilt)
+            kept = before.at(keep if within is None else keep & in_days(days, within))
             both = merge([Ranked(_PUBLISHED, kept), Ranked(0, fresh.table)], self.series)
             result.restated += both.conflicts
             self._count(result, before, both.table)

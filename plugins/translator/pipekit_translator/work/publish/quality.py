@@ -9,7 +9,6 @@ from __future__ import annotations
 import numpy as np
 
 from pipekit_translator import layout
-from pipekit_translator.dialects import BAR_SECONDS
 from pipekit_translator.settings import Quality, span
 from pipekit_translator.work.table import Floats, Ints, Table, known_volume
 from pipekit_translator.work.zones import DAY, Zone
@@ -31,7 +30,8 @@ class Statistics:
         self.rows = self.off_grid = self.gaps = self.missing = 0
         self.first: int | None = None  # local seconds, as is `last`
         self.last: int | None = None
-        minutes = _DAY_MINUTES if self._judged else 0  # there may be thousands of such objects
+        minutes = _DAY_MINUTES if self._judged else 0
+        self._begin = 0  # the minute of the day that `counts` and `volumes` begin with
         self.counts = np.zeros(minutes, np.int64)
         self.volumes = np.zeros(minutes, np.float64)
 
@@ -55,8 +55,9 @@ class Statistics:
         """Add the statistics of later rows."""
         self.rows += other.rows
         self.off_grid += other.off_grid
-        self.counts += other.counts
-        self.volumes += other.volumes
+        minutes = slice(other._begin, other._begin + len(other.counts))
+        self.counts[minutes] += other.counts
+        self.volumes[minutes] += other.volumes
         self.gaps += other.gaps
         self.missing += other.missing
         if self.last is not None and other.first is not None:
@@ -64,10 +65,20 @@ class Statistics:
         self.first = other.first if self.first is None else self.first
         self.last = self.last if other.last is None else other.last
 
+    def end(self) -> None:
+        """Let go of the minutes before the first row and after the last: no more rows follow.
+
+        There may be thousands of such objects, each with 23 kB, and rows in a few minutes alone.
+        """
+        used = np.flatnonzero(self.counts)
+        self._begin = int(used[0]) if used.size else 0
+        minutes = slice(self._begin, int(used[-1]) + 1 if used.size else 0)
+        self.counts, self.volumes = self.counts[minutes].copy(), self.volumes[minutes].copy()
+
     def _find_gaps(self, local: Ints) -> None:
         """Count gaps of at least `gap` seconds between two rows of one session."""
         session = (local - span(self._rules.pause)[1] * 60) // DAY
-        missing = local[1:] - local[:-1] - BAR_SECONDS
+        missing = local[1:] - local[:-1] - self._series.seconds
         gaps = (missing >= self._rules.gap) & (session[1:] == session[:-1])
         self.gaps += int(gaps.sum())
         self.missing += int(missing[gaps].sum())
@@ -84,7 +95,7 @@ class Statistics:
         if self._tick:
             found["off_grid"] = self.off_grid
         if self._judged and self.rows:
-            found |= {"gaps": self.gaps, "missing_minutes": self.missing // BAR_SECONDS}
+            found |= {"gaps": self.gaps, "missing_minutes": self.missing // 60}
             found |= _day_profile(self.counts, self.volumes, self._rules)
         return found
 

@@ -1,7 +1,8 @@
 """Keeps rows that were not published, and where they came from.
 
 In `data/quarantine/{run}/`, a numbered file for each source holds the lines as they were, and
-`manifest.jsonl` one JSON object a row: file, source, line, reason, text.
+`manifest.jsonl` one JSON object a row: file, source, line, reason, text. A processed file that was
+damaged or changed is there under its own name, with line 0 in the manifest.
 """
 
 from __future__ import annotations
@@ -41,6 +42,22 @@ class Quarantine:
             file.flush()
             os.fsync(file.fileno())
         return path
+
+    def take(self, path: str, reason: str, *, copy: bool = False) -> str:
+        """Move a file or folder here, or copy it; return its new path. Raises OSError."""
+        os.makedirs(self._folder, exist_ok=True)
+        name, number = os.path.basename(path), 1
+        while os.path.lexists(os.path.join(self._folder, name)):
+            number += 1
+            name = f"{os.path.basename(path)}-{number}"
+        target = f"{self._folder}/{name}"
+        if copy:
+            shutil.copy2(path, target)
+        else:
+            shutil.move(path, target)  # the folder may be on another file system
+        with open(os.path.join(self._folder, MANIFEST), "ab") as file:
+            file.write(_entry(name, path, BadRow(0, reason, b"")))
+        return target
 
     def _manifest(self) -> str:
         """Where to append to the manifest; with what it has, if that is another place."""

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 
 from pipekit_translator import layout
 from pipekit_translator.dialects import VolumeType
-from pipekit_translator.work.publish.parquet import UnusableError, volume_type
+from pipekit_translator.work.publish.parquet import volume_type
+from pipekit_translator.work.publish.unusable import UnusableError
 
 _NAMES: dict[VolumeType, str] = {"int": "whole numbers", "float": "fractions"}
 

@@ -25,6 +25,9 @@ from pipekit_translator.work.table import Ints
 _STAMP = re.compile(r"(?<!\d)(\d{8}_\d{6})(?!\d)")  # of an export
 
 
+Keys = dict[tuple[str, ...], int]  # the different sets of keys of `detail`, numbered
+
+
 class Outcome(NamedTuple):
     """What a file is reported with once everything that it feeds is published.
 
@@ -43,7 +46,7 @@ class Outcome(NamedTuple):
     repeated: bool
     late: Mapping[str, list[int]]
     aside: dict[str, list[int]]
-    detail: Mapping[str, object]
+    detail: Mapping[str, Any]
 
     @classmethod
     def of(cls, raw: RawFile) -> Self:
@@ -62,17 +65,22 @@ class Outcome(NamedTuple):
             detail=raw.memory().detail(),
         )
 
-    def packed(self) -> bytes:
-        """As some 250 bytes, a tenth of what the objects take."""
+    def packed(self, keys: Keys) -> bytes:
+        """As some 200 bytes, a tenth of what the objects take; `keys`: see `unpacked`."""
         signature, digest = tuple(self.signature), bytes.fromhex(self.fingerprint)
-        plain: list[Any] = [signature, digest, [tuple(row) for row in self.bad], *self[3:]]
-        return marshal.dumps(plain)
+        number = keys.setdefault(tuple(self.detail), len(keys))
+        detail = (number, *self.detail.values())
+        plain: list[Any] = [signature, digest, [tuple(row) for row in self.bad], *self[3:-1]]
+        return marshal.dumps([*plain, detail])
 
     @classmethod
-    def unpacked(cls, data: bytes) -> Self:
-        """What `packed` has made these bytes of, in the same process."""
-        signature, digest, bad, *rest = marshal.loads(data)  # noqa: S302  # see above
-        return cls(Signature(*signature), digest.hex(), [BadRow(*row) for row in bad], *rest)
+    def unpacked(cls, data: bytes, keys: Keys) -> Self:
+        """What `packed` has made these bytes of, in the same process with the same `keys`."""
+        signature, digest, bad, *rest, detail = marshal.loads(data)  # noqa: S302  # see above
+        names = next(names for names, number in keys.items() if number == detail[0])
+        made = dict(zip(names, detail[1:], strict=True))
+        rows = [BadRow(*row) for row in bad]
+        return cls(*(Signature(*signature), digest.hex(), rows, *rest, made))
 
 
 class Files:
@@ -86,8 +94,9 @@ class Files:
             FileMemory(reading=group.format.digest, source=group.source).detail()
             for group in groups
         ]
-        self._of = array("q")  # the group of each file
+        self._of = array("i")  # the group of each file
         self._packed: list[bytes] = []
+        self._keys: Keys = {}
         # of each file: what decides its rank, before its name does
         self._priority, self._exported, self._changed = array("q"), array("d"), array("q")
 
@@ -95,7 +104,7 @@ class Files:
         return len(self.paths)
 
     def __getitem__(self, number: int) -> Outcome:
-        found = Outcome.unpacked(self._packed[number])
+        found = Outcome.unpacked(self._packed[number], self._keys)
         return found._replace(detail={**self._shared[self._of[number]], **found.detail})
 
     def detail(self, number: int, left: Days) -> Mapping[str, object]:
@@ -123,7 +132,7 @@ class Files:
             self.known[len(self)] = raw.job
         self.paths.append(raw.path)
         self._of.append(raw.job.group)
-        self._packed.append(outcome._replace(detail=rest).packed())
+        self._packed.append(outcome._replace(detail=rest).packed(self._keys))
         self._priority.append(raw.group.priority)
         self._exported.append(_exported(raw))
         self._changed.append(raw.signature.mtime_ns)
@@ -143,8 +152,9 @@ class Files:
         ranks[order] = np.arange(len(self))
         self.paths = [self.paths[number] for number in order]
         self._packed = [self._packed[number] for number in order]
-        self._of = array("q", np.array(self._of)[order].tolist())
+        self._of = array("i", np.array(self._of)[order].tobytes())
         self.known = {int(ranks[number]): job for number, job in self.known.items()}
+        self._priority, self._exported, self._changed = array("q"), array("d"), array("q")
         return ranks
 
 

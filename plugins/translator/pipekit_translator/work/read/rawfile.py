@@ -84,7 +84,7 @@ class _Reader:
         if raw.resumed:
             raw.folds = {name: Fold(last, bool(two)) for name, (last, two) in before.folds.items()}
             raw.last = dict(before.last)
-        reader = TextReader(raw, self._context, os.path.basename(raw.path), self._size)
+        reader = TextReader(raw, self._context.kernel, os.path.basename(raw.path), self._size)
         if raw.resumed:
             self._read_first_lines(reader)
         while block:
@@ -124,7 +124,7 @@ class _Reader:
     def _read_text(self, text: Text, *, packed: bool) -> None:
         raw = self.raw
         raw.folds = {}
-        reader = TextReader(raw, self._context, text.name, self._size, text.member)
+        reader = TextReader(raw, self._context.kernel, text.name, self._size, text.member)
         with closing(self._blocks(text.pieces)) as blocks:
             for block in filter(None, blocks):
                 unended = block[-1] != _NEWLINE

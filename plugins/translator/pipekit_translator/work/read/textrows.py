@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from pipekit_translator.work.assemble.file_rows import MINUTE, Minutes
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from pipekit_translator.work.assemble.file_rows import Minutes, OrderError
 from pipekit_translator.work.parse.header import RejectedError
+from pipekit_translator.work.parse.kernel import Kernel
 from pipekit_translator.work.parse.lines import BadRow
 from pipekit_translator.work.parse.parser import EARLY, Parser
 from pipekit_translator.work.parse.scan import SHORTEST_ROW
 from pipekit_translator.work.read.decode import BOM
-from pipekit_translator.work.read.record import RawFile, ReadContext
+from pipekit_translator.work.read.record import RawFile
 from pipekit_translator.work.read.sieve import Sieve
+from pipekit_translator.work.read.spacing import Spacing
 from pipekit_translator.work.table import Ints, Table
 
 MIN_BAD_ROWS = EARLY  # so the first check comes after these rows
@@ -28,13 +33,13 @@ class TextReader:
     """
 
     def __init__(
-        self, raw: RawFile, context: ReadContext, name: str, size: int, member: str = ""
+        self, raw: RawFile, kernel: Kernel | None, name: str, size: int, member: str = ""
     ) -> None:
         self._raw = raw
         self._format = raw.format
         self._size = size
         self._member = member
-        self._parser = Parser(raw.format, name, raw.folds, context.kernel)
+        self._parser = Parser(raw.format, name, raw.folds, kernel)
         self._above = raw.lines if member else 0  # lines of the members before
         self._bad: list[BadRow] = []  # with lines of this text
         self._total = 0
@@ -43,6 +48,7 @@ class TextReader:
         self._last_row = 0  # the line of the last valid row
         self._minutes: dict[str, Minutes] = {}
         self._sieves: dict[str, Sieve] = {}
+        self._spacing = None if raw.format.series_read.grouped else Spacing(raw.format)
 
     def begin(self, first: bytes) -> None:
         """Read the lines before the first row, of a text whose first rows are known."""
@@ -75,10 +81,13 @@ class TextReader:
             for rows in sieve.finish():
                 self._keep(instrument, *rows)
             for reason, aside in sieve.aside():
-                if aside:
-                    self._raw.aside.setdefault(reason, []).extend(aside)
-        for instrument, minutes in self._minutes.items():
-            self._raw.rows.add(instrument, *minutes.bars())
+                self._set_aside(reason, aside)
+        if self._spacing is not None:
+            self._spacing.check()
+            self._set_aside(self._spacing.reason, self._spacing.lines)
+        with self._order_expected():
+            for instrument, minutes in self._minutes.items():
+                self._raw.rows.add(instrument, *minutes.bars())
         if self._format.skip_footer:
             self._drop_footer()
         if problem := self._parser.separator_problem():
@@ -89,6 +98,10 @@ class TextReader:
         self._check_bad(self._total)
         self._raw.total += self._total
         self._raw.bad += [self._of_file(row) for row in self._bad]
+
+    def _set_aside(self, reason: str, lines: list[int]) -> None:
+        if lines:
+            self._raw.aside.setdefault(reason, []).extend(lines)
 
     def _of_file(self, row: BadRow) -> BadRow:
         """A row with its line among those of all members."""
@@ -109,26 +122,44 @@ class TextReader:
 
     def _sift(self, instrument: str, table: Table, lines: Ints) -> None:
         """Keep the rows that can be right."""
+        if self._spacing is not None:
+            table, lines = self._spacing.right(instrument, table, lines)
+            if not table.size:
+                return
         if instrument not in self._sieves:
             self._sieves[instrument] = Sieve(self._format)
         for rows in self._sieves[instrument].feed(table, lines):
             self._keep(instrument, *rows)
 
     def _keep(self, instrument: str, table: Table, lines: Ints) -> None:
-        if self._format.series_read.grouped:
+        format = self._format
+        if format.series_read.grouped or format.aggregate:
             self._check_order(instrument, table)
-        if self._format.aggregate:
-            self._minutes.setdefault(instrument, Minutes()).add(table, lines)
-        else:
+        if not format.aggregate:
             self._raw.rows.add(instrument, table, lines)
+            return
+        new = Minutes(format.series_read, format.series_written)
+        with self._order_expected():
+            self._minutes.setdefault(instrument, new).add(table, lines)
+
+    @contextmanager
+    def _order_expected(self) -> Iterator[None]:
+        try:
+            yield
+        except OrderError as error:
+            raise RejectedError(
+                f"line {error}: its bars are not in order of time, so they cannot be made into "
+                f"bars of {self._format.aggregate}: sort the file"
+            ) from None
 
     def _check_order(self, instrument: str, ticks: Table) -> None:
-        """Resumed reading must continue after the latest known tick (or its minute).
+        """Resumed reading must continue after the latest known row (or the bar that it is part of).
 
-        New ticks replace all ticks with the same time stamp; new bars replace a whole minute.
+        New ticks replace all ticks with the same time stamp; new bars replace whole bars.
         """
         known = self._raw.job.before.last.get(instrument) if self._raw.resumed else None
-        step = MINUTE if self._format.aggregate else 1
+        read, written = self._format.series_read, self._format.series_written
+        step = written.seconds * read.unit if self._format.aggregate else 1
         if known is not None and int(ticks.time.min()) // step <= known // step:
             raise StartAgainError
         last = self._raw.last

@@ -24,6 +24,7 @@ from pipekit_translator.work.read.decode import BOM, SNIFFED, kind_of
 from pipekit_translator.work.read.held import BusyError, open_raw
 from pipekit_translator.work.read.rawfile import check_unchanged, signature_of
 from pipekit_translator.work.read.record import RawFile, ReadContext
+from pipekit_translator.work.read.spacing import are_usual
 from pipekit_translator.work.table import Ints, Table
 
 SMALL = 64 << 10  # bytes
@@ -84,6 +85,7 @@ def _is_usual(format: FileFormat) -> bool:
     return not (
         format.aggregate
         or format.carry
+        or format.date
         or format.skip_lines
         or format.skip_footer
         or format.header > 1
@@ -178,6 +180,8 @@ def _keep(
     other = of[1:] != of[:-1]
     step = np.diff(table.time)
     if not (other | (step >= 0 if series.grouped else step > 0)).all():
+        return False
+    if not series.grouped and not are_usual(series, table.time, of):
         return False
     far = files[0].format.max_distance * series.unit
     if far and (~other & (step > far)).any():

@@ -1,0 +1,1 @@
+"""`pipekit new`: start a plugin of your own."""

@@ -1,0 +1,128 @@
+"""The runs of a project: in the ledger, refused, held, or going on now."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipekit import config
+from pipekit.errors import UsageError
+from pipekit.model.run import Paths
+from pipekit.model.status import REFUSED
+
+if TYPE_CHECKING:
+    from pipekit.model.run import PipelineState
+    from pipekit.storage.hold import Hold
+    from pipekit.storage.holder import Holder
+    from pipekit.storage.refusals import Refusal
+    from pipekit.storage.troubles import Troubles
+
+
+def default_folders(root: Path) -> Paths:
+    """The folders of a project whose configuration says nothing of them."""
+    usual = config.PathsConfig()
+    return Paths(root, root / usual.data, root / usual.logs, root / usual.state)
+
+
+def refusals(paths: Paths) -> list[Refusal]:
+    """The runs that were refused, oldest first; some while the configuration could not be read."""
+    from pipekit.storage.refusals import Refusals
+
+    states = {paths.state, default_folders(paths.root).state}
+    found = [refusal for state in states for refusal in Refusals(state).read()]
+    return sorted(found, key=lambda refusal: refusal.last)
+
+
+def refusal_record(refusal: Refusal) -> dict[str, object]:
+    """A refused run as `--json` has it: the keys of a run, and why it was refused, how often."""
+    return {
+        "run": None,
+        "run_id": None,
+        "started": refusal.last,
+        "ended": refusal.last,
+        "status": REFUSED,
+        "exit_code": refusal.exit_code,
+        "error": refusal.error,
+        "count": refusal.times,
+        "first": refusal.first,
+    }
+
+
+def open_history(paths: Paths) -> Troubles | None:
+    """The ledger's runs for reading, or None before the first run."""
+    from pipekit.storage.database import ledger_exists
+    from pipekit.storage.troubles import Troubles
+
+    path = ledger_path(paths)
+    there = ledger_exists(path)
+    return Troubles(path, read_only=True, any_version=True) if there else None
+
+
+def ledger_path(paths: Paths) -> Path:
+    """Where the ledger of a project is."""
+    return paths.state / "state.db"
+
+
+def completed(runs: Iterable[PipelineState], paths: Paths) -> list[PipelineState]:
+    """The runs, with the ends that the ledger could not take."""
+    from pipekit.storage.ends import with_end
+
+    return [with_end(run, paths) if run.status is None else run for run in runs]
+
+
+def no_runs(paths: Paths) -> str:
+    """What to say when the ledger knows no run."""
+    if next(paths.events.glob("pipeline_*.jsonl"), None) is None:
+        return "no runs yet; start one with `pipekit run`"
+    return f"the ledger is new or gone, but there are journals of earlier runs in {paths.events}"
+
+
+def find_run(paths: Paths, run: str | None) -> PipelineState:
+    """The run with this id, start of an id or number; the latest one by default.
+
+    The argument is looked up in the ledger and never used as a path. Raises UsageError.
+    """
+    history = open_history(paths)
+    if history is None:
+        raise UsageError(no_runs(paths))
+    with history:
+        latest = history.runs(limit=1)
+        if not latest:
+            raise UsageError(no_runs(paths))
+        state = latest[0] if run is None else history.run(run)
+        if state is not None:
+            return completed([state], paths)[0]
+        several = any(known.run_id.startswith(str(run)) for known in history.runs(limit=1000))
+    problem = f"several ids begin with {run!r}" if several else f"there is no run {run!r}"
+    raise UsageError(
+        f"{problem}; the latest is run {latest[0].number}, and `pipekit history --all` lists "
+        "them all"
+    )
+
+
+def lock_holder(paths: Paths) -> Holder | None:
+    """The run that is going on, even if its lock file was deleted."""
+    from pipekit.storage.lock import running
+
+    return running(paths.state)
+
+
+def current_hold(paths: Paths) -> Hold | None:
+    """What keeps runs from beginning: see `pipekit hold`."""
+    from pipekit.storage.hold import HoldFile
+
+    return HoldFile(paths.state).read(time.time())
+
+
+def run_record(run: PipelineState) -> dict[str, object]:
+    """A run as `--json` has it."""
+    return {
+        "run": run.number,
+        "run_id": run.run_id,
+        "started": run.started,
+        "ended": run.ended,
+        "status": run.status,
+        "exit_code": run.exit_code,
+    }

@@ -1,0 +1,1 @@
+"""`pipekit dashboard`: pages in the browser that follow runs while they go on."""
