@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import signal
 from pathlib import Path
@@ -102,26 +101,6 @@ def test_a_scheduler_that_is_not_there_is_said(remote, dask):
     assert task["kind"] == "spawn"
     assert "the executor 'dask' cannot be used" in task["reason"], done
     assert remote.out() == {}
-
-
-@pytest.mark.slow
-def test_the_demo_ends_in_the_same_bytes_as_on_one_machine(tmp_path, project):
-    digests = []
-    for name, words in (("here", ()), ("there", ("--executor", "dask"))):
-        done = project.pipekit("demo", str(tmp_path / name), *words)
-        assert done.code == 0, done
-        digests.append(_digests(tmp_path / name / "data"))
-    assert len(digests[0]) > 20
-    assert digests[0] == digests[1]
-
-
-def _digests(data: Path) -> dict[str, str]:
-    folders = [data / "processed", data / "analyzer_runs/merged"]
-    files = [file for folder in folders for file in folder.rglob("*") if file.is_file()]
-    return {
-        file.relative_to(data).as_posix(): hashlib.sha256(file.read_bytes()).hexdigest()
-        for file in files
-    }
 
 
 def _below(pid: int) -> set[int]:
