@@ -71,6 +71,11 @@ def _is_ours(value: object) -> bool:
 
 
 _VALUES = {
+    "Block": "The type of what a page is made of: Text, Table or Chart.",
+    "DIED": "What is said of a run that was killed before it could end.",
+    "HELD": "What is said of a run that was not to begin.",
+    "REFUSED": "What is said of a run that did not begin.",
+    "RUNNING": "What is said of a run, a stage, a task or a unit that goes on.",
     "ABSENT": "The fingerprint of a file that no longer exists.",
     "COLOURS": "The colour of each status, as click names it.",
     "Duration": "The type of a setting: seconds, 0 or more. In TOML a number of seconds, or text such "

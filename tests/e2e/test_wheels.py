@@ -28,6 +28,8 @@ SOURCES = (
     "plugins/otel",
     "plugins/html",
     "plugins/dashboard",
+    "plugins/dask",
+    "plugins/batch",
     "examples/pipekit-ohlc",
     "examples/pipekit-sqlite-sink",
 )

@@ -17,6 +17,7 @@ from pipekit.cli.output import print_line, print_table, print_text
 from pipekit.cli.run import print_report, run_project
 from pipekit.config.sources import FILE_NAME
 from pipekit.errors import EXIT_FAILURE, EXIT_SUCCESS, EXIT_USAGE, UsageError
+from pipekit.model.names import LOCAL, did_you_mean
 from pipekit.model.run import PipelineReport
 from pipekit.model.status import PipelineStatus
 from pipekit.model.system import quoted
@@ -54,8 +55,14 @@ _COLUMNS = {  # head: the key in the summary, and how it is formatted
 @click.argument(
     "folder", type=click.Path(file_okay=False, path_type=Path), default=Path("pipekit-demo")
 )
+@click.option(
+    "--executor",
+    default=LOCAL,
+    metavar="NAME",
+    help="What carries the tasks: `dask` starts a cluster of two processes (default: local).",
+)
 @click.pass_context
-def command(ctx: click.Context, folder: Path) -> int:
+def command(ctx: click.Context, folder: Path, executor: str) -> int:
     """Create a project with sample data, run it, show the results.
 
     The data is made up, the work is real. One row is bad and one instrument is unknown, so the run
@@ -63,12 +70,16 @@ def command(ctx: click.Context, folder: Path) -> int:
     """
     sample = None
     if not _is_demo(folder):
-        plugins.load(builtins_only=ctx.obj["no_plugins"]).require_stages(
-            {name: name for name in _STAGES}
-        )
+        found = plugins.load(builtins_only=ctx.obj["no_plugins"])
+        found.require_stages({name: name for name in _STAGES})
+        if executor not in found.executors:
+            raise UsageError(
+                f"no installed plugin offers the executor {executor!r}"
+                f"{did_you_mean(executor, found.executors) or '; install its plugin'}"
+            )
         sample = _create(folder)
     ctx.obj["project"] = folder
-    report = run_project(ctx)
+    report = run_project(ctx, [f"pipeline.executor={executor}"] if executor != LOCAL else [])
     print_report(report, folder)
     if report.status is PipelineStatus.CANCELLED:
         return report.exit_code

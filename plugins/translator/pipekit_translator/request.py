@@ -105,7 +105,7 @@ class Request:
     `timezone`: the exchange's. `final_after`: seconds. `rebuild`: days to rebuild from the files;
     `left`: days to leave alone. `removed`: processed files that the lifecycle has removed;
     `lost`: those missing otherwise; `altered`: those that are not as they were published;
-    `unknown`: those not in the ledger.
+    `unknown`: those not in the ledger. `forgotten`: raw files to forget, with the days they fed.
     """
 
     processed: str
@@ -126,6 +126,7 @@ class Request:
     lost: list[str] = attrs.field(factory=list)
     altered: list[str] = attrs.field(factory=list)
     unknown: list[str] = attrs.field(factory=list)
+    forgotten: dict[str, Days] = attrs.field(factory=dict)
     quality: Quality
 
     def jobs(self) -> Iterator[FileJob]:

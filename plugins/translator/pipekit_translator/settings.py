@@ -109,11 +109,21 @@ def _folder(_instance: object, attribute: attrs.Attribute[Any], value: str) -> N
         )
 
 
+def _raw_folder(instance: object, attribute: attrs.Attribute[Any], value: str) -> None:
+    if not os.path.isabs(value):
+        _folder(instance, attribute, value)
+
+
 @attrs.frozen
 class Settings:
     """Settings of the translator."""
 
-    raw: str = setting("Folder of the raw files.", default="data/raw", validator=_folder)
+    raw: str = setting(
+        "Folder of the raw files; one outside the project is absolute, and below one of [paths] "
+        "inputs.",
+        default="data/raw",
+        validator=_raw_folder,
+    )
     processed: str = setting(
         "Folder of the processed bars.", default="data/processed", validator=_folder
     )
@@ -181,6 +191,12 @@ class Settings:
     def accepts(self, instrument: str) -> bool:
         """Whether rows of this instrument are accepted."""
         return ANY in self.instruments or instrument in self.instruments
+
+    @property
+    def reads_raw(self) -> bool:
+        """Whether any source has files in the folder `raw`."""
+        raw = f"{self.raw.rstrip('/')}/"
+        return any(self.glob(source).startswith(raw) for source in self.sources)
 
     def glob(self, source: Source) -> str:
         """The files of a source, relative to the project's root."""

@@ -33,7 +33,8 @@ class Source:
     """Raw files of one kind: which files, their format, and their time zone."""
 
     glob: str = setting(
-        "Files of this source, relative to the project; {raw} stands for the setting `raw`.",
+        "Files of this source, relative to the project, or below one of [paths] inputs; {raw} "
+        "stands for the setting `raw`.",
         affects_output=False,
     )
     dialect: str = setting(
@@ -166,8 +167,11 @@ def _check_source(source: Source) -> None:
     """Raises ValueError, whose message says what to write instead."""
     where = f"source {source.glob!r}"
     normal = os.path.normpath(source.glob)
-    if os.path.isabs(normal) or normal.split(os.sep)[0] == "..":
-        raise ValueError(f"{where}: glob must name files below the project's root, relative to it")
+    if normal.split(os.sep)[0] == "..":
+        raise ValueError(
+            f"{where}: glob must name files below the project's root, relative to it, or be an "
+            "absolute path below one of [paths] inputs"
+        )
     _check_parts(source, where)
     dialect = source.resolved()
     try:

@@ -16,7 +16,7 @@ from contextlib import closing
 import numpy as np
 import pyarrow as pa
 
-from pipekit.worker import report, sync_folders
+from pipekit.worker import ABSENT, report, staged, sync_folders
 from pipekit_translator import layout
 from pipekit_translator.dialects import VolumeType
 from pipekit_translator.request import FileJob, Request
@@ -91,6 +91,7 @@ class _Translation:
         self._files = Files(request.groups)
         self._feeding: dict[str, dict[str, Feeding]] = {}
         self._waits: list[int] = []  # by file: keys to publish before it is consumed
+        self._unpublished: set[str] = set()  # keys
         self._failed: set[int] = set()  # files of which a key could not be published
         self._warnings: dict[int, list[str]] = {}  # by file
         self._late: Counter[str] = Counter()  # by processed file
@@ -110,6 +111,7 @@ class _Translation:
             self._existing = Existing.of(self._request, self._quarantine, self._left)
             for key, parts in self._submitted(threads, disks):
                 self._note_published(key, ok=self._publish(key, parts))
+        self._report_forgotten()
         self._report_late()
         for name, value in self._counts.items():
             report.metric(name, value)
@@ -308,6 +310,8 @@ class _Translation:
 
     def _note_published(self, key: str, *, ok: bool) -> None:
         files = self._feeding_files(key)
+        if not ok:
+            self._unpublished.add(key)
         with report.gathered():
             for file in files:
                 self._waits[file] -= 1
@@ -358,6 +362,12 @@ class _Translation:
                 path=source,
             )
 
+    def _report_forgotten(self) -> None:
+        """Report files to forget as absent, if all days that they fed were rebuilt."""
+        for path, days in self._request.forgotten.items():
+            if not (days.keys() & self._unpublished or layout.both(days, self._left)):
+                report.consumed(path, ABSENT)
+
     def _report_late(self) -> None:
         """A failed unit for each part with late rows, so that the stage is partial."""
         for path, count in sorted(self._late.items()):
@@ -374,8 +384,9 @@ class _Translation:
     def _write_quality(self) -> None:
         path = self._request.quality_file
         if self._quality:
-            os.makedirs(os.path.dirname(path), exist_ok=True)
-            with open(path, "w", encoding="utf-8", newline="\n") as file:
+            there = staged(path)
+            os.makedirs(os.path.dirname(there), exist_ok=True)
+            with open(there, "w", encoding="utf-8", newline="\n") as file:
                 json.dump(self._quality, file, indent=1, sort_keys=True)
 
 
