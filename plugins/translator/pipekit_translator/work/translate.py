@@ -54,6 +54,10 @@ def translate(request: Request) -> None:
         _Translation(request, buffer).run()
 
 
+class SetAsideError(Exception):
+    """So many rows of a file were set aside that the run is no success."""
+
+
 class Feeding:
     """The chunks of a part, each with its file; in order of rank once they are sorted."""
 
@@ -92,6 +96,7 @@ class _Translation:
         self._feeding: dict[str, dict[str, Feeding]] = {}
         self._waits: list[int] = []  # by file: keys to publish before it is consumed
         self._unpublished: set[str] = set()  # keys
+        self._spoiled: dict[str, str] = {}  # why, by file
         self._failed: set[int] = set()  # files of which a key could not be published
         self._warnings: dict[int, list[str]] = {}  # by file
         self._late: Counter[str] = Counter()  # by processed file
@@ -113,6 +118,7 @@ class _Translation:
                 self._note_published(key, ok=self._publish(key, parts))
         self._report_forgotten()
         self._report_late()
+        self._report_spoiled()
         for name, value in self._counts.items():
             report.metric(name, value)
         self._write_quality()
@@ -325,6 +331,9 @@ class _Translation:
             return
         path, found = self._files.paths[file], self._files[file]
         self._set_aside(file, found)
+        aside = 0 if found.repeated else len(found.bad) + sum(map(len, found.aside.values()))
+        if aside and aside >= self._request.partial_at * found.rows:
+            self._spoiled[path] = f"{aside:,} of its {found.rows:,} rows were set aside"
         self._counts["files"] += 1
         self._counts["rows"] += found.rows
         self._counts["bad_rows"] += len(found.bad)
@@ -379,6 +388,15 @@ class _Translation:
                     f"They are in {self._request.quarantine}. Put the {series.part} back from the "
                     "trash (`pipekit lifecycle restore` lists it) or your archive; the next run "
                     "then publishes them"
+                )
+
+    def _report_spoiled(self) -> None:
+        """A failed unit for each file of which too many rows were set aside."""
+        for path, reason in self._spoiled.items():
+            with report.unit(path):
+                raise SetAsideError(
+                    f"{reason}; they are in {self._request.quarantine}. Setting partial_at: "
+                    f"{self._request.partial_at:g}"
                 )
 
     def _write_quality(self) -> None:
