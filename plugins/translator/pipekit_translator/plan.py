@@ -110,6 +110,7 @@ def _task(
         kernels=settings.kernels,
         timezone=settings.timezone,
         final_after=settings.final_after,
+        partial_at=settings.partial_at,
         groups=[_shared(*both) for both in zip(groups, new, strict=True)],
         files=known,
         size=sum(item.file.size for _, item in inputs),

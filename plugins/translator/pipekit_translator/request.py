@@ -112,12 +112,12 @@ class Request:
 
     `files`: those to read, apart from the new ones of the groups; see `jobs` and `count`.
     `cache`: fallback folder for compiled kernels. `memory` and `size` (of all files) in bytes.
-    `timezone`: the exchange's. `final_after`: seconds. `rebuild`: days to rebuild from the files;
-    `left`: days to leave alone. `removed`: processed files that the lifecycle has removed;
-    `lost`: those missing otherwise; `altered`: those that are not as they were published;
-    `unknown`: those not in the ledger. `forgotten`: raw files to forget, with the days they fed.
-    `contracts`: by key, the contract that it has so far; `contracts_folder`: of their rows;
-    `compose`: by key, parts to put together from there although nothing new is read.
+    `timezone`: the exchange's. `final_after`: seconds. `partial_at`: see Settings. `rebuild`: days
+    to rebuild from the files; `left`: days to leave alone. `removed`: processed files that the
+    lifecycle has removed; `lost`: those missing otherwise; `altered`: those that are not as they
+    were published; `unknown`: those not in the ledger. `forgotten`: raw files to forget, with the
+    days they fed. `contracts`: by key, the contract that it has so far; `contracts_folder`: of
+    their rows; `compose`: by key, parts to put together from there although nothing new is read.
     """
 
     processed: str
@@ -139,6 +139,7 @@ class Request:
     altered: list[str] = attrs.field(factory=list)
     unknown: list[str] = attrs.field(factory=list)
     forgotten: dict[str, Days] = attrs.field(factory=dict)
+    partial_at: float = 1.0
     quality: Quality
     contracts_folder: str = ""
     contracts: dict[str, str] = attrs.field(factory=dict)

@@ -159,9 +159,16 @@ class Settings:
         affects_output=False,
     )
     max_bad_fraction: float = setting(
-        "A file with a greater share of invalid rows, and at least ten, is rejected.",
+        "A file with a greater share of invalid rows, and at least ten, is rejected; so is one "
+        "without a valid row, unless this is 1.",
         default=0.01,
         validator=_fraction,
+    )
+    partial_at: float = setting(
+        "The run is partial if this share of a file's rows, or more, is set aside (1: all rows).",
+        default=1.0,
+        validator=_fraction,
+        affects_output=False,
     )
     earliest: str = setting(
         "Rows of an earlier date are set aside: a date, or a time such as now - 30d.",

@@ -20,14 +20,23 @@ class LateRowsError(Exception):
     """Rows of a part whose processed file the lifecycle has removed."""
 
 
-class SetAside:
-    """Keeps rows in the folder `quarantine`, and counts them in `counts`."""
+class SetAsideError(Exception):
+    """So many rows of a file were set aside that the run is no success."""
 
-    def __init__(self, quarantine: str, counts: Counter[str]) -> None:
+
+class SetAside:
+    """Keeps rows in the folder `quarantine`, and counts them in `counts`.
+
+    `partial_at`: the share of a file's rows from which the run is no success.
+    """
+
+    def __init__(self, quarantine: str, counts: Counter[str], partial_at: float) -> None:
         self._folder = quarantine
         self.quarantine = Quarantine(quarantine)
         self._counts = counts
+        self._partial_at = partial_at
         self._late: Counter[str] = Counter()  # by processed file
+        self._spoiled: dict[str, str] = {}  # why, by raw file
 
     def note_late(self, late: Mapping[str, Sized]) -> None:
         """Note the lines of a file that were too late, by processed file."""
@@ -47,6 +56,9 @@ class SetAside:
         if not found.repeated:
             for reason, lines in found.aside.items():
                 rows = rows + lines_of(lines_in(path, format), lines, reason)
+        aside = 0 if found.repeated else len(found.bad) + sum(map(len, found.aside.values()))
+        if aside and aside >= self._partial_at * found.rows:
+            self._spoiled[path] = f"{aside:,} of its {found.rows:,} rows were set aside"
         if kept := self.quarantine.add(path, rows):
             self._counts["rows_set_aside"] += len(rows)
             report.metric("rows_set_aside", self._counts["rows_set_aside"])
@@ -68,4 +80,13 @@ class SetAside:
                     f"They are in {self._folder}. Put the {series.part} back from the trash "
                     "(`pipekit lifecycle restore` lists it) or your archive; the next run then "
                     "publishes them"
+                )
+
+    def report_spoiled(self) -> None:
+        """A failed unit for each file of which too many rows were set aside."""
+        for path, reason in self._spoiled.items():
+            with report.unit(path):
+                raise SetAsideError(
+                    f"{reason}; they are in {self._folder}. Setting partial_at: "
+                    f"{self._partial_at:g}"
                 )

@@ -76,7 +76,7 @@ class _Translation:
         self._counts: Counter[str] = Counter(
             dict.fromkeys(("files", "empty_files", "rows", "bad_rows", "late_rows"), 0)
         )
-        self._aside = SetAside(request.quarantine, self._counts)
+        self._aside = SetAside(request.quarantine, self._counts, request.partial_at)
         self._reports = KeyReports(request.quality, request.timezone)
 
     def run(self) -> None:
@@ -92,6 +92,7 @@ class _Translation:
                     self._note_published(key, ok=self._publish(key, parts))
         self._report_forgotten()
         self._aside.report_late()
+        self._aside.report_spoiled()
         for name, value in self._counts.items():
             report.metric(name, value)
         self._reports.write_quality(self._request.quality_file)

@@ -70,8 +70,20 @@ class _Reader:
             self._read_stream(kind)
         else:
             self._read_plain(first)
+        self._check_any_valid()
         raw.fingerprint = self._hash.hexdigest()
         raw.folds = {name: fold for name, fold in raw.folds.items() if fold.last is not None}
+
+    def _check_any_valid(self) -> None:
+        """Reject a file all of whose rows are invalid, however few: it is none of its source's."""
+        raw, count = self.raw, len(self.raw.bad)
+        if not count or count < raw.total or raw.resumed or raw.format.max_bad_fraction >= 1:
+            return
+        which = "its only row is" if count == 1 else f"all {count:,} of its rows are"
+        raise RejectedError(
+            f"line {raw.bad[0].line}: {raw.bad[0].reason}; {which} invalid. Correct the export or "
+            "the source's settings (dialect, timezone)"
+        )
 
     def _kind(self) -> str:
         """What the whole file is, whatever is read of it at once."""
