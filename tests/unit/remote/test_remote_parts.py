@@ -10,8 +10,9 @@ import pytest
 from pipekit.errors import DefinitionError
 from pipekit.model.command import Command, Outcome, ProcessResult, ProcessSnapshot, StreamResult
 from pipekit.model.executor import Placement
+from pipekit.model.records import FileRecord, FileRecords
 from pipekit.model.status import StageStatus
-from pipekit.model.task import FileRecord, UnitResult
+from pipekit.model.task import UnitResult
 from pipekit.process.records import result_of, result_record
 from pipekit.process.remote import lease, spec
 from pipekit.process.remote.folder import (
@@ -213,7 +214,7 @@ def test_what_a_failed_unit_has_reported_stays(attempt):
 def test_what_was_not_reported_stays_unless_it_was_staged(attempt):
     for name in ("data/kept", "data/loose"):
         attempt.stage(name, "x")
-    attempt.report.files.clear()
+    attempt.report.files = FileRecords()
     attempt.report.staged += ["data/kept", "data/never"]
     attempt.settle()
     assert [p.name for p in (attempt.root / "data").iterdir()] == ["kept"]
