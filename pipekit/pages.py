@@ -26,7 +26,9 @@ from attrs import field, frozen
 
 from pipekit.plugins.entrypoints import EntryPoint, entry_points
 
-GROUP = "pipekit.pages"
+__all__ = ["Block", "Chart", "Page", "Table", "Text", "installed_pages"]
+
+_GROUP = "pipekit.pages"
 
 
 @frozen(kw_only=True)
@@ -79,4 +81,4 @@ class Page:
 
 def installed_pages() -> dict[str, EntryPoint]:
     """The pages that installed distributions offer, by name; none is imported."""
-    return {point.name: point for point in entry_points(GROUP)}
+    return {point.name: point for point in entry_points(_GROUP)}

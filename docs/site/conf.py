@@ -19,6 +19,7 @@ root_doc = "docs/index"
 include_patterns = [
     "docs/index.md",
     "docs/*/*.md",
+    "docs/*/*/*.md",
     "*.md",
     "examples/*/README.md",
     "plugins/*/README.md",
@@ -56,7 +57,8 @@ def _menu(text: str) -> str:
         trees += [_tree(caption, fresh)] if fresh else []
     rest = ["README", "SECURITY", *_pages("plugins/*/README.md"), *_pages("examples/*/README.md")]
     rest += [*_pages("benchmarks/*/README.md"), *_pages("tools/*/README.md")]
-    return "".join([*trees, _tree("This repository", rest)])
+    deeper = [page for page in _pages("docs/*/*/*.md") if page not in known]
+    return "".join([*trees, _tree("Further pages", deeper), _tree("This repository", rest)])
 
 
 def _pages(pattern: str) -> list[str]:

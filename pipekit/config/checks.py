@@ -19,17 +19,19 @@ def check(
     *,
     policies: Collection[str] | None = None,
     sinks: Collection[str] | None = None,
+    executors: Collection[str] | None = None,
 ) -> tuple[list[str], list[str]]:
     """The errors, which `config check` refuses, and the warnings; each with its place.
 
-    `policies` and `sinks`: the names that installed plugins offer; a table of another name is an
-    error. None skips this check.
+    `policies`, `sinks`, `executors`: the names that installed plugins offer; a table of another
+    name is an error. None skips this check.
     """
     found = [*_pipeline(configuration), *_folders(configuration), *_inputs(configuration)]
     for name, stage in configuration.stages.items():
         found += _stage(configuration, name, stage)
     found += _unoffered("lifecycle", "policy", configuration.policies, policies)
     found += _unoffered("sinks", "sink", configuration.sinks, sinks)
+    found += _unoffered("executors", "executor", configuration.executors, executors)
     errors: list[str] = []
     warnings: list[str] = []
     for is_error, path, sentence in found:

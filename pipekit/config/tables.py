@@ -11,7 +11,7 @@ from typing import Any, Literal
 from attrs import frozen
 
 from pipekit.config.problems import KeyPath
-from pipekit.model.names import checked_name, did_you_mean
+from pipekit.model.names import LOCAL, checked_name, did_you_mean
 from pipekit.model.timetable import (
     WEEKDAYS,
     WHOLE_DAY,
@@ -23,7 +23,9 @@ from pipekit.settings import Duration, Size, setting
 
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 Least = Literal["success", "partial", "any"]
-Retryable = Literal["exit", "signal", "oom", "timeout", "hang", "spawn", "contract", "plugin"]
+Retryable = Literal[
+    "exit", "signal", "oom", "timeout", "hang", "spawn", "contract", "plugin", "lost"
+]
 DAY = 86_400.0
 LONGEST_DELAY = 300.0  # seconds between two attempts, unless retry_delay is longer
 _MOST_RETRIES = 100
@@ -62,6 +64,11 @@ def _between(_instance: object, _attribute: object, value: str) -> None:
 def _days(_instance: object, _attribute: object, value: tuple[str, ...]) -> None:
     if not value:
         raise ValueError(f"name at least one of {', '.join(WEEKDAYS)}")
+
+
+def _executor_name(instance: object, attribute: object, value: str | None) -> None:
+    if value is not None:
+        checked_name(instance, attribute, value)
 
 
 def _nice(_instance: object, _attribute: object, value: int) -> None:
@@ -159,6 +166,17 @@ class PipelineConfig:
     quiet_seconds: Duration = setting(
         "A file is complete once it has not changed for this long.", default=2.0
     )
+    executor: str = setting(
+        "What carries the tasks of stages that name no executor of their own: `local`, this "
+        "machine, or one of a plugin.",
+        default=LOCAL,
+        validator=checked_name,
+    )
+    lease: Duration = setting(
+        "How long a node of a cluster goes on without news of the run before it stops its task.",
+        default=30.0,
+        validator=at_least(0.5),
+    )
     min_free: Size | None = setting(
         "No run begins with less than this free on the disk of data, logs or state, and with less "
         "than twice as much a run warns (default: no limit).",
@@ -226,6 +244,16 @@ class StageConfig:
         default=None,
         validator=_stage_name,
     )
+    executor: str | None = setting(
+        "What carries its tasks (default: pipeline.executor).",
+        default=None,
+        validator=_executor_name,
+    )
+    queue_timeout: Duration | None = setting(
+        "Maximum time that a task waits for a node of a cluster (default: unlimited).",
+        default=None,
+        validator=_positive,
+    )
     timeout: Duration | None = setting(
         "Maximum duration of a task (default: unlimited).", default=None, validator=_positive
     )
@@ -262,7 +290,8 @@ class StageConfig:
     )
     retry_on: tuple[Retryable, ...] = setting(
         "The kinds of failure after which a task is tried again. `timeout`, `contract` and "
-        "`plugin` are not among them unless named: they rarely pass by themselves.",
+        "`plugin` are not among them unless named: they rarely pass by themselves. Name `lost` if "
+        "a cluster may lose its nodes.",
         default=("exit", "signal", "oom", "hang", "spawn"),
     )
     retry_delay: Duration = setting(
@@ -417,7 +446,9 @@ class SecretsConfig:
     )
 
 
-TABLES: dict[str, type] = {  # the core's own; `stages` and `sinks` hold a table for each name
+TABLES: dict[
+    str, type
+] = {  # the core's own; `stages`, `sinks` and others hold a table for each name
     "pipeline": PipelineConfig,
     "paths": PathsConfig,
     "plugins": PluginsConfig,
@@ -426,14 +457,14 @@ TABLES: dict[str, type] = {  # the core's own; `stages` and `sinks` hold a table
     "schedule": ScheduleConfig,
     "secrets": SecretsConfig,
 }
-TOP = (*TABLES, "stages", "sinks", "expect")  # all keys at the top of pipekit.toml
+TOP = (*TABLES, "stages", "sinks", "executors", "expect")  # all keys at the top of pipekit.toml
 RULES = "rules"  # the policy whose settings are an array of tables: `[[lifecycle.rules]]`
 SCRIPT = "script"  # the stage whose settings stand in `[stages.NAME]` itself
 SCRIPT_KEYS = ("command", "inputs", "outputs", "done_pattern", "watch", "units", "env")
 
 
 def settings_path(kind: str, name: str) -> KeyPath:
-    """The path of the settings of a plugin's stage, policy or sink in the tables of this kind."""
+    """The path of the settings of what a plugin offers, in the tables of this kind."""
     if (kind, name) == ("lifecycle", RULES):
         return (kind,)
     return (kind, name, "settings") if kind == "stages" else (kind, name)

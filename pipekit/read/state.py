@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from pipekit.storage.refusals import Refusal
     from pipekit.storage.runs import RunHistory
 
-_LOOKED_AT = 500  # runs in which each stage's last work is looked for
+_FIRST = 100  # runs in which each stage's last work is looked for
+_LOOKED_AT = 500  # where it is not among these
 _NOT_RUN = (StageStatus.BLOCKED, StageStatus.CANCELLED)
 
 StageEntry = dict[str, Any]  # what the ledger knows of a stage's part in a run, and its number
@@ -96,7 +97,7 @@ def look(paths: Paths, names: list[str], loaded: Configuration | None = None) ->
         )
     with ledger:
         holder = lock_holder(paths)
-        recent = completed(ledger.runs(limit=_LOOKED_AT), paths)
+        recent = completed(_recent(ledger, names), paths)
         last = next(iter(recent), None)
         names = names or list(dict.fromkeys(name for run in recent for name in run.stages))
         rejected = _rejected(ledger, paths.root)
@@ -125,6 +126,19 @@ def look(paths: Paths, names: list[str], loaded: Configuration | None = None) ->
         attention=found,
         trash=_in_trash(paths),
     )
+
+
+def _recent(ledger: RunHistory, names: Sequence[str]) -> list[PipelineState]:
+    """The latest runs, as many as it takes to find the last work of each of these stages."""
+    recent = ledger.runs(limit=_FIRST)
+    if len(recent) < _FIRST or (names and all(_has_worked(recent, name) for name in names)):
+        return recent
+    return ledger.runs(limit=_LOOKED_AT)
+
+
+def _has_worked(runs: list[PipelineState], stage: str) -> bool:
+    entry = _latest(runs, stage)
+    return entry is not None and entry.get("status") != StageStatus.SKIPPED
 
 
 def _in_trash(paths: Paths) -> int:

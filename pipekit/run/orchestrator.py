@@ -218,29 +218,40 @@ class PipelineOrchestrator:
 
     def _run_stages(self, run: CurrentRun, stages: Iterable[Stage], lock: RunLock) -> None:
         executor = None
-        for stage in stages:
-            run.begin_stage(stage.name)
-            started, begun = time.time(), time.monotonic()
-            decision = self._planner.decide(stage, run.ledger, run.results)
-            _mask_secrets(run, decision.plan)
-            warnings = _plan_warnings(decision.plan)
-            for warning in warnings:
-                run.events.emit(stage.name, EventKind.WARNING, warning)
-            if isinstance(decision, Execute):
-                executor = executor or self._executor(run, lock)
-                plan_again = partial(self._plan_again, run, stage)
-                result = executor.execute(stage, decision.plan, plan_again)
-            else:
-                result = result_without_tasks(decision)
-            kept = self._not_forgotten(stage, run)
-            for warning in kept:
-                run.events.emit(stage.name, EventKind.WARNING, warning)
-            result = result._replace(
-                warnings=(*warnings, *result.warnings, *kept),
-                backing_off=(*decision.backing_off, *result.backing_off),
-            )
-            duration = time.monotonic() - begun
-            run.end_stage(result._replace(started=started, duration=duration))
+        try:
+            for stage in stages:
+                executor = self._run_stage(run, stage, lock, executor)
+        finally:
+            if executor is not None:
+                executor.close()
+
+    def _run_stage(
+        self, run: CurrentRun, stage: Stage, lock: RunLock, executor: StageExecutor | None
+    ) -> StageExecutor | None:
+        """Plan and execute a stage; returns the executor, which is made when it is first needed."""
+        run.begin_stage(stage.name)
+        started, begun = time.time(), time.monotonic()
+        decision = self._planner.decide(stage, run.ledger, run.results)
+        _mask_secrets(run, decision.plan)
+        warnings = _plan_warnings(decision.plan)
+        for warning in warnings:
+            run.events.emit(stage.name, EventKind.WARNING, warning)
+        if isinstance(decision, Execute):
+            executor = executor or self._executor(run, lock)
+            plan_again = partial(self._plan_again, run, stage)
+            result = executor.execute(stage, decision.plan, plan_again)
+        else:
+            result = result_without_tasks(decision)
+        kept = self._not_forgotten(stage, run)
+        for warning in kept:
+            run.events.emit(stage.name, EventKind.WARNING, warning)
+        result = result._replace(
+            warnings=(*warnings, *result.warnings, *kept),
+            backing_off=(*decision.backing_off, *result.backing_off),
+        )
+        duration = time.monotonic() - begun
+        run.end_stage(result._replace(started=started, duration=duration))
+        return executor
 
     def _not_forgotten(self, stage: Stage, run: CurrentRun) -> list[str]:
         if not self._planner.forget:

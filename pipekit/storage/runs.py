@@ -124,6 +124,7 @@ class RunHistory:
 
         `recorded`: the numbers of earlier runs whose last event and report have been found.
         """
+        self.set_aside_index()
         with self._writing() as connection:
             number = self._insert(run_id, started)
             connection.execute(
@@ -261,6 +262,10 @@ class RunHistory:
         query = "SELECT path, reason, run FROM content {} WHERE stage = ? AND {}"
         rows = self._read(query.format(index, rejected), (stage,))
         return [Rejection(*row) for row in rows]
+
+    def set_aside_index(self) -> str:
+        """SQL that makes a query use the index of runs that set rows aside; see `_index`."""
+        return self._index("runs_set_aside", f"runs (number) WHERE {schema.SET_ASIDE}")
 
     def _index(self, name: str, content: str) -> str:
         """SQL that makes a query use this index, which is created if the ledger has none.

@@ -28,6 +28,7 @@ CREATE TABLE lineage (
 # A query uses such an index only if it has the same words after WHERE.
 UNFINISHED = "(status IS NULL OR recorded = 0)"
 WORKED = "status IS NOT 'idle'"
+SET_ASIDE = "instr(stages, 'rows_set_aside')"
 _INDEXES = f"""
 CREATE INDEX runs_unfinished ON runs (number) WHERE {UNFINISHED};
 CREATE INDEX runs_worked ON runs (number) WHERE {WORKED};
@@ -56,6 +57,11 @@ _FROM_3 = """
 CREATE TABLE state (
     stage TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL, run INTEGER NOT NULL,
     PRIMARY KEY (stage, key)) WITHOUT ROWID;
+CREATE TABLE attempts (
+    attempt INTEGER PRIMARY KEY AUTOINCREMENT, run_id TEXT NOT NULL, stage TEXT NOT NULL,
+    task TEXT NOT NULL, executor TEXT NOT NULL, lease REAL NOT NULL, grace REAL NOT NULL,
+    settled INTEGER NOT NULL DEFAULT 0);
+CREATE INDEX attempts_open ON attempts (run_id) WHERE settled = 0;
 """
 _STEPS = {  # from a new ledger, or one of an earlier version
     0: f"{_TABLES} {_INDEXES} {_FROM_2} {_FROM_3}",

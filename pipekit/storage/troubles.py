@@ -16,8 +16,8 @@ _SHRUNK = "SELECT stage, path, signature, size, before, run FROM shrunk {} ORDER
 # Of runs in which a stage set rows aside, the oldest first.
 _SET_ASIDE = """
 SELECT number, run_id, key, json_extract(value, '$.metrics.rows_set_aside')
-FROM runs, json_each(CASE WHEN json_valid(stages) THEN stages ELSE '{{}}' END)
-WHERE {} AND number > ? AND instr(stages, 'rows_set_aside')
+FROM runs {}, json_each(CASE WHEN json_valid(stages) THEN stages ELSE '{{}}' END)
+WHERE {} AND number > ?
     AND json_extract(value, '$.metrics.rows_set_aside') > 0
 ORDER BY number"""
 
@@ -51,7 +51,7 @@ class Troubles(FailingWork):
 
     def rows_set_aside(self, after: int = 0) -> list[SetAside]:
         """Rows set aside in runs after this one."""
-        rows = self._read(_SET_ASIDE.format(schema.WORKED), (after,))
+        rows = self._read(_SET_ASIDE.format(self.set_aside_index(), schema.SET_ASIDE), (after,))
         return [SetAside(run, run_id, stage, int(count)) for run, run_id, stage, count in rows]
 
     def shrunk(self, stage: str | None = None) -> list[Shrunk]:

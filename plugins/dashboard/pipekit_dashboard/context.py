@@ -14,15 +14,18 @@ from pipekit.reading import PipelineState
 from pipekit_dashboard.actions import Actions
 from pipekit_dashboard.ask import Asker, page_names
 from pipekit_dashboard.follow import Followers
-from pipekit_dashboard.live import Live
-from pipekit_dashboard.project import WatchedProject
+from pipekit_dashboard.live import Live, Parts
+from pipekit_dashboard.project import Overview, WatchedProject
 from pipekit_dashboard.security import Access
 from pipekit_dashboard.streams import Streams
 
 
 @frozen(kw_only=True, eq=False)
 class Context:
-    """Shared by all requests. `live`: what is watched now, by the key of its page."""
+    """Shared by all requests. `live`: what is watched now, by the key of its page.
+
+    `made`: parts of the grid, by project and whether nothing runs, for the latest overview.
+    """
 
     projects: Sequence[WatchedProject]
     access: Access
@@ -32,6 +35,7 @@ class Context:
     asker: Asker
     actions: Actions
     live: dict[str, Live] = field(factory=dict)
+    made: dict[tuple[int, bool], tuple[Overview | None, Parts]] = field(factory=dict)
     pages: Sequence[str] = field(factory=page_names)
 
     def render(self, template: str, request: Request, /, **values: Any) -> str:

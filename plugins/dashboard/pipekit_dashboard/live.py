@@ -12,7 +12,7 @@ from pipekit_html.run import read_timeline
 from pipekit.reading import PipelineState, ProjectReader, Timeline, parse_events
 from pipekit_dashboard.follow import Followers
 
-_EVERY = 0.2  # seconds between two looks
+_ASK = 2.0  # seconds between two looks into the ledger for a run that goes on
 _LINGER = 1.5  # seconds after the end of a run in which its report is written
 
 Parts = Mapping[str, str]
@@ -30,7 +30,8 @@ class Live:
     """The parts of one page, and who waits for them.
 
     `find`: the run to watch now, or None. `make`: the parts, from what is going on; both are called
-    in a thread. `ends`: nothing comes after the run that was found first.
+    in a thread. `every`: seconds between two looks. `ends`: nothing comes after the first run that
+    is found.
     """
 
     def __init__(
@@ -40,12 +41,14 @@ class Live:
         find: Callable[[], PipelineState | None],
         make: Callable[[Moment], Parts],
         *,
+        every: float = 0.2,
         ends: bool = False,
     ) -> None:
         self._reader = reader
         self._followers = followers
         self._find = find
         self._make = make
+        self._every = every
         self._ends = ends
         self._parts: dict[str, tuple[int, str]] = {}
         self._version = 0
@@ -85,7 +88,7 @@ class Live:
                 await self._follow(run)
             else:
                 await self._publish(Moment())
-                await asyncio.sleep(_EVERY)
+                await asyncio.sleep(self._every)
             self.is_over = self._ends
         async with self._changed:
             self._changed.notify_all()
@@ -95,13 +98,15 @@ class Live:
         timeline, at = await asyncio.to_thread(read_timeline, self._reader, run)
         await self._publish(Moment(run, timeline))
         ended, published = 0.0, time.monotonic()
+        asked = published
         with self._followers.follow(self._reader.journal(run), at) as followed:
-            async for news in followed.news(at, _EVERY):
+            async for news in followed.news(at, self._every):
                 now = time.monotonic()
                 for _, event in parse_events(news.lines if news else ()):
                     timeline.add(event)
-                if news is None or now - published >= _EVERY:
-                    run = await asyncio.to_thread(self._again, run)
+                if now - published >= self._every:
+                    if timeline.status or now - asked > _ASK:
+                        run, asked = await asyncio.to_thread(self._again, run), now
                     await self._publish(Moment(run, timeline))
                     published = now
                 if not ended and (timeline.status or not await self._goes_on(run)):

@@ -79,7 +79,8 @@ def _stray_warning(settings: Settings, strays: list[str]) -> list[str]:
     them = "it" if len(strays) == 1 else "them"
     text = (
         f"no source matches {names(strays)}: not read. Add a source whose glob matches {them} "
-        f"(stages.translator.settings.sources), or keep other files out of {settings.raw}"
+        "(stages.translator.settings.sources; `pipekit sources detect` proposes one), or keep "
+        f"other files out of {settings.raw}"
     )
     return [text]
 

@@ -78,20 +78,20 @@ def test_a_page_is_quiet_fits_and_asks_nobody_else(opened, acting, name):
 
 
 @pytest.mark.skipif(not AXE.is_file(), reason="no axe-core: python tools/browser/prepare.py")
-@pytest.mark.parametrize("name", PAGES)
-def test_axe_finds_nothing_serious(opened, acting, name):
-    """In light and in dark; what is wrong is named with its element."""
-    opened.open(acting.root + PAGES[name])
-    opened.wait(lambda: loaded(opened), 30)
-    for scheme in ("light", "dark"):
-        opened.look(1280, scheme)
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_serious(opened, acting, scheme):
+    """On no page; what is wrong is named with its element."""
+    opened.look(1280, scheme)
+    for name, path in PAGES.items():
+        opened.open(acting.root + path)
+        opened.wait(lambda: loaded(opened), 30)
         opened.run(AXE.read_text("utf-8"))
         found = opened.run_async(
             "const done = arguments[arguments.length - 1];"
             "axe.run(document, {resultTypes: ['violations']}).then((r) => done(r.violations.map("
             "(v) => [v.impact, v.id, v.nodes.slice(0, 3).map((n) => n.html.slice(0, 200))])))"
         )
-        assert [each for each in found if each[0] in ("serious", "critical")] == [], scheme
+        assert [each for each in found if each[0] in ("serious", "critical")] == [], name
 
 
 def test_the_keyboard_reaches_everything_and_shows_where_it_is(opened, acting):

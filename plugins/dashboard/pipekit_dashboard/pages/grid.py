@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import AsyncIterator
 
 from starlette.requests import Request
@@ -13,7 +12,7 @@ from pipekit_dashboard.live import Live, Moment, Parts
 from pipekit_dashboard.project import WatchedProject
 from pipekit_dashboard.streams import PATIENCE, Message
 
-_PARTS = ("verdict", "now", "facts", "runs")
+_PARTS = ("verdict", "facts", "runs")
 
 
 def page(request: Request) -> Response:
@@ -83,8 +82,12 @@ def _live(context: Context, project: WatchedProject) -> Live:
 
 
 def _parts(context: Context, project: WatchedProject, moment: Moment) -> Parts:
-    overview = project.overview()
-    values = {"project": project, "overview": overview, "moment": moment, "now": time.time()}
-    return {
-        f"p{project.number}-{name}": context.part(f"parts/{name}.html", **values) for name in _PARTS
-    }
+    """The parts of a project; those that do not follow the run are made once for each overview."""
+    overview, base = project.overview(), f"p{project.number}"
+    values = {"project": project, "overview": overview, "moment": moment}
+    key = project.number, moment.run is None
+    known, parts = context.made.get(key, (None, {}))
+    if known is not overview:
+        parts = {f"{base}-{n}": context.part(f"parts/{n}.html", **values) for n in _PARTS}
+        context.made[key] = overview, parts
+    return {**parts, f"{base}-now": context.part("parts/now.html", **values)}

@@ -46,6 +46,7 @@ async def _messages(
             context.followers,
             lambda: run,
             lambda moment: _parts(context, project, run, moment),
+            every=0.5,
             ends=True,
         )
     changes = live.changes(PATIENCE)

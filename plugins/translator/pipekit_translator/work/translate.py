@@ -16,7 +16,7 @@ from contextlib import closing
 import numpy as np
 import pyarrow as pa
 
-from pipekit.worker import ABSENT, report, sync_folders
+from pipekit.worker import ABSENT, report, staged, sync_folders
 from pipekit_translator import layout
 from pipekit_translator.dialects import VolumeType
 from pipekit_translator.request import FileJob, Request
@@ -402,8 +402,9 @@ class _Translation:
     def _write_quality(self) -> None:
         path = self._request.quality_file
         if self._quality:
-            os.makedirs(os.path.dirname(path), exist_ok=True)
-            with open(path, "w", encoding="utf-8", newline="\n") as file:
+            there = staged(path)
+            os.makedirs(os.path.dirname(there), exist_ok=True)
+            with open(there, "w", encoding="utf-8", newline="\n") as file:
                 json.dump(self._quality, file, indent=1, sort_keys=True)
 
 
