@@ -80,7 +80,7 @@ def _wait(session: nox.Session, checks: dict[str, subprocess.Popen[str]]) -> Non
 
 @nox.session
 def docs(session: nox.Session) -> None:
-    """The pages are fresh and true, and the site builds without a warning: build/site."""
+    """The pages are fresh and true, and the site in build/site is built without a warning."""
     python(session, "docs/generate.py", "--check")
     python(session, "-m", "pytest", "-q", "tests/unit/docs", *session.posargs)
     if importlib.util.find_spec("sphinx") is None:

@@ -15,9 +15,9 @@ MODULES = (
     "pipekit",
     "pipekit.worker",
     "pipekit.commands",
+    "pipekit.testing",
     "pipekit.reading",
     "pipekit.pages",
-    "pipekit.testing",
 )
 _LONGEST = 95  # columns of a signature on one line
 HEAD = """\
@@ -38,10 +38,17 @@ def api_page() -> str:
         module = importlib.import_module(name)
         parts.append(f"## Module `{name}`\n")
         parts.append(f"{_text(module.__doc__)}\n")
-        for each in sorted(module.__all__, key=str.lower):
-            if not each.startswith("__"):
-                parts += _entry(each, getattr(module, each))
+        for each in sorted(_public(module), key=str.lower):
+            parts += _entry(each, getattr(module, each))
     return "\n".join(parts)
+
+
+def _public(module: typing.Any) -> list[str]:
+    """The public names of a module: its `__all__`, or the classes and functions defined in it."""
+    if hasattr(module, "__all__"):
+        return [name for name in module.__all__ if not name.startswith("__")]
+    own = {n for n, v in vars(module).items() if getattr(v, "__module__", "") == module.__name__}
+    return [name for name in own if not name.startswith("_")]
 
 
 def _entry(name: str, value: object) -> Iterator[str]:
@@ -86,6 +93,8 @@ _VALUES = {
 
 def _of_value(name: str, value: object) -> str:
     """What a constant is; a name that has no text here is an error."""
+    if name not in _VALUES and isinstance(value, str):
+        return f"The word `{value}`."
     text = _VALUES[name]
     return f"{text} Its value is `{value!r}`." if isinstance(value, str) else text
 

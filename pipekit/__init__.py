@@ -20,6 +20,11 @@ if TYPE_CHECKING:
     from pipekit.model.event import Event as Event
     from pipekit.model.event import EventKind as EventKind
     from pipekit.model.event import SinkContext as SinkContext
+    from pipekit.model.executor import Engine as Engine
+    from pipekit.model.executor import ExecutorContext as ExecutorContext
+    from pipekit.model.executor import Order as Order
+    from pipekit.model.executor import OrderState as OrderState
+    from pipekit.model.executor import OrderStatus as OrderStatus
     from pipekit.model.file import Consumption as Consumption
     from pipekit.model.file import ContentState as ContentState
     from pipekit.model.file import FileStat as FileStat
@@ -35,6 +40,7 @@ if TYPE_CHECKING:
     from pipekit.model.run import PipelineState as PipelineState
     from pipekit.model.run import RunContext as RunContext
     from pipekit.model.specs import EventSink as EventSink
+    from pipekit.model.specs import Executor as Executor
     from pipekit.model.specs import LifecyclePolicy as LifecyclePolicy
     from pipekit.model.specs import StageSpec as StageSpec
     from pipekit.model.stage import StagePlan as StagePlan
@@ -56,6 +62,13 @@ _HOMES = {
     "pipekit.hookspecs": ("hookimpl",),
     "pipekit.model.command": ("Command", "Outcome", "ProcessResult"),
     "pipekit.model.event": ("Emit", "Event", "EventKind", "SinkContext"),
+    "pipekit.model.executor": (
+        "Engine",
+        "ExecutorContext",
+        "Order",
+        "OrderState",
+        "OrderStatus",
+    ),
     "pipekit.model.file": (
         "Consumption",
         "ContentState",
@@ -68,7 +81,7 @@ _HOMES = {
     ),
     "pipekit.model.policy": ("ActionKind", "FileAction", "LifecycleView"),
     "pipekit.model.run": ("PipelineReport", "PipelineState", "RunContext"),
-    "pipekit.model.specs": ("EventSink", "LifecyclePolicy", "StageSpec"),
+    "pipekit.model.specs": ("EventSink", "Executor", "LifecyclePolicy", "StageSpec"),
     "pipekit.model.stage": ("StagePlan", "StageResult"),
     "pipekit.model.status": ("FailureKind", "PipelineStatus", "StageStatus"),
     "pipekit.model.task": ("Task", "TaskResult", "Watch"),

@@ -1,4 +1,4 @@
-"""The hooks of a plugin: stages, lifecycle policies and event sinks."""
+"""The hooks of a plugin: stages, lifecycle policies, event sinks and executors."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import pluggy
 
-from pipekit.model.specs import EventSink, LifecyclePolicy, StageSpec
+from pipekit.model.specs import EventSink, Executor, LifecyclePolicy, StageSpec
 
 API_VERSION = "1"  # of these hooks; a plugin names the one it is written for in `PIPEKIT_API`
 GROUP = "pipekit"  # the entry-point group of plugins, and the project's name for pluggy
@@ -89,5 +89,57 @@ def pipekit_event_sinks() -> Iterable[EventSink]:  # type: ignore[empty-body]  #
     @hookimpl
     def pipekit_event_sinks():
         yield EventSink("text", open_text)
+    ```
+    """
+
+
+@hookspec
+def pipekit_executors() -> Iterable[Executor]:  # type: ignore[empty-body]  # only the signature counts
+    """The executors of this plugin: they carry tasks to other machines.
+
+    An engine for a queue of one place, which is this very process; a real one hands the two texts
+    `order.spec` and `order.digest` to a node, which calls `execute` with them or runs
+    `pipekit exec-task`:
+
+    ```python
+    from contextlib import contextmanager
+    from threading import Thread
+    from pipekit import Executor, OrderState, OrderStatus, hookimpl
+    from pipekit.remote import execute
+
+    class Engine:
+        def __init__(self):
+            self.threads = {}
+
+        def submit(self, order):
+            thread = Thread(target=execute, args=(order.spec, order.digest))
+            thread.start()
+            self.threads[order.key] = thread
+            return order.key
+
+        def poll(self, ids):
+            def state(id):
+                alive = self.threads[id].is_alive()
+                return OrderStatus(OrderState.RUNNING if alive else OrderState.ENDED)
+            return {id: state(id) for id in ids}
+
+        def cancel(self, id):
+            pass  # its node hears of it from the run
+
+        def close(self):
+            for thread in self.threads.values():
+                thread.join()
+
+    @contextmanager
+    def open_here(ctx, settings):
+        engine = Engine()
+        try:
+            yield engine
+        finally:
+            engine.close()
+
+    @hookimpl
+    def pipekit_executors():
+        yield Executor("here", open_here)
     ```
     """

@@ -2,6 +2,7 @@
 
 # No `from __future__ import annotations`: settings classes keep real types.
 
+import os
 from collections.abc import Iterator
 from typing import Any, Literal
 
@@ -15,11 +16,18 @@ def _some_stage(instance: Any, _attribute: object, value: tuple[str, ...]) -> No
         raise ValueError("must name a stage: files that no stage has consumed are never removed")
 
 
+def _inside(_instance: object, _attribute: object, value: str) -> None:
+    if os.path.isabs(value) or os.path.splitdrive(value)[0]:
+        raise ValueError("must be relative: files outside the project are never removed")
+
+
 @frozen
 class Rule:
     """`[[lifecycle.rules]]`: one rule."""
 
-    files: str = setting("Pattern of the files, relative to the project's folder.")
+    files: str = setting(
+        "Pattern of the files, relative to the project's folder.", validator=_inside
+    )
     consumed_by: tuple[str, ...] = setting(
         "Stages that must have consumed the files: the first one the files themselves, each "
         "further one everything that was made from them. Optional only for `keep`.",

@@ -124,7 +124,12 @@ def schema(ctx: click.Context) -> int:
     """
     ctx.with_resource(only_json_on_stdout(ctx))
     found = load_plugins(configuration(ctx, tables=("plugins",)), ctx.obj["no_plugins"])
-    kinds = {"stages": found.stages, "policies": found.policies, "sinks": found.sinks}
+    kinds = {
+        "stages": found.stages,
+        "policies": found.policies,
+        "sinks": found.sinks,
+        "executors": found.executors,
+    }
     classes = {
         kind: {name: record.spec.settings for name, record in records.items()}
         for kind, records in kinds.items()
@@ -143,7 +148,9 @@ def examined(
     except PluginError as error:
         problems += str(error).splitlines()
     problems += _circles(settings, found)
-    errors, warnings = contradictions(settings, policies=found.policies, sinks=found.sinks)
+    errors, warnings = contradictions(
+        settings, policies=found.policies, sinks=found.sinks, executors=found.executors
+    )
     errors = [*problems, *errors]
     if not errors and settings.pipeline.stages:
         errors, missing = plan_problems(open_project(settings, ctx.obj["no_plugins"]))
@@ -167,6 +174,7 @@ def _opened(ctx: click.Context, sets: tuple[str, ...]) -> tuple[Configuration, P
         "stages": settings.stages,
         "lifecycle": settings.policies,
         "sinks": settings.sinks,
+        "executors": settings.executors,
     }
     made = PluginSettings(settings, found, configured)
     mask_output(secrets(settings))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import click
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 _WELL = (PipelineStatus.SUCCESS, PipelineStatus.IDLE, PipelineStatus.CANCELLED)
 _BAD = (StageStatus.FAILURE, StageStatus.PARTIAL, StageStatus.BLOCKED)
 _PAGE = 1_000  # runs that are looked at together
+_NODES = 3  # of a stage, named at most
 _HEAD = ("run", "started", "status", "seconds", "id", "stages")
 
 
@@ -180,6 +181,16 @@ def _record(run: PipelineState | Refusal) -> dict[str, object]:
     return {**run_record(run), "stages": run.stages}
 
 
+def _stage(name: str, entry: Mapping[str, object]) -> str:
+    """A stage, how it ended unless it succeeded, and the other machines that it used."""
+    status, nodes = entry.get("status", "unknown"), entry.get("nodes")
+    ended = name if status == StageStatus.SUCCESS else f"{name} {status}"
+    if not isinstance(nodes, dict) or not nodes:
+        return ended
+    more = f" and {len(nodes) - _NODES} more" if len(nodes) > _NODES else ""
+    return f"{ended} on {' '.join(list(map(str, nodes))[:_NODES])}{more}"
+
+
 def _row(run: PipelineState | Refusal, current: str) -> tuple[object, ...]:
     if isinstance(run, Refusal):
         error = "; ".join(run.error.splitlines())
@@ -187,9 +198,9 @@ def _row(run: PipelineState | Refusal, current: str) -> tuple[object, ...]:
         return "-", local_time(run.last), REFUSED, f"{'-':>7}", "-", f"{times}{error}"
     seconds = "-" if run.ended is None else f"{run.ended - run.started:.1f}"
     stages = ", ".join(
-        name if status == StageStatus.SUCCESS else f"{name} {status}"
+        _stage(name, entry)
         for name, entry in run.stages.items()
-        if (status := entry.get("status", "unknown")) != StageStatus.SKIPPED
+        if entry.get("status", "unknown") != StageStatus.SKIPPED
     )
     status = run.status or (RUNNING if run.run_id == current else DIED)
     return run.number, local_time(run.started), status, f"{seconds:>7}", run.run_id, stages

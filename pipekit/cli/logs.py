@@ -145,15 +145,20 @@ def _print_stage(
     count: int | None,
 ) -> None:
     folder = paths.runs / state.run_id / stage
-    outputs = sorted(path for path in folder.glob("*") if path.suffix in suffixes)
+    outputs = sorted(path for path in _files(folder) if path.suffix in suffixes)
     printed = [path for path in outputs if path.lstat().st_size]
     for path in printed:
-        print_line(f"--- {path.name} ---", err=True)
+        print_line(f"--- {path.relative_to(folder).as_posix()} ---", err=True)
         _print_file(path, raw=raw, count=count)
     if not printed:
         status = state.stages.get(stage, {}).get("status")
         why = _why_nothing(status, folder.exists())
         print_line(f"{stage} {why} in run {state.number}", err=True)
+
+
+def _files(folder: Path) -> list[Path]:
+    """What a stage's tasks have written: here, and by attempts on other machines."""
+    return [*folder.glob("*"), *folder.glob("*/*/command*")]
 
 
 def _print_file(path: Path, *, raw: bool, count: int | None) -> None:
@@ -207,7 +212,8 @@ def _follow(
     files: dict[Path, _Followed] = {}
     last, looked, is_on = None, time.monotonic(), True
     while True:
-        for path in sorted((paths.runs / state.run_id).glob(f"{stage}/*")):
+        folders = (paths.runs / state.run_id).glob(stage)
+        for path in sorted(path for folder in folders for path in _files(folder)):
             if path.suffix in suffixes and path not in files:
                 files[path] = _Followed(path, count)
         count = None  # of files that come later, all is printed
@@ -215,7 +221,8 @@ def _follow(
         for path, file in files.items():
             while text := file.news():
                 if path != last:
-                    print_line(f"--- {path.parent.name}/{path.name} ---", err=True)
+                    name = path.relative_to(paths.runs / state.run_id).as_posix()
+                    print_line(f"--- {name} ---", err=True)
                     last = path
                 print_output(text)
                 printed = True

@@ -43,6 +43,7 @@ _COMMANDS = {
     "lifecycle": ("lifecycle", "Show which files may be removed, remove them, bring them back."),
     "completion": ("completion", "Print the script by which a shell completes commands."),
     "exec": ("exec", "Supervise any command, whose whole process tree ends with it."),
+    "exec-task": ("exec_task", "Carry out one attempt at a task, as a node of a cluster does."),
 }
 
 

@@ -69,6 +69,13 @@ _OPTIONS = (
     ),
     click.option("--retry", is_flag=True, help="Try work now that has failed again and again."),
     click.option("--rebuild", is_flag=True, help="Rewrite outputs even if no input has changed."),
+    click.option(
+        "--forget",
+        multiple=True,
+        metavar="FILE",
+        help="Take back a wrong input file, which may be gone: make again what came of it from the "
+        "other files; repeatable. If it is still there, it is set aside.",
+    ),
 )
 
 
@@ -93,6 +100,8 @@ def open_orchestrator(
     options exclude all of its stages.
     """
     options, project = RunOptions(**selection), open_project(ctx, sets)
+    if options.forget and options.dates:
+        raise UsageError("--forget rebuilds all days that a file fed: leave out --dates")
     if not selected(project.stages, options.only, options.first, options.last):
         names = ", ".join(stage.name for stage in project.stages)
         raise UsageError(f"--only, --from and --until select no stage; the order is: {names}")

@@ -135,6 +135,8 @@ def _print_task(task: TaskReport, verbose: bool) -> None:
     reason = f": {task.reason}" if task.reason else ""
     text = f"task {_named(task)}: {task.status}{reason}{_usage(task)}"
     print_text(text, "  ", hang=4)
+    if task.placement:
+        print_text(task.placement, "    ", hang=6)
     if task.last_lines:
         print_text(f"last line: {task.last_lines[-1].strip()}", "    ", hang=6)
     for seen in task.process.snapshot if task.process else ():

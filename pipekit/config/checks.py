@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Iterator
 
 from pipekit.config.loading import Configuration
@@ -18,17 +19,19 @@ def check(
     *,
     policies: Collection[str] | None = None,
     sinks: Collection[str] | None = None,
+    executors: Collection[str] | None = None,
 ) -> tuple[list[str], list[str]]:
     """The errors, which `config check` refuses, and the warnings; each with its place.
 
-    `policies` and `sinks`: the names that installed plugins offer; a table of another name is an
-    error. None skips this check.
+    `policies`, `sinks`, `executors`: the names that installed plugins offer; a table of another
+    name is an error. None skips this check.
     """
-    found = [*_pipeline(configuration), *_folders(configuration)]
+    found = [*_pipeline(configuration), *_folders(configuration), *_inputs(configuration)]
     for name, stage in configuration.stages.items():
         found += _stage(configuration, name, stage)
     found += _unoffered("lifecycle", "policy", configuration.policies, policies)
     found += _unoffered("sinks", "sink", configuration.sinks, sinks)
+    found += _unoffered("executors", "executor", configuration.executors, executors)
     errors: list[str] = []
     warnings: list[str] = []
     for is_error, path, sentence in found:
@@ -89,6 +92,18 @@ def _folders(configuration: Configuration) -> Found:
                 yield True, ("lifecycle", "roots"), f'"{root}" contains paths.{key} ("{own}")'
     if _inside(configuration.paths.state, configuration.paths.logs):
         yield True, ("paths", "state"), "must not be inside paths.logs, whose old files are removed"
+
+
+def _inputs(configuration: Configuration) -> Found:
+    """Folders to read are outside the project, and are there."""
+    where, root = ("paths", "inputs"), configuration.root.as_posix()
+    for folder in configuration.paths.inputs:
+        if _inside(folder, root):
+            yield True, where, f'"{folder}" is inside the project: name it relative to it'
+        elif _inside(root, folder):
+            yield True, where, f'"{folder}" contains the project'
+        elif not os.path.isdir(folder):
+            yield False, where, f"there is no folder {folder}"
 
 
 def _inside(path: str, root: str) -> bool:

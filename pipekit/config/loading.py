@@ -45,8 +45,8 @@ _MOST_PROBLEMS = 100
 class Configuration:
     """All settings of a project; made by `load`.
 
-    `stages` holds every stage that is listed or has a table. `policies` and `sinks` hold the raw
-    tables of those that are switched on, by name; `settings_for` makes objects of them, which stay
+    `stages` holds every stage that is listed or has a table. `policies`, `sinks` and `executors`
+    hold the raw tables that there are, by name; `settings_for` makes objects of them, which stay
     in `known_settings` by the path of their table. `variables`: those of the file of `[secrets]`.
     """
 
@@ -62,6 +62,7 @@ class Configuration:
     stages: Mapping[str, StageConfig]
     policies: Mapping[str, Mapping[str, Any]]
     sinks: Mapping[str, Mapping[str, Any]]
+    executors: Mapping[str, Mapping[str, Any]]
     expect: Sequence[ExpectConfig]
     layers: Sequence[Layer]
     variables: Mapping[str, str]
@@ -71,13 +72,18 @@ class Configuration:
     def folders(self) -> Paths:
         """`[paths]` as absolute paths."""
         folders = {n: self.root / getattr(self.paths, n) for n in ("data", "logs", "state")}
-        return Paths(root=self.root, **folders, shared=self.paths.shared)
+        return Paths(root=self.root, **folders, shared=self.paths.shared, inputs=self.paths.inputs)
+
+    def executor_of(self, stage: str) -> str:
+        """The name of the executor that carries the tasks of this stage."""
+        return self.stages[stage].executor or self.pipeline.executor
 
     def settings_for(self, kind: str, name: str, cls: type | None) -> Any:
-        """The settings of a plugin's stage, policy or sink as an object of its class.
+        """The settings of a plugin's stage, policy, sink or executor as an object of its class.
 
-        `kind`: `stages`, `lifecycle` or `sinks`. None if the plugin takes no settings. Raises
-        ConfigError with all problems of its values, PluginError for a class that cannot be used.
+        `kind`: `stages`, `lifecycle`, `sinks` or `executors`. None if the plugin takes no settings.
+        Raises ConfigError with all problems of its values, PluginError for a class that cannot be
+        used.
         """
         if kind == "lifecycle" and name in settings_fields(LifecycleConfig):
             raise PluginError(
@@ -98,11 +104,12 @@ class Configuration:
         return self.known_settings[path]
 
     def plugin_tables(self) -> dict[KeyPath, Mapping[str, Any]]:
-        """The raw settings of all configured stages, policies and sinks, by their place."""
+        """The raw settings of all that plugins offer and that is configured, by their place."""
         return {
             **{self._settings_path("stages", n): s.settings for n, s in self.stages.items()},
             **{settings_path("lifecycle", name): raw for name, raw in self.policies.items()},
             **{settings_path("sinks", name): raw for name, raw in self.sinks.items()},
+            **{settings_path("executors", name): raw for name, raw in self.executors.items()},
         }
 
     def _settings_path(self, kind: str, name: str) -> KeyPath:
@@ -174,10 +181,11 @@ class _Structurer:
         made = {key: self._object(cls, raw[key], (key,)) for key, cls in TABLES.items()}
         names = dict.fromkeys([*made["pipeline"].stages, *raw["stages"]])
         made["stages"] = {name: self._stage(name, raw["stages"].get(name, {})) for name in names}
-        made["sinks"] = {
-            name: self._table(value, ("sinks", name), secret=True)  # as far as is known yet
-            for name, value in raw["sinks"].items()
-        }
+        for kind in ("sinks", "executors"):
+            made[kind] = {
+                name: self._table(value, (kind, name), secret=True)  # as far as is known yet
+                for name, value in raw[kind].items()
+            }
         made["expect"] = self._expect(tree.get("expect", []), made["pipeline"].stages)
         return {**made, "policies": policies}
 

@@ -24,7 +24,9 @@ Classes = Mapping[str, type | None]
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
-def json_schema(*, stages: Classes, policies: Classes, sinks: Classes) -> Schema:
+def json_schema(
+    *, stages: Classes, policies: Classes, sinks: Classes, executors: Classes
+) -> Schema:
     """The schema of a pipekit.toml for these plugins: name → settings class, None for none.
 
     It accepts every file that `pipekit config check` accepts, and refuses unknown keys and values
@@ -48,6 +50,7 @@ def json_schema(*, stages: Classes, policies: Classes, sinks: Classes) -> Schema
                     "additionalProperties": _stage({"type": "object"}, script),
                 },
                 "sinks": _table({name: _of_class(cls) for name, cls in sinks.items()}),
+                "executors": _table({name: _of_class(cls) for name, cls in executors.items()}),
                 "expect": {"type": "array", "items": _of_class(ExpectConfig)},
             }
         ),

@@ -17,7 +17,7 @@ from pipekit.worker._files import open_own
 _CREDENTIALS = "CREDENTIALS_DIRECTORY"  # systemd sets it for a service that has some
 _LARGEST = 1 << 20  # bytes
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_FOR_PLUGINS = ("stages", "lifecycle", "sinks")  # tables whose values a secret may be
+_FOR_PLUGINS = ("stages", "lifecycle", "sinks", "executors")  # tables whose values a secret may be
 
 
 def secret_variables(

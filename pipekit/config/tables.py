@@ -11,7 +11,7 @@ from typing import Any, Literal
 from attrs import frozen
 
 from pipekit.config.problems import KeyPath
-from pipekit.model.names import checked_name, did_you_mean
+from pipekit.model.names import LOCAL, checked_name, did_you_mean
 from pipekit.model.timetable import (
     WEEKDAYS,
     WHOLE_DAY,
@@ -23,7 +23,9 @@ from pipekit.settings import Duration, Size, setting
 
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 Least = Literal["success", "partial", "any"]
-Retryable = Literal["exit", "signal", "oom", "timeout", "hang", "spawn", "contract", "plugin"]
+Retryable = Literal[
+    "exit", "signal", "oom", "timeout", "hang", "spawn", "contract", "plugin", "lost"
+]
 DAY = 86_400.0
 LONGEST_DELAY = 300.0  # seconds between two attempts, unless retry_delay is longer
 _MOST_RETRIES = 100
@@ -64,6 +66,11 @@ def _days(_instance: object, _attribute: object, value: tuple[str, ...]) -> None
         raise ValueError(f"name at least one of {', '.join(WEEKDAYS)}")
 
 
+def _executor_name(instance: object, attribute: object, value: str | None) -> None:
+    if value is not None:
+        checked_name(instance, attribute, value)
+
+
 def _nice(_instance: object, _attribute: object, value: int) -> None:
     if value not in range(20):
         raise ValueError(f"must be from 0 to 19, not {value}")
@@ -86,6 +93,25 @@ def _inner_paths(instance: object, attribute: object, value: tuple[str, ...]) ->
         _inner_path(instance, attribute, path)
         if path in (".", "./"):
             raise ValueError("must not be the whole project: name the folders")
+
+
+def _with_slashes(paths: Any) -> Any:
+    """Absolute paths as the ledger has them; anything else is left to the validator."""
+    if not isinstance(paths, list | tuple):
+        return paths
+    return tuple(
+        os.path.normpath(each).replace(os.sep, "/") if isinstance(each, str) and each else each
+        for each in paths
+    )
+
+
+def _outer_paths(_instance: object, _attribute: object, value: tuple[str, ...]) -> None:
+    for path in value:
+        drive, rest = os.path.splitdrive(path)
+        if not os.path.isabs(path) or (os.name == "nt" and not drive):
+            raise ValueError(f'must be absolute paths of folders outside the project, not "{path}"')
+        if not rest.strip("/"):
+            raise ValueError(f'must not be a whole file system: "{path}"')
 
 
 def _stage_name(instance: object, attribute: object, value: str | None) -> None:
@@ -140,6 +166,17 @@ class PipelineConfig:
     quiet_seconds: Duration = setting(
         "A file is complete once it has not changed for this long.", default=2.0
     )
+    executor: str = setting(
+        "What carries the tasks of stages that name no executor of their own: `local`, this "
+        "machine, or one of a plugin.",
+        default=LOCAL,
+        validator=checked_name,
+    )
+    lease: Duration = setting(
+        "How long a node of a cluster goes on without news of the run before it stops its task.",
+        default=30.0,
+        validator=at_least(0.5),
+    )
     min_free: Size | None = setting(
         "No run begins with less than this free on the disk of data, logs or state, and with less "
         "than twice as much a run warns (default: no limit).",
@@ -170,6 +207,13 @@ class PathsConfig:
     state: str = setting(
         "The ledger, the lock and caches.", default=".pipekit", validator=_inner_path
     )
+    inputs: tuple[str, ...] = setting(
+        "Folders outside the project, as absolute paths, that stages may read. Nothing is ever "
+        "written, moved or deleted there.",
+        default=(),
+        converter=_with_slashes,
+        validator=_outer_paths,
+    )
     shared: bool = setting(
         "Let the umask decide who may use the logs and state folders, in a project that a group "
         "shares; by default only the user who runs pipekit may.",
@@ -199,6 +243,16 @@ class StageConfig:
         "key `command`). So one stage can be used several times, each with its own settings.",
         default=None,
         validator=_stage_name,
+    )
+    executor: str | None = setting(
+        "What carries its tasks (default: pipeline.executor).",
+        default=None,
+        validator=_executor_name,
+    )
+    queue_timeout: Duration | None = setting(
+        "Maximum time that a task waits for a node of a cluster (default: unlimited).",
+        default=None,
+        validator=_positive,
     )
     timeout: Duration | None = setting(
         "Maximum duration of a task (default: unlimited).", default=None, validator=_positive
@@ -236,7 +290,8 @@ class StageConfig:
     )
     retry_on: tuple[Retryable, ...] = setting(
         "The kinds of failure after which a task is tried again. `timeout`, `contract` and "
-        "`plugin` are not among them unless named: they rarely pass by themselves.",
+        "`plugin` are not among them unless named: they rarely pass by themselves. Name `lost` if "
+        "a cluster may lose its nodes.",
         default=("exit", "signal", "oom", "hang", "spawn"),
     )
     retry_delay: Duration = setting(
@@ -391,7 +446,9 @@ class SecretsConfig:
     )
 
 
-TABLES: dict[str, type] = {  # the core's own; `stages` and `sinks` hold a table for each name
+TABLES: dict[
+    str, type
+] = {  # the core's own; `stages`, `sinks` and others hold a table for each name
     "pipeline": PipelineConfig,
     "paths": PathsConfig,
     "plugins": PluginsConfig,
@@ -400,14 +457,14 @@ TABLES: dict[str, type] = {  # the core's own; `stages` and `sinks` hold a table
     "schedule": ScheduleConfig,
     "secrets": SecretsConfig,
 }
-TOP = (*TABLES, "stages", "sinks", "expect")  # all keys at the top of pipekit.toml
+TOP = (*TABLES, "stages", "sinks", "executors", "expect")  # all keys at the top of pipekit.toml
 RULES = "rules"  # the policy whose settings are an array of tables: `[[lifecycle.rules]]`
 SCRIPT = "script"  # the stage whose settings stand in `[stages.NAME]` itself
 SCRIPT_KEYS = ("command", "inputs", "outputs", "done_pattern", "watch", "units", "env")
 
 
 def settings_path(kind: str, name: str) -> KeyPath:
-    """The path of the settings of a plugin's stage, policy or sink in the tables of this kind."""
+    """The path of the settings of what a plugin offers, in the tables of this kind."""
     if (kind, name) == ("lifecycle", RULES):
         return (kind,)
     return (kind, name, "settings") if kind == "stages" else (kind, name)

@@ -19,6 +19,7 @@ class EventKind(StrEnum):
     START = "start"
     METRIC = "metric"
     PROGRESS = "progress"
+    TASK_QUEUED = "task_queued"
     TASK_START = "task_start"
     TASK_END = "task_end"
     RETRY = "retry"

@@ -75,15 +75,17 @@ class Published(NamedTuple):
 
 
 class Inspection(NamedTuple):
-    """What has become of the files that a stage has published: the answer of `ctx.inspect(files)`.
+    """What has become of what a stage has published: the answer of `ctx.inspect(*patterns)`.
 
     `missing`: those that are gone. `removed`: those that the lifecycle has removed. `altered`:
-    those that are there, but whose content is not what the stage published.
+    those that are there, but whose content is not what the stage published. `unknown`: other files
+    that are there.
     """
 
     missing: tuple[Published, ...] = ()
     removed: tuple[Published, ...] = ()
     altered: tuple[Published, ...] = ()
+    unknown: tuple[FileStat, ...] = ()
 
 
 class Why(StrEnum):

@@ -12,6 +12,7 @@ from typing import TypeGuard
 from pipekit.errors import DefinitionError
 from pipekit.model.system import is_device
 
+LOCAL = "local"  # the executor that comes with pipekit, and is used unless another is named
 RESERVED_NAMES = frozenset({"pipeline", "lifecycle", "sink", "plugin"})
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _LONGEST_NAME = 100  # characters; folders and files are named after stages

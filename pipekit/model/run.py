@@ -47,6 +47,7 @@ class Paths(NamedTuple):
     """The folders of a project, as absolute paths.
 
     `shared`: whether the umask decides who may read the files of runs; else they are private.
+    `inputs`: folders outside of the project that stages may read, as texts with `/`.
     """
 
     root: Path
@@ -54,6 +55,7 @@ class Paths(NamedTuple):
     logs: Path
     state: Path
     shared: bool = False
+    inputs: tuple[str, ...] = ()
 
     @property
     def file_mode(self) -> int:
@@ -103,7 +105,7 @@ class StageView(Protocol):
     def published(self, stage: str) -> tuple[Published, ...]:
         """See RunContext.published."""
 
-    def inspect(self, files: Iterable[FileStat]) -> Inspection:
+    def inspect(self, patterns: tuple[str, ...]) -> Inspection:
         """See RunContext.inspect."""
 
     def state(self) -> Mapping[str, Any]:
@@ -117,7 +119,10 @@ class RunContext:
     `started`: Unix time. `dry_run`: whether this is `pipekit plan`. `results`: of the stages before
     it. `cores`: the number of cores the run may use. `force`: treat consumed files as pending
     (`--force`). `rebuild`: write all outputs again, for stages that support it (`--rebuild`).
-    `dates`: the first and last day asked for, or None.
+    `dates`: the first and last day asked for, or None. `forget`: files that this stage has
+    consumed, and is to forget (`--forget`): it makes again what came of them from the other files,
+    and then reports them as consumed with the fingerprint `ABSENT`, unless another file is in their
+    place.
     """
 
     run_id: str
@@ -130,6 +135,7 @@ class RunContext:
     force: bool = False
     rebuild: bool = False
     dates: tuple[dt.date, dt.date] | None = None
+    forget: tuple[str, ...] = ()
     view: StageView = field(repr=False)
 
     @property
@@ -146,7 +152,8 @@ class RunContext:
         """Regular files below the root that match any of the patterns, sorted by path.
 
         A pattern is relative to the root: `data/raw/**/*.csv`. `**` matches any number of folders,
-        but never enters one whose name starts with a dot.
+        but never enters one whose name starts with a dot. An absolute pattern finds files below
+        `[paths] inputs`; their paths are absolute, too.
         """
         return self.view.files(patterns)
 
@@ -188,14 +195,13 @@ class RunContext:
         """The files that `stage` has published, in the order of the runs that did."""
         return self.view.published(stage)
 
-    def inspect(self, files: Iterable[FileStat]) -> Inspection:
-        """What has become of the files that this stage has published; `files`: those there now.
+    def inspect(self, *patterns: str) -> Inspection:
+        """What has become of the files that this stage has published; `patterns`: where they are.
 
-        For example, `ctx.inspect(ctx.files("data/out/**/*.parquet"))`. A file is read only if its
-        size is the same, but not its times or its place on the disk: after a project was copied
-        or moved, once.
+        For example, `ctx.inspect("data/out/**/*.parquet")`. A file is read only if its size is the
+        same, but not its times or its place on the disk: after a project was copied or moved, once.
         """
-        return self.view.inspect(files)
+        return self.view.inspect(patterns)
 
     @property
     def state(self) -> Mapping[str, Any]:

@@ -1,10 +1,10 @@
-"""What a plugin's hooks return: stages, lifecycle policies and event sinks."""
+"""What a plugin's hooks return: stages, lifecycle policies, event sinks and executors."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from attrs import field, frozen
 
@@ -17,6 +17,9 @@ from pipekit.model.run import RunContext
 from pipekit.model.stage import StagePlan
 from pipekit.model.task import Watch
 from pipekit.model.validators import all_are, as_tuple
+
+if TYPE_CHECKING:
+    from pipekit.model.executor import Engine, ExecutorContext
 
 FLUSH_SECONDS = 2.0  # that a sink has to finish, after the last event of a run
 LONGEST_FLUSH = 30.0
@@ -89,3 +92,24 @@ class EventSink:
             raise DefinitionError(
                 f"flush_seconds of sink {self.name!r} must be above 0, and {most:g} at most{more}"
             )
+
+
+class Executor:
+    """An executor offered by a plugin: `open(ctx, settings)` is a context manager for an Engine.
+
+    It is opened by the first stage of a run that uses it, and closed at the end of the run. Raises
+    DefinitionError for an invalid name.
+    """
+
+    __slots__ = ("name", "open", "settings")
+
+    def __init__(
+        self,
+        name: str,
+        open: Callable[[ExecutorContext, Any], AbstractContextManager[Engine]],
+        settings: type | None = None,
+    ) -> None:
+        checked_name(None, None, name)
+        self.name = name
+        self.open = open
+        self.settings = settings

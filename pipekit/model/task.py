@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from attrs import field, frozen
 
@@ -15,6 +15,9 @@ from pipekit.model.names import check_file_name
 from pipekit.model.records import FileRecords
 from pipekit.model.status import FailureKind, StageStatus
 from pipekit.model.validators import all_are, as_tuple, is_a, texts
+
+if TYPE_CHECKING:
+    from pipekit.model.executor import Placement
 
 _LONGEST_NAME = 100  # of a task: files are named after it
 
@@ -63,6 +66,7 @@ class Task:
     outputs: tuple[str, ...] = field(default=(), converter=as_tuple, validator=texts)
     after: tuple[str, ...] = field(default=(), converter=as_tuple, validator=texts)
     cores: int = field(default=1, validator=is_a(int))
+    memory: int = field(default=0, validator=is_a(int))
     watch: tuple[Watch, ...] = field(default=(), converter=as_tuple, validator=all_are(Watch))
     reports: bool = field(default=True, validator=is_a(bool))
 
@@ -94,7 +98,7 @@ class TaskResult(NamedTuple):
     """How one attempt at a task ended; true exactly when it succeeded.
 
     `attempt` counts from 1. `retried`: what it left undone was tried again in the same run.
-    `state`: what the stage is to remember.
+    `state`: what the stage is to remember. `placement`: None for a task on the run's own machine.
     """
 
     name: str
@@ -110,6 +114,7 @@ class TaskResult(NamedTuple):
     attempt: int = 1
     retried: bool = False
     state: Mapping[str, Any] = MappingProxyType({})
+    placement: Placement | None = None
 
     def __bool__(self) -> bool:
         return self.status is StageStatus.SUCCESS

@@ -14,7 +14,7 @@ import pluggy
 from pipekit import hookspecs
 from pipekit.errors import MissingStageError, PluginError
 from pipekit.model.names import did_you_mean
-from pipekit.model.specs import EventSink, LifecyclePolicy, StageSpec
+from pipekit.model.specs import EventSink, Executor, LifecyclePolicy, StageSpec
 from pipekit.plugins.entrypoints import BUILTINS, EntryPoint, entry_points
 from pipekit.plugins.isolation import CALL_TIMEOUT, call_each
 
@@ -29,11 +29,12 @@ _HOOKS: dict[str, tuple[type, str]] = {
     "pipekit_stages": (StageSpec, "stage"),
     "pipekit_lifecycle_policies": (LifecyclePolicy, "policy"),
     "pipekit_event_sinks": (EventSink, "sink"),
+    "pipekit_executors": (Executor, "executor"),
 }
 
 
 class Installed(NamedTuple):
-    """A stage, policy or sink, and the entry point of the plugin that offers it."""
+    """What a plugin offers, of which kind, and the entry point of the plugin."""
 
     kind: str
     spec: Any
@@ -41,7 +42,7 @@ class Installed(NamedTuple):
 
     @property
     def name(self) -> str:
-        """The name of the stage, policy or sink."""
+        """The name of what is offered."""
         return str(self.spec.name)
 
 
@@ -75,12 +76,18 @@ class Plugins(NamedTuple):
     stages: dict[str, Installed]
     policies: dict[str, Installed]
     sinks: dict[str, Installed]
+    executors: dict[str, Installed]
     broken: tuple[BrokenPlugin, ...]
     disabled: tuple[EntryPoint, ...]
     conflicts: dict[str, str]
     warnings: tuple[str, ...] = ()
     without_api: tuple[EntryPoint, ...] = ()
     rivals: Mapping[str, Sequence[Installed]] = MappingProxyType({})
+
+    def offered(self) -> list[Installed]:
+        """Everything that can be used: stages, policies, sinks, executors."""
+        kinds = (self.stages, self.policies, self.sinks, self.executors)
+        return [installed for kind in kinds for installed in kind.values()]
 
     def require_stages(self, stages: Mapping[str, str]) -> None:
         """Raise MissingStageError unless each stage is offered, or its plugin is broken.
@@ -93,7 +100,7 @@ class Plugins(NamedTuple):
             raise MissingStageError("\n".join(problems))
 
     def broken_plugin(self, name: str) -> BrokenPlugin | None:
-        """The broken plugin whose entry point has this name, of a stage, policy or sink."""
+        """The broken plugin whose entry point has this name, of whatever it offers."""
         return next((broken for broken in self.broken if broken.origin.name == name), None)
 
     def _missing(self, stage: str, name: str) -> str | None:
@@ -124,7 +131,7 @@ def load(
 ) -> Plugins:
     """Import plugins that are not disabled, each in isolation, and collect what they offer.
 
-    `needed`: what the caller needs, as `stage NAME`, `policy NAME` or `sink NAME` (default: all).
+    `needed`: what the caller needs, as `stage NAME`, `sink NAME` and so on (default: all).
     Plugins whose entry points have these names are imported, others only if that is not enough.
     `timeouts`: seconds, by the name of an entry point. `allow` and `deny` name distributions or
     entry points. An error in a plugin is not raised: see `Plugins.broken`.
@@ -183,7 +190,7 @@ class _Loading:
     def result(self, disabled: Iterable[EntryPoint]) -> Plugins:
         rivals = _rivals(self._usable)
         conflicts = {key: _conflict(group) for key, group in rivals.items()}
-        by_kind: dict[str, dict[str, Installed]] = {"stage": {}, "policy": {}, "sink": {}}
+        by_kind: dict[str, dict[str, Installed]] = {kind: {} for _, kind in _HOOKS.values()}
         for installed in self._usable:
             if f"{installed.kind} {installed.name}" not in conflicts:
                 by_kind[installed.kind][installed.name] = installed
@@ -191,6 +198,7 @@ class _Loading:
             stages=by_kind["stage"],
             policies=by_kind["policy"],
             sinks=by_kind["sink"],
+            executors=by_kind["executor"],
             broken=tuple(self._broken),
             disabled=tuple(disabled),
             conflicts=conflicts,

@@ -23,6 +23,7 @@ from pipekit.model import quantity
 from pipekit.model.command import Command, Outcome, ProcessResult
 from pipekit.process.cancel import Cancel
 from pipekit.process.console import on_console_close
+from pipekit.process.records import result_record
 from pipekit.process.start import find_program
 from pipekit.process.supervisor import ProcessSupervisor
 from pipekit.process.verdict import shell_signal
@@ -147,7 +148,7 @@ def supervise(
         merge_stderr=passed_on and _same_file(1, 2),
         **options,
     )
-    with Cancel() as cancel, _signals(cancel) as received:
+    with Cancel() as cancel, stop_on_signals(cancel) as received:
         output = Output(cancel)
         supervisor = ProcessSupervisor(spool_dir)
         result = supervisor.execute(wanted, None, cancel, on_output=output if passed_on else None)
@@ -235,7 +236,7 @@ def _write_all(stream: str, data: bytes) -> None:
 
 
 @contextmanager
-def _signals(cancel: Cancel) -> Iterator[list[int]]:
+def stop_on_signals(cancel: Cancel) -> Iterator[list[int]]:
     """Stop politely on the first Ctrl-C, SIGTERM or SIGHUP, at once on the second.
 
     Yields the list of signals received.
@@ -305,13 +306,7 @@ def _start_failure(command: Command) -> int:
 
 def _write_result(file: str, result: ProcessResult) -> str:
     """Write the result as JSON; a sentence if that fails."""
-    record = result._asdict() | {
-        "stdout": result.stdout._asdict(),
-        "stderr": result.stderr._asdict(),
-        "signals": [sent._asdict() for sent in result.signals],
-        "snapshot": [seen._asdict() for seen in result.snapshot],
-    }
-    text = json.dumps(record, indent=2, default=str) + "\n"
+    text = json.dumps(result_record(result), indent=2, default=str) + "\n"
     try:
         if file == "-":
             _write_all("stdout", text.encode("utf-8", "backslashreplace"))

@@ -149,7 +149,7 @@ def verdicts(
     from pipekit.storage.told import ToldFile
 
     told = ToldFile(paths).read()
-    return judge(configuration, FileManager(paths.root), ledger, told, now)
+    return judge(configuration, FileManager(paths.root, inputs=paths.inputs), ledger, told, now)
 
 
 def and_more(found: Sequence[Finding]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import time
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from pipekit.model.event import EventKind
@@ -18,6 +19,7 @@ from pipekit.storage.tail import last_records
 _NO_STAGES = frozenset({"pipeline", "lifecycle", "sink", "plugin"})
 _ENDS = frozenset(StageStatus)
 _LOOK_BACK = 1000  # events
+_NODES = 5  # named at most
 
 
 class Doing(NamedTuple):
@@ -25,6 +27,7 @@ class Doing(NamedTuple):
 
     `since`: ISO 8601, empty if the stage began too many events ago. `unit` and `done` are of the
     last progress. `silent`: seconds since its last event or output. `waits`: for which attempt.
+    `places`: where tasks are on other machines.
     """
 
     stage: str
@@ -33,6 +36,7 @@ class Doing(NamedTuple):
     done: str = ""
     silent: float = 0.0
     waits: str = ""
+    places: str = ""
 
     def __str__(self) -> str:
         """For example `began at 19:21:31, ES: 3 of 10`."""
@@ -40,7 +44,7 @@ class Doing(NamedTuple):
         if self.waits:
             return ", ".join(filter(None, (began, f"waits, {self.waits}")))
         progress = ": ".join(filter(None, (self.unit, self.done)))
-        return ", ".join(filter(None, (began, progress)))
+        return ", ".join(filter(None, (began, progress, self.places)))
 
 
 def doing(paths: Paths, run_id: str) -> Doing | None:
@@ -60,17 +64,40 @@ def doing(paths: Paths, run_id: str) -> Doing | None:
         return Doing(stage, since, waits=str(own[-1].get("msg") or ""))
     progress = [r for r in own if r.get("event") == EventKind.PROGRESS]
     data = progress[-1].get("data") if progress else None
-    silent = _silence(paths, run_id, stage)
+    silent, places = _silence(paths, run_id, stage), _places(own)
     if not isinstance(data, dict):
-        return Doing(stage, since, silent=silent)
+        return Doing(stage, since, silent=silent, places=places)
     total = data.get("total")
     done = f"{data.get('done')}{f' of {total}' if total is not None else ''}"
-    return Doing(stage, since, str(data.get("unit") or ""), done, silent)
+    return Doing(stage, since, str(data.get("unit") or ""), done, silent, places=places)
+
+
+def _places(records: Iterable[dict[str, Any]]) -> str:
+    """Where tasks are on other machines: `2 tasks on n1, n2, 5 queued`; empty for none."""
+    at: dict[object, str | None] = {}  # by the number of the attempt; None: queued
+    for record in records:
+        data, event = record.get("data"), record.get("event")
+        order = data.get("order") if isinstance(data, dict) else None
+        if not isinstance(data, dict) or order is None:
+            continue
+        if event == EventKind.TASK_QUEUED:
+            at[order] = None
+        elif event == EventKind.TASK_START:
+            at[order] = str(data.get("node"))
+        elif event == EventKind.TASK_END:
+            at.pop(order, None)
+    nodes = [node for node in at.values() if node is not None]
+    names, queued = sorted(set(nodes)), len(at) - len(nodes)
+    more = f" and {len(names) - _NODES} more" if len(names) > _NODES else ""
+    on = f"{plural(len(nodes), 'task')} on {', '.join(names[:_NODES])}{more}" if nodes else ""
+    return ", ".join(filter(None, (on, f"{queued} queued" if queued else "")))
 
 
 def _silence(paths: Paths, run_id: str, stage: str) -> float:
     """Seconds since the run has written an event, or the stage's programs have printed anything."""
-    files = [paths.events / f"pipeline_{run_id}.jsonl", *(paths.runs / run_id / stage).glob("*")]
+    folder = paths.runs / run_id / stage
+    elsewhere = [*folder.glob("*/*/report"), *folder.glob("*/*/command.*")]
+    files = [paths.events / f"pipeline_{run_id}.jsonl", *folder.glob("*"), *elsewhere]
     times = []
     for file in files:
         with contextlib.suppress(OSError):

@@ -66,7 +66,10 @@ class ProcessReport(NamedTuple):
 
 
 class TaskReport(NamedTuple):
-    """A task of a stage. `process`: None if none was started."""
+    """A task of a stage. `process`: None if none was started.
+
+    `placement`: where another machine carried it out, as a sentence; empty if none did.
+    """
 
     task: str
     status: str
@@ -79,6 +82,7 @@ class TaskReport(NamedTuple):
     units: tuple[UnitReport, ...] = ()
     files: tuple[FileNote, ...] = ()
     process: ProcessReport | None = None
+    placement: str = ""
 
     @property
     def last_lines(self) -> list[str]:
@@ -216,7 +220,18 @@ def _task(found: Json) -> TaskReport:
         units=tuple(_unit(each) for each in _records(found, "units")),
         files=tuple(_file(each) for each in _records(found, "files")),
         process=_process(process) if isinstance(process, dict) and process else None,
+        placement=_placement(_mapping(found, "placement")),
     )
+
+
+def _placement(found: Json) -> str:
+    from pipekit.model.executor import Placement  # most tasks have none
+
+    known = {name: found[name] for name in Placement._fields if name in found}
+    try:
+        return str(Placement(**known)) if known else ""
+    except (TypeError, ValueError):  # of another version
+        return ""
 
 
 def _unit(found: Json) -> UnitReport:

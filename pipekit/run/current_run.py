@@ -6,6 +6,7 @@ import contextlib
 import os
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -24,6 +25,8 @@ from pipekit.run.project import Project
 from pipekit.run.verdict import event_data, ledger_entry, summed_metrics
 from pipekit.storage.ledger import Ledger
 from pipekit.storage.report_writer import write_report
+
+_MOST_NODES = 20  # of a stage, in the ledger
 
 
 class CurrentRun:
@@ -56,6 +59,7 @@ class CurrentRun:
         self.results: dict[str, StageResult] = {}
         self.warnings: list[str] = []
         self.stage = ""
+        self.forget: frozenset[str] = frozenset()  # files, see RunContext
         self.place = Place(project.paths.root)
         self._events: EventLogger | None = None
         self.exit_code = EXIT_ERROR
@@ -159,6 +163,9 @@ class CurrentRun:
         entry = ledger_entry(result)
         if metrics := summed_metrics(result):
             entry["metrics"] = metrics
+        nodes = Counter(t.placement.node for t in result.tasks if t.placement and t.placement.node)
+        if nodes:  # of other machines: how many attempts each had
+            entry["nodes"] = dict(nodes.most_common(_MOST_NODES))
         entry = self.mask.value(entry)
         self.ledger.note_stage(self.run_id, result.stage, entry)
 

@@ -14,9 +14,10 @@ from pipekit.model.event import EventKind
 from pipekit.model.stage import StagePlan, StageResult
 from pipekit.model.status import NEVER_BEGAN, FailureKind, StageStatus, satisfies
 from pipekit.model.task import Task, TaskResult, UnitResult
-from pipekit.process import Cancel, ProcessSupervisor
+from pipekit.process import Cancel
 from pipekit.run.backing_off import note_failures
 from pipekit.run.current_run import CurrentRun
+from pipekit.run.executors import OpenExecutors
 from pipekit.run.project import Stage
 from pipekit.run.retries import left_to_do, next_attempt, superseded, wait, with_inputs, work
 from pipekit.run.running_task import RunningTask, TaskContext
@@ -33,15 +34,19 @@ _PROCESSES = 20  # of a command that hung, listed in its task_end event; the rep
 class StageExecutor:
     """Executes the stages of one run. Their tasks run in parallel; events come from this thread.
 
-    The processes of a task hold the run's lock until the last of them has exited. `prepared`: what
-    `pipekit.process.prepare` has returned.
+    The processes of a task hold the run's lock until the last of them has exited; of tasks
+    elsewhere, this one does. `prepared`: what `pipekit.process.prepare` has returned. To be closed.
     """
 
     def __init__(self, run: CurrentRun, lock: RunLock, cancel: Cancel, prepared: object) -> None:
         self._run = run
-        self._lock = lock
         self._cancel = cancel
+        self._executors = OpenExecutors(run, lock, cancel)
         self._prepared = prepared  # kept for all supervisors, since they share a spawner process
+
+    def close(self) -> None:
+        """End what was started for this run alone, such as a cluster."""
+        self._executors.close()
 
     def execute(
         self, stage: Stage, plan: StagePlan, plan_again: Callable[[], StagePlan | None]
@@ -121,25 +126,17 @@ class StageExecutor:
                 (record for task in results for record in task.files),
                 settings_digests={item.path: item.settings_digest for item in plan.inputs},
                 default_digest=output_digest(stage.settings),
+                forget=run.forget,
                 state=state,
             )
         return results
 
     def _context(self, stage: Stage, attempt: int) -> TaskContext:
         run = self._run
-        folder = run.project.paths.runs / run.run_id / stage.name
-        supervisor = ProcessSupervisor(
-            folder,
-            (self._lock.descriptor,),
-            cookie=run.run_id,
-            spool_mode=run.project.paths.file_mode,
-            within=run.place,
-        )
         return TaskContext(
             run=run,
             stage=stage,
-            folder=folder,
-            supervisor=supervisor,
+            folder=run.project.paths.runs / run.run_id / stage.name,
             cancel=self._cancel,
             published=run.ledger.published_signatures(stage.name),
             ended=queue.Queue(),
@@ -153,25 +150,22 @@ class StageExecutor:
         names = {task.name for task in tasks}
         results = {name: result for name, result in before.items() if name not in names}
         waiting, running = list(tasks), list[RunningTask]()
+        lane = self._executors.lane(context)
         try:
             while waiting or running:
-                for task in self._ready(waiting, running, results):
-                    waiting.remove(task)
-                    job = RunningTask(task, context)
-                    begun = {"units": list(task.units), "attempt": context.attempt}
-                    context.emit(EventKind.TASK_START, task.name, task=task.name, **begun)
+                ready = [] if self._cancel.is_set() else lane.ready(waiting, running, results)
+                for job in lane.start(ready):
+                    waiting.remove(job.task)
                     running.append(job)
-                    job.start()
                 _give_up(waiting, results, self._cancel.is_set(), context)
-                done = None
-                with contextlib.suppress(queue.Empty):
-                    done = context.ended.get(timeout=POLL_SECONDS) if running else None
+                done = _next_ended(context) if running else []
+                lane.look(running)
                 for job in running:
                     job.update()
-                if done is not None:
-                    running.remove(done)
-                    results[done.task.name] = done.result()
-                    _emit_end(results[done.task.name], context)
+                for job in done:
+                    running.remove(job)
+                    results[job.task.name] = job.result()
+                    _emit_end(results[job.task.name], context)
         except BaseException:  # an internal error: leave no process behind
             self._cancel.set()
             for job in running:
@@ -179,24 +173,15 @@ class StageExecutor:
             raise
         return [results[task.name] for task in tasks]
 
-    def _ready(
-        self, waiting: list[Task], running: list[RunningTask], results: Mapping[str, TaskResult]
-    ) -> list[Task]:
-        """The waiting tasks that can start now: their predecessors succeeded, cores are free."""
-        if self._cancel.is_set():
-            return []
-        all_cores = self._run.project.configuration.pipeline.cores
-        free = all_cores - sum(min(job.task.cores, all_cores) for job in running)
-        ready = []
-        for task in waiting:
-            cores = min(task.cores, all_cores)
-            if cores <= free and all(
-                name in results and satisfies(results[name].status, "partial")
-                for name in task.after
-            ):
-                ready.append(task)
-                free -= cores
-        return ready
+
+def _next_ended(context: TaskContext) -> list[RunningTask]:
+    """Wait for a moment; the tasks that have ended meanwhile."""
+    found = []
+    with contextlib.suppress(queue.Empty):
+        found.append(context.ended.get(timeout=POLL_SECONDS))
+        while True:
+            found.append(context.ended.get_nowait())
+    return [job for job in found if job is not None]
 
 
 def _no_folder(task: Task, context: TaskContext, error: OSError) -> TaskResult:
@@ -247,6 +232,8 @@ def _give_up(
 def _emit_end(result: TaskResult, context: TaskContext) -> None:
     data: dict[str, Any] = {"task": result.name, "status": result.status, "kind": result.kind}
     data["attempt"] = result.attempt
+    if result.placement is not None:
+        data |= result.placement.record()
     if result.metrics:
         data["metrics"] = dict(result.metrics)
     if not result and result.process is not None:

@@ -24,7 +24,8 @@ def input_folders(project: Project) -> list[Path]:
     """
     names = {stage.name for stage in project.stages}
     first = tuple(stage.name for stage in project.stages if not set(stage.after) & names)
-    files = _NotingFiles(project.files.root, project.files.quiet_seconds)
+    given = project.files
+    files = _NotingFiles(given.root, given.quiet_seconds, inputs=given.inputs)
     orchestrator = PipelineOrchestrator(project._replace(files=files), RunOptions(only=first))
     for decision in orchestrator.plan():
         if isinstance(decision, CannotPlan):
@@ -39,8 +40,8 @@ def input_folders(project: Project) -> list[Path]:
 class _NotingFiles(FileManager):
     """Notes which folders were read, relative to the root."""
 
-    def __init__(self, root: Path, quiet_seconds: float) -> None:
-        super().__init__(root, quiet_seconds)
+    def __init__(self, root: Path, quiet_seconds: float, *, inputs: tuple[str, ...]) -> None:
+        super().__init__(root, quiet_seconds, inputs=inputs)
         self.read: set[str] = set()
 
     def files(self, patterns: Iterable[str], folders: Folders | None = None) -> list[FileStat]:

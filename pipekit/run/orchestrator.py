@@ -84,6 +84,7 @@ class PipelineOrchestrator:
         least = self.project.configuration.pipeline.min_free
 
         def work(run: CurrentRun, lock: RunLock) -> PipelineReport:
+            self._forget(run.ledger, run)
             self._run_stages(run, stages, lock)
             self._check_expectations(run)
             proposals = lifecycle_steps.review_and_act(run, self.cancel)
@@ -92,7 +93,14 @@ class PipelineOrchestrator:
             return self._finish(run, status, proposals)
 
         names = [stage.name for stage in stages]
-        return self._conducted(work, names, check=lambda: check_space(self.project.paths, least))
+
+        def check() -> Iterable[str]:
+            if self.options.forget:
+                with self._known() as ledger:  # refuses wrong names before a run begins
+                    self._forget(ledger)
+            return check_space(self.project.paths, least)
+
+        return self._conducted(work, names, check=check)
 
     def maintain(self, title: str, work: Callable[[CurrentRun], Maintained]) -> PipelineReport:
         """A run without stages, for other work that needs the lock; `title` says what it is.
@@ -156,14 +164,32 @@ class PipelineOrchestrator:
 
     def plan(self) -> list[Decision]:
         """The decision that a run would make now for each stage. Writes nothing."""
+        with self._known() as ledger:
+            return self.foresee(ledger)
+
+    def _known(self) -> Ledger:
+        """The ledger, to read only; an empty one if there is none."""
         path = self.project.paths.state / "state.db"
         before = ledger_exists(path)
-        with Ledger(path if before else Path(":memory:"), read_only=before) as ledger:
-            return self.foresee(ledger)
+        return Ledger(path if before else Path(":memory:"), read_only=before)
+
+    def _forget(self, ledger: Ledger, run: CurrentRun | None = None) -> None:
+        """Find the files to forget; a run sets those aside that are still there."""
+        if not self.options.forget:
+            return
+        from pipekit.run.forgetting import set_aside, to_forget  # only with --forget
+
+        found = to_forget(self.options.forget, self.project, ledger, self._selected())
+        self._planner.forget = found
+        self.project.files.hidden = {each.path for each in found if each.is_there}
+        if run is not None:
+            set_aside(found, run)
+            run.forget = frozenset(each.path for each in found)
 
     def foresee(self, ledger: Ledger) -> list[Decision]:
         """As `plan`, with a ledger that is open."""
         decisions: dict[str, Decision] = {}
+        self._forget(ledger)
         for stage in self._selected():
             decisions[stage.name] = self._planner.foresee(stage, ledger, decisions)
         return list(decisions.values())
@@ -192,26 +218,47 @@ class PipelineOrchestrator:
 
     def _run_stages(self, run: CurrentRun, stages: Iterable[Stage], lock: RunLock) -> None:
         executor = None
-        for stage in stages:
-            run.begin_stage(stage.name)
-            started, begun = time.time(), time.monotonic()
-            decision = self._planner.decide(stage, run.ledger, run.results)
-            _mask_secrets(run, decision.plan)
-            warnings = _plan_warnings(decision.plan)
-            for warning in warnings:
-                run.events.emit(stage.name, EventKind.WARNING, warning)
-            if isinstance(decision, Execute):
-                executor = executor or self._executor(run, lock)
-                plan_again = partial(self._plan_again, run, stage)
-                result = executor.execute(stage, decision.plan, plan_again)
-            else:
-                result = result_without_tasks(decision)
-            result = result._replace(
-                warnings=(*warnings, *result.warnings),
-                backing_off=(*decision.backing_off, *result.backing_off),
-            )
-            duration = time.monotonic() - begun
-            run.end_stage(result._replace(started=started, duration=duration))
+        try:
+            for stage in stages:
+                executor = self._run_stage(run, stage, lock, executor)
+        finally:
+            if executor is not None:
+                executor.close()
+
+    def _run_stage(
+        self, run: CurrentRun, stage: Stage, lock: RunLock, executor: StageExecutor | None
+    ) -> StageExecutor | None:
+        """Plan and execute a stage; returns the executor, which is made when it is first needed."""
+        run.begin_stage(stage.name)
+        started, begun = time.time(), time.monotonic()
+        decision = self._planner.decide(stage, run.ledger, run.results)
+        _mask_secrets(run, decision.plan)
+        warnings = _plan_warnings(decision.plan)
+        for warning in warnings:
+            run.events.emit(stage.name, EventKind.WARNING, warning)
+        if isinstance(decision, Execute):
+            executor = executor or self._executor(run, lock)
+            plan_again = partial(self._plan_again, run, stage)
+            result = executor.execute(stage, decision.plan, plan_again)
+        else:
+            result = result_without_tasks(decision)
+        kept = self._not_forgotten(stage, run)
+        for warning in kept:
+            run.events.emit(stage.name, EventKind.WARNING, warning)
+        result = result._replace(
+            warnings=(*warnings, *result.warnings, *kept),
+            backing_off=(*decision.backing_off, *result.backing_off),
+        )
+        duration = time.monotonic() - begun
+        run.end_stage(result._replace(started=started, duration=duration))
+        return executor
+
+    def _not_forgotten(self, stage: Stage, run: CurrentRun) -> list[str]:
+        if not self._planner.forget:
+            return []
+        from pipekit.run.forgetting import not_forgotten  # only with --forget
+
+        return list(not_forgotten(self._planner.forget, stage.name, run.ledger))
 
     def _plan_again(self, run: CurrentRun, stage: Stage) -> StagePlan | None:
         """What is left of a stage's work after an attempt; its warnings have been shown."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import time
-from collections.abc import Iterable, Mapping
-from typing import Any, ClassVar, NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from attrs import evolve, frozen
 
@@ -24,6 +24,9 @@ from pipekit.storage.failing import BackOff, sentences
 from pipekit.storage.ledger import Ledger
 from pipekit.storage.stage_view import LedgerStageView
 
+if TYPE_CHECKING:
+    from pipekit.run.forgetting import Forgotten
+
 _NAMED = 3  # file names in a warning
 
 
@@ -37,6 +40,7 @@ class RunOptions(NamedTuple):
     force: bool = False
     rebuild: bool = False
     retry: bool = False
+    forget: tuple[str, ...] = ()
 
 
 @frozen(kw_only=True)
@@ -126,6 +130,7 @@ class Planner:
         self._options = options
         self._run_id = run_id
         self._waited = False
+        self.forget: Sequence[Forgotten] = ()
 
     def decide(self, stage: Stage, ledger: Ledger, results: Mapping[str, StageResult]) -> Decision:
         """Decide what to do with a stage, given the results of the earlier ones.
@@ -201,13 +206,17 @@ class Planner:
             warnings.append(_bad_names(sorted(files.unnameable)))
         if files.remote:
             warnings.append(_remote(sorted(files.remote)))
+        if dry_run:
+            there = (each for each in self.forget if each.is_there and stage.name in each.stages)
+            warnings += (f"{each.path} is still there: a run sets it aside" for each in there)
         if len(warnings) > len(plan.warnings):
             plan = evolve(plan, warnings=warnings)
         plan = without_failing(plan, back_off, stage, files)
         outermost, reason = _outermost(missing), plan.reason
-        if not plan and not {each.name for each in self._project.stages} & set(stage.after):
-            named = [path for path in outermost if path in reason]  # not where it writes
-            reason = "; ".join([reason, *map(no_folder, named)])
+        if outermost and not {each.name for each in self._project.stages} & set(stage.after):
+            plan = evolve(plan, warnings=[*plan.warnings, *map(_mistaken, outermost)])
+            named = [path for path in outermost if path in reason]
+            reason = reason if plan else "; ".join([reason, *map(no_folder, named)])
         return (Execute if plan else Skip)(
             stage=stage.name,
             reason=reason,
@@ -256,6 +265,7 @@ class Planner:
             force=options.force,
             rebuild=options.rebuild,
             dates=options.dates,
+            forget=tuple(each.path for each in self.forget if stage.name in each.stages),
             view=view,
             **more,
         )
@@ -300,6 +310,11 @@ def _outermost(folders: Iterable[str]) -> tuple[str, ...]:
         if not any(folder.startswith(f"{outer}/") for outer in found):
             found.append(folder)
     return tuple(found)
+
+
+def _mistaken(path: str) -> str:
+    """A warning about a folder that nobody but the user can make."""
+    return f"{no_folder(path)}: create it, or correct the settings that name it"
 
 
 def no_folder(path: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
+from types import MappingProxyType
 from typing import Any, NamedTuple, NoReturn
 
 from pipekit import config
@@ -11,7 +12,7 @@ from pipekit.config.explain import secrets
 from pipekit.errors import ConfigError, PluginError, UsageError
 from pipekit.model.names import did_you_mean
 from pipekit.model.run import Paths
-from pipekit.model.specs import EventSink, LifecyclePolicy, StageSpec
+from pipekit.model.specs import EventSink, Executor, LifecyclePolicy, StageSpec
 from pipekit.model.status import FailureKind
 from pipekit.plugins import loader as plugins
 from pipekit.plugins.isolation import CALL_TIMEOUT, call_each
@@ -47,6 +48,7 @@ class Project(NamedTuple):
     stages: tuple[Stage, ...]
     policies: tuple[tuple[LifecyclePolicy, Any], ...] = ()
     sinks: tuple[tuple[EventSink, Any], ...] = ()
+    executors: Mapping[str, tuple[Executor, Any]] = MappingProxyType({})
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -55,11 +57,7 @@ class Project(NamedTuple):
 
     def versions(self) -> dict[str, str]:
         """Every usable plugin's distribution and version."""
-        offered = [
-            *self.plugins.stages.values(),
-            *self.plugins.policies.values(),
-            *self.plugins.sinks.values(),
-        ]
+        offered = self.plugins.offered()
         return {each.origin.distribution: each.origin.version for each in offered}
 
 
@@ -71,6 +69,7 @@ def load_plugins(
         *(f"stage {configuration.offered_as(name)}" for name in configuration.pipeline.stages),
         *(f"policy {name}" for name in configuration.policies),
         *(f"sink {name}" for name in configuration.sinks or DEFAULT_SINKS),
+        *(f"executor {name}" for name in _executors(configuration)),
     ]
     return plugins.load(
         needed=needed if configured else None,
@@ -101,6 +100,7 @@ def open_project(configuration: config.Configuration, no_plugins: bool = False) 
         "stages": names,
         "lifecycle": configuration.policies,
         "sinks": configuration.sinks or DEFAULT_SINKS,
+        "executors": _executors(configuration),
     }
     settings = PluginSettings(configuration, found, configured)
     problems = settings.problems
@@ -113,17 +113,31 @@ def open_project(configuration: config.Configuration, no_plugins: bool = False) 
         (EventSink(name, _raises(problem)) if problem else spec, made)
         for name, spec, made, problem in _chosen("sinks", found.sinks, found, settings)
     ]
+    executors = {
+        name: (Executor(name, _raises(problem)) if problem else spec, made)
+        for name, spec, made, problem in _chosen("executors", found.executors, found, settings)
+    }
     if problems:
         raise ConfigError(problems)
     return Project(
         configuration=configuration,
         plugins=found,
         paths=configuration.folders,
-        files=FileManager(configuration.root, configuration.pipeline.quiet_seconds),
+        files=FileManager(
+            configuration.root,
+            configuration.pipeline.quiet_seconds,
+            inputs=configuration.paths.inputs,
+        ),
         stages=tuple(in_order(stages)),
         policies=tuple(policies),
         sinks=tuple(sinks),
+        executors=executors,
     )
+
+
+def _executors(configuration: config.Configuration) -> list[str]:
+    """The executors that the stages of the project name, each once."""
+    return list(dict.fromkeys(map(configuration.executor_of, configuration.pipeline.stages)))
 
 
 def _stage(
@@ -165,9 +179,10 @@ def _chosen(
     found: plugins.Plugins,
     made: PluginSettings,
 ) -> Iterator[tuple[str, Any, Any, str]]:
-    """The policies or sinks that are configured: name, spec, settings, and why it is unusable.
+    """What is configured of this kind: name, spec, settings, and why it is unusable.
 
-    One that is unusable raises when it is used: the sink is then dropped, and no file may go.
+    Not for stages. One that is unusable raises when it is used: the sink is then dropped, no file
+    may go, and no task is started.
     """
     for name in made.configured[kind]:
         if name in offered:
@@ -176,6 +191,8 @@ def _chosen(
             yield name, None, None, str(broken)
         else:
             text = f"[{kind}.{name}] is configured, but no plugin offers it"
+            if kind == "executors":
+                text = f"no installed plugin offers the executor {name!r}"
             hint = did_you_mean(name, offered)
             if found.broken:  # one of them may well be the plugin that is meant
                 text += f". Plugins with errors: {'; '.join(map(str, found.broken))}"
@@ -191,7 +208,7 @@ def _raises(problem: str) -> Callable[..., NoReturn]:
 
 
 class PluginSettings:
-    """The settings of stages, policies and sinks; `configured`: which, by their kind.
+    """The settings of what plugins offer; `configured`: which, by their kind.
 
     `problems`: sentences about values that do not fit.
     """
@@ -205,7 +222,12 @@ class PluginSettings:
         self.configuration = configuration
         self.configured = configured
         self.problems: list[str] = []
-        offered = {"stages": found.stages, "lifecycle": found.policies, "sinks": found.sinks}
+        offered = {
+            "stages": found.stages,
+            "lifecycle": found.policies,
+            "sinks": found.sinks,
+            "executors": found.executors,
+        }
         specs = {
             (kind, name): offered[kind][offered_as].spec
             for kind, names in self.configured.items()

@@ -118,7 +118,7 @@ def _close(
         code = PipelineStatus.FAILURE.exit_code if own is None else own
         status = status_of(code)
         text = _DIED.format(run.number) if own is None else _UNRECORDED.format(run.number, own)
-        sentences.append(text + _clean_up(paths, run, mask))
+        sentences.append(text + _clean_up(ledger, paths, run, mask))
         if tail.running and tail.running not in run.stages:
             lost = StageResult(
                 stage=tail.running, status=StageStatus.FAILURE, kind=FailureKind.LOST, error=_LOST
@@ -131,8 +131,18 @@ def _close(
     return closed, sentences
 
 
-def _clean_up(paths: Paths, run: PipelineState, mask: Mask | None) -> str:
+def _clean_up(ledger: Ledger, paths: Paths, run: PipelineState, mask: Mask | None) -> str:
     """End what is left of a dead run, and remove its temporary files; how that went, if news."""
+    elsewhere = ""
+    if any((paths.runs / run.run_id).glob("*.lease.json")):
+        from pipekit.run.remote.recovery import await_nodes
+
+        elsewhere = await_nodes(ledger, paths, run.run_id, mask)
+    return _end_processes(paths, run, mask) + elsewhere
+
+
+def _end_processes(paths: Paths, run: PipelineState, mask: Mask | None) -> str:
+    """End what is left of a dead run on this machine; a clause if that is news."""
     from pipekit.process import kill_leftovers  # rarely needed, both
     from pipekit.run.temporaries import remove_temporaries_of_run
 

@@ -32,8 +32,9 @@ class TaskReport:
     """The content of a task's report so far. A unit without a result has not finished.
 
     `state`: what to remember, as unit, key and value. `temporaries`: absolute paths of temporary
-    files, as reported. `damage`: why the report is incomplete; empty if it is complete. `torn`:
-    whether its last line is.
+    files, as reported. `staged`: paths of files that a node has not published, but the run keeps.
+    `damage`: why the report is incomplete; empty if it is complete. `torn`: whether its last line
+    is.
     """
 
     def __init__(self) -> None:
@@ -44,6 +45,7 @@ class TaskReport:
         self.state: list[tuple[str | None, str, Any]] = []
         self.warnings: list[str] = []
         self.temporaries: list[str] = []
+        self.staged: list[str] = []
         self.damage = ""
         self.torn = False
 
@@ -77,6 +79,8 @@ class TaskReport:
             self.temporaries.append(_checked_path(record["path"]))
         elif verb == Verb.STATE:
             self.state.append((unit, _state_key(record["key"]), record.get("value")))
+        elif verb == Verb.STAGED:
+            self.staged.append(_checked_path(record["path"]))
         elif verb in _FILE_VERBS:
             self.files.append(_file_record(record))
 
@@ -143,7 +147,8 @@ class ReportReader:
 
     The run makes the file with `create` before it starts the task, and keeps it open. So what the
     task puts in its place, a link or a FIFO for example, is never opened, and is noticed. A report
-    of an earlier run is opened by `poll`, if it is a regular file.
+    of an earlier run is opened by `poll`, if it is a regular file; so is one that was
+    closed, since a run with many tasks elsewhere cannot keep all of theirs open.
     """
 
     def __init__(
@@ -179,7 +184,7 @@ class ReportReader:
         """As `poll`, one by one: a report may be large."""
         try:
             if self._descriptor < 0:
-                self._descriptor = open_own(self.path, os.O_RDONLY)
+                self._reopen()
             if os.fstat(self._descriptor).st_size < self._position:
                 self._stop(_ONLY_APPEND.format("cut"))
             while chunk := self._next_chunk():
@@ -189,13 +194,18 @@ class ReportReader:
         except OSError as error:
             self.damage = f"the report cannot be read: {error.strerror}"
 
+    def _reopen(self) -> None:
+        """Open the file where it was left. Raises OSError."""
+        self._descriptor = open_own(self.path, os.O_RDONLY)
+        os.lseek(self._descriptor, self._position, os.SEEK_SET)
+
     def check(self) -> str:
         """Look at the file once more, after the task has ended and a last `poll`.
 
         Notes in `damage` what happened to it. Returns a warning if its folder was removed: nothing
         is missing then, as what was reported before is read, and nobody could report later.
         """
-        if self._created is None:
+        if self._created is None or self._descriptor < 0:
             return ""
         file, folder = self._created
         if not self._position and os.fstat(self._descriptor).st_mtime_ns != file.st_mtime_ns:
@@ -231,7 +241,7 @@ class ReportReader:
             file.truncate(written)
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the file; the next look opens it again."""
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1

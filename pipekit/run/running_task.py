@@ -1,11 +1,10 @@
-"""One task of a stage while it runs: its supervised process, its report and its verdict."""
+"""One task of a stage while it runs: its report, its events and its verdict."""
 
 from __future__ import annotations
 
 import itertools
 import os
 import queue
-import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -15,11 +14,11 @@ from attrs import evolve
 
 from pipekit.model.command import Command, Outcome, ProcessResult
 from pipekit.model.event import EventKind
-from pipekit.model.system import limits_hint
+from pipekit.model.executor import Placement
 from pipekit.model.task import Task, TaskResult
-from pipekit.process import Cancel, ProcessSupervisor
+from pipekit.process import Cancel
 from pipekit.run.current_run import CurrentRun
-from pipekit.run.declared import Declared, DeclaredFiles, exact_outputs
+from pipekit.run.declared import Declared, exact_outputs
 from pipekit.run.project import Stage
 from pipekit.run.report_file import ReportReader, TaskReport, watched
 from pipekit.run.safe_path import python_path
@@ -34,16 +33,15 @@ class TaskContext(NamedTuple):
     """What applies to all tasks of a stage in a run.
 
     `folder`: for the output and reports of its processes. `published`: see `judge_task`. `ended`:
-    receives each task at its end. `attempt`: counts from 1.
+    receives each task at its end, and None to wake whoever waits for one. `attempt`: counts from 1.
     """
 
     run: CurrentRun
     stage: Stage
     folder: Path
-    supervisor: ProcessSupervisor
     cancel: Cancel
     published: Mapping[str, str]
-    ended: queue.Queue[RunningTask]
+    ended: queue.Queue[RunningTask | None]
     attempt: int = 1
 
     def file_name(self, task: str) -> str:
@@ -82,94 +80,56 @@ class TaskContext(NamedTuple):
         )
 
 
-class RunningTask(threading.Thread):
-    """Runs one task in a thread; when it has ended, it puts itself into the queue `ended`.
+class RunningTask:
+    """One task from its start to its verdict; what carries it out is up to the subclasses.
 
-    `update` and `result` are called by the thread that started it.
+    At its end it puts itself into the queue `ended`. All methods are called by the thread that
+    made it. `reader`: of its report.
     """
 
-    def __init__(self, task: Task, context: TaskContext) -> None:
-        super().__init__(name=f"{context.stage.name}.{task.name}")
+    placement: Placement | None = None  # of one that is carried out elsewhere
+
+    def __init__(self, task: Task, context: TaskContext, report: Path) -> None:
         assert context.stage.spec is not None
         self.task = task
+        self.reader = ReportReader(report, mask=context.run.mask)
         self._context = context
         self._files = context.run.project.files
-        self._name = context.file_name(task.name)
-        self._reader = ReportReader(context.folder / f"{self._name}.report", mask=context.run.mask)
-        self._command = context.command_of(task, self._reader.path)
+        self._command = context.command_of(task, report)
         self._before = {path: self._files.stat(path) for path in exact_outputs(task)}
         self._declared = Declared()
         self._report = TaskReport()
         self._watch = (*context.stage.spec.watch, *task.watch)
         self._watched: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
         self._process = ProcessResult(outcome=Outcome.LOST, reason="its supervision was broken off")
-        self._no_report: OSError | None = None
-        try:
-            self._reader.create(context.run.project.paths.file_mode)
-        except OSError as error:
-            self._no_report = error
         self._progress: dict[str | None, float] = {}
 
     def start(self) -> None:
-        """Start the thread; without one, the task ends as if its program could not be started."""
-        try:
-            super().start()
-        except (RuntimeError, MemoryError) as error:
-            self._process = ProcessResult(
-                outcome=Outcome.SPAWN_FAILED,
-                reason=f"no thread could be started to supervise it ({error}): the system is out "
-                f"of processes or memory ({limits_hint('-u', '-v')})",
-            )
-            self._context.ended.put(self)
+        """Begin; what goes wrong here ends the task as one that could not be started."""
+        raise NotImplementedError
 
-    def run(self) -> None:
-        """Supervise the process until it has ended."""
-        try:
-            if self._no_report is not None:
-                reason = f"cannot create {self._reader.path}: {self._no_report.strerror}"
-                self._process = ProcessResult(outcome=Outcome.SPAWN_FAILED, reason=reason)
-                return
-            declared = None if self.task.reports else DeclaredFiles(self.task, self._files)
-            self._process = self._context.supervisor.execute(
-                self._command,
-                name=self._name,
-                on_lines=self._search_lines if self._watch else None,
-                cancel=self._context.cancel,
-            )
-            if declared and self._process.success:
-                self._declared = declared.handled()
-        except Exception as error:  # the last boundary of this thread; the task is lost
-            import traceback  # only here
-
-            lines = traceback.format_exc().splitlines()
-            what = f"internal error of the supervisor: {type(error).__name__}: {error}"
-            self._process = ProcessResult(outcome=Outcome.LOST, reason=what)
-            self._context.emit(EventKind.WARNING, what, task=self.task.name, traceback=lines)
-        finally:
-            self._context.ended.put(self)
+    def join(self) -> None:
+        """Wait until nothing of it is running any more, after the run was cancelled."""
+        raise NotImplementedError
 
     def update(self) -> None:
         """Read what was reported since the last call, and emit events for it."""
-        for record in itertools.chain(self._reader.records(), self._found()):
+        for record in itertools.chain(self.reader.records(), self._found()):
             if self._report.add(record):
                 self._emit(record)
 
     def result(self) -> TaskResult:
         """The verdict, after the process has ended and a last `update`."""
-        run, environment = self._context.run, {**os.environ, **self._command.env}
-        warning = self._reader.check()
+        warning = self.reader.check()
         if warning:
             self._report.warnings.append(warning)
             self._context.emit(EventKind.WARNING, warning, task=self.task.name)
-        self._report.damage, self._report.torn = self._reader.damage, self._reader.torn
+        self._report.damage = self.reader.damage or self._report.damage
+        self._report.torn = self.reader.torn
         self._add_declared()
-        self._reader.conceal()
-        self._reader.close()
-        temporaries = self._report.temporaries
-        paths = run.project.paths
-        remove_temporaries(
-            temporaries, run.run_id, paths.root, environment, leftovers=paths.leftovers
-        )
+        self.reader.conceal()
+        self.reader.close()
+        self._clean_up()
         return judge_task(
             self.task,
             self._process,
@@ -177,7 +137,19 @@ class RunningTask(threading.Thread):
             before=self._before,
             published=self._context.published,
             files=self._files,
-        )._replace(attempt=self._context.attempt)
+        )._replace(attempt=self._context.attempt, placement=self.placement)
+
+    def _clean_up(self) -> None:
+        """Remove the temporary files that its processes have left."""
+        run, environment = self._context.run, {**os.environ, **self._command.env}
+        paths = run.project.paths
+        remove_temporaries(
+            self._report.temporaries,
+            run.run_id,
+            paths.root,
+            environment,
+            leftovers=paths.leftovers,
+        )
 
     def _add_declared(self) -> None:
         """Add what the task did without reporting it, unless one of its units has failed."""

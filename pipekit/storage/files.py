@@ -36,16 +36,22 @@ def is_pattern(path: str) -> bool:
 
 
 class FileManager:
-    """The regular files below a project's root.
+    """The regular files below a project's root, and below `inputs`: absolute paths with `/`.
 
     `quiet_seconds`: how long a file must stay unchanged to be settled. `creation_times`:
     `st_ctime` is the time of creation, not of the last change (Windows).
     """
 
     def __init__(
-        self, root: Path, quiet_seconds: float = 2.0, *, creation_times: bool = os.name == "nt"
+        self,
+        root: Path,
+        quiet_seconds: float = 2.0,
+        *,
+        creation_times: bool = os.name == "nt",
+        inputs: tuple[str, ...] = (),
     ) -> None:
         self.root = root
+        self.inputs = inputs
         self._root = os.fspath(root)
         self.quiet_seconds = quiet_seconds
         self._creation_times = creation_times
@@ -53,15 +59,17 @@ class FileManager:
         self.missing: set[str] = set()  # folders that patterns start in, and that do not exist
         self.remote: set[str] = set()  # found and skipped: to open them would download them
         self.patterns: set[str] = set()  # that were asked for
+        self.hidden: set[str] = set()  # files that are not to be found
         self._first_looks: dict[str, tuple[int, ...]] = {}
         self._as_listed = _names_below(self._root)
 
     def files(self, patterns: Iterable[str], folders: Folders | None = None) -> list[FileStat]:
         """Regular files that match any of the patterns, sorted by path, without duplicates.
 
-        Patterns are relative to the root, with `/`. `*` and `?` match within a name, `**` matches
-        any number of folders; names that start with a dot never match. Links to files are followed,
-        links to folders are not. `folders` keeps what was read for further calls.
+        Patterns are relative to the root, with `/`, or absolute and below `inputs`. `*` and `?`
+        match within a name, `**` matches any number of folders; names that start with a dot never
+        match. Links to files are followed, links to folders are not. `folders` keeps what was read
+        for further calls.
 
         Unreadable subfolders are skipped; if the folder that a pattern starts in is unreadable,
         this raises OSError. Raises UsageError for an invalid pattern, or one that leaves the root.
@@ -69,11 +77,17 @@ class FileManager:
         folders = {} if folders is None else folders
         parts = []
         for pattern in patterns:
-            base, matches, deep = _compiled(self._as_listed(pattern))
+            if _has_root(pattern.replace(os.sep, "/")):
+                base, matches, deep = _compiled(pattern)
+                self._check_outside(pattern, base)
+            else:
+                base, matches, deep = _compiled(self._as_listed(pattern))
             self.patterns.add(pattern)
             found = self._walk(base, deep, folders)
             if matches is not None:
                 found = [file for file in found if matches.fullmatch(file.path)]
+            if self.hidden:
+                found = [file for file in found if file.path not in self.hidden]
             parts.append(found)
         if len(parts) == 1:
             return parts[0]
@@ -128,6 +142,26 @@ class FileManager:
             return self._as_listed(Path(absolute).relative_to(self.root).as_posix())
         except ValueError:
             return absolute.replace(os.sep, "/")
+
+    @property
+    def inner(self) -> FileManager:
+        """The files below the root alone."""
+        return FileManager(self.root, self.quiet_seconds, creation_times=self._creation_times)
+
+    def _check_outside(self, pattern: str, base: str) -> None:
+        """Raise UsageError for an absolute pattern that is not for files of `inputs`."""
+        root = self.root.as_posix()
+        if is_below(base, root):
+            raise UsageError(
+                f"the pattern {pattern!r} is for files of the project: write it relative"
+            )
+        if not any(is_below(base, each) for each in self.inputs):
+            raise UsageError(
+                f"the pattern {pattern!r} leaves the project's folder; patterns are relative to it "
+                "or for files below one of the folders in [paths] inputs"
+            )
+        if is_below(root, base):
+            raise UsageError(f"the pattern {pattern!r} is for a folder that contains the project")
 
     def _walk(self, base: str, deep: bool, folders: Folders) -> list[FileStat]:
         """The files in a folder and, if `deep`, in all its subfolders, sorted by path."""
@@ -231,6 +265,12 @@ else:
         return str  # the path as it is
 
 
+def is_below(path: str, folder: str) -> bool:
+    """Whether a path is a folder or below it; both absolute, with `/`."""
+    path, folder = os.path.normcase(path), os.path.normcase(folder)
+    return path == folder or path.startswith(f"{folder.rstrip(os.sep)}{os.sep}")
+
+
 def _has_root(path: str) -> bool:
     """Whether a path, with `/`, leads somewhere else than below the folder it is joined to."""
     return path.startswith("/") or bool(os.path.splitdrive(path)[0])
@@ -257,8 +297,7 @@ def _compiled(pattern: str) -> tuple[str, re.Pattern[str] | None, bool]:
     None instead of the expression if every path in the folder matches.
     """
     normal = os.path.normpath(pattern).replace(os.sep, "/") if pattern else ""
-    outside = normal.startswith(("/", "../")) or os.path.splitdrive(pattern)[0]
-    if normal in ("", ".", "..") or outside:
+    if normal in ("", ".", "..") or normal.startswith("../"):
         raise UsageError(
             f"the pattern {pattern!r} leaves the project's folder; patterns are relative to it"
         )

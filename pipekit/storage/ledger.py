@@ -226,13 +226,20 @@ class Ledger(Remembered):
         settings_digests: Mapping[str, str],
         default_digest: str,
         state: Mapping[str, Any] = MappingProxyType({}),
+        *,
+        forget: Collection[str] = (),
     ) -> None:
         """Record what the tasks of a stage reported about files, in one transaction.
 
         `settings_digests`: of the settings that each input was pending with, by path;
-        `default_digest`: for all other paths. `state`: what the stage remembers.
+        `default_digest`: for all other paths. `state`: what the stage remembers. `forget`: files of
+        which nothing older is kept, once they are consumed.
         """
+        records = list(records) if forget else records
         with self._writing() as connection:
+            for record in records if forget else ():
+                if record.verb == Verb.CONSUMED and record.path in forget:
+                    _forget(connection, stage, record.path)
             remember(connection, stage, run_number, state)
             for record in records:
                 if record.verb in (Verb.CONSUMED, Verb.REJECTED):
@@ -333,6 +340,12 @@ def _remember(
             record.reason,
         ),
     )
+
+
+def _forget(connection: sqlite3.Connection, stage: str, path: str) -> None:
+    """Remove what was made of a file, and that it became shorter."""
+    connection.execute("DELETE FROM lineage WHERE stage = ? AND source = ?", (stage, path))
+    connection.execute("DELETE FROM shrunk WHERE stage = ? AND path = ?", (stage, path))
 
 
 def _publish(

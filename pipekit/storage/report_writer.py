@@ -104,6 +104,7 @@ def _task(task: TaskResult) -> dict[str, Any]:
         "units": [_unit(unit) for unit in task.units],
         "files": (_file(record) for record in task.files),
         "state": dict(task.state),
+        **({} if task.placement is None else {"placement": task.placement.record()}),
         "process": None if task.process is None else _process(task.process),
     }
 

@@ -57,6 +57,11 @@ _FROM_3 = """
 CREATE TABLE state (
     stage TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL, run INTEGER NOT NULL,
     PRIMARY KEY (stage, key)) WITHOUT ROWID;
+CREATE TABLE attempts (
+    attempt INTEGER PRIMARY KEY AUTOINCREMENT, run_id TEXT NOT NULL, stage TEXT NOT NULL,
+    task TEXT NOT NULL, executor TEXT NOT NULL, lease REAL NOT NULL, grace REAL NOT NULL,
+    settled INTEGER NOT NULL DEFAULT 0);
+CREATE INDEX attempts_open ON attempts (run_id) WHERE settled = 0;
 """
 _STEPS = {  # from a new ledger, or one of an earlier version
     0: f"{_TABLES} {_INDEXES} {_FROM_2} {_FROM_3}",

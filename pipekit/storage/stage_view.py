@@ -115,14 +115,21 @@ class LedgerStageView:
         """See RunContext.published."""
         return self._ledger.published(stage)
 
-    def inspect(self, files: Iterable[FileStat]) -> Inspection:
-        """See RunContext.inspect; what has the same content is in `same` then."""
-        here = {file.path: file for file in files}
+    def inspect(self, patterns: tuple[str, ...]) -> Inspection:
+        """See RunContext.inspect; what has the same content is in `same` then.
+
+        A folder that does not exist is not noted: nothing may have been published yet.
+        """
+        noted = (self._files.missing, self._files.patterns)
+        before = [names.copy() for names in noted]
+        here = {file.path: file for file in self.files(patterns)}
+        for names, kept in zip(noted, before, strict=True):
+            names.intersection_update(kept)
         missing: list[str] = []
         removed: list[str] = []
         altered: list[tuple[FileStat, str]] = []
         for path, signature, present in self._ledger.standing(self._stage):
-            file = here.get(path)
+            file = here.pop(path, None)
             if file is None:
                 (missing if present else removed).append(path)
             elif signature_text(file.signature) != signature:
@@ -137,6 +144,7 @@ class LedgerStageView:
                 for file, signature in altered
                 if self._is_altered(file, signature, known[file.path].fingerprint)
             ),
+            unknown=tuple(here.values()),
         )
 
     def _is_altered(self, file: FileStat, signature: str, digest: str) -> bool:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from pipekit.testing.commands import CommandContract
 from pipekit.testing.contract import installed
+from pipekit.testing.executors import ExecutorContract
 from pipekit.testing.policies import PolicyContract, propose
 from pipekit.testing.sinks import EXAMPLES, SinkContract
 from pipekit.testing.stages import StageContract, plan
@@ -21,6 +22,7 @@ from pipekit.testing.stages import StageContract, plan
 __all__ = [
     "EXAMPLES",
     "CommandContract",
+    "ExecutorContract",
     "PolicyContract",
     "SinkContract",
     "StageContract",

@@ -14,6 +14,9 @@ from pipekit.testing.contract import Contract, check_settings, chosen
 
 _RUN_ID = "01900000-0000-7000-8000-000000000000"
 _UNIT = {"task": "translate", "unit": "ES"}
+_TASK = {"task": "translate", "units": ["ES"], "attempt": 1}
+_ORDER = {"executor": "dask", "order": 17, "engine_id": "r-translate-17"}
+_NODE = {"node": "n1", "queued": 0.25}
 _FAILED = {
     "kind": "exit",
     "error": "translate: exited with code 1",
@@ -42,7 +45,8 @@ _KINDS: tuple[tuple[str, str, Mapping[str, Any]], ...] = (
     (_STAGE, "start", {"tasks": ["translate"]}),
     (_STAGE, "metric", {**_UNIT, "name": "rows", "value": 1380}),
     (_STAGE, "progress", {**_UNIT, "done": 1, "total": 3}),
-    (_STAGE, "task_start", {"task": "translate", "units": ["ES"], "attempt": 1}),
+    (_STAGE, "task_queued", {**_TASK, **_ORDER}),
+    (_STAGE, "task_start", {**_TASK, **_ORDER, **_NODE}),
     (_STAGE, "retry", {"attempt": 2, "of": 3, "delay": 10.0, "tasks": ["translate"]}),
     (
         _STAGE,
@@ -52,6 +56,8 @@ _KINDS: tuple[tuple[str, str, Mapping[str, Any]], ...] = (
             "status": "failure",
             "kind": "hang",
             "attempt": 1,
+            **_ORDER,
+            **_NODE,
             "metrics": {"rows": 1380},
             "last_lines": ["reading ES.csv"],
             "processes": ["4711 sleeping in futex_do_wait, 0.8 s of CPU: python -m translate"],

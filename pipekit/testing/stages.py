@@ -102,13 +102,15 @@ class MemoryView:
         """See RunContext.published."""
         return self.outputs.get(stage, ())
 
-    def inspect(self, files: Iterable[FileStat]) -> Inspection:
+    def inspect(self, patterns: tuple[str, ...]) -> Inspection:
         """See RunContext.inspect; no file is read."""
-        here = {file.path for file in files}
-        gone = [each for each in self.outputs.get(self.stage, ()) if each.path not in here]
+        here = {file.path: file for file in self.files(patterns)}
+        known = self.outputs.get(self.stage, ())
+        gone = [each for each in known if here.pop(each.path, None) is None]
         return Inspection(
             missing=tuple(each for each in gone if each.present),
             removed=tuple(each for each in gone if not each.present),
+            unknown=tuple(here.values()),
         )
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pipekit.worker._exit import loading as loading
     from pipekit.worker._publish import Publication as Publication
     from pipekit.worker._publish import publish as publish
+    from pipekit.worker._publish import staged as staged
     from pipekit.worker._publish import sync_folders as sync_folders
     from pipekit.worker._report import ABSENT as ABSENT
     from pipekit.worker._report import PUBLISH_VARIABLE as PUBLISH_VARIABLE
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "_exit": ("leave", "loading"),
-    "_publish": ("Publication", "publish", "sync_folders"),
+    "_publish": ("Publication", "publish", "staged", "sync_folders"),
     "_report": (
         "ABSENT",
         "PUBLISH_VARIABLE",

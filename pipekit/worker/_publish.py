@@ -47,6 +47,20 @@ def publish(
     return publication
 
 
+def staged(path: AnyPath) -> str:
+    """Where to write a file that is kept but not published, such as rows that were set aside.
+
+    That is `path` itself. For a task on a node of a cluster it is a place in the folder of its
+    attempt, and the run moves the file to `path` when the attempt counts; a file that is there
+    already is replaced. Raises OSError, and ValueError for a path outside of the project.
+    """
+    there = target(path)
+    if there != os.fspath(path):
+        make_folders(os.path.dirname(there))
+        report.staged(path)
+    return there
+
+
 class Publication:
     """The steps of `publish`: `begin`, write the file, `place`, `sync_folders`, `tell`.
 

@@ -48,6 +48,7 @@ class Verb(StrEnum):
     METRIC = "metric"
     WARNING = "warning"
     TEMPORARY = "temporary"
+    STAGED = "staged"
     CONSUMED = "consumed"
     REJECTED = "rejected"
     WROTE = "wrote"
@@ -258,6 +259,10 @@ class Report:
     def temporary(self, path: AnyPath) -> None:
         """The temporary file that `publish` creates next; the run removes it if it remains."""
         self._write(Verb.TEMPORARY, path=os.path.abspath(path))
+
+    def staged(self, path: AnyPath) -> None:
+        """A file that `staged` has a place for; the run moves it to this path."""
+        self._write(Verb.STAGED, path=os.fspath(path))
 
     def _published(
         self,

@@ -9,10 +9,18 @@ import enum
 import importlib
 import inspect
 from collections.abc import Iterator
+from types import ModuleType
 
 import attrs
 
-MODULES = ("pipekit", "pipekit.commands", "pipekit.testing", "pipekit.worker")
+MODULES = (
+    "pipekit",
+    "pipekit.commands",
+    "pipekit.pages",
+    "pipekit.reading",
+    "pipekit.testing",
+    "pipekit.worker",
+)
 _NO_DEFAULT = inspect.Parameter.empty
 
 
@@ -23,9 +31,16 @@ def surface() -> list[str]:
 
 def _of_module(name: str) -> Iterator[str]:
     module = importlib.import_module(name)
-    for each in module.__all__:
-        if not each.startswith("__"):
-            yield from _of(f"{name}.{each}", getattr(module, each))
+    for each in _public(module):
+        yield from _of(f"{name}.{each}", getattr(module, each))
+
+
+def _public(module: ModuleType) -> list[str]:
+    """The public names of a module: its `__all__`, or the classes and functions defined in it."""
+    if hasattr(module, "__all__"):
+        return [name for name in module.__all__ if not name.startswith("__")]
+    own = {n for n, v in vars(module).items() if getattr(v, "__module__", "") == module.__name__}
+    return [name for name in own if not name.startswith("_")]
 
 
 def _of(path: str, value: object) -> Iterator[str]:

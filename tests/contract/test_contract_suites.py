@@ -257,7 +257,7 @@ def test_the_examples_are_the_whole_vocabulary():
     """One example of each kind of event, numbered from 1."""
     assert [event.seq for event in EXAMPLES] == list(range(1, len(EXAMPLES) + 1))
     kinds = [(event.stage, event.event) for event in EXAMPLES]
-    assert len(kinds) == len(set(kinds)) == 9 + 15 + 6 + 2 + 1
+    assert len(kinds) == len(set(kinds)) == 9 + 16 + 6 + 2 + 1
 
 
 def test_a_setting_without_a_default_is_asked_for_by_name(tmp_path):

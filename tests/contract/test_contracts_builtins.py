@@ -2,10 +2,10 @@
 
 import time
 
-from pipekit.builtins import pipekit_event_sinks, pipekit_lifecycle_policies
+from pipekit.builtins import pipekit_event_sinks, pipekit_executors, pipekit_lifecycle_policies
 from pipekit.builtins.console import ConsoleSettings
 from pipekit.builtins.rules import Rule, Rules
-from pipekit.testing import PolicyContract, SinkContract
+from pipekit.testing import ExecutorContract, PolicyContract, SinkContract
 
 
 class TestPlainConsole(SinkContract):
@@ -16,6 +16,10 @@ class TestPlainConsole(SinkContract):
 class TestLiveConsole(SinkContract):
     (sink,) = pipekit_event_sinks()
     settings = ConsoleSettings(live=True)
+
+
+class TestLocal(ExecutorContract):
+    (executor,) = pipekit_executors()
 
 
 class TestRules(PolicyContract):

@@ -188,9 +188,11 @@ def test_no_folder_grows_with_the_number_of_runs(
         if number == 1:
             year.load()
         if number % (runs // 24) == 0:
-            seen.append(year.sizes())
-    for sizes in seen[::4] + seen[-1:]:
-        print({key: f"{files} files, {size >> 10} KiB" for key, (files, size) in sizes.items()})
+            seen.append(sizes := year.sizes())
+            shown = {
+                key: f"{files} files, {size >> 10} KiB" for key, (files, size) in sizes.items()
+            }
+            print(f"after {number:,} runs: {shown}", flush=True)
     print(f"exit codes {dict(codes)}")
     early, late = seen[7:13], seen[-6:]
     for folder in {key for sizes in late for key in sizes} - {*GROWS, "ledger"}:

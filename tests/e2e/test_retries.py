@@ -167,5 +167,5 @@ def test_settings_that_contradict_each_other_are_said(project):
     checked = project.pipekit("config", "check")
     assert checked.code == 0
     assert "net.retries: the waits for 2 retries take 20m" in checked.out + checked.err
-    project.config(AGAIN.format(retries=1, delay="1s") + 'retry_on = ["lost"]\n')
+    project.config(AGAIN.format(retries=1, delay="1s") + 'retry_on = ["cancelled"]\n')
     assert project.pipekit("run").code == 3

@@ -28,6 +28,8 @@ SOURCES = (
     "plugins/otel",
     "plugins/html",
     "plugins/dashboard",
+    "plugins/dask",
+    "plugins/batch",
     "examples/pipekit-ohlc",
     "examples/pipekit-sqlite-sink",
 )
@@ -142,6 +144,8 @@ def test_the_demo_ends_as_predicted_and_the_next_run_is_idle(fresh, tmp_path):
     demo = run(fresh, tmp_path, "demo", "project")
     assert demo.returncode == 0, demo.stdout + demo.stderr
     assert "win rate" in demo.stdout
+    assert "pipekit init FOLDER" in demo.stdout.splitlines()[-1]
+    assert len((demo.stdout + demo.stderr).splitlines()) <= 32  # some twice, in two pipes
     again = run(fresh, tmp_path / "project", "run", "--json")
     assert (again.returncode, json.loads(again.stdout)["status"]) == (0, "idle")
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import sys
 from pathlib import Path
 
 import click
@@ -15,6 +17,7 @@ from pipekit.cli.output import print_line, print_table, print_text
 from pipekit.cli.run import print_report, run_project
 from pipekit.config.sources import FILE_NAME
 from pipekit.errors import EXIT_FAILURE, EXIT_SUCCESS, EXIT_USAGE, UsageError
+from pipekit.model.names import LOCAL, did_you_mean
 from pipekit.model.run import PipelineReport
 from pipekit.model.status import PipelineStatus
 from pipekit.model.system import quoted
@@ -24,6 +27,7 @@ from pipekit.worker import Verb
 TEMPLATE = Path(__file__).with_name("demo.toml")
 _STAGES = ("translator", "analyzer", "merger")
 _SUMMARY = "data/analyzer_runs/merged/summary.json"
+_ROWS = 5  # of the results; `pipekit results` shows all of them
 _COLUMNS = {  # head: the key in the summary, and how it is formatted
     "stream": ("stream", ""),
     "slot": ("slot", ""),
@@ -51,8 +55,14 @@ _COLUMNS = {  # head: the key in the summary, and how it is formatted
 @click.argument(
     "folder", type=click.Path(file_okay=False, path_type=Path), default=Path("pipekit-demo")
 )
+@click.option(
+    "--executor",
+    default=LOCAL,
+    metavar="NAME",
+    help="What carries the tasks: `dask` starts a cluster of two processes (default: local).",
+)
 @click.pass_context
-def command(ctx: click.Context, folder: Path) -> int:
+def command(ctx: click.Context, folder: Path, executor: str) -> int:
     """Create a project with sample data, run it, show the results.
 
     The data is made up, the work is real. One row is bad and one instrument is unknown, so the run
@@ -60,17 +70,21 @@ def command(ctx: click.Context, folder: Path) -> int:
     """
     sample = None
     if not _is_demo(folder):
-        plugins.load(builtins_only=ctx.obj["no_plugins"]).require_stages(
-            {name: name for name in _STAGES}
-        )
+        found = plugins.load(builtins_only=ctx.obj["no_plugins"])
+        found.require_stages({name: name for name in _STAGES})
+        if executor not in found.executors:
+            raise UsageError(
+                f"no installed plugin offers the executor {executor!r}"
+                f"{did_you_mean(executor, found.executors) or '; install its plugin'}"
+            )
         sample = _create(folder)
     ctx.obj["project"] = folder
-    report = run_project(ctx)
+    report = run_project(ctx, [f"pipeline.executor={executor}"] if executor != LOCAL else [])
     print_report(report, folder)
     if report.status is PipelineStatus.CANCELLED:
         return report.exit_code
     _print_results(folder)
-    _print_places(folder, report)
+    _print_places(folder)
     problems = _surprises(folder, report, sample)
     for problem in problems:
         print_line(f"not as predicted: {problem}", err=True)
@@ -103,15 +117,15 @@ def _create(folder: Path) -> Sample:
     bars, days = sum(sample.bars.values()), f"{FIRST_DAY} to {LAST_DAY}"
     print_text(
         f"made up {bars:,} one-minute bars of {', '.join(sample.bars)} ({days}) in "
-        f"{len(sample.files)} files: {folder / 'data/raw'}",
+        f"{len(sample.files)} files: {folder / 'data/raw'}; one row is bad and one instrument is "
+        "unknown, so this run will be partial",
         err=True,
     )
-    print_text("one row is bad and one instrument is unknown: this run will be partial", err=True)
     return sample
 
 
 def _print_results(folder: Path) -> None:
-    """Print the trades of each stream and slot."""
+    """Print the trades of some streams and slots."""
     try:
         rows = json.loads((folder / _SUMMARY).read_text("utf-8"))["rows"]
     except (OSError, ValueError, KeyError):
@@ -119,19 +133,30 @@ def _print_results(folder: Path) -> None:
     print_line()
     cells = [
         ["-" if row[key] is None else format(row[key], how) for key, how in _COLUMNS.values()]
-        for row in rows
+        for row in rows[:_ROWS]
     ]
     print_table(list(_COLUMNS), cells, left=2)
+    if len(rows) > _ROWS:
+        print_line(f"... {len(rows) - _ROWS} more")
 
 
-def _print_places(folder: Path, report: PipelineReport) -> None:
-    name = report.path.name if report.path else "could not be written"
+def _print_places(folder: Path) -> None:
+    """What to look at, and how to go on."""
+    pipekit, project = _command(), f"-C {quoted(str(folder))}"
     print_line()
-    print_line(f"results   {folder / 'data/analyzer_runs/merged'}")
-    print_line(f"bars      {folder / 'data/processed'}")
-    print_line(f"report    {folder / 'logs' / name}")
-    print_line(f"events    {folder / 'logs/events'}")
-    print_line(f"next      pipekit -C {quoted(str(folder))} run   (idle: nothing to do)")
+    print_line(f"data        {folder / 'data'}   (raw, processed, analyzer_runs/merged)")
+    print_line(f"look        {pipekit} {project} results --html results.html   (or: status)")
+    print_line(f"again       {pipekit} {project} run   (idle: nothing to do)")
+    print_line(f"your own    {pipekit} init FOLDER   (see docs/tutorial/quickstart.md)")
+
+
+def _command() -> str:
+    """How to call pipekit from the user's shell: `uv run` puts it on our PATH alone."""
+    if "UV_RUN_RECURSION_DEPTH" not in os.environ:
+        return "pipekit"
+    path = os.path.join(os.path.dirname(sys.executable), "pipekit")
+    near = os.path.relpath(path)
+    return quoted(path if near.startswith(os.pardir) else near)
 
 
 def _surprises(folder: Path, report: PipelineReport, sample: Sample | None) -> list[str]:

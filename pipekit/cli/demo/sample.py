@@ -64,8 +64,8 @@ def write_sample(folder: Path, seed: int = 7) -> Sample:
     """Write raw files for four instruments and twenty trading days below `folder`/data/raw.
 
     Each dialect is used once: daily files (ES), two exports that overlap by a day (NQ), a
-    concatenated file in exchange time with one bad row (CL), and NinjaTrader's own export with a
-    file per contract (GC). There is also an export of an unknown instrument.
+    concatenated file in exchange time with one bad row (CL), and NinjaTrader's own export of a
+    contract in two parts (GC). There is also an export of an unknown instrument.
 
     Raises FileExistsError rather than overwrite a file, and OSError.
     """
@@ -77,8 +77,8 @@ def write_sample(folder: Path, seed: int = 7) -> Sample:
         **_export(_NQ, nq[:half], "20240203_060000"),
         **_export(_NQ, nq[half - _SESSION :], "20240217_060000"),
         "concatenated/CL.csv": "".join(f"{line}\n" for line in _table(_CL, cl, _CHICAGO)),
-        **_contract(_GC, gc[:half], "02-24"),
-        **_contract(_GC, gc[half:], "04-24"),
+        **_contract(_GC, gc[:half], "04-24"),
+        **_contract(_GC, gc[half:], "04-24 (2)"),
         **_export(_XX, make_bars(_XX, seed)[:60], "20240217_060000"),
     }
     files = tuple(f"data/raw/{name}" for name in texts)
@@ -125,7 +125,7 @@ def _export(market: _Market, bars: Iterable[Bar], stamp: str) -> dict[str, str]:
 
 
 def _contract(market: _Market, bars: Iterable[Bar], contract: str) -> dict[str, str]:
-    """Dialect C: no header, stamped with the bar's close, one file per contract."""
+    """Dialect C: no header, stamped with the bar's close, named after the contract."""
     lines = [_line(market, bar, f"{bar.start + _MINUTE:%Y%m%d %H%M%S}", ";") for bar in bars]
     name = f"ninjatrader/{market.name} {contract}.Last.txt"
     return {name: "".join(f"{line}\r\n" for line in lines)}

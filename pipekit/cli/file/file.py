@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
-from pathlib import Path
-
 import click
 
 from pipekit.cli.common import json_option, known_folders, open_project
@@ -13,12 +9,12 @@ from pipekit.cli.file.record import record
 from pipekit.cli.file.text import print_answer
 from pipekit.cli.help import Command
 from pipekit.cli.output import print_json
-from pipekit.errors import PipekitError, UsageError
+from pipekit.errors import PipekitError
 from pipekit.read.file import answer
 from pipekit.run.lifecycle.permission import may_go
 from pipekit.run.trace import decisions_of, open_ledger
+from pipekit.run.typed_path import typed_path
 from pipekit.storage.files import FileManager
-from pipekit.storage.ledger import Ledger
 
 
 @click.command(
@@ -41,7 +37,7 @@ def command(ctx: click.Context, path: str, verbose: bool, as_json: bool) -> int:
     paths, _ = known_folders(ctx)
     problem: PipekitError | None = None
     with open_ledger(paths) as ledger:
-        name = _name(path, paths.root, ledger)
+        name = typed_path(path, paths, ledger)
         stat = FileManager(paths.root).stat(name)
         try:
             project = open_project(ctx)
@@ -59,35 +55,3 @@ def command(ctx: click.Context, path: str, verbose: bool, as_json: bool) -> int:
     if problem is not None:
         raise problem
     return 0
-
-
-def _name(text: str, root: Path, ledger: Ledger) -> str:
-    """The path as the ledger has it: relative to the root, with `/`.
-
-    What was typed is relative to the working directory, or else to the root. Raises UsageError.
-    """
-    names = list(dict.fromkeys(_below(root, text)))
-    if not names:
-        raise UsageError(f"{text} is not in the project's folder, {root}")
-    name = next((name for name in names if _is_known(name, root, ledger)), names[0])
-    if (root / name).is_dir():
-        raise UsageError(f"{name} is a folder: name a file")
-    return name
-
-
-def _below(root: Path, text: str) -> Iterator[str]:
-    for base in (Path.cwd(), root):
-        full = Path(os.path.abspath(base / text))
-        linked = full.parent.resolve() / full.name  # a folder above may be a link
-        for path in (full, linked) if os.name == "posix" else (full.resolve(),):  # as it is spelled
-            if path != root and path.is_relative_to(root):
-                yield path.relative_to(root).as_posix()
-
-
-def _is_known(name: str, root: Path, ledger: Ledger) -> bool:
-    stages = ledger.stages()
-    return (
-        os.path.lexists(root / name)
-        or any(ledger.consumption(stage, name) for stage in stages)
-        or any(ledger.publications(stage, [name]) for stage in stages)
-    )

@@ -16,7 +16,7 @@ from pipekit.plugins.loader import NO_API
 @click.group(
     "plugins",
     cls=Group,
-    example=("pipekit plugins list", "the installed stages, policies and sinks"),
+    example=("pipekit plugins list", "the installed stages, policies, sinks and executors"),
 )
 def command() -> None:
     """Show the installed plugins."""
@@ -36,7 +36,7 @@ def list_plugins(ctx: click.Context, as_json: bool) -> int:
     excludes are listed as disabled; outside of one, all are loaded.
     """
     found = load_all(ctx)
-    records = [*found.stages.values(), *found.policies.values(), *found.sinks.values()]
+    records = found.offered()
     rows = [(r.kind, r.name, r.origin.distribution, r.origin.version) for r in records]
     head = ("kind", "name", "distribution", "version")
     if as_json:

@@ -111,7 +111,7 @@ def review(
     why all files must stay. `cancelled`: whether to wait no longer for policies.
     """
     files, limits = project.files, project.configuration.lifecycle
-    view = LedgerLifecycleView(files, ledger, ledger.certain_time())
+    view = LedgerLifecycleView(files.inner, ledger, ledger.certain_time())
     held = _held_files(plans, results) | held_shrunk(ledger)
     found: list[Proposal] = []
     broken = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
@@ -13,6 +14,9 @@ from pipekit_analyzer.variants import ResolvedVariant
 BUILT_IN = os.path.join(os.path.dirname(__file__), "instruments.toml")
 _FIELDS = ("tick", "target", "decimals", "usd_per_point")
 _KNOWN = {*_FIELDS, "parent"}
+
+# `ES-202003`: a contract that the translator keeps apart (roll = "separate")
+_CONTRACT = re.compile(r"(.+)-(?:19|20)\d\d(?:0[1-9]|1[0-2])")
 
 Table = Mapping[str, object]  # as read from TOML: nothing is checked yet
 
@@ -55,11 +59,14 @@ def combine(*layers: Mapping[str, Table]) -> dict[str, Table]:
 def resolve(name: str, tables: Mapping[str, Table]) -> Parameters:
     """The instrument's parameters; values left out are those of its parents.
 
+    A contract such as `ES-202003` that has no table of its own has the parameters of its root.
     Raises InstrumentError if there is no table, for wrong values and unknown parents.
     """
+    own = name
+    name = table_of(name, tables)
     if name not in tables:
         raise InstrumentError(
-            f"{name} has no parameters: write tick, target, decimals and usd_per_point (or a "
+            f"{own} has no parameters: write tick, target, decimals and usd_per_point (or a "
             f"parent) under {_header(name)}"
         )
     values: dict[str, object] = {}
@@ -75,6 +82,12 @@ def resolve(name: str, tables: Mapping[str, Table]) -> Parameters:
         values = {**tables[at], **values}
         at = tables[at].get("parent")
     return parameters(name, values)
+
+
+def table_of(name: str, tables: Mapping[str, object]) -> str:
+    """The name of the table that an instrument's values are in: its own, or that of its root."""
+    found = _CONTRACT.fullmatch(name) if name not in tables else None
+    return found[1] if found else name
 
 
 def parameters(name: str, values: Table) -> Parameters:
@@ -100,7 +113,8 @@ def parameters(name: str, values: Table) -> Parameters:
 
 def variant_rules(name: str, instrument: Parameters, variant: ResolvedVariant) -> VariantRules:
     """A variant's rules for an instrument, with the target in points."""
-    base = variant.base_targets.get(name, instrument.target)
+    targets = variant.base_targets
+    base = targets.get(table_of(name, targets), instrument.target)
     points = Decimal(str(base)) * Decimal(str(variant.target))
     return VariantRules(
         name=variant.name,

@@ -102,7 +102,7 @@ def _run_files(ctx: RunContext, settings: Settings) -> tuple[Pending, list[FileS
 
 def _damage(ctx: RunContext, merged: str) -> Damage:
     """What has become of the months and the summary since they were published."""
-    seen = ctx.inspect(ctx.files(f"{merged}/*/*/*.parquet", f"{merged}/summary.*"))
+    seen = ctx.inspect(f"{merged}/*/*/*.parquet", f"{merged}/summary.*")
     summary = (f"{merged}/{SUMMARY_TABLE}", f"{merged}/{SUMMARY_TEXT}")
     missing, altered = _months(merged, seen.missing), _months(merged, seen.altered)
     return Damage(

@@ -15,7 +15,9 @@ from typing import Literal
 import attrs
 
 from pipekit import setting
+from pipekit_translator import contracts
 from pipekit_translator.columns import has_two_stamps, series_of
+from pipekit_translator.contracts import ContractRule
 from pipekit_translator.layout import BARS, NAMING, TICKS, Series, bars_of, is_instrument
 from pipekit_translator.stampformat import check_date, halves
 
@@ -89,6 +91,14 @@ class InstrumentRule:
         name = found and found[1]
         return self.map.get(name, name) if name else None
 
+    def code_in(self, name: str) -> str:
+        """The code of a contract that follows the root in a name; empty if there is none."""
+        if self.constant:
+            at = len(self.constant)
+            return contracts.code_after(name, at) if name.startswith(self.constant) else ""
+        found = re.search(self.pattern, name) if self.pattern and name not in self.map else None
+        return contracts.code_after(name, found.end(1)) if found and found[1] else ""
+
     def ignores(self, name: str) -> bool:
         """Whether what has this name is left out."""
         return any(re.search(pattern, name) for pattern in self.ignore)
@@ -122,13 +132,18 @@ class DateRule:
         return found[1] if found else None
 
 
+# a single digit before or between letters belongs to them: 6E, M2K. Of `ESH20` the root is ES
+_CODE = r"(?=[FGHJKMNQUVXZ](?:\d{4}|\d\d?)(?![0-9A-Za-z]))"
+LETTERS = rf"^(\d?[A-Za-z]+?(?:\d[A-Za-z]+?)?{_CODE}|\d?[A-Za-z]+(?:\d[A-Za-z]+)?)"
+LETTERS_BEFORE = r"^([A-Za-z]+(?:\d[A-Za-z]+)?)"  # what files are remembered with
+
 # what is plausible: settings of the stage
 JUDGED = ("earliest", "latest", "max_distance", "outliers")
 
 # the parts that are not of a dialect: each is a setting of a source, with the same default
 ADDED = (
     *("volume", "volume_type", "missing_volume", "price", "carry", "decimal", "thousands"),
-    *("price_scale", "skip_lines", "skip_footer", "date", "interval"),
+    *("price_scale", "skip_lines", "skip_footer", "date", "interval", "contract"),
 )
 
 
@@ -151,6 +166,8 @@ class FileFormat:
     instruments: tuple[str, ...] = setting("Instruments accepted.", default=())
     aggregate: str = setting("The interval of bars that rows are aggregated to.", default="")
     interval: str = setting("How far bars are apart.", default=BARS.name)
+    contract: ContractRule | None = setting("Where to find the contract.", default=None)
+    roll: str = setting("What becomes of several contracts; see `contracts`.", default="")
     volume: Volume = setting("Whether there is none.", default="")
     volume_type: VolumeType = setting("Whether it may be fractional.", default="int")
     missing_volume: Missing = setting("What an empty one, or -1, means.", default="")
@@ -186,8 +203,10 @@ class FileFormat:
         """
         fields = attrs.asdict(self)
         for field in attrs.fields(FileFormat):
-            if field.name in (*ADDED, *JUDGED) and fields[field.name] == field.default:
+            if field.name in (*ADDED, *JUDGED, "roll") and fields[field.name] == field.default:
                 del fields[field.name]
+        if self.instrument.pattern == LETTERS:
+            fields["instrument"]["pattern"] = LETTERS_BEFORE
         for name in ("map", "ignore"):
             if not getattr(self.instrument, name):
                 del fields["instrument"][name]
@@ -200,6 +219,23 @@ class FileFormat:
         del fields["instruments"], fields["max_bad_fraction"]
         text = json.dumps(fields, sort_keys=True)
         return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
+    @property
+    def has_contracts_in_rows(self) -> bool:
+        """Whether a column says the contract of a row."""
+        if self.contract is not None:
+            return bool(self.contract.column)
+        return bool(self.instrument.column and self.instrument.pattern)
+
+    @property
+    def has_own_contract_column(self) -> bool:
+        """Whether that is another column than the instrument's."""
+        column = self.contract.column.lower() if self.contract else ""
+        return bool(column) and column != self.instrument.column.lower()
+
+    def code_in(self, text: str) -> str:
+        """The code of the contract in a file's name or a field; empty if there is none."""
+        return (self.contract or self.instrument).code_in(text)
 
     def stamp_formats(self) -> list[tuple[str, str]]:
         """The columns that make up the time stamp, each with its format."""

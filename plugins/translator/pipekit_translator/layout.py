@@ -14,6 +14,8 @@ from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import NamedTuple
 
+from pipekit_translator.contracts import MARK, root_of
+
 
 class Series(NamedTuple):
     """How one kind differs from the other.
@@ -129,8 +131,25 @@ def of_key(key: str) -> tuple[str, Series]:
     return instrument, series_called(name) if name else BARS
 
 
+def root_key(key: str) -> str:
+    """The key that the rows of a contract are put together in; of any other key, itself."""
+    if MARK not in key:
+        return key
+    name, slash, series = key.partition("/")
+    return f"{root_of(name)}{slash}{series}"
+
+
+def with_roots(days: Days) -> Days:
+    """The days, and those of the keys that contracts among them are put together in."""
+    roots = [{root_key(key): months} for key, months in days.items() if MARK in key]
+    return union([days, *roots]) if roots else days
+
+
 def path(processed: str, key: str, part: str) -> str:
-    """The processed file of a part (a month or a day), relative to the project's root."""
+    """The processed file of a part (a month or a day), relative to the project's root.
+
+    `processed`: the folder of the key; those of single contracts have one of their own.
+    """
     instrument, series = of_key(key)
     folder = f"{processed}/{instrument}/{series.name}/{part[:4]}"
     if series.part == "day":

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple, Self
 
+from pipekit_translator.contracts import ContractRule
 from pipekit_translator.dialects import (
     BarTime,
     DateRule,
@@ -44,6 +45,7 @@ class Parts(NamedTuple):
     bar_time: BarTime | None = None
     interval: str | None = None
     instrument: InstrumentRule | None = None
+    contract: ContractRule | None = None
     growing: bool | None = None
 
     def given(self) -> dict[str, Any]:
@@ -86,6 +88,7 @@ class Dialect(NamedTuple):
     missing_volume: Missing = ""
     price: Price = ""
     carry: bool = False
+    contract: ContractRule | None = None
     growing: bool = False
 
     @classmethod

@@ -8,9 +8,10 @@ from pathlib import Path
 import attrs
 
 from pipekit import Command, ContentState, Input, Pending, RunContext, StagePlan, Task
-from pipekit_translator.rebuild import Rebuild, is_extended, rebuild_for, unknown
+from pipekit_translator.rebuild import Rebuild, is_extended, rebuild_for
 from pipekit_translator.request import NOTHING, FileGroup, FileJob, FileMemory, Request, Role
 from pipekit_translator.settings import Settings
+from pipekit_translator.so_far import contracts_so_far
 from pipekit_translator.survey import Group, pending_of, survey
 
 WORKER = "pipekit_translator.worker"
@@ -26,7 +27,7 @@ def plan(ctx: RunContext, settings: Settings) -> StagePlan:
     """The files to read and why. Raises ConfigError for a file that two sources match."""
     groups, warnings = survey(ctx, settings)
     known = ctx.consumed()
-    pendings = [pending_of(ctx, settings, group, known) for group in groups]
+    pendings = [_without_past(ctx, pending_of(ctx, settings, each, known)) for each in groups]
     rebuild = rebuild_for(ctx, settings, groups, pendings, known)
     pendings = [_without(pending, rebuild.postponed) for pending in pendings]
     pending = sum(pendings, Pending())
@@ -39,7 +40,7 @@ def plan(ctx: RunContext, settings: Settings) -> StagePlan:
         *rebuild.more,
     ]
     return StagePlan(
-        reason=reason if pending else rebuild.reason(),
+        reason="; ".join(_reasons(reason if pending else "", rebuild)),
         tasks=[_task(ctx, settings, groups, inputs, rebuild)],
         inputs=[item for _, item in inputs],
         waiting=pending.waiting,
@@ -49,8 +50,25 @@ def plan(ctx: RunContext, settings: Settings) -> StagePlan:
     )
 
 
+def _without_past(ctx: RunContext, pending: Pending) -> Pending:
+    """Files in the place of those to forget are new ones."""
+    if not ctx.forget:
+        return pending
+    inputs = (
+        item._replace(previous=None) if item.path in ctx.forget else item for item in pending.inputs
+    )
+    return attrs.evolve(pending, inputs=tuple(inputs))
+
+
+def _reasons(pending: str, rebuild: Rebuild) -> list[str]:
+    """Why there is work; if files are pending, what else there is to do is said only of some."""
+    if not pending:
+        return [rebuild.reason()]
+    return [pending, rebuild.reason()] if rebuild.forgotten else [pending]
+
+
 def _reason(settings: Settings, pending: Pending) -> str:
-    text = pending.sentence(settings.raw)
+    text = pending.sentence(settings.raw if settings.reads_raw else "the folders of its sources")
     rejected, waiting = len(pending.rejected), len(pending.waiting)
     notes = []
     if rejected:
@@ -92,6 +110,7 @@ def _task(
         kernels=settings.kernels,
         timezone=settings.timezone,
         final_after=settings.final_after,
+        partial_at=settings.partial_at,
         groups=[_shared(*both) for both in zip(groups, new, strict=True)],
         files=known,
         size=sum(item.file.size for _, item in inputs),
@@ -100,8 +119,16 @@ def _task(
         removed=rebuild.removed,
         lost=rebuild.lost,
         altered=rebuild.altered,
-        unknown=unknown(ctx, settings),
+        unknown=rebuild.unknown,
+        forgotten={
+            path: days
+            for path, days in rebuild.forgotten.items()
+            if all(path != item.path for _, item in inputs)
+        },
         quality=settings.quality,
+        contracts_folder=settings.contracts.rstrip("/"),
+        contracts=contracts_so_far(ctx, settings, groups, [item for _, item in inputs]),
+        compose=rebuild.compose,
     )
     return Task(
         name="translate",

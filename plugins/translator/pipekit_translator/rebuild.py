@@ -11,9 +11,10 @@ from collections.abc import Mapping
 
 import attrs
 
-from pipekit import Consumption, FileStat, Input, Pending, RunContext, Why
+from pipekit import Consumption, Input, Pending, RunContext, Why
 from pipekit_translator import layout
 from pipekit_translator.layout import Days
+from pipekit_translator.request import Composed
 from pipekit_translator.settings import Settings
 from pipekit_translator.survey import Group, names, pending_in
 
@@ -27,8 +28,10 @@ class Rebuild:
     `stale`: pending files that fed some of these days in another format. `helpers`: other files to
     read again for these days. `restored`: files whose late rows can be published now. Both with the
     index of their group. `postponed`: files that wait for another one. `removed`: processed files
-    that the lifecycle has removed; `lost`: those missing for other reasons. `altered`: those that
-    are not as they were published.
+    that the lifecycle has removed; `lost`: those missing for other reasons. `compose`: by key, the
+    rule and the parts that are missing and are put together from contracts. `altered`: those that
+    are not as they were published; `unknown`: those that the ledger does not know, because it was
+    lost or somebody put them there. `forgotten`: files to forget, with the days that they fed.
     """
 
     days: Days = attrs.field(factory=dict)
@@ -39,7 +42,10 @@ class Rebuild:
     postponed: set[str] = attrs.field(factory=set)
     removed: list[str] = attrs.field(factory=list)
     lost: list[str] = attrs.field(factory=list)
+    compose: dict[str, Composed] = attrs.field(factory=dict)
     altered: list[str] = attrs.field(factory=list)
+    unknown: list[str] = attrs.field(factory=list)
+    forgotten: dict[str, Days] = attrs.field(factory=dict)
     warnings: list[str] = attrs.field(factory=list)
 
     @property
@@ -49,12 +55,17 @@ class Rebuild:
 
     def __bool__(self) -> bool:
         """Whether there is work although no file is pending."""
-        return bool(self.more or self.altered)
+        return bool(self.more or self.altered or self.forgotten or self.compose)
 
     def reason(self) -> str:
         """Why there is."""
         reasons = []
-        if self.helpers and self.lost:
+        if self.forgotten:
+            paths = [item.path for _, item in self.helpers]
+            sources = names(sorted(paths)) if paths else "no other file"
+            days = layout.named(layout.union(self.forgotten.values())) or "no day"
+            reasons.append(f"{names([*self.forgotten])} forgotten: {days} from {sources}")
+        if (self.helpers or self.compose) and self.lost:
             verb = "is" if len(self.lost) == 1 else "are"
             reasons.append(f"{names(self.lost)} {verb} missing and will be rebuilt")
         if self.altered:
@@ -85,16 +96,22 @@ def rebuild_for(
     outdated = _outdated(ctx, settings)
     stale = _stale(ctx, groups, pendings)
     again = [*found.lost, *found.altered]
-    if not (stale or again or late or outdated):
+    found.forgotten = {path: known[path].detail.get("days", {}) for path in ctx.forget}
+    if not (stale or again or late or outdated or ctx.forget):
         return found
     paths = {file.path for group in groups for file in group.files}
     waiting = {path for pending in pendings for path in pending.waiting}
     busy = waiting.union(item.path for pending in pendings for item in pending.inputs)
     wanted_again: set[str] = set()
-    if stale or again:  # otherwise nothing needs the details of thousands of files
-        fed = {path: row.detail["days"] for path, row in known.items() if row.detail.get("days")}
-        gone = [path for path in known if path not in paths]
-        stale += _resumed(groups, pendings, fed, _days_of(again, fed))
+    if stale or again or ctx.forget:  # otherwise nothing needs the details of thousands of files
+        fed = {
+            path: row.detail["days"]
+            for path, row in known.items()
+            if row.detail.get("days") and path not in found.forgotten
+        }
+        gone = [path for path in known if path not in paths and path not in found.forgotten]
+        days = layout.union([_days_of(again, fed), *found.forgotten.values()])
+        stale += _resumed(groups, pendings, fed, days)
         _decide_days(found, stale, waiting, gone, fed)
         spare = fed.keys() & paths - busy
         wanted_again = {path for path in spare if layout.both(fed[path], found.days)}
@@ -113,12 +130,20 @@ def _decide_days(
     found.postponed = {path for path in stale if layout.both(fed[path], unread)}
     found.stale = set(stale) - found.postponed
     lost = _days_of([*found.lost, *found.altered], fed)
-    wanted = layout.union([*(fed[path] for path in found.stale), lost])
-    wanted = layout.without(wanted, _days_of(found.removed, fed))
+    forgotten = layout.union(found.forgotten.values())
+    wanted = layout.union([*(fed[path] for path in found.stale), lost, forgotten])
+    away = _days_of(found.removed, {**fed, **found.forgotten})
+    wanted = layout.without(layout.with_roots(wanted), away)
     gone = [path for path in gone if path in fed and layout.both(fed[path], wanted)]
     left = layout.both(layout.union(fed[path] for path in gone), wanted)
-    found.left = layout.union([left, layout.both(unread, wanted)])
+    away = layout.both(away, forgotten)
+    found.left = layout.union([left, layout.both(unread, wanted), away])
     found.days = layout.without(wanted, found.left)
+    if away:
+        found.warnings.append(
+            f"not rebuilt: {layout.named(away)}, because the lifecycle has removed the processed "
+            f"files. To rebuild them, put these back {_FROM} first"
+        )
     if left:
         found.warnings.append(
             f"not rebuilt: {layout.named(left)}, because {names(gone)} "
@@ -129,20 +154,16 @@ def _decide_days(
 
 def _look_at_published(ctx: RunContext, settings: Settings, found: Rebuild) -> None:
     """Find the processed files that are gone, and those that are not as they were published."""
-    seen = ctx.inspect(_processed(ctx, settings))
+    folders = (settings.processed, settings.contracts)
+    seen = ctx.inspect(*(f"{folder}/**/*.parquet" for folder in folders))
     found.lost = [file.path for file in seen.missing]
     found.removed = [file.path for file in seen.removed]
     found.altered = [file.path for file in seen.altered]
-
-
-def unknown(ctx: RunContext, settings: Settings) -> list[str]:
-    """Processed files that the ledger does not know: it was lost, or somebody put them there."""
-    known = {file.path for file in ctx.published(ctx.stage)}
-    return [file.path for file in _processed(ctx, settings) if file.path not in known]
-
-
-def _processed(ctx: RunContext, settings: Settings) -> list[FileStat]:
-    return ctx.files(f"{settings.processed}/**/*.parquet")
+    found.unknown = [file.path for file in seen.unknown]
+    for file in (*seen.missing, *seen.altered):
+        covered, rule = layout.covered(file.path), file.detail.get("roll")
+        if covered and rule:
+            found.compose.setdefault(covered[0], Composed(rule)).parts.append(covered[1])
 
 
 def _stale(ctx: RunContext, groups: list[Group], pendings: list[Pending]) -> list[str]:

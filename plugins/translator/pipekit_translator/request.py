@@ -25,8 +25,9 @@ class FileMemory:
     `reading`: digest of the format it was read in. `source`: the glob that found it. `prefix`,
     `lines`: number of bytes and newlines read. `folds`: by instrument, the last local time in a
     repeated hour and whether that was its second pass (0 or 1). `last`: by instrument, the time of
-    the latest tick. `days`: those that its rows went into. `late`: processed files that had been
-    removed when its rows arrived. `quarantined`: number of rows; `unread`: number of bytes.
+    the latest tick. `contracts`: by key, the contract of its rows, if it is known. `days`: those
+    that its rows went into. `late`: processed files that had been removed when its rows arrived.
+    `quarantined`: number of rows; `unread`: number of bytes.
     """
 
     reading: str = ""
@@ -40,6 +41,7 @@ class FileMemory:
     folds: dict[str, list[int]] = attrs.field(factory=dict)
     last: dict[str, int] = attrs.field(factory=dict)
     unread: int = 0
+    contracts: dict[str, str] = attrs.field(factory=dict)
 
     @classmethod
     def of(cls, detail: Mapping[str, Any]) -> Self:
@@ -96,16 +98,26 @@ class FileJob:
     resume: bool = False
 
 
+@attrs.frozen
+class Composed:
+    """Parts of a key that is put together from contracts by a rule (see `contracts`)."""
+
+    rule: str
+    parts: list[str] = attrs.field(factory=list)
+
+
 @attrs.frozen(kw_only=True)
 class Request:
     """One run of the worker. Paths are relative to the project's root, its working directory.
 
     `files`: those to read, apart from the new ones of the groups; see `jobs` and `count`.
     `cache`: fallback folder for compiled kernels. `memory` and `size` (of all files) in bytes.
-    `timezone`: the exchange's. `final_after`: seconds. `rebuild`: days to rebuild from the files;
-    `left`: days to leave alone. `removed`: processed files that the lifecycle has removed;
-    `lost`: those missing otherwise; `altered`: those that are not as they were published;
-    `unknown`: those not in the ledger.
+    `timezone`: the exchange's. `final_after`: seconds. `partial_at`: see Settings. `rebuild`: days
+    to rebuild from the files; `left`: days to leave alone. `removed`: processed files that the
+    lifecycle has removed; `lost`: those missing otherwise; `altered`: those that are not as they
+    were published; `unknown`: those not in the ledger. `forgotten`: raw files to forget, with the
+    days they fed. `contracts`: by key, the contract that it has so far; `contracts_folder`: of
+    their rows; `compose`: by key, parts to put together from there although nothing new is read.
     """
 
     processed: str
@@ -126,7 +138,12 @@ class Request:
     lost: list[str] = attrs.field(factory=list)
     altered: list[str] = attrs.field(factory=list)
     unknown: list[str] = attrs.field(factory=list)
+    forgotten: dict[str, Days] = attrs.field(factory=dict)
+    partial_at: float = 1.0
     quality: Quality
+    contracts_folder: str = ""
+    contracts: dict[str, str] = attrs.field(factory=dict)
+    compose: dict[str, Composed] = attrs.field(factory=dict)
 
     def jobs(self) -> Iterator[FileJob]:
         """All files to read."""

@@ -12,6 +12,7 @@ import attrs
 
 from pipekit import Duration, Size, setting
 from pipekit_translator import bounds
+from pipekit_translator.contracts import rule_text
 from pipekit_translator.dialects import (
     ADDED,
     EARLIEST,
@@ -109,13 +110,28 @@ def _folder(_instance: object, attribute: attrs.Attribute[Any], value: str) -> N
         )
 
 
+def _raw_folder(instance: object, attribute: attrs.Attribute[Any], value: str) -> None:
+    if not os.path.isabs(value):
+        _folder(instance, attribute, value)
+
+
 @attrs.frozen
 class Settings:
     """Settings of the translator."""
 
-    raw: str = setting("Folder of the raw files.", default="data/raw", validator=_folder)
+    raw: str = setting(
+        "Folder of the raw files; one outside the project is absolute, and below one of [paths] "
+        "inputs.",
+        default="data/raw",
+        validator=_raw_folder,
+    )
     processed: str = setting(
         "Folder of the processed bars.", default="data/processed", validator=_folder
+    )
+    contracts: str = setting(
+        "Folder of the rows of each contract, from which roll puts the root together.",
+        default="data/contracts",
+        validator=_folder,
     )
     sources: tuple[Source, ...] = setting(
         "Kinds of raw files. A file that no source matches is not read.",
@@ -143,9 +159,16 @@ class Settings:
         affects_output=False,
     )
     max_bad_fraction: float = setting(
-        "A file with a greater share of invalid rows, and at least ten, is rejected.",
+        "A file with a greater share of invalid rows, and at least ten, is rejected; so is one "
+        "without a valid row, unless this is 1.",
         default=0.01,
         validator=_fraction,
+    )
+    partial_at: float = setting(
+        "The run is partial if this share of a file's rows, or more, is set aside (1: all rows).",
+        default=1.0,
+        validator=_fraction,
+        affects_output=False,
     )
     earliest: str = setting(
         "Rows of an earlier date are set aside: a date, or a time such as now - 30d.",
@@ -182,6 +205,12 @@ class Settings:
         """Whether rows of this instrument are accepted."""
         return ANY in self.instruments or instrument in self.instruments
 
+    @property
+    def reads_raw(self) -> bool:
+        """Whether any source has files in the folder `raw`."""
+        raw = f"{self.raw.rstrip('/')}/"
+        return any(self.glob(source).startswith(raw) for source in self.sources)
+
     def glob(self, source: Source) -> str:
         """The files of a source, relative to the project's root."""
         return source.glob.replace(RAW, self.raw.rstrip("/"))
@@ -206,6 +235,7 @@ class Settings:
             max_bad_fraction=self.max_bad_fraction,
             instruments=tuple(listed),
             aggregate=source.aggregate,
+            roll=rule_text(source.roll),
             **{name: getattr(dialect, name) for name in ADDED},
             **{name: getattr(self, name) for name in JUDGED},
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import math
 import os
 
@@ -10,6 +11,7 @@ import attrs
 from pipekit import setting
 from pipekit_translator import presets, timezones
 from pipekit_translator.columns import check_columns, columns_of, has_two_stamps, series_of
+from pipekit_translator.contracts import FRONT, ContractRule, RollDates, RollName, rule_text
 from pipekit_translator.dialects import (
     BarTime,
     DateRule,
@@ -33,7 +35,8 @@ class Source:
     """Raw files of one kind: which files, their format, and their time zone."""
 
     glob: str = setting(
-        "Files of this source, relative to the project; {raw} stands for the setting `raw`.",
+        "Files of this source, relative to the project, or below one of [paths] inputs; {raw} "
+        "stands for the setting `raw`.",
         affects_output=False,
     )
     dialect: str = setting(
@@ -128,6 +131,18 @@ class Source:
         "Where to find the instrument (default: the preset's, if it is always in one place).",
         default=None,
     )
+    contract: ContractRule | None = setting(
+        "Where to find the contract of a file or row (default: the preset's, or what follows the "
+        "root in the name that the instrument is found in).",
+        default=None,
+    )
+    roll: RollName | dict[str, str | dt.date] = setting(
+        "Several contracts of one root. Empty: only one is taken. separate: each is an instrument "
+        "of its own, ES-202003. front: each day from the one with the most volume. A table: from "
+        "which date on which contract.",
+        default="",
+        converter=lambda roll: roll if isinstance(roll, str) else RollDates(roll),
+    )
     growing: bool | None = setting(
         "Whether files may be read while they are still written to (default: only D).",
         default=None,
@@ -166,8 +181,11 @@ def _check_source(source: Source) -> None:
     """Raises ValueError, whose message says what to write instead."""
     where = f"source {source.glob!r}"
     normal = os.path.normpath(source.glob)
-    if os.path.isabs(normal) or normal.split(os.sep)[0] == "..":
-        raise ValueError(f"{where}: glob must name files below the project's root, relative to it")
+    if normal.split(os.sep)[0] == "..":
+        raise ValueError(
+            f"{where}: glob must name files below the project's root, relative to it, or be an "
+            "absolute path below one of [paths] inputs"
+        )
     _check_parts(source, where)
     dialect = source.resolved()
     try:
@@ -184,6 +202,7 @@ def _check_source(source: Source) -> None:
         _check_numbers(dialect)
         _check_ticks(source, dialect)
         _check_intervals(source, dialect)
+        _check_roll(source, dialect)
         if dated:
             check_time(dialect.timestamp_format)
         else:
@@ -291,4 +310,23 @@ def _check_intervals(source: Source, dialect: Dialect) -> None:
         raise ValueError(
             f"aggregate = {source.aggregate!r} cannot be made of bars of {dialect.interval!r}: set "
             "interval to that of the files, and aggregate to a multiple of it, or leave it out"
+        )
+
+
+def _check_roll(source: Source, dialect: Dialect) -> None:
+    rule_text(source.roll)
+    column = dialect.contract.column.lower() if dialect.contract else ""
+    others = [each for each in columns_of(dialect.columns) if each.role != "instrument"]
+    if column and any(column in each.references for each in others):
+        raise ValueError(f"contract: {column!r} is the name of two columns")
+    if column and not dialect.header:
+        raise ValueError("contract.column needs a header with the column's name")
+    if source.roll == FRONT and dialect.volume == "none":
+        raise ValueError('roll = "front" goes by the volume, and volume = "none": write a table')
+    if not source.roll or dialect.contract:
+        return
+    if dialect.instrument.column and not dialect.instrument.pattern:
+        raise ValueError(
+            "roll needs contracts, and nothing says where they are: set contract, or a pattern "
+            "for the instrument's column"
         )

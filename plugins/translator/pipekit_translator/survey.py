@@ -44,7 +44,7 @@ def survey(ctx: RunContext, settings: Settings) -> tuple[list[Group], list[str]]
     """
     found = [(source, ctx.files(settings.glob(source))) for source in settings.sources]
     claimed = [file for _, files in found for file in files]
-    everything = ctx.files(f"{settings.raw}/**/*")
+    everything = ctx.files(f"{settings.raw}/**/*") if settings.reads_raw else claimed
     strays: list[str] = []
     if claimed != everything:  # usually one source matches all of them
         matched = {file.path for file in claimed}
@@ -79,7 +79,8 @@ def _stray_warning(settings: Settings, strays: list[str]) -> list[str]:
     them = "it" if len(strays) == 1 else "them"
     text = (
         f"no source matches {names(strays)}: not read. Add a source whose glob matches {them} "
-        f"(stages.translator.settings.sources), or keep other files out of {settings.raw}"
+        "(stages.translator.settings.sources; `pipekit sources detect` proposes one), or keep "
+        f"other files out of {settings.raw}"
     )
     return [text]
 

@@ -129,3 +129,18 @@ def test_a_table_file_with_errors_is_refused_in_words(tmp_path):
 def test_a_target_of_less_than_a_tick_is_refused():
     with pytest.raises(ParameterError, match=r"variant a: a target of 0\.1 points is less than"):
         ruled("ES", target=0.01)
+
+
+def test_a_contract_that_is_kept_apart_has_the_parameters_of_its_root():
+    """Unless it has a table of its own; a variant's base target is that of the root, too."""
+    tables = combine(load_tables(BUILT_IN), {"NQ-202003": {"tick": 1, "parent": "NQ"}})
+    assert resolve("ES-202003", tables) == resolve("ES", tables)
+    assert resolve("NQ-202003", tables).tick == "1"
+    (variant,) = Settings(
+        variants=(Variant(name="a", base_targets={"ES": 8.0}),)
+    ).resolved_variants()
+    root = resolve("ES", tables)
+    assert variant_rules("ES-202003", root, variant) == variant_rules("ES", root, variant)
+    for name in ("ES-202013", "ES-2020", "ES-1", "XX-202003"):
+        with pytest.raises(InstrumentError, match=f"{name} has no parameters"):
+            resolve(name, tables)

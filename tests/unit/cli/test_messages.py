@@ -102,6 +102,7 @@ def test_a_wrong_key_is_wrong_usage_and_a_table_is_explained_whole(tiny, pipekit
     keys = [line.partition(" = ")[0] for line in table.out.splitlines() if line[:1] != " "]
     assert keys == [
         *("pipeline.stages", "pipeline.workers", "pipeline.timezone", "pipeline.quiet_seconds"),
+        *("pipeline.executor", "pipeline.lease"),
         "pipeline.min_free is unset",
     ]
 

@@ -86,10 +86,10 @@ data = "/srv/bars"
         (
             "[stages.a]\nraw = 1",
             (
-                "pipekit.toml:2: stages.a.raw: unknown key; known here: use, timeout, "
-                "plan_timeout, hang_timeout, grace, max_memory, nice, retries, retry_on, "
-                "retry_delay, back_off, after, settings, command, inputs, outputs, done_pattern, "
-                "watch, units, env"
+                "pipekit.toml:2: stages.a.raw: unknown key; known here: use, executor, "
+                "queue_timeout, timeout, plan_timeout, hang_timeout, grace, max_memory, nice, "
+                "retries, retry_on, retry_delay, back_off, after, settings, command, inputs, "
+                "outputs, done_pattern, watch, units, env"
             ),
         ),
         (

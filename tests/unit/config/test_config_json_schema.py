@@ -39,6 +39,7 @@ SCHEMA = json_schema(
     },
     policies={"rules": Rules},
     sinks={"console": ConsoleSettings},
+    executors={"local": None},
 )
 VALIDATOR = Draft202012Validator(SCHEMA)
 
@@ -133,7 +134,7 @@ class Everything:
     token: str = setting("A secret.", default="secret-1", secret=True)
 
 
-EVERYTHING = json_schema(stages={}, policies={}, sinks={"all": Everything})
+EVERYTHING = json_schema(stages={}, policies={}, sinks={"all": Everything}, executors={})
 KEYS = [field.name for field in attrs.fields(Everything)]
 texts = st.one_of(
     st.text(max_size=5),
@@ -171,7 +172,7 @@ class Node:
 
 
 def test_a_class_that_holds_itself_ends(configured):
-    schema = json_schema(stages={}, policies={}, sinks={"tree": Node})
+    schema = json_schema(stages={}, policies={}, sinks={"tree": Node}, executors={})
     text = "[sinks.tree]\nchildren = [{children = [{children = []}]}]"
     assert list(Draft202012Validator(schema).iter_errors(tomllib.loads(text))) == []
     with pytest.raises(ConfigError):

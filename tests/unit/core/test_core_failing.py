@@ -90,7 +90,7 @@ def test_an_older_ledger_knows_of_none_and_is_brought_up_to_date(tmp_path, versi
     with Ledger(path) as ledger:
         ledger.begin_run("r", 1.0)
     connection = sqlite3.connect(path)
-    connection.executescript("DROP TABLE state;")
+    connection.executescript("DROP TABLE state; DROP TABLE attempts;")
     if version < 3:
         connection.executescript("DROP TABLE failing; DROP TABLE shrunk;")
     if version == 1:

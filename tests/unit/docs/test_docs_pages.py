@@ -27,7 +27,10 @@ CONFIGURED = (
     "how-to/write-a-lifecycle-policy.md",
     "explanation/lifecycle.md",
 )
-EXECUTED_ELSEWHERE = ("hooks.md", "supervision.md")  # the hooks' docstrings, tests/e2e/docs
+EXECUTED_ELSEWHERE = (  # the hooks' docstrings, tests/e2e/docs, tests/e2e/remote
+    *("hooks.md", "supervision.md"),
+    "write-an-executor.md",
+)
 
 
 # --- the generated page, links, decisions, changelog --------------------------------------------

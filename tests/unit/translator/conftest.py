@@ -34,7 +34,7 @@ from pipekit import (
 from pipekit.config.digest import output_digest
 from pipekit.model.run import Paths
 from pipekit.storage.files import FileManager
-from pipekit.worker import fingerprint, report, request
+from pipekit.worker import ABSENT, fingerprint, report, request
 
 REAL = Path(__file__).resolve().parents[3].parent / "shared" / "data" / "real"
 HEADER = "Date,Time,Open,High,Low,Close,Volume,Instrument"
@@ -125,8 +125,8 @@ class Project:
     def published(self, stage: str) -> tuple[Published, ...]:
         return tuple(self.outputs.values()) if stage == "translator" else ()
 
-    def inspect(self, files: Iterable[FileStat]) -> Inspection:
-        here = {file.path: file for file in files}
+    def inspect(self, patterns: tuple[str, ...]) -> Inspection:
+        here = {file.path: file for file in self.files(patterns)}
         gone = [each for path, each in self.outputs.items() if path not in here]
         return Inspection(
             missing=tuple(each for each in gone if each.present),
@@ -136,6 +136,7 @@ class Project:
                 for path, each in self.outputs.items()
                 if path in here and fingerprint(self.root / path) != each.fingerprint
             ),
+            unknown=tuple(file for path, file in here.items() if path not in self.outputs),
         )
 
     # What tests do.
@@ -202,14 +203,21 @@ class Project:
             if line.get("unit") in run.failed:
                 continue
             if line["verb"] in ("consumed", "rejected"):
-                self._remember_file(line, digests[line["path"]])
+                self._remember_file(line, digests.get(line["path"], ""))
             elif line["verb"] in ("wrote", "unchanged"):
                 path = line["path"]
                 self.outputs[path] = Published(
-                    path=path, fingerprint=line["fingerprint"], run_number=self.number, run_id="x"
+                    path=path,
+                    fingerprint=line["fingerprint"],
+                    run_number=self.number,
+                    run_id="x",
+                    detail=line.get("detail") or {},
                 )
 
     def _remember_file(self, line: dict[str, Any], settings: str) -> None:
+        if line["fingerprint"] == ABSENT:
+            del self.known[line["path"]]
+            return
         state = ContentState.CONSUMED if line.get("complete", True) else ContentState.PART
         if line["verb"] == "rejected":
             state = ContentState.REJECTED

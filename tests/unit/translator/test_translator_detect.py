@@ -175,6 +175,19 @@ ORDINARY = table()
             table("ES,{stamp},{o},{h},{l},{c},{v}", f"Symbol,{HEADER}"),
             {"instrument": {"column": "Symbol"}},
         ),
+        (
+            table("@ES#,{stamp},{o},{h},{l},{c},{v}", f"Symbol,{HEADER}"),
+            {"instrument": {"column": "Symbol", "pattern": r"([A-Za-z0-9][A-Za-z0-9_.\-]*)"}},
+        ),
+        (f"{ORDINARY}Total: 40 rows\nmade by a program\n", {"skip_footer": True}),
+        (
+            table("{stamp} {o} {h} {l} {c} {v}", "Date Time Open High Low Close Volume"),
+            {"separator": " "},
+        ),
+        (
+            table("{stamp},{o},{h},{l},{c},{v}", HEADER.replace("Time", "Date")),
+            {"columns": ["timestamp=Date", "open", "high", "low", "close", "volume"]},
+        ),
     ],
 )
 def test_what_the_file_shows_is_proposed(

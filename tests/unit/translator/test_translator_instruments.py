@@ -37,7 +37,7 @@ def reasons(project: Any) -> list[str]:
 
 
 def test_a_pattern_reads_a_column(project: Any) -> None:
-    project.write("data/raw/x.csv", rows("ESM8", "NQU18", "ESZ9"))
+    project.write("data/raw/x.csv", rows("ESM0", "NQU20", "ESM20"))
     project.run(settings("ES", "NQ", column="Instrument", pattern=CONTRACT))
     assert volumes(project, "ES") == [0, 2]
     assert volumes(project, "NQ") == [1]

@@ -86,12 +86,13 @@ def test_a_source_that_would_have_to_be_guessed_is_refused(words: str) -> None:
     assert "data/raw/*.csv" in str(caught.value)
 
 
-@pytest.mark.parametrize("glob", ["/nope/*.csv", "../raw/*.csv", "data/../../*.csv"])
+@pytest.mark.parametrize("glob", ["../raw/*.csv", "data/../../*.csv"])
 def test_a_source_outside_the_project_is_refused_by_its_setting(glob: str) -> None:
     """By name and at once: its plan would fail as well, and could not say which setting it is."""
     with pytest.raises(ValueError, match=r"glob must name files below the project's root"):
         Source(glob=glob, dialect="A", timezone="UTC")
     Source(glob="data/a/../*.csv", dialect="A", timezone="UTC")
+    Source(glob="/mnt/exports/*.csv", dialect="A", timezone="UTC")  # if it is one of [paths] inputs
 
 
 @pytest.mark.parametrize(

@@ -129,7 +129,7 @@ def test_a_later_runs_group_wins_over_the_published_one(project: Any) -> None:
     same, other = "153000 0000001", "153000 0000002"
     project.write(FILE, text(tick(same, 1), tick(same, 2), tick(other, 3)))
     project.run(TICKS)
-    project.write("data/raw/ES 06-20.Last.txt", text(tick(same, 7)))
+    project.write("data/raw/ES 03-20 again.Last.txt", text(tick(same, 7)))
     run = project.run(TICKS)
     assert [row[1] for row in project.ticks("ES", DATE)] == [7, 3]
     found = run.metrics("ES/tick")
@@ -303,7 +303,7 @@ def test_ticks_for_a_day_that_was_taken_away_are_late(project: Any) -> None:
     project.outputs[path] = project.outputs[path]._replace(present=False)
     project.day("ES", DATE).unlink()
     lines = [tick("160000 0000000", 2), tick("160000 0000000", 3, date="20200107")]
-    project.write("data/raw/ES 06-20.Last.txt", text(*lines))
+    project.write("data/raw/ES 03-20 again.Last.txt", text(*lines))
     run = project.run(TICKS)
     assert f"ES/tick {DATE} late" in run.failed
     assert [row["line"] for row in project.quarantine()] == [1]

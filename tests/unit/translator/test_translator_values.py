@@ -100,7 +100,11 @@ def test_a_missing_volume_is_what_the_source_says(
 
 
 def test_without_that_a_missing_volume_is_no_number(project: Any) -> None:
-    project.write(FILE, text(NAMES, f"{STAMP},1,2,1,2,", f"{STAMP[:-5]}31:00,1,2,1,2,-1"))
+    rows = [
+        f"{STAMP},1,2,1,2,",
+        *(f"{STAMP[:-5]}3{n}:00,1,2,1,2,{v}" for n, v in ((1, -1), (2, 5))),
+    ]
+    project.write(FILE, text(NAMES, *rows))
     project.run(configured())
     reasons = [row["reason"] for row in project.quarantine()]
     assert reasons[0] == 'volume is empty: set missing_volume = "zero" or "null" if it may be'

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Collection, Sequence
 from concurrent.futures import Future
 from typing import Any, NamedTuple
 
 from attrs import define, frozen
 
-from pipekit.worker import Publication
+from pipekit.worker import Publication, staged
 from pipekit_merger.layout import StreamMonth
 from pipekit_merger.request import Request
 from pipekit_merger.work.coverage import RunFile, needs_published
@@ -89,9 +90,15 @@ class PublishedMonths:
 
 
 def set_aside(path: str) -> str:
-    """Rename a damaged file, so that nothing reads it; returns its new path. Raises OSError."""
+    """Rename a damaged file, so that nothing reads it; returns its new path. Raises OSError.
+
+    A node of a cluster leaves it in its place, and copies it.
+    """
     aside = _free(f"{path}.unreadable")
-    os.rename(path, aside)
+    if (there := staged(aside)) != aside:
+        shutil.copyfile(path, there)
+    else:
+        os.rename(path, aside)
     return aside
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import math
+import re
 from collections.abc import Iterator
 from itertools import filterfalse
 
@@ -19,6 +20,7 @@ from pipekit_translator.settings import ANY, Settings
 from pipekit_translator.sources import Source
 from pipekit_translator.stampformat import stated_zone
 from pipekit_translator.work.read.preview import Head, Preview, preview
+from pipekit_translator.work.read.textrows import LONGEST_FOOTER
 
 ANYTHING = InstrumentRule(constant="X")
 _ASSUMED = {"instrument": ANYTHING, "timezone": "UTC"}
@@ -70,10 +72,19 @@ def _of_preset(name: str, head: Head, file: str, guessed: list[Parts]) -> Fit | 
     if found is not None or not preset.stamps_vary:
         return found
     for parts in guessed:
-        found = _read(head, file, name, Parts(timestamp_format=parts.timestamp_format))
-        if found is not None:
-            return found
+        stamps = parts.timestamp_format
+        if preset.stamps_vary == "all" or _date_of(stamps) == _date_of(
+            preset.parts.timestamp_format
+        ):
+            found = _read(head, file, name, Parts(timestamp_format=stamps))
+            if found is not None:
+                return found
     return None
+
+
+def _date_of(timestamp_format: str | None) -> str:
+    """The date in a format: what stands before the first blank or T."""
+    return re.split(r"[ T]", timestamp_format or "", maxsplit=1)[0]
 
 
 def _read(head: Head, file: str, dialect: str, parts: Parts) -> Fit | None:
@@ -97,6 +108,8 @@ def _read(head: Head, file: str, dialect: str, parts: Parts) -> Fit | None:
     read = preview(head, format)
     if read.interval and parts.interval is None:
         return _read(head, file, dialect, parts._replace(interval=read.interval))
+    if _has_footer(head, read) and not known.get("skip_footer"):
+        return _read(head, file, dialect, parts._replace(skip_footer=True))
     unlike = preset is not None and preset.parts.instrument and "instrument" in missing
     usual = preset.files if preset and not unlike else ()
     found = Fit(
@@ -108,6 +121,14 @@ def _read(head: Head, file: str, dialect: str, parts: Parts) -> Fit | None:
         preview=read,
     )
     return found if is_read(read) else None
+
+
+def _has_footer(head: Head, read: Preview) -> bool:
+    """Whether a few lines at the end of the text, and no others, are no rows."""
+    if not (head.whole and read.rows and read.bad) or read.rejected:
+        return False
+    last = max(int(lines[-1]) for _, _, lines in read.rows)
+    return len(read.bad) <= LONGEST_FOOTER and all(row.line > last for row in read.bad)
 
 
 def _names(rule: InstrumentRule, head: Head) -> bool:

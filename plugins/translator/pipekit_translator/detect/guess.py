@@ -9,6 +9,7 @@ from pipekit_translator.detect.layout import NUMBER, Layout, layouts_of
 from pipekit_translator.detect.numbers import numbers_of, value
 from pipekit_translator.detect.stamps import formats_of
 from pipekit_translator.dialects import InstrumentRule
+from pipekit_translator.layout import is_instrument
 from pipekit_translator.parts import Parts
 
 _WORDS = {
@@ -20,13 +21,24 @@ _WORDS = {
     "bid": ("bid", "bidprice", "b"),
     "ask": ("ask", "askprice", "offer", "a"),
     "volume": (
-        *("volume", "vol", "v", "totalvolume", "tickvol", "tickvolume", "size", "qty"),
+        *(
+            "volume",
+            "vol",
+            "v",
+            "periodvolume",
+            "totalvolume",
+            "tickvol",
+            "tickvolume",
+            "size",
+            "qty",
+        ),
         *("quantity", "amount", "lastsize", "tradesize"),
     ),
     "instrument": ("instrument", "symbol", "ticker", "name", "contract", "code"),
 }
 _BARS = ("open", "high", "low", "close")
 _TIMES = 4  # columns at the beginning that may hold times, where there is no header
+_WITHIN = r"([A-Za-z0-9][A-Za-z0-9_.\-]*)"  # the name in a symbol such as @ES#
 _SYMBOL = re.compile(r"[A-Za-z@#][\w.@#/:-]*")
 
 
@@ -57,7 +69,9 @@ def _parts(layout: Layout, roles: dict[int, str], format: str) -> Parts:
 
 def _column_rule(layout: Layout, roles: dict[int, str]) -> InstrumentRule:
     (at,) = [at for at, role in roles.items() if role == "instrument"]
-    return InstrumentRule(column=layout.names[at][0] if layout.header else "instrument")
+    column = layout.names[at][0] if layout.header else "instrument"
+    usual = all(map(is_instrument, layout.column(at)))
+    return InstrumentRule(column=column, pattern="" if usual else _WITHIN)
 
 
 def _stamps(layout: Layout) -> Iterator[tuple[dict[int, str], str]]:

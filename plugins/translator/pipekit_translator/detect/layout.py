@@ -10,7 +10,7 @@ import attrs
 
 from pipekit_translator.work.parse.lines import split
 
-_SEPARATORS = "\t;|,"  # the likelier ones first: a comma may be a decimal point
+_SEPARATORS = "\t;|, "  # the likelier ones first: a comma may be a decimal point
 _LEAST = 3  # columns
 _SHARE = 0.9  # of the lines that have the same number of fields
 _SAMPLE = 200  # lines that are looked at

@@ -197,7 +197,7 @@ def _checks(fit: Fit, parts: Parts) -> Iterable[str]:
     sure = fit.preset is not None and (fit.named or fit.format.header)
     if fit.format.series_read is not TICKS and not sure:
         yield f'bar_time is "{fit.format.bar_time}"; see {_CLOSE}'
-    if re.match(r"%[dm][/.\-]%[dm]", fit.format.timestamp_format) and not _tells_day(fit):
+    if re.match(r"%[dm][/\-]%[dm]", fit.format.timestamp_format) and not _tells_day(fit):
         yield "day and month could be the other way round in timestamp_format"
     if "timezone" in fit.missing and (busy := _busiest(fit)):
         yield f"by its clock, the busiest half hour of the file begins at {busy}"

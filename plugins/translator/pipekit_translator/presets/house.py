@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from pipekit_translator.dialects import InstrumentRule
+from pipekit_translator.dialects import LETTERS, InstrumentRule
 from pipekit_translator.parts import Parts
 from pipekit_translator.presets.preset import OHLCV, Preset
-
-LETTERS = r"^([A-Za-z]+(?:\d[A-Za-z]+)?)"  # a single digit between letters belongs to them: M2K
 
 
 def _exporter(instrument: InstrumentRule) -> Parts:

@@ -93,7 +93,7 @@ PRESETS = {
     "metatrader5-ticks": Preset(
         title="MetaTrader 5: ticks",
         page="metatrader",
-        stamps_vary=True,
+        stamps_vary="time",
         parts=Parts(
             separator="\t",
             header=True,
@@ -111,14 +111,14 @@ PRESETS = {
     "tradestation": Preset(
         title="TradeStation: bars, volume up and down",
         page="tradestation",
-        stamps_vary=True,
+        stamps_vary="all",
         parts=_TRADESTATION,
         asks=_EXCHANGE | _NAMED_BY_YOU,
     ),
     "tradestation-total": Preset(
         title="TradeStation: bars, total volume",
         page="tradestation",
-        stamps_vary=True,
+        stamps_vary="all",
         parts=_TRADESTATION._replace(
             columns=("date=Date", "time=Time", *OHLC, "volume=TotalVolume")
         ),
@@ -127,7 +127,7 @@ PRESETS = {
     "multicharts": Preset(
         title="MultiCharts: bars",
         page="tradestation",
-        stamps_vary=True,
+        stamps_vary="all",
         parts=Parts(
             separator=",",
             header=True,
@@ -144,7 +144,7 @@ PRESETS = {
     "sierra-chart": Preset(
         title="Sierra Chart: bars",
         page="sierra-chart",
-        stamps_vary=True,
+        stamps_vary="time",
         parts=Parts(
             separator=",",
             header=True,
@@ -169,7 +169,7 @@ PRESETS = {
     "ibapi": Preset(
         title="Interactive Brokers: bars of ibapi",
         page="interactive-brokers",
-        stamps_vary=True,
+        stamps_vary="time",
         parts=Parts(
             separator=",",
             header=True,

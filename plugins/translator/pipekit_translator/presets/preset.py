@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from pipekit_translator.parts import Parts
 
@@ -16,8 +16,8 @@ class Preset(NamedTuple):
     """A named set of a source's parts: how one program or vendor writes its files.
 
     `page`: the page of `docs/how-to/market-data` about it. `files`: usual names, as for a shell.
-    `asks`: the parts that it cannot know, each with where to find out. `stamps_vary`: versions or
-    systems write time stamps in other formats, which such a source has to say.
+    `asks`: the parts that it cannot know, each with where to find out. `stamps_vary`: what versions
+    or systems write in another format, the time or the date as well; such a source has to say it.
     """
 
     title: str
@@ -25,4 +25,4 @@ class Preset(NamedTuple):
     page: str = ""
     files: tuple[str, ...] = ()
     asks: Mapping[str, str] = MappingProxyType({})
-    stamps_vary: bool = False
+    stamps_vary: Literal["", "time", "all"] = ""

@@ -220,7 +220,7 @@ PRESETS = {
         title="Barchart: intraday bars",
         page="barchart",
         files=("*_intraday-1min_*",),
-        stamps_vary=True,
+        stamps_vary="all",
         parts=_BARCHART,
         asks=_BARCHART_ASKS,
     ),
@@ -228,7 +228,7 @@ PRESETS = {
         title="Barchart: intraday bars, newer columns",
         page="barchart",
         files=("*_intraday-1min_*",),
-        stamps_vary=True,
+        stamps_vary="all",
         parts=_BARCHART._replace(
             columns=("timestamp=Time", "open", "high", "low", "close=Last", "volume")
         ),

@@ -5,46 +5,43 @@ A file is consumed when every key that it feeds is published; if one fails, it s
 
 from __future__ import annotations
 
-import json
-import os
-from array import array
 from collections import Counter, defaultdict, deque
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
 
-from pipekit.worker import report, sync_folders
+from pipekit.worker import ABSENT, report, sync_folders
 from pipekit_translator import layout
+from pipekit_translator.contracts import MARK, is_kept_apart, shown
 from pipekit_translator.dialects import VolumeType
 from pipekit_translator.request import FileJob, Request
 from pipekit_translator.work.assemble.buffer import Chunk, RowBuffer
 from pipekit_translator.work.assemble.file_rows import Assembly
-from pipekit_translator.work.publish import quality
+from pipekit_translator.work.contracts import refused_files
+from pipekit_translator.work.feeding import Feeding
+from pipekit_translator.work.publish.agreement import is_other
 from pipekit_translator.work.publish.existing import Existing
+from pipekit_translator.work.publish.key_report import KeyReports
 from pipekit_translator.work.publish.publisher import PartResult, Publisher, of_days
-from pipekit_translator.work.publish.quarantine import Quarantine, lines_of
+from pipekit_translator.work.publish.rolled import Rolled
 from pipekit_translator.work.publish.unusable import UnusableError
 from pipekit_translator.work.publish.volume import volume_of
 from pipekit_translator.work.read.files import read_all
-from pipekit_translator.work.read.outcome import Files, Outcome
+from pipekit_translator.work.read.outcome import Files
 from pipekit_translator.work.read.record import RawFile
-from pipekit_translator.work.read.texts import lines_in
+from pipekit_translator.work.set_aside import SetAside
 from pipekit_translator.work.table import Ints
 from pipekit_translator.work.zones import Zone
 
 Parts = list[Future[PartResult | None]]  # of a key, in order
 
-LATE = "late: the lifecycle has removed the processed {part}"
 _DISK_THREADS = 4  # each finished file waits some milliseconds for the disk
 _PARTS_AHEAD = 256  # that threads work on or have ready; a key is submitted as a whole
 FIXED_MEMORY = 256_000_000  # bytes used to read and write on two cores, besides the buffer
-
-
-class LateRowsError(Exception):
-    """Rows of a part whose processed file the lifecycle has removed."""
 
 
 def translate(request: Request) -> None:
@@ -52,28 +49,6 @@ def translate(request: Request) -> None:
     pa.set_memory_pool(pa.system_memory_pool())  # pyarrow's others keep tens of megabytes
     with closing(RowBuffer(_buffer_size(request.memory), request.processed)) as buffer:
         _Translation(request, buffer).run()
-
-
-class Feeding:
-    """The chunks of a part, each with its file; in order of rank once they are sorted."""
-
-    def __init__(self) -> None:
-        self._files, self._chunks = array("i"), array("i")
-
-    def __iter__(self) -> Iterator[tuple[int, int]]:
-        return zip(self._files, self._chunks, strict=True)
-
-    def add(self, file: int, chunk: int) -> None:
-        """Add a chunk."""
-        self._files.append(file)
-        self._chunks.append(chunk)
-
-    def sort(self, ranks: Ints) -> None:
-        """Sort by rank, then as added; the ranks are the new numbers of the files."""
-        files = ranks[np.array(self._files)]
-        order = np.argsort(files, kind="stable")
-        self._files = array("i", files[order].astype(np.int32).tobytes())
-        self._chunks = array("i", np.array(self._chunks)[order].tobytes())
 
 
 class _Translation:
@@ -84,21 +59,25 @@ class _Translation:
             timezone=request.timezone,
             processed=request.processed,
             removed=frozenset(request.removed),
+            contracts=request.contracts_folder,
         )
-        self._quarantine = Quarantine(request.quarantine)
         self._rebuild = request.rebuild
         self._left = request.left
         self._files = Files(request.groups)
         self._feeding: dict[str, dict[str, Feeding]] = {}
         self._waits: list[int] = []  # by file: keys to publish before it is consumed
+        self._unpublished: set[str] = set()  # keys
         self._failed: set[int] = set()  # files of which a key could not be published
+        self._noted: dict[int, dict[str, str]] = {}  # by file: the contracts of its keys
+        self._refused: dict[int, str] = {}  # files of a second contract: why they are rejected
+        # by key that is put together from contracts: parts of which one has changed
+        self._touched: defaultdict[str, set[str]] = defaultdict(set)
         self._warnings: dict[int, list[str]] = {}  # by file
-        self._late: Counter[str] = Counter()  # by processed file
-        self._within: defaultdict[str, list[tuple[int, int]]] = defaultdict(list)  # by key
-        self._quality: dict[str, dict[str, float]] = {}
         self._counts: Counter[str] = Counter(
             dict.fromkeys(("files", "empty_files", "rows", "bad_rows", "late_rows"), 0)
         )
+        self._aside = SetAside(request.quarantine, self._counts, request.partial_at)
+        self._reports = KeyReports(request.quality, request.timezone)
 
     def run(self) -> None:
         self._read()
@@ -107,13 +86,28 @@ class _Translation:
                 self._finish_when_done(file)
         workers = max(self._request.workers, 1)
         with ThreadPoolExecutor(_DISK_THREADS) as disks, ThreadPoolExecutor(workers) as threads:
-            self._existing = Existing.of(self._request, self._quarantine, self._left)
-            for key, parts in self._submitted(threads, disks):
-                self._note_published(key, ok=self._publish(key, parts))
-        self._report_late()
+            self._existing = Existing.of(self._request, self._aside.quarantine, self._left)
+            for keys in self._stages():
+                for key, parts in self._submitted(keys, threads, disks):
+                    self._note_published(key, ok=self._publish(key, parts))
+        self._report_forgotten()
+        self._aside.report_late()
+        self._aside.report_spoiled()
         for name, value in self._counts.items():
             report.metric(name, value)
-        self._write_quality()
+        self._reports.write_quality(self._request.quality_file)
+
+    def _stages(self) -> Iterator[list[str]]:
+        """The keys to publish: those of single contracts, and then what is made of them as well."""
+        keys = {*self._feeding, *self._rebuild, *self._existing.parts}
+        single = {key for key in keys if MARK in key}
+        yield sorted(single)
+        together = {layout.root_key(key) for key in single} | {*self._request.compose}
+        for key, composed in self._request.compose.items():
+            self._touched[key] |= {*composed.parts}
+        for key in single:
+            self._touched[layout.root_key(key)] |= self._parts(key)
+        yield sorted((keys | together) - single)
 
     # Reading
 
@@ -127,6 +121,7 @@ class _Translation:
         waits[ranks] = self._waits
         self._waits = waits.tolist()
         self._leave_days(again, rejected)
+        self._refuse_second_contracts(ranks)
         warnings = sorted((int(ranks[file]), texts) for file, texts in self._warnings.items())
         for file, texts in warnings:
             for text in texts:
@@ -135,15 +130,17 @@ class _Translation:
     def _take(self, raw: RawFile) -> None:
         """Keep what is needed of a file until it is consumed."""
         file, chunks = self._files.add(raw), raw.rows.chunks
-        self._waits.append(len({key for key, _, _ in chunks}))
+        keys = {key for key, _, _ in chunks}
+        self._waits.append(len(keys | {layout.root_key(key) for key in keys}))
+        if noted := raw.contracts():
+            self._noted[file] = noted
         for key, part, chunk in chunks:
             self._feeding.setdefault(key, {}).setdefault(part, Feeding()).add(file, chunk)
         if raw.warnings:
             self._warnings[file] = raw.warnings
         if not raw.repeated:
-            self._late.update({path: len(lines) for path, lines in raw.rows.late.items()})
-        for key, counts in raw.rows.repeated.items():
-            self._within[key].append(counts)
+            self._aside.note_late(raw.rows.late)
+        self._reports.note_repeated(raw.rows.repeated)
 
     def _leave_days(self, again: list[FileJob], rejected: list[FileJob]) -> None:
         """Exclude days that an unreadable file fed from the rebuild."""
@@ -161,13 +158,42 @@ class _Translation:
                 "be read. Once it can, rebuild them with `pipekit run --rebuild`"
             )
 
+    def _refuse_second_contracts(self, ranks: Ints) -> None:
+        """Take out files of another contract than the one that their instrument has."""
+        noted = {int(ranks[file]): found for file, found in self._noted.items()}
+        known, paths = self._request.contracts, self._files.paths
+        self._refused = refused_files(noted, known, paths, self._is_other)
+        if not self._refused:
+            return
+        for key, parts in [*self._feeding.items()]:
+            left = {part: feeding.without(self._refused) for part, feeding in parts.items()}
+            self._feeding[key] = {part: feeding for part, feeding in left.items() if feeding}
+            if not self._feeding[key]:
+                del self._feeding[key]
+        for file in self._refused:
+            self._waits[file] = 0
+
+    def _is_other(self, key: str, files: Collection[int]) -> bool:
+        """Whether the rows of these files are of another contract than what is published."""
+        folder, pairs = self._assembly.folder(key), []
+        for part, feeding in sorted(self._feeding.get(key, {}).items()):
+            chunks = [
+                self._assembly.buffer.chunk(chunk) for file, chunk in feeding if file in files
+            ]
+            if part[:7] not in self._rebuild.get(key, {}):
+                pairs.append((layout.path(folder, key, part), chunks))
+        try:
+            return is_other(pairs, layout.of_key(key)[1], self._zone(key))
+        except (OSError, UnusableError):
+            return False  # which publishing will tell
+
     # Publishing
 
     def _submitted(
-        self, threads: ThreadPoolExecutor, disks: ThreadPoolExecutor
+        self, names: Iterable[str], threads: ThreadPoolExecutor, disks: ThreadPoolExecutor
     ) -> Iterator[tuple[str, Parts]]:
         """The keys in order, and their parts in the hands of threads; some keys ahead."""
-        keys = iter(sorted({*self._feeding, *self._rebuild, *self._existing.parts}))
+        keys = iter(names)
         ahead: deque[tuple[str, Parts]] = deque()
         while True:
             while sum(len(parts) for _, parts in ahead) < _PARTS_AHEAD:
@@ -183,15 +209,18 @@ class _Translation:
 
     def _submit(self, key: str, threads: ThreadPoolExecutor, disks: ThreadPoolExecutor) -> Parts:
         """Publish the parts of a key in these threads."""
-        rebuild = self._rebuild.get(key, {})
+        rebuild, folder = self._rebuild.get(key, {}), self._assembly.folder(key)
+        rolled = self._rolled(key)
         try:
-            volume = volume_of(self._request.processed, key, self._volume_types(key))
+            if rolled is not None and self._feeding.get(key):
+                rolled.check_unused()
+            volume = volume_of(folder, key, self._volume_types(key))
         except UnusableError as error:
             refused: Future[PartResult | None] = Future()
             refused.set_exception(error)
             return [refused]
         publisher = Publisher(
-            processed=self._request.processed,
+            processed=folder,
             key=key,
             zone=self._zone(key),
             rules=self._request.quality,
@@ -201,12 +230,38 @@ class _Translation:
         )
 
         def publish(part: str) -> PartResult | None:
-            days = layout.both({key: rebuild}, {key: layout.days_of(part)})
-            return publisher.publish(part, self._chunks(key, part), days.get(key, {}))
+            days = layout.both({key: rebuild}, {key: layout.days_of(part)}).get(key, {})
+            if rolled is not None and rolled.rules and not self._feeding.get(key):
+                return rolled.publish(publisher, part, days)
+            return publisher.publish(part, self._chunks(key, part), days)
 
-        names = {*self._feeding.get(key, ()), *layout.parts_of(key, rebuild)}
-        names.update(self._existing.parts.get(key, ()))
-        return [threads.submit(publish, part) for part in sorted(names)]
+        return [threads.submit(publish, part) for part in sorted(self._parts(key))]
+
+    def _parts(self, key: str) -> set[str]:
+        """The parts of a key to publish."""
+        rebuild = layout.parts_of(key, self._rebuild.get(key, {}))
+        found = {*self._feeding.get(key, ()), *rebuild, *self._touched.get(key, ())}
+        found.update(self._existing.parts.get(key, ()))
+        path = partial(layout.path, self._assembly.folder(key), key)
+        return {part for part in found if path(part) not in self._assembly.removed}
+
+    def _rolled(self, key: str) -> Rolled | None:
+        """What puts a key together from its contracts, if there are any."""
+        if MARK in key:
+            return None
+        groups = [self._files.group(file) for file in self._feeding_files(key)]
+        rules = {group.format.roll for group in groups}
+        if not rules and key in self._request.compose:
+            rules = {self._request.compose[key].rule}
+        rules = rules or {group.format.roll for group in self._request.groups}
+        found = Rolled(
+            contracts=self._request.contracts_folder,
+            key=key,
+            zone=self._zone(key),
+            rules=sorted(filter(is_kept_apart, rules)),
+            uncovered=self._reports.uncovered[key],
+        )
+        return found if found.names() else None
 
     def _volume_types(self, key: str) -> dict[VolumeType, str]:
         """The types of the volume in files that feed a key, each with one of the files."""
@@ -215,13 +270,16 @@ class _Translation:
         return {files.group(file).format.volume_type: files.paths[file] for file in fed}
 
     def _feeding_files(self, key: str) -> list[int]:
-        """The files with rows of a key, in order."""
-        parts = self._feeding.get(key, {}).values()
+        """The files with rows of a key, or of contracts that it is put together from, in order."""
+        keys = [key]
+        if key in self._touched:
+            keys += [each for each in self._feeding if layout.root_key(each) == key != each]
+        parts = [feeding for each in keys for feeding in self._feeding.get(each, {}).values()]
         return sorted({file for feeding in parts for file, _ in feeding})
 
     def _publish(self, key: str, parts: Parts) -> bool:
         """Whether the unit succeeded; published parts are reported in any case."""
-        with report.unit(key):
+        with report.unit(shown(key)):
             for index, part in enumerate(parts):
                 part.exception()  # waits
                 report.progress(index + 1, len(parts))
@@ -235,7 +293,7 @@ class _Translation:
             for result in results:
                 if result.placed:
                     result.placed.result()
-            self._report_rows(key, results)
+            self._reports.report(key, results, files=len(self._feeding_files(key)))
             return True
         return False  # `report.unit` has suppressed an exception
 
@@ -265,49 +323,22 @@ class _Translation:
 
     def _report_part(self, key: str, result: PartResult) -> None:
         publication = result.publication
-        paths = (self._files.paths[file] for file, _ in self._fed_by(key, result.part))
-        publication.sources = list(dict.fromkeys(paths))
+        files = [file for file, _ in self._fed_by(key, result.part)] or self._feeding_files(key)
+        publication.sources = list(dict.fromkeys(self._files.paths[file] for file in files))
         publication.detail = {
             "series": layout.series_name(key),
             "first": result.first,
             "last": result.last,
             "rows": result.rows,
         }
+        if result.contracts:
+            publication.detail |= {"contracts": result.contracts, "roll": result.rule}
         publication.tell()
-
-    def _report_rows(self, key: str, results: list[PartResult]) -> None:
-        series = layout.of_key(key)[1]
-        written = [result for result in results if result.publication.changed]
-        report.metric(f"{series.part}s_written", len(written))
-        report.metric(f"{series.part}s_unchanged", len(results) - len(written))
-        report.metric(f"{series.noun}_added", sum(result.added for result in written))
-        report.metric(f"{series.noun}_changed", sum(result.changed for result in written))
-        report.metric(f"{series.noun}_removed", sum(result.removed for result in written))
-        fed, within = self._feeding_files(key), self._within[key]
-        duplicates = sum(result.duplicates for result in results) + sum(n for n, _ in within)
-        conflicts = sum(result.conflicts for result in results)
-        counts: dict[str, float] = {"duplicates": duplicates}
-        in_one_file = sum(n for _, n in within) + (conflicts if len(fed) == 1 else 0)
-        between = sum(result.restated for result in results) + (conflicts if len(fed) > 1 else 0)
-        counts["conflicts"] = in_one_file + between
-        if in_one_file:
-            counts["conflicts_in_one_file"] = in_one_file
-        self._examine(key, results, counts)
-
-    def _examine(self, key: str, results: list[PartResult], counts: dict[str, float]) -> None:
-        rules = self._request.quality
-        whole = quality.Statistics(key, Zone(self._assembly.timezone), rules)
-        for result in results:
-            whole.append(result.statistics)
-        numbers = self._quality[key] = whole.numbers() | counts
-        for name, value in numbers.items():
-            report.metric(name, value)
-        if findings := quality.findings(numbers, rules):
-            instrument = layout.of_key(key)[0]
-            report.warning(f"{key}: {'; '.join(findings)}", instrument=instrument, **numbers)
 
     def _note_published(self, key: str, *, ok: bool) -> None:
         files = self._feeding_files(key)
+        if not ok:
+            self._unpublished.add(key)
         with report.gathered():
             for file in files:
                 self._waits[file] -= 1
@@ -320,7 +351,11 @@ class _Translation:
         if self._waits[file] or file in self._failed:
             return
         path, found = self._files.paths[file], self._files[file]
-        self._set_aside(file, found)
+        if file in self._refused:
+            report.rejected(path, self._refused[file], found.fingerprint, found.signature)
+            return
+        format, stale = self._files.group(file).format, self._files.role(file) == "stale"
+        self._aside.keep(path, format, found, again=stale)
         self._counts["files"] += 1
         self._counts["rows"] += found.rows
         self._counts["bad_rows"] += len(found.bad)
@@ -335,48 +370,11 @@ class _Translation:
             complete=found.complete,
         )
 
-    def _set_aside(self, file: int, found: Outcome) -> None:
-        source, stale = self._files.paths[file], self._files.role(file) == "stale"
-        rows = [] if found.repeated and not stale else found.bad
-        late = [] if found.repeated else [n for lines in found.late.values() for n in lines]
-        if late:
-            format = self._files.group(file).format
-            reason = LATE.format(part=format.series_written.part)
-            rows = rows + lines_of(lines_in(source, format), late, reason)
-            self._counts["late_rows"] += len(late)
-        if not found.repeated:
-            for reason, lines in found.aside.items():
-                format = self._files.group(file).format
-                rows = rows + lines_of(lines_in(source, format), lines, reason)
-        if path := self._quarantine.add(source, rows):
-            self._counts["rows_set_aside"] += len(rows)
-            report.metric("rows_set_aside", self._counts["rows_set_aside"])
-            count = "1 row" if len(rows) == 1 else f"{len(rows):,} rows"
-            report.warning(
-                f"{source}: {count} set aside in {path}; the first is line {rows[0].line}: "
-                f"{rows[0].reason}",
-                path=source,
-            )
-
-    def _report_late(self) -> None:
-        """A failed unit for each part with late rows, so that the stage is partial."""
-        for path, count in sorted(self._late.items()):
-            key, part = layout.covered(path) or (path, "")
-            series = layout.of_key(key)[1]
-            with report.unit(f"{key} {part} late"):
-                raise LateRowsError(
-                    f"{count:,} {series.noun} belong to {path}, which the lifecycle has removed. "
-                    f"They are in {self._request.quarantine}. Put the {series.part} back from the "
-                    "trash (`pipekit lifecycle restore` lists it) or your archive; the next run "
-                    "then publishes them"
-                )
-
-    def _write_quality(self) -> None:
-        path = self._request.quality_file
-        if self._quality:
-            os.makedirs(os.path.dirname(path), exist_ok=True)
-            with open(path, "w", encoding="utf-8", newline="\n") as file:
-                json.dump(self._quality, file, indent=1, sort_keys=True)
+    def _report_forgotten(self) -> None:
+        """Report files to forget as absent, if all days that they fed were rebuilt."""
+        for path, days in self._request.forgotten.items():
+            if not (days.keys() & self._unpublished or layout.both(days, self._left)):
+                report.consumed(path, ABSENT)
 
 
 def _buffer_size(memory: int) -> int:

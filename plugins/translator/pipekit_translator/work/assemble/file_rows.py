@@ -13,6 +13,7 @@ import attrs
 import numpy as np
 
 from pipekit_translator import layout
+from pipekit_translator.contracts import MARK
 from pipekit_translator.layout import BARS, TICKS, Days, Series
 from pipekit_translator.work.assemble.buffer import RowBuffer
 from pipekit_translator.work.table import (
@@ -32,25 +33,34 @@ from pipekit_translator.work.zones import Zone
 class Assembly:
     """What all files share: the buffer, the exchange's time zone, the processed folder.
 
-    `removed`: processed files that the lifecycle has removed.
+    `removed`: processed files that the lifecycle has removed. `contracts`: the folder of the
+    rows of single contracts.
     """
 
     buffer: RowBuffer
     timezone: str
     processed: str
     removed: frozenset[str]
+    contracts: str = ""
 
     def zone(self, series: Series) -> Zone:
         """The exchange's zone, for the times of a series."""
         return _zone(self.timezone, series.unit)
 
-    def is_late(self, key: str, day: str) -> bool:
-        """Whether the rows of a day belong to a processed file that was removed."""
-        if not self.removed:
-            return False
+    def folder(self, key: str) -> str:
+        """The folder of a key's files."""
+        return self.contracts if MARK in key else self.processed
+
+    def removed_file(self, key: str, day: str) -> str:
+        """The removed processed file that the rows of a day belong to; empty if there is none."""
         series = layout.of_key(key)[1]
         part = day if series.part == "day" else day[:7]
-        return layout.path(self.processed, key, part) in self.removed
+        paths = (layout.path(self.folder(k), k, part) for k in {key, layout.root_key(key)})
+        return next((path for path in sorted(paths) if path in self.removed), "")
+
+    def is_late(self, key: str, day: str) -> bool:
+        """Whether the rows of a day belong to a processed file that was removed."""
+        return bool(self.removed) and bool(self.removed_file(key, day))
 
 
 @cache  # thousands of files share it
@@ -63,16 +73,18 @@ class FileRows:
 
     `chunks`: key, part and number of each chunk in the buffer, in file order. `days`: the days they
     feed. `late`: lines by processed file that the lifecycle has removed. `repeated`: by key,
-    duplicates and conflicts within blocks, if there are any.
+    duplicates and conflicts within blocks, if there are any. `contracts`: by key, those that its
+    rows are of, where they are known and not kept apart.
     """
 
-    __slots__ = ("_assembly", "_series", "_zone", "chunks", "days", "late", "repeated")
+    __slots__ = ("_assembly", "_series", "_zone", "chunks", "contracts", "days", "late", "repeated")
 
     def __init__(self, series: Series, assembly: Assembly) -> None:
         self.chunks: list[tuple[str, str, int]] = []
         self.days: Days = {}
         self.late: dict[str, list[int]] = {}
         self.repeated: dict[str, tuple[int, int]] = {}
+        self.contracts: dict[str, set[str]] = {}
         self._series = series
         self._assembly = assembly
         self._zone = assembly.zone(series)
@@ -101,10 +113,7 @@ class FileRows:
         days = self._zone.days(table.time)
         kept = np.ones(table.size, np.bool_)
         for day in np.unique(days).tolist():
-            date = _date(day)
-            part = date if self._series.part == "day" else date[:7]
-            path = layout.path(self._assembly.processed, key, part)
-            if path in self._assembly.removed:
+            if path := self._assembly.removed_file(key, _date(day)):
                 here = days == day
                 self.late.setdefault(path, []).extend(lines[here].tolist())
                 kept &= ~here

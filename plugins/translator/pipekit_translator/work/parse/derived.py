@@ -30,6 +30,6 @@ def layout_for(format: FileFormat, roles: tuple[str, ...]) -> Layout | None:
         return None
     stamps = [(role, reader.fixed) for role, reader in stamps_of(format)]
     fixed = [(role, stamp) for role, stamp in stamps if stamp is not None]
-    if len(fixed) < len(stamps) or roles.count("volume") > 1:
+    if len(fixed) < len(stamps) or roles.count("volume") > 1 or "contract" in roles:
         return None
     return layout_of(roles, fixed, format.series_read)

@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from pipekit_translator.columns import UNUSED, Reference, columns_of
+from pipekit_translator.contracts import EXAMPLES
 from pipekit_translator.dialects import FileFormat
 from pipekit_translator.layout import NAMING, is_instrument
 from pipekit_translator.work.parse import lines
@@ -156,6 +157,9 @@ def _wanted(format: FileFormat) -> list[tuple[str, tuple[Reference, ...]]]:
     }
     if format.instrument.column:
         wanted["instrument"] = (format.instrument.column.lower(),)
+    if format.has_own_contract_column:
+        assert format.contract is not None
+        wanted["contract"] = (format.contract.column.lower(),)
     return [*wanted.items()]
 
 
@@ -202,6 +206,25 @@ def instrument_of(format: FileFormat, name: str) -> str:
     if problem := refusal(format, found):
         raise RejectedError(f"the file name: {problem}")
     return found
+
+
+def code_of(format: FileFormat, name: str) -> str:
+    """The code of the contract in a file name; empty if there is none. Raises RejectedError."""
+    if format.has_contracts_in_rows:
+        return ""
+    code = format.code_in(name)
+    if not code and format.contract:
+        raise RejectedError(
+            f"the file name has no contract, such as {EXAMPLES}, where the source's contract "
+            f"pattern {format.contract.pattern!r} looks for it: rename the file or change the "
+            "pattern"
+        )
+    if not code and format.roll:
+        raise RejectedError(
+            f"the file name has no contract, such as {EXAMPLES}, and roll needs one: rename the "
+            "file, set contract for its source, or give it a source without roll"
+        )
+    return code
 
 
 def refusal(format: FileFormat, instrument: str) -> str:

@@ -16,7 +16,7 @@ from pipekit_translator.work.table import Bytes, Flags, Floats, Ints
 from pipekit_translator.work.zones import DAY
 
 QUOTE = 34
-_NEWLINE, _RETURN = 10, 13
+_NEWLINE, _RETURN, _SPACE = 10, 13, 32
 NARROW = 1_000_000  # units in a second, beyond which 64 bits only hold FIRST_YEAR to LAST_YEAR
 
 _DIGITS = 15  # a whole number with at most these is exact as a double
@@ -171,6 +171,9 @@ def _lines(buffer: Bytes, first_line: int) -> tuple[Ints, Ints, Ints]:
     ends = ends - ((buffer[ends - 1] == _RETURN) & (ends > starts))
     number = np.arange(first_line, first_line + len(starts))
     kept = ends > starts
+    spaced = kept & (buffer.take(starts, mode="clip") == _SPACE)
+    for line in np.flatnonzero(spaced & (buffer.take(ends - 1, mode="clip") == _SPACE)).tolist():
+        kept[line] = bool(buffer[starts[line] : ends[line]].tobytes().strip(b" "))
     return (starts, ends, number) if kept.all() else (starts[kept], ends[kept], number[kept])
 
 

@@ -192,6 +192,10 @@ class Parser:
             if self._format.instrument.ignore:
                 block.leave_out(np.array([symbol.ignored for symbol in symbols], np.bool_))
                 symbols = [symbol for symbol in symbols if not symbol.ignored]
+        if self._format.has_own_contract_column:
+            known = symbols or [Symbol(self._instrument or "")] * len(block.rows)
+            fields = self._field(block, "contract")
+            symbols = self._symbols.with_contracts(known, block.buffer, *fields)
         local, ok = self._local_times(block)
         *prices, volume = self._read_numbers(block, ok)
         for reason, broken in self._broken(prices, volume):
@@ -315,7 +319,7 @@ class Parser:
         self, block: Block, rows: Ints, symbols: list[Symbol]
     ) -> list[tuple[str, Ints]]:
         """The instruments of these rows, each with its own."""
-        if self._instrument is not None:
+        if self._instrument is not None and not symbols:
             return [(self._instrument, rows)]
         found, problems = grouped(rows, symbols)
         for reason, wrong in problems:

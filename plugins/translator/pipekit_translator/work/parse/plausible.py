@@ -13,6 +13,9 @@ from pipekit_translator.stampformat import EPOCHS
 from pipekit_translator.work.parse.stamps import of_wrong_unit
 from pipekit_translator.work.table import Flags, Ints
 
+_END = 253_402_300_800  # the end of the year 9999, in seconds
+_MARGIN = 2 * 86_400  # for the way from one zone to another
+
 
 class Plausible:
     """The plausible times of a format's rows, to the day: local times are compared with UTC."""
@@ -21,7 +24,7 @@ class Plausible:
         now, self._unit = time.time(), format.series_read.unit
         unit, stamp = self._unit, format.timestamp_format
         self._epoch = stamp if stamp in EPOCHS else ""
-        most = np.iinfo(np.int64).max // unit
+        most = min(np.iinfo(np.int64).max // unit, _END) - _MARGIN
         self._earliest, self._latest = format.earliest, format.latest
         self._first = int(max(bounds.instant(format.earliest, now), -most)) * unit
         self._last = int(min(bounds.instant(format.latest, now), most)) * unit

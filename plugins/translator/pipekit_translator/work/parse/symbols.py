@@ -1,4 +1,7 @@
-"""The instruments of a column, row by row: which they are, and which rows are left out."""
+"""The instruments of a column, row by row: which they are, and which rows are left out.
+
+Where rows have contracts, these are part of the names: see `contracts`.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from pipekit_translator.contracts import EXAMPLES, with_contract
 from pipekit_translator.dialects import FileFormat
 from pipekit_translator.work.parse import header
 from pipekit_translator.work.table import Bytes, Ints
@@ -27,6 +31,7 @@ class Symbols(dict[bytes, Symbol]):
         super().__init__()
         self._format = format
         self._rule = format.instrument
+        self._found: dict[tuple[Symbol, bytes], Symbol] = {}
 
     def __missing__(self, field: bytes) -> Symbol:
         found = self[field] = self._find(_text(field))
@@ -59,6 +64,21 @@ class Symbols(dict[bytes, Symbol]):
             return [(name, slice(None)) for name in spans]
         return [(name, np.concatenate(of)) for name, of in spans.items()]
 
+    def with_contracts(
+        self, symbols: list[Symbol], buffer: Bytes, start: Ints, end: Ints
+    ) -> list[Symbol]:
+        """What rows stand for whose contracts are in the fields from `start` to `end`."""
+        data = buffer.tobytes()
+        places = zip(start.tolist(), end.tolist(), strict=True)
+        fields = (data[begin:stop] for begin, stop in places)
+        return [self._coded(each) for each in zip(symbols, fields, strict=True)]
+
+    def _coded(self, both: tuple[Symbol, bytes]) -> Symbol:
+        if both not in self._found:
+            symbol, field = both
+            self._found[both] = coded(self._format, symbol, _text(field))
+        return self._found[both]
+
     def _find(self, text: str) -> Symbol:
         if self._rule.ignores(text):
             return Symbol(ignored=True)
@@ -73,7 +93,20 @@ class Symbols(dict[bytes, Symbol]):
             )
         if problem := header.refusal(self._format, name):
             return Symbol(problem=problem)
+        if self._format.has_contracts_in_rows and not self._format.has_own_contract_column:
+            return coded(self._format, Symbol(name), text)
         return Symbol(instrument=sys.intern(name))  # thousands of files name it
+
+
+def coded(format: FileFormat, symbol: Symbol, text: str) -> Symbol:
+    """An instrument with the contract that a text has."""
+    if not symbol.instrument:
+        return symbol
+    code = format.code_in(text)
+    if not code and (format.contract or format.roll):
+        shown = text[: header.SHOWN]
+        return Symbol(problem=f"there is no contract, such as {EXAMPLES}, in {shown!r}")
+    return Symbol(instrument=sys.intern(with_contract(symbol.instrument, code)))
 
 
 def _text(field: bytes) -> str:

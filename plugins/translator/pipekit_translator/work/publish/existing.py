@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from pipekit.worker import report
 from pipekit_translator import layout
+from pipekit_translator.contracts import MARK
 from pipekit_translator.layout import Days, Series
 from pipekit_translator.request import Request
 from pipekit_translator.work.assemble.buffer import Chunk
@@ -36,6 +37,7 @@ class Existing:
     """
 
     processed: str
+    contracts: str
     altered: frozenset[str]
     unknown: frozenset[str]
     parts: Mapping[str, list[str]]
@@ -50,6 +52,7 @@ class Existing:
             parts.setdefault(key, []).append(part)
         return cls(
             processed=request.processed,
+            contracts=request.contracts_folder,
             altered=frozenset((*request.altered, *request.lost)),
             unknown=frozenset(request.unknown),
             parts=parts,
@@ -63,7 +66,8 @@ class Existing:
         One that cannot be read is set aside only if there are rows to make it again from
         (`any_new`), and if these are all that are known. Raises OSError, UnusableError.
         """
-        path, series = layout.path(self.processed, key, part), layout.of_key(key)[1]
+        folder = self.contracts if MARK in key else self.processed
+        path, series = layout.path(folder, key, part), layout.of_key(key)[1]
         altered = path in self.altered
         try:
             found = parquet.read(path, series, zone, altered=altered)

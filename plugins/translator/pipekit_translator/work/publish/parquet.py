@@ -3,7 +3,8 @@
 `pipekit.days`: JSON, for each exchange-local date `{"rows": n, "digest": "..."}`; the digest is of
 the day's columns (timestamp, prices, volume) as little-endian bytes, absent volumes as -1 (int64)
 or NaN (float64). A file of ticks is one day and has no digest. `pipekit.last`: time of the last
-row, ISO 8601. `pipekit.timezone`: the zone of these dates. The analyzer reads these keys
+row, ISO 8601. `pipekit.timezone`: the zone of these dates. `pipekit.roll`, `pipekit.contracts`:
+see `rolled`. The analyzer reads these keys
 (docs/reference/data.md). Nothing in a file depends on when, how often or from what it was made:
 encodings are chosen by the values alone, so that the same rows make the same bytes.
 """
@@ -13,7 +14,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple, Self, cast
 
 import numpy as np
@@ -22,6 +23,7 @@ from pyarrow.parquet import ParquetFile, ParquetWriter
 
 from pipekit.worker import hasher
 from pipekit_translator import layout
+from pipekit_translator.contracts import shown
 from pipekit_translator.dialects import VolumeType
 from pipekit_translator.layout import BARS, TICKS, Series
 from pipekit_translator.work.assemble.buffer import Chunk
@@ -31,6 +33,7 @@ from pipekit_translator.work.table import NULL, Floats, Table, joined, known_vol
 from pipekit_translator.work.zones import Zone
 
 DAYS_KEY, LAST_KEY, ZONE_KEY = "pipekit.days", "pipekit.last", "pipekit.timezone"
+ROLL_KEY, CONTRACTS_KEY = "pipekit.roll", "pipekit.contracts"
 ROW_GROUP = 1 << 18  # rows; each publishing thread holds two groups, 40 bytes a row
 _SAMPLE = 1024  # rows of a column that decide its encoding
 _FEW = 0.9  # share of different values up to which a dictionary is shorter than the column
@@ -69,11 +72,15 @@ def schema_of(series: Series) -> Any:
 
 
 class Published(NamedTuple):
-    """A published file: its rows, the type of their volume, and the fingerprint of its bytes."""
+    """A published file: its rows, the type of their volume, and the fingerprint of its bytes.
+
+    `stated`: what it says of contracts, by key of the metadata.
+    """
 
     chunks: list[Chunk]
     volume: VolumeType
     fingerprint: str
+    stated: dict[str, str] = {}  # noqa: RUF012  # nobody changes it
 
 
 def read(path: str, series: Series, zone: Zone, *, altered: bool = False) -> Published | None:
@@ -94,7 +101,8 @@ def read(path: str, series: Series, zone: Zone, *, altered: bool = False) -> Pub
         parquet = ParquetFile(pa.BufferReader(data), page_checksum_verification=True)
         volume = _volume_type(parquet.schema_arrow, series)
         chunks = [_chunk(parquet, group, series) for group in range(parquet.num_row_groups)]
-        made_for = (parquet.metadata.metadata or {}).get(ZONE_KEY.encode(), b"").decode()
+        texts = {k.decode(): v.decode() for k, v in (parquet.metadata.metadata or {}).items()}
+        made_for = texts.get(ZONE_KEY, "")
     except (pa.ArrowException, OSError, KeyError, ValueError) as error:
         raise DamagedError(path, error) from error
     if made_for != zone.name and not (altered and not made_for):
@@ -103,7 +111,8 @@ def read(path: str, series: Series, zone: Zone, *, altered: bool = False) -> Pub
             "timezone back, or move the processed folder away and run `pipekit run --rebuild`"
         )
     found = [chunk for chunk in chunks if chunk]
-    return Published(found, volume, hasher(data).hexdigest())
+    stated = {name: texts[name] for name in (ROLL_KEY, CONTRACTS_KEY) if name in texts}
+    return Published(found, volume, hasher(data).hexdigest(), stated)
 
 
 def _volume_type(schema: Any, series: Series) -> VolumeType:
@@ -164,10 +173,14 @@ def _array(column: Any, type: Any, optional: bool = False) -> Any:
 
 
 class Writer:
-    """Writes a processed file, in a `with` block. Raises OSError."""
+    """Writes a processed file, in a `with` block. `stated`: further metadata. Raises OSError."""
 
-    def __init__(self, path: os.PathLike[str], key: str, zone: Zone) -> None:
-        self._instrument, self._series = layout.of_key(key)
+    def __init__(
+        self, path: os.PathLike[str], key: str, zone: Zone, stated: Mapping[str, str] | None = None
+    ) -> None:
+        name, self._series = layout.of_key(key)
+        self._instrument = shown(name)
+        self._stated = stated or {}
         self._days = _Days(self._series, zone)
         self._waiting: list[Table] = []  # of the next row group
         self._rows = 0
@@ -206,7 +219,7 @@ class Writer:
     def _finish(self) -> None:
         if self._rows or self._parquet is None:
             self._write()
-        self._parquet.add_key_value_metadata(self._days.metadata())
+        self._parquet.add_key_value_metadata({**self._days.metadata(), **self._stated})
         self._parquet.close()
 
 

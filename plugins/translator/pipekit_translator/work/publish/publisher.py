@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import attrs
@@ -31,7 +31,8 @@ class PartResult:
     `added`, `changed`, `removed`: rows compared with the published ones. `duplicates`: new rows
     that other new ones replaced. `conflicts`: those of them with other values; `restated`:
     published rows that new ones with other values replaced. `statistics`: of the new rows.
-    `placed`: done when the file is in its place; None if the published file is kept.
+    `placed`: done when the file is in its place; None if the published file is kept. `contracts`:
+    by day, the one that it was taken from, by the `rule` of `roll`.
     """
 
     publication: Publication
@@ -47,10 +48,12 @@ class PartResult:
     duplicates: int = 0
     conflicts: int = 0
     restated: int = 0
+    contracts: dict[str, str] = attrs.field(factory=dict)
+    rule: str = ""
 
     @property
     def differs(self) -> bool:
-        """Whether the part has to be written."""
+        """Whether the part has other rows than the published file."""
         return bool(self.added or self.changed or self.removed)
 
 
@@ -91,12 +94,16 @@ class Publisher:
         return layout.of_key(self.key)[1]
 
     def publish(
-        self, part: str, new: list[tuple[int, Chunk]], rebuilt: Months
+        self,
+        part: str,
+        new: list[tuple[int, Chunk]],
+        rebuilt: Months,
+        stated: Mapping[str, str] | None = None,
     ) -> PartResult | None:
         """Merge a part's new rows, ranked from 0, into the published ones; None without either.
 
         A new row wins over a published one. `rebuilt`: days whose published rows are ignored.
-        Raises OSError, UnusableError.
+        `stated`: further metadata, which is compared as well. Raises OSError, UnusableError.
         """
         path = layout.path(self.processed, self.key, part)
         altered = path in self.existing.altered
@@ -109,11 +116,13 @@ class Publisher:
         result = PartResult(publication=Publication(path), part=part, statistics=statistics)
         known = [(_PUBLISHED, chunk) for chunk in published.chunks] if published else []
         within = layout.days_of(part) if altered else None
-        self._write(result, self._merged([*known, *new], rebuilt, result, within))
+        tables = self._merged([*known, *new], rebuilt, result, within)
+        self._write(result, tables, stated or {})
         statistics.end()
         if published and altered and result.differs:
             self.existing.tell_changed(path, result)
-        if published and not result.differs and not self.existing.is_doubtful(path):
+        same = published is not None and stated in (None, published.stated)
+        if published and same and not result.differs and not self.existing.is_doubtful(path):
             result.publication.discard()
             result.publication.changed = False
             result.publication.fingerprint = published.fingerprint
@@ -121,9 +130,12 @@ class Publisher:
             result.placed = self.disks.submit(result.publication.place)
         return result
 
-    def _write(self, result: PartResult, tables: Iterator[Table]) -> None:
+    def _write(
+        self, result: PartResult, tables: Iterator[Table], stated: Mapping[str, str]
+    ) -> None:
         try:
-            with parquet.Writer(result.publication.begin(), self.key, self.zone) as writer:
+            begun = result.publication.begin()
+            with parquet.Writer(begun, self.key, self.zone, stated) as writer:
                 for table in tables:
                     writer.add(table)
         except BaseException:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from pipekit_translator import layout
+from pipekit_translator.contracts import root_of
 from pipekit_translator.settings import Quality, span
 from pipekit_translator.work.table import Floats, Ints, Table, known_volume
 from pipekit_translator.work.zones import DAY, Zone
@@ -22,7 +23,8 @@ class Statistics:
     """Statistics of a key's sorted rows."""
 
     def __init__(self, key: str, zone: Zone, rules: Quality) -> None:
-        instrument, self._series = layout.of_key(key)
+        name, self._series = layout.of_key(key)
+        instrument = root_of(name)  # the contracts of a root are like it
         self._zone = zone
         self._rules = rules
         self._tick = rules.ticks.get(instrument)

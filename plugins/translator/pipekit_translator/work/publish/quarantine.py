@@ -12,6 +12,7 @@ import os
 import shutil
 from collections.abc import Iterable
 
+from pipekit.worker import staged
 from pipekit_translator.work.parse.lines import BadRow
 
 MANIFEST = "manifest.jsonl"
@@ -28,14 +29,15 @@ class Quarantine:
         """Write the rows of a source, synced; return the file's path. Raises OSError."""
         if not rows:
             return None
-        os.makedirs(self._folder, exist_ok=True)
         name = self._next_name()
         path = f"{self._folder}/{name}"
-        with open(path, "wb") as file:
+        there = staged(path)
+        os.makedirs(os.path.dirname(there), exist_ok=True)
+        with open(there, "wb") as file:
             file.write(b"".join(row.text + b"\n" for row in rows))
             file.flush()
             os.fsync(file.fileno())
-        with open(os.path.join(self._folder, MANIFEST), "ab") as file:
+        with open(self._manifest(), "ab") as file:
             file.writelines(_entry(name, source, row) for row in rows)
             file.flush()
             os.fsync(file.fileno())
@@ -56,6 +58,14 @@ class Quarantine:
         with open(os.path.join(self._folder, MANIFEST), "ab") as file:
             file.write(_entry(name, path, BadRow(0, reason, b"")))
         return target
+
+    def _manifest(self) -> str:
+        """Where to append to the manifest; with what it has, if that is another place."""
+        path = os.path.join(self._folder, MANIFEST)
+        there = staged(path)
+        if there != path and os.path.exists(path) and not os.path.exists(there):
+            shutil.copyfile(path, there)
+        return there
 
     def _next_name(self) -> str:
         while True:

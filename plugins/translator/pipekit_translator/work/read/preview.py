@@ -57,6 +57,7 @@ class _Rows(FileRows):
     def __init__(self) -> None:
         self.tables: list[tuple[str, Table, Ints]] = []
         self.chunks, self.days, self.late, self.repeated = [], {}, {}, {}
+        self.contracts = {}
 
     def add(self, instrument: str, table: Table, lines: Ints) -> None:
         self.tables.append((instrument, table, lines))

@@ -26,6 +26,7 @@ from pipekit_translator.work.read.texts import Source, Text, texts_of
 BLOCK = 4 << 20  # bytes; parsing takes about ten times as much memory
 LONGEST_LINE = 1 << 20
 _LARGE = 256 << 10  # bytes of a stream from which a thread for it pays
+_STEP = 64 << 10  # bytes
 _NEWLINE = ord("\n")
 
 
@@ -69,8 +70,20 @@ class _Reader:
             self._read_stream(kind)
         else:
             self._read_plain(first)
+        self._check_any_valid()
         raw.fingerprint = self._hash.hexdigest()
         raw.folds = {name: fold for name, fold in raw.folds.items() if fold.last is not None}
+
+    def _check_any_valid(self) -> None:
+        """Reject a file all of whose rows are invalid, however few: it is none of its source's."""
+        raw, count = self.raw, len(self.raw.bad)
+        if not count or count < raw.total or raw.resumed or raw.format.max_bad_fraction >= 1:
+            return
+        which = "its only row is" if count == 1 else f"all {count:,} of its rows are"
+        raise RejectedError(
+            f"line {raw.bad[0].line}: {raw.bad[0].reason}; {which} invalid. Correct the export or "
+            "the source's settings (dialect, timezone)"
+        )
 
     def _kind(self) -> str:
         """What the whole file is, whatever is read of it at once."""
@@ -152,7 +165,7 @@ class _Reader:
         """Where the last whole line ends. Raises RejectedError if what follows it is too long."""
         end = data.rfind(b"\n") + 1
         if len(data) - end > LONGEST_LINE:
-            raise _too_long(self.raw.lines + 1)
+            raise _too_long(self.raw.lines + data.count(b"\n") + 1)
         return end
 
     def _see(self, piece: bytes) -> None:
@@ -198,8 +211,11 @@ class _Reader:
         return False
 
     def _hash_upto(self, end: int) -> None:
-        while block := self._block(end):
+        while block := self._file.read(min(BLOCK, end - self._file.tell())):
             self._hash.update(block)
+            self._context.progress(len(block))
+        if self._file.tell() < end:
+            raise BusyError("it became shorter while it was read")
 
     def _block(self, end: int) -> memoryview:
         """The next bytes of the file, to the end of a line where possible; empty at its `end`.
@@ -214,11 +230,22 @@ class _Reader:
         if not count:
             raise BusyError("it became shorter while it was read")
         if data[count - 1] != _NEWLINE:
-            line = self._file.readline(min(LONGEST_LINE, left - count))
-            data[count : count + len(line)] = line
-            count += len(line)
+            count = self._to_end_of_line(data, count)
         self._context.progress(count)
         return data[:count]
+
+    def _to_end_of_line(self, data: memoryview, count: int) -> int:
+        """Read on after `count` bytes of a block, to the end of the line; return where that is.
+
+        Unbuffered files have a `readline` that asks the system for each byte.
+        """
+        while more := self._file.readinto(data[count : count + _STEP]):
+            end = bytes(data[count : count + more]).find(b"\n") + 1
+            if end:
+                self._file.seek(end - more, os.SEEK_CUR)
+                return count + end
+            count += more
+        return count
 
     def _last_line(self, reader: TextReader, line: memoryview) -> None:
         """A last line without newline may be incomplete; it is used once the file is quiet."""
@@ -240,7 +267,10 @@ class _Reader:
 
 
 def _too_long(line: int) -> RejectedError:
-    return RejectedError(f"line {line}: no end of line within {LONGEST_LINE:,} bytes")
+    return RejectedError(
+        f"line {line}: no end of line within {LONGEST_LINE:,} bytes; the file is damaged, or no "
+        "text: export it again"
+    )
 
 
 def _own(pieces: Iterator[bytes]) -> Generator[bytes]:

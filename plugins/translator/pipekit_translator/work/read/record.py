@@ -10,7 +10,9 @@ from pipekit.worker import Signature
 from pipekit_translator import layout
 from pipekit_translator.dialects import FileFormat
 from pipekit_translator.request import NOTHING, FileGroup, FileJob, FileMemory
+from pipekit_translator.work import contracts
 from pipekit_translator.work.assemble.file_rows import Assembly, FileRows
+from pipekit_translator.work.parse.header import RejectedError
 from pipekit_translator.work.parse.kernel import Kernel
 from pipekit_translator.work.parse.lines import BadRow
 from pipekit_translator.work.passes import Fold
@@ -64,6 +66,17 @@ class RawFile:
         """Whether it holds no rows."""
         return not self.total and not self.resumed
 
+    def contracts(self) -> dict[str, str]:
+        """By key, the contract of its rows. Raises RejectedError if there are two."""
+        found = {key: {*of} for key, of in self.rows.contracts.items()}
+        if self.resumed:
+            for key, contract in self.job.before.contracts.items():
+                found.setdefault(key, set()).add(contract)
+        for key, of in sorted(found.items()):
+            if len(of) > 1:
+                raise RejectedError(contracts.of_one_file(key, of))
+        return {key: min(of) for key, of in sorted(found.items())}
+
     def memory(self) -> FileMemory:
         """What the next plan needs to know of the file.
 
@@ -92,6 +105,7 @@ class RawFile:
                 if fold.last is not None
             },
             last=dict(sorted(self.last.items())),
+            contracts=self.contracts(),
             unread=0 if self.complete else self.signature.size - self.prefix,
         )
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from pipekit_translator.contracts import with_contract
+from pipekit_translator.work import contracts
 from pipekit_translator.work.assemble.file_rows import Minutes, OrderError
+from pipekit_translator.work.parse import header
 from pipekit_translator.work.parse.header import RejectedError
 from pipekit_translator.work.parse.kernel import Kernel
 from pipekit_translator.work.parse.lines import BadRow
@@ -16,9 +19,11 @@ from pipekit_translator.work.read.record import RawFile
 from pipekit_translator.work.read.sieve import Sieve
 from pipekit_translator.work.read.spacing import Spacing
 from pipekit_translator.work.table import Ints, Table
+from pipekit_translator.work.zones import Zone
 
 MIN_BAD_ROWS = EARLY  # so the first check comes after these rows
 LONGEST_FOOTER = 10
+MOST_HELD = 64 << 20  # bytes of invalid rows, which are held until the file has been read
 
 
 class StartAgainError(Exception):
@@ -43,11 +48,13 @@ class TextReader:
         self._above = raw.lines if member else 0  # lines of the members before
         self._bad: list[BadRow] = []  # with lines of this text
         self._total = 0
+        self._held = 0  # bytes of invalid rows
         self._in_rows = False  # the lines before the first row are read
         self._at_start = True
         self._last_row = 0  # the line of the last valid row
         self._minutes: dict[str, Minutes] = {}
         self._sieves: dict[str, Sieve] = {}
+        self._code = header.code_of(raw.format, name)
         self._spacing = None if raw.format.series_read.grouped else Spacing(raw.format)
 
     def begin(self, first: bytes) -> None:
@@ -72,6 +79,7 @@ class TextReader:
                 self._sift(instrument, table, lines + self._above if self._above else lines)
         self._bad += rows.bad
         self._total += rows.total
+        self._held += sum(len(row.text) for row in rows.bad)
         likely = max(self._total, self._size // SHORTEST_ROW)  # rows that the text may have
         self._check_bad(likely, LONGEST_FOOTER if self._format.skip_footer else 0)
 
@@ -87,7 +95,7 @@ class TextReader:
             self._set_aside(self._spacing.reason, self._spacing.lines)
         with self._order_expected():
             for instrument, minutes in self._minutes.items():
-                self._raw.rows.add(instrument, *minutes.bars())
+                self._add(instrument, *minutes.bars())
         if self._format.skip_footer:
             self._drop_footer()
         if problem := self._parser.separator_problem():
@@ -96,6 +104,7 @@ class TextReader:
             line, problem = self._parser.unnamed
             raise RejectedError(f"line {line}: {problem}")
         self._check_bad(self._total)
+        self._raw.contracts()
         self._raw.total += self._total
         self._raw.bad += [self._of_file(row) for row in self._bad]
 
@@ -136,11 +145,20 @@ class TextReader:
         if format.series_read.grouped or format.aggregate:
             self._check_order(instrument, table)
         if not format.aggregate:
-            self._raw.rows.add(instrument, table, lines)
+            self._add(instrument, table, lines)
             return
         new = Minutes(format.series_read, format.series_written)
         with self._order_expected():
             self._minutes.setdefault(instrument, new).add(table, lines)
+
+    def _add(self, instrument: str, table: Table, lines: Ints) -> None:
+        """Give rows to the instrument, or to its contract where contracts are kept apart."""
+        name, raw = with_contract(instrument, self._code), self._raw
+        zone = Zone(self._format.exchange_timezone, self._format.series_written.unit)
+        for contract, rows in contracts.split(name, table.time, zone):
+            target = contracts.target(self._format, name, contract)
+            contracts.note(raw.rows.contracts, self._format, target, contract)
+            raw.rows.add(target, table.at(rows), lines[rows])
 
     @contextmanager
     def _order_expected(self) -> Iterator[None]:
@@ -185,6 +203,11 @@ class TextReader:
         """
         bad = self._bad[: max(len(self._bad) - footer, 0)]
         limit = self._format.max_bad_fraction
+        if self._held > MOST_HELD:
+            raise RejectedError(
+                f"line {self._bad[0].line}: {self._bad[0].reason}; its invalid rows have more than "
+                f"{MOST_HELD >> 20} MiB. Correct the export"
+            )
         if len(bad) >= MIN_BAD_ROWS and len(bad) > limit * total:
             if problem := self._parser.separator_problem(early=True):
                 raise RejectedError(problem)

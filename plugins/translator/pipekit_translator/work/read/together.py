@@ -14,10 +14,12 @@ import numpy as np
 
 from pipekit.worker import Signature, hasher
 from pipekit_translator import layout
+from pipekit_translator.contracts import CODED, MARK, parts_of, with_contract
 from pipekit_translator.dialects import FileFormat
 from pipekit_translator.request import FileGroup, FileJob
+from pipekit_translator.work import contracts
 from pipekit_translator.work.assemble.file_rows import FileRows, Section, keep
-from pipekit_translator.work.parse.header import RejectedError, instrument_of
+from pipekit_translator.work.parse.header import RejectedError, code_of, instrument_of
 from pipekit_translator.work.parse.parser import Parser, Rows
 from pipekit_translator.work.passes import Fold
 from pipekit_translator.work.read.decode import BOM, SNIFFED, kind_of
@@ -125,12 +127,16 @@ def _parsed(smalls: Sequence[Small], context: ReadContext) -> list[RawFile] | No
     try:
         rows = _rows(format, head, smalls, context)
         names = [] if format.instrument.column else [_instrument(format, file) for file in files]
+        codes = [code_of(format, os.path.basename(file.path)) for file in files]
         ends = np.cumsum(np.array(lines) - bool(head))
         tables = rows.tables.items() if rows else ()
         for instrument, (table, numbers) in tables:
             of = ends.searchsorted(numbers)
-            if not _keep(table, of, files, names or [instrument] * len(files), context):
+            plain = names if names and MARK not in instrument else [instrument] * len(files)
+            if not _keep(table, of, files, _Names(plain, codes), context):
                 return None
+        for file in files:
+            file.contracts()
     except (RejectedError, OSError):
         return None
     return files if rows else None
@@ -169,13 +175,42 @@ def _rows(
     return None if odd else rows
 
 
+class _Names(NamedTuple):
+    """The instrument of each file, and the code of its contract, or none."""
+
+    names: list[str]
+    codes: list[str]
+
+    def targets(self, files: list[RawFile]) -> list[str] | None:
+        """What the rows of each file become part of; None if the contract is not sure."""
+        found = []
+        for at, file in enumerate(files):
+            name = self._whole(at)
+            contract = parts_of(name)[1]
+            if len(contract) == CODED:
+                return None
+            found.append(contracts.target(file.format, name, contract))
+        return found
+
+    def note(self, file: RawFile, at: int, target: str) -> None:
+        """Note the contract of a file that has rows."""
+        contract = parts_of(self._whole(at))[1]
+        contracts.note(file.rows.contracts, file.format, target, contract)
+
+    def _whole(self, at: int) -> str:
+        return with_contract(self.names[at], self.codes[at])
+
+
 def _keep(
-    table: Table, of: Ints, files: list[RawFile], names: list[str], context: ReadContext
+    table: Table, of: Ints, files: list[RawFile], named: _Names, context: ReadContext
 ) -> bool:
     """Give rows to their files; False if those of a file are not in order, or are late.
 
-    `of`: the index of each row's file. `names`: the instrument of each file. Raises OSError.
+    `of`: the index of each row's file. Raises OSError.
     """
+    names, targets = named.names, named.targets(files)
+    if targets is None:
+        return False
     series, assembly = files[0].format.series_written, context.assembly
     other = of[1:] != of[:-1]
     step = np.diff(table.time)
@@ -189,14 +224,16 @@ def _keep(
     days = assembly.zone(series).days(table.time)
     begins = np.flatnonzero(np.concatenate(([True], other | (days[1:] != days[:-1])))[: table.size])
     dates = np.datetime_as_string(days[begins].astype("M8[D]")).tolist()
-    keys = {name: layout.key(name, series) for name in set(names)}
+    keys = {name: layout.key(name, series) for name in set(targets)}
     sections = [
-        Section(files[at].rows, keys[names[at]], date, begin)
+        Section(files[at].rows, keys[targets[at]], date, begin)
         for at, date, begin in zip(of[begins].tolist(), dates, begins.tolist(), strict=True)
     ]
     if any(assembly.is_late(section.key, section.day) for section in sections):
         return False
     keep(table, sections, assembly.buffer)
+    for at in np.unique(of).tolist():
+        named.note(files[at], at, targets[at])
     ends = np.flatnonzero(np.append(other, True)[: table.size])
     counts = np.diff(ends, prepend=-1)
     for at, count, last in zip(

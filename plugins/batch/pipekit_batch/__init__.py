@@ -1,0 +1,1 @@
+"""Carries the tasks of pipekit as jobs of a batch system, by its own commands."""

@@ -1,0 +1,1 @@
+"""Carries the tasks of pipekit to the workers of a Dask cluster."""

@@ -1,0 +1,58 @@
+"""`pipekit init --data` describes what lies in a folder, and the project that it writes runs."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+
+@pytest.fixture
+def folder(project):
+    """Two exports: one says its zone, the other does not."""
+    rows = [f"2024-01-22{{}}08:{minute:02}" for minute in range(30, 60)]
+    utc = [f"{row.format('T')}:00Z,4850.25,4852.00,4849.50,4851.25,1203" for row in rows]
+    local = [f"{row.format(';')};4850,25;4852,00;4849,50;4851,25;1203" for row in rows]
+    project.write(
+        "data/raw/NQ_a.csv", "\n".join(["timestamp,open,high,low,close,volume", *utc, ""])
+    )
+    project.write(
+        "data/raw/ES_b.csv", "\n".join(["Date;Time;Open;High;Low;Close;Volume", *local, ""])
+    )
+    return project
+
+
+def test_what_needs_no_answer_is_set_up_and_runs(folder):
+    made = folder.pipekit("init", "--data", "data/raw")
+    assert (made.code, "with 1 source" in made.out) == (0, True), made
+    assert "data/raw/ES_b.csv: the zone of the time stamps, which the file does not say" in made.err
+    text = (folder.root / "pipekit.toml").read_text()
+    assert 'instruments = ["ES", "NQ"]' in text
+    assert '#glob = "{raw}/ES_b.csv"' in text
+    assert folder.pipekit("config", "check").code == 0
+    time.sleep(2)  # the files settle
+    run = folder.pipekit("run", "--only", "translator")
+    assert (run.code, "translator: 1 file, 1 written" in run.out) == (0, True), run
+    again = folder.pipekit("init", "--data", "data/raw")
+    assert (again.code, "is not overwritten" in again.err) == (64, True)
+
+
+def test_a_zone_that_is_given_completes_the_sources(folder):
+    made = folder.pipekit("init", "--data", "data/raw", "--timezone", "America/Chicago")
+    assert (made.code, made.err) == (0, ""), made
+    assert "with 2 sources" in made.out
+    assert 'timezone = "America/Chicago"' in (folder.root / "pipekit.toml").read_text()
+    assert folder.pipekit("config", "check").code == 0
+
+
+def test_a_folder_that_cannot_be_described_is_told(project):
+    (project.root / "empty").mkdir()
+    (project.root.parent / "elsewhere").mkdir()
+    for data, said in (
+        ("nowhere", "there is no folder"),
+        ("empty", "there are no files in"),
+        ("../elsewhere", "is outside of the project"),
+    ):
+        made = project.pipekit("init", "--data", data)
+        assert (made.code, said in made.err) == (64, True), made
+    assert not (project.root / "pipekit.toml").exists()
