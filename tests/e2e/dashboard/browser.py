@@ -70,7 +70,7 @@ class Browser:
         for kind in ("keyDown", "keyUp"):
             self.cdp("Input.dispatchKeyEvent", type=kind, key=key, code=key)
 
-    def wait(self, holds: Callable[[], Any], seconds: float = 10.0) -> float:
+    def wait(self, holds: Callable[[], Any], seconds: float = 60.0) -> float:
         """Wait until something holds; returns after how many seconds it did."""
         begun = time.monotonic()
         while not holds():

@@ -87,7 +87,7 @@ class Server:
 
     @contextlib.contextmanager
     def stream(self, path: str, **headers: str) -> Iterator[Stream]:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         with contextlib.closing(connection):
             response = self._send(connection, "GET", path, None, True, headers)
             assert response.status == 200
@@ -108,7 +108,7 @@ class Server:
 
     def stop(self) -> int:
         self.process.send_signal(signal.SIGTERM)
-        code = self.process.wait(20)
+        code = self.process.wait(60)
         assert self.process.stdout is not None
         self.process.stdout.close()
         return code

@@ -156,7 +156,7 @@ def test_an_action_is_the_command_in_a_process_of_its_own_and_is_noted(acting, e
     answer = acting.ask("/p/1/actions/hold", "POST", body, **_of(acting))
     assert (answer.status, answer.headers["location"]) == (303, "/p/1/health?said=hold")
     notes = acting.project.root / "logs/dashboard_actions.jsonl"
-    eventually(lambda: '"exit_code": 0' in notes.read_text(), 20)
+    eventually(lambda: '"exit_code": 0' in notes.read_text(), 60)
     first, last = (json.loads(line) for line in notes.read_text().splitlines())
     assert first["words"] == ["hold", "--for", "2h", "--reason", "a look; touch /tmp/x"]
     assert "from 127.0.0.1" in first["who"]
@@ -164,7 +164,7 @@ def test_an_action_is_the_command_in_a_process_of_its_own_and_is_noted(acting, e
     assert stat.S_IMODE(notes.stat().st_mode) == 0o600
     assert "a look; touch" in acting.project.pipekit("status").out
     assert acting.ask("/p/1/actions/release", "POST", "", **_of(acting)).status == 303
-    eventually(lambda: notes.read_text().count('"exit_code": 0') == 2, 20)
+    eventually(lambda: notes.read_text().count('"exit_code": 0') == 2, 60)
     assert "pipekit release" in acting.ask("/p/1/health").text
 
 
