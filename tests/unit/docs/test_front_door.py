@@ -43,5 +43,5 @@ def test_every_folder_of_tests_is_explained_to_contributors():
 def test_the_readmes_commands_are_two_and_those_of_ci():
     commands = re.findall(r"^    (python3 .*)$", Page(ROOT / "README.md").text, re.MULTILINE)
     install = "python3 -m pip install -q uv && python3 -m uv run"
-    assert commands == [f"{install} --only-group stages pipekit demo", f"{install} pytest"]
+    assert commands == [f"{install} pipekit demo", f"{install} pytest"]
     assert "python3 -m pip install -q uv\n" in (ROOT / ".ci/run").read_text("utf-8")
