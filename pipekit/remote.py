@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pipekit.model.executor import OrderState, OrderStatus
+from pipekit.process import prepare
 from pipekit.process.remote import node
 
 
@@ -36,11 +37,17 @@ class Reply(NamedTuple):
         return OrderStatus(state, self.node, self.reason)
 
 
-def execute(spec: str, digest: str = "") -> str:
+_kept: list[object] = []  # what further orders in this process need
+
+
+def execute(spec: str, digest: str = "", keep: bool = False) -> str:
     """Carry out an order in the calling thread; returns the answer, to be read by `reply_of`.
 
     Returns when the whole process tree has ended. Raises nothing that can go wrong on a node.
+    `keep`: leave the process that starts commands for the next order, in a worker that lives on.
     """
+    if keep:
+        _kept[:] = [prepare()]  # the one that is there, if it is still alive
     done = node.execute(Path(spec), digest=digest)
     return json.dumps([done.node, done.reason, done.answer is node.Answer.DUPLICATE])
 

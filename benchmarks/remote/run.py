@@ -86,7 +86,9 @@ def single(rounds: int) -> None:
                 "empty": seconds(lambda: client.submit(empty, pure=False).result()),
                 "local": seconds(lambda: supervisor.execute(NOTHING)),
                 "remote": seconds(
-                    lambda order=order: client.submit(execute, *order, pure=False).result()
+                    lambda order=order: client.submit(
+                        execute, *order, keep=True, pure=False
+                    ).result()
                 ),
             }
             if each >= 5:  # the first ones load what they need
@@ -112,7 +114,7 @@ def many(tasks: int) -> None:
                 orders = [made.order(WORK) for _ in range(tasks)]
                 taken[workers] = seconds(
                     lambda orders=orders, client=client: client.gather(
-                        [client.submit(execute, *order, pure=False) for order in orders]
+                        [client.submit(execute, *order, keep=True, pure=False) for order in orders]
                     )
                 )
     supervisor, here = ProcessSupervisor(), {}

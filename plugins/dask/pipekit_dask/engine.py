@@ -42,6 +42,7 @@ class DaskEngine:
             execute,
             order.spec,
             order.digest,
+            keep=True,
             key=order.key,
             pure=False,
             retries=0,
