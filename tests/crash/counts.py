@@ -1,6 +1,6 @@
 """Count what the tests of docs/explanation/reliability.md try, and write it there.
 
-    uv run python tests/crash/counts.py [TEST...]
+    uv run python tests/crash/counts.py [TEST | FILE::TEST ...]
 
 Runs the full set of the tests named on the page, or of some of them, and writes their rows of its
 table: how many trials each made, in what time, and how many of them did not hold.
@@ -47,7 +47,7 @@ def main(names: list[str]) -> int:
     bad = False
     for row in ROW.finditer(text):
         file, test, promise = row.groups()
-        if names and test not in names:
+        if names and not {test, f"{file}::{test}"} & set(names):
             continue
         cells = counted(file, test)
         bad |= "| 0 |" not in cells

@@ -39,7 +39,7 @@ def bars(day: dt.date, name: str) -> str:
     opens = dt.datetime.combine(day, dt.time(), dt.UTC)
     level = 4000 + 90 * (day - dt.date(2013, 3, 1)).days
     lines = ["timestamp_utc,open,high,low,close,volume"]
-    for minute in sorted({*range(0, 1440, 3), *range(1, 1440, 60)}):  # not of one interval
+    for minute in sorted({*range(0, 1440, 3), *range(1, 1440, 12)}):  # not of one interval
         stamp = opens + dt.timedelta(minutes=minute)
         if stamp.astimezone(CHICAGO).hour == 16 or rng.random() < 0.05:
             continue
