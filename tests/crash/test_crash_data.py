@@ -65,7 +65,7 @@ def bars(day: dt.date, name: str) -> str:
     rng = random.Random(f"{day} {name}")
     lines = ["timestamp_utc,open,high,low,close,volume"]
     level = 4000
-    for minute in range(0, 1440, 5):
+    for minute in sorted({*range(0, 1440, 5), *range(1, 1440, 20)}):  # not of one interval
         level += rng.randint(-3, 3)
         close = level + rng.randint(-2, 2)
         high, low = max(level, close) + 1, min(level, close) - 1
