@@ -171,6 +171,9 @@ def test_an_internal_error_is_called_so_below_its_traceback(capsys):
     assert last == "pipekit: internal error in pipekit (full traceback above)"
 
 
+PLUGINS = ("dashboard", "notify", "results", "sources")  # the commands that plugins bring
+
+
 @pytest.mark.parametrize("folder", ["pipekit", "plugins"])
 def test_no_message_names_a_command_that_does_not_exist(request, folder):
     """What a message tells people to type can be typed."""
@@ -184,6 +187,8 @@ def test_no_message_names_a_command_that_does_not_exist(request, folder):
     for words, file in sorted(named):
         command, _, below = words.partition(" ")
         found = cli.get_command(context, command)
+        if found is None and command in PLUGINS:
+            continue  # of a plugin that is not installed here
         assert found is not None, f"{file}: pipekit {words}"
         if below and hasattr(found, "commands"):
             assert below in found.commands, f"{file}: pipekit {words}"

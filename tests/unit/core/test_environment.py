@@ -28,7 +28,9 @@ def test_an_environment_is_told_by_its_files(tmp_path, file, text, tool, command
 
 
 def test_a_folder_with_a_blank_is_quoted(tmp_path):
-    assert current(str(tmp_path), "a b").install("c d") == "'a b' -m pip install 'c d'"
+    quote = '"' if sys.platform == "win32" else "'"
+    expected = "'a b' -m pip install 'c d'".replace("'", quote)
+    assert current(str(tmp_path), "a b").install("c d") == expected
 
 
 def test_this_process_has_an_environment():
