@@ -213,3 +213,17 @@ def test_what_goes_on_elsewhere_is_in_status_and_logs(remote, until):
     logs = remote.project.pipekit("logs")
     assert logs.out == "printed\n"
     assert logs.err == "--- a/1/command.out ---\n"
+
+
+def test_a_program_that_cannot_stage_what_it_writes_is_refused(remote):
+    """A stage of `command = [...]` would publish from a node; the sentence says what to write."""
+    remote.prepare(a="one")
+    config = remote.root / "pipekit.toml"
+    text = config.read_text().replace("stages = [", 'stages = ["copy", ', 1)
+    command = 'command = ["cp", "{input}", "{output}"]\ninputs = ["data/raw/*"]'
+    config.write_text(f'{text}\n[stages.copy]\n{command}\noutputs = ["data/copies/{{name}}"]\n')
+    remote.run(code=1)
+    said = remote.project.pipekit("show").out
+    assert "cannot publish from another machine" in " ".join(said.split())
+    assert 'write executor = "local" for its stage' in " ".join(said.split())
+    assert not (remote.root / "data/copies").exists()
