@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from tempfile import TemporaryFile
 from typing import Any
 
-from pipekit.worker import Publication, fingerprint, report
+from pipekit.worker import Publication, fingerprint, loading, report
 
 Function = Callable[..., Any]
 
@@ -45,12 +45,23 @@ def compiled(
             'set kernels = "off" to silence this'
         )
         return None
+    with loading():
+        return _compiled(function, parts, warm_up, _cache_folder(beside, otherwise), seconds)
+
+
+def _compiled(
+    function: Function,
+    parts: Iterable[Function],
+    warm_up: Callable[[Function], object],
+    folder: str,
+    seconds: int,
+) -> Function:
     import numba
 
     for part in parts:
         numba.extending.register_jitable(forceinline=True, error_model="numpy")(part)
     config: Any = numba.config  # its names are set at run time, so no type checker knows them
-    config.CACHE_DIR = _cache_folder(beside, otherwise)
+    config.CACHE_DIR = folder
     with _announced(function.__name__, seconds):
         for unwanted in (_damaged, _files):
             try:

@@ -84,9 +84,11 @@ class Outliers:
 
     def feed(self, table: Table, lines: Ints) -> Iterator[_Rows]:
         """The good rows, but for the last ones."""
-        if not self._held and self._is_smooth(table):
-            self._remember(table)
-            yield table, lines
+        if self._is_smooth(table):
+            good, self._held = [*self._held, (table, lines)], []
+            for rows, numbers in good:
+                self._remember(rows)
+                yield rows, numbers
             return
         self._held.append((table, lines))
         table, lines = self._take()
@@ -130,17 +132,25 @@ class Outliers:
         self._before = last.at(np.union1d(usual, [last.size - 1])).copy()
 
     def _is_smooth(self, table: Table) -> bool:
-        """Whether all of many rows are right, whatever comes after them."""
+        """Whether all of many rows are right, whatever comes after them, and those held as well."""
         if self._before is None or table.size <= AROUND:
             return False
-        prices = Prices.of(table, self._series)
-        close = prices.close
-        before = Prices.of(self._before, self._series).close[-1]
-        if np.isnan(before) or np.isnan(close).any() or prices.filler.all():
-            return False
-        return abs(close[0] - before) <= STEP * abs(before) and not (
-            len(_jumps(close)) or len(_wide(prices))
-        )
+        prices = [Prices.of(each, self._series) for each, _ in self._held]
+        prices.append(Prices.of(table, self._series))
+        last = Prices.of(self._before, self._series).close[-1]
+        for each in prices:
+            if not _is_near(last, each) or len(_jumps(each.close)) or len(_wide(each)):
+                return False
+            last = each.close[-1]
+        return not prices[-1].filler.all()
+
+
+def _is_near(last: float, prices: Prices) -> bool:
+    """Whether all of some rows have a price, and the first is near the `last` one before them."""
+    close = prices.close
+    if np.isnan(last) or np.isnan(close).any():
+        return False
+    return bool(abs(close[0] - last) <= STEP * abs(last))
 
 
 def _judged(prices: Prices) -> tuple[Flags, Flags]:
