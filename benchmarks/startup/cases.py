@@ -11,6 +11,7 @@ from pathlib import Path
 from venvs import Environment
 
 TASKS = 3
+LIBRARIES = "import click, cattrs"  # below what reads a configuration
 TRUE = shutil.which("true") or "/bin/true"
 SLEEP = shutil.which("sleep") or "/bin/sleep"
 
@@ -106,6 +107,7 @@ def prepare(folder: Path, environments: dict[str, Environment]) -> list[Case]:
     cases = [
         Case("python", "pass", (python, "-c", "pass"), folder),
         Case("python", "import click", (python, "-c", "import click"), folder),
+        Case("python", LIBRARIES, (python, "-c", LIBRARIES), folder),
     ]
     for tool, environment in environments.items():
         name, text = FILES[tool]

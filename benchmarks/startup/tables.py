@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from statistics import median, quantiles
 
 import common
+from cases import LIBRARIES
 
 COMMANDS = ("--version", "--help", "status")
 TOOLS = ("pipekit", "doit", "luigi")
@@ -23,7 +24,8 @@ class Results:
         """All tables, as Markdown."""
         floor = (
             f"The floor: `python -c pass` {self._cell('python', 'pass')}; "
-            f'`python -c "import click"` {self._cell("python", "import click")}.'
+            f'`python -c "import click"` {self._cell("python", "import click")}; '
+            f'`python -c "{LIBRARIES}"` {self._cell("python", LIBRARIES)}.'
         )
         return "\n\n".join(
             [common.table(["work", *TOOLS], self._rows()), floor, common.bars(self._bars())]
