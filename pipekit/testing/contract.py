@@ -99,17 +99,22 @@ def _without_default(settings_class: type, required: Sequence[str]) -> str:
 
 
 def installed(kind: str, name: str) -> str:
-    """The distribution that offers this stage, sink, policy or command, as pipekit finds it.
+    """The distribution that offers this stage, sink or the like, as pipekit finds it.
 
-    `kind`: `stage`, `sink`, `policy` or `command`. Raises AssertionError, with what to do, if no
-    installed distribution offers it, or one that is broken.
+    `kind`: `stage`, `sink`, `policy`, `executor` or `command`. Raises AssertionError, with what to
+    do, if no installed distribution offers it, or one that is broken.
     """
     if kind == "command":
         points = [point for point in entry_points(COMMANDS_GROUP) if point.name == name]
         assert points, f"no installed distribution has the command {name!r}; {_INSTALL}"
         return points[0].distribution
     found = load(needed=[f"{kind} {name}"])
-    offered = {"stage": found.stages, "sink": found.sinks, "policy": found.policies}[kind]
+    offered = {
+        "stage": found.stages,
+        "sink": found.sinks,
+        "policy": found.policies,
+        "executor": found.executors,
+    }[kind]
     broken = "; ".join(map(str, found.broken))
     conflict = found.conflicts.get(f"{kind} {name}", "")
     problem = conflict or broken or _INSTALL

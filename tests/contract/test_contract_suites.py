@@ -340,5 +340,6 @@ def test_what_is_not_installed_is_told_with_what_to_do():
     with pytest.raises(AssertionError, match="install it first"):
         installed("command", "nothing")
     assert installed("sink", "console") == "pipekit"
+    assert installed("executor", "local") == "pipekit"
     for point in importlib.metadata.entry_points(group="pipekit.commands", name="results"):
         assert installed("command", "results") == point.dist.name == "pipekit-merger"

@@ -182,6 +182,20 @@ def test_what_new_writes_runs_in_a_project(fresh, tmp_path):
     assert json.loads(run(fresh, tmp_path, "run", "--json").stdout)["status"] == "idle"
 
 
+def test_a_new_executor_carries_out_the_tasks_of_a_run(fresh, tmp_path):
+    (tmp_path / "pipekit.toml").write_text(
+        '[pipeline]\nstages = ["my_stage"]\nquiet_seconds = 0\nexecutor = "my_executor"\n'
+        "[executors.my_executor]\nworkers = 1\n"
+    )
+    (tmp_path / "data/in").mkdir(parents=True)
+    (tmp_path / "data/in/a.txt").write_text("one\n")
+    done = run(fresh, tmp_path, "run")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "data/my_stage/a.txt").read_text() == "ONE\n"
+    assert "(my_executor " in run(fresh, tmp_path, "show").stdout
+    assert list((tmp_path / "logs/runs").rglob("outcome.json"))
+
+
 def test_every_installed_distribution_is_pinned():
     pinned = {normal(pin.partition("==")[0]): pin.partition("==")[2] for pin in pins()}
     ours = {

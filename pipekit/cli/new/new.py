@@ -17,12 +17,13 @@ from pipekit.plugins.environment import current
 
 TEMPLATES = Path(__file__).with_name("templates")
 SUFFIX = ".jinja"  # copier reads these files as well; here only `{{ name }}` and the like count
-KINDS = ("stage", "script-stage", "sink", "policy", "command")
+KINDS = ("stage", "script-stage", "sink", "policy", "executor", "command")
 _TRY = {
     "stage": 'list it in pipekit.toml: [pipeline] stages = ["{name}"]',
     "script-stage": 'list it in pipekit.toml: [pipeline] stages = ["{name}"]',
     "sink": "switch it on in pipekit.toml: [sinks.{name}]",
     "policy": "switch it on in pipekit.toml: [lifecycle.{name}]",
+    "executor": 'use it in pipekit.toml: [pipeline] executor = "{name}"',
     "command": "call it: pipekit {name}",
 }
 
@@ -56,7 +57,7 @@ class _File(NamedTuple):
     help="The folder to write to (default: pipekit-NAME, in this one).",
 )
 def command(kind: str, name: str, folder: Path | None) -> int:
-    """Start a plugin: a stage, a sink, a policy or a command of your own.
+    """Start a plugin: a stage, sink, policy, executor or command of your own.
 
     It is a distribution with code that works, its tests and a README. A script-stage wraps a script
     or program that you have, which stays as it is. For a single project it needs no plugin: see

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from pipekit.cli.new.new import KINDS, SUFFIX, TEMPLATES, command, files, write
 
-LONGEST = {"stage": 30, "script-stage": 15, "sink": 15, "policy": 15, "command": 15}
+LONGEST = {"stage": 30, "script-stage": 15, "sink": 15, "policy": 15, "executor": 55, "command": 15}
 NAME = "daily_bars"
 
 
