@@ -285,7 +285,7 @@ def _failed(stage: Stage, fault: PluginFault) -> CannotPlan:
     if not fault.timed_out:
         verb = "failed:" if fault.explained else "raised"
         return CannotPlan(
-            stage=stage.name, reason=f"its plan {verb} {fault}", traceback=fault.traceback
+            stage=stage.name, reason=f"its plan {verb} {fault.located}", traceback=fault.traceback
         )
     limit = f"{duration_text(stage.plan_timeout)} (stages.{stage.name}.plan_timeout)"
     return CannotPlan(
