@@ -116,3 +116,31 @@ def test_42_a_header_that_names_a_column_twice(case: Any) -> None:
         month = ended.root / f"data/processed/{name}/1m/2022/{name}_1m_2022-01.parquet"
         volumes = ParquetFile(month).read()["volume"].to_pylist()
         assert volumes[:5] == [1, 2, 3, 4, 5], ended.output
+
+
+def test_43_small_files_with_no_row_that_can_be_right(case: Any) -> None:
+    """An exporter's decimal sign becomes a comma: none of its files is taken for consumed."""
+    here = case("43")
+    script = (here.folder / "try.sh").read_text("utf-8")
+    here.root.joinpath("pipekit.toml").write_text(script.split("<<'X'\n")[1].split("X\n")[0])
+    raw = here.root / "data/raw"
+    raw.mkdir(parents=True)
+    for number in range(6):
+        lines = ["Date,Time,Open,High,Low,Close,Volume,Instrument"]
+        for minute in range(5 * number, 5 * number + 5):
+            prices = ["4800.00", "4801.00", "4799.00", "4800.50"]
+            if number >= 2:
+                prices = [f'"{price.replace(".", ",")}"' for price in prices]
+            lines.append(f"2024-01-02,15:{minute:02}:00,{','.join(prices)},5,ES")
+        name = f"DataExport_ES_20240102_15{5 * number + 5:02}00_UTC.csv"
+        (raw / name).write_text("\n".join(lines) + "\n")
+    ended = here.run()
+    assert ended.code == 1
+    assert "2 files, 1 written, 4 rejected" in ended.output
+    assert 'set decimal = ","' in " ".join(ended.output.split())
+    assert len(ended.rows("ES")) == 10
+    status = here.pipekit("status").output
+    assert status.startswith("WARNING: translator was partial")
+    assert "4 files rejected" in " ".join(status.split())
+    plan = here.pipekit("lifecycle", "plan").output
+    assert [number for number in range(6) if f"_15{5 * number + 5:02}00_" in plan] == [0, 1]
