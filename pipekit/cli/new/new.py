@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
@@ -15,7 +15,7 @@ from pipekit.cli.output import print_line
 from pipekit.errors import EXIT_ERROR, EXIT_USAGE, DefinitionError, UsageError
 from pipekit.model.names import checked_name
 from pipekit.model.system import quoted
-from pipekit.plugins.entrypoints import COMMANDS_GROUP, entry_points
+from pipekit.plugins.entrypoints import BUILTINS, COMMANDS_GROUP, entry_points
 from pipekit.plugins.environment import current
 from pipekit.plugins.loader import load
 
@@ -59,14 +59,16 @@ class _File(NamedTuple):
     type=click.Path(file_okay=False, path_type=Path),
     help="The folder to write to (default: pipekit-NAME, in this one).",
 )
-def command(kind: str, name: str, folder: Path | None) -> int:
+@click.pass_context
+def command(ctx: click.Context, kind: str, name: str, folder: Path | None) -> int:
     """Start a plugin: a stage, a sink, a policy or a command of your own.
 
     It is a distribution with code that works, its tests and a README. A script-stage wraps a script
     or program that you have, which stays as it is. For a single project it needs no plugin: see
     `command` in [stages.NAME].
     """
-    _refuse_taken(kind, name)
+    root = ctx.find_root().command
+    _refuse_taken(kind, name, root.list_commands(ctx) if isinstance(root, click.Group) else ())
     folder = folder or Path(distribution(name))
     write(folder, files(kind, name))
     there = quoted(str(folder))
@@ -93,8 +95,11 @@ def distribution(name: str) -> str:
     return f"pipekit-{name.replace('_', '-')}"
 
 
-def _refuse_taken(kind: str, name: str) -> None:
-    """Raises UsageError if something installed has the name, or that of the distribution."""
+def _refuse_taken(kind: str, name: str, commands: Iterable[str]) -> None:
+    """Raises UsageError if something installed has the name, or that of the distribution.
+
+    `commands`: of pipekit itself and of plugins.
+    """
     points = [*entry_points(hookspecs.GROUP), *entry_points(COMMANDS_GROUP)]
     own = distribution(name)
     if own in {point.distribution for point in points}:
@@ -103,7 +108,8 @@ def _refuse_taken(kind: str, name: str) -> None:
         raise UsageError(text)
     word = kind.removeprefix("script-")
     if word == "command":
-        taken = {p.name: p.distribution for p in points if p.group == COMMANDS_GROUP}
+        taken = dict.fromkeys(commands, BUILTINS)
+        taken |= {p.name: p.distribution for p in points if p.group == COMMANDS_GROUP}
     else:
         offered = load(needed=[f"{word} {name}"]).offered()
         taken = {each.name: each.origin.distribution for each in offered if each.kind == word}

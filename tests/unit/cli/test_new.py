@@ -9,6 +9,7 @@ import tomllib
 import pytest
 from click.testing import CliRunner
 
+from pipekit.cli.main import run_command_line
 from pipekit.cli.new.new import KINDS, SUFFIX, TEMPLATES, command, files, write
 
 LONGEST = {"stage": 30, "script-stage": 15, "sink": 15, "policy": 15, "command": 15}
@@ -104,6 +105,12 @@ def test_a_name_that_is_taken_is_refused(tmp_path, monkeypatch, kind, name, said
     called = CliRunner().invoke(command, [kind, name])
     assert said in str(called.exception)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_name_of_a_command_of_pipekit_is_taken(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert run_command_line(["new", "command", "status"]) == 64
+    assert "pipekit has a command 'status' already" in capsys.readouterr().err
 
 
 def test_what_to_do_next_is_said_for_this_environment(tmp_path, monkeypatch):
