@@ -2,22 +2,18 @@
 
 # No `from __future__ import annotations`: settings classes keep real types.
 
-import errno
 import os
-import re
-from collections.abc import Callable
 from typing import Any, Literal
 
 from attrs import frozen
 
+from pipekit.config import validators
 from pipekit.config.problems import KeyPath
-from pipekit.model.names import LOCAL, checked_name, did_you_mean
+from pipekit.model.names import LOCAL, checked_name
 from pipekit.model.timetable import (
     WEEKDAYS,
     WHOLE_DAY,
     Timetable,
-    check_interval,
-    hours_between,
 )
 from pipekit.settings import Duration, Size, setting
 
@@ -28,119 +24,7 @@ Retryable = Literal[
 ]
 DAY = 86_400.0
 LONGEST_DELAY = 300.0  # seconds between two attempts, unless retry_delay is longer
-_MOST_RETRIES = 100
 DEFAULT_INTERVAL = 900  # seconds between two scheduled runs
-MOST_STAGES = 1_000
-_SHORTAGES = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO)
-
-Validator = Callable[[object, object, Any], None]
-
-
-def at_least(least: float) -> Validator:
-    """A validator for numbers of `least` or more; None passes."""
-
-    def check(_instance: object, _attribute: object, value: float | None) -> None:
-        if value is not None and value < least:
-            raise ValueError(f"must be {least} or more, not {value:g}")
-
-    return check
-
-
-def _positive(_instance: object, _attribute: object, value: float | None) -> None:
-    if value is not None and value <= 0:
-        raise ValueError("must be greater than 0")
-
-
-def _interval(instance: object, attribute: object, value: float | None) -> None:
-    at_least(60)(instance, attribute, value)
-    if value is not None:
-        check_interval(value)
-
-
-def _between(_instance: object, _attribute: object, value: str) -> None:
-    hours_between(value)
-
-
-def _days(_instance: object, _attribute: object, value: tuple[str, ...]) -> None:
-    if not value:
-        raise ValueError(f"name at least one of {', '.join(WEEKDAYS)}")
-
-
-def _executor_name(instance: object, attribute: object, value: str | None) -> None:
-    if value is not None:
-        checked_name(instance, attribute, value)
-
-
-def _nice(_instance: object, _attribute: object, value: int) -> None:
-    if value not in range(20):
-        raise ValueError(f"must be from 0 to 19, not {value}")
-
-
-def _retries(_instance: object, _attribute: object, value: int) -> None:
-    if value not in range(_MOST_RETRIES + 1):
-        raise ValueError(f"must be from 0 to {_MOST_RETRIES}, not {value}")
-
-
-def _inner_path(_instance: object, _attribute: object, value: str) -> None:
-    if not value or value.startswith("/") or value[1:2] == ":" or "\\" in value:
-        raise ValueError(f'must be a folder inside the project, written with /, not "{value}"')
-    if ".." in value.split("/"):
-        raise ValueError(f'must not lead out of the project: "{value}"')
-
-
-def _inner_paths(instance: object, attribute: object, value: tuple[str, ...]) -> None:
-    for path in value:
-        _inner_path(instance, attribute, path)
-        if path in (".", "./"):
-            raise ValueError("must not be the whole project: name the folders")
-
-
-def _with_slashes(paths: Any) -> Any:
-    """Absolute paths as the ledger has them; anything else is left to the validator."""
-    if not isinstance(paths, list | tuple):
-        return paths
-    return tuple(
-        os.path.normpath(each).replace(os.sep, "/") if isinstance(each, str) and each else each
-        for each in paths
-    )
-
-
-def _outer_paths(_instance: object, _attribute: object, value: tuple[str, ...]) -> None:
-    for path in value:
-        drive, rest = os.path.splitdrive(path)
-        if not os.path.isabs(path) or (os.name == "nt" and not drive):
-            raise ValueError(f'must be absolute paths of folders outside the project, not "{path}"')
-        if not rest.strip("/"):
-            raise ValueError(f'must not be a whole file system: "{path}"')
-
-
-def _stage_name(instance: object, attribute: object, value: str | None) -> None:
-    if value is not None:
-        checked_name(instance, attribute, value)
-
-
-def _stage_names(instance: object, attribute: object, value: tuple[str, ...]) -> None:
-    if len(value) > MOST_STAGES:
-        raise ValueError(f"lists more than {MOST_STAGES:,} stages")
-    for name in value:
-        checked_name(instance, attribute, name)
-    twice = sorted({name for name in value if value.count(name) > 1})
-    if twice:
-        raise ValueError(f"lists a stage more than once: {', '.join(twice)}")
-
-
-def _zone(_instance: object, _attribute: object, value: str) -> None:
-    if not value:
-        return
-    import zoneinfo
-
-    try:
-        zoneinfo.ZoneInfo(value)
-    except (ValueError, OSError, zoneinfo.ZoneInfoNotFoundError) as error:
-        if isinstance(error, OSError) and error.errno in _SHORTAGES:
-            raise ValueError(f'cannot read the time zone "{value}": {error.strerror}') from error
-        hint = did_you_mean(value, zoneinfo.available_timezones())
-        raise ValueError(f'unknown time zone "{value}"{hint}') from error
 
 
 # The tables are neither compared nor printed, and every start defines them: no methods for that.
@@ -151,17 +35,17 @@ class PipelineConfig:
     stages: tuple[str, ...] = setting(
         "The stages to run, in this order unless one depends on another.",
         default=(),
-        validator=_stage_names,
+        validator=validators.stage_names,
     )
     workers: int = setting(
         "Number of cores that a run may use; 0 = all available cores.",
         default=0,
-        validator=at_least(0),
+        validator=validators.at_least(0),
     )
     timezone: str = setting(
         "Time zone of all times shown and recorded; empty = the system's.",
         default="",
-        validator=_zone,
+        validator=validators.zone,
     )
     quiet_seconds: Duration = setting(
         "A file is complete once it has not changed for this long.", default=2.0
@@ -175,13 +59,13 @@ class PipelineConfig:
     lease: Duration = setting(
         "How long a node of a cluster goes on without news of the run before it stops its task.",
         default=30.0,
-        validator=at_least(0.5),
+        validator=validators.at_least(0.5),
     )
     min_free: Size | None = setting(
         "No run begins with less than this free on the disk of data, logs or state, and with less "
         "than twice as much a run warns (default: no limit).",
         default=None,
-        validator=_positive,
+        validator=validators.positive,
     )
 
     @property
@@ -201,18 +85,20 @@ class PathsConfig:
     data: str = setting(
         "The stages' data; rows and files set aside go into its folder `quarantine`.",
         default="data",
-        validator=_inner_path,
+        validator=validators.inner_path,
     )
-    logs: str = setting("Event journals, logs and reports.", default="logs", validator=_inner_path)
+    logs: str = setting(
+        "Event journals, logs and reports.", default="logs", validator=validators.inner_path
+    )
     state: str = setting(
-        "The ledger, the lock and caches.", default=".pipekit", validator=_inner_path
+        "The ledger, the lock and caches.", default=".pipekit", validator=validators.inner_path
     )
     inputs: tuple[str, ...] = setting(
         "Folders outside the project, as absolute paths, that stages may read. Nothing is ever "
         "written, moved or deleted there.",
         default=(),
-        converter=_with_slashes,
-        validator=_outer_paths,
+        converter=validators.with_slashes,
+        validator=validators.outer_paths,
     )
     shared: bool = setting(
         "Let the umask decide who may use the logs and state folders, in a project that a group "
@@ -242,31 +128,33 @@ class StageConfig:
         "The stage that an installed plugin offers (default: the one of this name; `script` with a "
         "key `command`). So one stage can be used several times, each with its own settings.",
         default=None,
-        validator=_stage_name,
+        validator=validators.name_or_none,
     )
     executor: str | None = setting(
         "What carries its tasks (default: pipeline.executor).",
         default=None,
-        validator=_executor_name,
+        validator=validators.name_or_none,
     )
     queue_timeout: Duration | None = setting(
         "Maximum time that a task waits for a node of a cluster (default: unlimited).",
         default=None,
-        validator=_positive,
+        validator=validators.positive,
     )
     timeout: Duration | None = setting(
-        "Maximum duration of a task (default: unlimited).", default=None, validator=_positive
+        "Maximum duration of a task (default: unlimited).",
+        default=None,
+        validator=validators.positive,
     )
     plan_timeout: Duration = setting(
         "Maximum duration of its plan, and of the import of its plugin.",
         default=60.0,
-        validator=_positive,
+        validator=validators.positive,
     )
     hang_timeout: Duration | None = setting(
         "Stop a task after this long without output, progress, bytes moved or CPU use "
         "(default: never).",
         default=None,
-        validator=_positive,
+        validator=validators.positive,
     )
     grace: Duration | None = setting(
         "Time a task has to stop when asked, before it is killed (default: what its command says, "
@@ -276,17 +164,17 @@ class StageConfig:
     max_memory: Size | None = setting(
         "Maximum private memory of each process of a task (default: unlimited).",
         default=None,
-        validator=_positive,
+        validator=validators.positive,
     )
     nice: int = setting(
         "Niceness of its processes, 0 (normal priority) to 19 (lowest).",
         default=0,
-        validator=_nice,
+        validator=validators.nice,
     )
     retries: int = setting(
         "How often failed tasks are tried again within a run; 0 leaves that to the next run.",
         default=0,
-        validator=_retries,
+        validator=validators.retries,
     )
     retry_on: tuple[Retryable, ...] = setting(
         "The kinds of failure after which a task is tried again. `timeout`, `contract` and "
@@ -302,7 +190,7 @@ class StageConfig:
         "Work that fails in run after run is tried again after 1, 2, 4, ... runs, at most this "
         "many; 1 = in every run.",
         default=16,
-        validator=at_least(1),
+        validator=validators.at_least(1),
     )
     after: dict[str, Least] | None = setting(
         "The stages it depends on, each with the status it must reach at least: success, partial "
@@ -337,22 +225,22 @@ class LifecycleConfig:
     retention_days: int = setting(
         "How many days a run's files stay in the trash before they are deleted for good.",
         default=30,
-        validator=at_least(1),
+        validator=validators.at_least(1),
     )
     max_files: int = setting(
         "Refuse all proposals of a run that concern more files than this.",
         default=10_000,
-        validator=at_least(1),
+        validator=validators.at_least(1),
     )
     max_bytes: Size = setting(
         "Refuse all proposals of a run that concern more data than this.",
         default=100_000_000_000,
-        validator=at_least(1),
+        validator=validators.at_least(1),
     )
     roots: tuple[str, ...] = setting(
         "The folders whose files policies may propose to move or delete.",
         default=("data",),
-        validator=_inner_paths,
+        validator=validators.inner_paths,
     )
 
 
@@ -366,31 +254,35 @@ class RetentionConfig:
     runs: int = setting(
         "Number of runs that did something whose log, journal and report are kept.",
         default=5_000,
-        validator=at_least(1),
+        validator=validators.at_least(1),
     )
     run_age: Duration = setting(
         "Maximum age of a run's log, journal and report.",
         default=400 * DAY,
-        validator=_positive,
+        validator=validators.positive,
     )
     idle_runs: int = setting(
         "Number of runs that found nothing to do whose log, journal and report are kept.",
         default=100,
-        validator=at_least(0),
+        validator=validators.at_least(0),
     )
     spools: int = setting(
-        "Number of runs whose full task output is kept.", default=500, validator=at_least(0)
+        "Number of runs whose full task output is kept.",
+        default=500,
+        validator=validators.at_least(0),
     )
     spool_age: Duration = setting(
-        "Maximum age of the full task output.", default=30 * DAY, validator=_positive
+        "Maximum age of the full task output.", default=30 * DAY, validator=validators.positive
     )
     quarantine: int = setting(
         "Number of runs whose quarantined rows and files are kept.",
         default=1_000,
-        validator=at_least(0),
+        validator=validators.at_least(0),
     )
     quarantine_age: Duration = setting(
-        "Maximum age of quarantined rows and files.", default=365 * DAY, validator=_positive
+        "Maximum age of quarantined rows and files.",
+        default=365 * DAY,
+        validator=validators.positive,
     )
 
 
@@ -405,16 +297,16 @@ class ScheduleConfig:
         "Interval of the scheduled runs, which must divide the hour or the day (default: 15m); "
         "`pipekit config check` compares timeouts with it.",
         default=None,
-        validator=_interval,
+        validator=validators.interval,
     )
     days: tuple[Day, ...] = setting(
-        "The weekdays on which runs start.", default=WEEKDAYS, validator=_days
+        "The weekdays on which runs start.", default=WEEKDAYS, validator=validators.weekdays
     )
     between: str = setting(
         "The hours in which runs start, by the clock of the machine, such as `08:00-22:00`: the "
         "first start at 8:00, the last before 22:00. `22:00-06:00` goes past midnight.",
         default=WHOLE_DAY,
-        validator=_between,
+        validator=validators.hours,
     )
 
     @property
@@ -422,11 +314,6 @@ class ScheduleConfig:
         """All three of them."""
         chosen = tuple(day for day in WEEKDAYS if day in self.days)
         return Timetable(int(self.every or DEFAULT_INTERVAL), chosen, self.between)
-
-
-def _credential_name(_: object, _attribute: object, value: str) -> None:
-    if value and not re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,200}", value):
-        raise ValueError("credential must be a name of letters, digits, '-', '_' and '.'")
 
 
 @frozen(eq=False, repr=False)
@@ -442,7 +329,7 @@ class SecretsConfig:
         "A systemd credential with such lines, by its name: `pipekit schedule install` has systemd "
         "decrypt it for scheduled runs, and no other run has it.",
         default="",
-        validator=_credential_name,
+        validator=validators.credential_name,
     )
 
 

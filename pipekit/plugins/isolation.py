@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import importlib
 import os
-import pkgutil
 import signal
 import sys
 import threading
@@ -30,7 +28,8 @@ _POLL = 0.05  # seconds between two looks whether the run was cancelled
 _SPARE = 5.0  # seconds after the timeout, then the system ends a process that cannot act itself
 _PATIENCE = 2.0  # seconds for what plugins leave to the end of the process
 _LONGEST_TEXT = 2_000  # characters of an exception's message
-_NOT_OF_PLUGINS = ("<frozen", os.path.dirname(__file__), pkgutil.__file__, importlib.__file__)
+_PIPEKIT = os.path.join(os.path.dirname(os.path.dirname(__file__)), "")
+_STDLIB = os.path.join(os.path.dirname(os.__file__), "")
 _STARTS = ("subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn", "os.system")
 _exit = os._exit
 _process = os.getpid()
@@ -40,8 +39,8 @@ class PluginFault(Exception):  # noqa: N818  # it is the plugin's, and not an er
     """A plugin's code raised an exception, or took too long.
 
     Its text is `ValueError: no such file`, or the sentence of one of pipekit's own errors
-    (`explained`). `where`: the line of the plugin, as `module.py:12`, or empty. `traceback`: its
-    last lines.
+    (`explained`). `where`: the line of the plugin, as `module.py:12`, or empty. `located`: the text
+    and that line. `traceback`: its last lines.
     """
 
     def __init__(
@@ -57,6 +56,7 @@ class PluginFault(Exception):  # noqa: N818  # it is the plugin's, and not an er
         self.timed_out = timed_out
         self.explained = explained
         self.where = where
+        self.located = f"{text} ({where})" if where else text
         self.traceback = traceback
 
 
@@ -262,10 +262,16 @@ def _where(error: BaseException) -> str:
     found, step = "", error.__traceback__
     while step is not None:
         file = step.tb_frame.f_code.co_filename
-        if not file.startswith(_NOT_OF_PLUGINS):
+        if _may_be_a_plugins(file):
             found = f"{os.path.basename(file)}:{step.tb_lineno}"
         step = step.tb_next
     return found
+
+
+def _may_be_a_plugins(file: str) -> bool:
+    """Whether code is neither Python's nor ours. Installed packages may lie below Python's own."""
+    ours = ("<frozen", _PIPEKIT)
+    return not file.startswith(ours) and (not file.startswith(_STDLIB) or "-packages" in file)
 
 
 def _refuse_exits() -> None:

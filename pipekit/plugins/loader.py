@@ -173,10 +173,8 @@ class _Loading:
                 self._usable += offered
                 self._without_api += [] if states_api else [origin]
             else:
-                where = f" ({done.fault.where})" if done.fault.where else ""
-                problem = f"{done.fault}{where}"
                 fault = done.fault
-                broken = BrokenPlugin(origin, problem, fault.timed_out, fault.traceback)
+                broken = BrokenPlugin(origin, fault.located, fault.timed_out, fault.traceback)
                 self._broken.append(broken)
             if done.left:
                 self._warnings.append(f"plugin {origin}: its import {done.left}")

@@ -48,9 +48,10 @@ class Decision:
     """What to do with a stage, and why.
 
     `action`: `run` or `later`, else the StageStatus that the stage ends with, without tasks.
-    `missing`: folders in which its plan looked for files, and which do not exist. `patterns`: of
-    the files that it looked for. `traceback`: of an error in its plan. `backing_off`: what it
-    leaves out since that has failed again and again.
+    `missing`: folders in which its plan looked for files, and which do not exist; none if it comes
+    after other stages, which may still make them. `patterns`: of the files that it looked for.
+    `traceback`: of an error in its plan. `backing_off`: what it leaves out since that has failed
+    again and again.
     """
 
     action: ClassVar[str]
@@ -212,8 +213,9 @@ class Planner:
         if len(warnings) > len(plan.warnings):
             plan = evolve(plan, warnings=warnings)
         plan = without_failing(plan, back_off, stage, files)
-        outermost, reason = _outermost(missing), plan.reason
-        if outermost and not {each.name for each in self._project.stages} & set(stage.after):
+        made_by_others = not stage.after.keys().isdisjoint(x.name for x in self._project.stages)
+        outermost, reason = () if made_by_others else _outermost(missing), plan.reason
+        if outermost:
             plan = evolve(plan, warnings=[*plan.warnings, *map(_mistaken, outermost)])
             named = [path for path in outermost if path in reason]
             reason = reason if plan else "; ".join([reason, *map(no_folder, named)])
@@ -283,7 +285,7 @@ def _failed(stage: Stage, fault: PluginFault) -> CannotPlan:
     if not fault.timed_out:
         verb = "failed:" if fault.explained else "raised"
         return CannotPlan(
-            stage=stage.name, reason=f"its plan {verb} {fault}", traceback=fault.traceback
+            stage=stage.name, reason=f"its plan {verb} {fault.located}", traceback=fault.traceback
         )
     limit = f"{duration_text(stage.plan_timeout)} (stages.{stage.name}.plan_timeout)"
     return CannotPlan(

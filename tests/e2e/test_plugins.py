@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from pipekit import __version__
+
 GOOD = """
 from pipekit import Command, StagePlan, StageSpec, Task, hookimpl
 
@@ -251,10 +253,25 @@ def test_what_is_broken_is_named_with_its_line_and_both_rivals(good):
     )
     assert "it needs plugin API 2, this pipekit offers 1" in told.out
     assert "to install a plugin: " in told.out
+    ours = ("(builtins), imported in", "(script), imported in")  # two of one distribution
+    assert all(f"ok      plugins: pipekit {__version__} {text}" in told.out for text in ours)
     shown = good.pipekit("plugins", "show", "torn").out
     assert "No module named 'nothing_like_this'" in shown
     assert "torn_plugin.py:2" in shown
     assert good.pipekit("plugins", "show", "good").out.count("is offered by") == 2
+
+
+def test_the_plugins_of_executors_are_examined_as_well(good):
+    code = """
+        from pipekit import Executor, hookimpl
+
+        @hookimpl
+        def pipekit_executors():
+            yield Executor("elsewhere", lambda ctx, settings: None)
+    """
+    good.plugin("elsewhere", code, dist="pipekit-elsewhere")
+    told = good.pipekit("plugins", "doctor")
+    assert "pipekit-elsewhere 0.1 (elsewhere), imported in" in told.out
 
 
 def test_a_plugin_refused_for_its_api_is_named_when_its_stage_is_asked_for(good):

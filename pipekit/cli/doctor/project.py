@@ -45,7 +45,7 @@ def plugins(found: Plugins, supervisor: ProcessSupervisor) -> Iterator[Finding]:
 
 def imported(point: EntryPoint, supervisor: ProcessSupervisor) -> Finding:
     """Whether a plugin can be imported, and how long that takes."""
-    name = f"{point.distribution} {point.version}"
+    name = f"{point.distribution} {point.version} ({point.name})"
     try:
         took = import_seconds(point.value.partition(":")[0], supervisor)
     except PipekitError as error:

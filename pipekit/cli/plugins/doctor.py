@@ -61,5 +61,4 @@ def findings(found: Plugins, environment: Environment) -> Iterator[Finding]:
 
 def _origins(found: Plugins) -> list[EntryPoint]:
     """The entry points of the plugins that can be used."""
-    kinds = (*found.stages.values(), *found.policies.values(), *found.sinks.values())
-    return list(dict.fromkeys(each.origin for each in kinds))
+    return list(dict.fromkeys(each.origin for each in found.offered()))

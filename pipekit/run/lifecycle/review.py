@@ -123,7 +123,7 @@ def review(
             broken.append("the run was cancelled")
         except PluginFault as fault:
             verb = "failed:" if fault.timed_out or fault.explained else "raised"
-            broken.append(f"policy {policy.name!r} {verb} {fault}")
+            broken.append(f"policy {policy.name!r} {verb} {fault.located}")
     unplanned = [f"stage {name!r} was not planned" for name, plan in plans.items() if plan is None]
     always = "; ".join((*unplanned, *blockers, *broken))  # a broken policy might keep any file
     found.sort(key=lambda each: (each.action.path, _PRECEDENCE.index(each.action.kind)))

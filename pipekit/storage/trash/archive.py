@@ -7,6 +7,7 @@ import errno
 import os
 from pathlib import Path
 
+from pipekit.model.names import is_run_id
 from pipekit.storage.trash.manifest import TrashFile
 from pipekit.storage.trash.moving import Mover, copy, fingerprint_of
 from pipekit.worker import sync_folders
@@ -26,6 +27,7 @@ class Archive:
     def __init__(self, root: Path, mover: Mover) -> None:
         self._root = root
         self._mover = mover
+        self._swept: set[Path] = set()  # folders
 
     def is_free(self, target: str, fingerprint: str) -> bool:
         """Whether there is no other file at the target. Raises OSError."""
@@ -41,14 +43,20 @@ class Archive:
     def place(self, file: TrashFile, run_id: str) -> str:
         """Move a file from the trash to its target; returns why not, or nothing."""
         target = self._root / file.target
+        placed = False
         try:
-            _temporary(target, run_id).unlink(missing_ok=True)  # of an attempt that was killed
+            self._sweep(target.parent)
             if not self.has(file):
                 make_folders(os.fspath(target.parent))
                 self._transfer(self._root / file.place, target, file, run_id)
+                placed = True
                 sync_folders([target])
             self._mover.remove(file.place)
         except OSError as error:
+            if placed:  # it goes back to its path, and may not have a second name there
+                with contextlib.suppress(OSError):
+                    if self._mover.status(file.place) is not None:
+                        target.unlink()
             return f"it cannot be archived as {file.target}: {error.strerror}"
         return ""
 
@@ -57,7 +65,7 @@ class Archive:
         target = self._root / file.target
         place = self._root / file.place
         try:
-            _temporary(place, run_id).unlink(missing_ok=True)
+            self._sweep(place.parent)
             if not self.has(file):
                 gone = self._mover.status(file.place) is None
                 where = f"in the archive as {file.target}, or was changed there"
@@ -71,6 +79,14 @@ class Archive:
         except OSError as error:
             return f"it cannot be moved from the archive {file.target}: {error.strerror}"
         return ""
+
+    def _sweep(self, folder: Path) -> None:
+        """Remove copies that were not finished, once a folder. Raises OSError."""
+        if folder not in self._swept and folder.is_dir():
+            for path in folder.glob(".*.tmp"):
+                if is_run_id(path.name.split(".")[-2]):
+                    path.unlink(missing_ok=True)
+        self._swept.add(folder)
 
     def _transfer(self, source: Path, target: Path, file: TrashFile, run_id: str) -> None:
         """Give the file a second name, or a copy, at the target."""

@@ -64,7 +64,8 @@ class Mover:
     def move(self, path: str, to: str) -> None:
         """Move a file on its file system. Raises FileExistsError if there is one of the new name.
 
-        For a moment it has both names, where the file system has hard links.
+        For a moment it has both names, where the file system has hard links. If it cannot lose the
+        old one, it loses the new one again.
         """
         with self._at(path) as (folder, name), self._at(to, create=True) as (other, new):
             if os.name == "posix":
@@ -72,7 +73,18 @@ class Mover:
             else:  # where a rename never replaces a file
                 os.rename(name, new)
                 return
-        self.remove(path)
+        try:
+            self.remove(path)
+        except OSError:
+            with contextlib.suppress(OSError):
+                if self._is_one(path, to):
+                    self.remove(to)
+            raise
+
+    def _is_one(self, path: str, to: str) -> bool:
+        """Whether both names are of one file."""
+        one, two = self.status(path), self.status(to)
+        return one is not None and two is not None and os.path.samestat(one, two)
 
     def remove(self, path: str) -> None:
         """Remove a file, if it is there."""

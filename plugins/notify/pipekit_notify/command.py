@@ -8,7 +8,7 @@ from pipekit.commands import COLOURS, PluginCommand, print_text, project_root, s
 from pipekit_notify.settings import Settings
 
 _TEXT = "This is a test: pipekit can reach you here."
-_SECONDS = 15.0  # for one address
+_SECONDS = 6.0  # somebody waits for each address that does not answer
 
 
 @click.group("notify")

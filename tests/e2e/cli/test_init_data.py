@@ -56,3 +56,12 @@ def test_a_folder_that_cannot_be_described_is_told(project):
         made = project.pipekit("init", "--data", data)
         assert (made.code, said in made.err) == (64, True), made
     assert not (project.root / "pipekit.toml").exists()
+
+
+def test_a_new_project_has_nothing_to_be_warned_of(project):
+    """Later stages look into folders that earlier ones make in the first run."""
+    (project.root / "pipekit.toml").unlink(missing_ok=True)
+    assert project.pipekit("init").code == 0
+    checked = project.pipekit("config", "check")
+    assert (checked.code, checked.err) == (0, ""), checked
+    assert "there is no folder" not in checked.out

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ast
+import sys
 import tomllib
 
 import pytest
 from click.testing import CliRunner
 
+from pipekit.cli.main import run_command_line
 from pipekit.cli.new.new import KINDS, SUFFIX, TEMPLATES, command, files, write
 
 LONGEST = {"stage": 30, "script-stage": 15, "sink": 15, "policy": 15, "executor": 55, "command": 15}
@@ -84,6 +86,40 @@ def test_a_bad_name_and_a_full_folder_are_told(tmp_path, monkeypatch):
     assert "wrote pipekit-daily-bars: the sink 'daily_bars'" in first.output
     again = CliRunner().invoke(command, ["sink", NAME])
     assert "is not empty: name another folder with --into" in str(again.exception)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "said"),
+    [
+        ("stage", "translator", "pipekit-translator is installed already: choose another name, or"),
+        ("sink", "translator", "pipekit-translator is installed already"),
+        ("policy", "rules", "pipekit has a policy 'rules' already: choose another name"),
+        ("script-stage", "script", "pipekit has a stage 'script' already"),
+        ("sink", "prometheus", "pipekit-otel has a sink 'prometheus' already"),
+        ("command", "sources", "pipekit-translator has a command 'sources' already"),
+    ],
+)
+def test_a_name_that_is_taken_is_refused(tmp_path, monkeypatch, kind, name, said):
+    """To install such a distribution would replace the other one, or be a conflict."""
+    monkeypatch.chdir(tmp_path)
+    called = CliRunner().invoke(command, [kind, name])
+    assert said in str(called.exception)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_name_of_a_command_of_pipekit_is_taken(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert run_command_line(["new", "command", "status"]) == 64
+    assert "pipekit has a command 'status' already" in capsys.readouterr().err
+
+
+def test_what_to_do_next_is_said_for_this_environment(tmp_path, monkeypatch):
+    """A test in another Python would not find pipekit, and a sink alone silences the terminal."""
+    monkeypatch.chdir(tmp_path)
+    said = CliRunner().invoke(command, ["sink", "tally"]).output
+    assert f"test it: cd pipekit-tally && {sys.executable} -m pytest" in said
+    assert "install pytest" not in said  # it is here
+    assert "[sinks.tally], beside [sinks.console]" in said
 
 
 def test_files_are_written_with_the_line_ends_of_the_templates(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import types
 
 import pytest
@@ -94,11 +95,20 @@ def raises(_ctx, _settings):
     raise SystemExit("I quit")
 
 
+def parses(_ctx, _settings):
+    return json.loads("{")
+
+
+def line(plan):
+    """The only line of a plan, as a message names it."""
+    return f"test_core_planning.py:{plan.__code__.co_firstlineno + 1}"
+
+
 @pytest.mark.parametrize(
     ("plan", "reason"),
     [
         (None, "torn"),
-        (raises, "its plan raised SystemExit: I quit"),
+        (raises, f"its plan raised SystemExit: I quit ({line(raises)})"),
         (lambda *_: None, "its plan raised TypeError: plan must return a StagePlan, not None"),
     ],
 )
@@ -109,6 +119,12 @@ def test_a_plan_that_cannot_be_made_is_a_failure_of_its_plugin(planner, ledger, 
     result = result_without_tasks(decision)
     assert (result.status, result.kind) == (StageStatus.FAILURE, FailureKind.PLUGIN)
     assert result.error == reason
+
+
+def test_an_error_in_a_library_of_python_is_placed_in_the_plugin(planner, ledger):
+    decision = planner.decide(stage(plan=parses), ledger, {})
+    assert decision.reason.startswith("its plan raised JSONDecodeError: ")
+    assert decision.reason.endswith(f" ({line(parses)})")
 
 
 def test_foreseeing_leaves_open_what_depends_on_a_stage_that_would_run(planner, ledger):

@@ -167,8 +167,17 @@ def test_a_damaged_month_of_another_instrument_does_not_matter(merged, project, 
 def test_before_the_first_merge_there_is_a_sentence(results):
     shown = results()
     assert (shown.code, shown.out) == (0, "")
-    assert shown.err == "no results yet; they appear once the merger has run\n"
+    assert shown.err.startswith("no results yet: the merger has had nothing to merge; `pipekit st")
     assert json.loads(results("--json").out)["rows"] == []
+
+
+def test_after_a_merge_of_nothing_the_sentence_is_still_true(results, project, kit):
+    """As with three bars, which make no trade: the merger has run, and there is a summary."""
+    project.run_file([], kit.scope(kit.always))
+    project.run()
+    shown = results()
+    assert (shown.code, shown.out) == (0, "")
+    assert "the merger has had nothing to merge" in shown.err
 
 
 def test_a_project_without_the_merger_is_told_so(results, project):

@@ -28,7 +28,7 @@ def _blocks(project: ProjectReader) -> Iterator[Block]:
     merged = project.stage_settings("merger", Settings).merged
     answer = ask(project.root, merged, Question())
     if not answer.months:
-        yield Text(text="No results yet; they appear once the merger has run.")
+        yield Text(text="No results yet: the merger has had nothing to merge.")
         return
     found = export.Sums(answer)
     first, last = found.span

@@ -106,7 +106,8 @@ def command(ctx: click.Context, /, stage: str, **options: Any) -> int:
         raise click.UsageError(f"unknown stream {', '.join(unknown)}; known are {present}")
     _write(answer, question, **options)
     if not answer.months:
-        none_yet = f"no results yet; they appear once the {stage} has run"
+        see = "`pipekit status` shows what the stages did"
+        none_yet = f"no results yet: the {stage} has had nothing to merge; {see}"
         left_out = f"no results: the stage `{stage}` is not in this project's stages"
         print_text(none_yet if stage in project_stages(ctx) else left_out, err=True)
     else:
