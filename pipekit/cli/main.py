@@ -20,7 +20,7 @@ from pipekit.plugins.entrypoints import COMMANDS_GROUP, EntryPoint, entry_points
 # name -> (module below pipekit.cli, its line in `--help`): the list imports no command
 _COMMANDS = {
     "init": ("init", "Write a pipekit.toml to start from."),
-    "new": ("new.new", "Start a plugin: a stage, sink, policy, executor or command of your own."),
+    "new": ("new.new", "Start a plugin: a stage, sink, policy, executor or command."),
     "demo": ("demo.demo", "Create a project with sample data, run it, show the results."),
     "run": ("run", "Run the stages that have work to do."),
     "plan": ("plan", "Show what a run would do now, and why."),

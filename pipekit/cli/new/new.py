@@ -62,7 +62,7 @@ class _File(NamedTuple):
 )
 @click.pass_context
 def command(ctx: click.Context, kind: str, name: str, folder: Path | None) -> int:
-    """Start a plugin: a stage, sink, policy, executor or command of your own.
+    """Start a plugin: a stage, sink, policy, executor or command.
 
     It is a distribution with code that works, its tests and a README. A script-stage wraps a script
     or program that you have, which stays as it is. For a single project it needs no plugin: see
