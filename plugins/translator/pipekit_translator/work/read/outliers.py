@@ -178,6 +178,8 @@ def _jumps(close: Floats) -> Ints:
     """The rows whose price is another than that of the row before."""
     level = np.abs(close)
     steps = np.abs(close[1:] - close[:-1])
+    if len(steps) and steps.max() <= STEP * level.min():
+        return np.zeros(0, np.int64)
     return np.flatnonzero(steps > STEP * np.maximum(level[1:], level[:-1])) + 1
 
 
