@@ -146,9 +146,11 @@ signal.signal(signal.SIGALRM, interrupt)
 command = Command(argv=sys.argv[3:], grace=0, linger=0.02, env={'LAB_MARK': sys.argv[1]})
 for number in range(int(sys.argv[2])):
     try:
-        signal.setitimer(signal.ITIMER_REAL, 0.001 + 0.0014 * number)
+        # Again, for Python itself may ignore an exception: in a callback of an import's lock.
+        signal.setitimer(signal.ITIMER_REAL, 0.001 + 0.0014 * number, 5)
         while True: ProcessSupervisor().execute(command)
     except Interrupted:
+        signal.setitimer(signal.ITIMER_REAL, 0)
         print(number, flush=True)
         sys.stdin.readline()
 """
