@@ -28,8 +28,6 @@ _POLL = 0.05  # seconds between two looks whether the run was cancelled
 _SPARE = 5.0  # seconds after the timeout, then the system ends a process that cannot act itself
 _PATIENCE = 2.0  # seconds for what plugins leave to the end of the process
 _LONGEST_TEXT = 2_000  # characters of an exception's message
-_PIPEKIT = os.path.join(os.path.dirname(os.path.dirname(__file__)), "")
-_STDLIB = os.path.join(os.path.dirname(os.__file__), "")
 _STARTS = ("subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn", "os.system")
 _exit = os._exit
 _process = os.getpid()
@@ -261,17 +259,17 @@ def _where(error: BaseException) -> str:
         return f"{os.path.basename(error.filename)}:{error.lineno}"
     found, step = "", error.__traceback__
     while step is not None:
-        file = step.tb_frame.f_code.co_filename
-        if _may_be_a_plugins(file):
+        if _may_be_a_plugins(step.tb_frame.f_globals.get("__name__")):
+            file = step.tb_frame.f_code.co_filename
             found = f"{os.path.basename(file)}:{step.tb_lineno}"
         step = step.tb_next
     return found
 
 
-def _may_be_a_plugins(file: str) -> bool:
-    """Whether code is neither Python's nor ours. Installed packages may lie below Python's own."""
-    ours = ("<frozen", _PIPEKIT)
-    return not file.startswith(ours) and (not file.startswith(_STDLIB) or "-packages" in file)
+def _may_be_a_plugins(module: object) -> bool:
+    """Whether a module of this name is neither Python's nor ours."""
+    top = module.partition(".")[0] if type(module) is str else ""
+    return top != "pipekit" and top not in sys.stdlib_module_names
 
 
 def _refuse_exits() -> None:
