@@ -56,7 +56,7 @@ min_age = "30d"
 runs = 100
 idle_runs = 100
 spools = 60
-quarantine = 40
+quarantine = 8
 """
 # Python runs it in each process that finds it on its path.
 CLOCK = """
@@ -202,7 +202,7 @@ class Year:
             shown = os.path.relpath(place, self.root)
             top = next((each for each in GROWS if shown.startswith(each)), None)
             for name in names:
-                folder = top or "/".join(shown.split("/")[:2])
+                folder = top or "/".join(shown.split("/")[: 1 if shown.startswith(".") else 2])
                 key = "ledger" if name.startswith("state.db") else folder
                 files[key] += 1
                 size[key] += os.path.getsize(os.path.join(place, name))
