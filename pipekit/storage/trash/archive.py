@@ -7,7 +7,6 @@ import errno
 import os
 from pathlib import Path
 
-from pipekit.model.names import is_run_id
 from pipekit.storage.trash.manifest import TrashFile
 from pipekit.storage.trash.moving import Mover, copy, fingerprint_of
 from pipekit.worker import sync_folders
@@ -27,7 +26,7 @@ class Archive:
     def __init__(self, root: Path, mover: Mover) -> None:
         self._root = root
         self._mover = mover
-        self._swept: set[Path] = set()  # folders
+        self._unfinished: dict[Path, list[Path]] = {}  # by folder
 
     def is_free(self, target: str, fingerprint: str) -> bool:
         """Whether there is no other file at the target. Raises OSError."""
@@ -45,7 +44,7 @@ class Archive:
         target = self._root / file.target
         placed = False
         try:
-            self._sweep(target.parent)
+            self._sweep(target)
             if not self.has(file):
                 make_folders(os.fspath(target.parent))
                 self._transfer(self._root / file.place, target, file, run_id)
@@ -65,7 +64,7 @@ class Archive:
         target = self._root / file.target
         place = self._root / file.place
         try:
-            self._sweep(place.parent)
+            self._sweep(place)
             if not self.has(file):
                 gone = self._mover.status(file.place) is None
                 where = f"in the archive as {file.target}, or was changed there"
@@ -80,13 +79,17 @@ class Archive:
             return f"it cannot be moved from the archive {file.target}: {error.strerror}"
         return ""
 
-    def _sweep(self, folder: Path) -> None:
-        """Remove copies that were not finished, once a folder. Raises OSError."""
-        if folder not in self._swept and folder.is_dir():
-            for path in folder.glob(".*.tmp"):
-                if is_run_id(path.name.split(".")[-2]):
-                    path.unlink(missing_ok=True)
-        self._swept.add(folder)
+    def _sweep(self, target: Path) -> None:
+        """Remove copies of this file that were not finished; others may be another project's.
+
+        Each folder is listed once. Raises OSError.
+        """
+        folder = target.parent
+        if folder not in self._unfinished:
+            self._unfinished[folder] = [*folder.glob(".*.tmp")]
+        for path in self._unfinished[folder]:
+            if path == _temporary(target, path.name.split(".")[-2]):
+                path.unlink(missing_ok=True)
 
     def _transfer(self, source: Path, target: Path, file: TrashFile, run_id: str) -> None:
         """Give the file a second name, or a copy, at the target."""

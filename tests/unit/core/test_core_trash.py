@@ -86,6 +86,21 @@ def test_a_file_is_moved_with_its_manifest_and_comes_back_as_it_was(trash, decid
 # --- between the decision and the act -------------------------------------------------------------
 
 
+def test_unfinished_copies_of_a_file_are_removed_from_an_archive_that_others_use(
+    root, trash, decided
+):
+    """Of any run; a copy of another file may be one that another project is making."""
+    (root / "old").mkdir()
+    own, others = root / f"old/.a.{OTHER}.tmp", root / f"old/.b.{OTHER}.tmp"
+    own.touch()
+    others.touch()
+    _, manifest = decided(target="old/a")
+    assert not applied(trash, manifest).refused
+    assert (root / "old/a").read_text() == "some text"
+    assert not own.exists()
+    assert others.exists()
+
+
 def refused(trash, root, file):
     action = FileAction(ActionKind.DELETE, file.path, "because")
     with pytest.raises(RefusedError) as error:
