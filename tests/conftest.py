@@ -23,10 +23,13 @@ SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 def pytest_configure() -> None:
     """Let nothing depend on where the tests are started, and how busy the machine is.
 
-    Programs inherit the ignored signals of a shell's `&`, and a terminal's width.
+    Programs inherit the ignored signals of a shell's `&`, a terminal's width, and whether Python
+    keeps what it compiles.
     """
     for name in ("COLUMNS", "LINES"):
         os.environ.pop(name, None)
+    # Else each of some thousand programs would compile all that it imports.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     # How long an example takes depends on what else the machine does.
     settings.register_profile("any", deadline=None, suppress_health_check=[HealthCheck.too_slow])
     settings.load_profile("any")

@@ -30,7 +30,7 @@ from pipekit.errors import (
 )
 from pipekit.model.run import PipelineReport
 from pipekit.model.stage import StageResult
-from pipekit.model.status import HELD, PipelineStatus, first_to_resume
+from pipekit.model.status import HELD, PipelineStatus, StageStatus, first_to_resume
 from pipekit.model.system import quoted
 from pipekit.process import Cancel
 from pipekit.run.orchestrator import PipelineOrchestrator
@@ -80,7 +80,7 @@ def command(
     if quiet_idle:
         shorten_log(known_folders(ctx)[0].logs)
     try:
-        report = run_project(ctx, sets, console=not quiet_idle, **selection)
+        report, shown = run_project(ctx, sets, console=not quiet_idle, **selection)
     except RunHeldError as error:
         if quiet_idle:
             return error.exit_code
@@ -95,7 +95,7 @@ def command(
         if as_json:
             print_json(_record(report))
         else:
-            print_report(report, ctx.obj["project"])
+            print_report(report, ctx.obj["project"], shown=shown)
             if quiet_idle:  # nothing has shown them yet
                 _print_warnings(report)
     return report.exit_code
@@ -108,8 +108,13 @@ def _is_well(report: PipelineReport) -> bool:
     return idle or (bool(report) and not warnings and not report.warnings)
 
 
-def run_project(ctx: click.Context, sets: Sequence[str] = (), **selection: Any) -> PipelineReport:
-    """Make one run that Ctrl-C and SIGTERM stop gracefully; note it if it is refused."""
+def run_project(
+    ctx: click.Context, sets: Sequence[str] = (), **selection: Any
+) -> tuple[PipelineReport, bool]:
+    """Make one run that Ctrl-C and SIGTERM stop gracefully; note it if it is refused.
+
+    Returns its report, and whether its warnings were shown on stderr while it was going on.
+    """
     running: list[PipelineOrchestrator] = []
     try:
         with Cancel() as cancel, signals_stop(running):
@@ -121,9 +126,7 @@ def run_project(ctx: click.Context, sets: Sequence[str] = (), **selection: Any) 
             note_refusal(ctx, error)
         raise
     mask_output(orchestrator.mask.forms)  # by now with those that commands named
-    if not _shown_by_console(orchestrator, report):
-        report = report._replace(unseen_warnings=report.warnings)
-    return report
+    return report, _shown_by_console(orchestrator, report)
 
 
 def _shown_by_console(orchestrator: PipelineOrchestrator, report: PipelineReport) -> bool:
@@ -133,17 +136,19 @@ def _shown_by_console(orchestrator: PipelineOrchestrator, report: PipelineReport
     return configured and not dropped
 
 
-def print_report(report: PipelineReport, project: Path | None = None) -> None:
+def print_report(
+    report: PipelineReport, project: Path | None = None, *, shown: bool = False
+) -> None:
     """Print a line for each stage and one for the run, then what failed and how to resume.
 
-    Warnings that were shown while it was going on are not repeated. `project`: the folder that `-C`
-    named; the command to resume with names it again.
+    `shown`: warnings and rejected files were shown while it was going on, and are not repeated.
+    `project`: the folder that `-C` named; the command to resume with names it again.
     """
     program = f"pipekit -C {quoted(str(project))}" if project else "pipekit"
     for result in report.stages:
-        _print_stage(result, f"{program} logs {report.number} {result.stage}")
+        _print_stage(result, f"{program} logs {report.number} {result.stage}", shown)
     print_text(str(report), f"{coloured(report.status, 10)} ")
-    for warning in report.unseen_warnings:
+    for warning in report.unseen_warnings if shown else report.warnings:
         print_text(f"warning: {warning}", hang=2, err=True)
     if report.path:
         print_line(f"report: {report.path}", err=True)
@@ -158,13 +163,25 @@ def _print_warnings(report: PipelineReport) -> None:
             print_text(f"{result.stage}: warning: {warning}", hang=2, err=True)
 
 
-def _print_stage(result: StageResult, logs: str) -> None:
+def _print_stage(result: StageResult, logs: str, shown: bool) -> None:
     _, _, rest = str(result).partition(": ")
     rest = rest.removeprefix(f"{result.status}, ")  # already printed in front
     print_text(f"{result.stage}: {rest}", f"{coloured(result.status, 10)} ")
-    print_failure(result.error, final_lines(result), logs, _INDENT)
+    error = _without_rejections(result) if shown else result.error
+    print_failure(error, final_lines(result), logs, _INDENT)
     for text in result.backing_off:
         print_text(text, _INDENT)
+
+
+def _without_rejections(result: StageResult) -> str:
+    """What went wrong, but for rejected files: a task that is partial for them has no kind."""
+    told = {
+        task.name
+        for task in result.tasks
+        if task.status is StageStatus.PARTIAL and task.kind is None
+    }
+    lines = result.error.splitlines()
+    return "\n".join(line for line in lines if line.partition(": ")[0] not in told)
 
 
 def _record(report: PipelineReport) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from pipekit.cli.demo.sample import FIRST_DAY, LAST_DAY, Sample, write_sample
+from pipekit.cli.demo.sample import Sample, write_sample
 from pipekit.cli.help import RUN_EXITS, Command
 from pipekit.cli.init import write_config
 from pipekit.cli.output import print_line, print_table, print_text
@@ -27,7 +27,7 @@ from pipekit.worker import Verb
 TEMPLATE = Path(__file__).with_name("demo.toml")
 _STAGES = ("translator", "analyzer", "merger")
 _SUMMARY = "data/analyzer_runs/merged/summary.json"
-_ROWS = 5  # of the results; `pipekit results` shows all of them
+_ROWS = 4  # of the results; `pipekit results` shows all of them
 _COLUMNS = {  # head: the key in the summary, and how it is formatted
     "stream": ("stream", ""),
     "slot": ("slot", ""),
@@ -79,8 +79,9 @@ def command(ctx: click.Context, folder: Path, executor: str) -> int:
             )
         sample = _create(folder)
     ctx.obj["project"] = folder
-    report = run_project(ctx, [f"pipeline.executor={executor}"] if executor != LOCAL else [])
-    print_report(report, folder)
+    sets = [f"pipeline.executor={executor}"] if executor != LOCAL else []
+    report, shown = run_project(ctx, sets)
+    print_report(report, folder, shown=shown)
     if report.status is PipelineStatus.CANCELLED:
         return report.exit_code
     _print_results(folder)
@@ -114,11 +115,9 @@ def _create(folder: Path) -> Sample:
         if not existed:
             shutil.rmtree(folder, ignore_errors=True)  # which did not exist a moment ago
         raise
-    bars, days = sum(sample.bars.values()), f"{FIRST_DAY} to {LAST_DAY}"
     print_text(
-        f"made up {bars:,} one-minute bars of {', '.join(sample.bars)} ({days}) in "
-        f"{len(sample.files)} files: {folder / 'data/raw'}; one row is bad and one instrument is "
-        "unknown, so this run will be partial",
+        f"made up {sum(sample.bars.values()):,} bars in {len(sample.files)} files in "
+        f"{folder / 'data'}, with one bad row and one unknown instrument",
         err=True,
     )
     return sample
@@ -136,8 +135,6 @@ def _print_results(folder: Path) -> None:
         for row in rows[:_ROWS]
     ]
     print_table(list(_COLUMNS), cells, left=2)
-    if len(rows) > _ROWS:
-        print_line(f"... {len(rows) - _ROWS} more")
 
 
 def _print_places(folder: Path) -> None:
@@ -145,7 +142,7 @@ def _print_places(folder: Path) -> None:
     pipekit, project = _command(), f"-C {quoted(str(folder))}"
     print_line()
     print_line(f"data        {folder / 'data'}   (raw, processed, analyzer_runs/merged)")
-    print_line(f"look        {pipekit} {project} results --html results.html   (or: status)")
+    print_line(f"look        {pipekit} {project} results --html results.html   (or: results, status)")
     print_line(f"again       {pipekit} {project} run   (idle: nothing to do)")
     print_line(f"your own    {pipekit} init FOLDER   (see docs/tutorial/quickstart.md)")
 

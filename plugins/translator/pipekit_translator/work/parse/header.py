@@ -20,6 +20,13 @@ _REMEDY = (
     "the seventh), or set header = false if the first line is data"
 )
 
+_MISNAMED_REMEDY = "map it to one, or check the source's `instrument`"
+_UNKNOWN_REMEDY = (
+    "add it to the translator's setting `instruments`, ignore it in the source's `instrument`, or "
+    "move the file away"
+)
+INSTRUMENT_REMEDIES = (_MISNAMED_REMEDY, _UNKNOWN_REMEDY)  # how `refusal` ends
+
 
 class RejectedError(Exception):
     """The whole file cannot be used; the message names the line and the remedy."""
@@ -232,12 +239,8 @@ def refusal(format: FileFormat, instrument: str) -> str:
     known = format.instruments
     if not is_instrument(instrument):
         return (
-            f"{instrument[:SHOWN]!r} is not a valid instrument name ({NAMING}): map it to one, or "
-            "check the source's `instrument`"
+            f"{instrument[:SHOWN]!r} is not a valid instrument name ({NAMING}): {_MISNAMED_REMEDY}"
         )
     if known and "*" not in known and instrument not in known:
-        return (
-            f"unknown instrument {instrument[:SHOWN]!r}: add it to the translator's setting "
-            "`instruments`, ignore it in the source's `instrument`, or move the file away"
-        )
+        return f"unknown instrument {instrument[:SHOWN]!r}: {_UNKNOWN_REMEDY}"
     return ""

@@ -211,8 +211,11 @@ class TextReader:
         if len(bad) >= MIN_BAD_ROWS and len(bad) > limit * total:
             if problem := self._parser.separator_problem(early=True):
                 raise RejectedError(problem)
+            said = f"line {bad[0].line}: {bad[0].reason}"
+            share = f"{len(bad):,} of {self._total:,} rows are invalid"
+            if bad[0].reason.endswith(header.INSTRUMENT_REMEDIES):  # the one thing to do is said already
+                raise RejectedError(f"{said} ({share})")
             raise RejectedError(
-                f"line {bad[0].line}: {bad[0].reason}; {len(bad):,} of {self._total:,} rows are "
-                f"invalid, more than max_bad_fraction = {limit:g} allows. Correct the export or "
-                "the source's settings (dialect, timezone), or raise max_bad_fraction"
+                f"{said}; {share}, more than max_bad_fraction = {limit:g} allows. Correct the "
+                "export or the source's settings (dialect, timezone), or raise max_bad_fraction"
             )
