@@ -142,7 +142,7 @@ def _print_places(folder: Path) -> None:
     pipekit, project = _command(), f"-C {quoted(str(folder))}"
     print_line()
     print_line(f"data        {folder / 'data'}   (raw, processed, analyzer_runs/merged)")
-    print_line(f"look        {pipekit} {project} results --html results.html   (or: results, status)")
+    print_line(f"look        {pipekit} {project} results --html results.html   (or: status)")
     print_line(f"again       {pipekit} {project} run   (idle: nothing to do)")
     print_line(f"your own    {pipekit} init FOLDER   (see docs/tutorial/quickstart.md)")
 

@@ -213,7 +213,7 @@ class TextReader:
                 raise RejectedError(problem)
             said = f"line {bad[0].line}: {bad[0].reason}"
             share = f"{len(bad):,} of {self._total:,} rows are invalid"
-            if bad[0].reason.endswith(header.INSTRUMENT_REMEDIES):  # the one thing to do is said already
+            if bad[0].reason.endswith(header.INSTRUMENT_REMEDIES):  # says what to do
                 raise RejectedError(f"{said} ({share})")
             raise RejectedError(
                 f"{said}; {share}, more than max_bad_fraction = {limit:g} allows. Correct the "
