@@ -235,10 +235,17 @@ class _Thread(threading.Thread):
         _kill(_children(f"self/task/{self.native_id}"))
         import ctypes  # only here: its import takes milliseconds
 
+        sys.unraisablehook = _report_unraisable
         with contextlib.suppress(AttributeError):  # only CPython has it
             ctypes.pythonapi.PyThreadState_SetAsyncExc(
                 ctypes.c_ulong(self.ident or 0), ctypes.py_object(SystemExit)
             )
+
+
+def _report_unraisable(unraisable: sys.UnraisableHookArgs) -> None:
+    """Say nothing of the end of an abandoned thread where Python cannot raise it."""
+    if unraisable.exc_type is not SystemExit:
+        sys.__unraisablehook__(unraisable)
 
 
 def _fault(error: BaseException) -> PluginFault:
