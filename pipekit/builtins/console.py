@@ -11,11 +11,23 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import define, field, frozen
 
-from pipekit import Duration, Emit, Event, EventKind, SinkContext, StageStatus, setting
+from pipekit import (
+    Duration,
+    Emit,
+    Event,
+    EventKind,
+    EventSink,
+    SinkContext,
+    StageStatus,
+    hookimpl,
+    setting,
+)
 from pipekit.commands import COLOURS, escaped
 
 if TYPE_CHECKING:
     from rich.table import Table
+
+PIPEKIT_API = "1"
 
 _STAGE_ENDS = frozenset({*StageStatus, EventKind.IDLE})
 _FRESHNESS = frozenset({EventKind.STALE, EventKind.FRESH})
@@ -60,6 +72,12 @@ def open_console(_context: SinkContext, settings: ConsoleSettings) -> Iterator[E
             yield table.emit
     else:
         yield _PlainLines(settings.every).emit
+
+
+@hookimpl
+def pipekit_event_sinks() -> Iterator[EventSink]:
+    """Events on the terminal, or in the log, that a run was started from."""
+    yield EventSink("console", open_console, settings=ConsoleSettings)
 
 
 class _PlainLines:

@@ -6,7 +6,9 @@ import threading
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
-from pipekit import ExecutorContext, Order, OrderState, OrderStatus
+from pipekit import Executor, ExecutorContext, Order, OrderState, OrderStatus, hookimpl
+
+PIPEKIT_API = "1"
 
 
 class Threads:
@@ -48,3 +50,9 @@ def open_local(ctx: ExecutorContext, _settings: None) -> Iterator[Threads]:
         yield engine
     finally:
         engine.close()
+
+
+@hookimpl
+def pipekit_executors() -> Iterator[Executor]:
+    """Tasks on this machine."""
+    yield Executor("local", open_local)

@@ -8,7 +8,17 @@ from typing import Any, Literal
 
 from attrs import frozen
 
-from pipekit import ActionKind, Duration, FileAction, LifecycleView, setting
+from pipekit import (
+    ActionKind,
+    Duration,
+    FileAction,
+    LifecyclePolicy,
+    LifecycleView,
+    hookimpl,
+    setting,
+)
+
+PIPEKIT_API = "1"
 
 
 def _some_stage(instance: Any, _attribute: object, value: tuple[str, ...]) -> None:
@@ -49,6 +59,12 @@ class Rules:
     """All rules of a project."""
 
     rules: tuple[Rule, ...] = setting("The rules, in any order.", default=())
+
+
+@hookimpl
+def pipekit_lifecycle_policies() -> Iterator[LifecyclePolicy]:
+    """The rules of `[[lifecycle.rules]]`."""
+    yield LifecyclePolicy("rules", propose, settings=Rules)
 
 
 def propose(view: LifecycleView, settings: Rules) -> Iterator[FileAction]:

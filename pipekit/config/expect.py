@@ -13,9 +13,9 @@ from pipekit.settings import Duration, setting
 
 Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 _WEEKDAYS: tuple[Weekday, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-_SESSIONS = re.compile(r"([1-9][0-9]{0,2}) sessions?")
-_PERCENT = re.compile(r"([0-9]{1,4}(?:\.[0-9]+)?) ?%")
-_TIMES = re.compile(r"([0-9]{1,4}(?:\.[0-9]+)?) ?x")
+_SESSIONS = r"([1-9][0-9]{0,2}) sessions?"
+_PERCENT = r"([0-9]{1,4}(?:\.[0-9]+)?) ?%"
+_TIMES = r"([0-9]{1,4}(?:\.[0-9]+)?) ?x"
 _WAYS = ("success_within", "rows_within", "duration_within")
 
 
@@ -38,19 +38,19 @@ def _within(_instance: object, _attribute: object, value: float | str | None) ->
 
 
 def _percent(_instance: object, _attribute: object, value: str | None) -> None:
-    if value is not None and not _PERCENT.fullmatch(value):
+    if value is not None and not re.fullmatch(_PERCENT, value):
         raise ValueError(f'expected a percentage such as "20%", got "{value}"')
 
 
 def _times(_instance: object, _attribute: object, value: str | None) -> None:
-    found = _TIMES.fullmatch(value or "1x")
+    found = re.fullmatch(_TIMES, value or "1x")
     if found is None or float(found[1]) < 1:
         raise ValueError(f'expected a factor of 1 or more such as "3x", got "{value}"')
 
 
 def sessions(within: float | str) -> int | None:
     """The number of sessions in `"2 sessions"`; None for a duration."""
-    found = _SESSIONS.fullmatch(within) if isinstance(within, str) else None
+    found = re.fullmatch(_SESSIONS, within) if isinstance(within, str) else None
     return None if found is None else int(found[1])
 
 
@@ -106,13 +106,13 @@ class ExpectConfig:
     @property
     def share(self) -> float | None:
         """`rows_within` as a fraction."""
-        found = _PERCENT.fullmatch(self.rows_within or "")
+        found = re.fullmatch(_PERCENT, self.rows_within or "")
         return float(found[1]) / 100 if found else None
 
     @property
     def factor(self) -> float | None:
         """`duration_within` as a number."""
-        found = _TIMES.fullmatch(self.duration_within or "")
+        found = re.fullmatch(_TIMES, self.duration_within or "")
         return float(found[1]) if found else None
 
     def topics(self) -> list[str]:

@@ -28,7 +28,7 @@ _INTEGER_BITS = 64
 _MOST_VALUES = 20_000  # tables, lists and their items, all together
 TOO_LARGE = f"a whole number has more than {_INTEGER_BITS} bits"
 _LITERALS = {"true": True, "false": False}
-_UNQUOTED = re.compile(r"""\s*([\w.-]+)\s*=\s*([^\s"'\[\]{}#,][^"'\[\]{}#,]*?)\s*(?:#.*)?""")
+_UNQUOTED = r"""\s*([\w.-]+)\s*=\s*([^\s"'\[\]{}#,][^"'\[\]{}#,]*?)\s*(?:#.*)?"""
 
 
 class ShellText(str):
@@ -209,7 +209,7 @@ def _quoted(line: str) -> str:
 
     Only a duration or size is repeated: anything else may be a secret.
     """
-    match = _UNQUOTED.fullmatch(line)
+    match = re.fullmatch(_UNQUOTED, line)
     try:
         tomllib.loads(line)
     except tomllib.TOMLDecodeError:

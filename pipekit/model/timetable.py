@@ -18,7 +18,7 @@ INTERVALS = (
 """Seconds; those that divide the hour or the day, so that every day has the same starts."""
 
 _HOUR = 3600
-_BETWEEN = re.compile(r"(\d\d):00-(\d\d):00")
+_BETWEEN = r"(\d\d):00-(\d\d):00"
 
 
 def check_interval(seconds: float) -> None:
@@ -34,7 +34,7 @@ def hours_between(text: str) -> tuple[int, int]:
 
     Raises ValueError.
     """
-    match = _BETWEEN.fullmatch(text)
+    match = re.fullmatch(_BETWEEN, text)
     first, end = map(int, match.groups()) if match else (0, 0)
     if first == end or first > 23 or end > 24:
         raise ValueError(f'"{text}" is not a span of whole hours such as "08:00-22:00"')

@@ -23,8 +23,6 @@ NO_API = (
 )
 DISABLE_VARIABLE = "PIPEKIT_DISABLE_PLUGINS"
 
-OUR_OWN = ("builtins",)  # the entry point of pipekit's sinks and policies
-
 _HOOKS: dict[str, tuple[type, str]] = {
     "pipekit_stages": (StageSpec, "stage"),
     "pipekit_lifecycle_policies": (LifecyclePolicy, "policy"),
@@ -145,8 +143,7 @@ def load(
     else:
         names = {key.partition(" ")[2] for key in needed}
         by_name = [origin for origin in enabled if origin.name in names]
-        ours = [p for p in enabled if p.name in OUR_OWN and p not in by_name]
-        for origins in (by_name, ours, [p for p in enabled if p not in (*by_name, *ours)]):
+        for origins in (by_name, [p for p in enabled if p not in by_name]):
             if loading.missing(needed):
                 loading.add(origins)
     return loading.result(disabled)

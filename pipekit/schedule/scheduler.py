@@ -51,10 +51,10 @@ class Scheduler(Protocol):
 
 def call(*words: str, text: bytes | None = None) -> bytes:
     """Run a scheduler's program and return what it prints. Raises PipekitError if it fails."""
-    import subprocess  # `status` asks for what is installed, mostly without a program
-
     if shutil.which(words[0]) is None:
         raise PipekitError(f"there is no program `{words[0]}` on this machine")
+    import subprocess  # `status` asks for what is installed, mostly without a program
+
     try:
         done = subprocess.run(
             words,

@@ -2,9 +2,9 @@
 
 import time
 
-from pipekit.builtins import pipekit_event_sinks, pipekit_executors, pipekit_lifecycle_policies
-from pipekit.builtins.console import ConsoleSettings
-from pipekit.builtins.rules import Rule, Rules
+from pipekit.builtins.console import ConsoleSettings, pipekit_event_sinks
+from pipekit.builtins.local import pipekit_executors
+from pipekit.builtins.rules import Rule, Rules, pipekit_lifecycle_policies
 from pipekit.testing import ExecutorContract, PolicyContract, SinkContract
 
 

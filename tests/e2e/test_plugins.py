@@ -253,7 +253,7 @@ def test_what_is_broken_is_named_with_its_line_and_both_rivals(good):
     )
     assert "it needs plugin API 2, this pipekit offers 1" in told.out
     assert "to install a plugin: " in told.out
-    ours = ("(builtins), imported in", "(script), imported in")  # two of one distribution
+    ours = tuple(f"({each}), imported in" for each in ("console", "local", "rules", "script"))
     assert all(f"ok      plugins: pipekit {__version__} {text}" in told.out for text in ours)
     shown = good.pipekit("plugins", "show", "torn").out
     assert "No module named 'nothing_like_this'" in shown

@@ -7,12 +7,15 @@ therefore searched by a process of its own, which the system ends when its time 
 from __future__ import annotations
 
 import contextlib
-import subprocess
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from pipekit.process.output.listener import CallbackErrors
+
+if TYPE_CHECKING:
+    import subprocess
 
 LIMIT = 2.0  # seconds for the lines of one read
 _SIZE = 8  # bytes of the number in front of each message
@@ -115,6 +118,8 @@ class DoneDetector:
 
 
 def _start(pattern: str) -> subprocess.Popen[bytes]:
+    import subprocess  # few commands have such a pattern
+
     searcher = subprocess.Popen(
         [sys.executable, "-I", "-S", "-c", _SEARCHER],
         stdin=subprocess.PIPE,

@@ -86,6 +86,33 @@ class Zone:
         days: Ints = self.local(utc) // (DAY * self.unit)
         return days
 
+    def days_begin(self, utc: Ints) -> tuple[Ints, Ints]:
+        """Where another local date begins among sorted times, the first row included; and which.
+
+        Dates that are close to each other are looked up by when they begin, which reads few of the
+        times. A date can begin twice, if clocks were set back across midnight.
+        """
+        low, high, day = int(utc[0]), int(utc[-1]), DAY * self.unit
+        if (high - low) // day >= len(utc):
+            of_rows = self.days(utc)
+            begins = np.flatnonzero(np.append(True, of_rows[1:] != of_rows[:-1]))
+            return begins, of_rows[begins]
+        table = self._transitions(utc, low, high)
+        first, last = table.instants.searchsorted([low, high], "right").tolist()
+        bounds = [low, *table.instants[first:last].tolist(), high + 1]
+        offsets = (table.offsets[first : last + 1] + self._shift).tolist()
+        starts, days = [], []
+        for begin, end, offset in zip(bounds, bounds[1:], offsets, strict=False):
+            dates = np.arange((begin + offset) // day, (end - 1 + offset) // day + 1)
+            starts.append(np.maximum(dates * day - offset, begin))
+            days.append(dates)
+        begins = utc.searchsorted(np.concatenate(starts))
+        dates = np.concatenate(days)
+        there = np.diff(begins, append=len(utc)) > 0
+        begins, dates = begins[there], dates[there]
+        other = np.append(True, dates[1:] != dates[:-1])
+        return begins[other], dates[other]
+
     def local(self, utc: Ints) -> Ints:
         """The local time of each time."""
         if not len(utc):
@@ -137,8 +164,9 @@ def _changes(name: str, year: int) -> tuple[tuple[int, int, int], ...]:
     """Time, offset before and offset after of each transition in a year."""
     start, end = _seconds(year), _seconds(year + 1)
     found = []
+    after = _offset(name, start)
     for day in range(start, end, DAY):
-        before, after = _offset(name, day), _offset(name, min(day + DAY, end))
+        before, after = after, _offset(name, min(day + DAY, end))
         if before != after:
             low, high = day, min(day + DAY, end)
             while high - low > 1:

@@ -11,8 +11,9 @@ import threading
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
+from io import BufferedRandom
 from operator import itemgetter
-from typing import IO, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -46,7 +47,7 @@ class RowBuffer:
         self._left = limit
         self._folder = folder
         self._lock = threading.Lock()
-        self._file: IO[bytes] | None = None
+        self._file: BufferedRandom | None = None
         self._blocks: list[Ints] = []
         self._used = 0  # values of the last block
         # by table: block, columns, values between two columns, and whether the volume is fractional
@@ -123,15 +124,15 @@ class RowBuffer:
         fractions = whole.view(np.float64)
         return Table(whole[0], tuple(fractions[1:-1]), fractions[-1] if real else whole[-1])
 
-    def _read(self, places: Iterable[int], count: int) -> Ints:
+    def _read(self, places: range, count: int) -> Ints:
         """So many values from each of these places in the file."""
-        found = []
+        found = np.empty((len(places), count), np.int64)
         with self._lock:
             assert self._file is not None
-            for at in places:
+            for at, values in zip(places, found, strict=True):
                 self._file.seek(at * _VALUE)
-                found.append(self._file.read(count * _VALUE))
-        return np.frombuffer(b"".join(found), np.int64)
+                self._file.readinto(values.data)
+        return found.ravel()
 
 
 class _Open:

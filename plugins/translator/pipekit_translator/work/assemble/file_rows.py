@@ -147,15 +147,8 @@ def by_day(table: Table, zone: Zone) -> Iterator[tuple[str, slice]]:
     """The ISO date and the rows of each local day, of sorted rows."""
     if not table.size:
         return
-    first, last = zone.days(table.time[:: max(table.size - 1, 1)])[[0, -1]].tolist()
-    begins = np.zeros(1, np.int64)
-    days = np.array([first])
-    if first != last:
-        of_rows = zone.days(table.time)
-        begins = np.flatnonzero(np.concatenate(([True], of_rows[1:] != of_rows[:-1])))
-        days = of_rows[begins]
-    ends = [*begins[1:].tolist(), table.size]
-    for day, begin, end in zip(days.tolist(), begins.tolist(), ends, strict=True):
+    begins, days = (found.tolist() for found in zone.days_begin(table.time))
+    for day, begin, end in zip(days, begins, [*begins[1:], table.size], strict=True):
         yield _date(day), slice(begin, end)
 
 

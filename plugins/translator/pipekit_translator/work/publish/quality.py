@@ -48,8 +48,9 @@ class Statistics:
             minute = local % DAY // 60
             self.counts += np.bincount(minute, counts, _DAY_MINUTES).astype(np.int64)
             self.volumes += np.bincount(minute, volumes, _DAY_MINUTES)
-            before = [] if self.last is None else [self.last]
-            self._find_gaps(np.concatenate([np.array(before, np.int64), local]))
+            if self.last is not None:
+                self._find_gaps(np.array([self.last, local[0]]))
+            self._find_gaps(local)
             self.first = int(local[0]) if self.first is None else self.first
             self.last = int(local[-1])
 
@@ -79,10 +80,12 @@ class Statistics:
 
     def _find_gaps(self, local: Ints) -> None:
         """Count gaps of at least `gap` seconds between two rows of one session."""
-        session = (local - span(self._rules.pause)[1] * 60) // DAY
         missing = local[1:] - local[:-1] - self._series.seconds
-        gaps = (missing >= self._rules.gap) & (session[1:] == session[:-1])
-        self.gaps += int(gaps.sum())
+        gaps = np.flatnonzero(missing >= self._rules.gap)
+        opening = span(self._rules.pause)[1] * 60
+        sessions = [(local[rows] - opening) // DAY for rows in (gaps, gaps + 1)]
+        gaps = gaps[sessions[0] == sessions[1]]
+        self.gaps += len(gaps)
         self.missing += int(missing[gaps].sum())
 
     def numbers(self) -> dict[str, float]:
@@ -141,10 +144,12 @@ def _zone_signs(found: dict[str, float], rules: Quality) -> list[str]:
 
 def _off_grid(table: Table, tick: float, *, grouped: bool) -> int:
     off = np.zeros(table.size, np.bool_)
+    ticks, whole = np.empty((2, table.size))
     for prices in table.prices[:1] if grouped else table.prices:  # not of quotes
-        ticks = prices / tick
-        ticks -= np.rint(ticks)
-        off |= np.abs(ticks, out=ticks) > OFF_GRID
+        np.divide(prices, tick, out=ticks)
+        np.rint(ticks, out=whole)
+        np.abs(np.subtract(ticks, whole, out=ticks), out=ticks)
+        off |= ticks > OFF_GRID
     return int(np.count_nonzero(off))
 
 

@@ -56,10 +56,11 @@ class Spacing:
         """The rows, at least one, that begin where bars do. Raises RejectedError."""
         self._rows += table.size
         self._first = self._first or int(lines[0])
-        before = self._last.get(instrument, table.time[:0])
-        self._count(np.abs(np.diff(table.time, prepend=before)))
+        before = self._last.get(instrument, table.time[:1])
+        steps = np.append(table.time[:1] - before, table.time[1:] - table.time[:-1])
         self._last[instrument] = table.time[-1:].copy()
-        off = table.time % self._grid != 0
+        on_grid = self._count(np.abs(steps, out=steps)) and not table.time[0] % self._grid
+        off = table.time[:0] if on_grid else table.time % self._grid != 0
         if off.any():
             seconds = table.time[off] // self._unit % _MINUTE
             self._odd.update(dict(zip(*_counted(seconds), strict=True)))
@@ -82,11 +83,13 @@ class Spacing:
         if off and (2 * off >= self._rows or (off >= FEW and off > share)):
             raise RejectedError(self._beside())
 
-    def _count(self, steps: Ints) -> None:
-        usual = steps == self._step * self._unit
-        rest = steps[~usual & (steps > 0)] // self._unit
-        self._steps[self._step] += int(np.count_nonzero(usual))
+    def _count(self, steps: Ints) -> bool:
+        """Count the steps; whether all of them are between times of the grid, if one is."""
+        others = steps[steps != self._step * self._unit]
+        rest = others[others > 0] // self._unit
+        self._steps[self._step] += len(steps) - len(others)
         self._steps.update(dict(zip(*_counted(rest[rest <= DAY]), strict=True)))
+        return not (others % self._grid).any()
 
     def _longer(self, most: int, total: int) -> int:
         """The interval that bars have instead of the shorter one of the source; 0 if none."""
