@@ -180,8 +180,8 @@ class Planner:
         self, stage: Stage, ledger: Ledger, results: Mapping[str, StageResult], **more: Any
     ) -> Execute | Skip | CannotPlan | Cancelled:
         """Ask the stage for its plan. `more`: further fields of its RunContext."""
-        files, missing = self._project.files, self._project.files.missing
-        for noted in (files.unnameable, files.remote, files.patterns, missing):
+        files = self._project.files
+        for noted in (files.unnameable, files.remote, files.patterns, files.missing):
             noted.clear()  # they are filled again while the stage lists its files
         left: list[str] = []
         latest = ledger.last_run()
@@ -202,6 +202,15 @@ class Planner:
             return _failed(stage, fault)
         if view.same and not dry_run:
             ledger.mark_same(view.same)
+        plan = self._warned(stage, plan, left, dry_run=dry_run)
+        plan = without_failing(plan, back_off, stage, files)
+        return self._decided(stage, plan, tuple(sentences(back_off.left_out.values(), latest)))
+
+    def _warned(
+        self, stage: Stage, plan: StagePlan, left: list[str], *, dry_run: bool
+    ) -> StagePlan:
+        """The plan, with warnings of what it `left` behind and of files that it cannot have."""
+        files = self._project.files
         warnings = [*plan.warnings, *(f"its plan {clause}" for clause in left)]
         if files.unnameable:
             warnings.append(_bad_names(sorted(files.unnameable)))
@@ -210,11 +219,15 @@ class Planner:
         if dry_run:
             there = (each for each in self.forget if each.is_there and stage.name in each.stages)
             warnings += (f"{each.path} is still there: a run sets it aside" for each in there)
-        if len(warnings) > len(plan.warnings):
-            plan = evolve(plan, warnings=warnings)
-        plan = without_failing(plan, back_off, stage, files)
+        return evolve(plan, warnings=warnings) if len(warnings) > len(plan.warnings) else plan
+
+    def _decided(
+        self, stage: Stage, plan: StagePlan, backing_off: tuple[str, ...]
+    ) -> Execute | Skip:
+        """Whether there is something to do; tells of folders that are not there."""
+        files = self._project.files
         made_by_others = not stage.after.keys().isdisjoint(x.name for x in self._project.stages)
-        outermost, reason = () if made_by_others else _outermost(missing), plan.reason
+        outermost, reason = () if made_by_others else _outermost(files.missing), plan.reason
         if outermost:
             plan = evolve(plan, warnings=[*plan.warnings, *map(_mistaken, outermost)])
             named = [path for path in outermost if path in reason]
@@ -225,7 +238,7 @@ class Planner:
             plan=plan,
             missing=outermost,
             patterns=tuple(sorted(files.patterns)),
-            backing_off=tuple(sentences(back_off.left_out.values(), latest)),
+            backing_off=backing_off,
         )
 
     def _back_off(self, stage: Stage, ledger: Ledger, number: int) -> BackOff:

@@ -162,6 +162,8 @@ def _rows(begins: Ints, counts: Ints) -> Ints:
 
 def difference(before: Table, after: Table) -> tuple[int, int, int]:
     """Rows added, changed and removed between two sorted tables."""
+    if not before.size:
+        return after.size, 0, 0
     place = np.searchsorted(after.time, before.time) + _nth(before.time)
     there = place < after.size
     there[there] = after.time[place[there]] == before.time[there]
