@@ -11,9 +11,8 @@ import threading
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
-from io import BufferedRandom
 from operator import itemgetter
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -47,7 +46,7 @@ class RowBuffer:
         self._left = limit
         self._folder = folder
         self._lock = threading.Lock()
-        self._file: BufferedRandom | None = None
+        self._file: Any = None  # whose type differs from system to system
         self._blocks: list[Ints] = []
         self._used = 0  # values of the last block
         # by table: block, columns, values between two columns, and whether the volume is fractional
