@@ -23,14 +23,15 @@ _INSTRUMENTS = '#instruments = ["ES", "NQ", "CL", "GC"]'
 class Detected(NamedTuple):
     """The text of a pipekit.toml for some files.
 
-    `sources`: how many are in it. `open`: what each source needs that is commented out. `unread`:
-    why there is no source for a file.
+    `sources`: how many are in it. `open`: what each source needs that is commented out; `zones`:
+    whether that is the zone of time stamps for one. `unread`: why there is no source for a file.
     """
 
     text: str
     sources: int
     open: tuple[str, ...]
     unread: tuple[str, ...]
+    zones: bool
 
 
 def files_of(project: Path, data: Path) -> list[str]:
@@ -62,12 +63,13 @@ def detected(project: Path, data: Path, template: str, timezone: str) -> Detecte
     files = files_of(project, data)
     answer = _ask(project, files)
     raw = (project / data).resolve().relative_to(project.resolve()).as_posix()
-    parts, missing = list[str](), list[str]()
+    parts, missing, zones = list[str](), list[str](), False
     for each in answer["proposals"]:
         needs = {k: v for k, v in each["unknown"].items() if k != "timezone" or not timezone}
         text = each["toml"]
         if "timezone" in each["unknown"] and timezone:
             text = _with_zone(text, timezone)
+        zones |= "timezone" in needs
         if needs:
             text = "".join(f"#{line}\n".replace("##", "#") for line in text.splitlines())
             missing.append(f"{each['files'][0]}: {'; '.join(needs.values())}")
@@ -80,7 +82,7 @@ def detected(project: Path, data: Path, template: str, timezone: str) -> Detecte
         before = before.replace(_INSTRUMENTS, f"instruments = {toml(list(names))}")
     unread = tuple(f"{each['file']}: {each['reason']}" for each in answer["unread"])
     text = before + "\n".join(parts) + f"\n{_TO}{after}"
-    return Detected(text, len(parts) - len(missing), tuple(missing), unread)
+    return Detected(text, len(parts) - len(missing), tuple(missing), unread, zones)
 
 
 def _with_zone(text: str, timezone: str) -> str:

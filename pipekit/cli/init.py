@@ -67,6 +67,12 @@ def _describe(folder: Path, data: Path, timezone: str) -> int:
         print_line(f"no source for {text}", err=True)
     for text in found.open:
         print_line(f"commented out, until you fill it in: {text}", err=True)
+    if found.zones:
+        print_line(
+            f"where that is the zone alone, you can also remove {file} and call this again with "
+            "--timezone ZONE",
+            err=True,
+        )
     there = "" if folder == Path() else f" -C {quoted(str(folder))}"
     print_line(f"next: look through it, then run: pipekit{there} plan")
     return 0

@@ -26,6 +26,7 @@ def test_what_needs_no_answer_is_set_up_and_runs(folder):
     made = folder.pipekit("init", "--data", "data/raw")
     assert (made.code, "with 1 source" in made.out) == (0, True), made
     assert "data/raw/ES_b.csv: the zone of the time stamps, which the file does not say" in made.err
+    assert "call this again with --timezone ZONE" in made.err
     text = (folder.root / "pipekit.toml").read_text()
     assert 'instruments = ["ES", "NQ"]' in text
     assert '#glob = "{raw}/ES_b.csv"' in text
