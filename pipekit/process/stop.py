@@ -24,7 +24,6 @@ class Stop:
         self._members = members
         self._sent: dict[Force, tuple[float, set[tuple[int, float]]]] = {}
         self._survivors: set[int] = set()
-        self._outlived = False  # whether the tree was there after its leader
         self.next_kill = float("inf")
 
     @property
@@ -34,12 +33,8 @@ class Stop:
 
     @property
     def survivors(self) -> int:
-        """How many processes had to be signalled after their leader had exited.
-
-        At least one where the tree was there, though no look found a process: one that is another
-        one each millisecond may be missed by every look.
-        """
-        return max(len(self._survivors), int(self._outlived))
+        """How many processes had to be signalled after their leader had exited."""
+        return len(self._survivors)
 
     @property
     def signals(self) -> tuple[SentSignal, ...]:
@@ -58,7 +53,6 @@ class Stop:
         members = self._members()
         if leader and self._child.exited():
             return False
-        self._outlived = not leader
         self.next_kill = now + self._grace
         return self._send(Force.POLITE, now, members)
 

