@@ -26,28 +26,29 @@ class News(NamedTuple):
 
 
 class Followed:
-    """One file, polled while somebody looks at it."""
+    """One file, polled while somebody looks at it.
+
+    `replaced`: how often it was found cut or replaced. It changes together with the lines that are
+    kept, not already in the thread that looks.
+    """
 
     def __init__(self, path: Path, at: int) -> None:
         self.path = path
+        self.replaced = 0
         self._file = GrowingFile(path, at)
         self._recent: deque[Line] = deque(maxlen=_KEPT)
         self._waiting: set[asyncio.Event] = set()
 
-    @property
-    def replaced(self) -> int:
-        """How often the file was found cut or replaced."""
-        return self._file.replaced
-
     async def poll(self) -> None:
         """Look again and again; cancelled when nobody looks any more."""
         while True:
-            before = self.replaced
             lines = await asyncio.to_thread(self._file.lines)
-            if self.replaced != before:
+            anew = self._file.replaced != self.replaced
+            if anew:
+                self.replaced = self._file.replaced
                 self._recent.clear()
             self._recent.extend(lines)
-            if lines or self.replaced != before:
+            if lines or anew:
                 for event in self._waiting:
                     event.set()
             else:
