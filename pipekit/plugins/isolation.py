@@ -150,6 +150,12 @@ def described(error: BaseException) -> str:
     return f"{name}: {text}" if text else name
 
 
+def located(error: BaseException) -> str:
+    """The same with the line of the plugin's code, if any: `ValueError: text (module.py:12)`."""
+    where = _where(error)
+    return f"{described(error)} ({where})" if where else described(error)
+
+
 def leave_plugins(code: int) -> NoReturn:
     """Exit. What plugins leave to the end, threads and atexit functions, has two seconds.
 

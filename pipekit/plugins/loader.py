@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 from types import MappingProxyType, ModuleType
 from typing import Any, NamedTuple
@@ -248,11 +249,31 @@ def _check_hooks(manager: pluggy.PluginManager, module: ModuleType) -> None:
         marked = manager.parse_hookimpl_opts(module, name) is not None
         if marked and name not in _HOOKS:
             hint = did_you_mean(name, _HOOKS) or f"; the hooks are {', '.join(_HOOKS)}"
-            raise PluginError(f"it implements the unknown hook {name}{hint}")
+            raise _refused(module, name, f"it implements the unknown hook {name}{hint}")
         if not marked and name in _HOOKS and callable(getattr(module, name)):
-            raise PluginError(
-                f"{name} needs the decorator @hookimpl; without it the hook is ignored"
-            )
+            text = f"{name} needs the decorator @hookimpl; without it the hook is ignored"
+            raise _refused(module, name, text)
+        if marked and (needs := _required(getattr(module, name))):
+            text = f"{name}({', '.join(needs)}) must take no arguments: it is called as {name}()"
+            raise _refused(module, name, text)
+
+
+def _required(function: Callable[..., Any]) -> list[str]:
+    """The names of its parameters that have no default."""
+    parameters = inspect.signature(function).parameters.values()
+    several = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    return [p.name for p in parameters if p.default is p.empty and p.kind not in several]
+
+
+def _refused(module: ModuleType, name: str, text: str) -> PluginError:
+    """An error at the definition of a hook, with its line in the text and as tracebacks have it."""
+    code = getattr(inspect.unwrap(getattr(module, name)), "__code__", None)
+    if code is None:
+        return PluginError(text)
+    file, line = code.co_filename, code.co_firstlineno
+    error = PluginError(f"{text} ({os.path.basename(file)}:{line})")
+    error.add_note(f'  File "{file}", line {line}')  # for `BrokenPlugin.where`
+    return error
 
 
 def _rivals(offered: list[Installed]) -> dict[str, list[Installed]]:

@@ -119,6 +119,74 @@ def test_a_hook_without_its_marker_is_refused(good):
     assert "needs the decorator @hookimpl" in good.pipekit("plugins", "list").err
 
 
+def test_a_hook_that_cannot_be_called_is_named_with_its_own_line(good):
+    """And not with the line in pluggy that refuses it; so is an unknown one."""
+    code = "from pipekit import hookimpl\n\n@hookimpl\ndef pipekit_stages(config):\n    return []\n"
+    good.plugin("asks", code)
+    good.plugin("typo", code.replace("stages(config)", "stage()"))
+    told = good.pipekit("plugins", "doctor")
+    assert (
+        "pipekit_stages(config) must take no arguments: it is called as pipekit_stages()"
+        in told.out
+    )
+    assert f"mend {good.site / 'asks_plugin.py'}:3, or remove it" in told.out
+    assert f"mend {good.site / 'typo_plugin.py'}:3, or remove it" in told.out
+    assert "pluggy" not in told.out
+
+
+def test_a_command_that_cannot_be_imported_is_listed_and_named_with_its_line(good):
+    good.plugin("torn", "import click\nimport nothing_like_this", group="pipekit.commands")
+    assert "command   torn" in good.pipekit("plugins", "list").out
+    assert "command" not in good.pipekit("--no-plugins", "plugins", "list").out
+    told = good.pipekit("plugins", "doctor")
+    assert told.code == 2, told
+    assert f"mend {good.site / 'torn_plugin.py'}:2, or remove it" in told.out
+    called = good.pipekit("torn")
+    assert "No module named 'nothing_like_this' (torn_plugin.py:2)" in called.err
+
+
+def test_an_error_in_a_command_is_laid_at_the_door_of_its_plugin(good):
+    code = "import click\n@click.command()\ndef command():\n    nothing_like_this\n"
+    good.plugin("wrong", code, dist="pipekit-wrong", group="pipekit.commands")
+    point = next(good.site.glob("pipekit_wrong-*.dist-info")) / "entry_points.txt"
+    point.write_text("[pipekit.commands]\nwrong = wrong_plugin:command\n")
+    done = good.pipekit("wrong")
+    assert done.code == 3
+    assert done.err.splitlines()[-1].startswith("pipekit: internal error in pipekit-wrong 0.1 (")
+
+
+def test_a_mistake_in_a_unit_is_named_with_the_line_of_the_worker(good):
+    """An error that the worker raises of itself says what it has to."""
+    code = """
+        import json
+
+        from pipekit import Command, StagePlan, StageSpec, Task, hookimpl
+        from pipekit.worker import report
+
+        def plan(ctx, settings):
+            command = Command.python(__name__)
+            return StagePlan(reason="x", tasks=[Task(name="t", command=command, units=["a", "b"])])
+
+        @hookimpl
+        def pipekit_stages():
+            yield StageSpec("units", plan)
+
+        if __name__ == "__main__":
+            with report.unit("a"):
+                json.dumps({1, 2})
+            with report.unit("b"):
+                raise ValueError("not today")
+    """
+    good.plugin("units", code)
+    good.config('[pipeline]\nstages = ["units"]')
+    told = good.pipekit("run")
+    assert (
+        "a: TypeError: Object of type set is not JSON serializable (units_plugin.py:17)" in told.out
+    )
+    assert "b: ValueError: not today" in good.pipekit("show").out
+    assert "not today (units" not in good.pipekit("show").out
+
+
 def test_a_plugin_for_another_api_is_fenced_off(good):
     good.plugin("future", "PIPEKIT_API = '2'\n")
     assert "needs plugin API 2" in good.pipekit("plugins", "list").err
