@@ -37,7 +37,10 @@ def files_of(project: Path, data: Path) -> list[str]:
     """The files in a folder of the project, relative to it. Raises UsageError."""
     root = data if data.is_absolute() else project / data
     if not root.is_dir():
-        raise UsageError(f"there is no folder {root}: --data names one with raw files")
+        hint = (
+            f"move {data} to {root} first" if data.is_dir() else "--data names one with raw files"
+        )
+        raise UsageError(f"there is no folder {root}: {hint}")
     if not root.resolve().is_relative_to(project.resolve()):
         raise UsageError(
             f"{root} is outside of the project {project}: make the project around it, or copy the "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 import pytest
 
@@ -56,6 +57,24 @@ def test_a_folder_that_cannot_be_described_is_told(project):
         made = project.pipekit("init", "--data", data)
         assert (made.code, said in made.err) == (64, True), made
     assert not (project.root / "pipekit.toml").exists()
+
+
+def test_a_folder_beside_the_project_is_to_be_moved_into_it(project):
+    """`--data` names a folder of the project, which that of the example is not yet."""
+    (project.root / "exports").mkdir()
+    made = project.pipekit("init", "bars", "--data", "exports")
+    moved = f"move exports to {Path('bars/exports')} first"
+    assert (made.code, moved in made.err) == (64, True), made
+
+
+def test_files_that_nobody_knows_leave_a_source_to_be_written(project):
+    """The next step is not to plan a run that reads nothing."""
+    (project.root / "data/raw").mkdir(parents=True)
+    (project.root / "data/raw/notes.csv").write_text("a;b\nc;d\n")
+    (project.root / "pipekit.toml").unlink(missing_ok=True)
+    made = project.pipekit("init", "--data", "data/raw")
+    assert made.code == 0, made
+    assert "next: write a source into it" in made.out
 
 
 def test_a_new_project_has_nothing_to_be_warned_of(project):
