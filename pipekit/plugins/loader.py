@@ -57,12 +57,18 @@ class BrokenPlugin(NamedTuple):
     def where(self) -> str:
         """The line of its code that failed, as `/folder/module.py:12`; empty if there is none."""
         found = re.findall(r'^ *File "([^"]+)", line (\d+)', self.traceback, re.MULTILINE)
-        ours = os.path.dirname(__file__)
-        places = [f"{file}:{line}" for file, line in found if not file.startswith((ours, "<"))]
+        places = [f"{file}:{line}" for file, line in found if _may_be_a_plugins(file)]
         return places[-1] if places else ""
 
     def __str__(self) -> str:
         return f"plugin {self.origin} cannot be loaded: {self.problem}"
+
+
+def _may_be_a_plugins(file: str) -> bool:
+    """Whether a file is neither Python's nor ours: nobody mends those."""
+    ours, pythons = os.path.dirname(os.path.dirname(__file__)), os.path.dirname(os.__file__)
+    installed = "site-packages" in file or "dist-packages" in file  # which may lie below Python's
+    return not file.startswith(("<", ours)) and (installed or not file.startswith(pythons))
 
 
 class Plugins(NamedTuple):
@@ -229,7 +235,8 @@ def _load_one(origin: EntryPoint) -> tuple[list[Installed], bool]:
         for implementation in getattr(manager.hook, hook).get_hookimpls():
             for spec in implementation.function() or ():
                 if type(spec) is not kind:
-                    raise PluginError(f"{hook} must return {kind.__name__} objects, not {spec!r}")
+                    text = f"{hook} must return {kind.__name__} objects, not {spec!r}"
+                    raise _refused(module, hook, text)
                 offered.append(Installed(name, spec, origin))
     return offered, hasattr(module, "PIPEKIT_API")
 

@@ -187,6 +187,35 @@ def test_a_mistake_in_a_unit_is_named_with_the_line_of_the_worker(good):
     assert "not today (units" not in good.pipekit("show").out
 
 
+def test_nobody_is_sent_to_mend_python_or_pipekit(good):
+    """What raises may lie there: the line is that of the plugin, if it has one."""
+    good.plugin("named", GOOD.replace('"good"', '"Bad Name"'))
+    good.plugin("five", GOOD.replace('StageSpec("good", plan)', "5"))
+    good.plugin("gone", "")
+    (good.site / "gone_plugin.py").unlink()
+    told = good.pipekit("plugins", "doctor").out
+    assert f"mend {good.site / 'named_plugin.py'}:9, or remove it" in told
+    assert f"mend {good.site / 'five_plugin.py'}:7, or remove it" in told
+    assert told.count("mend ") == 2
+    assert "install another version, or remove it" in told
+
+
+def test_an_import_that_hangs_is_named_with_its_line(good):
+    good.plugin("good", "import time\n\ntime.sleep(600)\n")
+    good.config('[pipeline]\nstages = ["good"]\n[stages.good]\nplan_timeout = "1s"')
+    run = good.pipekit("run")
+    assert run.code == 2, run
+    assert "there was no result within 1s (good_plugin.py:3)" in run.out
+
+
+def test_executors_and_broken_commands_are_shown_as_well(good):
+    assert "executor local" in good.pipekit("plugins", "show", "local").out
+    good.plugin("torn", "import click\nimport nothing_like_this", group="pipekit.commands")
+    shown = good.pipekit("plugins", "show", "torn").out
+    assert "broken  ModuleNotFoundError: No module named 'nothing_like_this'" in shown
+    assert f"line    {good.site / 'torn_plugin.py'}:2" in shown
+
+
 def test_a_plugin_for_another_api_is_fenced_off(good):
     good.plugin("future", "PIPEKIT_API = '2'\n")
     assert "needs plugin API 2" in good.pipekit("plugins", "list").err
