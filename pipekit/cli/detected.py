@@ -94,8 +94,10 @@ def _with_zone(text: str, timezone: str) -> str:
 def _ask(project: Path, files: Iterable[str]) -> dict[str, Any]:
     """What `pipekit sources detect` says of these files."""
     if not any(point.name == "sources" for point in entry_points(COMMANDS_GROUP)):
-        install = current().install("pipekit-translator")
-        raise UsageError(f"--data needs the plugin that reads raw files; install it: {install}")
+        install = current().install("WHEEL")
+        raise UsageError(
+            f"--data needs pipekit-translator, which reads raw files; install its wheel: {install}"
+        )
     words = [sys.executable, "-m", "pipekit", "sources", "detect", "--json", *files]
     done = subprocess.run(words, cwd=project, capture_output=True, text=True, check=False)
     try:

@@ -122,7 +122,10 @@ class Plugins(NamedTuple):
         hint = did_you_mean(name, self.stages)
         if self.broken:  # one of them may well be the plugin of this stage
             return f"{text}. Plugins with errors: {'; '.join(map(str, self.broken))}{hint}"
-        return f"{text}{hint or '; install its plugin, or remove it from `stages`'}"
+        remedy = (
+            "install its plugin (`pipekit plugins doctor` says how), write a `command` into its "
+        )
+        return f"{text}{hint or f'; {remedy}table, or remove it from `stages`'}"
 
 
 def load(

@@ -59,7 +59,8 @@ def test_a_configured_stage_that_nobody_offers_exits_3_with_the_remedy(good):
     good.config('[pipeline]\nstages = ["good", "nosuch"]')
     run = good.pipekit("run")
     assert run.code == 3
-    assert "install its plugin, or remove it from `stages`" in run.err
+    assert "; install its plugin (`pipekit plugins doctor` says how), write a `command`" in run.err
+    assert "remove it from `stages`" in run.err
     assert not (good.root / "logs").exists()
 
 

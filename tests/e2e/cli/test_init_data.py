@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -65,6 +67,24 @@ def test_a_folder_beside_the_project_is_to_be_moved_into_it(project):
     made = project.pipekit("init", "bars", "--data", "exports")
     moved = f"move exports to {Path('bars/exports')} first"
     assert (made.code, moved in made.err) == (64, True), made
+
+
+def test_nobody_is_sent_to_an_index_that_may_have_a_strangers_plugin(project):
+    """Of the same name: what is installed is a wheel."""
+    (project.root / "data/raw").mkdir(parents=True)
+    (project.root / "data/raw/ES.csv").write_text("a\n")
+    (project.root / "pipekit.toml").unlink(missing_ok=True)
+    code = (
+        "import pipekit.cli.detected as d; d.entry_points = lambda _: []; "
+        "from pipekit.cli.main import run_command_line as run; "
+        "raise SystemExit(run(['init', '--data', 'data/raw']))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=project.root, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 64, done.stderr
+    assert "--data needs pipekit-translator" in done.stderr
+    assert done.stderr.rstrip().endswith(" WHEEL")
 
 
 def test_files_that_nobody_knows_leave_a_source_to_be_written(project):
