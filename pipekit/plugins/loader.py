@@ -236,7 +236,11 @@ def _load_one(origin: EntryPoint) -> tuple[list[Installed], bool]:
     offered = []
     for hook, (kind, name) in _HOOKS.items():
         for implementation in getattr(manager.hook, hook).get_hookimpls():
-            for spec in implementation.function() or ():
+            given = implementation.function()
+            if type(given) is kind:
+                text = f"{hook} must yield its {kind.__name__} objects: write `yield`, not `return`"
+                raise _refused(module, hook, text)
+            for spec in given or ():
                 if type(spec) is not kind:
                     text = f"{hook} must return {kind.__name__} objects, not {spec!r}"
                     raise _refused(module, hook, text)

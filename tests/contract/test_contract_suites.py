@@ -73,6 +73,20 @@ def test_a_default_of_another_type_is_noticed():
         suite.test_every_setting_has_help_and_a_default()
 
 
+def test_a_default_of_none_needs_a_type_that_has_it():
+    @attrs.frozen
+    class Unset:
+        name: str | None = setting("A name.", default=None)
+
+    @attrs.frozen
+    class Wrong:
+        name: str = setting("A name.", default=None)
+
+    stage_suite(lambda _ctx, _settings: None, Unset).test_every_setting_has_help_and_a_default()
+    with pytest.raises(AssertionError, match="the default None of name does not fit its type"):
+        stage_suite(lambda _ctx, _settings: None, Wrong).test_every_setting_has_help_and_a_default()
+
+
 def test_a_stage_that_needs_no_files_may_always_have_work(tmp_path):
     suite = stage_suite(lambda *_: one_task())
     type(suite).needs_files = False

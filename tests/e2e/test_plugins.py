@@ -188,6 +188,22 @@ def test_a_mistake_in_a_unit_is_named_with_the_line_of_the_worker(good):
     assert "not today (units" not in good.pipekit("show").out
 
 
+def test_a_hook_that_returns_its_stage_is_told_to_yield_it(good):
+    good.plugin("good", GOOD.replace("yield StageSpec", "return StageSpec"))
+    run = good.pipekit("run")
+    assert "must yield its StageSpec objects: write `yield`, not `return` (good_plugin.py:7)" in (
+        " ".join(run.out.split())
+    )
+
+
+def test_settings_that_are_an_object_are_to_be_the_class(good):
+    code = GOOD.replace("plan)", "plan, settings=Settings())")
+    made = "import attrs\n@attrs.frozen\nclass Settings:\n    pass\n"
+    good.plugin("good", made + code)
+    run = good.pipekit("run")
+    assert "settings are a class: write settings=Settings, not an object of it" in run.out
+
+
 def test_nobody_is_sent_to_mend_python_or_pipekit(good):
     """What raises may lie there: the line is that of the plugin, if it has one."""
     good.plugin("named", GOOD.replace('"good"', '"Bad Name"'))
