@@ -38,6 +38,15 @@ def _completing(find: Callable[[click.Context], Values]) -> _Complete:
     return complete
 
 
+def files(
+    _ctx: click.Context, _parameter: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """The names of files, which the shell itself finds."""
+    from click.shell_completion import CompletionItem
+
+    return [CompletionItem(incomplete, type="file")]
+
+
 def _configuration(ctx: click.Context) -> Configuration:
     from pipekit.cli.common import project_root
     from pipekit.config import load

@@ -87,5 +87,8 @@ def command(ctx: click.Context, shell: str) -> int:
     found: Any = get_completion_class(shell)
     root = ctx.find_root()
     script = found(root.command, {}, root.info_name or "pipekit", VARIABLE).source()
+    if shell == "fish":  # click cuts a description at its first comma, and lets fish sort runs
+        script = script.replace('string split ","', 'string split -m 1 ","')
+        script = script.replace("complete --no-files", "complete --no-files --keep-order")
     print_output(f"# {_WHERE[shell]}\n{script.lstrip()}")
     return 0

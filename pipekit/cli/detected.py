@@ -38,7 +38,10 @@ def files_of(project: Path, data: Path) -> list[str]:
     """The files in a folder of the project, relative to it. Raises UsageError."""
     root = data if data.is_absolute() else project / data
     if not root.is_dir():
-        raise UsageError(f"there is no folder {root}: --data names one with raw files")
+        hint = (
+            f"move {data} to {root} first" if data.is_dir() else "--data names one with raw files"
+        )
+        raise UsageError(f"there is no folder {root}: {hint}")
     if not root.resolve().is_relative_to(project.resolve()):
         raise UsageError(
             f"{root} is outside of the project {project}: make the project around it, or copy the "
@@ -93,8 +96,10 @@ def _with_zone(text: str, timezone: str) -> str:
 def _ask(project: Path, files: Iterable[str]) -> dict[str, Any]:
     """What `pipekit sources detect` says of these files."""
     if not any(point.name == "sources" for point in entry_points(COMMANDS_GROUP)):
-        install = current().install("pipekit-translator")
-        raise UsageError(f"--data needs the plugin that reads raw files; install it: {install}")
+        install = current().install("WHEEL")
+        raise UsageError(
+            f"--data needs pipekit-translator, which reads raw files; install its wheel: {install}"
+        )
     words = [sys.executable, "-m", "pipekit", "sources", "detect", "--json", *files]
     done = subprocess.run(words, cwd=project, capture_output=True, text=True, check=False)
     try:

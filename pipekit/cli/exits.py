@@ -55,13 +55,14 @@ def exit_code_of(action: Callable[[], int]) -> int:
         return EXIT_ERROR
     except SystemExit:  # a plugin's command may choose its own exit code
         raise
-    except BaseException:  # the last boundary: Python's exit code 1 would say "partial"
+    except BaseException as error:  # the last boundary: Python's exit code 1 would say "partial"
         with suppress(BaseException):  # it cannot be imported, or not be printed
             import traceback
 
             for line in traceback.format_exc().splitlines():
                 print_line(line, err=True)
-        _say("internal error in pipekit (full traceback above)")
+        whose = getattr(error, "__notes__", ["pipekit"])[-1]  # of a plugin's command
+        _say(f"internal error in {whose} (full traceback above)")
         return EXIT_ERROR
 
 

@@ -74,6 +74,10 @@ def _describe(folder: Path, data: Path, timezone: str) -> int:
             err=True,
         )
     there = "" if folder == Path() else f" -C {quoted(str(folder))}"
+    if not found.sources and not found.open:
+        print_line("next: write a source into it: see docs/how-to/configure-sources.md")
+        print_line(f"      then see what a run would do: pipekit{there} plan")
+        return 0
     print_line(f"next: look through it, then run: pipekit{there} plan")
     return 0
 

@@ -69,6 +69,11 @@ class _Commands(click.Group):
             return super().invoke(ctx)
         except BrokenPipeError as error:  # click would exit with 1, which means `partial`
             raise _ReaderGoneError from error
+        except Exception as error:
+            point = _plugin_commands().get(ctx.invoked_subcommand or "")
+            if point is not None:
+                error.add_note(f"{point.distribution} {point.version}")
+            raise
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -102,7 +107,11 @@ def _load_plugin_command(name: str) -> click.Command | None:
     try:
         command = point.load()
     except (Exception, SystemExit) as error:  # the isolation boundary of plugin loading
-        raise PipekitError(f"cannot load the command {name!r} of {point}: {error}") from error
+        from pipekit.plugins.isolation import located  # only on failure
+
+        raise PipekitError(
+            f"cannot load the command {name!r} of {point}: {located(error)}"
+        ) from error
     if not isinstance(command, click.Command):
         raise PipekitError(f"the command {name!r} of {point} must be a click command")
     return command

@@ -121,7 +121,7 @@ def print_click_error(error: click.ClickException) -> None:
     """Print what click says of a wrong command line, with the words of that line, on stderr."""
     text = io.StringIO()
     error.show(text)
-    for line in text.getvalue().splitlines():
+    for line in text.getvalue().expandtabs(4).splitlines():
         print_line(line, err=True)
 
 

@@ -73,6 +73,7 @@ _OPTIONS = (
         "--forget",
         multiple=True,
         metavar="FILE",
+        shell_complete=complete.files,
         help="Take back a wrong input file, which may be gone: make again what came of it from the "
         "other files; repeatable. If it is still there, it is set aside.",
     ),

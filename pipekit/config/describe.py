@@ -51,6 +51,9 @@ def settings_fields(cls: type) -> Mapping[str, Field]:
     Raises PluginError, with the class and the field, for a class that is not attrs', a field
     without help, or a type that cannot be found.
     """
+    if not isinstance(cls, type):
+        name = type(cls).__name__  # what a plugin may give
+        raise PluginError(f"settings are a class: write settings={name}, not an object of it")
     _settings_classes(cls)
     return _own_fields(cls)
 

@@ -134,10 +134,24 @@ def _watch(
         elif cancelled():
             raise AbandonedError
         elif monotonic() >= deadline:
+            where, shown = _place(thread)
             thread.abandon()
             text = f"there was no result within {duration_text(timeouts[at])}"
-            return [*thread.outcomes[:at], Outcome(fault=PluginFault(text, timed_out=True))]
+            fault = PluginFault(text, timed_out=True, where=where, traceback=shown)
+            return [*thread.outcomes[:at], Outcome(fault=fault)]
     return thread.outcomes
+
+
+def _place(thread: threading.Thread) -> tuple[str, str]:
+    """The line of the plugin's code that a thread is in, and as a line of a traceback."""
+    frame = sys._current_frames().get(thread.ident or 0)
+    while frame is not None and not _may_be_a_plugins(frame.f_globals.get("__name__")):
+        frame = frame.f_back
+    if frame is None:
+        return "", ""
+    file = frame.f_code.co_filename
+    where = f"{os.path.basename(file)}:{frame.f_lineno}"
+    return where, f'  File "{file}", line {frame.f_lineno}'
 
 
 def described(error: BaseException) -> str:
@@ -148,6 +162,12 @@ def described(error: BaseException) -> str:
     except BaseException as second:  # its own `__str__` is a plugin's code as well
         return f"{name} (its message cannot be shown: {type(second).__name__})"
     return f"{name}: {text}" if text else name
+
+
+def located(error: BaseException) -> str:
+    """The same with the line of the plugin's code, if any: `ValueError: text (module.py:12)`."""
+    where = _where(error)
+    return f"{described(error)} ({where})" if where else described(error)
 
 
 def leave_plugins(code: int) -> NoReturn:

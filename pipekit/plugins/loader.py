@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 from types import MappingProxyType, ModuleType
 from typing import Any, NamedTuple
@@ -56,12 +57,18 @@ class BrokenPlugin(NamedTuple):
     def where(self) -> str:
         """The line of its code that failed, as `/folder/module.py:12`; empty if there is none."""
         found = re.findall(r'^ *File "([^"]+)", line (\d+)', self.traceback, re.MULTILINE)
-        ours = os.path.dirname(__file__)
-        places = [f"{file}:{line}" for file, line in found if not file.startswith((ours, "<"))]
+        places = [f"{file}:{line}" for file, line in found if _may_be_a_plugins(file)]
         return places[-1] if places else ""
 
     def __str__(self) -> str:
         return f"plugin {self.origin} cannot be loaded: {self.problem}"
+
+
+def _may_be_a_plugins(file: str) -> bool:
+    """Whether a file is neither Python's nor ours: nobody mends those."""
+    ours, pythons = os.path.dirname(os.path.dirname(__file__)), os.path.dirname(os.__file__)
+    installed = "site-packages" in file or "dist-packages" in file  # which may lie below Python's
+    return not file.startswith(("<", ours)) and (installed or not file.startswith(pythons))
 
 
 class Plugins(NamedTuple):
@@ -115,7 +122,10 @@ class Plugins(NamedTuple):
         hint = did_you_mean(name, self.stages)
         if self.broken:  # one of them may well be the plugin of this stage
             return f"{text}. Plugins with errors: {'; '.join(map(str, self.broken))}{hint}"
-        return f"{text}{hint or '; install its plugin, or remove it from `stages`'}"
+        remedy = (
+            "install its plugin (`pipekit plugins doctor` says how), write a `command` into its "
+        )
+        return f"{text}{hint or f'; {remedy}table, or remove it from `stages`'}"
 
 
 def load(
@@ -226,9 +236,14 @@ def _load_one(origin: EntryPoint) -> tuple[list[Installed], bool]:
     offered = []
     for hook, (kind, name) in _HOOKS.items():
         for implementation in getattr(manager.hook, hook).get_hookimpls():
-            for spec in implementation.function() or ():
+            given = implementation.function()
+            if type(given) is kind:
+                text = f"{hook} must yield its {kind.__name__} objects: write `yield`, not `return`"
+                raise _refused(module, hook, text)
+            for spec in given or ():
                 if type(spec) is not kind:
-                    raise PluginError(f"{hook} must return {kind.__name__} objects, not {spec!r}")
+                    text = f"{hook} must return {kind.__name__} objects, not {spec!r}"
+                    raise _refused(module, hook, text)
                 offered.append(Installed(name, spec, origin))
     return offered, hasattr(module, "PIPEKIT_API")
 
@@ -248,11 +263,31 @@ def _check_hooks(manager: pluggy.PluginManager, module: ModuleType) -> None:
         marked = manager.parse_hookimpl_opts(module, name) is not None
         if marked and name not in _HOOKS:
             hint = did_you_mean(name, _HOOKS) or f"; the hooks are {', '.join(_HOOKS)}"
-            raise PluginError(f"it implements the unknown hook {name}{hint}")
+            raise _refused(module, name, f"it implements the unknown hook {name}{hint}")
         if not marked and name in _HOOKS and callable(getattr(module, name)):
-            raise PluginError(
-                f"{name} needs the decorator @hookimpl; without it the hook is ignored"
-            )
+            text = f"{name} needs the decorator @hookimpl; without it the hook is ignored"
+            raise _refused(module, name, text)
+        if marked and (needs := _required(getattr(module, name))):
+            text = f"{name}({', '.join(needs)}) must take no arguments: it is called as {name}()"
+            raise _refused(module, name, text)
+
+
+def _required(function: Callable[..., Any]) -> list[str]:
+    """The names of its parameters that have no default."""
+    parameters = inspect.signature(function).parameters.values()
+    several = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    return [p.name for p in parameters if p.default is p.empty and p.kind not in several]
+
+
+def _refused(module: ModuleType, name: str, text: str) -> PluginError:
+    """An error at the definition of a hook, with its line in the text and as tracebacks have it."""
+    code = getattr(inspect.unwrap(getattr(module, name)), "__code__", None)
+    if code is None:
+        return PluginError(text)
+    file, line = code.co_filename, code.co_firstlineno
+    error = PluginError(f"{text} ({os.path.basename(file)}:{line})")
+    error.add_note(f'  File "{file}", line {line}')  # for `BrokenPlugin.where`
+    return error
 
 
 def _rivals(offered: list[Installed]) -> dict[str, list[Installed]]:

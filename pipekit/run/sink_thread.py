@@ -8,7 +8,7 @@ from typing import Any
 
 from pipekit.model.event import Event, SinkContext
 from pipekit.model.specs import EventSink
-from pipekit.plugins.isolation import described
+from pipekit.plugins.isolation import located
 
 QUEUE_SIZE = 10_000  # events that may wait for a sink before it is dropped
 FAILURES_IN_A_ROW = 10  # calls; then it is dropped
@@ -48,7 +48,7 @@ class SinkThread(threading.Thread):
                 while not self.problem and (event := self._queue.get()) is not None:
                     self._pass_on(emit, event)
         except BaseException as error:  # the isolation boundary of sinks, at the end of a thread
-            self.problem = self.problem or described(error)
+            self.problem = self.problem or located(error)
 
     def _pass_on(self, emit: Any, event: Event) -> None:
         try:
@@ -56,9 +56,9 @@ class SinkThread(threading.Thread):
         except Exception as error:  # the isolation boundary of a sink's calls
             self.failed += 1
             self._in_a_row += 1
-            self.fault = self.fault or described(error)
+            self.fault = self.fault or located(error)
             if self._in_a_row >= FAILURES_IN_A_ROW:
-                self.problem = f"it failed on {self._in_a_row} events in a row: {described(error)}"
+                self.problem = f"it failed on {self._in_a_row} events in a row: {located(error)}"
         else:
             self._in_a_row = 0
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import attrs
 import pytest
@@ -74,7 +74,14 @@ def _check_default(
 ) -> None:
     """Check that a default is what the configuration would accept for this key."""
     value = field.default
-    if value is None or attrs.has(type(value)):
+    if value is None:
+        words = type_words(field.type)
+        assert field.type is Any or type(None) in get_args(field.type), (
+            f"the default None of {key} does not fit its type, {words}; change the default in "
+            f"{settings_class.__qualname__}, or annotate it as `... | None`"
+        )
+        return
+    if attrs.has(type(value)):
         return
     kept = field._replace(secret=False)  # a masked value would not be the default
     try:

@@ -129,7 +129,7 @@ class ExecutorContract(Contract):
         with self.opened(project, woken.set) as engine:
             orders = [attempts.order(_HELLO) for _ in range(3)]
             ids = [engine.submit(order) for order in orders]
-            assert len(set(ids)) == 3
+            assert len(set(ids)) == 3, f"`submit` must return an id of its own each time, not {ids}"
             for order in orders:
                 outcome = attempts.outcome(order)
                 assert outcome.process.success
@@ -141,9 +141,10 @@ class ExecutorContract(Contract):
             states = (OrderState.ENDED,)
             attempts.until(
                 lambda: all(said.state in states for said in engine.poll(ids).values()),
-                "the engine says of all orders that they have ended",
+                "`poll` says of all orders that they have ended",
             )
-            assert set(engine.poll(ids)) == set(ids)
+            unknown = set(ids) - set(engine.poll(ids))
+            assert not unknown, f"`poll` must say of orders that they have ended; not of {unknown}"
 
     def test_a_failure_is_an_outcome(self, project: Path, attempts: Attempts) -> None:
         """A program that fails is no error of the engine's."""

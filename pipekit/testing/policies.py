@@ -100,9 +100,14 @@ class PolicyContract(Contract):
     def test_proposals_name_files_that_are_there_and_why(self, project: Path) -> None:
         """A proposal is a FileAction for a file, with a reason; an archive has a target."""
         for action in self.propose(project):
-            assert isinstance(action, FileAction)
-            assert (project / action.path).is_file(), action
-            assert action.reason.strip(), action
+            assert isinstance(action, FileAction), f"yield FileAction objects, not {action!r}"
+            assert not Path(action.path).is_absolute(), (
+                f"a path is relative to the project's folder, as `file.path` is; change {action}"
+            )
+            assert (project / action.path).is_file(), (
+                f"there is no such file in the project: propose those of view.files; not {action}"
+            )
+            assert action.reason.strip(), f"say why, FileAction(reason=...); change {action}"
             archive = action.kind is ActionKind.ARCHIVE
             assert bool(action.target) == archive, (
                 f"an ARCHIVE needs `target`, the path to move the file to, and only an ARCHIVE has "

@@ -147,7 +147,9 @@ def plan(
     )
     paths = Paths(root=root, data=root / "data", logs=root / "logs", state=root / ".pipekit")
     context = RunContext(stage=spec.name, paths=paths, view=view, **given)
-    return spec.plan(context, chosen(spec.settings, settings))
+    made = spec.plan(context, chosen(spec.settings, settings))
+    assert isinstance(made, StagePlan), f"the plan is {made!r}: return a StagePlan"
+    return made
 
 
 class StageContract(Contract):

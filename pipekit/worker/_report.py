@@ -34,6 +34,8 @@ _GATHERED = 200  # records that are appended at once
 _TICK = 0.02  # seconds; the resolution of file times is 4 ms on Linux, 16 ms on Windows
 _COARSE_TICK = 2.0  # seconds, for file systems with whole seconds (FAT: two)
 
+_MISTAKES = (AttributeError, ImportError, LookupError, NameError, TypeError)  # in the worker's code
+
 AnyPath = str | os.PathLike[str]
 _unit: ContextVar[str | None] = ContextVar("pipekit_unit", default=None)
 _waiting: ContextVar[list[bytes] | None] = ContextVar("pipekit_waiting", default=None)
@@ -64,6 +66,21 @@ class Signature(NamedTuple):
     size: int
     mtime_ns: int
     ctime_ns: int
+
+
+def _line_of_mistake(error: Exception) -> str:
+    """` (module.py:12)`, the last line of the worker's own code, for what is no answer to data."""
+    step = error.__traceback__.tb_next if error.__traceback__ else None  # below `unit` itself
+    if step is None or not isinstance(error, _MISTAKES):
+        return ""
+    folder = os.path.dirname(step.tb_frame.f_code.co_filename)
+    where = ""
+    while step is not None:
+        place, name = os.path.split(step.tb_frame.f_code.co_filename)
+        if place == folder:  # and not that of a library
+            where = f" ({name}:{step.tb_lineno})"
+        step = step.tb_next
+    return where
 
 
 def fingerprint(path: AnyPath) -> str:
@@ -131,9 +148,9 @@ class Report:
     def unit(self, name: str) -> Iterator[None]:
         """A context manager for one unit's work. An exception fails the unit and is suppressed.
 
-        The exception is reported and its traceback printed; the worker can continue with the next
-        unit. KeyboardInterrupt and SystemExit are not suppressed: they leave the unit unfinished,
-        which counts as failed.
+        The exception is reported, a mistake such as a NameError with its line, and its traceback
+        printed. The worker can continue with the next unit. KeyboardInterrupt and SystemExit are
+        not suppressed: they leave the unit unfinished, which counts as failed.
         """
         token = _unit.set(name)
         started = time.monotonic()
@@ -142,6 +159,7 @@ class Report:
             yield
         except Exception as error:  # the isolation boundary between units
             reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+            reason += _line_of_mistake(error)
             self._write(Verb.UNIT_END, status="failure", reason=reason, duration=_since(started))
             import traceback  # only on failure
 

@@ -1,6 +1,7 @@
 """The contract suites go red for what breaks the contract, each test for its own reason."""
 
 import importlib.metadata
+import re
 import textwrap
 from contextlib import contextmanager
 
@@ -70,6 +71,20 @@ def test_a_default_of_another_type_is_noticed():
     suite = stage_suite(lambda *_: one_task(), Mistyped)
     with pytest.raises(AssertionError, match=r"of n does not fit its type, integer.*Mistyped"):
         suite.test_every_setting_has_help_and_a_default()
+
+
+def test_a_default_of_none_needs_a_type_that_has_it():
+    @attrs.frozen
+    class Unset:
+        name: str | None = setting("A name.", default=None)
+
+    @attrs.frozen
+    class Wrong:
+        name: str = setting("A name.", default=None)
+
+    stage_suite(lambda _ctx, _settings: None, Unset).test_every_setting_has_help_and_a_default()
+    with pytest.raises(AssertionError, match="the default None of name does not fit its type"):
+        stage_suite(lambda _ctx, _settings: None, Wrong).test_every_setting_has_help_and_a_default()
 
 
 def test_a_stage_that_needs_no_files_may_always_have_work(tmp_path):
@@ -201,6 +216,33 @@ def test_a_policy_that_proposes_nonsense_is_noticed(tmp_path, action):
     suite.policy = LifecyclePolicy("rogue", lambda _view, _settings: [action])
     with pytest.raises(AssertionError):
         suite.test_proposals_name_files_that_are_there_and_why(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("proposed", "said"),
+    [
+        ("a.txt", "yield FileAction objects, not 'a.txt'"),
+        (
+            FileAction(kind=ActionKind.DELETE, path=__file__, reason="x"),
+            "a path is relative to the project's folder",
+        ),
+        (FileAction(kind=ActionKind.DELETE, path="a.txt", reason=""), "FileAction(reason=...)"),
+    ],
+)
+def test_a_wrong_proposal_is_told_what_to_change(tmp_path, proposed, said):
+    """Also one whose file exists, but not in the project."""
+    (tmp_path / "a.txt").touch()
+    suite = Rogue()
+    suite.policy = LifecyclePolicy("rogue", lambda _view, _settings: [proposed])
+    with pytest.raises(AssertionError, match=re.escape(said)):
+        suite.test_proposals_name_files_that_are_there_and_why(tmp_path)
+
+
+def test_a_plan_of_another_type_is_told_what_to_return(tmp_path):
+    """And not what attribute None lacks."""
+    suite = stage_suite(lambda _ctx, _settings: None)
+    with pytest.raises(AssertionError, match="the plan is None: return a StagePlan"):
+        suite.test_an_empty_project_is_skipped_with_a_reason(tmp_path)
 
 
 def test_a_policy_that_acts_is_noticed(tmp_path):

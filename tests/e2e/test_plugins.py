@@ -59,7 +59,8 @@ def test_a_configured_stage_that_nobody_offers_exits_3_with_the_remedy(good):
     good.config('[pipeline]\nstages = ["good", "nosuch"]')
     run = good.pipekit("run")
     assert run.code == 3
-    assert "install its plugin, or remove it from `stages`" in run.err
+    assert "; install its plugin (`pipekit plugins doctor` says how), write a `command`" in run.err
+    assert "remove it from `stages`" in run.err
     assert not (good.root / "logs").exists()
 
 
@@ -117,6 +118,119 @@ def test_an_unknown_hook_is_refused_with_a_suggestion(good):
 def test_a_hook_without_its_marker_is_refused(good):
     good.plugin("unmarked", "def pipekit_stages():\n    return []\n")
     assert "needs the decorator @hookimpl" in good.pipekit("plugins", "list").err
+
+
+def test_a_hook_that_cannot_be_called_is_named_with_its_own_line(good):
+    """And not with the line in pluggy that refuses it; so is an unknown one."""
+    code = "from pipekit import hookimpl\n\n@hookimpl\ndef pipekit_stages(config):\n    return []\n"
+    good.plugin("asks", code)
+    good.plugin("typo", code.replace("stages(config)", "stage()"))
+    told = good.pipekit("plugins", "doctor")
+    assert (
+        "pipekit_stages(config) must take no arguments: it is called as pipekit_stages()"
+        in told.out
+    )
+    assert f"mend {good.site / 'asks_plugin.py'}:3, or remove it" in told.out
+    assert f"mend {good.site / 'typo_plugin.py'}:3, or remove it" in told.out
+    assert "pluggy" not in told.out
+
+
+def test_a_command_that_cannot_be_imported_is_listed_and_named_with_its_line(good):
+    good.plugin("torn", "import click\nimport nothing_like_this", group="pipekit.commands")
+    assert "command   torn" in good.pipekit("plugins", "list").out
+    assert "command" not in good.pipekit("--no-plugins", "plugins", "list").out
+    told = good.pipekit("plugins", "doctor")
+    assert told.code == 2, told
+    assert f"mend {good.site / 'torn_plugin.py'}:2, or remove it" in told.out
+    called = good.pipekit("torn")
+    assert "No module named 'nothing_like_this' (torn_plugin.py:2)" in called.err
+
+
+def test_an_error_in_a_command_is_laid_at_the_door_of_its_plugin(good):
+    code = "import click\n@click.command()\ndef command():\n    nothing_like_this\n"
+    good.plugin("wrong", code, dist="pipekit-wrong", group="pipekit.commands")
+    point = next(good.site.glob("pipekit_wrong-*.dist-info")) / "entry_points.txt"
+    point.write_text("[pipekit.commands]\nwrong = wrong_plugin:command\n")
+    done = good.pipekit("wrong")
+    assert done.code == 3
+    assert done.err.splitlines()[-1].startswith("pipekit: internal error in pipekit-wrong 0.1 (")
+
+
+def test_a_mistake_in_a_unit_is_named_with_the_line_of_the_worker(good):
+    """An error that the worker raises of itself says what it has to."""
+    code = """
+        import json
+
+        from pipekit import Command, StagePlan, StageSpec, Task, hookimpl
+        from pipekit.worker import report
+
+        def plan(ctx, settings):
+            command = Command.python(__name__)
+            return StagePlan(reason="x", tasks=[Task(name="t", command=command, units=["a", "b"])])
+
+        @hookimpl
+        def pipekit_stages():
+            yield StageSpec("units", plan)
+
+        if __name__ == "__main__":
+            with report.unit("a"):
+                json.dumps({1, 2})
+            with report.unit("b"):
+                raise ValueError("not today")
+    """
+    good.plugin("units", code)
+    good.config('[pipeline]\nstages = ["units"]')
+    told = good.pipekit("run")
+    assert (
+        "a: TypeError: Object of type set is not JSON serializable (units_plugin.py:17)" in told.out
+    )
+    assert "b: ValueError: not today" in good.pipekit("show").out
+    assert "not today (units" not in good.pipekit("show").out
+
+
+def test_a_hook_that_returns_its_stage_is_told_to_yield_it(good):
+    good.plugin("good", GOOD.replace("yield StageSpec", "return StageSpec"))
+    run = good.pipekit("run")
+    assert "must yield its StageSpec objects: write `yield`, not `return` (good_plugin.py:7)" in (
+        " ".join(run.out.split())
+    )
+
+
+def test_settings_that_are_an_object_are_to_be_the_class(good):
+    code = GOOD.replace("plan)", "plan, settings=Settings())")
+    made = "import attrs\n@attrs.frozen\nclass Settings:\n    pass\n"
+    good.plugin("good", made + code)
+    run = good.pipekit("run")
+    assert "settings are a class: write settings=Settings, not an object of it" in run.out
+
+
+def test_nobody_is_sent_to_mend_python_or_pipekit(good):
+    """What raises may lie there: the line is that of the plugin, if it has one."""
+    good.plugin("named", GOOD.replace('"good"', '"Bad Name"'))
+    good.plugin("five", GOOD.replace('StageSpec("good", plan)', "5"))
+    good.plugin("gone", "")
+    (good.site / "gone_plugin.py").unlink()
+    told = good.pipekit("plugins", "doctor").out
+    assert f"mend {good.site / 'named_plugin.py'}:9, or remove it" in told
+    assert f"mend {good.site / 'five_plugin.py'}:7, or remove it" in told
+    assert told.count("mend ") == 2
+    assert "install another version, or remove it" in told
+
+
+def test_an_import_that_hangs_is_named_with_its_line(good):
+    good.plugin("good", "import time\n\ntime.sleep(600)\n")
+    good.config('[pipeline]\nstages = ["good"]\n[stages.good]\nplan_timeout = "1s"')
+    run = good.pipekit("run")
+    assert run.code == 2, run
+    assert "there was no result within 1s (good_plugin.py:3)" in run.out
+
+
+def test_executors_and_broken_commands_are_shown_as_well(good):
+    assert "executor local" in good.pipekit("plugins", "show", "local").out
+    good.plugin("torn", "import click\nimport nothing_like_this", group="pipekit.commands")
+    shown = good.pipekit("plugins", "show", "torn").out
+    assert "broken  ModuleNotFoundError: No module named 'nothing_like_this'" in shown
+    assert f"line    {good.site / 'torn_plugin.py'}:2" in shown
 
 
 def test_a_plugin_for_another_api_is_fenced_off(good):

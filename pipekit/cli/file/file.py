@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from pipekit.cli import complete
 from pipekit.cli.common import json_option, known_folders, open_project
 from pipekit.cli.file.record import record
 from pipekit.cli.file.text import print_answer
@@ -23,7 +24,7 @@ from pipekit.storage.files import FileManager
     arguments={"PATH": "A file of the project, which need not be there any more."},
     example=("pipekit file data/raw/ES_2024-01-21.csv", "was it read, and what came of it?"),
 )
-@click.argument("path")
+@click.argument("path", shell_complete=complete.files)
 @click.option("-v", "--verbose", is_flag=True, help="Print the names of all files.")
 @json_option
 @click.pass_context

@@ -115,7 +115,10 @@ def _refuse_taken(kind: str, name: str, commands: Iterable[str]) -> None:
         offered = load(needed=[f"{word} {name}"]).offered()
         taken = {each.name: each.origin.distribution for each in offered if each.kind == word}
     if name in taken:
-        raise UsageError(f"{taken[name]} has a {word} {name!r} already: choose another name")
+        article = "an" if word == "executor" else "a"
+        raise UsageError(
+            f"{taken[name]} has {article} {word} {name!r} already: choose another name"
+        )
 
 
 def files(kind: str, name: str) -> Iterator[_File]:

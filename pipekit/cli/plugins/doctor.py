@@ -11,7 +11,7 @@ from pipekit.cli.doctor.doctor import report_findings
 from pipekit.cli.doctor.finding import Finding, broken, ok, warning
 from pipekit.cli.doctor.project import imported
 from pipekit.cli.help import Command
-from pipekit.cli.plugins.loaded import load_all
+from pipekit.cli.plugins.loaded import broken_commands, commands, load_all
 from pipekit.plugins.entrypoints import BUILTINS, EntryPoint
 from pipekit.plugins.environment import Environment, current
 from pipekit.plugins.loader import NO_API, Plugins
@@ -33,15 +33,20 @@ def doctor(ctx: click.Context, as_json: bool) -> int:
     Each plugin is imported in a process of its own. What is broken is named with its file and line,
     what two distributions offer with both of them.
     """
-    return report_findings(findings(load_all(ctx), current()), as_json=as_json)
+    found = findings(load_all(ctx), commands(ctx), current())
+    return report_findings(found, as_json=as_json)
 
 
-def findings(found: Plugins, environment: Environment) -> Iterator[Finding]:
+def findings(
+    found: Plugins, points: list[EntryPoint], environment: Environment
+) -> Iterator[Finding]:
     """The environment, then each plugin, the broken ones last."""
     how = f"{environment.tool} manages {environment.prefix}; to install a plugin: "
     yield ok("environment", how + environment.install("NAME"))
     supervisor = ProcessSupervisor()
-    for origin in _origins(found):
+    torn = broken_commands(points)
+    working = [point for point in points if point not in [each.origin for each in torn]]
+    for origin in (*_origins(found), *working):
         yield imported(origin, supervisor)
     for origin in found.without_api:
         yield warning("plugins", f"{origin}{NO_API}", f"ask the author of {origin.distribution}")
@@ -53,9 +58,10 @@ def findings(found: Plugins, environment: Environment) -> Iterator[Finding]:
         dists = sorted({each.origin.distribution for each in found.rivals[key]} - {BUILTINS})
         remove = " or ".join(environment.uninstall(name) for name in dists)
         yield broken("plugins", text, remove)
-    for each in found.broken:
+    for each in (*found.broken, *torn):
         remove = environment.uninstall(each.origin.distribution)
-        mend = f"mend {each.where}, or remove it" if each.where else "remove it"
+        mend = f"mend {each.where}" if each.where else "install another version"
+        mend += ", or remove it"
         yield broken("plugins", str(each), f"{mend}: {remove}")
 
 

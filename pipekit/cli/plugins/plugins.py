@@ -8,7 +8,7 @@ from pipekit.cli.common import json_option
 from pipekit.cli.help import Command, Group
 from pipekit.cli.output import print_json, print_line, print_table
 from pipekit.cli.plugins.doctor import doctor
-from pipekit.cli.plugins.loaded import load_all
+from pipekit.cli.plugins.loaded import commands, load_all
 from pipekit.cli.plugins.show import show
 from pipekit.plugins.loader import NO_API
 
@@ -16,7 +16,7 @@ from pipekit.plugins.loader import NO_API
 @click.group(
     "plugins",
     cls=Group,
-    example=("pipekit plugins list", "the installed stages, policies, sinks and executors"),
+    example=("pipekit plugins list", "the stages, policies, sinks, executors, commands"),
 )
 def command() -> None:
     """Show the installed plugins."""
@@ -32,12 +32,14 @@ def command() -> None:
 def list_plugins(ctx: click.Context, as_json: bool) -> int:
     """List what the installed plugins offer, and which are broken.
 
-    Broken plugins do not change the exit code. In a project, plugins that its [plugins] table
-    excludes are listed as disabled; outside of one, all are loaded.
+    Commands are not imported: see `plugins doctor`. Broken plugins do not change the exit code. In
+    a project, plugins that its [plugins] table excludes are listed as disabled; outside of one, all
+    are loaded.
     """
     found = load_all(ctx)
     records = found.offered()
     rows = [(r.kind, r.name, r.origin.distribution, r.origin.version) for r in records]
+    rows += [("command", p.name, p.distribution, p.version) for p in commands(ctx)]
     head = ("kind", "name", "distribution", "version")
     if as_json:
         print_json(

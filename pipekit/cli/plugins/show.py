@@ -14,7 +14,7 @@ from pipekit.cli.common import json_option
 from pipekit.cli.doctor.project import import_seconds
 from pipekit.cli.help import Command
 from pipekit.cli.output import print_json, print_line, print_table, print_text
-from pipekit.cli.plugins.loaded import load_all
+from pipekit.cli.plugins.loaded import broken_commands, load_all
 from pipekit.config.describe import default_text, settings_fields, type_words
 from pipekit.config.problems import dotted
 from pipekit.config.tables import SCRIPT, settings_path
@@ -25,7 +25,12 @@ from pipekit.plugins.environment import current
 from pipekit.plugins.loader import BrokenPlugin, Installed, Plugins
 from pipekit.process import ProcessSupervisor
 
-_TABLES = {"stage": "stages", "policy": "lifecycle", "sink": "sinks"}  # of pipekit.toml
+_TABLES = {  # of pipekit.toml
+    "stage": "stages",
+    "policy": "lifecycle",
+    "sink": "sinks",
+    "executor": "executors",
+}
 
 
 class Shown(NamedTuple):
@@ -42,7 +47,7 @@ class Shown(NamedTuple):
 @click.command(
     "show",
     cls=Command,
-    arguments={"NAME": "A stage, a policy, a sink, a command, or a distribution."},
+    arguments={"NAME": "What a plugin offers, such as a stage, or a distribution."},
     exits={EXIT_USAGE: "nothing of this name is installed"},
     example=("pipekit plugins show translator", "its settings, and where it comes from"),
 )
@@ -62,6 +67,7 @@ def show(ctx: click.Context, name: str, as_json: bool) -> int:
         hint = did_you_mean(name, [*names, *(each.origin.distribution for each in everything)])
         hint = hint or "; `pipekit plugins list` shows what is"
         raise UsageError(f"nothing named {name!r} is installed{hint}")
+    found = [_examined(each) for each in found]
     records = [_record(each) for each in found]
     if as_json:
         print_json(records)
@@ -75,8 +81,7 @@ def show(ctx: click.Context, name: str, as_json: bool) -> int:
 
 def offered(plugins: Plugins) -> Iterator[Shown]:
     """All that is installed, also what is broken or offered twice."""
-    kinds = (*plugins.stages.values(), *plugins.policies.values(), *plugins.sinks.values())
-    yield from (_shown(each) for each in kinds)
+    yield from (_shown(each) for each in plugins.offered())
     for broken in plugins.broken:
         yield Shown("plugin", broken.origin.name, broken.origin, broken=broken)
     for key, sentence in plugins.conflicts.items():
@@ -84,6 +89,12 @@ def offered(plugins: Plugins) -> Iterator[Shown]:
             yield _shown(each)._replace(conflict=sentence)
     for point in entry_points(COMMANDS_GROUP):
         yield Shown("command", point.name, point)
+
+
+def _examined(each: Shown) -> Shown:
+    """The same, with what is wrong with a command, which is imported only for this."""
+    broken = broken_commands([each.origin]) if each.kind == "command" else []
+    return each._replace(broken=broken[0]) if broken else each
 
 
 def _shown(installed: Installed) -> Shown:

@@ -14,7 +14,7 @@ from pipekit.errors import StorageError
 from pipekit.model.event import EventKind
 from pipekit.model.executor import Engine, ExecutorContext, Order, OrderState, OrderStatus
 from pipekit.model.specs import Executor
-from pipekit.plugins.isolation import described
+from pipekit.plugins.isolation import located
 from pipekit.process.remote.node import MARKER
 from pipekit.process.remote.spec import LeaseTerms, Promise
 from pipekit.run.current_run import CurrentRun
@@ -68,7 +68,7 @@ class RemoteEngine:
             opening = self._executor.open(self._context, self._settings)
             self._engine = self._opened.enter_context(opening)
         except (Exception, SystemExit) as error:  # the isolation boundary of executors
-            self.problem = f"the executor {self.name!r} cannot be used: {described(error)}"
+            self.problem = f"the executor {self.name!r} cannot be used: {located(error)}"
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -76,7 +76,7 @@ class RemoteEngine:
         try:
             self._opened.close()
         except (Exception, SystemExit) as error:  # the isolation boundary of executors
-            self.warn(f"the executor {self.name!r} could not be closed: {described(error)}")
+            self.warn(f"the executor {self.name!r} could not be closed: {located(error)}")
 
     def warn(self, text: str) -> None:
         """A warning of the run."""
@@ -101,7 +101,7 @@ class RemoteEngine:
             return str(self._engine.submit(order))
         except (Exception, SystemExit) as error:  # the isolation boundary of executors
             raise EngineError(
-                f"the executor {self.name!r} did not take it: {described(error)}"
+                f"the executor {self.name!r} did not take it: {located(error)}"
             ) from error
 
     def poll(self, ids: Sequence[str]) -> Mapping[str, OrderStatus]:
@@ -111,7 +111,7 @@ class RemoteEngine:
         try:
             return dict(self._engine.poll(ids))
         except (Exception, SystemExit) as error:  # the isolation boundary of executors
-            text = f"the executor {self.name!r} does not answer: {described(error)}"
+            text = f"the executor {self.name!r} does not answer: {located(error)}"
             if text != self.problem:
                 self.problem = text
                 self.warn(text)
@@ -123,7 +123,7 @@ class RemoteEngine:
             if self._engine is not None and id:
                 self._engine.cancel(id)
         except (Exception, SystemExit) as error:  # the isolation boundary of executors
-            self.warn(f"the executor {self.name!r} did not cancel {id}: {described(error)}")
+            self.warn(f"the executor {self.name!r} did not cancel {id}: {located(error)}")
 
     def tell_problems(self) -> None:
         """Warn that the lease cannot be renewed, once: the nodes will stop."""

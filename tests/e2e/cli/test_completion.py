@@ -50,6 +50,24 @@ def test_names_of_the_project_are_completed(project, completed):
     assert completed("compl") == ["completion"]
 
 
+def test_the_shell_is_asked_for_the_names_of_files(project):
+    """Also where none is in the ledger yet, and below folders."""
+    for words in ("file data/", "run --forget data/", "plan --forget data/"):
+        env = {
+            "_PIPEKIT_COMPLETE": "bash_complete",
+            "COMP_WORDS": f"pipekit {words}",
+            "COMP_CWORD": str(len(words.split())),
+        }
+        assert project.pipekit(env=env).out == "file,data/\n"
+
+
+def test_fish_shows_whole_descriptions_and_the_latest_run_first(project):
+    """The script that click makes cuts them at a comma, and has fish sort the numbers."""
+    script = project.pipekit("completion", "fish").out
+    assert 'string split -m 1 "," $completion' in script
+    assert "complete --no-files --keep-order --command pipekit" in script
+
+
 def test_without_a_project_or_with_a_broken_one_nothing_is_offered(project, completed):
     project.config("[pipeline")
     assert completed("run", "--only", "") == []

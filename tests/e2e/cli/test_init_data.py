@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -57,6 +60,42 @@ def test_a_folder_that_cannot_be_described_is_told(project):
         made = project.pipekit("init", "--data", data)
         assert (made.code, said in made.err) == (64, True), made
     assert not (project.root / "pipekit.toml").exists()
+
+
+def test_a_folder_beside_the_project_is_to_be_moved_into_it(project):
+    """`--data` names a folder of the project, which that of the example is not yet."""
+    (project.root / "exports").mkdir()
+    made = project.pipekit("init", "bars", "--data", "exports")
+    moved = f"move exports to {Path('bars/exports')} first"
+    assert (made.code, moved in made.err) == (64, True), made
+
+
+def test_nobody_is_sent_to_an_index_that_may_have_a_strangers_plugin(project):
+    """Of the same name: what is installed is a wheel."""
+    (project.root / "data/raw").mkdir(parents=True)
+    (project.root / "data/raw/ES.csv").write_text("a\n")
+    (project.root / "pipekit.toml").unlink(missing_ok=True)
+    code = (
+        "import pipekit.cli.detected as d; d.entry_points = lambda _: []; "
+        "from pipekit.cli.main import run_command_line as run; "
+        "raise SystemExit(run(['init', '--data', 'data/raw']))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=project.root, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 64, done.stderr
+    assert "--data needs pipekit-translator" in done.stderr
+    assert done.stderr.rstrip().endswith(" WHEEL")
+
+
+def test_files_that_nobody_knows_leave_a_source_to_be_written(project):
+    """The next step is not to plan a run that reads nothing."""
+    (project.root / "data/raw").mkdir(parents=True)
+    (project.root / "data/raw/notes.csv").write_text("a;b\nc;d\n")
+    (project.root / "pipekit.toml").unlink(missing_ok=True)
+    made = project.pipekit("init", "--data", "data/raw")
+    assert made.code == 0, made
+    assert "next: write a source into it" in made.out
 
 
 def test_a_new_project_has_nothing_to_be_warned_of(project):

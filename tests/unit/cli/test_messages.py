@@ -8,7 +8,7 @@ import re
 import pytest
 
 from pipekit.cli.exits import exit_code_of
-from pipekit.cli.main import cli
+from pipekit.cli.main import cli, run_command_line
 from pipekit.model.system import quoted
 
 
@@ -169,6 +169,11 @@ def test_an_internal_error_is_called_so_below_its_traceback(capsys):
     *_, error, last = capsys.readouterr().err.splitlines()
     assert error == "KeyError: 'sentence'"
     assert last == "pipekit: internal error in pipekit (full traceback above)"
+
+
+def test_the_choices_of_a_missing_argument_are_indented(capsys):
+    assert run_command_line(["new"]) == 64
+    assert "\n    script-stage," in capsys.readouterr().err
 
 
 PLUGINS = ("dashboard", "notify", "results", "sources")  # the commands that plugins bring

@@ -193,8 +193,9 @@ def test_a_call_that_fails_costs_a_sink_that_event_alone(logger, sink):
     ]
     assert got[-1].event == "success"
     told = [e.msg for e in got if (e.stage, e.event) == ("sink", "warning")]
-    assert told == ["shaky: ConnectionError: refused; it gets the next events"]
-    assert logger.unseen_warnings == ["sink 'shaky' failed on 10 events: ConnectionError: refused"]
+    fault = f"ConnectionError: refused (test_core_events.py:{emit.__code__.co_firstlineno + 2})"
+    assert told == [f"shaky: {fault}; it gets the next events"]
+    assert logger.unseen_warnings == [f"sink 'shaky' failed on 10 events: {fault}"]
     assert dropped(logger) == []
     assert [each["sentence"] for each in logger.sinks()] == logger.unseen_warnings
 
@@ -206,7 +207,8 @@ def test_a_sink_that_fails_again_and_again_is_dropped(logger, sink):
     logger._sinks[0].join(10)
     logger.emit("stage", EventKind.METRIC)
     logger.close()
-    assert dropped(logger) == ["sour: it failed on 10 events in a row: RuntimeError: broken inside"]
+    fault = f"RuntimeError: broken inside (test_core_events.py:{fail.__code__.co_firstlineno + 1})"
+    assert dropped(logger) == [f"sour: it failed on 10 events in a row: {fault}"]
     assert logger._sinks[0].failed == sink_thread.FAILURES_IN_A_ROW
 
 

@@ -130,6 +130,12 @@ ORDINARY = table()
             {"decimal": ",", "separator": ";"},
         ),
         (table('{stamp},"{o:,.2f}","{h:,.2f}","{l:,.2f}","{c:,.2f}",{v}'), {"thousands": ","}),
+        (
+            table(
+                "{stamp};{o:,.2f};{h:,.2f};{l:,.2f};{c:,.2f};{v}", HEADER.replace(",", ";")
+            ).translate(str.maketrans(",.", ".,")),
+            {"decimal": ",", "thousands": "."},
+        ),
         (table("{stamp},{o},{h},{l},{c},{v}.5"), {"volume_type": "float"}),
         (table("{stamp},{o},{h},{l},{c},-1"), {"missing_volume": "null"}),
         (table("{stamp},{o},{h},{l},{c},"), {"missing_volume": "null"}),
@@ -285,13 +291,13 @@ def test_packed_and_encoded_files_are_looked_into(proposed: Any, name: str) -> N
         (b"", "it is empty"),
         (b"\n\n\r\n", "it is empty"),
         (b"PAR1" + bytes(100), "it is a Parquet file"),
-        (bytes(range(256)) * 40, "its lines are no bars or ticks"),
+        (bytes(range(256)) * 40, "its columns are not recognized"),
         (b"\0\1\2\3" * 2000, "it is binary data"),
         (gzip.compress(ORDINARY.encode())[:100], "gzip data are damaged or cut off"),
         (b"PK\x03\x04" + bytes(30), "zip data are damaged"),
-        (b"hello\nworld\n", "its lines are no bars or ticks"),
+        (b"hello\nworld\n", "its columns are not recognized"),
         (f"{HEADER}\n".encode(), "it has one line"),
-        (b"a,b,c\n1,2,3\n4,5,6\n", "its lines are no bars or ticks"),
+        (b"a,b,c\n1,2,3\n4,5,6\n", "its columns are not recognized"),
         (b'"' * 100_000, "it has one line"),
         (b"<!DOCTYPE html><html>", "it is a web page"),
     ],
@@ -323,6 +329,16 @@ def test_files_of_one_kind_share_a_source(tmp_path: Path) -> None:
     assert (bars.instruments, ticks.instruments) == (("ES", "NQ"), ("ticks",))
     assert ticks.glob == "data/raw/mine/ticks_*.csv"
     assert bars.glob != ticks.glob
+
+
+def test_files_of_two_kinds_with_like_names_share_no_glob(tmp_path: Path) -> None:
+    """A file that two sources match is an error: the proposal must not make it one."""
+    raw = tmp_path / "data/raw"
+    raw.mkdir(parents=True)
+    (raw / "ES1.csv").write_text(ORDINARY)
+    (raw / "ES2.csv").write_text(ORDINARY.replace("Time,", "When,"))
+    found = propose([str(file) for file in sorted(raw.iterdir())], str(tmp_path))
+    assert [each.glob for each in found] == ["data/raw/ES1.csv", "data/raw/ES2.csv"]
 
 
 def test_files_outside_the_project_are_to_be_moved_below_raw(tmp_path: Path) -> None:

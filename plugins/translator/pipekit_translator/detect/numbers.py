@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 _COMMA = re.compile(r"-?\d+,\d+")
+_GROUPED_COMMA = re.compile(r"-?\d{1,3}(?:\.\d{3})+,\d+")  # 4.850,25
 _GROUPED = re.compile(r"-?\d{1,3}(?P<sign>[,.' _])\d{3}(?:(?P=sign)\d{3})*(?:[.,]\d+)?")
 _PRICES = ("open", "high", "low", "close", "price", "bid", "ask")
 _BILLIONTHS = 10**8  # whole prices from here on count billionths
@@ -17,7 +18,8 @@ def numbers_of(columns: Mapping[str, Sequence[str]]) -> dict[str, Any]:
     """The settings that these columns of numbers need, by name."""
     prices = [text for role in _PRICES for text in columns.get(role, ()) if text]
     found: dict[str, Any] = {}
-    if any(map(_COMMA.fullmatch, prices)) and not any("." in text for text in prices):
+    only_commas = any(map(_COMMA.fullmatch, prices)) and not any("." in text for text in prices)
+    if only_commas or any(map(_GROUPED_COMMA.fullmatch, prices)):
         found["decimal"] = ","
     signs = {m["sign"] for text in prices if (m := _GROUPED.fullmatch(text))}
     signs -= {found.get("decimal", ".")}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import fnmatch
 import os
 import re
 from collections import Counter
@@ -82,11 +83,11 @@ def _unlike(head: Head) -> str:
     lines = [line for line in head.lines() if line.strip()]
     if len(lines) == 1:
         return "it has one line: there are no rows to tell a format by"
-    shown = lines[1][:80].decode("utf-8", "replace")
+    first, second = (line[:80].decode("utf-8", "replace") for line in lines[:2])
     return (
-        f"its lines are no bars or ticks that can be told by themselves, for example {shown!r}: "
-        "write separator, header, columns and timestamp_format, and look at the result with "
-        "`pipekit sources try`"
+        f"its columns are not recognized as those of bars or ticks: it begins with {first!r} and "
+        f"{second!r}. Write a source, with separator, header, columns (by their names, or as in "
+        "open=#3) and timestamp_format, and look at the result with `pipekit sources try`"
     )
 
 
@@ -260,7 +261,7 @@ def _with_globs(found: list[Proposal | Unread], root: str) -> list[Proposal | Un
     """The same, each with a glob for its files that no other one shares."""
     globs = [_glob(each, root) if isinstance(each, Proposal) else "" for each in found]
     return [
-        attrs.evolve(each, glob=_narrow(each, root) if globs.count(glob) > 1 else glob)
+        attrs.evolve(each, glob=_narrow(each, root, found) if globs.count(glob) > 1 else glob)
         if isinstance(each, Proposal)
         else each
         for each, glob in zip(found, globs, strict=True)
@@ -274,10 +275,14 @@ def _glob(proposal: Proposal, root: str) -> str:
     return f"{_folder(proposal, root)}/*{suffix}"
 
 
-def _narrow(proposal: Proposal, root: str) -> str:
-    """The names themselves, with `*` for their numbers."""
+def _narrow(proposal: Proposal, root: str, found: Iterable[Proposal | Unread]) -> str:
+    """The names themselves, with `*` for their numbers unless that is another one's file too."""
     names = {re.sub(r"\d+", "*", os.path.basename(file)) for file in proposal.files}
     name = names.pop() if len(names) == 1 else os.path.basename(proposal.files[0])
+    others = [file for each in found if isinstance(each, Proposal) for file in each.files]
+    others = [os.path.basename(file) for file in others if file not in proposal.files]
+    if any(fnmatch.fnmatchcase(other, name) for other in others):
+        name = os.path.basename(proposal.files[0])
     return f"{_folder(proposal, root)}/{name}"
 
 
