@@ -72,7 +72,7 @@ def findings(
     sinks: Sequence[SinkTrouble] = (),
     problem: Exception | None = None,
 ) -> list[Finding]:
-    """What is wrong, the worst first; at least one, which says that all is well.
+    """What is wrong, the worst first; at least one, which says that nothing failed.
 
     `since`: the first run of those in a row in which a stage failed. `is_dead`: the last run died.
     `problem`: with the configuration.
@@ -130,11 +130,11 @@ def _stage(name: str, entry: Entry | None, since: Mapping[str, int]) -> Finding 
 
 def _well(last: PipelineState | None) -> Finding:
     if last is None:
-        return Finding(Level.OK, "OK", "all is well")
+        return Finding(Level.OK, "OK", "nothing failed")
     going_on = "; it is going on" if last.status is None else ""
     is_idle = last.status == PipelineStatus.IDLE
     what = " had nothing to do" if is_idle else ""
-    text = f"all is well; run {last.number}{what} at {local_time(last.started)}{going_on}"
+    text = f"nothing failed; run {last.number}{what} at {local_time(last.started)}{going_on}"
     return Finding(Level.OK, "OK", text)
 
 

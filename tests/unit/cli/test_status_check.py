@@ -42,7 +42,7 @@ def test_all_is_well(tiny, pipekit):
     assert checked(pipekit) == (3, "UNKNOWN: there was no run yet")
     pipekit("run")
     code, line = checked(pipekit)
-    assert (code, line[:41]) == (0, "OK: all is well; run 1 had nothing to do ")
+    assert (code, line[:44]) == (0, "OK: nothing failed; run 1 had nothing to do ")
 
 
 def test_a_stage_that_fails_is_said_since_when(pipekit, ran):

@@ -59,7 +59,7 @@ def test_status_says_what_a_run_is_at(going_on, pipekit):
     done = pipekit("status")
     assert done.code == 0
     verdict, *lines = done.out.splitlines()
-    assert verdict.startswith("OK: all is well; run 1 at ")
+    assert verdict.startswith("OK: nothing failed; run 1 at ")
     assert lines[0].startswith("run 1 is going on since ")
     assert "now second: began at " in lines[1]
     assert lines[1].endswith("ES: 3 of 10")
