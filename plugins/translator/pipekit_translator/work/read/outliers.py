@@ -145,6 +145,16 @@ class Outliers:
         return not prices[-1].filler.all()
 
 
+def are_smooth(table: Table, series: Series, of: Ints) -> bool:
+    """Whether the rows of several files surely have no outliers. `of`: each row's file."""
+    prices = Prices.of(table, series)
+    there = np.flatnonzero(~np.isnan(prices.close))
+    if len(there) < table.size:
+        prices, of = prices.at(there), of[there]
+    jumps = _jumps(prices.close)
+    return not (len(_wide(prices)) or prices.zero.any() or (of[jumps] == of[jumps - 1]).any())
+
+
 def _is_near(last: float, prices: Prices) -> bool:
     """Whether all of some rows have a price, and the first is near the `last` one before them."""
     close = prices.close

@@ -24,6 +24,7 @@ from pipekit_translator.work.parse.parser import Parser, Rows
 from pipekit_translator.work.passes import Fold
 from pipekit_translator.work.read.decode import BOM, SNIFFED, kind_of
 from pipekit_translator.work.read.held import BusyError, open_raw
+from pipekit_translator.work.read.outliers import are_smooth
 from pipekit_translator.work.read.rawfile import check_unchanged, signature_of
 from pipekit_translator.work.read.record import RawFile, ReadContext
 from pipekit_translator.work.read.spacing import are_usual
@@ -204,7 +205,7 @@ class _Names(NamedTuple):
 def _keep(
     table: Table, of: Ints, files: list[RawFile], named: _Names, context: ReadContext
 ) -> bool:
-    """Give rows to their files; False if those of a file are not in order, or are late.
+    """Give rows to their files; False if those of a file are not in order, late, or far off.
 
     `of`: the index of each row's file. Raises OSError.
     """
@@ -217,6 +218,8 @@ def _keep(
     if not (other | (step >= 0 if series.grouped else step > 0)).all():
         return False
     if not series.grouped and not are_usual(series, table.time, of):
+        return False
+    if files[0].format.outliers != "keep" and not are_smooth(table, series, of):
         return False
     far = files[0].format.max_distance * series.unit
     if far and (~other & (step > far)).any():
