@@ -134,6 +134,34 @@ def test_spreads_around_zero_stay() -> None:
     assert found(flat(table, [50, 51, 52], 0.0)) == []
 
 
+@pytest.mark.parametrize("row", [0, 1, 150, 299])
+@pytest.mark.parametrize("volume", [0, 5])
+def test_zeros_among_bars_that_reach_far(row: int, volume: int) -> None:
+    """Bars of an hour, or of a volatile coin: each reaches over four percent of the price."""
+    assert found(flat(bars(walk(300, 100.0, 1.0), 2.0), row, 0.0, volume)) == [row]
+
+
+def test_a_low_of_zero_among_bars_that_reach_far() -> None:
+    table = bars(walk(300, 100.0, 1.0), 2.0)
+    table.prices[2][150] = 0.0
+    assert found(table) == [150]
+
+
+@pytest.mark.parametrize("row", [0, 1, 150, 299])
+def test_a_tick_of_zero_among_ticks_far_apart(row: int) -> None:
+    price = walk(300, 200.0, 4.0)
+    price[row] = 0.0
+    table = Table(np.arange(300), (price,) * 3, np.ones(300, np.int64))
+    assert found(table, series=TICKS) == [row]
+
+
+def test_ticks_of_a_spread_near_zero_stay() -> None:
+    price = np.random.default_rng(4).choice([0.25, 0.5, 0.75, 1.0], size=300)
+    price[[0, 30, 31, 200]] = 0.0
+    table = Table(np.arange(300), (price,) * 3, np.ones(300, np.int64))
+    assert found(table, series=TICKS) == []
+
+
 def test_ticks_far_off() -> None:
     price = walk(300)
     price[[40, 120]] = [0.0, 48_000.0]

@@ -22,6 +22,7 @@ STEP = 0.02  # of the price: less is never far
 FAR, END, WIDE = 0.05, 0.5, 0.5  # of the price: between rows, at the end of a file, within a bar
 FILLED_END = 0.2  # of the price: a bar without trades, at the end of a file
 RANGES, TICKS = 60, 20
+ZERO_STEPS = 10  # ranges or ticks from which on a price of 0 is far, however wide bars are
 
 _Rows = tuple[Table, Ints]
 
@@ -29,17 +30,23 @@ _Rows = tuple[Table, Ints]
 class Around(NamedTuple):
     """The prices near a row: from the lower to the higher median, and what is far from these.
 
-    `both`: whether they are known before and after it.
+    `both`: whether they are known before and after it. `step`: a usual range, or a tick.
     """
 
     low: float
     high: float
     reach: float
     both: bool
+    step: float
 
-    def far(self, share: float) -> float:
-        """How far off a price must be to be far, if it is more than this share of the price."""
-        return max(share * max(abs(self.low), abs(self.high)), self.reach)
+    def far(self, share: float, *, zero: bool = False) -> float:
+        """How far off a price must be to be far, if it is more than this share of the price.
+
+        `zero`: for a price of 0, which most often stands for none.
+        """
+        level = max(abs(self.low), abs(self.high))
+        far = max(share * level, self.reach)
+        return min(far, max(END * level, ZERO_STEPS * self.step)) if zero else far
 
 
 class Prices(NamedTuple):
@@ -56,8 +63,7 @@ class Prices(NamedTuple):
         """Those of a table."""
         if series.grouped:
             price = table.prices[0]
-            never = np.zeros(len(price), np.bool_)
-            return cls(price, price, price, never, never)
+            return cls(price, price, price, np.zeros(len(price), np.bool_), price == 0)
         _, high, low, close = table.prices
         flat = high == low
         zero = flat & (high == 0)
@@ -217,7 +223,8 @@ def _is_far(prices: Prices, begin: int, end: int, usual: Ints) -> bool:
     shares = (STEP, FILLED_END) if filled else (FAR, END)
     below = around.low - float(prices.high[begin:end].max())
     above = float(prices.low[begin:end].min()) - around.high
-    return max(below, above) > around.far(shares[not around.both])
+    zero = bool(prices.zero[begin:end].all())
+    return max(below, above) > around.far(shares[not around.both], zero=zero)
 
 
 def _is_too_wide(prices: Prices, row: int, usual: Ints) -> bool:
@@ -225,8 +232,9 @@ def _is_too_wide(prices: Prices, row: int, usual: Ints) -> bool:
     around = _around(prices, row, row + 1, usual, LEAST)
     if around is None:
         return False
-    far = around.far(WIDE)
-    return bool(around.low - prices.low[row] > far or prices.high[row] - around.high > 2 * far)
+    low = prices.low[row]
+    below, above = around.low - low, prices.high[row] - around.high
+    return bool(below > around.far(WIDE, zero=bool(low == 0)) or above > 2 * around.far(WIDE))
 
 
 def _around(prices: Prices, begin: int, end: int, usual: Ints, least: int) -> Around | None:
@@ -245,4 +253,4 @@ def _around(prices: Prices, begin: int, end: int, usual: Ints, least: int) -> Ar
     if len(steps):
         usually = max(usually, float(np.median(steps)))
     reach = max(RANGES * usually, TICKS * tick)
-    return Around(min(medians), max(medians), reach, len(sides) > 1)
+    return Around(min(medians), max(medians), reach, len(sides) > 1, max(usually, tick))
