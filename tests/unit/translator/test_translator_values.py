@@ -380,6 +380,10 @@ REJECTED = {
     "line 1: the header has several columns named without a name": (
         [",a,,open,high,low,close,volume"], {"columns": ("timestamp=", *BARS[1:])}),
     "line 2: the header has no column volume:": (["x", NAMES[:-7]], {"skip_lines": 1}),
+    "it ends at line 2, before its rows may begin: skip_lines = 9 and header = 1 take": (
+        [NAMES, f"{STAMP},1,2,1,2,5"], {"skip_lines": 9}),
+    "it ends at line 3, before its rows may begin: skip_lines = 0 and header = 4 take": (
+        [NAMES, f"{STAMP},1,2,1,2,5", ""], {"header": 4}),
 }  # fmt: skip
 
 
@@ -389,6 +393,13 @@ def test_a_layout_that_could_be_read_wrongly_is_rejected(project: Any, reason: s
     project.write(FILE, text(*lines))
     (rejected,) = project.run(configured(**more)).all("rejected")
     assert rejected["reason"].startswith(reason)
+
+
+@pytest.mark.parametrize("lines", [[], ["", ""], ["x", NAMES], ["x", NAMES, ""]])
+def test_a_file_without_rows_is_empty(project: Any, lines: list[str]) -> None:
+    project.write(FILE, text(*lines))
+    run = project.run(configured(skip_lines=1))
+    assert (run.all("rejected"), run.metrics()["empty_files"]) == ([], 1)
 
 
 # Settings

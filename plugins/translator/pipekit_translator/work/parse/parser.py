@@ -97,6 +97,10 @@ class Parser:
             self._set_roles(self._preamble.columns())
         return before
 
+    def check_begun(self) -> None:
+        """Raises RejectedError if a text that has ended has more lines before its rows."""
+        self._preamble.check_ended()
+
     @property
     def ready(self) -> bool:
         """Whether the columns are known."""

@@ -85,6 +85,8 @@ class TextReader:
 
     def finish(self) -> None:
         """Note what belongs to the whole text. Raises RejectedError."""
+        if not self._in_rows and self._raw.complete and not self._raw.group.growing:
+            self._parser.check_begun()
         for instrument, sieve in self._sieves.items():
             for rows in sieve.finish():
                 self._keep(instrument, *rows)
