@@ -148,6 +148,44 @@ def test_small_files_are_checked_one_by_one(project: Any) -> None:
     assert len(published(project, "1m")) == 250
 
 
+MIXED = {
+    "of two intervals": ("1m", [*range(0, 12_000, 60), *range(12_000, 42_000, 300)],
+                         "those of ES are 5m apart at line 201"),
+    "of two, the longer one first": ("1m", [*range(0, 30_000, 300), *range(30_000, 42_000, 60)],
+                                     "those of ES are 5m apart at line 1"),
+    "with shorter ones": ("5m", [*range(0, 30_000, 300), *range(30_000, 31_800, 60)],
+                          "29 of ES are closer together"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("alone", [True, False])
+@pytest.mark.parametrize("how", MIXED)
+def test_a_file_of_bars_of_several_intervals_is_a_warning(
+    project: Any, how: str, alone: bool
+) -> None:
+    interval, times, said = MIXED[how]
+    project.write(FILE, bars(times))
+    if not alone:
+        project.write("data/raw/ES 2.csv", bars(range(86_400, 89_400, 300)[: 300 // 60]))
+    run = project.run(configured(interval=interval))
+    (warning,) = [line["msg"] for line in run.all("warning") if "apart" in line["msg"]]
+    assert warning == f"{FILE}: not all bars are {interval} apart: {said}; check interval"
+
+
+@pytest.mark.parametrize("count", [5, 2])
+def test_an_instrument_of_another_interval_in_a_column_is_named(project: Any, count: int) -> None:
+    """The file stays; a warning names some of them."""
+    lines = ["timestamp,open,high,low,close,volume,symbol"]
+    for name, step in (("ES", 60), *((f"Q{n}", 300) for n in range(count))):
+        lines += [f"{row},{name}" for row in bars(range(0, 30_000, step)).splitlines()]
+    project.write(FILE, "\n".join(lines) + "\n")
+    rule = InstrumentRule(column="symbol")
+    run = project.run(configured(instrument=rule, header=True, columns=(*COLUMNS, "instrument")))
+    named = [f"those of Q{n} are 5m apart" for n in range(min(count, 3))]
+    more = " and 2 more" if count > 3 else ""
+    assert f"not all bars are 1m apart: {', '.join(named)}{more}; check interval" in run.warnings
+
+
 # Aggregation
 
 

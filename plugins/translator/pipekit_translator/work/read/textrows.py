@@ -94,6 +94,9 @@ class TextReader:
                 self._set_aside(reason, aside)
         if self._spacing is not None:
             self._spacing.check()
+            for doubt in self._spacing.doubts():
+                where = f"{self._raw.path}: " + (f"{self._member}: " if self._member else "")
+                self._raw.warnings.append(f"{where}{doubt}; check interval")
             self._set_aside(self._spacing.reason, self._spacing.lines)
         with self._order_expected():
             for instrument, minutes in self._minutes.items():
