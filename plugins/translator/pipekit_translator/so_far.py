@@ -11,7 +11,7 @@ from pipekit_translator.contracts import decided
 from pipekit_translator.settings import Settings
 from pipekit_translator.survey import Group
 
-_MAY_BE = re.compile(r"[FGHJKMNQUVXZ]\d|\d\d-\d\d")  # a code, in a path
+_MAY_BE = re.compile(r"[FGHJKMNQUVXZ]\d|\d\d-\d\d| [A-Za-z]{3}-?\d")  # a code, in a path
 
 
 def contracts_so_far(
@@ -21,8 +21,11 @@ def contracts_so_far(
 
     Empty if none of the inputs can be of a contract.
     """
-    by_rows = any(group.files and group.format.has_contracts_in_rows for group in groups)
-    if not by_rows and not any(_MAY_BE.search(item.path) for item in inputs):
+    stated = any(
+        group.files and (group.format.has_contracts_in_rows or group.format.contract)
+        for group in groups
+    )
+    if not stated and not any(_MAY_BE.search(item.path) for item in inputs):
         return {}
     found: dict[str, str] = {}
     for key, contract in (*_noted(ctx), *_named(ctx, settings)):
