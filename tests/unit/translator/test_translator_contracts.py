@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
+import io
 import itertools
 import json
 import shutil
+import zipfile
 from typing import Any
 
 import pytest
@@ -28,6 +30,13 @@ def configured(**more: Any) -> Settings:
 
 def ticks(**more: Any) -> Settings:
     return configured(dialect="N", **more)
+
+
+def packed(name: str, text: str) -> bytes:
+    sink = io.BytesIO()
+    with zipfile.ZipFile(sink, "w") as archive:
+        archive.writestr(name, text)
+    return sink.getvalue()
 
 
 def bars(price: float, *days: tuple[dt.date, int], step: int = 1, start: int = 0) -> str:
@@ -126,6 +135,16 @@ def test_a_second_contract_is_rejected_with_the_remedy(
     assert 'set roll for the source, to "front"' in rejected["reason"]
     assert prices(project) == {"2020-03-10": [100], "2020-03-11": [100]}
     assert not run.failed
+
+
+def test_a_contract_in_an_archive_is_rejected_in_a_later_run_too(project: Any) -> None:
+    settings = configured(glob="data/raw/*.zip")
+    for name, price in (("ES 03-20", 100), ("ES 06-20", 200)):
+        project.write(f"data/raw/at {price}.zip", packed(f"{name}.txt", bars(price, (DAYS[0], 5))))
+        run = project.run(settings)
+    (rejected,) = run.all("rejected")
+    assert "it holds the contract 202006 of ES, not 202003" in rejected["reason"]
+    assert prices(project) == {"2020-03-10": [100]}
 
 
 @pytest.mark.parametrize("days", [DAYS[1:], DAYS[2:]])
