@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from copy import copy
 
 from pipekit_translator.contracts import with_contract
 from pipekit_translator.work import contracts
@@ -61,6 +62,17 @@ class TextReader:
         """Read the lines before the first row, of a text whose first rows are known."""
         self._read_preamble(first)
         self._at_start = False
+
+    def prime(self, known: bytes) -> None:
+        """Show the last lines before those to read, so that these are judged by them as well."""
+        folds = {name: copy(fold) for name, fold in self._raw.folds.items()}
+        rows = self._parser.feed(known, 1)
+        self._raw.folds.clear()
+        self._raw.folds.update(folds)
+        for instrument, (table, _) in rows.tables.items():
+            if table.size:
+                self._sieves[instrument] = Sieve(self._format)
+                self._sieves[instrument].prime(table)
 
     def feed(self, data: memoryview) -> None:
         """Read whole lines; the last one may have no newline. Raises RejectedError."""
