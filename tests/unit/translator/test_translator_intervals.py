@@ -148,6 +148,19 @@ def test_small_files_are_checked_one_by_one(project: Any) -> None:
     assert len(published(project, "1m")) == 250
 
 
+def test_few_rows_of_each_instrument_are_many_of_a_small_file(project: Any) -> None:
+    """It used to be read as one of minutes if there were other small files."""
+    header = "timestamp,open,high,low,close,volume,symbol\n"
+    for day, step in enumerate([3600, 60]):
+        rows = bars(range(day * 86_400, day * 86_400 + 4 * step, step)).splitlines()
+        text = "".join(f"{row},{name}\n" for name in ("ES", "NQ") for row in rows)
+        project.write(f"data/raw/{day}.csv", header + text)
+    rule = InstrumentRule(column="symbol")
+    run = project.run(configured(instrument=rule, header=True, columns=(*COLUMNS, "instrument")))
+    (rejected,) = run.all("rejected")
+    assert "its bars are 1h apart, not 1m" in rejected["reason"]
+
+
 MIXED = {
     "of two intervals": ("1m", [*range(0, 12_000, 60), *range(12_000, 42_000, 300)],
                          "those of ES are 5m apart at line 201"),

@@ -194,10 +194,11 @@ def _counted(values: Ints) -> tuple[list[int], list[int]]:
     return found.tolist(), counts.tolist()
 
 
-def are_usual(series: Series, time: Ints, of: Ints) -> bool:
+def are_usual(series: Series, time: Ints, of: Ints, *, whole: bool) -> bool:
     """Whether rows of several files are surely as far apart as they should be.
 
-    `of`: the index of each row's file; times ascend within one.
+    `of`: the index of each row's file; times ascend within one. `whole`: these are all of their
+    rows; few say nothing then.
     """
     if (time % grid_of(series)).any():
         return False
@@ -211,4 +212,4 @@ def are_usual(series: Series, time: Ints, of: Ints) -> bool:
         return False
     steps, usual = np.bincount(of[1:][within]), np.bincount(of[1:][within & (step == expected)])
     usual = np.pad(usual, (0, len(steps) - len(usual)))
-    return bool(((steps < LEAST) | (WEIGHT * usual >= steps)).all())
+    return bool(((steps < (LEAST if whole else 1)) | (WEIGHT * usual >= steps)).all())
