@@ -161,6 +161,19 @@ def test_few_rows_of_each_instrument_are_many_of_a_small_file(project: Any) -> N
     assert "its bars are 1h apart, not 1m" in rejected["reason"]
 
 
+def test_a_file_of_another_interval_that_grows_bar_by_bar_is_refused(project: Any) -> None:
+    """Each bar alone tells nothing."""
+    lines = bars(range(0, 6000, 300)).splitlines(keepends=True)
+    settings = configured(growing=True)
+    for count in range(1, 12):
+        project.write(FILE, "".join(lines[:count]))
+        run = project.run(settings)
+        if run.all("rejected"):
+            break
+    assert count == 9
+    assert "its bars are 5m apart, not 1m" in run.all("rejected")[0]["reason"]
+
+
 MIXED = {
     "of two intervals": ("1m", [*range(0, 12_000, 60), *range(12_000, 42_000, 300)],
                          "those of ES are 5m apart at line 201"),

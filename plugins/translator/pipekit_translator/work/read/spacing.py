@@ -75,6 +75,11 @@ class Spacing:
             table, lines = table.at(~off), lines[~off]
         return table, lines
 
+    def prime(self, instrument: str, time: Ints) -> None:
+        """Count the steps between rows before the first ones, at least one, which are known."""
+        self._count(instrument, np.abs(np.diff(time)), None)
+        self._last[instrument] = time[-1:].copy()
+
     def check(self) -> None:
         """Judge the rows so far. Raises RejectedError."""
         off = len(self.lines)
@@ -107,8 +112,11 @@ class Spacing:
             more = f" and {len(found) - NAMED} more" if len(found) > NAMED else ""
             yield f"not all bars are {interval} apart: {', '.join(found[:NAMED])}{more}"
 
-    def _count(self, instrument: str, steps: Ints, lines: Ints) -> bool:
-        """Count the steps; whether all of them are between times of the grid, if one is."""
+    def _count(self, instrument: str, steps: Ints, lines: Ints | None) -> bool:
+        """Count the steps; whether all of them are between times of the grid, if one is.
+
+        `lines`: those of the rows after them; None if these are known.
+        """
         usual = self._step * self._unit
         unusual = np.flatnonzero(steps != usual)
         others = steps[unusual]
@@ -116,7 +124,11 @@ class Spacing:
         counts = self._steps.setdefault(instrument, Counter())
         counts[self._step] += len(steps) - len(others)
         counts.update(dict(zip(*_counted(rest[rest <= DAY]), strict=True)))
-        if instrument not in self._runs and (run := _equal_steps(others, unusual, usual)):
+        if (
+            lines is not None
+            and instrument not in self._runs
+            and (run := _equal_steps(others, unusual, usual))
+        ):
             self._runs[instrument] = int(lines[max(run[0] - 1, 0)]), run[1] // self._unit
         return not (others % self._grid).any()
 

@@ -73,6 +73,8 @@ class TextReader:
             if table.size:
                 self._sieves[instrument] = Sieve(self._format)
                 self._sieves[instrument].prime(table)
+                if self._spacing is not None:
+                    self._spacing.prime(instrument, table.time)
 
     def feed(self, data: memoryview) -> None:
         """Read whole lines; the last one may have no newline. Raises RejectedError."""
