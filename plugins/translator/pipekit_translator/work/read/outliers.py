@@ -78,11 +78,13 @@ class Prices(NamedTuple):
 class Outliers:
     """Takes outliers out of the rows of one instrument, in file order, each with its line.
 
+    `carried`: prices are carried on from row to row, so a false one is in many.
     `fillers`, `lines`: lines of bars that fill gaps, and of rows with prices far off.
     """
 
-    def __init__(self, series: Series) -> None:
+    def __init__(self, series: Series, *, carried: bool = False) -> None:
         self._series = series
+        self._carried = carried
         self._before: Table | None = None  # the last good rows
         self._held: list[_Rows] = []  # until the rows after them are known
         self.fillers: list[int] = []
@@ -118,7 +120,7 @@ class Outliers:
     def _good(self, table: Table, lines: Ints, end: int) -> Iterator[_Rows]:
         known = self._before.size if self._before is not None else 0
         whole = joined([self._before, table]) if self._before is not None else table
-        bad, fills = _judged(Prices.of(whole, self._series))
+        bad, fills = _judged(Prices.of(whole, self._series), self._carried)
         bad, fills = bad[known : known + end], fills[known : known + end]
         good = table.at(slice(0, end))
         if bad.any():
@@ -169,7 +171,7 @@ def _is_near(last: float, prices: Prices) -> bool:
     return bool(abs(close[0] - last) <= STEP * abs(last))
 
 
-def _judged(prices: Prices) -> tuple[Flags, Flags]:
+def _judged(prices: Prices, carried: bool) -> tuple[Flags, Flags]:
     """Which rows are outliers, and which of them fill gaps."""
     size = len(prices.close)
     bad = np.zeros(size, np.bool_)
@@ -182,7 +184,7 @@ def _judged(prices: Prices) -> tuple[Flags, Flags]:
     jumps, wide = _jumps(close), _wide(prices)
     if len(jumps) or len(wide) or (len(close) and prices.zero[0]):
         usual = np.flatnonzero(~prices.filler)
-        for begin, end in _segments(jumps, prices):
+        for begin, end in _segments(jumps, prices, carried):
             found[begin:end] = _is_far(prices, begin, end, usual)
         for row in wide[~found[wide]].tolist():
             found[row] = _is_too_wide(prices, row, usual)
@@ -204,13 +206,20 @@ def _wide(prices: Prices) -> Ints:
     return np.flatnonzero(prices.high - prices.low > WIDE * np.abs(prices.close))
 
 
-def _segments(jumps: Ints, prices: Prices) -> Iterator[tuple[int, int]]:
-    """Rows between two jumps of the price that are few, or all without trades."""
+def _segments(jumps: Ints, prices: Prices, carried: bool) -> Iterator[tuple[int, int]]:
+    """Rows between two jumps of the price that are few, or all without trades.
+
+    `carried`: rows of one price count once.
+    """
     begins = np.concatenate(([0], jumps))
     ends = np.append(jumps, len(prices.close))
     fillers = np.concatenate(([0], np.cumsum(prices.filler)))
     filled = fillers[ends] - fillers[begins] == ends - begins
-    for at in np.flatnonzero((ends - begins <= FEW) | filled).tolist():
+    few = ends - begins <= FEW
+    if carried:
+        changes = np.concatenate(([0, 0], np.cumsum(np.diff(prices.close) != 0)))
+        few |= changes[ends] - changes[np.minimum(begins + 1, ends)] < FEW
+    for at in np.flatnonzero(few | filled).tolist():
         yield int(begins[at]), int(ends[at])
 
 
@@ -220,7 +229,7 @@ def _is_far(prices: Prices, begin: int, end: int, usual: Ints) -> bool:
     around = _around(prices, begin, end, usual, 1 if filled else LEAST)
     if around is None:
         return bool(prices.zero[begin:end].all() and filled and len(usual) == 0)
-    shares = (STEP, FILLED_END) if filled else (FAR, END)
+    shares = (STEP, FILLED_END) if filled else (FAR if end - begin <= FEW else END, END)
     below = around.low - float(prices.high[begin:end].max())
     above = float(prices.low[begin:end].min()) - around.high
     zero = bool(prices.zero[begin:end].all())

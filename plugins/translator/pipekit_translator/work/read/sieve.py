@@ -29,7 +29,8 @@ class Sieve:
         self._format = format
         self._astray = Astray(int(format.max_distance * series.unit))
         self._ticks = Chronological() if series.grouped else None
-        self._outliers = None if format.outliers == "keep" else Outliers(series)
+        found = Outliers(series, carried=format.carry)
+        self._outliers = None if format.outliers == "keep" else found
         parts = (self._astray if format.max_distance else None, self._ticks, self._outliers)
         self._steps = [part for part in parts if part is not None]
         self._primed = False
