@@ -18,7 +18,7 @@ from pipekit_translator.work.table import Bytes, Flags, Floats, Ints
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _INFINITE = ("nan", "inf", "infinity")
-_ABSENT = ("nan", "null", "none", "na", "n/a", "#n/a", "-")  # what stands for an empty field
+_ABSENT = ("nan", "null", "none", "na", "n/a", "#n/a", "-")  # what stands for no volume
 _TYPESET = {ord(blank): " " for blank in "\u00a0\u2009\u202f"} | {ord("\u2019"): "'"}
 _MINUS, _POINT, _ZERO = 45, 46, 48
 _GROUP = 3  # digits
@@ -68,7 +68,7 @@ class NumberReader:
             values[rest[absent]] = np.nan
             for at in np.flatnonzero(~plain & ~absent & wanted[rest]).tolist():
                 text = buffer[start[at] : end[at]].tobytes().decode("utf-8", "replace")
-                if text.lower() in _ABSENT and role in self._empty:
+                if role == "volume" and self._missing and text.lower() in _ABSENT:
                     values[rest[at]] = np.nan
                     continue
                 try:
