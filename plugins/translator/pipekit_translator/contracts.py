@@ -36,8 +36,10 @@ _LETTERS = "FGHJKMNQUVXZ"
 _YEAR_FIRST = r"(?P<y1>(?:19|20)\d\d)-?(?P<m1>0[1-9]|1[0-2])(?:-?[0-3]\d)?"
 _MONTH_FIRST = r"(?P<m2>0[1-9]|1[0-2])-(?P<y2>\d{4}|\d\d)"
 _LETTER = rf"(?P<m3>[{_LETTERS}])(?P<y3>\d{{4}}|\d\d?)"
-_STATED = re.compile(rf"(?P<root>.*?)[ _.-]*(?:{_YEAR_FIRST}|{_MONTH_FIRST}|{_LETTER})")
-_AFTER = re.compile(rf"[ _.-]?(?:{_MONTH_FIRST}|{_LETTER})(?![0-9A-Za-z])")
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_NAMED = rf"(?P<m4>(?i:{'|'.join(_MONTHS)}))[ -]?(?P<y4>\d{{4}}|\d\d)"
+_STATED = re.compile(rf"(?P<root>.*?)[ _.-]*(?:{_YEAR_FIRST}|{_MONTH_FIRST}|{_NAMED}|{_LETTER})")
+_AFTER = re.compile(rf"(?:[ _.-]?(?:{_MONTH_FIRST}|{_LETTER})| {_NAMED})(?![0-9A-Za-z])")
 _CENTURY = 70  # years of two digits from here on are of the last century
 _SEPARATE = re.compile(r"(.+)-((?:19|20)\d\d(?:0[1-9]|1[0-2]))")
 
@@ -89,6 +91,8 @@ def _code(found: re.Match[str]) -> str:
     groups = found.groupdict()
     if letter := groups["m3"]:
         month, year = _LETTERS.index(letter) + 1, groups["y3"]
+    elif name := groups["m4"]:
+        month, year = _MONTHS.index(name.lower()) + 1, groups["y4"]
     else:
         month, year = int(groups["m2"] or groups["m1"]), groups["y2"] or groups["y1"]
     if len(year) == 2:

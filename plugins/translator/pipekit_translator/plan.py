@@ -127,7 +127,7 @@ def _task(
         },
         quality=settings.quality,
         contracts_folder=settings.contracts.rstrip("/"),
-        contracts=contracts_so_far(ctx, settings, groups, [item for _, item in inputs]),
+        contracts=contracts_so_far(ctx, settings, [item for _, item in inputs]),
         compose=rebuild.compose,
     )
     return Task(

@@ -9,23 +9,20 @@ from pipekit import Consumption, ContentState, Input, RunContext
 from pipekit_translator import layout
 from pipekit_translator.contracts import decided
 from pipekit_translator.settings import Settings
-from pipekit_translator.survey import Group
 
-_MAY_BE = re.compile(r"[FGHJKMNQUVXZ]\d|\d\d-\d\d")  # a code, in a path
+_MAY_BE = re.compile(r"[FGHJKMNQUVXZ]\d|\d\d-\d\d| [A-Za-z]{3}-?\d")  # a code, in a path
 
 
-def contracts_so_far(
-    ctx: RunContext, settings: Settings, groups: list[Group], inputs: list[Input]
-) -> dict[str, str]:
+def contracts_so_far(ctx: RunContext, settings: Settings, inputs: list[Input]) -> dict[str, str]:
     """By key, the contract of the rows that were read so far: the latest, if there are several.
 
-    Empty if none of the inputs can be of a contract.
+    Empty without inputs. Their contracts may be in names, rows, or names of an archive's members.
     """
-    by_rows = any(group.files and group.format.has_contracts_in_rows for group in groups)
-    if not by_rows and not any(_MAY_BE.search(item.path) for item in inputs):
+    if not inputs:
         return {}
     found: dict[str, str] = {}
-    for key, contract in (*_noted(ctx), *_named(ctx, settings)):
+    named = any(_MAY_BE.search(item.path) for item in inputs)
+    for key, contract in (*_noted(ctx), *(_named(ctx, settings) if named else ())):
         found[key] = max(contract, found.get(key, ""))
     return found
 

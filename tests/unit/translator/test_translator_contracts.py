@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
+import io
 import itertools
 import json
 import shutil
+import zipfile
 from typing import Any
 
 import pytest
@@ -28,6 +30,13 @@ def configured(**more: Any) -> Settings:
 
 def ticks(**more: Any) -> Settings:
     return configured(dialect="N", **more)
+
+
+def packed(name: str, text: str) -> bytes:
+    sink = io.BytesIO()
+    with zipfile.ZipFile(sink, "w") as archive:
+        archive.writestr(name, text)
+    return sink.getvalue()
 
 
 def bars(price: float, *days: tuple[dt.date, int], step: int = 1, start: int = 0) -> str:
@@ -65,6 +74,7 @@ def stated(project: Any, part: str = MONTH) -> Any:
         ("ESH2020", "ES", "202003"), ("6EZ9", "6E", "912"), ("M2KU24", "M2K", "202409"),
         ("03-2020", "", "202003"), ("202003", "", "202003"), ("20200320", "", "202003"),
         ("2020-03", "", "202003"), ("ES-202003", "ES", "202003"), ("H99", "", "199903"),
+        ("ES MAR20", "ES", "202003"), ("ES Jun 2020", "ES", "202006"), ("JAN-20", "", "202001"),
         ("CL 13-20", "", ""), ("ES", "", ""), ("ES ##-##", "", ""), ("", "", ""),
     ],
 )  # fmt: skip
@@ -88,7 +98,8 @@ def test_rows_tell_the_decade_of_a_year_with_one_digit(
 NAMES = {
     "ES 03-20.Last.txt": "ES", "ESH20.Last.txt": "ES", "ESH0.txt": "ES", "ESH2020.txt": "ES",
     "6E 03-20.Last.txt": "6E", "6EH20.txt": "6E", "M2K 03-20.txt": "M2K", "M2KH0.txt": "M2K",
-    "MESH20.txt": "MES", "ES_03-20.txt": "ES", "ZNH20 minute.txt": "ZN",
+    "ES MAR20.Last.txt": "ES", "M2K Mar20.txt": "M2K", "MESH20.txt": "MES",
+    "ES_03-20.txt": "ES", "ZNH20 minute.txt": "ZN",
 }  # fmt: skip
 
 
@@ -104,7 +115,9 @@ def test_the_names_of_ninjatraders_files(project: Any, name: str) -> None:
 # A second contract
 
 
-@pytest.mark.parametrize("second", ["ES 06-20.Last.txt", "ESM20.Last.txt", "ESM0.txt"])
+@pytest.mark.parametrize(
+    "second", ["ES 06-20.Last.txt", "ESM20.Last.txt", "ESM0.txt", "ES JUN20.Last.txt"]
+)
 @pytest.mark.parametrize("runs", [1, 2])
 def test_a_second_contract_is_rejected_with_the_remedy(
     project: Any, second: str, runs: int
@@ -122,6 +135,30 @@ def test_a_second_contract_is_rejected_with_the_remedy(
     assert 'set roll for the source, to "front"' in rejected["reason"]
     assert prices(project) == {"2020-03-10": [100], "2020-03-11": [100]}
     assert not run.failed
+
+
+def test_a_contract_in_an_archive_is_rejected_in_a_later_run_too(project: Any) -> None:
+    settings = configured(glob="data/raw/*.zip")
+    for name, price in (("ES 03-20", 100), ("ES 06-20", 200)):
+        project.write(f"data/raw/at {price}.zip", packed(f"{name}.txt", bars(price, (DAYS[0], 5))))
+        run = project.run(settings)
+    (rejected,) = run.all("rejected")
+    assert "it holds the contract 202006 of ES, not 202003" in rejected["reason"]
+    assert prices(project) == {"2020-03-10": [100]}
+
+
+@pytest.mark.parametrize("days", [DAYS[1:], DAYS[2:]])
+def test_a_contract_that_a_pattern_finds_is_rejected_in_a_later_run_too(
+    project: Any, days: list[dt.date]
+) -> None:
+    """Its path has nothing that looks like a contract."""
+    settings = configured(contract=ContractRule(pattern=r"_exp(\d{6})"))
+    project.write("data/raw/ES_exp202003.txt", bars(100, *((day, 5) for day in DAYS[:2])))
+    project.run(settings)
+    project.write("data/raw/ES_exp202006.txt", bars(200, *((day, 9) for day in days)))
+    (rejected,) = project.run(settings).all("rejected")
+    assert "it holds the contract 202006 of ES, not 202003" in rejected["reason"]
+    assert set(prices(project)) == {"2020-03-10", "2020-03-11"}
 
 
 def test_the_contract_that_came_first_stays_also_if_it_is_the_later_one(project: Any) -> None:

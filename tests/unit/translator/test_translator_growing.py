@@ -42,6 +42,39 @@ def test_only_the_rest_of_a_growing_file_is_read(project: Any, daily: Any) -> No
     assert not project.plan()
 
 
+FAR = {
+    "a spike": ("2020-01-06 20:40,9000,9001,8999,9000,7", "far off those around"),
+    "a low of 0": ("2020-01-06 20:40,1000,1001,0,1000,7", "far off those around"),
+    "another year": ("2021-01-06 20:40,1000,1001,999,1000,7", "more than 180 days"),
+}
+
+
+@pytest.mark.parametrize("count", [20, 2000])
+@pytest.mark.parametrize("how", FAR)
+def test_rows_that_are_added_are_judged_by_those_before(
+    project: Any, daily: Any, how: str, count: int
+) -> None:
+    """One at a time, they used to have nothing around them from which they could be far."""
+    row, reason = FAR[how]
+    times = [f"2020-01-0{5 + n // 1440} {n // 60 % 24:02}:{n % 60:02}" for n in range(count)]
+    project.write(DAY, daily(*(f"{time},1000,1001,999,1000,5" for time in times)))
+    project.run()
+    append(project, DAY, daily(row).splitlines(keepends=True)[1])
+    run = project.run()
+    assert [(each["line"], reason in each["reason"]) for each in project.quarantine()] == [
+        (count + 2, True)
+    ]
+    assert run.metrics()["rows"] == 1
+    append(
+        project, DAY, daily("2020-01-06 23:59,1000,1001,999,1000,6").splitlines(keepends=True)[1]
+    )
+    run = project.run()
+    assert run.metrics()["rows"] == 1
+    assert not run.metrics().get("rows_set_aside")
+    assert len(project.times("ES", "2020-01")) == count + 1
+    assert not (project.root / "data/processed/ES/1m/2021").exists()
+
+
 def test_line_numbers_go_on_where_the_prefix_ends(project: Any, daily: Any) -> None:
     project.write(DAY, daily(ONE, TWO))
     project.run()

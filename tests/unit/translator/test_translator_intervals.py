@@ -148,6 +148,70 @@ def test_small_files_are_checked_one_by_one(project: Any) -> None:
     assert len(published(project, "1m")) == 250
 
 
+def test_few_rows_of_each_instrument_are_many_of_a_small_file(project: Any) -> None:
+    """It used to be read as one of minutes if there were other small files."""
+    header = "timestamp,open,high,low,close,volume,symbol\n"
+    for day, step in enumerate([3600, 60]):
+        rows = bars(range(day * 86_400, day * 86_400 + 4 * step, step)).splitlines()
+        text = "".join(f"{row},{name}\n" for name in ("ES", "NQ") for row in rows)
+        project.write(f"data/raw/{day}.csv", header + text)
+    rule = InstrumentRule(column="symbol")
+    run = project.run(configured(instrument=rule, header=True, columns=(*COLUMNS, "instrument")))
+    (rejected,) = run.all("rejected")
+    assert "its bars are 1h apart, not 1m" in rejected["reason"]
+
+
+def test_a_file_of_another_interval_that_grows_bar_by_bar_is_refused(project: Any) -> None:
+    """Each bar alone tells nothing."""
+    lines = bars(range(0, 6000, 300)).splitlines(keepends=True)
+    settings = configured(growing=True)
+    for count in range(1, 12):
+        project.write(FILE, "".join(lines[:count]))
+        run = project.run(settings)
+        if run.all("rejected"):
+            break
+    assert count == 9
+    assert "its bars are 5m apart, not 1m" in run.all("rejected")[0]["reason"]
+
+
+MIXED = {
+    "of two intervals": ("1m", [*range(0, 12_000, 60), *range(12_000, 42_000, 300)],
+                         "those of ES are 5m apart at line 201"),
+    "of two, the longer one first": ("1m", [*range(0, 30_000, 300), *range(30_000, 42_000, 60)],
+                                     "those of ES are 5m apart at line 1"),
+    "with shorter ones": ("5m", [*range(0, 30_000, 300), *range(30_000, 31_800, 60)],
+                          "29 of ES are closer together"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("alone", [True, False])
+@pytest.mark.parametrize("how", MIXED)
+def test_a_file_of_bars_of_several_intervals_is_a_warning(
+    project: Any, how: str, alone: bool
+) -> None:
+    interval, times, said = MIXED[how]
+    project.write(FILE, bars(times))
+    if not alone:
+        project.write("data/raw/ES 2.csv", bars(range(86_400, 89_400, 300)[: 300 // 60]))
+    run = project.run(configured(interval=interval))
+    (warning,) = [line["msg"] for line in run.all("warning") if "apart" in line["msg"]]
+    assert warning == f"{FILE}: not all bars are {interval} apart: {said}; check interval"
+
+
+@pytest.mark.parametrize("count", [5, 2])
+def test_an_instrument_of_another_interval_in_a_column_is_named(project: Any, count: int) -> None:
+    """The file stays; a warning names some of them."""
+    lines = ["timestamp,open,high,low,close,volume,symbol"]
+    for name, step in (("ES", 60), *((f"Q{n}", 300) for n in range(count))):
+        lines += [f"{row},{name}" for row in bars(range(0, 30_000, step)).splitlines()]
+    project.write(FILE, "\n".join(lines) + "\n")
+    rule = InstrumentRule(column="symbol")
+    run = project.run(configured(instrument=rule, header=True, columns=(*COLUMNS, "instrument")))
+    named = [f"those of Q{n} are 5m apart" for n in range(min(count, 3))]
+    more = " and 2 more" if count > 3 else ""
+    assert f"not all bars are 1m apart: {', '.join(named)}{more}; check interval" in run.warnings
+
+
 # Aggregation
 
 

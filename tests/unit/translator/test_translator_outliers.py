@@ -37,9 +37,11 @@ def flat(table: Table, rows: Any, price: float, volume: int = 0) -> Table:
     return table
 
 
-def found(table: Table, block: int = 10_000, series: Any = BARS) -> list[int]:
+def found(
+    table: Table, block: int = 10_000, series: Any = BARS, *, carried: bool = False
+) -> list[int]:
     """The rows that are taken out."""
-    reader, kept = Outliers(series), []
+    reader, kept = Outliers(series, carried=carried), []
     lines: Ints = np.arange(table.size)
     for at in range(0, table.size, block):
         part = slice(at, at + block)
@@ -132,6 +134,51 @@ def test_spreads_around_zero_stay() -> None:
     close = np.round(np.random.default_rng(2).normal(size=300) * 0.02, 2)
     table = bars(close, 0.01)
     assert found(flat(table, [50, 51, 52], 0.0)) == []
+
+
+@pytest.mark.parametrize("row", [0, 1, 150, 299])
+@pytest.mark.parametrize("volume", [0, 5])
+def test_zeros_among_bars_that_reach_far(row: int, volume: int) -> None:
+    """Bars of an hour, or of a volatile coin: each reaches over four percent of the price."""
+    assert found(flat(bars(walk(300, 100.0, 1.0), 2.0), row, 0.0, volume)) == [row]
+
+
+def test_a_low_of_zero_among_bars_that_reach_far() -> None:
+    table = bars(walk(300, 100.0, 1.0), 2.0)
+    table.prices[2][150] = 0.0
+    assert found(table) == [150]
+
+
+@pytest.mark.parametrize("row", [0, 1, 150, 299])
+def test_a_tick_of_zero_among_ticks_far_apart(row: int) -> None:
+    price = walk(300, 200.0, 4.0)
+    price[row] = 0.0
+    table = Table(np.arange(300), (price,) * 3, np.ones(300, np.int64))
+    assert found(table, series=TICKS) == [row]
+
+
+def test_ticks_of_a_spread_near_zero_stay() -> None:
+    price = np.random.default_rng(4).choice([0.25, 0.5, 0.75, 1.0], size=300)
+    price[[0, 30, 31, 200]] = 0.0
+    table = Table(np.arange(300), (price,) * 3, np.ones(300, np.int64))
+    assert found(table, series=TICKS) == []
+
+
+@pytest.mark.parametrize("price", [0.0, 480.0, 48_000.0])
+@pytest.mark.parametrize("rows", [range(50, 90), range(40), range(270, 300), [7]])
+def test_a_false_price_that_is_carried_on(rows: Any, price: float) -> None:
+    """In all rows, as they would not be a new level without the first of them."""
+    prices = walk(300)
+    prices[rows] = price
+    table = Table(np.arange(300), (prices,) * 3, np.ones(300, np.int64))
+    assert found(table, series=TICKS, carried=True) == [*rows]
+
+
+def test_a_new_level_of_carried_prices_stays() -> None:
+    """Ten percent up for forty rows of one price, and down again, with few trades."""
+    prices = np.repeat([100.0, 100.25, 110.0, 100.0, 100.5], 40)
+    table = Table(np.arange(200), (prices,) * 3, np.ones(200, np.int64))
+    assert found(table, series=TICKS, carried=True) == []
 
 
 def test_ticks_far_off() -> None:

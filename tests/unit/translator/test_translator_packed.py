@@ -7,6 +7,7 @@ import gzip
 import io
 import lzma
 import zipfile
+import zlib
 from typing import Any
 
 import pyarrow as pa
@@ -67,6 +68,7 @@ ENCODE = {
     "two streams of bzip2": lambda data: bz2.compress(data[:50]) + bz2.compress(data[50:]),
     "two streams of xz": lambda data: lzma.compress(data[:50]) + lzma.compress(data[50:]),
     "two frames of zstd": lambda data: zstd(data[:50]) + zstd(data[50:]),
+    "a frame that zstd skips first": lambda data: b"\x50\x2a\x4d\x18\x04\0\0\0abcd" + zstd(data),
     "padded": lambda data: gzip.compress(data) + bytes(512),
     "an empty stream first": lambda data: gzip.compress(b"") + gzip.compress(data),
     "cr and lf": lambda data: data.replace(b"\n", b"\r\n"),
@@ -190,6 +192,8 @@ REJECTED = {
     "it is a tar archive": gzip.compress(bytes(257) + b"ustar" + bytes(500)),
     "it is a 7z archive": b"7z\xbc\xaf\x27\x1c" + bytes(50),
     "it is lz4 data": b"\x04\x22\x4d\x18" + bytes(50),
+    "it is lzma data": lzma.compress(TEXT, lzma.FORMAT_ALONE),
+    "it is binary data; ": zlib.compress(b"".join(str(n).encode() for n in range(2000)))[2:],
     "it is a Parquet file": b"PAR1" + bytes(50),
     "it is a web page": b"<!doctype html><html>",
     "it is UTF-16 without a mark": TEXT.decode().encode("utf-16-le"),

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from pipekit_translator.dialects import InstrumentRule
 from pipekit_translator.settings import Settings, Source
 from pipekit_translator.work.read import rawfile, together
 
@@ -159,6 +160,48 @@ def test_files_within_the_hour_that_occurs_twice(both: Any) -> None:
     }
     source = Source(glob="data/raw/*.csv", dialect="C", timezone="America/New_York")
     both(files, Settings(sources=(source,)))
+
+
+@pytest.mark.parametrize("at", [0, 20, 39])
+@pytest.mark.parametrize("row", ["0,0,0,0,0", "9000,9001,8999,9000,3", "4000,4001,40,4000,3"])
+def test_a_price_far_off_in_one_of_many_files(both: Any, at: int, row: str) -> None:
+    """Outliers used to be looked for only in files that were read alone."""
+    files = {
+        f"data/raw/ES_1m_{day}.csv": [f"2020-01-{day:02}T08:{n:02}:00Z,4000,4001,3999,4000,9\n"
+        for n in range(40)] for day in range(6, 11)
+    }  # fmt: skip
+    files["data/raw/ES_1m_8.csv"][at] = f"2020-01-08T08:{at:02}:00Z,{row}\n"
+    source = Source(glob="data/raw/*.csv", dialect="D")
+    texts: dict[str, str | bytes] = {path: HEAD + "".join(of) for path, of in files.items()}
+    run, blocks = both(texts, Settings(sources=(source,)))
+    assert max(blocks) == 5
+    assert run.metrics()["rows_set_aside"] == 1
+
+
+def test_ticks_far_off_in_one_of_many_files(both: Any) -> None:
+    """Quotes of one side, which have no price, do not hide it, nor are they a reason themselves."""
+    files: dict[str, str | bytes] = {
+        f"data/raw/ES_{n}.csv": "".join(
+            f"2020-01-06 08:{n:02}:{at:02},{'' if at % 3 else 4000},4001,2\n" for at in range(60)
+        )
+        for n in range(4)
+    }
+    source = Source(
+        glob="data/raw/*.csv",
+        separator=",",
+        header=False,
+        columns=("timestamp", "bid", "ask", "volume"),
+        price="bid",
+        timestamp_format="%Y-%m-%d %H:%M:%S",
+        timezone="UTC",
+        instrument=InstrumentRule(pattern="^([A-Z]+)"),
+    )
+    run, blocks = both(files, Settings(sources=(source,)))
+    assert blocks == [4]
+    assert "rows_set_aside" not in run.metrics()
+    files["data/raw/ES_2.csv"] = str(files["data/raw/ES_2.csv"]).replace(":30,4000", ":30,9000")
+    run, _ = both(files, Settings(sources=(source,)))
+    assert run.metrics()["rows_set_aside"] == 1
 
 
 def test_ticks(both: Any) -> None:

@@ -75,6 +75,28 @@ def test_a_sum_of_columns_is_the_volume(project: Any) -> None:
     assert values(project, header, f"{STAMP},1,2,1,2,30,12", columns=columns)[0][-1] == 42
 
 
+@pytest.mark.parametrize("pair", ["-5,7", "7,-5", "-1,7", "7,-0.5"])
+def test_a_negative_part_of_a_sum_is_invalid(project: Any, pair: str) -> None:
+    """The other part used to make up for it."""
+    columns = (*BARS[:-1], "volume=Up+Down")
+    header = NAMES.replace("volume", "Up,Down")
+    project.write(FILE, text(header, f"{STAMP},1,2,1,2,{pair}", f"{STAMP[:-5]}31:00,1,2,1,2,3,4"))
+    project.run(configured(columns=columns))
+    assert [row["reason"] for row in project.quarantine()] == ["volume is negative"]
+    assert [row[-1] for row in project.rows("ES", MONTH)] == [7]
+
+
+@pytest.mark.parametrize(("means", "kept"), [("zero", [7, 7, 0]), ("null", [None, None, None])])
+def test_a_missing_part_of_a_sum(project: Any, means: str, kept: list[int | None]) -> None:
+    columns = (*BARS[:-1], "volume=Up+Down")
+    lines = [
+        f"{STAMP[:-5]}3{at}:00,1,2,1,2,{pair}" for at, pair in enumerate(["-1,7", "7,", "NaN,"])
+    ]
+    rows = values(project, NAMES.replace("volume", "Up,Down"), *lines, columns=columns,
+                  missing_volume=means)  # fmt: skip
+    assert [row[-1] for row in rows] == kept
+
+
 def test_positions_can_be_added_up_without_a_header(project: Any) -> None:
     columns = (*BARS[:-1], "volume=#6+#7")
     assert values(project, f"{STAMP},1,2,1,2,30,12", columns=columns, header=False)[0][-1] == 42
@@ -88,7 +110,9 @@ def test_a_fractional_volume_is_a_double(project: Any) -> None:
     assert str(read_schema(project.month("ES", MONTH)).field("volume").type) == "double"
 
 
-@pytest.mark.parametrize("written", ["", "-1", "-1.0", '""', " "])
+@pytest.mark.parametrize(
+    "written", ["", "-1", "-1.0", '""', " ", "NaN", "null", '"None"', "n/a", "-"]
+)
 @pytest.mark.parametrize(("means", "kept"), [("zero", 0), ("null", None)])
 @pytest.mark.parametrize("type", ["int", "float"])
 def test_a_missing_volume_is_what_the_source_says(
@@ -224,6 +248,13 @@ def test_minutes_of_quotes_are_those_of_the_price_that_is_set(project: Any) -> N
         ("4.800,25", {"separator": ";", "decimal": ",", "thousands": "."}, 4800.25),
         ("4'800.25", {"thousands": "'"}, 4800.25),
         ("4 800,25", {"separator": ";", "decimal": ",", "thousands": " "}, 4800.25),
+        ("4\u00a0800,25", {"separator": ";", "decimal": ",", "thousands": " "}, 4800.25),
+        ("4\u202f800,25", {"separator": ";", "decimal": ",", "thousands": " "}, 4800.25),
+        ("4\u2019800.25", {"thousands": "'"}, 4800.25),
+        ("+4,800.25", {"separator": ";", "thousands": ","}, 4800.25),
+        ("+4.800,25", {"separator": ";", "decimal": ",", "thousands": "."}, 4800.25),
+        ("48,002.5e-1", {"separator": ";", "thousands": ","}, 4800.25),
+        ("4800.25\u00a0", {}, 4800.25),
         ("800.25", {"thousands": ","}, 800.25),
         ("4800250000000", {"price_scale": 1e-9}, 4800.25),
         ("480025", {"price_scale": 0.01}, 4800.25),
@@ -246,6 +277,8 @@ def test_a_price_is_read_as_it_is_written(
     [
         ("4800,25", {}, '(set decimal = ",", or thousands = ",")'),
         ("4.800,25", {}, '(set thousands = "." if it is one)'),
+        ("4\u202f800", {}, '(set thousands = " " if it is one)'),
+        ("+4,80", {"thousands": ","}, "'+4,80'"),
         ("4800.25", {"decimal": ","}, "'4800.25'"),
         ("48,00.25", {"thousands": ","}, "'48,00.25'"),
         ("4,8001", {"thousands": ","}, "'4,8001'"),
@@ -347,6 +380,10 @@ REJECTED = {
     "line 1: the header has several columns named without a name": (
         [",a,,open,high,low,close,volume"], {"columns": ("timestamp=", *BARS[1:])}),
     "line 2: the header has no column volume:": (["x", NAMES[:-7]], {"skip_lines": 1}),
+    "it ends at line 2, before its rows may begin: skip_lines = 9 and header = 1 take": (
+        [NAMES, f"{STAMP},1,2,1,2,5"], {"skip_lines": 9}),
+    "it ends at line 3, before its rows may begin: skip_lines = 0 and header = 4 take": (
+        [NAMES, f"{STAMP},1,2,1,2,5", ""], {"header": 4}),
 }  # fmt: skip
 
 
@@ -356,6 +393,13 @@ def test_a_layout_that_could_be_read_wrongly_is_rejected(project: Any, reason: s
     project.write(FILE, text(*lines))
     (rejected,) = project.run(configured(**more)).all("rejected")
     assert rejected["reason"].startswith(reason)
+
+
+@pytest.mark.parametrize("lines", [[], ["", ""], ["x", NAMES], ["x", NAMES, ""]])
+def test_a_file_without_rows_is_empty(project: Any, lines: list[str]) -> None:
+    project.write(FILE, text(*lines))
+    run = project.run(configured(skip_lines=1))
+    assert (run.all("rejected"), run.metrics()["empty_files"]) == ([], 1)
 
 
 # Settings

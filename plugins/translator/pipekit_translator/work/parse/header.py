@@ -47,6 +47,7 @@ class Preamble:
         self._skip = format.skip_lines
         self._left = int(format.header)
         self._number = 0
+        self._any = False  # whether a line has any text
         self._excel = True  # whether that line may still come
         self.headers: list[bytes] = []
 
@@ -58,6 +59,7 @@ class Preamble:
     def take(self, line: bytes) -> bool:
         """Whether a line, the next one, is part of the preamble. Raises RejectedError."""
         self._number += 1
+        self._any |= bool(line.strip())
         if self._skip:
             self._skip -= 1
             return True
@@ -73,6 +75,15 @@ class Preamble:
         self._left -= 1
         self.headers.append(text)
         return True
+
+    def check_ended(self) -> None:
+        """Raises RejectedError if a text has ended before its header, or within it."""
+        if self._any and (self._skip or self._left):
+            skip, header = self._format.skip_lines, int(self._format.header)
+            raise RejectedError(
+                f"it ends at line {self._number}, before its rows may begin: skip_lines = {skip} "
+                f"and header = {header} take all of its lines. Check the file and these settings"
+            )
 
     def _check_excel(self, stated: str) -> None:
         if stated != self._format.separator:

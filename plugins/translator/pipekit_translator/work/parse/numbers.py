@@ -18,6 +18,8 @@ from pipekit_translator.work.table import Bytes, Flags, Floats, Ints
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _INFINITE = ("nan", "inf", "infinity")
+_ABSENT = ("nan", "null", "none", "na", "n/a", "#n/a", "-")  # what stands for no volume
+_TYPESET = {ord(blank): " " for blank in "\u00a0\u2009\u202f"} | {ord("\u2019"): "'"}
 _MINUS, _POINT, _ZERO = 45, 46, 48
 _GROUP = 3  # digits
 _EXACT = 2**53  # whole numbers below it are exact as a double
@@ -66,6 +68,9 @@ class NumberReader:
             values[rest[absent]] = np.nan
             for at in np.flatnonzero(~plain & ~absent & wanted[rest]).tolist():
                 text = buffer[start[at] : end[at]].tobytes().decode("utf-8", "replace")
+                if role == "volume" and self._missing and text.lower() in _ABSENT:
+                    values[rest[at]] = np.nan
+                    continue
                 try:
                     values[rest[at]] = self._number(role, text)
                 except ValueError as error:
@@ -93,6 +98,7 @@ class NumberReader:
     def _number(self, role: str, text: str) -> float:
         """A number of unusual form. Raises ValueError."""
         shown = text.translate({44: 46, 46: 44}) if self._comma else text
+        text = self._ungrouped(text.strip())  # of all blanks that Unicode has
         if not text and role == "volume":
             raise ValueError('volume is empty: set missing_volume = "zero" or "null" if it may be')
         if text.lower().lstrip("+-") in _INFINITE:
@@ -106,8 +112,18 @@ class NumberReader:
             raise ValueError(f"{role} is out of range: {shown[:SHOWN]}")
         return value
 
+    def _ungrouped(self, text: str) -> str:
+        """A number of unusual form without the characters between its groups of digits."""
+        if not self._thousands:
+            return text
+        separator = "," if self._comma and self._thousands == "." else self._thousands
+        plain = text.translate(_TYPESET)
+        grouped = rf"[+-]?\d{{1,3}}({re.escape(separator)}\d{{3}})+(\.\d*)?([eE][+-]?\d+)?"
+        return plain.replace(separator, "") if re.fullmatch(grouped, plain, re.ASCII) else text
+
     def _hint(self, text: str) -> str:
         """What to set for a number that is one in another country."""
+        text = text.translate(_TYPESET)
         if not self._comma and not self._thousands and re.fullmatch(r"-?\d+,\d+", text):
             return ' (set decimal = ",", or thousands = ",")'
         if not self._thousands and (found := re.fullmatch(r"-?\d{1,3}([,.' _])\d{3}.*", text)):

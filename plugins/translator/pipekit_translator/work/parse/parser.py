@@ -97,6 +97,10 @@ class Parser:
             self._set_roles(self._preamble.columns())
         return before
 
+    def check_begun(self) -> None:
+        """Raises RejectedError if a text that has ended has more lines before its rows."""
+        self._preamble.check_ended()
+
     @property
     def ready(self) -> bool:
         """Whether the columns are known."""
@@ -274,13 +278,13 @@ class Parser:
             for at in [at for at, other in enumerate(self._roles) if other == role]:
                 column, found = self._reader.read(buffer, role, *block.field(at), ok)
                 problems = found | problems
+                if role == "volume" and self._format.missing_volume == "zero":
+                    column = np.where(np.isnan(column), 0.0, column)
                 parts.append(column)
-            values.append(sum(parts[1:], start=parts[0]) if parts else np.zeros(len(block.rows)))
+            values.append(_sum(parts) if parts else np.zeros(len(block.rows)))
         for row, reason in problems.items():
             ok[row] = False
             block.mark_bad(np.array([row]), reason)
-        if self._format.missing_volume == "zero":
-            values[-1] = np.where(np.isnan(values[-1]), 0.0, values[-1])
         return values
 
     def _broken(self, prices: list[Floats], volume: Floats) -> list[tuple[str, Flags]]:
@@ -334,3 +338,12 @@ class Parser:
         self._fits |= bool(len(block.rows))
         self._fits_early |= bool((block.rows < EARLY - self._seen).any())
         self._seen += block.total
+
+
+def _sum(parts: list[Floats]) -> Floats:
+    """The sum of columns; negative where one of them is, so that none makes up for it."""
+    if len(parts) == 1:
+        return parts[0]
+    least = np.fmin.reduce(parts)
+    total: Floats = np.where(least < 0, least, sum(parts[1:], start=parts[0]))
+    return total

@@ -42,6 +42,7 @@ _OTHERS = {
     b"\x1f\x9d": "data of `compress`",
     b"\xff\x06\x00\x00sNaPpY": "snappy data",
     b"LZIP": "lzip data",
+    b"\x5d\x00\x00": "lzma data",
     b"PAR1": "a Parquet file",
     b"ARROW1": "an Arrow file",
     b"\x89HDF": "an HDF5 file",
@@ -51,7 +52,11 @@ _OTHERS = {
     b"<!DOCTYPE": "a web page",
     b"<html": "a web page",
 }
+_SKIPPABLE = re.compile(rb"[\x50-\x5f]\x2a\x4d\x18")  # a frame that zstd may begin with
 _TAR, _TAR_AT = b"ustar", 257
+# characters that no text has; \x01 and \x1c to \x1f may separate fields
+_CONTROLS = bytes([*range(2, 9), *range(14, 26), 127])
+_MANY = 0.04  # share of them from which a file is no text
 _FEW = 0.1  # share of zero bytes that a text has at most
 _READABLE = "; pipekit reads text, also in gzip, zip, zstd, bzip2 and xz"
 _TEXT = re.compile(rb"[\t\n\r -~]+")
@@ -69,6 +74,8 @@ def kind_of(head: bytes) -> str:
         for magic, kind in known.items():
             if head.startswith(magic):
                 return kind
+    if _SKIPPABLE.match(head):
+        return "zstd"
     for magic, what in _OTHERS.items():
         if head[: len(magic)].lower() == magic.lower():
             raise RejectedError(f"it is {what}{_READABLE}. Export or convert it")
@@ -78,6 +85,8 @@ def kind_of(head: bytes) -> str:
         text = _TEXT.fullmatch(head.replace(b"\0", b""))
         guess = "UTF-16 without a mark" if text else "binary data"
         raise RejectedError(f"it is {guess}{_READABLE}. Export or save it as UTF-8")
+    if len(head) - len(head.translate(None, _CONTROLS)) > _MANY * len(head):
+        raise RejectedError(f"it is binary data{_READABLE}. Export or convert it")
     found = _LINE_END.search(head)
     return CR if found and found[0] == b"\r" and found.end() < len(head) else ""
 

@@ -22,6 +22,7 @@ STEP = 0.02  # of the price: less is never far
 FAR, END, WIDE = 0.05, 0.5, 0.5  # of the price: between rows, at the end of a file, within a bar
 FILLED_END = 0.2  # of the price: a bar without trades, at the end of a file
 RANGES, TICKS = 60, 20
+ZERO_STEPS = 10  # ranges or ticks from which on a price of 0 is far, however wide bars are
 
 _Rows = tuple[Table, Ints]
 
@@ -29,17 +30,23 @@ _Rows = tuple[Table, Ints]
 class Around(NamedTuple):
     """The prices near a row: from the lower to the higher median, and what is far from these.
 
-    `both`: whether they are known before and after it.
+    `both`: whether they are known before and after it. `step`: a usual range, or a tick.
     """
 
     low: float
     high: float
     reach: float
     both: bool
+    step: float
 
-    def far(self, share: float) -> float:
-        """How far off a price must be to be far, if it is more than this share of the price."""
-        return max(share * max(abs(self.low), abs(self.high)), self.reach)
+    def far(self, share: float, *, zero: bool = False) -> float:
+        """How far off a price must be to be far, if it is more than this share of the price.
+
+        `zero`: for a price of 0, which most often stands for none.
+        """
+        level = max(abs(self.low), abs(self.high))
+        far = max(share * level, self.reach)
+        return min(far, max(END * level, ZERO_STEPS * self.step)) if zero else far
 
 
 class Prices(NamedTuple):
@@ -56,8 +63,7 @@ class Prices(NamedTuple):
         """Those of a table."""
         if series.grouped:
             price = table.prices[0]
-            never = np.zeros(len(price), np.bool_)
-            return cls(price, price, price, never, never)
+            return cls(price, price, price, np.zeros(len(price), np.bool_), price == 0)
         _, high, low, close = table.prices
         flat = high == low
         zero = flat & (high == 0)
@@ -72,11 +78,13 @@ class Prices(NamedTuple):
 class Outliers:
     """Takes outliers out of the rows of one instrument, in file order, each with its line.
 
+    `carried`: prices are carried on from row to row, so a false one is in many.
     `fillers`, `lines`: lines of bars that fill gaps, and of rows with prices far off.
     """
 
-    def __init__(self, series: Series) -> None:
+    def __init__(self, series: Series, *, carried: bool = False) -> None:
         self._series = series
+        self._carried = carried
         self._before: Table | None = None  # the last good rows
         self._held: list[_Rows] = []  # until the rows after them are known
         self.fillers: list[int] = []
@@ -112,7 +120,7 @@ class Outliers:
     def _good(self, table: Table, lines: Ints, end: int) -> Iterator[_Rows]:
         known = self._before.size if self._before is not None else 0
         whole = joined([self._before, table]) if self._before is not None else table
-        bad, fills = _judged(Prices.of(whole, self._series))
+        bad, fills = _judged(Prices.of(whole, self._series), self._carried)
         bad, fills = bad[known : known + end], fills[known : known + end]
         good = table.at(slice(0, end))
         if bad.any():
@@ -145,6 +153,16 @@ class Outliers:
         return not prices[-1].filler.all()
 
 
+def are_smooth(table: Table, series: Series, of: Ints) -> bool:
+    """Whether the rows of several files surely have no outliers. `of`: each row's file."""
+    prices = Prices.of(table, series)
+    there = np.flatnonzero(~np.isnan(prices.close))
+    if len(there) < table.size:
+        prices, of = prices.at(there), of[there]
+    jumps = _jumps(prices.close)
+    return not (len(_wide(prices)) or prices.zero.any() or (of[jumps] == of[jumps - 1]).any())
+
+
 def _is_near(last: float, prices: Prices) -> bool:
     """Whether all of some rows have a price, and the first is near the `last` one before them."""
     close = prices.close
@@ -153,7 +171,7 @@ def _is_near(last: float, prices: Prices) -> bool:
     return bool(abs(close[0] - last) <= STEP * abs(last))
 
 
-def _judged(prices: Prices) -> tuple[Flags, Flags]:
+def _judged(prices: Prices, carried: bool) -> tuple[Flags, Flags]:
     """Which rows are outliers, and which of them fill gaps."""
     size = len(prices.close)
     bad = np.zeros(size, np.bool_)
@@ -166,7 +184,7 @@ def _judged(prices: Prices) -> tuple[Flags, Flags]:
     jumps, wide = _jumps(close), _wide(prices)
     if len(jumps) or len(wide) or (len(close) and prices.zero[0]):
         usual = np.flatnonzero(~prices.filler)
-        for begin, end in _segments(jumps, prices):
+        for begin, end in _segments(jumps, prices, carried):
             found[begin:end] = _is_far(prices, begin, end, usual)
         for row in wide[~found[wide]].tolist():
             found[row] = _is_too_wide(prices, row, usual)
@@ -188,13 +206,20 @@ def _wide(prices: Prices) -> Ints:
     return np.flatnonzero(prices.high - prices.low > WIDE * np.abs(prices.close))
 
 
-def _segments(jumps: Ints, prices: Prices) -> Iterator[tuple[int, int]]:
-    """Rows between two jumps of the price that are few, or all without trades."""
+def _segments(jumps: Ints, prices: Prices, carried: bool) -> Iterator[tuple[int, int]]:
+    """Rows between two jumps of the price that are few, or all without trades.
+
+    `carried`: rows of one price count once.
+    """
     begins = np.concatenate(([0], jumps))
     ends = np.append(jumps, len(prices.close))
     fillers = np.concatenate(([0], np.cumsum(prices.filler)))
     filled = fillers[ends] - fillers[begins] == ends - begins
-    for at in np.flatnonzero((ends - begins <= FEW) | filled).tolist():
+    few = ends - begins <= FEW
+    if carried:
+        changes = np.concatenate(([0, 0], np.cumsum(np.diff(prices.close) != 0)))
+        few |= changes[ends] - changes[np.minimum(begins + 1, ends)] < FEW
+    for at in np.flatnonzero(few | filled).tolist():
         yield int(begins[at]), int(ends[at])
 
 
@@ -204,10 +229,11 @@ def _is_far(prices: Prices, begin: int, end: int, usual: Ints) -> bool:
     around = _around(prices, begin, end, usual, 1 if filled else LEAST)
     if around is None:
         return bool(prices.zero[begin:end].all() and filled and len(usual) == 0)
-    shares = (STEP, FILLED_END) if filled else (FAR, END)
+    shares = (STEP, FILLED_END) if filled else (FAR if end - begin <= FEW else END, END)
     below = around.low - float(prices.high[begin:end].max())
     above = float(prices.low[begin:end].min()) - around.high
-    return max(below, above) > around.far(shares[not around.both])
+    zero = bool(prices.zero[begin:end].all())
+    return max(below, above) > around.far(shares[not around.both], zero=zero)
 
 
 def _is_too_wide(prices: Prices, row: int, usual: Ints) -> bool:
@@ -215,8 +241,9 @@ def _is_too_wide(prices: Prices, row: int, usual: Ints) -> bool:
     around = _around(prices, row, row + 1, usual, LEAST)
     if around is None:
         return False
-    far = around.far(WIDE)
-    return bool(around.low - prices.low[row] > far or prices.high[row] - around.high > 2 * far)
+    low = prices.low[row]
+    below, above = around.low - low, prices.high[row] - around.high
+    return bool(below > around.far(WIDE, zero=bool(low == 0)) or above > 2 * around.far(WIDE))
 
 
 def _around(prices: Prices, begin: int, end: int, usual: Ints, least: int) -> Around | None:
@@ -235,4 +262,4 @@ def _around(prices: Prices, begin: int, end: int, usual: Ints, least: int) -> Ar
     if len(steps):
         usually = max(usually, float(np.median(steps)))
     reach = max(RANGES * usually, TICKS * tick)
-    return Around(min(medians), max(medians), reach, len(sides) > 1)
+    return Around(min(medians), max(medians), reach, len(sides) > 1, max(usually, tick))

@@ -27,6 +27,7 @@ BLOCK = 4 << 20  # bytes; parsing takes about ten times as much memory
 LONGEST_LINE = 1 << 20
 _LARGE = 256 << 10  # bytes of a stream from which a thread for it pays
 _STEP = 64 << 10  # bytes
+_BEFORE = 16 << 10  # bytes before new rows that say what is usual
 _NEWLINE = ord("\n")
 
 
@@ -191,10 +192,14 @@ class _Reader:
         self._hash = hasher()
 
     def _read_first_lines(self, reader: TextReader) -> None:
-        """Read the header of a file that is read from further on."""
+        """Read the header of a file that is read from further on, and the last lines before."""
         here = self._file.tell()
         self._file.seek(0)
         reader.begin(self._file.read(min(self.raw.prefix, LONGEST_LINE)))
+        begin = max(self.raw.prefix - _BEFORE, 0)
+        self._file.seek(begin)
+        known = self._file.read(self.raw.prefix - begin)
+        reader.prime(known[known.find(b"\n") + 1 :] if begin else known)
         self._file.seek(here)
 
     def _skip_known(self) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from copy import copy
 
 from pipekit_translator.contracts import with_contract
 from pipekit_translator.work import contracts
@@ -62,6 +63,19 @@ class TextReader:
         self._read_preamble(first)
         self._at_start = False
 
+    def prime(self, known: bytes) -> None:
+        """Show the last lines before those to read, so that these are judged by them as well."""
+        folds = {name: copy(fold) for name, fold in self._raw.folds.items()}
+        rows = self._parser.feed(known, 1)
+        self._raw.folds.clear()
+        self._raw.folds.update(folds)
+        for instrument, (table, _) in rows.tables.items():
+            if table.size:
+                self._sieves[instrument] = Sieve(self._format)
+                self._sieves[instrument].prime(table)
+                if self._spacing is not None:
+                    self._spacing.prime(instrument, table.time)
+
     def feed(self, data: memoryview) -> None:
         """Read whole lines; the last one may have no newline. Raises RejectedError."""
         raw = self._raw
@@ -85,6 +99,8 @@ class TextReader:
 
     def finish(self) -> None:
         """Note what belongs to the whole text. Raises RejectedError."""
+        if not self._in_rows and self._raw.complete and not self._raw.group.growing:
+            self._parser.check_begun()
         for instrument, sieve in self._sieves.items():
             for rows in sieve.finish():
                 self._keep(instrument, *rows)
@@ -92,6 +108,9 @@ class TextReader:
                 self._set_aside(reason, aside)
         if self._spacing is not None:
             self._spacing.check()
+            for doubt in self._spacing.doubts():
+                where = f"{self._raw.path}: " + (f"{self._member}: " if self._member else "")
+                self._raw.warnings.append(f"{where}{doubt}; check interval")
             self._set_aside(self._spacing.reason, self._spacing.lines)
         with self._order_expected():
             for instrument, minutes in self._minutes.items():

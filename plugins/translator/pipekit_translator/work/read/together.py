@@ -24,6 +24,7 @@ from pipekit_translator.work.parse.parser import Parser, Rows
 from pipekit_translator.work.passes import Fold
 from pipekit_translator.work.read.decode import BOM, SNIFFED, kind_of
 from pipekit_translator.work.read.held import BusyError, open_raw
+from pipekit_translator.work.read.outliers import are_smooth
 from pipekit_translator.work.read.rawfile import check_unchanged, signature_of
 from pipekit_translator.work.read.record import RawFile, ReadContext
 from pipekit_translator.work.read.spacing import are_usual
@@ -129,11 +130,12 @@ def _parsed(smalls: Sequence[Small], context: ReadContext) -> list[RawFile] | No
         names = [] if format.instrument.column else [_instrument(format, file) for file in files]
         codes = [code_of(format, os.path.basename(file.path)) for file in files]
         ends = np.cumsum(np.array(lines) - bool(head))
-        tables = rows.tables.items() if rows else ()
-        for instrument, (table, numbers) in tables:
+        tables = rows.tables if rows else {}
+        for instrument, (table, numbers) in tables.items():
             of = ends.searchsorted(numbers)
             plain = names if names and MARK not in instrument else [instrument] * len(files)
-            if not _keep(table, of, files, _Names(plain, codes), context):
+            named = _Names(plain, codes)
+            if not _keep(table, of, files, named, context, whole=len(tables) == 1):
                 return None
         for file in files:
             file.contracts()
@@ -202,11 +204,17 @@ class _Names(NamedTuple):
 
 
 def _keep(
-    table: Table, of: Ints, files: list[RawFile], named: _Names, context: ReadContext
+    table: Table,
+    of: Ints,
+    files: list[RawFile],
+    named: _Names,
+    context: ReadContext,
+    *,
+    whole: bool,
 ) -> bool:
-    """Give rows to their files; False if those of a file are not in order, or are late.
+    """Give rows to their files; False if those of a file are not in order, late, or far off.
 
-    `of`: the index of each row's file. Raises OSError.
+    `of`: the index of each row's file. `whole`: these are all rows of the files. Raises OSError.
     """
     names, targets = named.names, named.targets(files)
     if targets is None:
@@ -216,7 +224,9 @@ def _keep(
     step = np.diff(table.time)
     if not (other | (step >= 0 if series.grouped else step > 0)).all():
         return False
-    if not series.grouped and not are_usual(series, table.time, of):
+    if not series.grouped and not are_usual(series, table.time, of, whole=whole):
+        return False
+    if files[0].format.outliers != "keep" and not are_smooth(table, series, of):
         return False
     far = files[0].format.max_distance * series.unit
     if far and (~other & (step > far)).any():
