@@ -47,6 +47,7 @@ def setting(
     factory: Callable[[], Any] | None = None,
     secret: bool = False,
     affects_output: bool = True,
+    publishes: bool = False,
     validator: Callable[..., None] | None = None,
     converter: Callable[[Any], Any] | None = None,
 ) -> Any:
@@ -55,7 +56,8 @@ def setting(
     `help`: one sentence, required; a field without it makes the plugin unusable (PluginError).
     `default`, or `factory` for a value that is created each time; without either, the key must be
     set. `secret`: the value is masked wherever settings are shown. `affects_output=False`: changing
-    the value does not make inputs that are already processed pending again.
+    the value does not make inputs that are already processed pending again. `publishes`: the value
+    is a folder that the stage publishes to, which no other stage of the project may share.
 
     `validator(instance, attribute, value)` and `converter(value)` are those of `attrs.field`. They
     raise ValueError or TypeError with a sentence such as "must be greater than 0"; the user sees it
@@ -66,7 +68,12 @@ def setting(
         validator=validator and (lambda i, at, value: _named(at, validator, i, at, value)),
         converter=converter
         and attrs.Converter(lambda value, at: _named(at, converter, value), takes_field=True),
-        metadata={"help": help, "secret": secret, "affects_output": affects_output},
+        metadata={
+            "help": help,
+            "secret": secret,
+            "affects_output": affects_output,
+            "publishes": publishes,
+        },
         kw_only=True,
     )
 

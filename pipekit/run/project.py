@@ -7,6 +7,8 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any, NamedTuple, NoReturn
 
+from attrs import fields, has
+
 from pipekit import config
 from pipekit.config.explain import secrets
 from pipekit.errors import ConfigError, PluginError, UsageError
@@ -240,6 +242,7 @@ class PluginSettings:
             for (kind, name), spec in specs.items()
         ]
         self._outcomes = dict(zip(specs, call_each(calls), strict=True))
+        self.problems += self._shared()
 
     def of(self, kind: str, name: str) -> tuple[Any, str]:
         """The settings, and a sentence if the plugin's own code for them fails."""
@@ -254,6 +257,26 @@ class PluginSettings:
             for (kind, name), outcome in self._outcomes.items()
             if outcome.fault
         ]
+
+    def _shared(self) -> list[str]:
+        """A sentence for each folder that two stages publish to."""
+        first: dict[str, tuple[str, str]] = {}
+        problems = []
+        for (kind, name), outcome in self._outcomes.items():
+            if kind != "stages" or outcome.fault or not has(type(outcome.value)):
+                continue
+            for field in fields(type(outcome.value)):
+                if not field.metadata.get("publishes"):
+                    continue
+                folder = str(getattr(outcome.value, field.name)).rstrip("/")
+                other, key = first.setdefault(folder, (name, field.name))
+                if other != name:
+                    problems.append(
+                        f"stages.{name}.settings.{field.name}: the stage {other!r} publishes to "
+                        f"{folder} as well ({key}), so their files would be mixed: give each a "
+                        "folder of its own"
+                    )
+        return problems
 
     def _make(self, kind: str, name: str, cls: type | None) -> Any:
         try:

@@ -133,7 +133,7 @@ def test_one_stage_of_a_plugin_runs_under_two_names(project):
 
         @attrs.frozen
         class Settings:
-            folder: str = setting("Where to write.", default="data/out")
+            folder: str = setting("Where to write.", default="data/out", publishes=True)
 
         def plan(ctx, settings):
             new = ctx.pending(ctx.files("data/raw/*"))
@@ -167,6 +167,11 @@ def test_one_stage_of_a_plugin_runs_under_two_names(project):
     assert (project.root / "data/out/a").exists()
     assert "idle" in project.pipekit("run").out
     assert project.pipekit("config", "check").code == 0
+    project.config('[pipeline]\nstages = ["count", "again"]\n[stages.again]\nuse = "count"\n')
+    for words in (("config", "check"), ("plan",), ("run",)):
+        refused = project.pipekit(*words)
+        assert refused.code == 3, refused
+        assert "the stage 'count' publishes to data/out as well" in refused.out + refused.err
     project.config('[pipeline]\nstages = ["x"]\n[stages.x]\nuse = "coun"\n')
     refused = project.pipekit("run")
     assert refused.code == 3

@@ -115,6 +115,7 @@ class Settings:
         default="data/analyzer_runs",
         validator=_check_folder,
         affects_output=False,
+        publishes=True,
     )
     stop_rule: StopRule = setting(
         "Initial stop: range (the range's size from the entry) or boundary (the opposite end of "

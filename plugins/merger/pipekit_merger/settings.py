@@ -34,6 +34,7 @@ class Settings:
         "Folder of the merged results: a file for each stream and month, and the summary.",
         default="data/analyzer_runs/merged",
         validator=_folder,
+        publishes=True,
     )
     summary: bool = setting(
         "Whether to write the summary. `pipekit results` does not need it.",

@@ -126,7 +126,10 @@ class Settings:
         validator=_raw_folder,
     )
     processed: str = setting(
-        "Folder of the processed bars.", default="data/processed", validator=_folder
+        "Folder of the processed bars.",
+        default="data/processed",
+        validator=_folder,
+        publishes=True,
     )
     contracts: str = setting(
         "Folder of the rows of each contract, from which roll puts the root together.",
