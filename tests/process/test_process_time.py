@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -84,7 +85,8 @@ def peer(family, *, sends=True):
     stop = threading.Event()
 
     def talk(listener):
-        with listener, listener.accept()[0] as connection:
+        # the command may have been ended by then
+        with listener, listener.accept()[0] as connection, contextlib.suppress(ConnectionError):
             connection.settimeout(5)
             for _ in range(10):
                 if sends:
