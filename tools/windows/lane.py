@@ -95,6 +95,7 @@ def used_by_us_alone(cache: Path, say: Callable[[str], None]) -> None:
 def _tests(wine: Wine, work: Path, words: Sequence[str], limit: float) -> bool:
     return wine.python(
         *("-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "wine_faults"),
+        "--no-loadscope-reorder",  # the first ones take longest
         *("--timeout", "600", "--basetemp", windows_path(work / "t"), *words),
         seconds=limit,
     )
