@@ -21,6 +21,8 @@ from pipekit.errors import (
 )
 from pipekit.model.system import limits_hint
 
+OF_PLUGIN = "in a command of "  # how the note of an error in one begins
+
 
 class BrokenOff(BaseException):  # no error; and click must not take it for one
     """A signal ends a command at once: a sentence, and the exit code."""
@@ -61,7 +63,8 @@ def exit_code_of(action: Callable[[], int]) -> int:
 
             for line in traceback.format_exc().splitlines():
                 print_line(line, err=True)
-        whose = getattr(error, "__notes__", ["pipekit"])[-1]  # of a plugin's command
+        notes = [note for note in getattr(error, "__notes__", ()) if note.startswith(OF_PLUGIN)]
+        whose = notes[0].removeprefix(OF_PLUGIN) if notes else "pipekit"
         _say(f"internal error in {whose} (full traceback above)")
         return EXIT_ERROR
 

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from pipekit import __version__
-from pipekit.cli.exits import exit_code_of
+from pipekit.cli.exits import OF_PLUGIN, exit_code_of
 from pipekit.cli.output import print_click_error
 from pipekit.errors import EXIT_ERROR, EXIT_INTERRUPTED, EXIT_USAGE, PipekitError
 from pipekit.model.names import did_you_mean
@@ -72,7 +72,7 @@ class _Commands(click.Group):
         except Exception as error:
             point = _plugin_commands().get(ctx.invoked_subcommand or "")
             if point is not None:
-                error.add_note(f"{point.distribution} {point.version}")
+                error.add_note(f"{OF_PLUGIN}{point.distribution} {point.version}")
             raise
 
     def resolve_command(

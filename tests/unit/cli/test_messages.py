@@ -163,10 +163,12 @@ def test_an_internal_error_is_called_so_below_its_traceback(capsys):
     """Nobody takes a bug in pipekit for a mistake of theirs."""
 
     def broken() -> int:
-        raise KeyError("sentence")
+        error = KeyError("sentence")
+        error.add_note("Structuring class Settings")  # as libraries do
+        raise error
 
     assert exit_code_of(broken) == 3
-    *_, error, last = capsys.readouterr().err.splitlines()
+    *_, error, _, last = capsys.readouterr().err.splitlines()
     assert error == "KeyError: 'sentence'"
     assert last == "pipekit: internal error in pipekit (full traceback above)"
 
