@@ -47,6 +47,8 @@ def generate(monkeypatch):
 
 
 def test_the_generated_pages_are_fresh(generate, capsys):
+    for path, text in generate.pages().items():  # so that a failure shows what differs
+        assert path.read_text("utf-8").splitlines() == text.splitlines(), path.name
     assert generate.main(["--check"]) == 0, capsys.readouterr().err
 
 
