@@ -80,6 +80,8 @@ def command(ctx: click.Context, folder: Path, executor: str) -> int:
         sample = _create(folder)
     ctx.obj["project"] = folder
     sets = [f"pipeline.executor={executor}"] if executor != LOCAL else []
+    if sample is not None:  # whose files are complete, however young
+        sets.append("pipeline.quiet_seconds=0")
     report, shown = run_project(ctx, sets)
     print_report(report, folder, shown=shown)
     if report.status is PipelineStatus.CANCELLED:
