@@ -1,11 +1,12 @@
-"""Stages of COUNT tasks, each the command named by COMMAND; `two` and `three` follow `one`."""
+"""Stages of COUNT tasks, each the command named by COMMAND; `two` and `three` follow `one`.
+
+An entry point for each stage, with its name, as the documentation advises.
+"""
 
 import os
 import shlex
 
-from pipekit import Command, StagePlan, StageSpec, Task, hookimpl
-
-PIPEKIT_API = "1"
+from pipekit import Command, StagePlan, Task
 
 
 def plan(ctx, settings):
@@ -17,10 +18,3 @@ def plan(ctx, settings):
     count = int(os.environ.get("COUNT", "1"))
     tasks = [Task(name=f"task-{number}", command=command) for number in range(count)]
     return StagePlan(reason="always", tasks=tasks)
-
-
-@hookimpl
-def pipekit_stages():
-    yield StageSpec("one", plan)
-    yield StageSpec("two", plan, after={"one": "success"})
-    yield StageSpec("three", plan, after={"two": "success"})
