@@ -18,13 +18,10 @@ as long for a million events as for a thousand.
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple, TypeVar
-
-from attrs import frozen
 
 from pipekit import config
 from pipekit.config.explain import Value as SettingValue
@@ -64,7 +61,8 @@ from pipekit.read.report import (
 )
 from pipekit.read.runs import completed, default_folders, ledger_path, lock_holder, open_history
 from pipekit.read.schedule import JOB_TABLES, NextStart, next_start
-from pipekit.read.state import ProjectState, look
+from pipekit.read.state import ProjectState
+from pipekit.read.status import ProjectStatus, status_of
 from pipekit.read.timeline import Bar, Timeline
 from pipekit.run.lifecycle.permission import may_go
 from pipekit.run.project import open_project
@@ -131,7 +129,6 @@ __all__ = [
 ]
 
 T = TypeVar("T")
-_GRACE = 60.0  # seconds that a scheduler may be late
 _TABLES = ("pipeline", "expect", *JOB_TABLES)  # what `status` needs
 
 
@@ -140,24 +137,6 @@ class Disk(NamedTuple):
 
     folder: Path
     free: int
-
-
-@frozen(kw_only=True)
-class ProjectStatus:
-    """How a project is. `findings`: what is wrong, the worst first, at least one.
-
-    `stages`: in the order of the configuration. `every`: seconds between scheduled starts, None if
-    they are not regular. `problem`: what is wrong with the configuration. `at`: Unix time.
-    `silent_since`: when the last run began, if since then two starts were due and none came.
-    """
-
-    state: ProjectState
-    findings: Sequence[Finding]
-    stages: Sequence[str] = ()
-    every: float | None = None
-    problem: str = ""
-    at: float = 0.0
-    silent_since: float | None = None
 
 
 class ProjectReader:
@@ -187,18 +166,7 @@ class ProjectReader:
 
     def status(self) -> ProjectStatus:
         """What `pipekit status` says."""
-        settings, problem = self._configuration()
-        names = list(settings.stages) if settings else []
-        state, now = look(self.paths, names, settings), time.time()
-        return ProjectStatus(
-            state=state,
-            findings=tuple(state.findings(problem)),
-            stages=tuple(state.stages),
-            every=settings.schedule.every if settings else None,
-            problem=str(problem or ""),
-            at=now,
-            silent_since=_silent_since(settings, state, now),
-        )
+        return status_of(self.paths, *self._configuration())
 
     def next_start(self, hold: Hold | None = None) -> NextStart:
         """When the scheduler starts the next run; asks the schedulers of this machine."""
@@ -350,17 +318,3 @@ class ProjectReader:
         else:
             with ledger:
                 yield ledger
-
-
-def _silent_since(
-    settings: config.Configuration | None, state: ProjectState, now: float
-) -> float | None:
-    """When the last run began, if two starts of the timetable were due since and none came."""
-    if settings is None or settings.schedule.every is None or state.last is None:
-        return None
-    if state.hold is not None or state.holder is not None:
-        return None
-    refused = state.refused.last if state.refused else 0.0
-    last, timetable = max(state.last.started, refused), settings.schedule.timetable
-    second = timetable.next_start(timetable.next_start(last + 1) + 1)
-    return last if now > second + _GRACE else None

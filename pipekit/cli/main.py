@@ -107,7 +107,7 @@ def _load_plugin_command(name: str) -> click.Command | None:
     try:
         command = point.load()
     except (Exception, SystemExit) as error:  # the isolation boundary of plugin loading
-        from pipekit.plugins.isolation import located  # only on failure
+        from pipekit.plugins.fault import located  # only on failure
 
         raise PipekitError(
             f"cannot load the command {name!r} of {point}: {located(error)}"

@@ -14,7 +14,7 @@ from pipekit.errors import EXIT_ERROR, EXIT_FAILURE
 from pipekit.model.quantity import plural
 from pipekit.model.stage import StagePlan
 from pipekit.model.system import command_line
-from pipekit.run.planning import CannotPlan, Decision
+from pipekit.run.decision import CannotPlan, Decision
 
 _INDENT = " " * 11  # below a stage's name
 _WAITING_SHOWN = 3  # files, without --verbose

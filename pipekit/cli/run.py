@@ -34,7 +34,7 @@ from pipekit.model.status import HELD, PipelineStatus, StageStatus, first_to_res
 from pipekit.model.system import quoted
 from pipekit.process import Cancel
 from pipekit.run.orchestrator import PipelineOrchestrator
-from pipekit.run.verdict import final_lines
+from pipekit.run.stage_verdict import final_lines
 from pipekit.schedule.log import shorten_log
 
 _INDENT = " " * 11  # below a stage's name

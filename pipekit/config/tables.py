@@ -1,7 +1,6 @@
 """The core's own tables of pipekit.toml, one attrs class each."""
 
 # No `from __future__ import annotations`: settings classes keep real types.
-
 import os
 from typing import Any, Literal
 
@@ -10,11 +9,7 @@ from attrs import frozen
 from pipekit.config import validators
 from pipekit.config.problems import KeyPath
 from pipekit.model.names import LOCAL, checked_name
-from pipekit.model.timetable import (
-    WEEKDAYS,
-    WHOLE_DAY,
-    Timetable,
-)
+from pipekit.model.timetable import WEEKDAYS, WHOLE_DAY, Timetable
 from pipekit.settings import Duration, Size, setting
 
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
@@ -73,9 +68,8 @@ class PipelineConfig:
         """The setting `workers`, with 0 replaced by the number of cores this process may use."""
         if self.workers:
             return self.workers
-        if hasattr(os, "sched_getaffinity"):
-            return len(os.sched_getaffinity(0))
-        return os.cpu_count() or 1
+        affinity = getattr(os, "sched_getaffinity", None)  # not on Windows or macOS
+        return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
 @frozen(eq=False, repr=False)
@@ -333,9 +327,8 @@ class SecretsConfig:
     )
 
 
-TABLES: dict[
-    str, type
-] = {  # the core's own; `stages`, `sinks` and others hold a table for each name
+# The core's own; `stages`, `sinks` and others hold a table for each name.
+TABLES: dict[str, type] = {
     "pipeline": PipelineConfig,
     "paths": PathsConfig,
     "plugins": PluginsConfig,

@@ -15,9 +15,9 @@ from collections.abc import Callable, Sequence
 from time import monotonic
 from typing import Any, NamedTuple, NoReturn, Self, TypeVar
 
-from pipekit.errors import PipekitError
 from pipekit.model.quantity import duration_text
 from pipekit.model.system import limits_hint
+from pipekit.plugins.fault import PluginFault, fault_of, place_of
 from pipekit.plugins.surroundings import Surroundings
 from pipekit.worker._exit import end
 
@@ -27,35 +27,9 @@ CALL_TIMEOUT = 60.0  # seconds, where no setting says otherwise
 _POLL = 0.05  # seconds between two looks whether the run was cancelled
 _SPARE = 5.0  # seconds after the timeout, then the system ends a process that cannot act itself
 _PATIENCE = 2.0  # seconds for what plugins leave to the end of the process
-_LONGEST_TEXT = 2_000  # characters of an exception's message
 _STARTS = ("subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn", "os.system")
 _exit = os._exit
 _process = os.getpid()
-
-
-class PluginFault(Exception):  # noqa: N818  # it is the plugin's, and not an error of ours
-    """A plugin's code raised an exception, or took too long.
-
-    Its text is `ValueError: no such file`, or the sentence of one of pipekit's own errors
-    (`explained`). `where`: the line of the plugin, as `module.py:12`, or empty. `located`: the text
-    and that line. `traceback`: its last lines.
-    """
-
-    def __init__(
-        self,
-        text: str,
-        *,
-        timed_out: bool = False,
-        explained: bool = False,
-        where: str = "",
-        traceback: str = "",
-    ) -> None:
-        super().__init__(text)
-        self.timed_out = timed_out
-        self.explained = explained
-        self.where = where
-        self.located = f"{text} ({where})" if where else text
-        self.traceback = traceback
 
 
 class AbandonedError(Exception):
@@ -134,40 +108,12 @@ def _watch(
         elif cancelled():
             raise AbandonedError
         elif monotonic() >= deadline:
-            where, shown = _place(thread)
+            where, shown = place_of(thread)
             thread.abandon()
             text = f"there was no result within {duration_text(timeouts[at])}"
             fault = PluginFault(text, timed_out=True, where=where, traceback=shown)
             return [*thread.outcomes[:at], Outcome(fault=fault)]
     return thread.outcomes
-
-
-def _place(thread: threading.Thread) -> tuple[str, str]:
-    """The line of the plugin's code that a thread is in, and as a line of a traceback."""
-    frame = sys._current_frames().get(thread.ident or 0)
-    while frame is not None and not _may_be_a_plugins(frame.f_globals.get("__name__")):
-        frame = frame.f_back
-    if frame is None:
-        return "", ""
-    file = frame.f_code.co_filename
-    where = f"{os.path.basename(file)}:{frame.f_lineno}"
-    return where, f'  File "{file}", line {frame.f_lineno}'
-
-
-def described(error: BaseException) -> str:
-    """`ValueError: text` for an exception, whatever its class does when it is asked for a text."""
-    name = type(error).__name__
-    try:
-        text = f"{error}"[:_LONGEST_TEXT]
-    except BaseException as second:  # its own `__str__` is a plugin's code as well
-        return f"{name} (its message cannot be shown: {type(second).__name__})"
-    return f"{name}: {text}" if text else name
-
-
-def located(error: BaseException) -> str:
-    """The same with the line of the plugin's code, if any: `ValueError: text (module.py:12)`."""
-    where = _where(error)
-    return f"{described(error)} ({where})" if where else described(error)
 
 
 def leave_plugins(code: int) -> NoReturn:
@@ -245,7 +191,7 @@ class _Thread(threading.Thread):
             sys.setprofile(None)
             try:
                 self._surroundings.restore()  # or the modules for its description may be missing
-                return Outcome(fault=_fault(error))
+                return Outcome(fault=fault_of(error))
             except BaseException:  # the methods and attributes of the exception are its code too
                 return Outcome(fault=PluginFault("an exception that cannot be shown"))
 
@@ -266,37 +212,6 @@ def _report_unraisable(unraisable: sys.UnraisableHookArgs) -> None:
     """Say nothing of the end of an abandoned thread where Python cannot raise it."""
     if unraisable.exc_type is not SystemExit:
         sys.__unraisablehook__(unraisable)
-
-
-def _fault(error: BaseException) -> PluginFault:
-    import traceback  # only on failure
-
-    shown = ""
-    with contextlib.suppress(BaseException):  # the exception's methods are a plugin's code as well
-        shown = "".join(traceback.format_exception(error, limit=-5))
-    if type(error).__module__ == PipekitError.__module__:
-        text = str(error) or type(error).__name__
-        return PluginFault(text, explained=True, traceback=shown)
-    return PluginFault(described(error), where=_where(error), traceback=shown)
-
-
-def _where(error: BaseException) -> str:
-    """The last line of the plugin's code, as `module.py:12`; empty if there is none."""
-    if isinstance(error, SyntaxError) and type(error.filename) is str:
-        return f"{os.path.basename(error.filename)}:{error.lineno}"
-    found, step = "", error.__traceback__
-    while step is not None:
-        if _may_be_a_plugins(step.tb_frame.f_globals.get("__name__")):
-            file = step.tb_frame.f_code.co_filename
-            found = f"{os.path.basename(file)}:{step.tb_lineno}"
-        step = step.tb_next
-    return found
-
-
-def _may_be_a_plugins(module: object) -> bool:
-    """Whether a module of this name is neither Python's nor ours."""
-    top = module.partition(".")[0] if type(module) is str else ""
-    return top != "pipekit" and top not in sys.stdlib_module_names
 
 
 def _refuse_exits() -> None:

@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 from pipekit.errors import StorageError
 from pipekit.model.file import FileStat
 from pipekit.model.run import Paths
+from pipekit.run.decision import Decision
 from pipekit.run.lifecycle.permission import Permission
-from pipekit.run.planning import Decision
 from pipekit.run.trace import StageTrace, Trace, trace
 from pipekit.storage.failing import sentences
 from pipekit.storage.ledger import Ledger

@@ -22,7 +22,7 @@ from pipekit.model.status import FailureKind, PipelineStatus, StageStatus
 from pipekit.plugins.surroundings import Surroundings
 from pipekit.run.events import EventLogger, open_logger
 from pipekit.run.project import Project
-from pipekit.run.verdict import event_data, ledger_entry, summed_metrics
+from pipekit.run.stage_verdict import event_data, ledger_entry, summed_metrics
 from pipekit.storage.ledger import Ledger
 from pipekit.storage.report_writer import write_report
 

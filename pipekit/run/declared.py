@@ -10,8 +10,9 @@ from typing import NamedTuple
 from pipekit.model.file import FileStat
 from pipekit.model.records import FileRecord
 from pipekit.model.task import Task
-from pipekit.storage.files import FileManager, is_pattern
+from pipekit.storage.files import FileManager
 from pipekit.storage.ledger import signature_text
+from pipekit.storage.patterns import is_pattern
 from pipekit.worker import ABSENT, Signature, Verb, fingerprint, look
 
 

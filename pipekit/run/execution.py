@@ -22,7 +22,7 @@ from pipekit.run.project import Stage
 from pipekit.run.retries import left_to_do, next_attempt, superseded, wait, with_inputs, work
 from pipekit.run.running_task import RunningTask, TaskContext
 from pipekit.run.shrunk import ShrunkFiles
-from pipekit.run.verdict import emptied_files, judge_stage, last_lines
+from pipekit.run.stage_verdict import emptied_files, judge_stage, last_lines
 from pipekit.storage.lock import RunLock
 from pipekit.storage.modes import make_private
 from pipekit.worker._files import make_folder

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from pipekit.errors import PipekitError
 from pipekit.model.file import FileStat
+from pipekit.run.decision import CannotPlan
 from pipekit.run.orchestrator import PipelineOrchestrator
-from pipekit.run.planning import CannotPlan, RunOptions
+from pipekit.run.planning import RunOptions
 from pipekit.run.project import Project
 from pipekit.storage.database import ledger_exists
 from pipekit.storage.files import FileManager, Folders

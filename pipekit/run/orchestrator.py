@@ -18,16 +18,9 @@ from pipekit.model.stage import StagePlan
 from pipekit.model.status import PipelineStatus, pipeline_status
 from pipekit.process import Cancel, prepare
 from pipekit.run.current_run import CurrentRun
+from pipekit.run.decision import CannotPlan, Decision, Execute, result_without_tasks
 from pipekit.run.lifecycle import steps as lifecycle_steps
-from pipekit.run.planning import (
-    CannotPlan,
-    Decision,
-    Execute,
-    Planner,
-    RunOptions,
-    no_folder,
-    result_without_tasks,
-)
+from pipekit.run.planning import Planner, RunOptions, no_folder
 from pipekit.run.project import Project, Stage, selected
 from pipekit.run.recovery import close_dead_runs
 from pipekit.run.safe_path import shadowing

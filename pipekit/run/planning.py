@@ -5,9 +5,9 @@ from __future__ import annotations
 import datetime as dt
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from attrs import evolve, frozen
+from attrs import evolve
 
 from pipekit.config.digest import output_digest
 from pipekit.model.file import Input
@@ -16,9 +16,20 @@ from pipekit.model.run import RunContext
 from pipekit.model.stage import StagePlan, StageResult
 from pipekit.model.status import NEVER_BEGAN, FailureKind, StageStatus, satisfies
 from pipekit.model.task import Task
-from pipekit.plugins.isolation import AbandonedError, PluginFault, call
+from pipekit.plugins.fault import PluginFault
+from pipekit.plugins.isolation import AbandonedError, call
 from pipekit.process import Cancel
 from pipekit.run.backing_off import without_failing
+from pipekit.run.decision import (
+    Blocked,
+    Cancelled,
+    CannotPlan,
+    Decision,
+    Execute,
+    Later,
+    Skip,
+    result_without_tasks,
+)
 from pipekit.run.project import Project, Stage
 from pipekit.storage.failing import BackOff, sentences
 from pipekit.storage.ledger import Ledger
@@ -41,84 +52,6 @@ class RunOptions(NamedTuple):
     rebuild: bool = False
     retry: bool = False
     forget: tuple[str, ...] = ()
-
-
-@frozen(kw_only=True)
-class Decision:
-    """What to do with a stage, and why.
-
-    `action`: `run` or `later`, else the StageStatus that the stage ends with, without tasks.
-    `missing`: folders in which its plan looked for files, and which do not exist; none if it comes
-    after other stages, which may still make them. `patterns`: of the files that it looked for.
-    `traceback`: of an error in its plan. `backing_off`: what it leaves out since that has failed
-    again and again.
-    """
-
-    action: ClassVar[str]
-    stage: str
-    reason: str
-    plan: StagePlan | None = None
-    missing: tuple[str, ...] = ()
-    patterns: tuple[str, ...] = ()
-    kind: FailureKind = FailureKind.PLUGIN  # only of a stage that cannot be planned
-    traceback: str = ""
-    backing_off: tuple[str, ...] = ()
-
-
-class Execute(Decision):
-    """Run the tasks of its plan."""
-
-    action = "run"
-    plan: StagePlan
-
-
-class Skip(Decision):
-    """There is nothing to do."""
-
-    action = "skipped"
-    plan: StagePlan
-
-
-class Later(Decision):
-    """Only in `pipekit plan`: it depends on files that an earlier stage would change."""
-
-    action = "later"
-
-
-class Blocked(Decision):
-    """A stage it depends on did not reach the required status."""
-
-    action = "blocked"
-
-
-class Cancelled(Decision):
-    """The run was cancelled before its turn."""
-
-    action = "cancelled"
-
-
-class CannotPlan(Decision):
-    """Its plugin cannot be loaded, its plan raised an error, or took too long."""
-
-    action = "failure"
-
-
-def result_without_tasks(decision: Decision) -> StageResult:
-    """The result of a stage that is not executed."""
-    if isinstance(decision, CannotPlan):
-        return StageResult(
-            stage=decision.stage,
-            status=StageStatus.FAILURE,
-            kind=decision.kind,
-            error=decision.reason,
-            traceback=decision.traceback,
-        )
-    return StageResult(
-        stage=decision.stage,
-        status=StageStatus(decision.action),
-        reason=decision.reason,
-        plan=decision.plan if isinstance(decision, Skip) else None,
-    )
 
 
 class Planner:

@@ -24,7 +24,7 @@ from pipekit.model.secrets import Mask
 from pipekit.model.stage import StageResult
 from pipekit.model.status import FailureKind, PipelineStatus, StageStatus
 from pipekit.run.events import open_logger
-from pipekit.run.verdict import ledger_entry
+from pipekit.run.stage_verdict import ledger_entry
 from pipekit.storage.ends import noted_code, outcome, stage_entries, status_of
 from pipekit.storage.holder import Holder
 from pipekit.storage.ledger import Ledger

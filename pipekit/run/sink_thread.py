@@ -8,7 +8,7 @@ from typing import Any
 
 from pipekit.model.event import Event, SinkContext
 from pipekit.model.specs import EventSink
-from pipekit.plugins.isolation import located
+from pipekit.plugins.fault import located
 
 QUEUE_SIZE = 10_000  # events that may wait for a sink before it is dropped
 FAILURES_IN_A_ROW = 10  # calls; then it is dropped

@@ -13,12 +13,13 @@ from attrs import field, frozen
 from pipekit.model.file import Consumption, ContentState, FileStat, Published, Why
 from pipekit.model.run import Paths
 from pipekit.model.stage import StagePlan
+from pipekit.run.decision import CannotPlan, Decision, Later
 from pipekit.run.orchestrator import PipelineOrchestrator
-from pipekit.run.planning import CannotPlan, Decision, Later, RunOptions
+from pipekit.run.planning import RunOptions
 from pipekit.run.project import Project
 from pipekit.storage.database import ledger_exists
-from pipekit.storage.files import matches
 from pipekit.storage.ledger import Ledger, Link, signature_text
+from pipekit.storage.patterns import matches
 
 STEPS = 2  # of which files are named, in each direction
 

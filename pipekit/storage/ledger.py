@@ -6,14 +6,22 @@ Losing it costs time, not data: all files become pending, and none may be delete
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pipekit.model.file import Consumption, ContentState, Published
+from pipekit.storage.ledger_rows import (
+    CONSUMPTIONS,
+    PUBLISHED,
+    consumption_of,
+    forget_content,
+    publish,
+    published_of,
+    remember_content,
+)
 from pipekit.storage.remembered import Remembered, remember
-from pipekit.worker import ABSENT, Signature, Verb
+from pipekit.worker import Signature, Verb
 
 if TYPE_CHECKING:
     from pipekit.model.records import FileRecord
@@ -112,22 +120,25 @@ class Ledger(Remembered):
 
     def consumption(self, stage: str, path: str) -> Consumption | None:
         """What the stage did with one file."""
-        rows = self._read(f"{_CONSUMPTIONS} WHERE stage = ? AND path = ?", (stage, path))
-        return _consumption(rows[0]) if rows else None
+        rows = self._read(f"{CONSUMPTIONS} WHERE stage = ? AND path = ?", (stage, path))
+        return consumption_of(rows[0]) if rows else None
 
     def consumptions(self, stage: str, noted: str = "") -> dict[str, Consumption]:
         """What the stage consumed or rejected, by path; `noted`: only with this key in `detail`."""
         if not noted:
-            rows = self._read(f"{_CONSUMPTIONS} WHERE stage = ?", (stage,))
+            rows = self._read(f"{CONSUMPTIONS} WHERE stage = ?", (stage,))
         elif noted.isascii() and noted.isidentifier():
             where = f"""instr(detail, '"{noted}":')"""  # an index needs it word for word
             index = self._index(f"content_noted_{noted}", f"content (stage, path) WHERE {where}")
-            rows = self._read(f"{_CONSUMPTIONS} {index} WHERE stage = ? AND {where}", (stage,))
+            rows = self._read(f"{CONSUMPTIONS} {index} WHERE stage = ? AND {where}", (stage,))
         else:
             key = f"{json.dumps(noted)}:"
-            rows = self._read(f"{_CONSUMPTIONS} WHERE stage = ? AND instr(detail, ?)", (stage, key))
+            where = "stage = ? AND instr(detail, ?)"
+            rows = self._read(f"{CONSUMPTIONS} WHERE {where}", (stage, key))
         return {
-            each.path: each for each in map(_consumption, rows) if not noted or noted in each.detail
+            each.path: each
+            for each in map(consumption_of, rows)
+            if not noted or noted in each.detail
         }
 
     def details(self, stage: str, keys: Sequence[str]) -> list[tuple[str, ...]]:
@@ -154,9 +165,9 @@ class Ledger(Remembered):
         """
         terms, index = self._terms(list(details))
         where = " AND ".join(f"{each} = ?" for each in ("stage", *terms))
-        query = f"{_CONSUMPTIONS} {index} WHERE {where} LIMIT ?"
+        query = f"{CONSUMPTIONS} {index} WHERE {where} LIMIT ?"
         rows = self._read(query, (stage, *details.values(), most))
-        return {each.path: each for each in map(_consumption, rows)}
+        return {each.path: each for each in map(consumption_of, rows)}
 
     def _terms(self, keys: Sequence[str]) -> tuple[list[str], str]:
         """SQL for the values of these keys in `detail`, and for the use of an index of them."""
@@ -169,14 +180,14 @@ class Ledger(Remembered):
 
     def published(self, stage: str) -> tuple[Published, ...]:
         """The files that the stage published, in the order of the runs that did."""
-        rows = self._read(f"{_PUBLISHED} WHERE stage = ? ORDER BY run, path", (stage,))
-        return tuple(map(_published, rows))
+        rows = self._read(f"{PUBLISHED} WHERE stage = ? ORDER BY run, path", (stage,))
+        return tuple(map(published_of, rows))
 
     def publications(self, stage: str, paths: Iterable[str]) -> dict[str, Published]:
         """Those of the files that the stage published, by path."""
         asked = json.dumps(list(paths))
-        rows = self._read(f"{_PUBLISHED} WHERE stage = ? AND path {_ASKED}", (stage, asked))
-        return {each.path: each for each in map(_published, rows)}
+        rows = self._read(f"{PUBLISHED} WHERE stage = ? AND path {_ASKED}", (stage, asked))
+        return {each.path: each for each in map(published_of, rows)}
 
     def standing(self, stage: str) -> list[tuple[str, str, int]]:
         """Path and signature of each file that the stage published, and whether it is to be there.
@@ -239,14 +250,14 @@ class Ledger(Remembered):
         with self._writing() as connection:
             for record in records if forget else ():
                 if record.verb == Verb.CONSUMED and record.path in forget:
-                    _forget(connection, stage, record.path)
+                    forget_content(connection, stage, record.path)
             remember(connection, stage, run_number, state)
             for record in records:
                 if record.verb in (Verb.CONSUMED, Verb.REJECTED):
                     digest = settings_digests.get(record.path, default_digest)
-                    _remember(connection, stage, version, run_number, record, digest)
+                    remember_content(connection, stage, version, run_number, record, digest)
                 elif record.verb in (Verb.WROTE, Verb.UNCHANGED):
-                    _publish(connection, stage, run_number, record)
+                    publish(connection, stage, run_number, record)
 
     def mark_removed(self, paths: Sequence[str]) -> None:
         """Record that the lifecycle has removed these files, if a stage published them."""
@@ -276,98 +287,3 @@ class Ledger(Remembered):
 
 _ASKED = "IN (SELECT value FROM json_each(?))"
 _LINKS = "SELECT stage, source, output FROM lineage"
-_PUBLISHED = (
-    "SELECT path, fingerprint, run, run_id, present, detail FROM published "
-    "LEFT JOIN runs ON runs.number = published.run"
-)
-_CONSUMPTIONS = (
-    "SELECT path, state, fingerprint, settings, version, run, detail, reason FROM content"
-)
-
-
-def _published(row: tuple[Any, ...]) -> Published:
-    path, fingerprint, run, run_id, present, detail = row
-    return Published(
-        path=path,
-        fingerprint=fingerprint,
-        run_number=run,
-        run_id=run_id or "",
-        present=bool(present),
-        detail=json.loads(detail),
-    )
-
-
-def _consumption(row: tuple[Any, ...]) -> Consumption:
-    path, state, fingerprint, settings, version, run, detail, reason = row
-    return Consumption(
-        path=path,
-        state=ContentState(state),
-        fingerprint=fingerprint,
-        settings_digest=settings,
-        version=version,
-        run_number=run,
-        detail=json.loads(detail),
-        reason=reason,
-    )
-
-
-def _remember(
-    connection: sqlite3.Connection,
-    stage: str,
-    version: str,
-    run_number: int,
-    record: FileRecord,
-    settings_digest: str,
-) -> None:
-    if record.fingerprint == ABSENT:
-        connection.execute("DELETE FROM content WHERE stage = ? AND path = ?", (stage, record.path))
-        return
-    state = ContentState.REJECTED if record.verb == Verb.REJECTED else ContentState.CONSUMED
-    if state is ContentState.CONSUMED and not record.complete:
-        state = ContentState.PART
-    connection.execute(
-        "INSERT OR REPLACE INTO content VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (
-            stage,
-            record.path,
-            state,
-            record.fingerprint,
-            settings_digest,
-            version,
-            record.signature,
-            run_number,
-            record.detail,
-            record.reason,
-        ),
-    )
-
-
-def _forget(connection: sqlite3.Connection, stage: str, path: str) -> None:
-    """Remove what was made of a file, and that it became shorter."""
-    connection.execute("DELETE FROM lineage WHERE stage = ? AND source = ?", (stage, path))
-    connection.execute("DELETE FROM shrunk WHERE stage = ? AND path = ?", (stage, path))
-
-
-def _publish(
-    connection: sqlite3.Connection, stage: str, run_number: int, record: FileRecord
-) -> None:
-    """Record a published file; one that was left unchanged keeps the run that wrote it."""
-    keep = record.verb == Verb.UNCHANGED
-    known = connection.execute(
-        "SELECT run FROM published WHERE stage = ? AND path = ?", (stage, record.path)
-    ).fetchone()
-    connection.execute(
-        "INSERT OR REPLACE INTO published VALUES (?, ?, ?, ?, ?, 1, ?)",
-        (
-            stage,
-            record.path,
-            record.fingerprint,
-            record.signature,
-            known[0] if keep and known else run_number,
-            record.detail,
-        ),
-    )
-    connection.executemany(
-        "INSERT OR REPLACE INTO lineage VALUES (?, ?, ?)",
-        [(stage, source, record.path) for source in record.sources or ()],
-    )

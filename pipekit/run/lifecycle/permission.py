@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from pipekit.run.decision import Decision
 from pipekit.run.lifecycle.review import review
-from pipekit.run.planning import Decision
 from pipekit.run.project import Project
 from pipekit.storage.ledger import Ledger
 

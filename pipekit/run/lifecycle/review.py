@@ -18,7 +18,8 @@ from pipekit.model.file import FileStat
 from pipekit.model.policy import ActionKind, FileAction, LifecycleView
 from pipekit.model.specs import LifecyclePolicy
 from pipekit.model.stage import StagePlan, StageResult
-from pipekit.plugins.isolation import AbandonedError, PluginFault, call
+from pipekit.plugins.fault import PluginFault
+from pipekit.plugins.isolation import AbandonedError, call
 from pipekit.run.lifecycle.view import LedgerLifecycleView
 from pipekit.run.project import Project
 from pipekit.run.shrunk import held_shrunk

@@ -14,7 +14,7 @@ from pipekit.errors import StorageError
 from pipekit.model.event import EventKind
 from pipekit.model.executor import Engine, ExecutorContext, Order, OrderState, OrderStatus
 from pipekit.model.specs import Executor
-from pipekit.plugins.isolation import located
+from pipekit.plugins.fault import located
 from pipekit.process.remote.node import MARKER
 from pipekit.process.remote.spec import LeaseTerms, Promise
 from pipekit.run.current_run import CurrentRun

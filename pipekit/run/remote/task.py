@@ -19,10 +19,11 @@ from pipekit.model.executor import Order, OrderState, OrderStatus, Placement
 from pipekit.model.quantity import duration_text
 from pipekit.model.status import NEVER_BEGAN
 from pipekit.model.task import Task, TaskResult
-from pipekit.process.remote.folder import AttemptFolder, begin, begun_by, read_json, write_json
+from pipekit.process.remote.folder import AttemptFolder, begin, begun_by, read_json
 from pipekit.process.remote.outcome import TaskOutcome, read_outcome
 from pipekit.process.remote.spec import TaskSpec
 from pipekit.run.remote.engine import EngineError, RemoteEngine
+from pipekit.run.remote.order import write_order
 from pipekit.run.remote.settle import SETTLE_SECONDS, ContractError, publish_files, wait_for_files
 from pipekit.run.report_file import TaskReport, watched
 from pipekit.run.running_task import RunningTask, TaskContext
@@ -110,21 +111,7 @@ class RemoteTask(RunningTask):
             lease=self._engine.terms,
             promise=self._engine.promise(self._context.stage),
         )
-        data = write_json(self.folder.spec, spec.record(), mode)
-        import hashlib
-
-        return Order(
-            key=f"{run.run_id}-{self._context.stage.name}-{self.task.name}-{self._attempt.number}",
-            run_id=run.run_id,
-            stage=self._context.stage.name,
-            task=self.task.name,
-            attempt=self._attempt.number,
-            cores=self.task.cores,
-            memory=self.task.memory,
-            spec=str(self.folder.spec),
-            digest=hashlib.sha256(data).hexdigest(),
-            grace=self._command.grace,
-        )
+        return write_order(self.folder, spec, self.task, run.run_id)
 
     def _forbid(self, outcome: Outcome, reason: str) -> bool:
         """End it as one that never began, if no node has begun it: from now on, none can.
@@ -217,18 +204,16 @@ class RemoteTask(RunningTask):
         now, patience = time.monotonic(), self._engine.terms.seconds
         reason = status.reason or f"{self._attempt.executor} ended it without a result"
         if self.phase is Phase.WAITING:
-            self._unknown_at = (
-                (self._unknown_at or now) if status.state is OrderState.UNKNOWN else 0
-            )
+            unknown = status.state is OrderState.UNKNOWN
+            self._unknown_at = (self._unknown_at or now) if unknown else 0
             lost_sight = self._unknown_at and now - self._unknown_at > patience
             limit = self._context.run.project.configuration.stages[self._context.stage.name]
-            waited = now - self._begun_at
             if status.state is OrderState.ENDED:
                 self._forbid(Outcome.SPAWN_FAILED, f"it did not begin: {reason}")
             elif lost_sight:
                 text = f"it did not begin, and {self._attempt.executor} does not know of it"
                 self._forbid(Outcome.SPAWN_FAILED, text)
-            elif limit.queue_timeout is not None and waited > limit.queue_timeout:
+            elif limit.queue_timeout is not None and now - self._begun_at > limit.queue_timeout:
                 text = f"no node began it within {duration_text(limit.queue_timeout)}"
                 self._forbid(Outcome.SPAWN_FAILED, text)
         elif self.phase is Phase.RUNNING:

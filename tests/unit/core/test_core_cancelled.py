@@ -16,7 +16,8 @@ from pipekit import (
 )
 from pipekit.model.status import NEVER_BEGAN
 from pipekit.run.report_file import TaskReport
-from pipekit.run.verdict import judge_stage, judge_task
+from pipekit.run.stage_verdict import judge_stage
+from pipekit.run.verdict import judge_task
 
 CANCELLED = ProcessResult(outcome=Outcome.CANCELLED, reason="stopped: it was cancelled")
 

@@ -13,12 +13,8 @@ from pipekit.model.stage import StagePlan
 from pipekit.model.status import FailureKind, StageStatus
 from pipekit.model.task import Task, TaskResult, UnitResult
 from pipekit.run.report_file import TaskReport
-from pipekit.run.verdict import (
-    emptied_files,
-    judge_stage,
-    judge_task,
-    last_lines,
-)
+from pipekit.run.stage_verdict import emptied_files, judge_stage, last_lines
+from pipekit.run.verdict import judge_task
 from pipekit.storage.ledger import signature_text
 
 WELL = ProcessResult(outcome=Outcome.EXITED, returncode=0, success=True)

@@ -9,7 +9,8 @@ import pytest
 
 from pipekit.config.tables import PathsConfig
 from pipekit.errors import UsageError
-from pipekit.storage.files import FileManager, is_below, matches
+from pipekit.storage.files import FileManager, is_below
+from pipekit.storage.patterns import matches
 
 
 @pytest.fixture

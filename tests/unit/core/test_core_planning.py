@@ -15,17 +15,16 @@ from pipekit.model.stage import StagePlan, StageResult
 from pipekit.model.status import FailureKind, StageStatus
 from pipekit.model.task import Task
 from pipekit.process import Cancel
-from pipekit.run.planning import (
+from pipekit.run.decision import (
     Blocked,
     Cancelled,
     CannotPlan,
     Execute,
     Later,
-    Planner,
-    RunOptions,
     Skip,
     result_without_tasks,
 )
+from pipekit.run.planning import Planner, RunOptions
 from pipekit.run.project import Project, Stage
 
 WORK = StagePlan(reason="new files", tasks=[Task(name="t", command=Command(argv=["x"]))])

@@ -12,8 +12,8 @@ from pipekit.model.file import Consumption, ContentState, Input, Why
 from pipekit.model.policy import ActionKind, FileAction
 from pipekit.model.specs import LifecyclePolicy
 from pipekit.model.stage import StagePlan
+from pipekit.run.decision import CannotPlan, Skip
 from pipekit.run.lifecycle.permission import may_go
-from pipekit.run.planning import CannotPlan, Skip
 from pipekit.run.trace import State, trace
 
 

@@ -69,8 +69,12 @@ class SetAside:
                 path=path,
             )
 
-    def report_late(self) -> None:
-        """A failed unit for each part with late rows, so that the stage is partial."""
+    def report(self) -> None:
+        """A failed unit for each part with late rows, and for each file with too many bad ones."""
+        self._report_late()
+        self._report_spoiled()
+
+    def _report_late(self) -> None:
         for path, count in sorted(self._late.items()):
             key, part = layout.covered(path) or (path, "")
             series = layout.of_key(key)[1]
@@ -82,8 +86,7 @@ class SetAside:
                     "publishes them"
                 )
 
-    def report_spoiled(self) -> None:
-        """A failed unit for each file of which too many rows were set aside."""
+    def _report_spoiled(self) -> None:
         for path, reason in self._spoiled.items():
             with report.unit(path):
                 raise SetAsideError(

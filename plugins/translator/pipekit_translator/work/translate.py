@@ -9,7 +9,6 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Collection, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
-from functools import partial
 
 import numpy as np
 import pyarrow as pa
@@ -19,10 +18,10 @@ from pipekit_translator import layout
 from pipekit_translator.contracts import MARK, is_kept_apart, shown
 from pipekit_translator.dialects import VolumeType
 from pipekit_translator.request import FileJob, Request
-from pipekit_translator.work.assemble.buffer import Chunk, RowBuffer
+from pipekit_translator.work.assemble.buffer import Chunk, RowBuffer, limit_of
 from pipekit_translator.work.assemble.file_rows import Assembly
 from pipekit_translator.work.contracts import refused_files
-from pipekit_translator.work.feeding import Feeding
+from pipekit_translator.work.feeding import Feedings
 from pipekit_translator.work.publish.agreement import is_other
 from pipekit_translator.work.publish.existing import Existing
 from pipekit_translator.work.publish.key_report import KeyReports
@@ -41,13 +40,12 @@ Parts = list[Future[PartResult | None]]  # of a key, in order
 
 _DISK_THREADS = 4  # each finished file waits some milliseconds for the disk
 _PARTS_AHEAD = 256  # that threads work on or have ready; a key is submitted as a whole
-FIXED_MEMORY = 256_000_000  # bytes used to read and write on two cores, besides the buffer
 
 
 def translate(request: Request) -> None:
     """Carry out a request. The working directory must be the project's root."""
     pa.set_memory_pool(pa.system_memory_pool())  # pyarrow's others keep tens of megabytes
-    with closing(RowBuffer(_buffer_size(request.memory), request.processed)) as buffer:
+    with closing(RowBuffer(limit_of(request.memory), request.processed)) as buffer:
         _Translation(request, buffer).run()
 
 
@@ -64,14 +62,13 @@ class _Translation:
         self._rebuild = request.rebuild
         self._left = request.left
         self._files = Files(request.groups)
-        self._feeding: dict[str, dict[str, Feeding]] = {}
+        self._feeding = Feedings()
         self._waits: list[int] = []  # by file: keys to publish before it is consumed
         self._unpublished: set[str] = set()  # keys
         self._failed: set[int] = set()  # files of which a key could not be published
         self._noted: dict[int, dict[str, str]] = {}  # by file: the contracts of its keys
         self._refused: dict[int, str] = {}  # files of a second contract: why they are rejected
-        # by key that is put together from contracts: parts of which one has changed
-        self._touched: defaultdict[str, set[str]] = defaultdict(set)
+        self._touched: defaultdict[str, set[str]] = defaultdict(set)  # see _stages
         self._warnings: dict[int, list[str]] = {}  # by file
         self._counts: Counter[str] = Counter(
             dict.fromkeys(("files", "empty_files", "rows", "bad_rows", "late_rows"), 0)
@@ -91,14 +88,16 @@ class _Translation:
                 for key, parts in self._submitted(keys, threads, disks):
                     self._note_published(key, ok=self._publish(key, parts))
         self._report_forgotten()
-        self._aside.report_late()
-        self._aside.report_spoiled()
+        self._aside.report()
         for name, value in self._counts.items():
             report.metric(name, value)
         self._reports.write_quality(self._request.quality_file)
 
     def _stages(self) -> Iterator[list[str]]:
-        """The keys to publish: those of single contracts, and then what is made of them as well."""
+        """The keys to publish: those of single contracts, and then what is made of them as well.
+
+        Notes of the latter the parts of which a contract has changed.
+        """
         keys = {*self._feeding, *self._rebuild, *self._existing.parts}
         single = {key for key in keys if MARK in key}
         yield sorted(single)
@@ -114,16 +113,13 @@ class _Translation:
     def _read(self) -> None:
         rejected, again = read_all(self._request, self._assembly, self._take)
         ranks = self._files.sort()
-        for parts in self._feeding.values():
-            for feeding in parts.values():
-                feeding.sort(ranks)
+        self._feeding.sort(ranks)
         waits = np.empty(len(ranks), np.int64)
         waits[ranks] = self._waits
         self._waits = waits.tolist()
         self._leave_days(again, rejected)
         self._refuse_second_contracts(ranks)
-        warnings = sorted((int(ranks[file]), texts) for file, texts in self._warnings.items())
-        for file, texts in warnings:
+        for file, texts in sorted((int(ranks[file]), t) for file, t in self._warnings.items()):
             for text in texts:
                 report.warning(text, path=self._files.paths[file])
 
@@ -135,7 +131,7 @@ class _Translation:
         if noted := raw.contracts():
             self._noted[file] = noted
         for key, part, chunk in chunks:
-            self._feeding.setdefault(key, {}).setdefault(part, Feeding()).add(file, chunk)
+            self._feeding.add(key, part, file, chunk)
         if raw.warnings:
             self._warnings[file] = raw.warnings
         if not raw.repeated:
@@ -165,21 +161,16 @@ class _Translation:
         self._refused = refused_files(noted, known, paths, self._is_other)
         if not self._refused:
             return
-        for key, parts in [*self._feeding.items()]:
-            left = {part: feeding.without(self._refused) for part, feeding in parts.items()}
-            self._feeding[key] = {part: feeding for part, feeding in left.items() if feeding}
-            if not self._feeding[key]:
-                del self._feeding[key]
+        self._feeding.remove(self._refused)
         for file in self._refused:
             self._waits[file] = 0
 
     def _is_other(self, key: str, files: Collection[int]) -> bool:
         """Whether the rows of these files are of another contract than what is published."""
         folder, pairs = self._assembly.folder(key), []
-        for part, feeding in sorted(self._feeding.get(key, {}).items()):
-            chunks = [
-                self._assembly.buffer.chunk(chunk) for file, chunk in feeding if file in files
-            ]
+        chunk = self._assembly.buffer.chunk
+        for part, feeding in sorted(self._feeding.parts(key).items()):
+            chunks = [chunk(number) for file, number in feeding if file in files]
             if part[:7] not in self._rebuild.get(key, {}):
                 pairs.append((layout.path(folder, key, part), chunks))
         try:
@@ -212,7 +203,7 @@ class _Translation:
         rebuild, folder = self._rebuild.get(key, {}), self._assembly.folder(key)
         rolled = self._rolled(key)
         try:
-            if rolled is not None and self._feeding.get(key):
+            if rolled is not None and self._feeding.parts(key):
                 rolled.check_unused()
             volume = volume_of(folder, key, self._volume_types(key))
         except UnusableError as error:
@@ -231,7 +222,7 @@ class _Translation:
 
         def publish(part: str) -> PartResult | None:
             days = layout.both({key: rebuild}, {key: layout.days_of(part)}).get(key, {})
-            if rolled is not None and rolled.rules and not self._feeding.get(key):
+            if rolled is not None and rolled.rules and not self._feeding.parts(key):
                 return rolled.publish(publisher, part, days)
             return publisher.publish(part, self._chunks(key, part), days)
 
@@ -240,10 +231,10 @@ class _Translation:
     def _parts(self, key: str) -> set[str]:
         """The parts of a key to publish."""
         rebuild = layout.parts_of(key, self._rebuild.get(key, {}))
-        found = {*self._feeding.get(key, ()), *rebuild, *self._touched.get(key, ())}
+        found = {*self._feeding.parts(key), *rebuild, *self._touched.get(key, ())}
         found.update(self._existing.parts.get(key, ()))
-        path = partial(layout.path, self._assembly.folder(key), key)
-        return {part for part in found if path(part) not in self._assembly.removed}
+        folder, removed = self._assembly.folder(key), self._assembly.removed
+        return {part for part in found if layout.path(folder, key, part) not in removed}
 
     def _rolled(self, key: str) -> Rolled | None:
         """What puts a key together from its contracts, if there are any."""
@@ -265,8 +256,7 @@ class _Translation:
 
     def _volume_types(self, key: str) -> dict[VolumeType, str]:
         """The types of the volume in files that feed a key, each with one of the files."""
-        files = self._files
-        fed = self._feeding_files(key)
+        files, fed = self._files, self._feeding_files(key)
         return {files.group(file).format.volume_type: files.paths[file] for file in fed}
 
     def _feeding_files(self, key: str) -> list[int]:
@@ -274,8 +264,7 @@ class _Translation:
         keys = [key]
         if key in self._touched:
             keys += [each for each in self._feeding if layout.root_key(each) == key != each]
-        parts = [feeding for each in keys for feeding in self._feeding.get(each, {}).values()]
-        return sorted({file for feeding in parts for file, _ in feeding})
+        return self._feeding.files(keys)
 
     def _publish(self, key: str, parts: Parts) -> bool:
         """Whether the unit succeeded; published parts are reported in any case."""
@@ -306,7 +295,7 @@ class _Translation:
         From a helper, only the days to rebuild; from a stale file, all but the days to leave alone.
         """
         zone, found = self._zone(key), []
-        for file, number in self._fed_by(key, part):
+        for file, number in self._feeding.chunks(key, part):
             chunk, role = self._assembly.buffer.chunk(number), self._files.role(file)
             if role != "new":
                 inside = role == "helper"
@@ -315,24 +304,13 @@ class _Translation:
             found.append((file, chunk))
         return found
 
-    def _fed_by(self, key: str, part: str) -> Iterator[tuple[int, int]]:
-        feeding = self._feeding.get(key, {}).get(part)
-        return iter(feeding or ())
-
     # Reporting
 
     def _report_part(self, key: str, result: PartResult) -> None:
         publication = result.publication
-        files = [file for file, _ in self._fed_by(key, result.part)] or self._feeding_files(key)
+        files = [*dict(self._feeding.chunks(key, result.part))] or self._feeding_files(key)
         publication.sources = list(dict.fromkeys(self._files.paths[file] for file in files))
-        publication.detail = {
-            "series": layout.series_name(key),
-            "first": result.first,
-            "last": result.last,
-            "rows": result.rows,
-        }
-        if result.contracts:
-            publication.detail |= {"contracts": result.contracts, "roll": result.rule}
+        publication.detail = {"series": layout.series_name(key), **result.detail()}
         publication.tell()
 
     def _note_published(self, key: str, *, ok: bool) -> None:
@@ -356,12 +334,7 @@ class _Translation:
             return
         format, stale = self._files.group(file).format, self._files.role(file) == "stale"
         self._aside.keep(path, format, found, again=stale)
-        self._counts["files"] += 1
-        self._counts["rows"] += found.rows
-        self._counts["bad_rows"] += len(found.bad)
-        self._counts["empty_files"] += found.empty
-        if found.footer:
-            self._counts["footer_lines"] += found.footer
+        self._counts.update(found.counts())
         report.consumed(
             path,
             found.fingerprint,
@@ -375,8 +348,3 @@ class _Translation:
         for path, days in self._request.forgotten.items():
             if not (days.keys() & self._unpublished or layout.both(days, self._left)):
                 report.consumed(path, ABSENT)
-
-
-def _buffer_size(memory: int) -> int:
-    """How many bytes of rows to buffer if the whole process may use `memory` bytes."""
-    return int(memory / 50 + max(memory - FIXED_MEMORY, 0) / 2)

@@ -20,10 +20,10 @@ from pipekit_translator.work.table import Ints, Ranked, Table
 
 _VALUE = 8  # bytes
 _NONE = slice(0, 0)
-_BLOCK = (
-    1 << 16
-)  # values that are allocated at once: an array for each small chunk is mostly header
+# Values that are allocated at once: an array for each small chunk is mostly header.
+_BLOCK = 1 << 16
 _IN_FILE = -1  # instead of the number of a block
+FIXED_MEMORY = 256_000_000  # bytes used to read and write on two cores, besides the buffer
 SPAN = 1 << 14  # rows: each span costs some 0.2 ms, so small chunks share one
 
 
@@ -33,6 +33,11 @@ class Chunk(NamedTuple):
     first: int
     last: int
     load: Callable[[], Table]
+
+
+def limit_of(memory: int) -> int:
+    """How many bytes of rows to buffer if the whole process may use `memory` bytes."""
+    return int(memory / 50 + max(memory - FIXED_MEMORY, 0) / 2)
 
 
 class RowBuffer:

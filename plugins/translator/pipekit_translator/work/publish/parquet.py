@@ -28,17 +28,15 @@ from pipekit_translator.dialects import VolumeType
 from pipekit_translator.layout import BARS, TICKS, Series
 from pipekit_translator.work.assemble.buffer import Chunk
 from pipekit_translator.work.assemble.file_rows import by_day
+from pipekit_translator.work.publish.encodings import encodings_of
 from pipekit_translator.work.publish.unusable import DamagedError, UnusableError
-from pipekit_translator.work.table import NULL, Floats, Table, joined, known_volume, no_rows
+from pipekit_translator.work.table import NULL, Table, joined, known_volume, no_rows
 from pipekit_translator.work.zones import Zone
 
 DAYS_KEY, LAST_KEY, ZONE_KEY = "pipekit.days", "pipekit.last", "pipekit.timezone"
 ROLL_KEY, CONTRACTS_KEY = "pipekit.roll", "pipekit.contracts"
 ROW_GROUP = 1 << 18  # rows; each publishing thread holds two groups, 40 bytes a row
-_SAMPLE = 1024  # rows of a column that decide its encoding
-_FEW = 0.9  # share of different values up to which a dictionary is shorter than the column
 _CODEC = {False: "snappy", True: "zstd"}  # of ticks; it costs too much for a month of bars
-_LOW = (1 << 32) - 1  # the half of a double that is zero for halves and quarters
 
 
 def _schema(series: Series, unit: str, *constant: str) -> Any:
@@ -270,7 +268,7 @@ def _digest(columns: Iterable[Any]) -> str:
 def _writer(sink: Any, series: Series, first: Table) -> Any:
     """A writer of row groups; the `first` one decides how all are encoded."""
     schema = _encoded(_schema_of(first, series))
-    encodings = _encodings(series, first)
+    encodings = encodings_of(series, first)
     codec = _CODEC[series.grouped]
     return ParquetWriter(
         sink,
@@ -283,33 +281,6 @@ def _writer(sink: Any, series: Series, first: Table) -> Any:
         store_schema=False,
         write_page_checksum=True,  # so that damage is found when the file is read
     )
-
-
-def _encodings(series: Series, first: Table) -> dict[str, str]:
-    """Encodings of the columns that are not written with a dictionary."""
-    found = {"timestamp": "DELTA_BINARY_PACKED"}
-    fractions: dict[str, Any] = dict(zip(series.prices, first.prices, strict=True))
-    if first.volume.dtype == np.float64:
-        fractions["volume"] = first.volume
-    elif not series.grouped:  # a tick's volume is one of few
-        found["volume"] = "DELTA_BINARY_PACKED"
-    for name, column in fractions.items():
-        if not _repeats(column):
-            found[name] = "BYTE_STREAM_SPLIT"
-    return found
-
-
-def _repeats(prices: Floats) -> bool:
-    """Whether a dictionary is shorter than a split into eight streams of bytes.
-
-    Streams are shorter for halves and quarters, since six of the eight are constant, and wherever
-    most prices differ; not for the few different prices in tenths or hundredths.
-    """
-    sample = prices[:: max(len(prices) // _SAMPLE, 1)].view(np.int64)
-    if not (np.bitwise_or.reduce(sample) & _LOW):
-        return False
-    ordered = np.sort(sample)
-    return 1 + int(np.count_nonzero(np.diff(ordered))) <= _FEW * len(sample)
 
 
 def _pays(name: str, series: Series) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
 
 import attrs
 import numpy as np
@@ -50,6 +51,11 @@ class PartResult:
     restated: int = 0
     contracts: dict[str, str] = attrs.field(factory=dict)
     rule: str = ""
+
+    def detail(self) -> dict[str, Any]:
+        """What is reported of its rows, and of the contracts that they were taken from."""
+        contracts = {"contracts": self.contracts, "roll": self.rule} if self.contracts else {}
+        return {"first": self.first, "last": self.last, "rows": self.rows, **contracts}
 
     @property
     def differs(self) -> bool:

@@ -65,6 +65,12 @@ class Outcome(NamedTuple):
             detail=raw.memory().detail(),
         )
 
+    def counts(self) -> dict[str, int]:
+        """What it adds to the metrics."""
+        counts = {"files": 1, "rows": self.rows, "bad_rows": len(self.bad)}
+        footer = {"footer_lines": self.footer} if self.footer else {}
+        return {**counts, "empty_files": int(self.empty), **footer}
+
     def packed(self, keys: Keys) -> bytes:
         """As some 200 bytes, a tenth of what the objects take; `keys`: see `unpacked`."""
         signature, digest = tuple(self.signature), bytes.fromhex(self.fingerprint)
