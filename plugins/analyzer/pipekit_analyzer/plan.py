@@ -13,14 +13,13 @@ from typing import TypeVar
 import attrs
 
 from pipekit import ABSENT, Command, ConfigError, Pending, RunContext, StagePlan, Task
-from pipekit_analyzer import instruments
+from pipekit_analyzer import WORKER, instruments
 from pipekit_analyzer.instruments import InstrumentError, Table
 from pipekit_analyzer.recompute import InstrumentState, consumed_bars
 from pipekit_analyzer.request import BarFile, ConsumedBars, InstrumentJob, InstrumentRules, Request
 from pipekit_analyzer.settings import Settings
 from pipekit_analyzer.times import WINDOW_DAYS
 
-WORKER = "pipekit_analyzer.worker"
 _LAYOUT = re.compile(r"(?P<name>[^/]+)/1m/\d{4}/(?P=name)_1m_(?P<month>\d{4}-\d{2})\.parquet")
 _SERIES = re.compile(r"(?P<name>[^/]+)/(?P<series>[^/]+)/.*\.parquet")
 _WINDOW = timedelta(days=WINDOW_DAYS + 1)  # last bars are in UTC: a date may be a day off

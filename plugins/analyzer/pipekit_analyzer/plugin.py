@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pipekit import Command, StageSpec, hookimpl
-from pipekit_analyzer.plan import WORKER, plan
+from pipekit import Command, RunContext, StagePlan, StageSpec, hookimpl
+from pipekit_analyzer import WORKER
 from pipekit_analyzer.settings import Settings
 
 PIPEKIT_API = "1"  # the hook API that this plugin is written for
+
+
+def plan(ctx: RunContext, settings: Settings) -> StagePlan:
+    """See `pipekit_analyzer.plan`: imported only where the stage is planned."""
+    from pipekit_analyzer import plan
+
+    return plan.plan(ctx, settings)
 
 
 @hookimpl

@@ -10,12 +10,11 @@ from collections.abc import Collection, Iterable, Sequence
 import attrs
 
 from pipekit import Command, FileStat, Pending, Published, RunContext, StagePlan, Task
+from pipekit_merger import WORKER
 from pipekit_merger.history import Damage, Helpers, helping, run_file_entries
 from pipekit_merger.layout import SUMMARY_TABLE, SUMMARY_TEXT, StreamMonth, digest
 from pipekit_merger.request import Request
 from pipekit_merger.settings import Settings
-
-WORKER = "pipekit_merger.worker"
 
 
 def plan(ctx: RunContext, settings: Settings) -> StagePlan:

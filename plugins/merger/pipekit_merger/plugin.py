@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pipekit import Command, StageSpec, hookimpl
-from pipekit_merger.plan import WORKER, plan
+from pipekit import Command, RunContext, StagePlan, StageSpec, hookimpl
+from pipekit_merger import WORKER
 from pipekit_merger.settings import Settings
 
 PIPEKIT_API = "1"  # the hook API that this plugin is written for
+
+
+def plan(ctx: RunContext, settings: Settings) -> StagePlan:
+    """See `pipekit_merger.plan`: imported only where the stage is planned."""
+    from pipekit_merger import plan
+
+    return plan.plan(ctx, settings)
 
 
 @hookimpl

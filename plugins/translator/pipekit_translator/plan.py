@@ -8,13 +8,13 @@ from pathlib import Path
 import attrs
 
 from pipekit import Command, ContentState, Input, Pending, RunContext, StagePlan, Task
+from pipekit_translator import WORKER
 from pipekit_translator.rebuild import Rebuild, is_extended, rebuild_for
 from pipekit_translator.request import NOTHING, FileGroup, FileJob, FileMemory, Request, Role
 from pipekit_translator.settings import Settings
 from pipekit_translator.so_far import contracts_so_far
 from pipekit_translator.survey import Group, pending_of, survey
 
-WORKER = "pipekit_translator.worker"
 ENVIRONMENT = {
     # otherwise glibc gives the memory of each block back to the system and requests it again for
     # the next one, which can cost a quarter of the CPU time
