@@ -82,7 +82,7 @@ def _wait(session: nox.Session, checks: dict[str, subprocess.Popen[str]]) -> Non
 def docs(session: nox.Session) -> None:
     """The pages are fresh and true, and the site in build/site is built without a warning."""
     python(session, "docs/generate.py", "--check")
-    python(session, "-m", "pytest", "-q", "tests/unit/docs", *session.posargs)
+    python(session, "-m", "pytest", "-q", "-n", "0", "tests/unit/docs", *session.posargs)
     if importlib.util.find_spec("sphinx") is None:
         session.error("the site needs the group docs: uv run --group docs nox -s docs")
     site = ROOT / "build/site"
