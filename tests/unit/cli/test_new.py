@@ -10,8 +10,8 @@ import tomllib
 import pytest
 from click.testing import CliRunner
 
-from pipekit.cli.main import run_command_line
-from pipekit.cli.new.new import KINDS, SUFFIX, TEMPLATES, command, files, write
+from pipekit.cli.main import cli, run_command_line
+from pipekit.cli.new.new import KINDS, SUFFIX, TEMPLATES, files, write
 
 LONGEST = {"stage": 30, "script-stage": 15, "sink": 15, "policy": 15, "executor": 55, "command": 15}
 NAME = "daily_bars"
@@ -80,12 +80,12 @@ def test_copiers_template_language_gives_the_same(kind):
 
 def test_a_bad_name_and_a_full_folder_are_told(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    called = CliRunner().invoke(command, ["stage", "Daily-Bars"])
+    called = CliRunner().invoke(cli, ["new", "stage", "Daily-Bars"])
     assert "invalid name 'Daily-Bars': use a-z, 0-9 and _" in str(called.exception)
-    first = CliRunner().invoke(command, ["sink", NAME], standalone_mode=False)
+    first = CliRunner().invoke(cli, ["new", "sink", NAME], standalone_mode=False)
     assert first.exception is None
     assert "wrote pipekit-daily-bars: the sink 'daily_bars'" in first.output
-    again = CliRunner().invoke(command, ["sink", NAME])
+    again = CliRunner().invoke(cli, ["new", "sink", NAME])
     assert "is not empty: name another folder with --into" in str(again.exception)
 
 
@@ -109,7 +109,7 @@ def test_a_name_that_is_taken_is_refused(tmp_path, monkeypatch, kind, name, said
     if not is_installed(owner := said.partition(" ")[0]):
         pytest.skip(f"{owner} is not installed")
     monkeypatch.chdir(tmp_path)
-    called = CliRunner().invoke(command, [kind, name])
+    called = CliRunner().invoke(cli, ["new", kind, name])
     assert said in str(called.exception)
     assert list(tmp_path.iterdir()) == []
 
@@ -123,7 +123,7 @@ def test_the_name_of_a_command_of_pipekit_is_taken(tmp_path, monkeypatch, capsys
 def test_what_to_do_next_is_said_for_this_environment(tmp_path, monkeypatch):
     """A test in another Python would not find pipekit, and a sink alone silences the terminal."""
     monkeypatch.chdir(tmp_path)
-    said = CliRunner().invoke(command, ["sink", "tally"]).output
+    said = CliRunner().invoke(cli, ["new", "sink", "tally"]).output
     assert f"test it: cd pipekit-tally && {sys.executable} -m pytest" in said
     assert "install pytest" not in said  # it is here
     assert "[sinks.tally], beside [sinks.console]" in said
