@@ -177,10 +177,8 @@ def shared_data() -> Path:
 def _nothing_leaks(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A test that leaves an environment variable, a process or a working directory fails."""
     before = (dict(os.environ), os.getcwd(), _children())
-    searched = list(sys.path)
     yield
     monkeypatch.undo()
-    sys.path[:] = searched  # plugins may add to it, and their threads may end late
     environment = {k: v for k, v in os.environ.items() if k != "PYTEST_CURRENT_TEST"}
     expected = {k: v for k, v in before[0].items() if k != "PYTEST_CURRENT_TEST"}
     assert environment == expected, "the test changed the environment"
