@@ -29,10 +29,11 @@ def python(session: nox.Session, *words: str) -> None:
 
 @nox.session
 def fast(session: nox.Session) -> None:
-    """What to run on save, in under a minute: unit tests, style, types."""
+    """What to run on save, in under a minute: unit tests but the slow ones, style, types."""
     checks = {sys.platform: _mypy(sys.platform)}  # on the other core
     try:
-        python(session, "-m", "pytest", "-q", "tests/unit", *session.posargs)
+        words = ("-q", "-m", "not long and not slow", "tests/unit")
+        python(session, "-m", "pytest", *words, *session.posargs)
         python(session, "-m", "ruff", "check")
         python(session, "-m", "ruff", "format", "--check")
     finally:

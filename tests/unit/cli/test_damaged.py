@@ -124,6 +124,7 @@ def test_a_journal_with_odd_values_keeps_no_run_from_starting(ran, pipekit, key)
             assert (answer.code, "Traceback" in answer.err) == (0, False), (odd, answer)
 
 
+@pytest.mark.slow
 def test_show_tells_what_it_can_of_a_damaged_report(ran, pipekit):
     (path,) = ran.glob("logs/pipeline_report_*.json")
     good = json.loads(path.read_text())

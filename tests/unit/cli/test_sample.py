@@ -13,6 +13,8 @@ import pytest
 
 from pipekit.cli.demo.sample import FIRST_DAY, LAST_DAY, Sample, write_sample
 
+pytestmark = pytest.mark.slow
+
 CHICAGO = ZoneInfo("America/Chicago")
 TICK = {"ES": 0.25, "NQ": 0.25, "CL": 0.01, "GC": 0.10}
 TARGET = {"ES": 10, "NQ": 50, "CL": 0.5, "GC": 5}  # points, the analyzer's defaults

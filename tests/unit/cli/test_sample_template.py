@@ -86,6 +86,7 @@ def test_commented_examples_name_their_zone_and_close_stamps():
     assert kinds["C"].timezone == kinds["B"].timezone == "America/Chicago"
 
 
+@pytest.mark.slow
 def test_each_file_of_the_demo_matches_the_source_of_its_dialect_and_no_other(tmp_path):
     sample, settings = write_sample(tmp_path), translator(DEMO_TOML)
     matches = {file: [] for file in sample.files}

@@ -109,6 +109,7 @@ def test_a_name_that_is_no_text_comes_back_as_it_was(tmp_path):
     assert records(journal.path) == [{"path": name}]
 
 
+@pytest.mark.slow
 @pytest.mark.posix("locks by process")
 def test_each_record_is_written_in_one_piece_whatever_its_size(tmp_path):
     """Two writers' lines never mix, which only one write each with O_APPEND gives."""

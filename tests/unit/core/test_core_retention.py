@@ -220,6 +220,7 @@ def test_a_project_without_any_logs_is_no_trouble(paths, ledger):
     assert apply_retention(paths, evolve(RetentionConfig(), runs=1, idle_runs=0), ledger) == []
 
 
+@pytest.mark.slow
 def test_all_that_is_beyond_a_bound_goes_at_once_after_it_was_lowered(past, paths, ledger):
     names = [past(n, "idle") for n in range(230)]
     apply_retention(paths, evolve(RetentionConfig(), idle_runs=10), ledger)

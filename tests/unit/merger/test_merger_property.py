@@ -4,6 +4,7 @@ import hashlib
 import tempfile
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -91,6 +92,7 @@ def expected(files):
     return rows
 
 
+@pytest.mark.slow
 @settings(
     max_examples=40,
     deadline=None,

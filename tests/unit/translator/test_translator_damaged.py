@@ -111,6 +111,7 @@ def test_what_was_damaged_is_kept_in_the_quarantine_and_named(
     assert [(row["source"], row["line"]) for row in project.quarantine()] == [(MONTH, 0)]
 
 
+@pytest.mark.slow
 def test_any_flipped_byte_of_a_month_is_mended(project: Any, export: Any) -> None:
     """Wherever it is, in a page, its header, the metadata or the footer."""
     good = two_days(project, export)
