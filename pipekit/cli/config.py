@@ -155,7 +155,9 @@ def examined(
     if not errors and settings.pipeline.stages:
         errors, missing = plan_problems(open_project(settings, ctx.obj["no_plugins"]))
         warnings += missing
-    warnings += [*found.warnings, *map(str, found.broken), *shadowing(settings.root)]
+    told = "\n".join(errors)  # a stage of a broken plugin cannot be planned
+    broken = [text for text in map(str, found.broken) if text not in told]
+    warnings += [*found.warnings, *broken, *shadowing(settings.root)]
     warnings += [str(origin) + NO_API for origin in found.without_api]
     return settings, errors, warnings
 

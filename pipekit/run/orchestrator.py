@@ -320,11 +320,10 @@ def _plan_warnings(plan: StagePlan | None) -> list[str]:
 def plan_problems(project: Project) -> tuple[list[str], list[str]]:
     """Why stages cannot be planned, and folders that they miss, as far as is known before a run."""
     decisions = PipelineOrchestrator(project).plan()
-    names = {stage.name for stage in project.stages if stage.spec is not None}
     errors = [
         f"{decision.stage}: {decision.reason}"
         for decision in decisions
-        if isinstance(decision, CannotPlan) and decision.stage in names
+        if isinstance(decision, CannotPlan)
     ]
     warnings = [
         f"{decision.stage}: {no_folder(path)}"

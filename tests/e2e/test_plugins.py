@@ -84,6 +84,11 @@ def test_a_configured_stage_whose_module_is_broken_is_a_failure_of_kind_plugin(g
     assert stages["good"]["status"] == "success"
     assert (stages["torn"]["status"], stages["torn"]["kind"]) == ("failure", "plugin")
     assert "nothing_like_this" in stages["torn"]["error"]
+    checked = good.pipekit("config", "check")
+    assert (checked.code, "is valid" in checked.out) == (3, False)
+    assert [line[:12] for line in checked.out.splitlines() if "nothing_like" in line] == [
+        "error: torn:"
+    ]
 
 
 def test_a_plan_that_raises_is_a_failure_of_kind_plugin(good):
