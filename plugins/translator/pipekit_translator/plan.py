@@ -91,15 +91,7 @@ def _task(
     inputs: list[tuple[int, Input]],
     rebuild: Rebuild,
 ) -> Task:
-    helpers = {item.path for _, item in rebuild.helpers}
-    jobs = (_job(at, groups[at], item, _role(item, rebuild, helpers)) for at, item in inputs)
-    new: list[list[str]] = [[] for _ in groups]
-    known = []
-    for job in jobs:
-        if job.role == "new" and job.before is NOTHING:
-            new[job.group].append(job.path)
-        else:
-            known.append(job)
+    new, known = _new_and_known(groups, inputs, rebuild)
     request = Request(
         processed=settings.processed.rstrip("/"),
         quarantine=_relative(ctx, ctx.paths.quarantine / ctx.run_id),
@@ -136,6 +128,22 @@ def _task(
         inputs=[item.path for _, item in inputs],
         cores=ctx.cores,
     )
+
+
+def _new_and_known(
+    groups: list[Group], inputs: list[tuple[int, Input]], rebuild: Rebuild
+) -> tuple[list[list[str]], list[FileJob]]:
+    """The paths of new files by group, and the jobs of those that more is known of."""
+    helpers = {item.path for _, item in rebuild.helpers}
+    new: list[list[str]] = [[] for _ in groups]
+    known = []
+    for at, item in inputs:
+        job = _job(at, groups[at], item, _role(item, rebuild, helpers))
+        if job.role == "new" and job.before is NOTHING:
+            new[at].append(job.path)
+        else:
+            known.append(job)
+    return new, known
 
 
 def _shared(group: Group, new: list[str]) -> FileGroup:

@@ -203,6 +203,20 @@ class _Names(NamedTuple):
         return with_contract(self.names[at], self.codes[at])
 
 
+def _are_regular(table: Table, of: Ints, format: FileFormat, *, whole: bool) -> bool:
+    """Whether the rows of each file are in order, and no time or price is far off; see `_keep`."""
+    series = format.series_written
+    other, step = of[1:] != of[:-1], np.diff(table.time)
+    if not (other | (step >= 0 if series.grouped else step > 0)).all():
+        return False
+    if not series.grouped and not are_usual(series, table.time, of, whole=whole):
+        return False
+    if format.outliers != "keep" and not are_smooth(table, series, of):
+        return False
+    far = format.max_distance * series.unit
+    return not (far and (~other & (step > far)).any())
+
+
 def _keep(
     table: Table,
     of: Ints,
@@ -217,20 +231,10 @@ def _keep(
     `of`: the index of each row's file. `whole`: these are all rows of the files. Raises OSError.
     """
     names, targets = named.names, named.targets(files)
-    if targets is None:
+    if targets is None or not _are_regular(table, of, files[0].format, whole=whole):
         return False
     series, assembly = files[0].format.series_written, context.assembly
     other = of[1:] != of[:-1]
-    step = np.diff(table.time)
-    if not (other | (step >= 0 if series.grouped else step > 0)).all():
-        return False
-    if not series.grouped and not are_usual(series, table.time, of, whole=whole):
-        return False
-    if files[0].format.outliers != "keep" and not are_smooth(table, series, of):
-        return False
-    far = files[0].format.max_distance * series.unit
-    if far and (~other & (step > far)).any():
-        return False
     days = assembly.zone(series).days(table.time)
     begins = np.flatnonzero(np.concatenate(([True], other | (days[1:] != days[:-1])))[: table.size])
     dates = np.datetime_as_string(days[begins].astype("M8[D]")).tolist()
