@@ -16,9 +16,9 @@ from pipekit.storage.ledger_rows import (
     PUBLISHED,
     consumption_of,
     forget_content,
-    publish,
     published_of,
     remember_content,
+    remember_published,
 )
 from pipekit.storage.remembered import Remembered, remember
 from pipekit.worker import Signature, Verb
@@ -257,7 +257,7 @@ class Ledger(Remembered):
                     digest = settings_digests.get(record.path, default_digest)
                     remember_content(connection, stage, version, run_number, record, digest)
                 elif record.verb in (Verb.WROTE, Verb.UNCHANGED):
-                    publish(connection, stage, run_number, record)
+                    remember_published(connection, stage, run_number, record)
 
     def mark_removed(self, paths: Sequence[str]) -> None:
         """Record that the lifecycle has removed these files, if a stage published them."""

@@ -87,7 +87,7 @@ def forget_content(connection: sqlite3.Connection, stage: str, path: str) -> Non
     connection.execute("DELETE FROM shrunk WHERE stage = ? AND path = ?", (stage, path))
 
 
-def publish(
+def remember_published(
     connection: sqlite3.Connection, stage: str, run_number: int, record: FileRecord
 ) -> None:
     """Record a published file; one that was left unchanged keeps the run that wrote it."""

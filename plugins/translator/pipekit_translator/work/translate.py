@@ -96,7 +96,7 @@ class _Translation:
     def _stages(self) -> Iterator[list[str]]:
         """The keys to publish: those of single contracts, and then what is made of them as well.
 
-        Notes of the latter the parts of which a contract has changed.
+        Before the second, it notes the parts in which a contract has changed.
         """
         keys = {*self._feeding, *self._rebuild, *self._existing.parts}
         single = {key for key in keys if MARK in key}
