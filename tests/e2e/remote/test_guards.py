@@ -83,12 +83,12 @@ def test_4_an_engine_that_takes_a_working_node_for_dead_is_not_believed_at_once(
 
 def test_5_the_next_run_waits_for_the_nodes_of_one_that_died(remote, until):
     """It has the lock at once, and works only when nothing of the other one does."""
-    remote.prepare(lease="8s", a="first=60 sleep=0.1")
+    remote.prepare(lease="30s", a="first=60 sleep=0.1")
     run = remote.project.start("run")
     until(remote.notes)
     run.kill()
     run.communicate()
-    remote.prepare(lease="8s", a="done")
+    remote.prepare(lease="30s", a="done")
     done = remote.run()
     assert "1 task of it on other machines ended" in done.err
     outcome = json.loads((remote.attempt(1) / "outcome.json").read_text())
