@@ -14,7 +14,7 @@ from pipekit.model.command import Command, ProcessResult
 from pipekit.model.quantity import local_time, plural
 from pipekit.model.run import Paths, PipelineState
 from pipekit.model.status import PipelineStatus
-from pipekit.plugins.entrypoints import EntryPoint, entry_points
+from pipekit.plugins.entrypoints import BUILTINS, EntryPoint, entry_points
 from pipekit.plugins.isolation import call_each
 from pipekit.plugins.loader import Plugins
 from pipekit.process import ProcessSupervisor
@@ -34,13 +34,23 @@ _TIMED = (
 
 
 def plugins(found: Plugins, supervisor: ProcessSupervisor) -> Iterator[Finding]:
-    """Whether each plugin can be loaded, and how long its import takes in a process of its own."""
+    """Whether each plugin can be loaded, and how long its import takes in a process of its own.
+
+    Those of the core itself are not told, and those that are disabled not imported.
+    """
     for each in found.broken:
         yield broken("plugins", str(each), f"mend or uninstall {each.origin.distribution}")
-    broken_ones = {each.origin.distribution for each in found.broken}
+    passed_over = {BUILTINS, *(each.origin.distribution for each in found.broken)}
     for point in entry_points(hookspecs.GROUP):
-        if point.distribution not in broken_ones:
+        if point in found.disabled:
+            yield disabled(point)
+        elif point.distribution not in passed_over:
             yield imported(point, supervisor)
+
+
+def disabled(point: EntryPoint) -> Finding:
+    """That a plugin is installed, and not used."""
+    return ok("plugins", f"{point} is disabled by [plugins], a variable or --no-plugins")
 
 
 def imported(point: EntryPoint, supervisor: ProcessSupervisor) -> Finding:

@@ -9,7 +9,7 @@ import click
 from pipekit.cli.common import json_option
 from pipekit.cli.doctor.doctor import report_findings
 from pipekit.cli.doctor.finding import Finding, broken, ok, warning
-from pipekit.cli.doctor.project import imported
+from pipekit.cli.doctor.project import disabled, imported
 from pipekit.cli.help import Command
 from pipekit.cli.plugins.loaded import broken_commands, commands, load_all
 from pipekit.plugins.entrypoints import BUILTINS, EntryPoint
@@ -53,7 +53,7 @@ def findings(
     for text in found.warnings:
         yield warning("plugins", text, "ask its author")
     for origin in found.disabled:
-        yield ok("plugins", f"{origin} is disabled by [plugins], a variable or --no-plugins")
+        yield disabled(origin)
     for key, text in found.conflicts.items():
         dists = sorted({each.origin.distribution for each in found.rivals[key]} - {BUILTINS})
         remove = " or ".join(environment.uninstall(name) for name in dists)

@@ -8,7 +8,8 @@ import time
 
 import pytest
 
-CONFIG = '[pipeline]\nstages = ["one"]\n'
+# Of the plugins only these: the time that each takes to import is measured in a process of its own.
+CONFIG = '[plugins]\nallow = ["one"]\n[pipeline]\nstages = ["one"]\n'
 PLUGIN = """
 from pipekit import Command, StagePlan, StageSpec, hookimpl
 
@@ -67,6 +68,16 @@ def test_a_worker_that_does_not_start_is_an_error(doctor, check, said):
     code, found = doctor(check)
     assert (code, list(found)) == (2, ["stage one"])
     assert said in found["stage one"]
+
+
+@pytest.mark.parametrize("how", ["deny", "--no-plugins"])
+def test_a_plugin_that_is_disabled_is_named_and_not_imported(project, how):
+    project.plugin("bad", "import pathlib; pathlib.Path(__file__ + '.imported').touch()")
+    script = '[pipeline]\nstages = ["own"]\n[stages.own]\ncommand = ["true"]\n'
+    project.config(script + ('[plugins]\ndeny = ["bad"]\n' if how == "deny" else ""))
+    said = project.pipekit(*(["--no-plugins"] if how != "deny" else []), "doctor").out
+    assert "bad 0.1 (entry point bad = bad_plugin) is disabled by [plugins]" in said
+    assert not list(project.site.glob("*.imported"))
 
 
 def test_what_a_self_check_says_is_shown(doctor, project):

@@ -37,8 +37,12 @@ _SUITES = "tests/contract/test_contract_suites.py::test_"
 _MESSAGES = "tests/unit/cli/test_messages.py::test_"
 _NO_STAGES = "core mode: the stages and their libraries are not installed"
 _SLOW = "core mode: it takes minutes under Wine, where it opens thousands of files"
+_MANY = "core mode: what it does a hundred times takes ten seconds and more under Wine"
 _DAMAGED = "tests/unit/cli/test_damaged.py::test_"
 _ONLY_IN_FULL_MODE = {
+    _SUPERVISOR + "a_hundred_commands": _MANY,
+    _CORE
+    + "events.py::test_events_of_many_threads_are_numbered_in_the_order_of_the_journal": _MANY,
     _MESSAGES + "no_message_names_a_command_that_does_not_exist[plugins]": _NO_STAGES,
     _SUITES + "a_plan_that_imports_a_data_library_is_noticed[inside]": _NO_STAGES,
     _CORE
