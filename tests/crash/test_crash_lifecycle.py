@@ -231,7 +231,7 @@ how_many = pytest.mark.parametrize(
 @how_many
 def test_a_kill_at_a_point(case, tmp_path, record_property, all_points):
     """Of the process, and with it of its whole tree."""
-    numbers = range(len(case.points)) if all_points else case.touched[2 :: len(case.touched) // 3]
+    numbers = range(len(case.points)) if all_points else case.touched[2 :: len(case.touched) // 2]
     run_trials(case, tmp_path, [(Rule(number=number),) for number in numbers], record_property)
 
 

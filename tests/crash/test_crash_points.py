@@ -93,10 +93,10 @@ def in_parts(sample: int, count: int):
 
 
 def sampled(points: list[Point]) -> list[int]:
-    """The numbers of some points: those of a publication, of the end of the run, and each 50th."""
+    """The numbers of some points: those of a publication, of the end of the run, and each 100th."""
     renames = [n for n, point in enumerate(points) if point.call == "rename"]
     first, last = renames[0], renames[-1]  # the first published file, and the audit report
-    return sorted({*range(first - 5, first + 3), *range(last - 9, last + 2), *range(0, last, 50)})
+    return sorted({*range(first - 3, first + 2), *range(last - 5, last + 2), *range(0, last, 100)})
 
 
 @pytest.mark.parametrize("action", ["kill", "all"])
@@ -109,7 +109,7 @@ def test_a_kill_at_a_point(points, trials, action, part, parts):
     trials([(Rule(number=number, action=action),) for number in numbers])
 
 
-@in_parts(40, 3)
+@in_parts(60, 3)
 def test_a_recovery_killed_at_a_point_is_left_to_the_next_run(points, trials, part, parts):
     """Two runs in a row are killed; in the second, at each point of its recovery and beyond."""
     dead = [number for number, point in enumerate(points) if point.role == "run"]
