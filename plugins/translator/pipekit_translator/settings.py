@@ -135,6 +135,7 @@ class Settings:
         "Folder of the rows of each contract, from which roll puts the root together.",
         default="data/contracts",
         validator=_folder,
+        publishes=lambda settings: any(source.roll for source in settings.sources),
     )
     sources: tuple[Source, ...] = setting(
         "Kinds of raw files. A file that no source matches is not read.",

@@ -113,6 +113,17 @@ def test_output_is_found_by_name_and_never_by_path(runs):
         assert runs.output(run, stage, name) is None
 
 
+def test_output_of_attempts_on_other_machines_is_found(runs):
+    folder = runs.paths.runs / "run-3/t/task/12"
+    folder.mkdir(parents=True)
+    (folder / "command.err").write_text("from n1\n")
+    (folder / "report").write_text("no output\n")
+    run = runs.run("3")
+    assert [each.name for each in runs.outputs(run)] == ["task/12/command.err"]
+    assert runs.output(run, "t", "task/12/command.err").path == folder / "command.err"
+    assert runs.output(run, "t", "task/12/../12/command.err") is None
+
+
 def test_files_are_listed_as_the_ledger_has_them(runs):
     with Ledger(runs.paths.state / "state.db") as ledger:
         rows = [

@@ -182,7 +182,10 @@ def try_file(ctx: click.Context, file: str, rows: int, as_json: bool) -> int:
 
 
 def _path(root: Path, file: str) -> str:
-    """The path of a file, relative to the project. Raises UsageError."""
+    """The path of a file as a run has it: relative to the project, absolute outside of it.
+
+    Raises UsageError.
+    """
     if os.path.isdir(file):
         raise click.UsageError(f"{file} is a folder: name a file in it")
     if not os.path.exists(file):
@@ -190,19 +193,17 @@ def _path(root: Path, file: str) -> str:
     try:
         return Path(file).resolve().relative_to(root.resolve()).as_posix()
     except ValueError:
-        raise click.UsageError(
-            f"{file} is outside the project {root}: a run would not see it; `pipekit sources "
-            "detect` looks at any file"
-        ) from None
+        return Path(os.path.abspath(file)).as_posix()
 
 
 def _source_of(ctx: click.Context, settings: Settings, path: str) -> Source:
     """The source that matches a file. Raises ConfigError, UsageError."""
     found = list(_matching(ctx, settings, path))
     if not found:
+        outside = " (it is outside the project)" if os.path.isabs(path) else ""
         raise click.UsageError(
-            f"no source matches {path}, so a run would not read it; `pipekit sources detect "
-            f"{path}` proposes one"
+            f"no source matches {path}{outside}, so a run would not read it; `pipekit sources "
+            f"detect {path}` proposes one"
         )
     if len(found) > 1:
         globs = ", ".join(repr(settings.glob(source)) for source in found)
