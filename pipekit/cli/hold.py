@@ -6,7 +6,7 @@ import time
 
 import click
 
-from pipekit.cli.common import known_folders
+from pipekit.cli.common import configuration
 from pipekit.cli.help import Command
 from pipekit.cli.output import print_line, print_text
 from pipekit.process.shell import DURATION
@@ -39,7 +39,7 @@ def command(ctx: click.Context, duration: float, reason: str) -> int:
     """
     if not 0 < duration <= _LONGEST:
         raise click.BadParameter("a hold lasts at most 366 days", param_hint="'--for'")
-    paths, _ = known_folders(ctx)
+    paths = configuration(ctx, tables=("paths",)).folders  # or it would hold nothing
     now = time.time()
     make_folder(paths.state, paths.file_mode)
     file = HoldFile(paths.state, paths.file_mode)

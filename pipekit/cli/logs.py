@@ -158,7 +158,7 @@ def _print_stage(
 def _outputs(
     state: PipelineState, paths: Paths, stage: str | None, suffixes: Iterable[str]
 ) -> list[Output]:
-    found = outputs(paths, state.run_id, stage)
+    found = outputs(paths, state.run_id, stage, links=True)  # which are refused in a sentence
     return sorted(each for each in found if each.path.suffix in suffixes)
 
 
@@ -247,5 +247,5 @@ def _why_nothing(status: str | None, is_kept: bool) -> str:
     if status in (StageStatus.SKIPPED, StageStatus.BLOCKED):
         return f"was {status} and started no program"
     if status in (StageStatus.SUCCESS, StageStatus.PARTIAL):
-        return "no longer has its output (see [retention])"
-    return "started no program, or no longer has its output (see [retention]),"
+        return "no longer has its output ([retention] or somebody removed it)"
+    return "started no program, or no longer has its output ([retention] or somebody removed it),"

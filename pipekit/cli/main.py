@@ -126,7 +126,7 @@ def _load_plugin_command(name: str) -> click.Command | None:
 @click.option(
     "-C",
     "--project",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=click.Path(file_okay=False, readable=False, path_type=Path),
     help="Project folder (default: the nearest one with a pipekit.toml, in or above this one).",
 )
 @click.option("--no-plugins", is_flag=True, help="Load only the built-in plugins.")

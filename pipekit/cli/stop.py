@@ -39,8 +39,10 @@ def command(ctx: click.Context, now: bool) -> int:
     end, then the run ends as `cancelled`, with exit code 143. This command waits for that. If no
     run is going on, there is nothing to do.
     """
-    paths, _ = known_folders(ctx)
+    paths, problem = known_folders(ctx)
     holder = lock_holder(paths)
+    if holder is None and problem is not None:
+        raise problem  # it may be going on in a state folder that is set there
     if holder is None:
         print_line("no run is going on")
         return 0

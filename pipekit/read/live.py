@@ -152,4 +152,4 @@ def _why(status: str, state: PipelineState, paths: Paths) -> str:
     if (paths.events / f"pipeline_{state.run_id}.jsonl").exists() or status == DIED:
         verb = "died before it could" if status == DIED else "could not"
         return f"run {state.number} {verb} write its report; the next run writes it"
-    return "its report was removed ([retention]); this is from the ledger"
+    return "its report is gone ([retention] or somebody removed it); this is from the ledger"

@@ -25,13 +25,19 @@ class Output(NamedTuple):
     path: Path
 
 
-def outputs(paths: Paths, run_id: str, stage: str | None = None) -> list[Output]:
-    """The files of output that a run has kept, of one stage or of all; those without any, too."""
+def outputs(
+    paths: Paths, run_id: str, stage: str | None = None, *, links: bool = False
+) -> list[Output]:
+    """The files of output that a run has kept, of one stage or of all; those without any, too.
+
+    `links`: also symbolic links in their place, which `open_own` refuses to open.
+    """
     found = []
     for folder in _folders(paths.runs / run_id, stage):
         attempts = [attempt for task in _folders(folder) for attempt in _folders(task)]
         for entry in (entry for each in (folder, *attempts) for entry in _entries(each)):
-            if entry.name.endswith(_SUFFIXES) and entry.is_file(follow_symlinks=False):
+            is_link = links and entry.is_symlink()
+            if entry.name.endswith(_SUFFIXES) and (is_link or entry.is_file(follow_symlinks=False)):
                 path, size = Path(entry.path), entry.stat(follow_symlinks=False).st_size
                 found.append(Output(folder.name, path.relative_to(folder).as_posix(), size, path))
     return found

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from pipekit.errors import RunHeldError
+from pipekit.errors import RunHeldError, StorageError
 from pipekit.storage.small_file import DAMAGE, read_json, write_json
 from pipekit.worker._files import PRIVATE
 
@@ -58,9 +58,12 @@ class HoldFile:
         return hold if hold is not None and now < hold.until < _LATEST else None
 
     def latest(self) -> Hold | None:
-        """The latest hold, even if its time is over."""
+        """The latest hold, even if its time is over. Raises StorageError if nobody may read it."""
         try:
             return _hold(**read_json(self.path, _MAX_BYTES))
+        except PermissionError as error:
+            msg = f"cannot tell whether runs are held: {self.path}: {error.strerror}"
+            raise StorageError(msg) from error
         except DAMAGE:
             return None
 

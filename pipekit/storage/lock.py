@@ -97,11 +97,17 @@ class RunLock:
         return holder if holder.valid else None
 
     def held(self) -> bool:
-        """Whether a process holds the lock now. Takes it for an instant to find out."""
+        """Whether a process holds the lock now. Takes it for an instant to find out.
+
+        Raises StorageError if nobody may look, which is not the same as that there is no run.
+        """
         try:
             descriptor = open_own(self.path, os.O_RDONLY)
-        except OSError:
+        except (FileNotFoundError, NotADirectoryError):
             return False
+        except OSError as error:
+            msg = f"cannot tell whether a run is going on: {self.path}: {error.strerror}"
+            raise StorageError(msg) from error
         try:
             return not _try_lock(descriptor, shared=True)
         finally:
@@ -172,7 +178,8 @@ if hasattr(os, "register_at_fork"):
 def running(folder: Path) -> Holder | None:
     """The run that is going on in a project with this state folder. Writes nothing.
 
-    Its `run_id` is empty if the lock is held and the record of its holder cannot be read.
+    Its `run_id` is empty if the lock is held and the record of its holder cannot be read. Raises
+    StorageError if it cannot be told.
     """
     lock = RunLock(folder, "")
     holder = lock.holder()

@@ -13,7 +13,16 @@ from pipekit.cli.output import print_json, print_line, print_table, print_text
 from pipekit.cli.schedule.job import schedule_settings
 from pipekit.model.quantity import local_time, plural
 from pipekit.model.run import Paths, PipelineState
-from pipekit.read.runs import current_hold, lock_holder, open_history, refusals, run_record
+from pipekit.model.status import DIED, RUNNING
+from pipekit.read.live import is_going_on
+from pipekit.read.runs import (
+    completed,
+    current_hold,
+    lock_holder,
+    open_history,
+    refusals,
+    run_record,
+)
 from pipekit.read.schedule import job_of, start_after
 from pipekit.schedule import choice
 from pipekit.schedule.job import Job
@@ -55,6 +64,7 @@ class Schedule(NamedTuple):
     installed: list[tuple[Scheduler, Installed]]
     runs: list[PipelineState]
     hold: Hold | None
+    paths: Paths
     next: float | None = None
     starts: Starts | None = None
 
@@ -66,7 +76,8 @@ def examine(ctx: click.Context) -> Schedule:
     installed = [(each, it) for each in choice.of_this_machine() if (it := each.installed(job))]
     ledger, hold = open_history(paths), current_hold(paths)
     runs = [] if ledger is None else ledger.runs(limit=int(_DAY / 60) + _SHOWN)
-    found = Schedule(job, installed, runs, hold)
+    runs = completed(runs, paths)
+    found = Schedule(job, installed, runs, hold, paths)
     there = [each for _, each in installed]
     following = start_after(job.timetable, there, hold, now)
     if following is None:
@@ -107,10 +118,14 @@ def _print(found: Schedule) -> None:
         print_text(f"missed: {missed_text(found.starts)}", hang=2)
     if found.runs:
         rows = [
-            (run.number, local_time(run.started), run.status or "not ended")
+            (run.number, local_time(run.started), run.status or _unfinished(found, run))
             for run in found.runs[:_SHOWN]
         ]
         print_table(("run", "last starts", "status"), rows)
+
+
+def _unfinished(found: Schedule, run: PipelineState) -> str:
+    return RUNNING if is_going_on(found.paths, run.run_id) else DIED
 
 
 def missed_text(starts: Starts) -> str:
