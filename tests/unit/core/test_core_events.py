@@ -17,8 +17,10 @@ from pipekit.model.event import EventKind, SinkContext
 from pipekit.model.specs import EventSink
 from pipekit.run import sink_thread
 from pipekit.run.events import EventLogger
-from pipekit.storage.journal import Journal, RunLog, read_journal
+from pipekit.storage.journal import Journal, RunLog
 from pipekit.storage.report import iso
+
+from ...journals import read_journal
 
 
 @pytest.fixture
