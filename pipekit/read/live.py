@@ -50,7 +50,7 @@ class Doing(NamedTuple):
 def doing(paths: Paths, run_id: str) -> Doing | None:
     """What the run is at, or was when it died; None between stages, or without a journal."""
     try:
-        records = last_records(paths.events / f"pipeline_{run_id}.jsonl", _LOOK_BACK)
+        records = last_records(paths.journal(run_id), _LOOK_BACK)
     except OSError:
         return None
     of_stages = [r for r in records if r.get("stage") not in _NO_STAGES]
@@ -97,7 +97,7 @@ def _silence(paths: Paths, run_id: str, stage: str) -> float:
     """Seconds since the run has written an event, or the stage's programs have printed anything."""
     folder = paths.runs / run_id / stage
     elsewhere = [*folder.glob("*/*/report"), *folder.glob("*/*/command.*")]
-    files = [paths.events / f"pipeline_{run_id}.jsonl", *folder.glob("*"), *elsewhere]
+    files = [paths.journal(run_id), *folder.glob("*"), *elsewhere]
     times = []
     for file in files:
         with contextlib.suppress(OSError):
@@ -149,7 +149,7 @@ def without_report(state: PipelineState, paths: Paths) -> dict[str, Any]:
 def _why(status: str, state: PipelineState, paths: Paths) -> str:
     if status == RUNNING:
         return f"run {state.number} is still going on: follow it with `pipekit events --follow`"
-    if (paths.events / f"pipeline_{state.run_id}.jsonl").exists() or status == DIED:
+    if (paths.journal(state.run_id)).exists() or status == DIED:
         verb = "died before it could" if status == DIED else "could not"
         return f"run {state.number} {verb} write its report; the next run writes it"
     return "its report was removed ([retention]); this is from the ledger"

@@ -170,7 +170,7 @@ def open_logger(
     `zone`: for the times of events (default: the system's). `mask`: hides secrets in them.
     """
     mode, place = paths.file_mode, Place(paths.root)
-    journal = Journal(paths.events / f"pipeline_{run_id}.jsonl", mode, place)
+    journal = Journal(paths.journal(run_id), mode, place)
     log = RunLog(paths.logs / f"pipeline_{stamp(started)}_{run_id}.log", mode, place)
     where = _named_zone(zone) if zone else None
     return EventLogger(run_id, journal, log, seq=after, zone=where, mask=mask)

@@ -54,7 +54,7 @@ class _NotingFiles(FileManager):
 
 def _published_to(project: Project) -> set[str]:
     """The folders that have files which stages have published."""
-    path = project.paths.state / "state.db"
+    path = project.paths.ledger
     if not ledger_exists(path):
         return set()
     with Ledger(path, read_only=True) as ledger:

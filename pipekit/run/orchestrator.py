@@ -125,7 +125,7 @@ class PipelineOrchestrator:
         adjust_modes(paths)
         with (
             RunLock(paths.state, self.run_id, mode) as lock,
-            Ledger(paths.state / "state.db", mode=mode) as ledger,
+            Ledger(paths.ledger, mode=mode) as ledger,
         ):
             before = close_dead_runs(ledger, paths, lock.previous, self.mask)
             run = CurrentRun(
@@ -162,7 +162,7 @@ class PipelineOrchestrator:
 
     def _known(self) -> Ledger:
         """The ledger, to read only; an empty one if there is none."""
-        path = self.project.paths.state / "state.db"
+        path = self.project.paths.ledger
         before = ledger_exists(path)
         return Ledger(path if before else Path(":memory:"), read_only=before)
 

@@ -241,6 +241,6 @@ def _difference(pattern: str, path: str) -> tuple[int, str]:
 
 def open_ledger(paths: Paths) -> Ledger:
     """The ledger for reading; an empty one before the first run. Raises StorageError."""
-    path = paths.state / "state.db"
+    path = paths.ledger
     there = ledger_exists(path)
     return Ledger(path if there else Path(":memory:"), read_only=there)

@@ -60,7 +60,7 @@ def _logs(paths: Paths, keep: RetentionConfig, oldest: float, history: RunHistor
             beyond.append(run)
     if not beyond:
         return []
-    journals = [paths.events / f"pipeline_{run.run_id}.jsonl" for run in reversed(beyond)]
+    journals = [paths.journal(run.run_id) for run in reversed(beyond)]
     return _removed([*_logs_and_reports(paths.logs, beyond), *journals], Path.unlink)
 
 
