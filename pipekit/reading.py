@@ -65,11 +65,12 @@ from pipekit.read.status import ProjectStatus, status_of
 from pipekit.read.timeline import Bar, Timeline
 from pipekit.run.lifecycle.permission import may_go
 from pipekit.run.project import open_project
-from pipekit.run.trace import decisions_of, open_ledger
+from pipekit.run.trace import decisions_of
 from pipekit.storage.database import ledger_exists
 from pipekit.storage.files import FileManager
 from pipekit.storage.hold import Hold
 from pipekit.storage.holder import Holder
+from pipekit.storage.ledger import open_to_read
 from pipekit.storage.listing import FileListing, ListedFile
 from pipekit.storage.refusals import Refusal
 from pipekit.storage.runs import RunHistory, StageRun
@@ -256,7 +257,7 @@ class ProjectReader:
         project and asks its stages for their plans. Raises PipekitError if they cannot be asked.
         """
         paths = self.paths
-        with open_ledger(paths) as ledger:
+        with open_to_read(paths.ledger) as ledger:
             stat = FileManager(paths.root).stat(path)
             if not plan:
                 return answer(path, stat, ledger, paths, {}, None)
@@ -289,8 +290,7 @@ class ProjectReader:
 
     def _whole_configuration(self) -> config.Configuration:
         found = config.load(self.root, environ=os.environ)
-        for name, value in found.variables.items():
-            os.environ.setdefault(name, value)  # as for every command that loads plugins
+        found.export_variables()  # as for every command that loads plugins
         return found
 
     def _configuration(self) -> tuple[config.Configuration | None, ConfigError | None]:

@@ -73,8 +73,7 @@ def configuration(
     variables of the file of `[secrets]` are in the environment from now on.
     """
     found = config.load(project_root(ctx), environ=os.environ, flags=sets, tables=tables)
-    for name, value in found.variables.items():
-        os.environ.setdefault(name, value)
+    found.export_variables()
     mask_output(tuple(found.variables.values()))
     return found
 

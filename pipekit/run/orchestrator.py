@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipekit.errors import EXIT_INTERRUPTED, StorageError
@@ -24,9 +23,8 @@ from pipekit.run.planning import Planner, RunOptions, no_folder
 from pipekit.run.project import Project, Stage, selected
 from pipekit.run.recovery import close_dead_runs
 from pipekit.run.safe_path import shadowing
-from pipekit.storage.database import ledger_exists
 from pipekit.storage.hold import check_hold
-from pipekit.storage.ledger import Ledger
+from pipekit.storage.ledger import Ledger, open_to_read
 from pipekit.storage.lock import RunLock
 from pipekit.storage.modes import adjust_modes
 from pipekit.storage.report import AuditReports
@@ -89,8 +87,8 @@ class PipelineOrchestrator:
 
         def check() -> Iterable[str]:
             if self.options.forget:
-                with self._known() as ledger:  # refuses wrong names before a run begins
-                    self._forget(ledger)
+                with open_to_read(self.project.paths.ledger) as ledger:
+                    self._forget(ledger)  # refuses wrong names before a run begins
             return check_space(self.project.paths, least)
 
         return self._conducted(work, names, check=check)
@@ -157,14 +155,8 @@ class PipelineOrchestrator:
 
     def plan(self) -> list[Decision]:
         """The decision that a run would make now for each stage. Writes nothing."""
-        with self._known() as ledger:
+        with open_to_read(self.project.paths.ledger) as ledger:
             return self.foresee(ledger)
-
-    def _known(self) -> Ledger:
-        """The ledger, to read only; an empty one if there is none."""
-        path = self.project.paths.ledger
-        before = ledger_exists(path)
-        return Ledger(path if before else Path(":memory:"), read_only=before)
 
     def _forget(self, ledger: Ledger, run: CurrentRun | None = None) -> None:
         """Find the files to forget; a run sets those aside that are still there."""
