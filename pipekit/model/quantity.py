@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import math
 import re
 import time
@@ -88,6 +89,17 @@ def local_time(moment: float | None) -> str:
         return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(moment))
     except (OverflowError, ValueError, OSError):  # from a damaged file
         return f"at the impossible time {moment}"
+
+
+def stamp(moment: float) -> str:
+    """Local time for file names, `YYYYMMDD_HHMMSS`."""
+    return time.strftime("%Y%m%d_%H%M%S", time.localtime(moment))
+
+
+def iso(moment: float, zone: dt.tzinfo | None = None) -> str:
+    """Time with offset, ISO 8601 with milliseconds; `zone`: default the system's."""
+    time_there = dt.datetime.fromtimestamp(moment, dt.UTC).astimezone(zone)
+    return time_there.isoformat(timespec="milliseconds")
 
 
 def plural(count: int, one: str, many: str = "") -> str:

@@ -9,11 +9,10 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from pipekit.model.event import EventKind
-from pipekit.model.quantity import plural
+from pipekit.model.quantity import iso, plural
 from pipekit.model.run import Paths, PipelineState
 from pipekit.model.status import DIED, RUNNING, StageStatus
 from pipekit.read.runs import lock_holder
-from pipekit.storage.report import iso
 from pipekit.storage.tail import last_records
 
 _NO_STAGES = frozenset({"pipeline", "lifecycle", "sink", "plugin"})

@@ -14,13 +14,13 @@ from typing import Any
 
 from pipekit.model.event import RUN_ENDS, Event, EventKind, SinkContext
 from pipekit.model.place import Place
+from pipekit.model.quantity import iso, stamp
 from pipekit.model.run import Paths
 from pipekit.model.secrets import Mask
 from pipekit.model.specs import EventSink
 from pipekit.model.text import escaped
 from pipekit.run.sink_thread import SinkThread
 from pipekit.storage.journal import Journal, RunLog
-from pipekit.storage.report import iso, stamp
 
 _NO_DROP_AFTER = RUN_ENDS | {
     EventKind.START,

@@ -24,10 +24,10 @@ from pipekit.model.stage import StageResult
 from pipekit.model.status import FailureKind, PipelineStatus, StageStatus
 from pipekit.run.events import open_logger
 from pipekit.run.stage_verdict import ledger_entry
+from pipekit.storage.claims import is_claimed
 from pipekit.storage.ends import noted_code, outcome, stage_entries, status_of
 from pipekit.storage.holder import Holder
 from pipekit.storage.ledger import Ledger
-from pipekit.storage.lock import is_claimed
 from pipekit.storage.report import AuditReports
 from pipekit.storage.tail import Tail, first_record, read_tail
 

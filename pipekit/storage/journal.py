@@ -14,8 +14,8 @@ from typing import Any, BinaryIO
 from pipekit.model.event import Event, EventKind
 from pipekit.model.place import Place
 from pipekit.model.text import escaped_output
+from pipekit.storage.claims import claim
 from pipekit.storage.kept import KeptFile
-from pipekit.storage.lock import claim
 from pipekit.storage.tail import has_ended
 from pipekit.worker._files import PRIVATE, open_own
 

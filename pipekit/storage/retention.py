@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipekit.model.names import RUN_ID
+from pipekit.model.quantity import stamp
 from pipekit.model.run import Paths
 from pipekit.model.status import PipelineStatus
-from pipekit.storage.report import stamp
 from pipekit.storage.runs import EndedRun, RunHistory
 
 if TYPE_CHECKING:

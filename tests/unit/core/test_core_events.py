@@ -14,11 +14,11 @@ import pytest
 
 from pipekit.errors import DefinitionError
 from pipekit.model.event import EventKind, SinkContext
+from pipekit.model.quantity import iso
 from pipekit.model.specs import EventSink
 from pipekit.run import sink_thread
 from pipekit.run.events import EventLogger
 from pipekit.storage.journal import Journal, RunLog
-from pipekit.storage.report import iso
 
 from ...journals import read_journal
 

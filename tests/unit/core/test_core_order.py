@@ -8,11 +8,11 @@ import pytest
 
 from pipekit.errors import ConfigError, UsageError
 from pipekit.model.event import EventKind
+from pipekit.model.quantity import iso, stamp
 from pipekit.model.status import PipelineStatus, StageStatus, pipeline_status, satisfies
 from pipekit.run.events import EventLogger
 from pipekit.run.project import Stage, in_order, selected
 from pipekit.storage.journal import Journal, RunLog
-from pipekit.storage.report import iso, stamp
 
 from ...journals import read_journal
 
