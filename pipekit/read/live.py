@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from pipekit.model.event import EventKind
-from pipekit.model.quantity import iso, plural
+from pipekit.model.quantity import iso, listed, plural
 from pipekit.model.run import Paths, PipelineState
 from pipekit.model.status import DIED, RUNNING, StageStatus
 from pipekit.read.runs import lock_holder
@@ -87,8 +87,7 @@ def _places(records: Iterable[dict[str, Any]]) -> str:
             at.pop(order, None)
     nodes = [node for node in at.values() if node is not None]
     names, queued = sorted(set(nodes)), len(at) - len(nodes)
-    more = f" and {len(names) - _NODES} more" if len(names) > _NODES else ""
-    on = f"{plural(len(nodes), 'task')} on {', '.join(names[:_NODES])}{more}" if nodes else ""
+    on = f"{plural(len(nodes), 'task')} on {listed(names, _NODES)}" if nodes else ""
     return ", ".join(filter(None, (on, f"{queued} queued" if queued else "")))
 
 

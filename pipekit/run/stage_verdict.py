@@ -10,6 +10,7 @@ from itertools import islice
 from typing import Any
 
 from pipekit.model.command import ProcessResult
+from pipekit.model.quantity import listed
 from pipekit.model.records import FileRecord
 from pipekit.model.stage import StagePlan, StageResult
 from pipekit.model.status import StageStatus, failure_output
@@ -94,9 +95,8 @@ def _emptied(empty: list[FileRecord], plan: StagePlan) -> str:
 
 
 def _are(paths: list[str], what: str) -> str:
-    more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
     count = "1 file is" if len(paths) == 1 else f"{len(paths)} files are"
-    return f"{count} {what}: {paths[0]}{more}"
+    return f"{count} {what}: {listed(paths, 1)}"
 
 
 def last_lines(process: ProcessResult | None) -> list[str]:
