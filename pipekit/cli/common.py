@@ -16,7 +16,7 @@ from pipekit.cli import complete
 from pipekit.cli.output import mask_output, only_json_on_stdout
 from pipekit.errors import EXIT_ERROR, ConfigError, PipekitError, UsageError
 from pipekit.model.run import Paths
-from pipekit.read.runs import default_folders, ledger_path
+from pipekit.read.runs import default_folders
 
 if TYPE_CHECKING:
     from pipekit.run.project import Project
@@ -73,8 +73,7 @@ def configuration(
     variables of the file of `[secrets]` are in the environment from now on.
     """
     found = config.load(project_root(ctx), environ=os.environ, flags=sets, tables=tables)
-    for name, value in found.variables.items():
-        os.environ.setdefault(name, value)
+    found.export_variables()
     mask_output(tuple(found.variables.values()))
     return found
 
@@ -87,7 +86,7 @@ def folders(ctx: click.Context) -> Paths:
     from pipekit.storage.database import ledger_exists
 
     paths, problem = known_folders(ctx)
-    if problem is not None and not ledger_exists(ledger_path(paths)):
+    if problem is not None and not ledger_exists(paths.ledger):
         raise problem
     return paths
 

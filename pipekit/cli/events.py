@@ -69,7 +69,7 @@ def command(
         count = _PAGE
     paths = folders(ctx)
     state = find_run(paths, run)
-    path = paths.events / f"pipeline_{state.run_id}.jsonl"
+    path = paths.journal(state.run_id)
     if path.exists():
         with paged(wanted=not (no_pager or follow or as_json)):
             for event in _events(path, paths, state, count, follow=follow and state.status is None):

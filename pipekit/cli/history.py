@@ -15,7 +15,7 @@ from pipekit.cli.help import Command
 from pipekit.cli.output import print_json, print_line, print_table
 from pipekit.cli.pager import paged, pager_option
 from pipekit.model import quantity
-from pipekit.model.quantity import local_time
+from pipekit.model.quantity import listed, local_time
 from pipekit.model.run import PipelineState
 from pipekit.model.status import DIED, REFUSED, RUNNING, PipelineStatus, StageStatus
 from pipekit.read.runs import (
@@ -187,8 +187,7 @@ def _stage(name: str, entry: Mapping[str, object]) -> str:
     ended = name if status == StageStatus.SUCCESS else f"{name} {status}"
     if not isinstance(nodes, dict) or not nodes:
         return ended
-    more = f" and {len(nodes) - _NODES} more" if len(nodes) > _NODES else ""
-    return f"{ended} on {' '.join(list(map(str, nodes))[:_NODES])}{more}"
+    return f"{ended} on {listed(list(map(str, nodes)), _NODES, ' ')}"
 
 
 def _row(run: PipelineState | Refusal, current: str) -> tuple[object, ...]:

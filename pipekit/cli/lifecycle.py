@@ -200,7 +200,7 @@ def _maintained(
 
 
 def _reviewed(project: Project) -> Review:
-    database = project.paths.state / "state.db"
+    database = project.paths.ledger
     if not ledger_exists(database):
         return Review()
     plans = {decision.stage: decision.plan for decision in PipelineOrchestrator(project).plan()}
@@ -212,7 +212,7 @@ def _nothing(project: Project, found: Review) -> str:
     """Why no file may go, in one line."""
     if not project.policies:
         return _NO_POLICY
-    if not ledger_exists(project.paths.state / "state.db"):
+    if not ledger_exists(project.paths.ledger):
         return "nothing may go: no runs yet"
     return f"nothing may go: {found.why_nothing()}"
 

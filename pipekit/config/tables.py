@@ -9,10 +9,9 @@ from attrs import frozen
 from pipekit.config import validators
 from pipekit.config.problems import KeyPath
 from pipekit.model.names import LOCAL, checked_name
-from pipekit.model.timetable import WEEKDAYS, WHOLE_DAY, Timetable
+from pipekit.model.timetable import WEEKDAYS, WHOLE_DAY, Timetable, Weekday
 from pipekit.settings import Duration, Size, setting
 
-Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 Least = Literal["success", "partial", "any"]
 Retryable = Literal[
     "exit", "signal", "oom", "timeout", "hang", "spawn", "contract", "plugin", "lost"
@@ -293,7 +292,7 @@ class ScheduleConfig:
         default=None,
         validator=validators.interval,
     )
-    days: tuple[Day, ...] = setting(
+    days: tuple[Weekday, ...] = setting(
         "The weekdays on which runs start.", default=WEEKDAYS, validator=validators.weekdays
     )
     between: str = setting(

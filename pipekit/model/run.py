@@ -82,6 +82,15 @@ class Paths(NamedTuple):
         """The journals, one file per run."""
         return self.logs / "events"
 
+    @property
+    def ledger(self) -> Path:
+        """The ledger's file."""
+        return self.state / "state.db"
+
+    def journal(self, run_id: str) -> Path:
+        """The journal of a run."""
+        return self.events / f"pipeline_{run_id}.jsonl"
+
 
 class StageView(Protocol):
     """Read-only access of one stage to the ledger and the files; used through RunContext."""

@@ -50,6 +50,17 @@ STOPPED = "stopped: the run was cancelled"
 """The reason of a unit that a cancelled run interrupted."""
 
 
+def failure_output(status: str, kind: str | None, stderr: str, stdout: str) -> list[str]:
+    """The lines that a failed task printed, but empty ones: on stderr, or else on stdout.
+
+    Empty if the plugin's own code failed: the reason already says so.
+    """
+    if status != StageStatus.FAILURE or kind == FailureKind.PLUGIN:
+        return []
+    printed = ([line for line in text.splitlines() if line.strip()] for text in (stderr, stdout))
+    return next(filter(None, printed), [])
+
+
 def satisfies(status: StageStatus, least: str) -> bool:
     """Whether `status` will do for a later stage that needs `least` or better.
 

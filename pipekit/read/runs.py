@@ -55,14 +55,9 @@ def open_history(paths: Paths) -> Troubles | None:
     from pipekit.storage.database import ledger_exists
     from pipekit.storage.troubles import Troubles
 
-    path = ledger_path(paths)
+    path = paths.ledger
     there = ledger_exists(path)
     return Troubles(path, read_only=True, any_version=True) if there else None
-
-
-def ledger_path(paths: Paths) -> Path:
-    """Where the ledger of a project is."""
-    return paths.state / "state.db"
 
 
 def completed(runs: Iterable[PipelineState], paths: Paths) -> list[PipelineState]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import statistics
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from itertools import pairwise
 from typing import NamedTuple
@@ -239,8 +239,3 @@ def _said(within: float | str) -> str:
 def _rounded(seconds: float) -> float:
     """To whole minutes, or to seconds below ten minutes."""
     return round(seconds) if seconds < 600 else 60.0 * round(seconds / 60)
-
-
-def stale(verdicts: Sequence[Verdict]) -> list[Verdict]:
-    """Those that are broken."""
-    return [verdict for verdict in verdicts if verdict.state is Freshness.STALE]

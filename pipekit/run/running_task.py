@@ -6,7 +6,7 @@ import itertools
 import os
 import queue
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -169,7 +169,7 @@ class RunningTask:
         while not self._watched.empty():
             yield self._watched.get()
 
-    def _search_lines(self, _stream: str, lines: Sequence[str]) -> None:
+    def _search_lines(self, _stream: str, lines: Iterable[str]) -> None:
         for line in lines:
             for record in watched(self._watch, line):
                 self._watched.put(record)

@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-from pipekit.storage.small_file import DAMAGE, read_json, write_json
+from pipekit.storage.small_file import DAMAGE, LATEST, read_json, write_json
 from pipekit.worker._files import PRIVATE
 
 _MAX_BYTES = 20_000  # of the file; pipekit writes fewer
-_LATEST = 1e11  # Unix time: the year 5138
 
 
 class Acknowledged(NamedTuple):
@@ -50,6 +49,6 @@ def _acknowledged(
 ) -> Acknowledged:
     """Raises ValueError or TypeError for what a file cannot hold."""
     found = Acknowledged(int(run), str(run_id), float(at), str(reason), int(rows), int(refused))
-    if not 0 <= found.at < _LATEST:
+    if not 0 <= found.at < LATEST:
         raise ValueError(f"{at} is no time")
     return found

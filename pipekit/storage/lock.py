@@ -10,7 +10,6 @@ then its lock says nothing about a run that holds the deleted one.
 from __future__ import annotations
 
 import contextlib
-import errno
 import json
 import os
 import sys
@@ -235,23 +234,8 @@ def _try_lock_patiently(descriptor: int) -> bool:
     return False
 
 
-def is_claimed(path: Path) -> bool:
-    """Whether a living process has claimed this file (see `claim`). Writes nothing.
-
-    Not for files that this very process has claimed: on POSIX that would end the claim.
-    """
-    try:
-        descriptor = open_own(path, os.O_RDONLY)
-    except OSError:
-        return False
-    try:
-        return not claim(descriptor, shared=True)
-    finally:
-        os.close(descriptor)
-
-
 if sys.platform == "win32":
-    from pipekit.worker._byte_lock import FAR_BEHIND, lock
+    from pipekit.worker._byte_lock import lock
 
     def _try_lock(descriptor: int, *, shared: bool = False) -> bool:
         try:
@@ -261,16 +245,6 @@ if sys.platform == "win32":
                 f"locks do not work on this file system: {error.strerror}; move the state folder "
                 'to a local disk (`[paths] state = "..."`)'
             ) from error
-
-    def claim(descriptor: int, *, shared: bool = False) -> bool:
-        """Claim an open file for as long as this process has it open; False if another has.
-
-        True where the system has no locks.
-        """
-        try:
-            return lock(descriptor, FAR_BEHIND, shared=shared)
-        except OSError:
-            return True
 
 else:
     import fcntl
@@ -286,15 +260,4 @@ else:
                 f"locks do not work on this file system: {error.strerror}; move the state folder "
                 'to a local disk (`[paths] state = "..."`)'
             ) from error
-        return True
-
-    def claim(descriptor: int, *, shared: bool = False) -> bool:
-        """Claim an open file for as long as this process has it open; False if another has.
-
-        A record lock, which child processes do not inherit. True where the system has no locks.
-        """
-        try:
-            fcntl.lockf(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
-        except OSError as error:
-            return error.errno not in (errno.EACCES, errno.EAGAIN)
         return True

@@ -156,7 +156,7 @@ def test_a_credential_overrides_the_file(fetching, credentials):
     ("name", "said"),
     [
         ("absent", "secrets.credential: cannot read"),
-        ("../secrets.env", "secrets.credential: credential must be a name"),
+        ("../secrets.env", "secrets.credential: must be a name"),
         ("odd", "write it as KEY=VALUE"),
     ],
 )

@@ -13,9 +13,10 @@ from pipekit.cli.output import print_json
 from pipekit.errors import PipekitError
 from pipekit.read.file import answer
 from pipekit.run.lifecycle.permission import may_go
-from pipekit.run.trace import decisions_of, open_ledger
+from pipekit.run.trace import decisions_of
 from pipekit.run.typed_path import typed_path
 from pipekit.storage.files import FileManager
+from pipekit.storage.ledger import open_to_read
 
 
 @click.command(
@@ -37,7 +38,7 @@ def command(ctx: click.Context, path: str, verbose: bool, as_json: bool) -> int:
     """
     paths, _ = known_folders(ctx)
     problem: PipekitError | None = None
-    with open_ledger(paths) as ledger:
+    with open_to_read(paths.ledger) as ledger:
         name = typed_path(path, paths, ledger)
         stat = FileManager(paths.root).stat(name)
         try:

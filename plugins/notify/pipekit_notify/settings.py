@@ -18,14 +18,14 @@ _USUAL: tuple[Word, ...] = ("failure", "partial", "stale", "recovery")
 _SPAN = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]):([0-5]\d)")
 
 
-def _positive(_: object, attribute: attrs.Attribute[int], value: int) -> None:
+def _positive(_: object, _attribute: object, value: int) -> None:
     if value < 1:
-        raise ValueError(f"{attribute.name} must be 1 or more")
+        raise ValueError("must be 1 or more")
 
 
-def _span(_: object, attribute: attrs.Attribute[str], value: str) -> None:
+def _span(_: object, _attribute: object, value: str) -> None:
     if value and not _SPAN.fullmatch(value):
-        raise ValueError(f'{attribute.name} must be like "22:00-07:00", in the machine\'s time')
+        raise ValueError('must be like "22:00-07:00", in the machine\'s time')
 
 
 def _urls(_: object, _attribute: object, value: Mapping[str, str]) -> None:
