@@ -85,6 +85,7 @@ class LocalTask(RunningTask):
         self._context.ended.put(self)
 
     def _search_lines(self, _stream: str, lines: Sequence[str]) -> None:
+        """Look for what `watch` describes; called by the thread that reads the output."""
         for line in lines:
             for record in watched(self._watch, line):
                 self._watched.put(record)
