@@ -83,7 +83,7 @@ def folders(ctx: click.Context) -> Paths:
 
     If the configuration cannot be read, the default ones, unless there were no runs in them.
     """
-    from pipekit.storage.database import ledger_exists
+    from pipekit.storage.database import ledger_exists  # loads sqlite3: few commands do
 
     paths, problem = known_folders(ctx)
     if problem is not None and not ledger_exists(paths.ledger):
@@ -104,7 +104,7 @@ def note_refusal(ctx: click.Context, error: Exception) -> None:
     """Note that a run was refused before it began, for `status` and `history`."""
     if getattr(error, "exit_code", EXIT_ERROR) != EXIT_ERROR:
         return  # wrong usage, or another run is going on
-    from pipekit.storage.refusals import Refusals
+    from pipekit.storage.refusals import Refusals  # few runs are refused
 
     with contextlib.suppress(PipekitError):  # there is no project
         paths, _ = known_folders(ctx)
@@ -115,7 +115,7 @@ def note_refusal(ctx: click.Context, error: Exception) -> None:
 
 def open_project(ctx: click.Context, sets: Sequence[str] = ()) -> Project:
     """The project with its plugins loaded."""
-    from pipekit.run import project
+    from pipekit.run import project  # loads plugins: few commands do
 
     opened = project.open_project(configuration(ctx, sets), no_plugins=ctx.obj["no_plugins"])
     mask_output(opened.secrets)

@@ -82,9 +82,9 @@ def command(
 ) -> int:
     """List the latest runs.
 
-    Newest first, with the stages that had work; where nothing else is said, they were a success.
-    Idle runs, which had nothing to do, are left out by default: with a scheduler there are many of
-    them. A run that was refused before it began has no number, and its reason in place of stages.
+    Newest first, with the stages that had work; those without a status succeeded. Idle runs, which
+    had nothing to do, are left out by default: with a scheduler there are many of them. A run that
+    was refused before it began has no number, and its reason in place of stages.
     """
     paths, problem = known_folders(ctx)
     ledger = open_history(paths)

@@ -40,7 +40,7 @@ _RUN = {"RUN": f"{RUN_MEANING}, as the trash has it."}
     example=("pipekit lifecycle plan", "what may be removed now"),
 )
 def command() -> None:
-    """Show which files may be removed, remove them, bring them back.
+    """Show which files may be removed; remove or restore them.
 
     Files are moved to the trash (`.pipekit-trash`), and deleted after `lifecycle.retention_days`.
     """
@@ -82,7 +82,7 @@ def plan(ctx: click.Context, as_json: bool) -> int:
 @json_option
 @click.pass_context
 def apply(ctx: click.Context, as_json: bool) -> int:
-    """Move the files that may go to the trash, or to their archive.
+    """Move removable files to the trash, or to their archive.
 
     Whatever `lifecycle.mode` says. The content of each file is checked again after the move, and a
     file that has changed is put back. This is a run of its own in `pipekit history`.

@@ -40,7 +40,7 @@ _LOOK_SECONDS = 1.0  # between two looks whether a silent run is still going on
     "logs",
     cls=Command,
     arguments={
-        "RUN": f"{RUN_MEANING} (default: the latest; of a STAGE alone, in which it had work).",
+        "RUN": f"{RUN_MEANING} (default: the latest, for a STAGE alone the latest with work).",
         "STAGE": "A stage that took part in that run (default: all of them).",
     },
     example=("pipekit logs translator --err", "what it last printed on standard error"),

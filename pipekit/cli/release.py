@@ -18,7 +18,7 @@ from pipekit.storage.hold import HoldFile
 )
 @click.pass_context
 def command(ctx: click.Context) -> int:
-    """Let runs begin again after `pipekit hold`."""
+    """Allow runs again after `pipekit hold`."""
     paths = configuration(ctx, tables=("paths",)).folders
     hold = HoldFile(paths.state, paths.file_mode).end(time.time())
     if hold is None:

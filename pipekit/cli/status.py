@@ -69,11 +69,11 @@ def command(
     reason: str,
     as_json: bool,
 ) -> int:
-    """Show how the project is: the last run, failures, rejected files.
+    """Show the state of the project: the last run, failures, rejected files.
 
-    The first line says the worst. Each stage is shown as of the last run in which it had work. The
-    exit code is 0 even if a stage has failed, unless --check asks for it. Rejected files, rows set
-    aside, files that became empty or shorter, and runs that were refused are shown until
+    The first line names the worst problem. Each stage is shown as of the last run in which it had
+    work. The exit code is 0 even if a stage has failed, unless --check asks for it. Rejected files,
+    rows set aside, files that became empty or shorter, and runs that were refused are shown until
     --acknowledge; what comes later is shown again.
     """
     if (acknowledge and (check or as_json or len(projects) > 1)) or (reason and not acknowledge):
@@ -225,7 +225,7 @@ def _print_verdict(state: ProjectState) -> None:
 
 def _print_holder(holder: Holder, now: Doing | None) -> None:
     if not holder.run_id:
-        print_text("a run is going on; it has not said which yet")
+        print_text("a run is in progress (number not known yet)")
         return
     lead = "" if holder.alive else "stopping what is left of "
     where = "" if holder.local else f" on {holder.host}"

@@ -30,14 +30,14 @@ _ASK_EVERY = 0.5  # seconds, for a run that is to end at once
 @click.command(
     "stop", cls=Command, example=("pipekit stop --now", "without waiting for what is running")
 )
-@click.option("--now", is_flag=True, help="Kill its programs, without their grace.")
+@click.option("--now", is_flag=True, help="Kill its programs at once, without a grace period.")
 @click.pass_context
 def command(ctx: click.Context, now: bool) -> int:
-    """Stop the run that is going on.
+    """Stop the current run.
 
-    Its programs get SIGTERM (on Windows Ctrl-Break, if there is a console) and have their grace to
-    end, then the run ends as `cancelled`, with exit code 143. This command waits for that. If no
-    run is going on, there is nothing to do.
+    Its programs get SIGTERM (on Windows Ctrl-Break, if there is a console) and their grace period
+    to end; then the run ends as `cancelled`, with exit code 143. This command waits for that.
+    Without a current run it does nothing.
     """
     paths, problem = known_folders(ctx)
     holder = lock_holder(paths)

@@ -124,7 +124,7 @@ def zone(_instance: object, _attribute: object, value: str) -> None:
     """A time zone that this machine knows; empty is the system's."""
     if not value:
         return
-    import zoneinfo
+    import zoneinfo  # few projects name a zone
 
     try:
         zoneinfo.ZoneInfo(value)

@@ -145,7 +145,7 @@ def verdicts(
     if configuration is None or not configuration.expect:
         return []
     from pipekit.run.expectations import judge  # only with [[expect]]
-    from pipekit.storage.files import FileManager
+    from pipekit.storage.files import FileManager  # only with [[expect]]
     from pipekit.storage.told import ToldFile
 
     told = ToldFile(paths).read()

@@ -134,7 +134,7 @@ def _clean_up(ledger: Ledger, paths: Paths, run: PipelineState, mask: Mask | Non
     """End what is left of a dead run, and remove its temporary files; how that went, if news."""
     elsewhere = ""
     if any((paths.runs / run.run_id).glob("*.lease.json")):
-        from pipekit.run.remote.recovery import await_nodes
+        from pipekit.run.remote.recovery import await_nodes  # only for tasks elsewhere
 
         elsewhere = await_nodes(ledger, paths, run.run_id, mask)
     return _end_processes(paths, run, mask) + elsewhere

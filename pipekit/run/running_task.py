@@ -20,7 +20,7 @@ from pipekit.process import Cancel
 from pipekit.run.current_run import CurrentRun
 from pipekit.run.declared import Declared, exact_outputs
 from pipekit.run.project import Stage
-from pipekit.run.report_file import ReportReader, TaskReport, watched
+from pipekit.run.report_file import ReportReader, TaskReport
 from pipekit.run.safe_path import python_path
 from pipekit.run.temporaries import remove_temporaries
 from pipekit.run.verdict import judge_task
@@ -83,8 +83,9 @@ class TaskContext(NamedTuple):
 class RunningTask:
     """One task from its start to its verdict; what carries it out is up to the subclasses.
 
-    At its end it puts itself into the queue `ended`. All methods are called by the thread that
-    made it. `reader`: of its report.
+    At its end it puts itself into the queue `ended`. The methods here are called by the thread that
+    made it. What other threads do in the subclasses (supervise, search lines of output, settle
+    files) reaches it through queues and at its end. `reader`: of its report.
     """
 
     placement: Placement | None = None  # of one that is carried out elsewhere
@@ -170,6 +171,7 @@ class RunningTask:
             yield self._watched.get()
 
     def _search_lines(self, _stream: str, lines: Iterable[str]) -> None:
+        """Look for what `watch` describes; called by the thread that reads the output."""
         for line in lines:
             for record in watched(self._watch, line):
                 self._watched.put(record)

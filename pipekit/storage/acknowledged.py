@@ -50,5 +50,5 @@ def _acknowledged(
     """Raises ValueError or TypeError for what a file cannot hold."""
     found = Acknowledged(int(run), str(run_id), float(at), str(reason), int(rows), int(refused))
     if not 0 <= found.at < LATEST:
-        raise ValueError(f"{at} is no time")
+        raise ValueError(f"invalid time {at}")
     return found

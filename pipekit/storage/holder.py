@@ -95,7 +95,7 @@ def process_start(pid: int) -> int:
             return 0
     if sys.platform == "win32":
         return started_at(pid)
-    import psutil
+    import psutil  # neither Linux nor Windows needs it
 
     try:
         return int(psutil.Process(pid).create_time() * 1000)

@@ -32,7 +32,7 @@ from pipekit.run.project import open_project
 @json_option
 @click.pass_context
 def command(ctx: click.Context, as_json: bool) -> int:
-    """Check that runs can do their work here.
+    """Check that this machine and project are ready for runs.
 
     It looks at the configuration, the folders, disks, lock, clock and time zones, at each plugin
     and the worker of each stage, each in a process of its own, at the schedule and the last runs.

@@ -96,7 +96,7 @@ def self_check(stage: Stage, supervisor: ProcessSupervisor) -> Iterator[Finding]
         return
     [made] = call_each([(partial(stage.spec.check, stage.settings), _PATIENCE)])
     if not isinstance(made.value, Command):
-        text = f"its self-check cannot be made: {made.fault or 'it is no Command'}"
+        text = f"its self-check cannot be made: {made.fault or 'it is not a Command'}"
         yield broken(subject, text, f"report it to the author of {stage.name}")
         return
     result = supervisor.execute(made.value, name=f"check-{stage.name}")

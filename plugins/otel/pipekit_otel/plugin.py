@@ -70,7 +70,7 @@ class PrometheusSettings:
 @contextmanager
 def open_otel(context: SinkContext, settings: OtelSettings) -> Iterator[Emit]:
     """Collect the events; send the run after its last one."""
-    from pipekit_otel.run_record import RunRecord
+    from pipekit_otel.run_record import RunRecord  # in the sink's own thread
 
     record = RunRecord()
 
@@ -86,7 +86,7 @@ def open_otel(context: SinkContext, settings: OtelSettings) -> Iterator[Emit]:
 @contextmanager
 def open_prometheus(context: SinkContext, settings: PrometheusSettings) -> Iterator[Emit]:
     """Collect the events; write the file after the last one."""
-    from pipekit_otel.prometheus import write
+    from pipekit_otel.prometheus import write  # in the sink's own thread
     from pipekit_otel.run_record import RunRecord
 
     record = RunRecord()

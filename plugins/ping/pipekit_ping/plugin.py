@@ -30,7 +30,7 @@ class Settings:
     """The table `[sinks.ping]`."""
 
     url: str = setting(
-        "Where to ping, without a word for what happened: https://hc-ping.com/… for example.",
+        "Address to ping, without `/start` or an exit code: for example https://hc-ping.com/…",
         secret=True,  # who knows it can ping
         validator=_address,
     )

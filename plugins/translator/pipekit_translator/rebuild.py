@@ -58,7 +58,7 @@ class Rebuild:
         return bool(self.more or self.altered or self.forgotten or self.compose)
 
     def reason(self) -> str:
-        """Why there is."""
+        """Why there is work besides the pending files, for the reason of the plan."""
         reasons = []
         if self.forgotten:
             paths = [item.path for _, item in self.helpers]
