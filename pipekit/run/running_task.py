@@ -20,7 +20,7 @@ from pipekit.process import Cancel
 from pipekit.run.current_run import CurrentRun
 from pipekit.run.declared import Declared, exact_outputs
 from pipekit.run.project import Stage
-from pipekit.run.report_file import ReportReader, TaskReport
+from pipekit.run.report_file import ReportReader, TaskReport, watched
 from pipekit.run.safe_path import python_path
 from pipekit.run.temporaries import remove_temporaries
 from pipekit.run.verdict import judge_task
