@@ -152,7 +152,7 @@ def lock(paths: Paths) -> Finding:
     hold, holder = current_hold(paths), lock_holder(paths)
     if hold is not None:
         text = f"no run begins until {local_time(hold.until)} ({hold.reason})"
-        return warning("hold", text, "`pipekit release` lets runs begin again")
+        return warning("hold", text, "`pipekit release` allows runs again")
     if holder is None:
         return ok("lock", "no run is going on")
     since = f" since {local_time(holder.since)}" if holder.since else ""
