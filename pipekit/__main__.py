@@ -25,7 +25,7 @@ def entry() -> None:
         sys.stdout.flush()
         os.dup2(2, 1)  # exit handlers of plugins must not add to the output of the command
     if "pipekit.plugins.isolation" in sys.modules:
-        from pipekit.plugins.isolation import leave_plugins
+        from pipekit.plugins.isolation import leave_plugins  # loaded already
 
         leave_plugins(code)
     leave(code)
@@ -35,7 +35,7 @@ def main() -> int:
     """Run the command line and return its exit code."""
     gc.set_threshold(_GARBAGE)
     if sys.argv[1:] == ["--version"]:  # answered without importing click
-        import pipekit
+        import pipekit  # lazy: only its version
 
         sys.stdout.write(f"pipekit {pipekit.__version__}\n")
         return 0

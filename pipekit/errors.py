@@ -8,7 +8,7 @@ PipekitError               3   any error that pipekit explains in its own words
     MissingStageError      3   no installed plugin offers a configured stage
   StorageError             3   the ledger, the journal or the lock cannot be used
     LockHeldError         75   another run is going on
-  RunHeldError             0   `pipekit hold` lets no run begin now
+  RunHeldError             0   `pipekit hold` is blocking new runs
 """
 
 from __future__ import annotations
@@ -67,6 +67,6 @@ class LockHeldError(StorageError):
 
 
 class RunHeldError(PipekitError):
-    """`pipekit hold` lets no run begin now; the message says until when and why."""
+    """`pipekit hold` is blocking new runs; the message says until when and why."""
 
     exit_code = EXIT_SUCCESS

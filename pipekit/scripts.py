@@ -128,7 +128,7 @@ class Script:
     )
     outputs: tuple[str, ...] = setting(
         "The files that the command must write, such as `data/clean/{stem}.csv`; of a pattern, "
-        "such as `data/clean/*.csv`, whatever is new counts.",
+        "such as `data/clean/*.csv`, every new or changed file counts.",
         default=(),
         validator=_checked_outputs,
     )

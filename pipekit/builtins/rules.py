@@ -75,7 +75,7 @@ def propose(view: LifecycleView, settings: Rules) -> Iterator[FileAction]:
         for file in view.files(rule.files):
             age = view.data_age(file) if rule.age == "data" else view.age(file)
             if age is None:
-                view.leave(file, "of unknown age: no stage has said what time their data is of")
+                view.leave(file, "of unknown age: no stage has reported the dates of their data")
             elif age < rule.min_age:
                 view.leave(file, f"younger than {_text(rule.min_age)}")
             elif view.why_not_consumed(file, rule.consumed_by) is not None:

@@ -58,7 +58,7 @@ _LONG_SILENCE = 30  # seconds; a shorter one is not worth a line
 @click.option(
     "--acknowledge", is_flag=True, help="Note that rejected files and the like were looked at."
 )
-@click.option("--reason", default="", help="With --acknowledge: what became of it.")
+@click.option("--reason", default="", help="With --acknowledge: a note on what was done about it.")
 @json_option
 @click.pass_context
 def command(

@@ -57,7 +57,7 @@ class ExpectConfig:
     """A table of `[[expect]]`: about `files`, or about a `stage`."""
 
     files: str = setting(
-        "Files of which new ones must come, as a pattern; empty ones do not count.",
+        "Pattern of the files of which new ones are expected; empty files do not count.",
         default="",
         validator=_pattern,
     )
@@ -67,14 +67,15 @@ class ExpectConfig:
         default=None,
         validator=_within,
     )
-    stage: str = setting("The stage that something is expected of.", default="")
+    stage: str = setting("The stage whose success, rows or duration are expected.", default="")
     success_within: Duration | str | None = setting(
         "Maximum time since its last success, written like `newest_within`.",
         default=None,
         validator=_within,
     )
     rows_within: str | None = setting(
-        "How far its rows may be from the median of the 20 runs with work before, in percent.",
+        "Maximum deviation of its rows from the median of the previous 20 runs with work, in "
+        "percent.",
         default=None,
         validator=_percent,
     )
@@ -83,7 +84,7 @@ class ExpectConfig:
         default="rows",
     )
     duration_within: str | None = setting(
-        "How many times the median duration of the 20 runs with work before it may take.",
+        "Maximum duration, as a multiple of the median of the previous 20 runs with work.",
         default=None,
         validator=_times,
     )
@@ -138,7 +139,7 @@ class ExpectConfig:
                 f'"NAME" with {", ".join(_WAYS[:-1])} or {_WAYS[-1]}'
             )
         if not self.weekdays:
-            yield "weekdays names no day, so that no time would ever pass"
+            yield "weekdays is empty, so no time would ever pass: name at least one day"
 
     def _ways(self) -> list[str]:
         return [way for way in _WAYS if getattr(self, way) is not None]

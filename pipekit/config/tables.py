@@ -211,8 +211,8 @@ class LifecycleConfig:
     """`[lifecycle]`: what becomes of the proposals of policies, and their limits."""
 
     mode: Literal["report", "apply"] = setting(
-        "`report`: a run only lists what may go. `apply`: it also does it, at its end; "
-        "`pipekit lifecycle apply` does so in any case.",
+        "`report`: a run only lists what policies propose. `apply`: it also does it, at its end; "
+        "`pipekit lifecycle apply` does it in either mode.",
         default="report",
     )
     retention_days: int = setting(
@@ -245,7 +245,7 @@ class RetentionConfig:
     """
 
     runs: int = setting(
-        "Number of runs that did something whose log, journal and report are kept.",
+        "Number of runs with work whose log, journal and report are kept.",
         default=5_000,
         validator=validators.at_least(1),
     )
@@ -255,7 +255,7 @@ class RetentionConfig:
         validator=validators.positive,
     )
     idle_runs: int = setting(
-        "Number of runs that found nothing to do whose log, journal and report are kept.",
+        "Number of idle runs whose log, journal and report are kept.",
         default=100,
         validator=validators.at_least(0),
     )

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pipekit.run.current_run import CurrentRun
     from pipekit.run.project import Stage
 
-LEFT_OUT = "all there is to do has failed again and again, and is left for a later run"
+LEFT_OUT = "all pending work has failed repeatedly and is left for a later run"
 _NAMED = 3  # units
 
 Tasks = Mapping[str, Task]

@@ -42,7 +42,7 @@ def check_expectations(run: CurrentRun, now: float) -> None:
         if told != file.read():
             file.store(told)
     except OSError as error:
-        run.warn(f"{file.path} cannot be written, so that [[expect]] tells nothing: {error}")
+        run.warn(f"{file.path} cannot be written, so [[expect]] reports nothing: {error}")
 
 
 def _recovered(told: Mapping[str, Told], paths: Paths) -> dict[str, Told]:

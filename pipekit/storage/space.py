@@ -27,7 +27,7 @@ def free_space(paths: Paths) -> Iterator[tuple[Path, int]]:
 def check_space(paths: Paths, min_free: int | None) -> list[str]:
     """A warning for each disk with less than twice `min_free` bytes free.
 
-    Raises StorageError if one has less than that; OSError if it cannot be told.
+    Raises StorageError if one has less than that; OSError if the free space is unknown.
     """
     warnings: list[str] = []
     if min_free is None:
@@ -38,5 +38,5 @@ def check_space(paths: Paths, min_free: int | None) -> list[str]:
         if free < min_free:
             raise StorageError(f"only {text}; {limit}: nothing was started. Free some space")
         if free < 2 * min_free:
-            warnings.append(f"{text}; {limit}, with less no run begins")
+            warnings.append(f"{text}; {limit}, below which no run starts")
     return warnings

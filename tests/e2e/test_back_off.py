@@ -171,7 +171,7 @@ def test_a_stage_whose_only_task_backs_off_is_skipped(project):
     project.config('[pipeline]\nstages = ["net"]\n')
     assert runs(project, 2) == ["failure", "failure"]
     run = project.pipekit("run")
-    assert (run.code, run.out.startswith("skipped    net: all there is to do has failed")) == (
+    assert (run.code, run.out.startswith("skipped    net: all pending work has failed")) == (
         0,
         True,
     ), run

@@ -59,7 +59,7 @@ def disks(paths: Paths, min_free: int | None) -> Iterator[Finding]:
     for folder, free in free_space(paths):
         text = f"{rough_size(free)} free on the disk of {folder}"
         if min_free is not None and free < min_free:
-            limit = f"with less than {rough_size(min_free)} (pipeline.min_free) no run begins"
+            limit = f"below {rough_size(min_free)} (pipeline.min_free) no run starts"
             yield broken("disk", text, f"free some space: {limit}")
         elif free < (_LITTLE if min_free is None else 2 * min_free):
             yield warning("disk", text, "free some space, or move data and logs to a larger disk")

@@ -162,7 +162,7 @@ def lock(paths: Paths) -> Finding:
         return broken("lock", str(error), UNREADABLE)
     if hold is not None:
         text = f"no run begins until {local_time(hold.until)} ({hold.reason})"
-        return warning("hold", text, "`pipekit release` lets runs begin again")
+        return warning("hold", text, "`pipekit release` allows runs again")
     if holder is None:
         return ok("lock", "no run is going on")
     since = f" since {local_time(holder.since)}" if holder.since else ""

@@ -29,7 +29,7 @@ def schedule(ctx: click.Context) -> Iterator[Finding]:
     if len(found.installed) > 1:
         yield warning("schedule", f"installed in {titles}, so runs start twice", _INSTALL)
     if found.next is None:
-        text = f"{titles}: installed with other settings than those of pipekit.toml now"
+        text = f"{titles}: installed with settings that pipekit.toml no longer has"
         yield warning("schedule", text, _INSTALL)
         return
     yield from _starts(found, f"{titles}, {found.job.timetable}")

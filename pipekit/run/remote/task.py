@@ -119,7 +119,7 @@ class RemoteTask(RunningTask):
         False if one has. If that cannot be told, it is given up.
         """
         try:
-            if not begin(self.folder, "the run, which does not want it any more"):
+            if not begin(self.folder, "the run, which no longer wants it"):
                 return False
         except FileNotFoundError:  # not even its folder could be made
             pass

@@ -49,7 +49,7 @@ class Settings:
     """The table `[executors.batch]`."""
 
     preset: Preset = setting(
-        "The system whose command lines are used where none are given: slurm, or none.",
+        "The system whose commands are the defaults of those below: slurm, or none.",
         default="slurm",
     )
     submit: list[str] = setting(
@@ -59,7 +59,7 @@ class Settings:
         validator=_words(*PLACEHOLDERS),
     )
     status: list[str] = setting(
-        "Prints a line for each job of ours: its id, its state and its node.",
+        "Prints a line for each of our jobs: its id, its state and its node.",
         factory=list,
         validator=_words("ids"),
     )
@@ -80,7 +80,7 @@ class Settings:
         "Time between two calls of `status`.", default=5.0, validator=_positive
     )
     limit: Duration = setting(
-        "How long one command of the system may take.", default=30.0, validator=_positive
+        "Maximum duration of one command of the system.", default=30.0, validator=_positive
     )
     pipekit: list[str] = setting(
         "How a node calls pipekit.", factory=lambda: [sys.executable, "-m", "pipekit"]

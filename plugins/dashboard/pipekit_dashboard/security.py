@@ -109,11 +109,11 @@ class Guard:
         headers = Headers(scope=scope)
         hosts = headers.getlist("host")
         if len(hosts) != 1 or hosts[0].lower() not in self._access.hosts:
-            return PlainTextResponse("this host name is not answered here\n", 400)
+            return PlainTextResponse("this host name is not served here\n", 400)
         if len(scope["raw_path"]) + len(scope["query_string"]) > _LONGEST_TARGET:
             return PlainTextResponse("the address is too long\n", 414)
         if sum(len(name) + len(value) for name, value in scope["headers"]) > _LARGEST_HEAD:
-            return PlainTextResponse("the head of the request is too large\n", 431)
+            return PlainTextResponse("the header of the request is too large\n", 431)
         if scope["method"] not in ("GET", "HEAD", "POST"):
             return PlainTextResponse("method not allowed\n", 405)
         length = headers.get("content-length", "0")

@@ -93,6 +93,6 @@ def _status(future: Any) -> OrderStatus:
     try:
         return reply_of(future.result(timeout=_ANSWER_SECONDS)).status
     except CancelledError:
-        return OrderStatus(OrderState.UNKNOWN, reason="Dask has lost sight of it")
+        return OrderStatus(OrderState.UNKNOWN, reason="Dask has lost track of it")
     except Exception as error:  # whatever Dask makes of a worker that died
         return OrderStatus(OrderState.ENDED, reason=f"{type(error).__name__}: {error}")

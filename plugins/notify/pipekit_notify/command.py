@@ -34,7 +34,7 @@ def test(ctx: click.Context, addresses: tuple[str, ...]) -> int:
     unknown = [name for name in addresses if name not in settings.addresses]
     if unknown:
         known = ", ".join(settings.addresses)
-        raise click.BadParameter(f"there is no address {unknown[0]!r}; there are: {known}")
+        raise click.BadParameter(f"unknown address {unknown[0]!r}; known are: {known}")
     from pipekit_notify.send import SendError, send  # loads Apprise
 
     project = settings.name or project_root(ctx).resolve().name

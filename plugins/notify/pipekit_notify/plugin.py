@@ -1,4 +1,4 @@
-"""The sink `notify`: tells people what goes wrong, once, and that it is well again, once."""
+"""The sink `notify`: tells people what goes wrong, once, and when it has recovered, once."""
 
 from __future__ import annotations
 

@@ -80,14 +80,14 @@ class Settings:
         "Rules for who is told what, by name; empty: all addresses get the usual messages.",
         factory=dict,
     )
-    name: str = setting("What messages call the project; empty: its folder's name.", default="")
+    name: str = setting("Name of the project in messages; empty: its folder's name.", default="")
 
     @rules.validator
     def _check_rules(self, _: object, rules: Mapping[str, Rule]) -> None:
         for name, rule in rules.items():
             unknown = [to for to in rule.to if to not in self.addresses]
             if unknown:
-                raise ValueError(f"rule {name!r} names an address that is not there: {unknown[0]}")
+                raise ValueError(f"rule {name!r} names an unknown address: {unknown[0]}")
 
     def effective_rules(self) -> Mapping[str, Rule]:
         """The rules, or the one that holds without any."""

@@ -113,7 +113,7 @@ class Watch:
         if trouble is None:
             return
         told = {each.partition(":")[0] for each in trouble.told}
-        what = "FRESH" if name.startswith("expect ") else f"{name} is well again"
+        what = "FRESH" if name.startswith("expect ") else f"{name} has recovered"
         for rule_name, rule in self._rules.items():
             if rule_name in told and "recovery" in rule.on:
                 self._tell(rule_name, what, text, "success")

@@ -45,13 +45,11 @@ class OtelSettings:
         factory=dict,
         secret=True,
     )
-    name: str = setting(
-        "What the pipeline is called there; empty: the project folder's name.", default=""
-    )
+    name: str = setting("Name of the pipeline there; empty: the project folder's name.", default="")
     idle: bool = setting("Whether runs with nothing to do are sent, too.", default=False)
     units: bool = setting("Whether each unit of a task gets a span.", default=True)
     limit: Duration = setting(
-        "How long sending may take, traces and metrics each.", default=5.0, validator=_limit
+        "Maximum time for sending traces, and again for metrics.", default=5.0, validator=_limit
     )
 
 

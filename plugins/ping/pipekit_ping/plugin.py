@@ -35,7 +35,9 @@ class Settings:
         validator=_address,
     )
     partial: bool = setting("Whether a partial run counts as a failure.", default=True)
-    limit: Duration = setting("How long a ping may take, all tries.", default=2.0, validator=_limit)
+    limit: Duration = setting(
+        "Maximum time for a ping, with retries.", default=2.0, validator=_limit
+    )
 
 
 @contextmanager

@@ -139,7 +139,7 @@ def test_a_run_warns_before_there_is_too_little_space(project, doctor):
     assert (code, list(found)) == (1, ["disk"])
     run = project.pipekit("run")
     assert run.code == 0
-    assert "with less no run begins" in run.err
+    assert "below which no run starts" in run.err
 
 
 def test_a_clock_that_is_behind_the_last_run_is_noticed(doctor, project):

@@ -42,11 +42,11 @@ def test_a_failure_is_told_once_and_so_is_its_end(work, hook):
         assert said in message["message"]
     assert message["type"] == "failure"
     run(work, "5")
-    run(work)  # idle: it is not well again by that
+    run(work)  # idle: that is no recovery
     assert len(hook.messages) == 1
     run(work, "0")
     run(work, "0")
-    assert hook.titles == ["project: work failed", "project: work is well again"]
+    assert hook.titles == ["project: work failed", "project: work has recovered"]
 
 
 def test_only_a_failure_that_lasts_is_told_where_a_rule_says_so(work, hook):
@@ -140,7 +140,7 @@ def test_the_command_test_says_who_was_reached(work, hook):
         ("", "sinks.notify.addresses: this key is required"),
         ("addresses = {}", "sinks.notify.addresses"),
         ('addresses.a = "me@here.test"', "sinks.notify.addresses"),
-        ('addresses.a = "json://x"\nrules.r.to = ["b"]', "rule 'r' names an address"),
+        ('addresses.a = "json://x"\nrules.r.to = ["b"]', "rule 'r' names an unknown address"),
         ('addresses.a = "json://x"\nrules.r.quiet = "10pm"', 'must be like "22:00-07:00"'),
         ('addresses.a = "json://x"\nrules.r.on = ["fire"]', "sinks.notify.rules.r.on"),
     ],

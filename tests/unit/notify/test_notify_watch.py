@@ -69,7 +69,7 @@ def test_what_became_worse_is_told_again(run, tmp_path):
     assert told == title(tmp_path, "s failed (in 3 runs, since run 1)")
     assert run(HUNG, end="failure") == [title(tmp_path, "s failed (in 4 runs, since run 1)")]
     assert run(FAILED, end="failure") == []
-    assert run(WELL) == [title(tmp_path, "s is well again")]
+    assert run(WELL) == [title(tmp_path, "s has recovered")]
     assert run(WELL) == []
     assert run(FAILED, end="failure") == [title(tmp_path, "s failed")]
 
@@ -113,7 +113,7 @@ def test_a_run_that_failed_by_itself_is_told(run, tmp_path):
     """An internal error, with no stage that failed."""
     assert run(end="failure") == [title(tmp_path, "the run failed")]
     assert run(end="failure") == []
-    assert run(end="idle") == [title(tmp_path, "the run is well again")]
+    assert run(end="idle") == [title(tmp_path, "the run has recovered")]
 
 
 def test_a_run_that_somebody_stopped_is_not_told(run):
