@@ -167,12 +167,18 @@ def _moment(text: str) -> float:
 def _listed(
     runs: Sequence[PipelineState], refused: Iterable[Refusal]
 ) -> list[PipelineState | Refusal]:
-    """Newest first: runs by their numbers, since a clock may have been wrong; refusals by time."""
+    """Newest first, by the numbers of runs, since a clock may have been wrong; else by time."""
     listed: list[PipelineState | Refusal] = list(runs)
     for refusal in sorted(refused, key=lambda each: each.last):
-        older = (at for at, run in enumerate(runs) if run.started <= refusal.last)
+        older = (at for at, run in enumerate(runs) if _is_older(run, refusal))
         listed.insert(next(older, len(runs)), refusal)
     return listed
+
+
+def _is_older(run: PipelineState, refusal: Refusal) -> bool:
+    if refusal.after is not None:
+        return run.number <= refusal.after
+    return run.started <= refusal.last
 
 
 def _record(run: PipelineState | Refusal) -> dict[str, object]:

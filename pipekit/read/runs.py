@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,6 +33,24 @@ def refusals(paths: Paths) -> list[Refusal]:
     states = {paths.state, default_folders(paths.root).state}
     found = [refusal for state in states for refusal in Refusals(state).read()]
     return sorted(found, key=lambda refusal: refusal.last)
+
+
+def refusing(refused: Sequence[Refusal], latest: PipelineState | None) -> Refusal | None:
+    """The latest refusal since which no run has begun. `latest`: the latest run, or None.
+
+    By the numbers of runs, since a clock may have been wrong. Where the number is not known, or no
+    run has it yet (it is of another ledger), the time decides, unless it is still to come.
+    """
+    now = time.time()
+
+    def is_since(refusal: Refusal) -> bool:
+        if latest is None:
+            return True
+        if refusal.after is not None and refusal.after <= latest.number:
+            return refusal.after == latest.number
+        return latest.started <= refusal.last <= now
+
+    return next(filter(is_since, reversed(refused)), None)
 
 
 def refusal_record(refusal: Refusal) -> dict[str, object]:

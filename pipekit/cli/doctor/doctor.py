@@ -17,7 +17,7 @@ from pipekit.errors import ConfigError, PipekitError
 from pipekit.model.quantity import plural
 from pipekit.process import ProcessSupervisor
 from pipekit.read.findings import Level, worst
-from pipekit.read.runs import refusals
+from pipekit.read.runs import refusals, refusing
 from pipekit.run.project import open_project
 
 
@@ -74,7 +74,7 @@ def _findings(ctx: click.Context) -> Iterator[Finding]:
         remedy = "look at the rights and the disk of the file that it names"
         yield broken("runs", unreadable, remedy)
     else:
-        yield project.outcome(run, worked, next(reversed(refusals(paths)), None))
+        yield project.outcome(run, worked, refusing(refusals(paths), run))
 
 
 def _configuration(ctx: click.Context) -> Iterator[Finding]:

@@ -132,8 +132,8 @@ def last_run(paths: Paths) -> tuple[PipelineState | None, list[PipelineState], s
 def outcome(
     run: PipelineState | None, worked: list[PipelineState], refused: Refusal | None
 ) -> Finding:
-    """How the last runs ended, or why none began since."""
-    if refused and (run is None or refused.last > run.started):
+    """How the last runs ended, or why none began since: `refused`."""
+    if refused:
         text = f"refused at {local_time(refused.last)}: {refused.error.splitlines()[0]}"
         return broken("runs", text, "see `pipekit status`")
     if run is None:
