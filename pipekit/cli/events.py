@@ -18,8 +18,7 @@ from pipekit.cli.pager import paged, pager_option
 from pipekit.errors import UsageError
 from pipekit.model.event import RUN_ENDS
 from pipekit.model.run import Paths, PipelineState
-from pipekit.read.live import is_going_on
-from pipekit.read.runs import find_run
+from pipekit.read.runs import find_run, is_going_on
 from pipekit.storage.journal import parsed_record, start_of_last
 from pipekit.worker._files import open_own
 

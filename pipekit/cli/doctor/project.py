@@ -18,7 +18,7 @@ from pipekit.plugins.entrypoints import BUILTINS, EntryPoint, entry_points
 from pipekit.plugins.isolation import call_each
 from pipekit.plugins.loader import Plugins
 from pipekit.process import ProcessSupervisor
-from pipekit.read.runs import current_hold, lock_holder, open_history
+from pipekit.read.runs import current_hold, lock_holder, open_history, without_name
 from pipekit.run.project import Stage
 from pipekit.storage.refusals import Refusal
 
@@ -155,5 +155,7 @@ def lock(paths: Paths) -> Finding:
         return warning("hold", text, "`pipekit release` lets runs begin again")
     if holder is None:
         return ok("lock", "no run is going on")
+    if not holder.run_id:
+        return ok("lock", without_name(holder))
     since = f" since {local_time(holder.since)}" if holder.since else ""
     return ok("lock", f"run {holder.run or holder.run_id} is going on{since}")
