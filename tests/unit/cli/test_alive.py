@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -124,3 +124,63 @@ def test_the_run_before_is_not_taken_for_one_that_is_just_beginning(run, paths, 
         assert "last run 1: success" in status
         assert json.loads(pipekit("status", "--json").out)["running"] is None
         assert not is_going_on(paths, run.run_id)
+
+
+@pytest.fixture
+def meanwhile(monkeypatch):
+    """What happens while `events --follow` naps for the first time, and no real nap."""
+
+    def then(happens: Callable[[], object]) -> None:
+        left = [happens]
+        monkeypatch.setattr(time, "sleep", lambda _: left.pop()() if left else None)
+        monkeypatch.setattr("pipekit.cli.events._LOOK_SECONDS", -1.0)
+
+    return then
+
+
+def test_a_run_that_ends_while_it_is_followed_did_not_die(run, pipekit, meanwhile):
+    meanwhile(run.end)
+    done = pipekit("events", "--follow")
+    assert [line.split()[2] for line in done.out.splitlines()] == ["start"] * 2 + ["success"] * 2
+    assert done.err == ""
+
+
+def test_a_run_that_dies_while_it_is_followed_is_said_to(run, paths, pipekit, meanwhile):
+    def die() -> None:
+        run.release()
+        (paths.state / "lock.json").unlink()
+
+    meanwhile(die)
+    done = pipekit("events", "--follow")
+    assert [line.split()[2] for line in done.out.splitlines()] == ["start"] * 2
+    assert done.err == "run 1 died; the next run closes it\n"
+
+
+def test_a_followed_journal_is_read_again_when_it_was_written_again(run, paths, pipekit, meanwhile):
+    (journal,) = paths.events.glob("*.jsonl")
+
+    def replace() -> None:
+        text = journal.read_text()
+        run.end()
+        new = journal.with_suffix(".new")
+        new.write_text(text + journal.read_text()[len(text) :])
+        new.replace(journal)
+
+    meanwhile(replace)
+    done = pipekit("events", "--follow")
+    kinds = [line.split()[2] for line in done.out.splitlines()]
+    assert kinds == ["start"] * 4 + ["success"] * 2
+    assert done.err == ""
+
+
+def test_a_followed_journal_that_is_gone_is_told_from_a_death(run, paths, pipekit, meanwhile):
+    (journal,) = paths.events.glob("*.jsonl")
+
+    def end() -> None:
+        run.end()
+        journal.unlink()
+
+    meanwhile(end)
+    assert pipekit("events", "--follow").err == (
+        "run 1 has ended: success; its journal does not say so\n"
+    )
