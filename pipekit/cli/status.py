@@ -21,7 +21,7 @@ from pipekit.model.run import Paths, Rejection
 from pipekit.model.status import DIED, HELD, REFUSED, StageStatus
 from pipekit.model.text import escaped
 from pipekit.read.findings import Level, and_more, worst
-from pipekit.read.runs import no_runs, refusal_record, run_record, without_name
+from pipekit.read.runs import lock_holder, no_runs, refusal_record, run_record, without_name
 from pipekit.read.schedule import JOB_TABLES, next_start
 from pipekit.read.state import ProjectState, StageEntry, look
 
@@ -171,8 +171,8 @@ def _print_state(state: ProjectState, paths: Paths) -> None:
         print_line(no_runs(paths))
         return
     _print_verdict(state)
-    if state.holder:
-        _print_holder(state.holder, state.now)
+    if holder := _holder_now(state.holder, paths):
+        _print_holder(holder, state.now)
     if state.refused:
         _print_refused(state.refused)
     if state.last is None:
@@ -219,6 +219,12 @@ def _print_verdict(state: ProjectState) -> None:
     found = [each for each in state.findings() if each.text != str(state.hold)]
     if found:
         print_findings(found)
+
+
+def _holder_now(holder: Holder | None, paths: Paths) -> Holder | None:
+    """Who holds the lock, asked again if its process has ended since it was looked for."""
+    has_ended = holder is not None and holder.run_id and not holder.alive
+    return lock_holder(paths) if has_ended else holder
 
 
 def _print_holder(holder: Holder, now: Doing | None) -> None:

@@ -10,6 +10,8 @@ import time
 
 import pytest
 
+from pipekit.cli.status import _print_state
+from pipekit.reading import ProjectReader
 from pipekit.storage.lock import RunLock
 from tests.e2e.test_run import shell_stage
 
@@ -110,3 +112,15 @@ def test_stop_finds_no_run_once_the_one_that_was_ending_has_ended(project, begin
     assert (stopping.returncode, out) == (0, "no run is going on\n")
     record = json.loads((project.root / ".pipekit/lock.json").read_text())
     assert record["run_id"] == "old-run"
+
+
+def test_nothing_is_left_of_a_run_that_ends_while_its_status_is_made(project, going_on, capsys):
+    reader = ProjectReader(project.root)
+    state = reader.status().state
+    assert state.holder.run == 1
+    going_on.send_signal(signal.SIGTERM)
+    assert going_on.wait(30) == 143
+    _print_state(state, reader.paths)
+    out = capsys.readouterr().out
+    assert out.startswith("OK: nothing failed; run 1 at ")
+    assert "stopping what is left" not in out
