@@ -39,7 +39,7 @@ def main() -> int:
 
         sys.stdout.write(f"pipekit {pipekit.__version__}\n")
         return 0
-    from pipekit.cli.main import run_command_line
+    from pipekit.cli.main import run_command_line  # with click, which `--version` does not need
 
     return run_command_line(sys.argv[1:])
 

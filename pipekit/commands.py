@@ -51,9 +51,10 @@ def project_stages(ctx: click.Context) -> tuple[str, ...]:
 def project_files(ctx: click.Context, *patterns: str) -> list[FileStat]:
     """The files that a stage's plan would find: `ctx.files(...)`, sorted by path.
 
-    Raises UsageError for an invalid pattern.
+    Raises UsageError for an invalid pattern, ConfigError for an invalid table `[paths]`.
     """
-    return FileManager(project_root(ctx)).files(patterns)
+    paths = configuration(ctx, tables=("paths",)).folders
+    return FileManager(paths.root, inputs=paths.inputs).files(patterns)
 
 
 def stage_settings(ctx: click.Context, stage: str, settings: type[Settings]) -> Settings:

@@ -97,7 +97,7 @@ def pipekit_event_sinks() -> Iterable[EventSink]:  # type: ignore[empty-body]  #
 def pipekit_executors() -> Iterable[Executor]:  # type: ignore[empty-body]  # only the signature counts
     """The executors of this plugin: they carry tasks to other machines.
 
-    An engine for a queue of one place, which is this very process; a real one hands the two texts
+    This example runs each order in a thread of this process. A real engine hands the two texts
     `order.spec` and `order.digest` to a node, which calls `execute` with them or runs
     `pipekit exec-task`:
 

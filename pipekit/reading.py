@@ -39,7 +39,6 @@ from pipekit.read.events import (
     events_after,
     events_before,
     find_events,
-    journal_path,
     offset_of,
     parse_events,
 )
@@ -59,25 +58,19 @@ from pipekit.read.report import (
     UnitReport,
     read_report,
 )
-from pipekit.read.runs import (
-    completed,
-    default_folders,
-    is_going_on,
-    ledger_path,
-    lock_holder,
-    open_history,
-)
+from pipekit.read.runs import completed, default_folders, is_going_on, lock_holder, open_history
 from pipekit.read.schedule import JOB_TABLES, NextStart, next_start
 from pipekit.read.state import ProjectState
 from pipekit.read.status import ProjectStatus, status_of
 from pipekit.read.timeline import Bar, Timeline
 from pipekit.run.lifecycle.permission import may_go
 from pipekit.run.project import open_project
-from pipekit.run.trace import decisions_of, open_ledger
+from pipekit.run.trace import decisions_of
 from pipekit.storage.database import ledger_exists
 from pipekit.storage.files import FileManager
 from pipekit.storage.hold import Hold
 from pipekit.storage.holder import Holder
+from pipekit.storage.ledger import open_to_read
 from pipekit.storage.listing import FileListing, ListedFile
 from pipekit.storage.refusals import Refusal
 from pipekit.storage.runs import RunHistory, StageRun
@@ -224,7 +217,7 @@ class ProjectReader:
 
     def journal(self, run: PipelineState) -> Path:
         """The file of its events, which may not exist; see `events_before`."""
-        return journal_path(self.paths, run.run_id)
+        return self.paths.journal(run.run_id)
 
     def outputs(self, run: PipelineState, stage: str | None = None) -> list[Output]:
         """What its programs printed, a file for each task and stream."""
@@ -245,16 +238,16 @@ class ProjectReader:
         self, stage: str, *, state: str = "", text: str = "", after: str = "", limit: int = 200
     ) -> list[ListedFile]:
         """Files that the ledger knows, by path; see `FileListing.listed`."""
-        if not ledger_exists(ledger_path(self.paths)):
+        if not ledger_exists(self.paths.ledger):
             return []
-        with FileListing(ledger_path(self.paths), read_only=True, any_version=True) as ledger:
+        with FileListing(self.paths.ledger, read_only=True, any_version=True) as ledger:
             return ledger.listed(stage, state=state, text=text, after=after, limit=limit)
 
     def knows(self, path: str) -> bool:
         """Whether the ledger knows a file by this path, relative to the root."""
-        if not ledger_exists(ledger_path(self.paths)):
+        if not ledger_exists(self.paths.ledger):
             return False
-        with FileListing(ledger_path(self.paths), read_only=True, any_version=True) as ledger:
+        with FileListing(self.paths.ledger, read_only=True, any_version=True) as ledger:
             return ledger.knows(path)
 
     def file(self, path: str, *, plan: bool = False) -> FileStory:
@@ -264,7 +257,7 @@ class ProjectReader:
         project and asks its stages for their plans. Raises PipekitError if they cannot be asked.
         """
         paths = self.paths
-        with open_ledger(paths) as ledger:
+        with open_to_read(paths.ledger) as ledger:
             stat = FileManager(paths.root).stat(path)
             if not plan:
                 return answer(path, stat, ledger, paths, {}, None)
@@ -297,8 +290,7 @@ class ProjectReader:
 
     def _whole_configuration(self) -> config.Configuration:
         found = config.load(self.root, environ=os.environ)
-        for name, value in found.variables.items():
-            os.environ.setdefault(name, value)  # as for every command that loads plugins
+        found.export_variables()  # as for every command that loads plugins
         return found
 
     def _configuration(self) -> tuple[config.Configuration | None, ConfigError | None]:

@@ -81,15 +81,15 @@ def _checked_paths(_instance: object, _attribute: object, paths: tuple[str, ...]
             raise ValueError(f'must be below the project\'s folder, written with /, not "{path}"')
 
 
-def _checked(make: Callable[[Any], object]) -> Callable[[object, object, Any], None]:
+def _checked(make: Callable[[Any], object]) -> Callable[[object, Any, Any], None]:
     """A validator: the value is what `make` accepts."""
 
-    def check(_instance: object, _attribute: object, value: Any) -> None:
+    def check(_instance: object, attribute: Any, value: Any) -> None:
         try:
             if value:
                 make(value)
-        except DefinitionError as error:
-            raise ValueError(str(error)) from None
+        except DefinitionError as error:  # may begin with the record's field, which is the key
+            raise ValueError(str(error).removeprefix(f"{attribute.name} ")) from None
 
     return check
 

@@ -47,7 +47,7 @@ def setting(
     factory: Callable[[], Any] | None = None,
     secret: bool = False,
     affects_output: bool = True,
-    publishes: bool = False,
+    publishes: bool | Callable[[Any], bool] = False,
     validator: Callable[..., None] | None = None,
     converter: Callable[[Any], Any] | None = None,
 ) -> Any:
@@ -57,7 +57,8 @@ def setting(
     `default`, or `factory` for a value that is created each time; without either, the key must be
     set. `secret`: the value is masked wherever settings are shown. `affects_output=False`: changing
     the value does not make inputs that are already processed pending again. `publishes`: the value
-    is a folder that the stage publishes to, which no other stage of the project may share.
+    is a folder that the stage publishes to, which no other stage of the project may share; or a
+    function of the settings that says whether it is.
 
     `validator(instance, attribute, value)` and `converter(value)` are those of `attrs.field`. They
     raise ValueError or TypeError with a sentence such as "must be greater than 0"; the user sees it

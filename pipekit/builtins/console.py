@@ -147,7 +147,7 @@ class _LiveTable:
     """Stages and their units with progress bars, redrawn in place."""
 
     def __init__(self) -> None:
-        from rich.console import Console
+        from rich.console import Console  # only on a terminal, as are the others
         from rich.live import Live
 
         self._stages: dict[str, _Row] = {}
@@ -186,7 +186,7 @@ class _LiveTable:
         row.text = f"waits before attempt {data.get('attempt')} of {data.get('of')}"
 
     def _notice(self, event: Event) -> None:
-        from rich.text import Text
+        from rich.text import Text  # see `_LiveTable.__init__`
 
         said = escaped(f" {event.stage}: {event.msg}")
         text = Text.assemble((escaped(event.event), "yellow"), said)
@@ -202,7 +202,7 @@ class _LiveTable:
             row.end(data.get("status", ""), data.get("reason", ""))
 
     def _table(self) -> "Table":
-        from rich.cells import cell_len
+        from rich.cells import cell_len  # see `_LiveTable.__init__`
         from rich.progress_bar import ProgressBar
         from rich.table import Table
         from rich.text import Text
@@ -241,7 +241,7 @@ class _LiveTable:
 
 def _shortened(name: str, width: int) -> str:
     """Shorten a long name by cutting its start; the end of a path says more."""
-    from rich.cells import cell_len, set_cell_size
+    from rich.cells import cell_len, set_cell_size  # see `_LiveTable.__init__`
 
     if cell_len(name) <= width:
         return name

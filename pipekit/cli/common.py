@@ -16,7 +16,7 @@ from pipekit.cli import complete
 from pipekit.cli.output import mask_output, only_json_on_stdout
 from pipekit.errors import EXIT_ERROR, ConfigError, PipekitError, UsageError
 from pipekit.model.run import Paths
-from pipekit.read.runs import default_folders, ledger_path, open_history
+from pipekit.read.runs import default_folders, open_history
 
 if TYPE_CHECKING:
     from pipekit.run.project import Project
@@ -73,8 +73,7 @@ def configuration(
     variables of the file of `[secrets]` are in the environment from now on.
     """
     found = config.load(project_root(ctx), environ=os.environ, flags=sets, tables=tables)
-    for name, value in found.variables.items():
-        os.environ.setdefault(name, value)
+    found.export_variables()
     mask_output(tuple(found.variables.values()))
     return found
 
@@ -84,10 +83,10 @@ def folders(ctx: click.Context) -> Paths:
 
     If the configuration cannot be read, the default ones, unless there were no runs in them.
     """
-    from pipekit.storage.database import ledger_exists
+    from pipekit.storage.database import ledger_exists  # loads sqlite3: few commands do
 
     paths, problem = known_folders(ctx)
-    if problem is not None and not ledger_exists(ledger_path(paths)):
+    if problem is not None and not ledger_exists(paths.ledger):
         raise problem
     return paths
 
@@ -105,7 +104,7 @@ def note_refusal(ctx: click.Context, error: Exception) -> None:
     """Note that a run was refused before it began, for `status` and `history`."""
     if getattr(error, "exit_code", EXIT_ERROR) != EXIT_ERROR:
         return  # wrong usage, or another run is going on
-    from pipekit.storage.refusals import Refusals
+    from pipekit.storage.refusals import Refusals  # few runs are refused
 
     with contextlib.suppress(PipekitError):  # there is no project
         paths, problem = known_folders(ctx)
@@ -129,7 +128,7 @@ def _latest_number(paths: Paths, default: int | None) -> int | None:
 
 def open_project(ctx: click.Context, sets: Sequence[str] = ()) -> Project:
     """The project with its plugins loaded."""
-    from pipekit.run import project
+    from pipekit.run import project  # loads plugins: few commands do
 
     opened = project.open_project(configuration(ctx, sets), no_plugins=ctx.obj["no_plugins"])
     mask_output(opened.secrets)

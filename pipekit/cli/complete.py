@@ -25,7 +25,7 @@ def _completing(find: Callable[[click.Context], Values]) -> _Complete:
     def complete(
         ctx: click.Context, _parameter: click.Parameter, incomplete: str
     ) -> list[CompletionItem]:
-        from click.shell_completion import CompletionItem
+        from click.shell_completion import CompletionItem  # only while a shell completes
 
         root = ctx.find_root()
         ctx.obj = {"project": root.params.get("project"), "no_plugins": False}
@@ -42,13 +42,13 @@ def files(
     _ctx: click.Context, _parameter: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:
     """The names of files, which the shell itself finds."""
-    from click.shell_completion import CompletionItem
+    from click.shell_completion import CompletionItem  # only while a shell completes
 
     return [CompletionItem(incomplete, type="file")]
 
 
 def _configuration(ctx: click.Context) -> Configuration:
-    from pipekit.cli.common import project_root
+    from pipekit.cli.common import project_root  # only while a shell completes
     from pipekit.config import load
 
     return load(project_root(ctx), environ=os.environ)
@@ -64,7 +64,7 @@ def stages(ctx: click.Context) -> Values:
 @_completing
 def runs(ctx: click.Context) -> Iterator[tuple[str, str]]:
     """The numbers of the latest runs."""
-    from pipekit.cli.common import folders
+    from pipekit.cli.common import folders  # only while a shell completes
     from pipekit.model.quantity import local_time
     from pipekit.read.runs import open_history
 
@@ -91,7 +91,7 @@ def assignments(ctx: click.Context) -> Values:
 @_completing
 def plugins(ctx: click.Context) -> Values:
     """What plugins offer, and their distributions."""
-    from pipekit.cli.plugins.loaded import load_all
+    from pipekit.cli.plugins.loaded import load_all  # only while a shell completes
     from pipekit.cli.plugins.show import offered
 
     found = list(offered(load_all(ctx)))
@@ -100,7 +100,7 @@ def plugins(ctx: click.Context) -> Values:
 
 
 def _keys(ctx: click.Context) -> list[tuple[str, str]]:
-    from pipekit.config.explain import values
+    from pipekit.config.explain import values  # only while a shell completes
     from pipekit.run.project import PluginSettings, load_plugins
 
     settings = _configuration(ctx)

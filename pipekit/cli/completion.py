@@ -1,4 +1,4 @@
-"""`pipekit completion SHELL`: the script by which a shell completes commands, stages and runs."""
+"""`pipekit completion SHELL`: a script that completes commands, stages and runs in a shell."""
 
 from __future__ import annotations
 
@@ -79,10 +79,10 @@ add_completion_class(PowerShellComplete)
 @click.argument("shell", type=click.Choice(SHELLS))
 @click.pass_context
 def command(ctx: click.Context, shell: str) -> int:
-    """Print the script by which a shell completes commands.
+    """Print a completion script for your shell.
 
-    It also completes options, and in a project its stages, runs and settings. The comment at the
-    top of the script says where to put it.
+    It completes commands and options, and in a project its stages, runs and settings. The comment
+    at the top of the script says where to put it.
     """
     found: Any = get_completion_class(shell)
     root = ctx.find_root()

@@ -15,7 +15,7 @@ from pipekit.cli.common import folders
 from pipekit.cli.help import RUN_MEANING, Command
 from pipekit.cli.output import print_json, print_line, print_text
 from pipekit.cli.pager import paged, pager_option
-from pipekit.errors import UsageError
+from pipekit.errors import StorageError, UsageError
 from pipekit.model.event import RUN_ENDS
 from pipekit.model.run import Paths, PipelineState
 from pipekit.read.lines import GrowingFile
@@ -69,7 +69,7 @@ def command(
         count = _PAGE
     paths = folders(ctx)
     state = find_run(paths, run)
-    path = paths.events / f"pipeline_{state.run_id}.jsonl"
+    path = paths.journal(state.run_id)
     if path.exists():
         with paged(wanted=not (no_pager or follow or as_json)):
             for event in _events(path, paths, state, count, follow=follow and state.status is None):
@@ -80,8 +80,9 @@ def command(
     elif state.status is None:
         print_line(f"run {state.number} has written no event so far", err=True)
     else:
-        raise UsageError(
-            f"the journal of run {state.number} is gone: it was older than [retention] allows"
+        raise StorageError(
+            f"the journal of run {state.number} is gone: [retention] removes old ones, or somebody "
+            "has removed it"
         )
     return 0
 

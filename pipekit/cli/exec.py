@@ -1,4 +1,4 @@
-"""`pipekit exec`: supervise any command, whose whole process tree ends with it."""
+"""`pipekit exec`: supervise a command and stop its whole process tree with it."""
 
 from __future__ import annotations
 

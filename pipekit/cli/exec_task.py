@@ -23,7 +23,9 @@ from pipekit.errors import EXIT_ERROR, EXIT_FAILURE, EXIT_SUCCESS
     example=("pipekit exec-task logs/attempt/spec.json", "as a batch system does on a node"),
 )
 @click.argument("spec", type=click.Path(dir_okay=False, path_type=Path))
-@click.option("--digest", default="", metavar="SHA256", help="Refuse SPEC unless it has this one.")
+@click.option(
+    "--digest", default="", metavar="SHA256", help="Refuse SPEC unless its SHA-256 is this."
+)
 def command(spec: Path, digest: str) -> int:
     """Carry out one attempt at a task, as a node of a cluster does.
 
@@ -32,7 +34,7 @@ def command(spec: Path, digest: str) -> int:
     would publish stay in the folder of SPEC; how it ended is in `outcome.json` there. Executors
     call this; by hand it shows what a node would do.
     """
-    from pipekit.process.cancel import Cancel
+    from pipekit.process.cancel import Cancel  # the supervisor: --help does not need it
     from pipekit.process.remote.node import Answer, execute
     from pipekit.process.shell import stop_on_signals
 

@@ -59,7 +59,7 @@ def exit_code_of(action: Callable[[], int]) -> int:
         raise
     except BaseException as error:  # the last boundary: Python's exit code 1 would say "partial"
         with suppress(BaseException):  # it cannot be imported, or not be printed
-            import traceback
+            import traceback  # only on failure
 
             for line in traceback.format_exc().splitlines():
                 print_line(line, err=True)

@@ -15,7 +15,7 @@ from pipekit.cli.help import Command
 from pipekit.cli.output import print_json, print_line, print_table
 from pipekit.cli.pager import paged, pager_option
 from pipekit.model import quantity
-from pipekit.model.quantity import local_time
+from pipekit.model.quantity import listed, local_time
 from pipekit.model.run import Paths, PipelineState
 from pipekit.model.status import REFUSED, PipelineStatus, StageStatus
 from pipekit.read.runs import (
@@ -82,9 +82,9 @@ def command(
 ) -> int:
     """List the latest runs.
 
-    Newest first, with the stages that had work; where nothing else is said, they were a success.
-    Idle runs, which had nothing to do, are left out by default: with a scheduler there are many of
-    them. A run that was refused before it began has no number, and its reason in place of stages.
+    Newest first, with the stages that had work; those without a status succeeded. Idle runs, which
+    had nothing to do, are left out by default: with a scheduler there are many of them. A run that
+    was refused before it began has no number, and its reason in place of stages.
     """
     paths, problem = known_folders(ctx)
     ledger = open_history(paths)
@@ -164,11 +164,11 @@ def _moment(text: str) -> float:
 
 def _listed(runs: Sequence[RunNow], refused: Iterable[Refusal]) -> list[RunNow | Refusal]:
     """Newest first, by the numbers of runs, since a clock may have been wrong; else by time."""
-    listed: list[RunNow | Refusal] = list(runs)
+    found: list[RunNow | Refusal] = list(runs)
     for refusal in sorted(refused, key=lambda each: each.last):
         older = (at for at, run in enumerate(runs) if _is_older(run.run, refusal))
-        listed.insert(next(older, len(runs)), refusal)
-    return listed
+        found.insert(next(older, len(runs)), refusal)
+    return found
 
 
 def _is_older(run: PipelineState, refusal: Refusal) -> bool:
@@ -177,10 +177,10 @@ def _is_older(run: PipelineState, refusal: Refusal) -> bool:
     return run.started <= refusal.last
 
 
-def _record(listed: RunNow | Refusal) -> dict[str, object]:
-    if isinstance(listed, Refusal):
-        return {**refusal_record(listed), "stages": {}}
-    return {**run_record(listed.run), "stages": listed.run.stages}
+def _record(entry: RunNow | Refusal) -> dict[str, object]:
+    if isinstance(entry, Refusal):
+        return {**refusal_record(entry), "stages": {}}
+    return {**run_record(entry.run), "stages": entry.run.stages}
 
 
 def _stage(name: str, entry: Mapping[str, object]) -> str:
@@ -189,20 +189,19 @@ def _stage(name: str, entry: Mapping[str, object]) -> str:
     ended = name if status == StageStatus.SUCCESS else f"{name} {status}"
     if not isinstance(nodes, dict) or not nodes:
         return ended
-    more = f" and {len(nodes) - _NODES} more" if len(nodes) > _NODES else ""
-    return f"{ended} on {' '.join(list(map(str, nodes))[:_NODES])}{more}"
+    return f"{ended} on {listed(list(map(str, nodes)), _NODES, ' ')}"
 
 
-def _row(listed: RunNow | Refusal) -> tuple[object, ...]:
-    if isinstance(listed, Refusal):
-        error, first = "; ".join(listed.error.splitlines()), local_time(listed.first)
-        times = f"{listed.times} times since {first}: " if listed.times > 1 else ""
-        return "-", local_time(listed.last), REFUSED, f"{'-':>7}", "-", f"{times}{error}"
-    run = listed.run
+def _row(entry: RunNow | Refusal) -> tuple[object, ...]:
+    if isinstance(entry, Refusal):
+        error, first = "; ".join(entry.error.splitlines()), local_time(entry.first)
+        times = f"{entry.times} times since {first}: " if entry.times > 1 else ""
+        return "-", local_time(entry.last), REFUSED, f"{'-':>7}", "-", f"{times}{error}"
+    run = entry.run
     seconds = "-" if run.ended is None else f"{run.ended - run.started:.1f}"
     stages = ", ".join(
         _stage(name, entry)
         for name, entry in run.stages.items()
         if entry.get("status", "unknown") != StageStatus.SKIPPED
     )
-    return run.number, local_time(run.started), listed.status, f"{seconds:>7}", run.run_id, stages
+    return run.number, local_time(run.started), entry.status, f"{seconds:>7}", run.run_id, stages

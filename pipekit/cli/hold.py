@@ -6,7 +6,7 @@ import time
 
 import click
 
-from pipekit.cli.common import known_folders
+from pipekit.cli.common import configuration
 from pipekit.cli.help import Command
 from pipekit.cli.output import print_line, print_text
 from pipekit.process.shell import DURATION
@@ -27,19 +27,19 @@ _LONGEST = 366 * 86400.0  # seconds
     "duration",
     type=DURATION,
     required=True,
-    help="For how long, at most 366 days; afterwards runs begin again by themselves.",
+    help="How long, at most 366 days; then runs are allowed again.",
 )
-@click.option("--reason", required=True, help="Why; `pipekit status` and each held run say it.")
+@click.option("--reason", required=True, help="Reason, for `pipekit status` and each held run.")
 @click.pass_context
 def command(ctx: click.Context, duration: float, reason: str) -> int:
-    """Let no run begin for some time.
+    """Block new runs for a while.
 
-    A run that is started meanwhile, by hand or by a scheduler, ends as `held` with exit code 0. A
-    run that is going on is not stopped. A second hold replaces the first.
+    A run that is started meanwhile, by hand or by a scheduler, ends as `held` with exit code 0. The
+    current run is not stopped. A second hold replaces the first.
     """
     if not 0 < duration <= _LONGEST:
         raise click.BadParameter("a hold lasts at most 366 days", param_hint="'--for'")
-    paths, _ = known_folders(ctx)
+    paths = configuration(ctx, tables=("paths",)).folders  # or it would hold nothing
     now = time.time()
     make_folder(paths.state, paths.file_mode)
     file = HoldFile(paths.state, paths.file_mode)

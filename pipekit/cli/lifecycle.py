@@ -40,7 +40,7 @@ _RUN = {"RUN": f"{RUN_MEANING}, as the trash has it."}
     example=("pipekit lifecycle plan", "what may be removed now"),
 )
 def command() -> None:
-    """Show which files may be removed, remove them, bring them back.
+    """Show which files may be removed; remove or restore them.
 
     Files are moved to the trash (`.pipekit-trash`), and deleted after `lifecycle.retention_days`.
     """
@@ -82,7 +82,7 @@ def plan(ctx: click.Context, as_json: bool) -> int:
 @json_option
 @click.pass_context
 def apply(ctx: click.Context, as_json: bool) -> int:
-    """Move the files that may go to the trash, or to their archive.
+    """Move removable files to the trash, or to their archive.
 
     Whatever `lifecycle.mode` says. The content of each file is checked again after the move, and a
     file that has changed is put back. This is a run of its own in `pipekit history`.
@@ -200,7 +200,7 @@ def _maintained(
 
 
 def _reviewed(project: Project) -> Review:
-    database = project.paths.state / "state.db"
+    database = project.paths.ledger
     if not ledger_exists(database):
         return Review()
     plans = {decision.stage: decision.plan for decision in PipelineOrchestrator(project).plan()}
@@ -212,7 +212,7 @@ def _nothing(project: Project, found: Review) -> str:
     """Why no file may go, in one line."""
     if not project.policies:
         return _NO_POLICY
-    if not ledger_exists(project.paths.state / "state.db"):
+    if not ledger_exists(project.paths.ledger):
         return "nothing may go: no runs yet"
     return f"nothing may go: {found.why_nothing()}"
 

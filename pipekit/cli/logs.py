@@ -24,6 +24,7 @@ from pipekit.model.run import Paths, PipelineState
 from pipekit.model.status import StageStatus
 from pipekit.read.lines import GrowingFile
 from pipekit.read.live import doing
+from pipekit.read.output import Output, outputs
 from pipekit.read.runs import completed, find_run, is_going_on, open_history
 from pipekit.storage.journal import start_of_last
 from pipekit.worker._files import open_own
@@ -39,7 +40,7 @@ _LOOK_SECONDS = 1.0  # between two looks whether a silent run is still going on
     "logs",
     cls=Command,
     arguments={
-        "RUN": f"{RUN_MEANING} (default: the latest; of a STAGE alone, in which it had work).",
+        "RUN": f"{RUN_MEANING} (default: the latest, for a STAGE alone the latest with work).",
         "STAGE": "A stage that took part in that run (default: all of them).",
     },
     example=("pipekit logs translator --err", "what it last printed on standard error"),
@@ -84,7 +85,7 @@ def command(
     state, stage = _run_and_stage(paths, run, stage)
     suffixes = (f".{only}",) if only else (".out", ".err")
     if follow and state.status is None:
-        _follow(state, paths, stage or "*", suffixes, count)
+        _follow(state, paths, stage, suffixes, count)
         return 0
     names = _stages(state, paths)
     if stage is not None and stage not in names:
@@ -144,21 +145,21 @@ def _print_stage(
     raw: bool,
     count: int | None,
 ) -> None:
-    folder = paths.runs / state.run_id / stage
-    outputs = sorted(path for path in _files(folder) if path.suffix in suffixes)
-    printed = [path for path in outputs if path.lstat().st_size]
-    for path in printed:
-        print_line(f"--- {path.relative_to(folder).as_posix()} ---", err=True)
-        _print_file(path, raw=raw, count=count)
+    printed = [each for each in _outputs(state, paths, stage, suffixes) if each.size]
+    for each in printed:
+        print_line(f"--- {each.name} ---", err=True)
+        _print_file(each.path, raw=raw, count=count)
     if not printed:
         status = state.stages.get(stage, {}).get("status")
-        why = _why_nothing(status, folder.exists())
+        why = _why_nothing(status, (paths.runs / state.run_id / stage).exists())
         print_line(f"{stage} {why} in run {state.number}", err=True)
 
 
-def _files(folder: Path) -> list[Path]:
-    """What a stage's tasks have written: here, and by attempts on other machines."""
-    return [*folder.glob("*"), *folder.glob("*/*/command*")]
+def _outputs(
+    state: PipelineState, paths: Paths, stage: str | None, suffixes: Iterable[str]
+) -> list[Output]:
+    found = outputs(paths, state.run_id, stage, links=True)  # which are refused in a sentence
+    return sorted(each for each in found if each.path.suffix in suffixes)
 
 
 def _print_file(path: Path, *, raw: bool, count: int | None) -> None:
@@ -206,16 +207,19 @@ class _Followed:
 
 
 def _follow(
-    state: PipelineState, paths: Paths, stage: str, suffixes: Iterable[str], count: int | None
+    state: PipelineState,
+    paths: Paths,
+    stage: str | None,
+    suffixes: Iterable[str],
+    count: int | None,
 ) -> None:
     """Print the output of a run as it grows, until it has ended; each file by its name."""
     files: dict[Path, _Followed] = {}
     last, looked, is_on = None, time.monotonic(), True
     while True:
-        folders = (paths.runs / state.run_id).glob(stage)
-        for path in sorted(path for folder in folders for path in _files(folder)):
-            if path.suffix in suffixes and path not in files:
-                files[path] = _Followed(path, count)
+        for each in _outputs(state, paths, stage, suffixes):
+            if each.path not in files:
+                files[each.path] = _Followed(each.path, count)
         count = None  # of files that come later, all is printed
         printed = False
         for path, file in files.items():
@@ -243,5 +247,5 @@ def _why_nothing(status: str | None, is_kept: bool) -> str:
     if status in (StageStatus.SKIPPED, StageStatus.BLOCKED):
         return f"was {status} and started no program"
     if status in (StageStatus.SUCCESS, StageStatus.PARTIAL):
-        return "no longer has its output (see [retention])"
-    return "started no program, or no longer has its output (see [retention]),"
+        return "no longer has its output ([retention] or somebody removed it)"
+    return "started no program, or no longer has its output ([retention] or somebody removed it),"

@@ -26,23 +26,23 @@ _COMMANDS = {
     "plan": ("plan", "Show what a run would do now, and why."),
     "status": (
         "status",
-        "Show how the project is: the last run, failures, rejected files.",
+        "Show the state of the project: the last run, failures, rejected files.",
     ),
     "history": ("history", "List the latest runs."),
     "show": ("show", "Show one run: its stages, tasks and files."),
     "events": ("events", "Print the events of a run."),
     "logs": ("logs", "Print the output of a stage's programs."),
-    "file": ("file.file", "Show what became of a file, and what came of it."),
-    "stop": ("stop", "Stop the run that is going on."),
-    "hold": ("hold", "Let no run begin for some time."),
-    "release": ("release", "Let runs begin again after `pipekit hold`."),
-    "schedule": ("schedule.schedule", "Have the operating system's scheduler start runs."),
+    "file": ("file.file", "Show what happened to a file, and what was made from it."),
+    "stop": ("stop", "Stop the current run."),
+    "hold": ("hold", "Block new runs for a while."),
+    "release": ("release", "Allow runs again after `pipekit hold`."),
+    "schedule": ("schedule.schedule", "Run on a schedule, by the operating system's scheduler."),
     "plugins": ("plugins.plugins", "Show the installed plugins."),
     "config": ("config", "Show, check and explain the configuration."),
-    "doctor": ("doctor.doctor", "Check that runs can do their work here."),
-    "lifecycle": ("lifecycle", "Show which files may be removed, remove them, bring them back."),
-    "completion": ("completion", "Print the script by which a shell completes commands."),
-    "exec": ("exec", "Supervise any command, whose whole process tree ends with it."),
+    "doctor": ("doctor.doctor", "Check that this machine and project are ready for runs."),
+    "lifecycle": ("lifecycle", "Show which files may be removed; remove or restore them."),
+    "completion": ("completion", "Print a completion script for your shell."),
+    "exec": ("exec", "Supervise a command and stop its whole process tree with it."),
     "exec-task": ("exec_task", "Carry out one attempt at a task, as a node of a cluster does."),
 }
 
@@ -69,7 +69,7 @@ class _Commands(click.Group):
             return super().invoke(ctx)
         except BrokenPipeError as error:  # click would exit with 1, which means `partial`
             raise _ReaderGoneError from error
-        except Exception as error:
+        except Exception as error:  # raised again, with the name of the plugin
             point = _plugin_commands().get(ctx.invoked_subcommand or "")
             if point is not None:
                 error.add_note(f"{OF_PLUGIN}{point.distribution} {point.version}")
@@ -126,7 +126,7 @@ def _load_plugin_command(name: str) -> click.Command | None:
 @click.option(
     "-C",
     "--project",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=click.Path(file_okay=False, readable=False, path_type=Path),
     help="Project folder (default: the nearest one with a pipekit.toml, in or above this one).",
 )
 @click.option("--no-plugins", is_flag=True, help="Load only the built-in plugins.")

@@ -139,7 +139,7 @@ def print_text(text: str, lead: str = "", *, hang: int | None = None, err: bool 
     text = escaped(text)
     width = terminal_width(err=err)
     if width:
-        from textwrap import wrap
+        from textwrap import wrap  # only on a terminal
 
         before = " " * len(click.unstyle(lead))
         lines = wrap(
@@ -234,7 +234,7 @@ def terminal_width(*, err: bool = False) -> int | None:
     """Columns of the terminal; None if the output goes elsewhere, so that lines are not wrapped."""
     if not (sys.stderr if err else sys.stdout).isatty():
         return None
-    import shutil
+    import shutil  # only on a terminal
 
     return shutil.get_terminal_size().columns
 

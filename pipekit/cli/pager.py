@@ -49,7 +49,7 @@ def _words() -> list[str]:
     if os.environ.get("TERM") == "dumb" or chosen == "":
         return []
     if chosen is not None:
-        import shlex
+        import shlex  # only with $PAGER
 
         return shlex.split(chosen, posix=os.name != "nt")
     usual = () if os.name == "nt" else ("less", "more")

@@ -6,7 +6,7 @@ import time
 
 import click
 
-from pipekit.cli.common import known_folders
+from pipekit.cli.common import configuration
 from pipekit.cli.help import Command
 from pipekit.cli.output import print_line, print_text
 from pipekit.model.quantity import local_time, plural
@@ -18,8 +18,8 @@ from pipekit.storage.hold import HoldFile
 )
 @click.pass_context
 def command(ctx: click.Context) -> int:
-    """Let runs begin again after `pipekit hold`."""
-    paths, _ = known_folders(ctx)
+    """Allow runs again after `pipekit hold`."""
+    paths = configuration(ctx, tables=("paths",)).folders
     hold = HoldFile(paths.state, paths.file_mode).end(time.time())
     if hold is None:
         print_line("nothing is held")

@@ -121,7 +121,7 @@ def run_project(
             orchestrator = open_orchestrator(ctx, sets, cancel=cancel, **selection)
             running.append(orchestrator)
             report = orchestrator.run()
-    except Exception as error:
+    except Exception as error:  # raised again; only a refusal is noted
         if not any(each.began for each in running):  # else the ledger has it
             note_refusal(ctx, error)
         raise

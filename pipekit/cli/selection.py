@@ -67,14 +67,16 @@ _OPTIONS = (
     click.option(
         "--force", is_flag=True, help="Process known and rejected inputs as if they were new."
     ),
-    click.option("--retry", is_flag=True, help="Try work now that has failed again and again."),
+    click.option(
+        "--retry", is_flag=True, help="Retry work now that is left out after repeated failures."
+    ),
     click.option("--rebuild", is_flag=True, help="Rewrite outputs even if no input has changed."),
     click.option(
         "--forget",
         multiple=True,
         metavar="FILE",
         shell_complete=complete.files,
-        help="Take back a wrong input file, which may be gone: make again what came of it from the "
+        help="Take back a wrong input file, which may be gone: rebuild what came of it from the "
         "other files; repeatable. If it is still there, it is set aside.",
     ),
 )

@@ -79,7 +79,7 @@ def command(
 
 def _write_page(file: Path, ctx: click.Context, state: PipelineState) -> None:
     """Write the page of a run, which another distribution makes. Raises PipekitError."""
-    from pipekit.reading import ProjectReader
+    from pipekit.reading import ProjectReader  # only with --html
 
     point = next((each for each in entry_points("pipekit.html") if each.name == "run"), None)
     if point is None:

@@ -52,7 +52,7 @@ _LONG_SILENCE = 30  # seconds; a shorter one is not worth a line
     "--project",
     "projects",
     multiple=True,
-    type=click.Path(file_okay=False, path_type=Path),
+    type=click.Path(file_okay=False, readable=False, path_type=Path),
     help="Project folder; repeatable, for the status of several projects.",
 )
 @click.option(
@@ -69,11 +69,11 @@ def command(
     reason: str,
     as_json: bool,
 ) -> int:
-    """Show how the project is: the last run, failures, rejected files.
+    """Show the state of the project: the last run, failures, rejected files.
 
-    The first line says the worst. Each stage is shown as of the last run in which it had work. The
-    exit code is 0 even if a stage has failed, unless --check asks for it. Rejected files, rows set
-    aside, files that became empty or shorter, and runs that were refused are shown until
+    The first line names the worst problem. Each stage is shown as of the last run in which it had
+    work. The exit code is 0 even if a stage has failed, unless --check asks for it. Rejected files,
+    rows set aside, files that became empty or shorter, and runs that were refused are shown until
     --acknowledge; what comes later is shown again.
     """
     if (acknowledge and (check or as_json or len(projects) > 1)) or (reason and not acknowledge):
@@ -84,6 +84,8 @@ def command(
         ctx.obj["project"] = projects[0]
     if check:
         return _check(ctx)
+    if acknowledge:
+        configuration(ctx, tables=("paths",))  # or another folder than the project's would be noted
     seen = _look(ctx)
     if acknowledge:
         acknowledge_all(seen.state.attention, seen.paths, reason)
@@ -144,9 +146,10 @@ def _several(ctx: click.Context, projects: Sequence[Path], *, check: bool, as_js
             print_line()
         try:
             seen = _look(ctx)
-        except PipekitError as error:
+        except (PipekitError, OSError) as error:
             print_text(f"{folder}: {error}", hang=2, err=True)
-            codes.append(error.exit_code)
+            records.append({"project": str(folder), "problem": str(error)})
+            codes.append(getattr(error, "exit_code", EXIT_ERROR))
             continue
         if as_json:
             records.append({"project": str(seen.paths.root), **_record(seen)})

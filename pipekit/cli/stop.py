@@ -32,17 +32,19 @@ _PATIENCE = 5.0  # seconds, for a run that is just beginning to say which it is
 @click.command(
     "stop", cls=Command, example=("pipekit stop --now", "without waiting for what is running")
 )
-@click.option("--now", is_flag=True, help="Kill its programs, without their grace.")
+@click.option("--now", is_flag=True, help="Kill its programs at once, without a grace period.")
 @click.pass_context
 def command(ctx: click.Context, now: bool) -> int:
-    """Stop the run that is going on.
+    """Stop the current run.
 
-    Its programs get SIGTERM (on Windows Ctrl-Break, if there is a console) and have their grace to
-    end, then the run ends as `cancelled`, with exit code 143. This command waits for that. If no
-    run is going on, there is nothing to do.
+    Its programs get SIGTERM (on Windows Ctrl-Break, if there is a console) and their grace period
+    to end; then the run ends as `cancelled`, with exit code 143. This command waits for that.
+    Without a current run it does nothing.
     """
-    paths, _ = known_folders(ctx)
+    paths, problem = known_folders(ctx)
     holder = _holder(paths)
+    if holder is None and problem is not None:
+        raise problem  # it may be going on in a state folder that is set there
     if holder is None:
         print_line("no run is going on")
         return 0

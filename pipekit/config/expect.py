@@ -5,14 +5,12 @@
 import datetime as dt
 import re
 from collections.abc import Iterator
-from typing import Literal
 
 from attrs import frozen
 
+from pipekit.model.timetable import WEEKDAYS, Weekday
 from pipekit.settings import Duration, setting
 
-Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
-_WEEKDAYS: tuple[Weekday, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _SESSIONS = r"([1-9][0-9]{0,2}) sessions?"
 _PERCENT = r"([0-9]{1,4}(?:\.[0-9]+)?) ?%"
 _TIMES = r"([0-9]{1,4}(?:\.[0-9]+)?) ?x"
@@ -90,18 +88,18 @@ class ExpectConfig:
         validator=_times,
     )
     weekdays: tuple[Weekday, ...] = setting(
-        "The days that count; on others no time passes (default: all).", default=_WEEKDAYS
+        "The days that count; on others no time passes (default: all).", default=WEEKDAYS
     )
     holidays: tuple[dt.date, ...] = setting("Days that do not count.", default=())
 
     def counts(self, day: dt.date) -> bool:
         """Whether time passes on this day."""
-        return _WEEKDAYS[day.weekday()] in self.weekdays and day not in self.holidays
+        return WEEKDAYS[day.weekday()] in self.weekdays and day not in self.holidays
 
     @property
     def counts_every_day(self) -> bool:
         """Whether there is no day on which no time passes."""
-        return not self.holidays and set(self.weekdays) == set(_WEEKDAYS)
+        return not self.holidays and set(self.weekdays) == set(WEEKDAYS)
 
     @property
     def share(self) -> float | None:

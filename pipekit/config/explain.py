@@ -20,7 +20,7 @@ from pipekit.config.problems import KeyPath, dotted
 from pipekit.config.sources import ABSENT, Layer, Source
 from pipekit.config.structure import literal
 from pipekit.config.tables import TABLES, StageConfig
-from pipekit.model.secrets import MASK, SHORTEST_SECRET
+from pipekit.model.secrets import MASK
 
 UNKNOWN = "Its plugin is not loaded, so it may be a secret and is not shown."
 
@@ -133,18 +133,14 @@ def provenance(configuration: Configuration) -> dict[str, Any]:
 
 
 def secrets(configuration: Configuration) -> tuple[str, ...]:
-    """The texts of all secret settings known so far, to be masked in output; the longest first.
+    """The texts of all secret settings known so far, to be masked in output.
 
     Those of the file of `[secrets]` are among them.
-
-    Those shorter than four characters are left out: masking every `0` in an output would spoil it
-    and hide nothing.
     """
     known = configuration.known_settings.values()
     texts = [text for settings in known for text in _secret_texts(settings, secret=False)]
     texts += configuration.variables.values()
-    found = {text for text in texts if len(text) >= SHORTEST_SECRET}
-    return tuple(sorted(found, key=lambda text: (-len(text), text)))
+    return tuple(dict.fromkeys(texts))
 
 
 def _secret_texts(value: Any, *, secret: bool) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -73,6 +74,11 @@ class Configuration:
         """`[paths]` as absolute paths."""
         folders = {n: self.root / getattr(self.paths, n) for n in ("data", "logs", "state")}
         return Paths(root=self.root, **folders, shared=self.paths.shared, inputs=self.paths.inputs)
+
+    def export_variables(self) -> None:
+        """Put the variables of `[secrets]` into the environment, where they override none."""
+        for name, value in self.variables.items():
+            os.environ.setdefault(name, value)
 
     def executor_of(self, stage: str) -> str:
         """The name of the executor that carries the tasks of this stage."""

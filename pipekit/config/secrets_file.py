@@ -88,7 +88,7 @@ def _variables(text: str, path: Path, key: str) -> Iterator[tuple[str, str]]:
             raise ConfigError([f"secrets.{key}: {path}:{number}: write it as KEY=VALUE"])
         table = name.removeprefix(PREFIX).partition("__")[0].lower()
         if name.startswith(PREFIX) and table not in _FOR_PLUGINS:
-            text = f"{name} is no setting of a stage, policy or sink: write it into pipekit.toml"
+            text = f"{name} is not a setting of a stage, policy or sink: write it into pipekit.toml"
             raise ConfigError([f"secrets.{key}: {path}:{number}: {text}"])
         quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "\"'"
         yield name, value[1:-1] if quoted else value

@@ -9,10 +9,9 @@ from attrs import frozen
 from pipekit.config import validators
 from pipekit.config.problems import KeyPath
 from pipekit.model.names import LOCAL, checked_name
-from pipekit.model.timetable import WEEKDAYS, WHOLE_DAY, Timetable
+from pipekit.model.timetable import WEEKDAYS, WHOLE_DAY, Timetable, Weekday
 from pipekit.settings import Duration, Size, setting
 
-Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 Least = Literal["success", "partial", "any"]
 Retryable = Literal[
     "exit", "signal", "oom", "timeout", "hang", "spawn", "contract", "plugin", "lost"
@@ -46,19 +45,19 @@ class PipelineConfig:
         "A file is complete once it has not changed for this long.", default=2.0
     )
     executor: str = setting(
-        "What carries the tasks of stages that name no executor of their own: `local`, this "
-        "machine, or one of a plugin.",
+        "The executor that runs the tasks of stages without one of their own: `local` (this "
+        "machine), or one of a plugin.",
         default=LOCAL,
         validator=checked_name,
     )
     lease: Duration = setting(
-        "How long a node of a cluster goes on without news of the run before it stops its task.",
+        "How long a node of a cluster continues without news of the run before it stops its task.",
         default=30.0,
         validator=validators.at_least(0.5),
     )
     min_free: Size | None = setting(
-        "No run begins with less than this free on the disk of data, logs or state, and with less "
-        "than twice as much a run warns (default: no limit).",
+        "Minimum free space on the disks of data, logs and state (default: no limit). Below it no "
+        "run starts; below twice that, a run warns.",
         default=None,
         validator=validators.positive,
     )
@@ -125,7 +124,7 @@ class StageConfig:
         validator=validators.name_or_none,
     )
     executor: str | None = setting(
-        "What carries its tasks (default: pipeline.executor).",
+        "The executor that runs its tasks (default: pipeline.executor).",
         default=None,
         validator=validators.name_or_none,
     )
@@ -293,7 +292,7 @@ class ScheduleConfig:
         default=None,
         validator=validators.interval,
     )
-    days: tuple[Day, ...] = setting(
+    days: tuple[Weekday, ...] = setting(
         "The weekdays on which runs start.", default=WEEKDAYS, validator=validators.weekdays
     )
     between: str = setting(

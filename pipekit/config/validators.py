@@ -124,7 +124,7 @@ def zone(_instance: object, _attribute: object, value: str) -> None:
     """A time zone that this machine knows; empty is the system's."""
     if not value:
         return
-    import zoneinfo
+    import zoneinfo  # few projects name a zone
 
     try:
         zoneinfo.ZoneInfo(value)
@@ -138,4 +138,4 @@ def zone(_instance: object, _attribute: object, value: str) -> None:
 def credential_name(_: object, _attribute: object, value: str) -> None:
     """A name that systemd takes for a credential."""
     if value and not re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,200}", value):
-        raise ValueError("credential must be a name of letters, digits, '-', '_' and '.'")
+        raise ValueError("must be a name of letters, digits, '-', '_' and '.'")

@@ -58,6 +58,10 @@ class Command:
     on a line) declare the work done before the program exits; with `completed_ok` that counts as
     success. `redact`: strings replaced by `***` in all stored output and messages.
 
+    `encoding`: of its output (bytes that are invalid in it are counted and shown as U+FFFD); Python
+    programs are told to use it. `merge_stderr`: stderr goes into stdout, in the order of writing,
+    and the result has no stderr of its own.
+
     Limits, enforced by the system on each process of the command: `max_memory` (bytes of private
     memory; further allocations fail), `max_cpu` (seconds; then SIGXCPU), `max_open_files`. `nice`:
     how much to lower the priority, 0 to 19.
@@ -169,8 +173,8 @@ class SentSignal(NamedTuple):
 class ProcessSnapshot(NamedTuple):
     """What one process of a command was doing just before it was stopped.
 
-    `state`: one word (running, sleeping, waiting for a disk, stopped, ...). `waits_in`: the kernel
-    function that it sleeps in, empty if unknown. `cpu`: seconds. `rss`: bytes. `command`: its
+    `state`: running, sleeping, waiting for a device, stopped, ... `waits_in`: the kernel function
+    that it sleeps in, empty if unknown. `cpu`: seconds. `rss`: bytes. `command`: its
     command line, at most 200 characters, with secrets masked.
     """
 

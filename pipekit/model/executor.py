@@ -64,11 +64,11 @@ class Placement(NamedTuple):
         return self._asdict()
 
     def __str__(self) -> str:
-        """For example `on n1 (slurm 4711, attempt 12), queued for 3.2 s`."""
+        """For example `on n1 (slurm 4711, order 12), queued for 3.2 s`."""
         engine = " ".join(filter(None, (self.executor, self.engine_id)))
         where = f"on {self.node}" if self.node else "on no node"
         waited = "" if self.queued is None else f", queued for {self.queued:.1f} s"
-        return f"{where} ({engine}, attempt {self.order}){waited}"
+        return f"{where} ({engine}, order {self.order}){waited}"
 
 
 class Engine(Protocol):
@@ -93,11 +93,12 @@ class Engine(Protocol):
 
 
 class ExecutorContext(NamedTuple):
-    """What an executor gets when it is opened: the run's id and folders, and its core budget.
+    """What an executor gets when it is opened: the run's id and folders, and its cores.
 
-    `supervise(order)`: carries the order out in the calling thread, below the run's own
-    supervisor; for executors that use this machine. `wake()`: may be called from any thread when
-    an order has ended, so that the run need not wait for its next look.
+    `cores`: how many cores of this machine the run may use. `supervise(order)`: carries the order
+    out in the calling thread, below the run's own supervisor; for executors that use this machine.
+    `wake()`: may be called from any thread when an order has ended, so that the run need not wait
+    for its next look.
     """
 
     run_id: str

@@ -33,7 +33,7 @@ def is_on_share(path: Path) -> bool:
     """Whether a folder is on another machine. Only Windows tells."""
     if sys.platform != "win32":
         return False
-    import ctypes
+    import ctypes  # only on Windows
 
     drive = os.path.splitdrive(os.path.realpath(path))[0]
     unc = drive.startswith("\\\\") and not drive.startswith(("\\\\?\\", "\\\\.\\"))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import math
 import re
 import time
+from collections.abc import Sequence
 
 _SECONDS = {"w": 604_800, "d": 86_400, "h": 3_600, "m": 60, "s": 1, "ms": 0.001}
 _BYTES: dict[str, int] = {
@@ -90,6 +92,23 @@ def local_time(moment: float | None) -> str:
         return f"at the impossible time {moment}"
 
 
+def stamp(moment: float) -> str:
+    """Local time for file names, `YYYYMMDD_HHMMSS`."""
+    return time.strftime("%Y%m%d_%H%M%S", time.localtime(moment))
+
+
+def iso(moment: float, zone: dt.tzinfo | None = None) -> str:
+    """Time with offset, ISO 8601 with milliseconds; `zone`: default the system's."""
+    time_there = dt.datetime.fromtimestamp(moment, dt.UTC).astimezone(zone)
+    return time_there.isoformat(timespec="milliseconds")
+
+
 def plural(count: int, one: str, many: str = "") -> str:
     """A count with its noun: `1 file`, `1,371 rows`."""
     return f"{count:,} {one if count == 1 else many or f'{one}s'}"
+
+
+def listed(names: Sequence[str], most: int, between: str = ", ") -> str:
+    """The first of some names, and how many more there are: `a, b and 7 more`."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return f"{between.join(names[:most])}{more}"

@@ -82,6 +82,15 @@ class Paths(NamedTuple):
         """The journals, one file per run."""
         return self.logs / "events"
 
+    @property
+    def ledger(self) -> Path:
+        """The ledger's file."""
+        return self.state / "state.db"
+
+    def journal(self, run_id: str) -> Path:
+        """The journal of a run."""
+        return self.events / f"pipeline_{run_id}.jsonl"
+
 
 class StageView(Protocol):
     """Read-only access of one stage to the ledger and the files; used through RunContext."""
@@ -154,6 +163,10 @@ class RunContext:
         A pattern is relative to the root: `data/raw/**/*.csv`. `**` matches any number of folders,
         but never enters one whose name starts with a dot. An absolute pattern finds files below
         `[paths] inputs`; their paths are absolute, too.
+
+        Raises UsageError for an invalid pattern or one that leads out of these folders, and OSError
+        if the folder that a pattern starts in cannot be read; a missing one has no files.
+        Subfolders that cannot be read are left out.
         """
         return self.view.files(patterns)
 
@@ -215,6 +228,7 @@ class RunContext:
 class PipelineReport(NamedTuple):
     """How a run ended; true for success and idle.
 
+    `started`: Unix time. `duration`: seconds. `path`: the audit report, None if there is none.
     `unseen_warnings`: those of `warnings` that nobody was told of while the run was going on.
     """
 

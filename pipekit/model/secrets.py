@@ -12,7 +12,7 @@ from pipekit.model.text import escaped, json_text
 
 MASK = "***"
 _SHORTEST_LINE = 8  # characters of a line that is masked by itself, in a secret with several lines
-SHORTEST_SECRET = 4  # characters; masking every `0` would spoil a text and hide nothing
+_SHORTEST_SECRET = 4  # characters; masking every `0` would spoil a text and hide nothing
 
 
 class Mask:
@@ -33,7 +33,7 @@ class Mask:
         """Mask these, too, if they are long enough."""
         found = set(self.forms)
         for secret in secrets:
-            if len(secret) >= SHORTEST_SECRET:
+            if len(secret) >= _SHORTEST_SECRET:
                 found.update(_forms(secret))
         if len(found) != len(self.forms):
             self.forms = tuple(sorted(found, key=lambda form: (-len(form), form)))

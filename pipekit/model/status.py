@@ -30,7 +30,7 @@ class FailureKind(StrEnum):
     SPAWN = "spawn"
     CONTRACT = "contract"  # an output is missing, or a unit did not finish
     PLUGIN = "plugin"  # the plugin's own code raised, or a unit failed
-    LOST = "lost"  # pipekit was killed, or broke off with an internal error
+    LOST = "lost"  # its end is unknown: pipekit, a guardian or a node died, or an internal error
 
 
 RUNNING = "running"
@@ -42,12 +42,23 @@ RAN = frozenset({StageStatus.SUCCESS, StageStatus.PARTIAL, StageStatus.FAILURE})
 _RANK = {StageStatus.SUCCESS: 2, StageStatus.SKIPPED: 2, StageStatus.PARTIAL: 1}
 
 
-NEVER_BEGAN = "the run was cancelled before it began"
+NEVER_BEGAN = "not started: the run was cancelled"
 """The reason of a stage or a task that a cancelled run did not get to."""
 
 
 STOPPED = "stopped: the run was cancelled"
 """The reason of a unit that a cancelled run interrupted."""
+
+
+def failure_output(status: str, kind: str | None, stderr: str, stdout: str) -> list[str]:
+    """The lines that a failed task printed, but empty ones: on stderr, or else on stdout.
+
+    Empty if the plugin's own code failed: the reason already says so.
+    """
+    if status != StageStatus.FAILURE or kind == FailureKind.PLUGIN:
+        return []
+    printed = ([line for line in text.splitlines() if line.strip()] for text in (stderr, stdout))
+    return next(filter(None, printed), [])
 
 
 def satisfies(status: StageStatus, least: str) -> bool:

@@ -49,10 +49,12 @@ class Task:
     """One supervised command of a stage.
 
     `units`: the parts of the work that the process will report on; a unit that it does not finish
-    has failed. `inputs` and `outputs`: paths relative to the root. The inputs are
-    only shown; afterwards each output must be a new file, or be reported as unchanged. `after`:
+    has failed. `inputs` and `outputs`: paths relative to the root. The inputs say which files back
+    off when the task fails again and again, and which work a retry repeats; what it has consumed it
+    reports itself. Afterwards each output must be a new file, or be reported as unchanged. `after`:
     tasks of the same plan that must have succeeded, at least in part. `cores`: how many of the
-    run's cores it uses. `watch`: patterns to find in its output, beside those of the stage.
+    run's cores it uses. `memory`: how many bytes it needs, for executors of clusters; 0 if unknown.
+    `watch`: patterns to find in its output, beside those of the stage.
 
     `reports=False`: for a program that does not use `pipekit.worker`. If it succeeds, its inputs
     count as consumed unless they changed meanwhile, and its outputs as written. An output may then

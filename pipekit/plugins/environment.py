@@ -6,7 +6,6 @@ import os
 import sys
 import sysconfig
 from enum import StrEnum
-from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import NamedTuple
 
@@ -80,8 +79,3 @@ def _tool(folder: Path) -> Tool:
     if not made_by and os.fspath(folder) == sys.base_prefix and managed.exists():
         return Tool.SYSTEM
     return Tool.PIP
-
-
-def has_pip() -> bool:
-    """Whether `python -m pip` works in this environment."""
-    return PathFinder.find_spec("pip") is not None

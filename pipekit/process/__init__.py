@@ -37,7 +37,7 @@ def prepare() -> object:
     """
     if sys.platform != "linux":
         return None
-    from pipekit.process.linux import spawner_client
+    from pipekit.process.linux import spawner_client  # only on Linux
     from pipekit.process.start import SpawnError
 
     try:

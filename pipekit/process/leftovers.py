@@ -25,10 +25,10 @@ def kill_leftovers(cookie: str) -> tuple[int, int]:
     if sys.platform == "win32":
         return 0, 0
     if sys.platform == "linux":
-        from pipekit.process.linux import procfs as system
+        from pipekit.process.linux import procfs as system  # the back end of this system
     else:
-        from pipekit.process.macos import child as system
-    from pipekit.process import signals
+        from pipekit.process.macos import child as system  # the back end of this system
+    from pipekit.process import signals  # not importable on Windows
 
     deadline = time.monotonic() + KILL_TIMEOUT
     found: set[tuple[int, float]] = set()

@@ -25,7 +25,7 @@ def snapshot(child: Child) -> list[ProcessSnapshot]:
 
 
 def _each(child: Child, look: Callable[[psutil.Process], _T]) -> list[_T]:
-    import psutil
+    import psutil  # slow to import; only while a tree is watched
 
     found = []
     for pid in (child.pid, *(member.pid for member in child.members())):

@@ -127,7 +127,7 @@ def supervise(
     max_cpu: float | None,
     **options: Any,
 ) -> int:
-    """Supervise any command, whose whole process tree ends with it.
+    """Supervise a command and stop its whole process tree with it.
 
     Returns when all processes of COMMAND have ended. They are stopped when it times out, when it
     hangs, and when pipekit is interrupted or killed. Its output is passed on byte for byte; if

@@ -117,7 +117,7 @@ def unnamed_file(data: bytes | int | None) -> int:
 def _memory_file() -> IO[bytes]:
     if sys.platform == "linux":
         return open(os.memfd_create("stdin"), "w+b")
-    import tempfile
+    import tempfile  # Linux does without
 
     return tempfile.TemporaryFile()
 

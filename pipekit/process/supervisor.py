@@ -148,17 +148,17 @@ class ProcessSupervisor:
 
     def _start(self, command: Command, tree: str, cancel: Cancel | None) -> Child:
         if sys.platform == "win32":
-            from pipekit.process.windows import child as windows
+            from pipekit.process.windows import child as windows  # the back end of this system
 
             return windows.start(command, tree, cancel)
         cancel_fd = cancel.fileno() if cancel is not None else -1
         if sys.platform == "linux":
-            from pipekit.process.linux import child as linux
+            from pipekit.process.linux import child as linux  # the back end of this system
             from pipekit.process.linux import spawner_client
 
             self._spawner = spawner_client.shared_spawner()
             return linux.start(command, tree, self._spawner, self._hold_fds, cancel_fd)
-        from pipekit.process.macos import child as macos
+        from pipekit.process.macos import child as macos  # the back end of this system
 
         return macos.start(command, tree, cancel_fd)
 
@@ -273,7 +273,7 @@ def _oom_kills() -> int:
     if sys.platform != "linux":
         return 0
     try:
-        from pipekit.process.linux import procfs
+        from pipekit.process.linux import procfs  # only on Linux
 
         content = procfs.read("/proc/vmstat")
     except (OSError, ImportError, MemoryError):

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from pipekit.errors import StorageError
 from pipekit.model.run import Paths, PipelineState
-from pipekit.model.status import FailureKind, StageStatus
+from pipekit.model.status import failure_output
 from pipekit.storage.report import AuditReports
 
 _LINES = 3  # of what a failed task printed last
@@ -75,16 +75,13 @@ class Reports:
 def _last_lines(task: dict[str, Any]) -> list[str]:
     """What a failed task printed last: on stderr, or else on stdout."""
     process = task.get("process")
-    is_own = task.get("kind") == FailureKind.PLUGIN  # then the reason says it
-    if task.get("status") != StageStatus.FAILURE or is_own or not isinstance(process, dict):
+    if not isinstance(process, dict):
         return []
-    for name in ("stderr", "stdout"):
-        stream = process.get(name)
-        tail = stream.get("tail") if isinstance(stream, dict) else None
-        lines = [line for line in str(tail or "").splitlines() if line.strip()]
-        if lines:
-            return lines[-_LINES:]
-    return []
+    streams = (process.get(name) for name in ("stderr", "stdout"))
+    tails = (stream.get("tail") if isinstance(stream, dict) else None for stream in streams)
+    stderr, stdout = (str(tail or "") for tail in tails)
+    status, kind = str(task.get("status")), str(task.get("kind"))
+    return failure_output(status, kind, stderr, stdout)[-_LINES:]
 
 
 def _list(found: object) -> list[Any]:

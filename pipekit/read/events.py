@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pipekit.model.event import Event
-from pipekit.model.run import Paths
 from pipekit.read import lines
 from pipekit.read.lines import Line, Page
 from pipekit.storage.journal import parsed_record
@@ -23,11 +22,6 @@ class EventPage(NamedTuple):
     start: int
     end: int
     size: int
-
-
-def journal_path(paths: Paths, run_id: str) -> Path:
-    """Where the journal of a run is."""
-    return paths.events / f"pipeline_{run_id}.jsonl"
 
 
 def events_before(path: Path, end: int | None = None, count: int = lines.PAGE_LINES) -> EventPage:

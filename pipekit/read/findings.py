@@ -117,7 +117,7 @@ def _stage(name: str, entry: Entry | None, since: Mapping[str, int]) -> Finding 
     status, idle = (entry or {}).get("status"), (entry or {}).get("idle_since")
     run = (entry or {}).get("run")
     if status == StageStatus.FAILURE and not idle:
-        text = f"{name} has failed since run {since.get(name, run)}"
+        text = f"{name} has failed since run {since.get(name) or run}"
         error = str((entry or {}).get("error") or "").partition("\n")[0]
         return Finding(Level.BROKEN, "FAILED", f"{text}{f': {error}' if error else ''}")
     if status == StageStatus.FAILURE:
@@ -145,7 +145,7 @@ def verdicts(
     if configuration is None or not configuration.expect:
         return []
     from pipekit.run.expectations import judge  # only with [[expect]]
-    from pipekit.storage.files import FileManager
+    from pipekit.storage.files import FileManager  # only with [[expect]]
     from pipekit.storage.told import ToldFile
 
     told = ToldFile(paths).read()

@@ -9,11 +9,10 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from pipekit.model.event import EventKind
-from pipekit.model.quantity import plural
+from pipekit.model.quantity import iso, listed, plural
 from pipekit.model.run import Paths, PipelineState
 from pipekit.model.status import DIED, RUNNING, StageStatus
 from pipekit.read.runs import RunNow
-from pipekit.storage.report import iso
 from pipekit.storage.tail import last_records
 
 _NO_STAGES = frozenset({"pipeline", "lifecycle", "sink", "plugin"})
@@ -50,7 +49,7 @@ class Doing(NamedTuple):
 def doing(paths: Paths, run_id: str) -> Doing | None:
     """What the run is at, or was when it died; None between stages, or without a journal."""
     try:
-        records = last_records(paths.events / f"pipeline_{run_id}.jsonl", _LOOK_BACK)
+        records = last_records(paths.journal(run_id), _LOOK_BACK)
     except OSError:
         return None
     of_stages = [r for r in records if r.get("stage") not in _NO_STAGES]
@@ -88,8 +87,7 @@ def _places(records: Iterable[dict[str, Any]]) -> str:
             at.pop(order, None)
     nodes = [node for node in at.values() if node is not None]
     names, queued = sorted(set(nodes)), len(at) - len(nodes)
-    more = f" and {len(names) - _NODES} more" if len(names) > _NODES else ""
-    on = f"{plural(len(nodes), 'task')} on {', '.join(names[:_NODES])}{more}" if nodes else ""
+    on = f"{plural(len(nodes), 'task')} on {listed(names, _NODES)}" if nodes else ""
     return ", ".join(filter(None, (on, f"{queued} queued" if queued else "")))
 
 
@@ -97,7 +95,7 @@ def _silence(paths: Paths, run_id: str, stage: str) -> float:
     """Seconds since the run has written an event, or the stage's programs have printed anything."""
     folder = paths.runs / run_id / stage
     elsewhere = [*folder.glob("*/*/report"), *folder.glob("*/*/command.*")]
-    files = [paths.events / f"pipeline_{run_id}.jsonl", *folder.glob("*"), *elsewhere]
+    files = [paths.journal(run_id), *folder.glob("*"), *elsewhere]
     times = []
     for file in files:
         with contextlib.suppress(OSError):
@@ -142,7 +140,7 @@ def without_report(known: RunNow, paths: Paths) -> dict[str, Any]:
 def _why(status: str, state: PipelineState, paths: Paths) -> str:
     if status == RUNNING:
         return f"run {state.number} is still going on: follow it with `pipekit events --follow`"
-    if (paths.events / f"pipeline_{state.run_id}.jsonl").exists() or status == DIED:
+    if (paths.journal(state.run_id)).exists() or status == DIED:
         verb = "died before it could" if status == DIED else "could not"
         return f"run {state.number} {verb} write its report; the next run writes it"
-    return "its report was removed ([retention]); this is from the ledger"
+    return "its report is gone ([retention] or somebody removed it); this is from the ledger"

@@ -13,7 +13,11 @@ _SUFFIXES = (".out", ".err")
 
 
 class Output(NamedTuple):
-    """The output of a task on one stream. `name`: of its file, `size`: in bytes."""
+    """The output of a task on one stream. `size`: in bytes.
+
+    `name`: of its file below the folder of the stage. On another machine each attempt at a task has
+    a folder: `TASK/NUMBER/command.out`.
+    """
 
     stage: str
     name: str
@@ -21,14 +25,21 @@ class Output(NamedTuple):
     path: Path
 
 
-def outputs(paths: Paths, run_id: str, stage: str | None = None) -> list[Output]:
-    """The files of output that a run has kept, of one stage or of all; those without any, too."""
+def outputs(
+    paths: Paths, run_id: str, stage: str | None = None, *, links: bool = False
+) -> list[Output]:
+    """The files of output that a run has kept, of one stage or of all; those without any, too.
+
+    `links`: also symbolic links in their place, which `open_own` refuses to open.
+    """
     found = []
     for folder in _folders(paths.runs / run_id, stage):
-        for entry in _entries(folder):
-            if entry.name.endswith(_SUFFIXES) and entry.is_file(follow_symlinks=False):
-                size = entry.stat(follow_symlinks=False).st_size
-                found.append(Output(folder.name, entry.name, size, folder / entry.name))
+        attempts = [attempt for task in _folders(folder) for attempt in _folders(task)]
+        for entry in (entry for each in (folder, *attempts) for entry in _entries(each)):
+            is_link = links and entry.is_symlink()
+            if entry.name.endswith(_SUFFIXES) and (is_link or entry.is_file(follow_symlinks=False)):
+                path, size = Path(entry.path), entry.stat(follow_symlinks=False).st_size
+                found.append(Output(folder.name, path.relative_to(folder).as_posix(), size, path))
     return found
 
 
@@ -39,7 +50,7 @@ def find_output(paths: Paths, run_id: str, stage: str, name: str) -> Output | No
     return next((each for each in outputs(paths, run_id, stage) if each.name == name), None)
 
 
-def _folders(folder: Path, stage: str | None) -> list[Path]:
+def _folders(folder: Path, stage: str | None = None) -> list[Path]:
     if stage is not None:
         return [folder / stage]
     return [Path(each.path) for each in _entries(folder) if each.is_dir(follow_symlinks=False)]

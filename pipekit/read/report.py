@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from pipekit.errors import StorageError
 from pipekit.model.run import Paths, PipelineState
-from pipekit.model.status import FailureKind, StageStatus, first_to_resume
+from pipekit.model.status import failure_output, first_to_resume
 from pipekit.read.live import without_report
 from pipekit.read.runs import as_of_now
 from pipekit.storage.report import AuditReports
@@ -91,14 +91,9 @@ class TaskReport(NamedTuple):
 
         The reason of a failure of the plugin's own says it already.
         """
-        failed = self.status == StageStatus.FAILURE and self.kind != FailureKind.PLUGIN
-        if self.process is None or not failed:
+        if self.process is None:
             return []
-        for text in (self.process.stderr, self.process.stdout):
-            lines = [line for line in text.splitlines() if line.strip()]
-            if lines:
-                return lines
-        return []
+        return failure_output(self.status, self.kind, self.process.stderr, self.process.stdout)
 
 
 class StageReport(NamedTuple):

@@ -28,7 +28,7 @@ def default_folders(root: Path) -> Paths:
 
 def refusals(paths: Paths) -> list[Refusal]:
     """The runs that were refused, oldest first; some while the configuration could not be read."""
-    from pipekit.storage.refusals import Refusals
+    from pipekit.storage.refusals import Refusals  # rarely needed
 
     states = {paths.state, default_folders(paths.root).state}
     found = [refusal for state in states for refusal in Refusals(state).read()]
@@ -70,22 +70,17 @@ def refusal_record(refusal: Refusal) -> dict[str, object]:
 
 def open_history(paths: Paths) -> Troubles | None:
     """The ledger's runs for reading, or None before the first run."""
-    from pipekit.storage.database import ledger_exists
+    from pipekit.storage.database import ledger_exists  # loads sqlite3
     from pipekit.storage.troubles import Troubles
 
-    path = ledger_path(paths)
+    path = paths.ledger
     there = ledger_exists(path)
     return Troubles(path, read_only=True, any_version=True) if there else None
 
 
-def ledger_path(paths: Paths) -> Path:
-    """Where the ledger of a project is."""
-    return paths.state / "state.db"
-
-
 def completed(runs: Iterable[PipelineState], paths: Paths) -> list[PipelineState]:
     """The runs, with the ends that the ledger could not take."""
-    from pipekit.storage.ends import with_end
+    from pipekit.storage.ends import with_end  # few runs lack an end
 
     return [with_end(run, paths) if run.status is None else run for run in runs]
 
@@ -122,10 +117,10 @@ def _as_of_now(run: PipelineState, paths: Paths, holder: Holder | None) -> RunNo
         return RunNow(run)
     if holder is not None and (not holder.run_id or _is(holder, run.run_id)):
         return RunNow(run, is_on=True)  # a holder that is not known may be this run
-    from pipekit.storage.lock import is_claimed
+    from pipekit.storage.claims import is_claimed
 
     again = _in_ledger(run.run_id, paths) or run
-    is_on = again.status is None and is_claimed(paths.events / f"pipeline_{run.run_id}.jsonl")
+    is_on = again.status is None and is_claimed(paths.journal(run.run_id))
     return RunNow(again, is_on)  # it is on without its lock if all of that was deleted
 
 
@@ -190,14 +185,14 @@ def find_run(paths: Paths, run: str | None) -> PipelineState:
 
 def lock_holder(paths: Paths) -> Holder | None:
     """The run that is going on, even if its lock file was deleted."""
-    from pipekit.storage.lock import running
+    from pipekit.storage.lock import running  # few commands ask
 
     return running(paths.state)
 
 
 def current_hold(paths: Paths) -> Hold | None:
     """What keeps runs from beginning: see `pipekit hold`."""
-    from pipekit.storage.hold import HoldFile
+    from pipekit.storage.hold import HoldFile  # few commands ask
 
     return HoldFile(paths.state).read(time.time())
 

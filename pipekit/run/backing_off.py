@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from attrs import evolve
 
 from pipekit.config.digest import output_digest
+from pipekit.model.quantity import listed
 from pipekit.model.stage import StagePlan
 from pipekit.model.status import StageStatus
 from pipekit.model.task import Task, TaskResult
@@ -80,7 +81,7 @@ def _failed(
         units = {unit.name: unit for unit in result.units}
         bad = {name: unit.reason for name, unit in units.items() if not unit}
         named = [name for name in bad if not any(name == item.path for item in plan.inputs)]
-        what = _listed(named) or result.name
+        what = listed(named, _NAMED) or result.name
         for item in plan.inputs:
             path = item.path
             if path in handled or (task.inputs and path not in task.inputs):
@@ -130,8 +131,3 @@ def _without(tasks: list[Task], name: str) -> list[Task]:
             return left
         gone |= {task.name for task in tasks} - {task.name for task in left}
         tasks = left
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return ", ".join(names[:_NAMED]) + more

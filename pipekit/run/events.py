@@ -14,13 +14,13 @@ from typing import Any
 
 from pipekit.model.event import RUN_ENDS, Event, EventKind, SinkContext
 from pipekit.model.place import Place
+from pipekit.model.quantity import iso, stamp
 from pipekit.model.run import Paths
 from pipekit.model.secrets import Mask
 from pipekit.model.specs import EventSink
 from pipekit.model.text import escaped
 from pipekit.run.sink_thread import SinkThread
 from pipekit.storage.journal import Journal, RunLog
-from pipekit.storage.report import iso, stamp
 
 _NO_DROP_AFTER = RUN_ENDS | {
     EventKind.START,
@@ -170,7 +170,7 @@ def open_logger(
     `zone`: for the times of events (default: the system's). `mask`: hides secrets in them.
     """
     mode, place = paths.file_mode, Place(paths.root)
-    journal = Journal(paths.events / f"pipeline_{run_id}.jsonl", mode, place)
+    journal = Journal(paths.journal(run_id), mode, place)
     log = RunLog(paths.logs / f"pipeline_{stamp(started)}_{run_id}.log", mode, place)
     where = _named_zone(zone) if zone else None
     return EventLogger(run_id, journal, log, seq=after, zone=where, mask=mask)

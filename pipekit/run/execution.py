@@ -31,7 +31,7 @@ POLL_SECONDS = 0.2  # between two polls of the running tasks' reports
 _PROCESSES = 20  # of a command that hung, listed in its task_end event; the report lists all
 
 
-class StageExecutor:
+class StageRunner:
     """Executes the stages of one run. Their tasks run in parallel; events come from this thread.
 
     The processes of a task hold the run's lock until the last of them has exited; of tasks

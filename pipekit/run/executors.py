@@ -59,7 +59,7 @@ class OpenExecutors:
 
     def _remote_engine(self, name: str) -> RemoteEngine:
         if name not in self._remote:
-            from pipekit.run.remote.engine import RemoteEngine
+            from pipekit.run.remote.engine import RemoteEngine  # only for tasks elsewhere
 
             executor, settings = self._run.project.executors[name]
             engine = RemoteEngine(self._run, executor, settings, self._context())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import statistics
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from itertools import pairwise
 from typing import NamedTuple
@@ -99,7 +99,7 @@ class _Judging:
             missing = f"nothing new in {key} since {self._date(newest)}"
             return self._timed(key, missing, newest, within, expected)._replace(newest=newest)
         if times:
-            text = f"{key}: all files are of a later time than the clock's, which may be behind"
+            text = f"{key}: all matching files are dated in the future; check the clock"
             return Verdict(key, Freshness.UNKNOWN, text)
         what = "only empty files match" if found else "no file matches"
         return Verdict(key, Freshness.STALE, f"{what} {key} (expected within {_said(within)})")
@@ -213,8 +213,8 @@ def _clock_problem(ledger: RunHistory, now: float, every: float | None) -> str:
         if later - earlier > longest:
             days = (later - earlier) / DAY
             return (
-                f"not judged, since {days:,.0f} days lie between {before} and {name}: no run was "
-                f"made, or the clock was set. It is judged again after {_AGREE} runs"
+                f"not judged: {days:,.0f} days without a run between {before} and {name}, or the "
+                f"clock was changed. It is judged again after {_AGREE} runs"
             )
     return ""
 
@@ -239,8 +239,3 @@ def _said(within: float | str) -> str:
 def _rounded(seconds: float) -> float:
     """To whole minutes, or to seconds below ten minutes."""
     return round(seconds) if seconds < 600 else 60.0 * round(seconds / 60)
-
-
-def stale(verdicts: Sequence[Verdict]) -> list[Verdict]:
-    """Those that are broken."""
-    return [verdict for verdict in verdicts if verdict.state is Freshness.STALE]

@@ -12,9 +12,8 @@ from pipekit.run.decision import CannotPlan
 from pipekit.run.orchestrator import PipelineOrchestrator
 from pipekit.run.planning import RunOptions
 from pipekit.run.project import Project
-from pipekit.storage.database import ledger_exists
 from pipekit.storage.files import FileManager, Folders
-from pipekit.storage.ledger import Ledger
+from pipekit.storage.ledger import open_to_read
 
 
 def input_folders(project: Project) -> list[Path]:
@@ -54,9 +53,6 @@ class _NotingFiles(FileManager):
 
 def _published_to(project: Project) -> set[str]:
     """The folders that have files which stages have published."""
-    path = project.paths.state / "state.db"
-    if not ledger_exists(path):
-        return set()
-    with Ledger(path, read_only=True) as ledger:
+    with open_to_read(project.paths.ledger) as ledger:
         published = [ledger.published_signatures(stage) for stage in ledger.stages()]
     return {os.path.dirname(path) for paths in published for path in paths}

@@ -13,7 +13,6 @@ from pipekit.model.task import Task, TaskResult
 from pipekit.process import ProcessSupervisor
 from pipekit.run.declared import DeclaredFiles
 from pipekit.run.lanes import Lane, are_ready
-from pipekit.run.report_file import watched
 from pipekit.run.running_task import RunningTask, TaskContext
 
 
@@ -83,11 +82,6 @@ class LocalTask(RunningTask):
     def _end(self) -> None:
         self._over.set()
         self._context.ended.put(self)
-
-    def _search_lines(self, _stream: str, lines: Sequence[str]) -> None:
-        for line in lines:
-            for record in watched(self._watch, line):
-                self._watched.put(record)
 
 
 class LocalLane(Lane):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipekit.errors import EXIT_INTERRUPTED, StorageError
@@ -24,9 +23,8 @@ from pipekit.run.planning import Planner, RunOptions, no_folder
 from pipekit.run.project import Project, Stage, selected
 from pipekit.run.recovery import close_dead_runs
 from pipekit.run.safe_path import shadowing
-from pipekit.storage.database import ledger_exists
 from pipekit.storage.hold import check_hold
-from pipekit.storage.ledger import Ledger
+from pipekit.storage.ledger import Ledger, open_to_read
 from pipekit.storage.lock import RunLock
 from pipekit.storage.modes import adjust_modes
 from pipekit.storage.report import AuditReports
@@ -35,7 +33,7 @@ from pipekit.storage.space import check_space
 from pipekit.storage.told import told_file
 
 if TYPE_CHECKING:
-    from pipekit.run.execution import StageExecutor
+    from pipekit.run.execution import StageRunner
     from pipekit.run.lifecycle.review import Proposal
 
     Maintained = tuple[PipelineStatus, Iterable[Proposal]]
@@ -89,8 +87,8 @@ class PipelineOrchestrator:
 
         def check() -> Iterable[str]:
             if self.options.forget:
-                with self._known() as ledger:  # refuses wrong names before a run begins
-                    self._forget(ledger)
+                with open_to_read(self.project.paths.ledger) as ledger:
+                    self._forget(ledger)  # refuses wrong names before a run begins
             return check_space(self.project.paths, least)
 
         return self._conducted(work, names, check=check)
@@ -125,7 +123,7 @@ class PipelineOrchestrator:
         adjust_modes(paths)
         with (
             RunLock(paths.state, self.run_id, mode) as lock,
-            Ledger(paths.state / "state.db", mode=mode) as ledger,
+            Ledger(paths.ledger, mode=mode) as ledger,
         ):
             before = close_dead_runs(ledger, paths, lock.previous, self.mask)
             run = CurrentRun(
@@ -157,14 +155,8 @@ class PipelineOrchestrator:
 
     def plan(self) -> list[Decision]:
         """The decision that a run would make now for each stage. Writes nothing."""
-        with self._known() as ledger:
+        with open_to_read(self.project.paths.ledger) as ledger:
             return self.foresee(ledger)
-
-    def _known(self) -> Ledger:
-        """The ledger, to read only; an empty one if there is none."""
-        path = self.project.paths.state / "state.db"
-        before = ledger_exists(path)
-        return Ledger(path if before else Path(":memory:"), read_only=before)
 
     def _forget(self, ledger: Ledger, run: CurrentRun | None = None) -> None:
         """Find the files to forget; a run sets those aside that are still there."""
@@ -210,18 +202,18 @@ class PipelineOrchestrator:
             run.warn(f"the ledger was damaged and renamed to {name}: all files are processed again")
 
     def _run_stages(self, run: CurrentRun, stages: Iterable[Stage], lock: RunLock) -> None:
-        executor = None
+        runner = None
         try:
             for stage in stages:
-                executor = self._run_stage(run, stage, lock, executor)
+                runner = self._run_stage(run, stage, lock, runner)
         finally:
-            if executor is not None:
-                executor.close()
+            if runner is not None:
+                runner.close()
 
     def _run_stage(
-        self, run: CurrentRun, stage: Stage, lock: RunLock, executor: StageExecutor | None
-    ) -> StageExecutor | None:
-        """Plan and execute a stage; returns the executor, which is made when it is first needed."""
+        self, run: CurrentRun, stage: Stage, lock: RunLock, runner: StageRunner | None
+    ) -> StageRunner | None:
+        """Plan and execute a stage; returns the runner, which is made when it is first needed."""
         run.begin_stage(stage.name)
         started, begun = time.time(), time.monotonic()
         decision = self._planner.decide(stage, run.ledger, run.results)
@@ -230,9 +222,9 @@ class PipelineOrchestrator:
         for warning in warnings:
             run.events.emit(stage.name, EventKind.WARNING, warning)
         if isinstance(decision, Execute):
-            executor = executor or self._executor(run, lock)
+            runner = runner or self._runner(run, lock)
             plan_again = partial(self._plan_again, run, stage)
-            result = executor.execute(stage, decision.plan, plan_again)
+            result = runner.execute(stage, decision.plan, plan_again)
         else:
             result = result_without_tasks(decision)
         kept = self._not_forgotten(stage, run)
@@ -244,7 +236,7 @@ class PipelineOrchestrator:
         )
         duration = time.monotonic() - begun
         run.end_stage(result._replace(started=started, duration=duration))
-        return executor
+        return runner
 
     def _not_forgotten(self, stage: Stage, run: CurrentRun) -> list[str]:
         if not self._planner.forget:
@@ -262,12 +254,12 @@ class PipelineOrchestrator:
             run.events.emit(stage.name, EventKind.WARNING, text)
         return decision.plan if isinstance(decision, Execute) else None
 
-    def _executor(self, run: CurrentRun, lock: RunLock) -> StageExecutor:
+    def _runner(self, run: CurrentRun, lock: RunLock) -> StageRunner:
         """Prepare the supervision of commands, which an idle run does not import."""
         prepared = prepare()
-        from pipekit.run.execution import StageExecutor  # meanwhile the spawner starts
+        from pipekit.run.execution import StageRunner  # meanwhile the spawner starts
 
-        return StageExecutor(run, lock, self.cancel, prepared)
+        return StageRunner(run, lock, self.cancel, prepared)
 
     def _check_expectations(self, run: CurrentRun) -> None:
         """Emit `stale` and `fresh`; a run that is being stopped leaves that to the next."""

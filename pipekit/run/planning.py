@@ -11,7 +11,7 @@ from attrs import evolve
 
 from pipekit.config.digest import output_digest
 from pipekit.model.file import Input
-from pipekit.model.quantity import duration_text
+from pipekit.model.quantity import duration_text, listed
 from pipekit.model.run import RunContext
 from pipekit.model.stage import StagePlan, StageResult
 from pipekit.model.status import NEVER_BEGAN, FailureKind, StageStatus, satisfies
@@ -282,5 +282,4 @@ def _remote(names: list[str]) -> str:
 
 
 def _some(names: list[str]) -> str:
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return ", ".join(ascii(name) for name in names[:_NAMED]) + more
+    return listed(list(map(ascii, names)), _NAMED)

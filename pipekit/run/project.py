@@ -266,7 +266,8 @@ class PluginSettings:
             if kind != "stages" or outcome.fault or not has(type(outcome.value)):
                 continue
             for field in fields(type(outcome.value)):
-                if not field.metadata.get("publishes"):
+                publishes = field.metadata.get("publishes", False)
+                if not (publishes(outcome.value) if callable(publishes) else publishes):
                     continue
                 folder = str(getattr(outcome.value, field.name)).rstrip("/")
                 other, key = first.setdefault(folder, (name, field.name))

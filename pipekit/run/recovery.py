@@ -13,7 +13,6 @@ import math
 import os
 from collections.abc import Mapping
 from enum import StrEnum
-from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from pipekit.errors import LockHeldError
@@ -25,10 +24,10 @@ from pipekit.model.stage import StageResult
 from pipekit.model.status import FailureKind, PipelineStatus, StageStatus
 from pipekit.run.events import open_logger
 from pipekit.run.stage_verdict import ledger_entry
+from pipekit.storage.claims import is_claimed
 from pipekit.storage.ends import noted_code, outcome, stage_entries, status_of
 from pipekit.storage.holder import Holder
 from pipekit.storage.ledger import Ledger
-from pipekit.storage.lock import is_claimed
 from pipekit.storage.report import AuditReports
 from pipekit.storage.tail import Tail, first_record, read_tail
 
@@ -64,7 +63,7 @@ def close_dead_runs(
     restored = _restore_rows(ledger, paths)
     runs = ledger.unfinished()
     for run in runs:
-        if run.status is None and is_claimed(_journal(paths, run.run_id)):
+        if run.status is None and is_claimed(paths.journal(run.run_id)):
             raise LockHeldError(
                 f"another run is going on (run {run.number}, whose lock was deleted): nothing was "
                 "started; wait for it"
@@ -92,7 +91,7 @@ def _restore_rows(ledger: Ledger, paths: Paths) -> str:
     journals = [name[9:-6] for name in names if name[:9] == "pipeline_" and name[-6:] == ".jsonl"]
     unknown = sorted(filter(is_run_id, ledger.unknown(journals)))
     for run_id in unknown:
-        first = first_record(_journal(paths, run_id))
+        first = first_record(paths.journal(run_id))
         data = first.get("data")
         number = data.get("run") if isinstance(data, dict) else None
         started = _moment(first.get("timestamp")) or started_of(run_id)
@@ -106,7 +105,7 @@ def _close(
     ledger: Ledger, paths: Paths, run: PipelineState, last: Holder | None, mask: Mask | None
 ) -> tuple[PipelineState, list[str]]:
     """Record the end of a run in the ledger; returns the run, and a sentence if it is news."""
-    tail = read_tail(_journal(paths, run.run_id))
+    tail = read_tail(paths.journal(run.run_id))
     for stage, entry in stage_entries(tail).items():
         if stage not in run.stages:
             ledger.note_stage(run.run_id, stage, entry)
@@ -135,7 +134,7 @@ def _clean_up(ledger: Ledger, paths: Paths, run: PipelineState, mask: Mask | Non
     """End what is left of a dead run, and remove its temporary files; how that went, if news."""
     elsewhere = ""
     if any((paths.runs / run.run_id).glob("*.lease.json")):
-        from pipekit.run.remote.recovery import await_nodes
+        from pipekit.run.remote.recovery import await_nodes  # only for tasks elsewhere
 
         elsewhere = await_nodes(ledger, paths, run.run_id, mask)
     return _end_processes(paths, run, mask) + elsewhere
@@ -166,7 +165,7 @@ def _retry_removals(paths: Paths) -> None:
 
 def _complete(paths: Paths, run: PipelineState, *, died: bool) -> bool:
     """Write the last event and the report of a run, if they are missing; whether both are there."""
-    journal, audit = _journal(paths, run.run_id), AuditReports(paths)
+    journal, audit = paths.journal(run.run_id), AuditReports(paths)
     ended = read_tail(journal, 1).end is not None
     try:
         if not ended:
@@ -192,10 +191,6 @@ def _end_journal(paths: Paths, report: PipelineReport, tail: Tail, more: dict[st
     data: dict[str, Any] = {"exit_code": report.exit_code, "recovered": True, **more}
     logger.emit("pipeline", EventKind(report.status), str(report), **data)
     logger.close()
-
-
-def _journal(paths: Paths, run_id: str) -> Path:
-    return paths.events / f"pipeline_{run_id}.jsonl"
 
 
 def _moment(text: object) -> float:

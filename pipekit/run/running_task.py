@@ -6,7 +6,7 @@ import itertools
 import os
 import queue
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -83,8 +83,9 @@ class TaskContext(NamedTuple):
 class RunningTask:
     """One task from its start to its verdict; what carries it out is up to the subclasses.
 
-    At its end it puts itself into the queue `ended`. All methods are called by the thread that
-    made it. `reader`: of its report.
+    At its end it puts itself into the queue `ended`. The methods here are called by the thread that
+    made it. What other threads do in the subclasses (supervise, search lines of output, settle
+    files) reaches it through queues and at its end. `reader`: of its report.
     """
 
     placement: Placement | None = None  # of one that is carried out elsewhere
@@ -169,7 +170,8 @@ class RunningTask:
         while not self._watched.empty():
             yield self._watched.get()
 
-    def _search_lines(self, _stream: str, lines: Sequence[str]) -> None:
+    def _search_lines(self, _stream: str, lines: Iterable[str]) -> None:
+        """Look for what `watch` describes; called by the thread that reads the output."""
         for line in lines:
             for record in watched(self._watch, line):
                 self._watched.put(record)

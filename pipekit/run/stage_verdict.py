@@ -10,9 +10,10 @@ from itertools import islice
 from typing import Any
 
 from pipekit.model.command import ProcessResult
+from pipekit.model.quantity import listed
 from pipekit.model.records import FileRecord
 from pipekit.model.stage import StagePlan, StageResult
-from pipekit.model.status import FailureKind, StageStatus
+from pipekit.model.status import StageStatus, failure_output
 from pipekit.model.task import TaskResult
 from pipekit.worker import Verb
 
@@ -94,16 +95,16 @@ def _emptied(empty: list[FileRecord], plan: StagePlan) -> str:
 
 
 def _are(paths: list[str], what: str) -> str:
-    more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
     count = "1 file is" if len(paths) == 1 else f"{len(paths)} files are"
-    return f"{count} {what}: {paths[0]}{more}"
+    return f"{count} {what}: {listed(paths, 1)}"
 
 
-def last_lines(process: ProcessResult | None, count: int = _LAST_LINES) -> list[str]:
+def last_lines(process: ProcessResult | None) -> list[str]:
     """The last lines of stderr, or of stdout if stderr is empty."""
     if process is None:
         return []
-    return (process.stderr.tail.strip() or process.stdout.tail.strip()).splitlines()[-count:]
+    lines = (process.stderr.tail.strip() or process.stdout.tail.strip()).splitlines()
+    return lines[-_LAST_LINES:]
 
 
 def final_lines(result: StageResult) -> dict[str, str]:
@@ -113,10 +114,12 @@ def final_lines(result: StageResult) -> dict[str, str]:
     """
     found = {}
     for task in result.tasks:
-        failed = task.status is StageStatus.FAILURE and task.kind is not FailureKind.PLUGIN
-        failed = failed and not task.retried
-        lines = last_lines(task.process, 1) if failed else []
-        if lines and lines[-1].strip():
+        process = task.process
+        if process is None or task.retried:
+            continue
+        stderr, stdout = process.stderr.tail, process.stdout.tail
+        lines = failure_output(task.status, task.kind, stderr, stdout)
+        if lines:
             found[task.name] = lines[-1].strip()[:_LONGEST_LINE]
     return found
 

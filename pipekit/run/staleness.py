@@ -55,7 +55,7 @@ def _recovered(told: Mapping[str, Told], paths: Paths) -> dict[str, Told]:
 
 def _is_in_journal(key: str, told: Told, paths: Paths) -> bool:
     try:
-        records = last_records(paths.events / f"pipeline_{told.run_id}.jsonl", _LOOK_BACK)
+        records = last_records(paths.journal(told.run_id), _LOOK_BACK)
     except OSError:
         return False
     kind = _kind(told)

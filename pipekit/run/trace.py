@@ -5,19 +5,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
-from pathlib import Path
 from typing import NamedTuple
 
 from attrs import field, frozen
 
 from pipekit.model.file import Consumption, ContentState, FileStat, Published, Why
-from pipekit.model.run import Paths
 from pipekit.model.stage import StagePlan
 from pipekit.run.decision import CannotPlan, Decision, Later
 from pipekit.run.orchestrator import PipelineOrchestrator
 from pipekit.run.planning import RunOptions
 from pipekit.run.project import Project
-from pipekit.storage.database import ledger_exists
 from pipekit.storage.ledger import Ledger, Link, signature_text
 from pipekit.storage.patterns import matches
 
@@ -237,10 +234,3 @@ def _difference(pattern: str, path: str) -> tuple[int, str]:
     if name_wanted and matches(name_wanted, name):
         return 3, f"the name fits, but the folder is {folder or 'that of the project'}"
     return 4, ""
-
-
-def open_ledger(paths: Paths) -> Ledger:
-    """The ledger for reading; an empty one before the first run. Raises StorageError."""
-    path = paths.state / "state.db"
-    there = ledger_exists(path)
-    return Ledger(path if there else Path(":memory:"), read_only=there)

@@ -18,6 +18,8 @@ def typed_path(text: str, paths: Paths, ledger: Ledger) -> str:
     What was typed is relative to the working directory, or else to the root. Raises UsageError.
     """
     root = paths.root
+    if any("\ud800" <= letter <= "\udfff" for letter in text):  # what the system could not decode
+        raise UsageError(f"{text!r} is not UTF-8, so no stage can read it: rename the file")
     names = list(dict.fromkeys([*_below(root, text), *_outside(paths, text)]))
     if not names:
         raise UsageError(f"{text} is not in the project's folder, {root}")

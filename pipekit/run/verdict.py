@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipekit.model.command import Outcome, ProcessResult
 from pipekit.model.file import FileStat
+from pipekit.model.quantity import listed
 from pipekit.model.records import FileRecord, FileRecords
 from pipekit.model.status import NEVER_BEGAN, STOPPED, FailureKind, StageStatus
 from pipekit.model.task import Task, TaskResult, UnitResult
@@ -212,10 +213,9 @@ def _verdict(
         status = StageStatus.PARTIAL if units and len(failed) < len(units) else StageStatus.FAILURE
         return status, kind, process.reason
     if failed:
-        reason = "; ".join(f"{unit.name}: {unit.reason}" for unit in failed[:3])
-        more = f" and {len(failed) - 3} more" if len(failed) > 3 else ""
+        reason = listed([f"{unit.name}: {unit.reason}" for unit in failed], 3, "; ")
         kind = FailureKind.CONTRACT if problems else FailureKind.PLUGIN
-        return (StageStatus.PARTIAL if done_well else StageStatus.FAILURE), kind, reason + more
+        return (StageStatus.PARTIAL if done_well else StageStatus.FAILURE), kind, reason
     if problems:
         return StageStatus.FAILURE, FailureKind.CONTRACT, "; ".join(problems[:3])
     if rejected:

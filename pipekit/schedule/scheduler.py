@@ -77,7 +77,7 @@ def call(*words: str, text: bytes | None = None) -> bytes:
 
 def write_files(files: Iterable[File]) -> None:
     """Write these; each is complete, or as it was. Raises PipekitError."""
-    from pipekit.worker import Publication
+    from pipekit.worker import Publication  # `status` only reads
 
     for file in files:
         path = Path(file.place)

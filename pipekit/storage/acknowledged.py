@@ -6,14 +6,13 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from pipekit.storage.small_file import DAMAGE, read_json, write_json
+from pipekit.storage.small_file import DAMAGE, LATEST, read_json, write_json
 from pipekit.worker._files import PRIVATE
 
 if TYPE_CHECKING:
     from pipekit.storage.refusals import Refusal
 
 _MAX_BYTES = 20_000  # of the file; pipekit writes fewer
-_LATEST = 1e11  # Unix time: the year 5138
 
 
 class Acknowledged(NamedTuple):
@@ -73,8 +72,8 @@ def _acknowledged(
 ) -> Acknowledged:
     """Raises ValueError or TypeError for what a file cannot hold."""
     found = Acknowledged(int(run), str(run_id), float(at), str(reason), int(rows), int(refused))
-    if not 0 <= found.at < _LATEST:
-        raise ValueError(f"{at} is no time")
+    if not 0 <= found.at < LATEST:
+        raise ValueError(f"invalid time {at}")
     if refusals is None:
         return found
     return found._replace(refusals=tuple((float(first), int(n)) for first, n in refusals))

@@ -59,7 +59,7 @@ def with_end(run: PipelineState, paths: Paths) -> PipelineState:
     """A run as the ledger will have it, if it has ended and the ledger could not be written."""
     if run.status is not None:
         return run
-    tail = read_tail(paths.events / f"pipeline_{run.run_id}.jsonl")
+    tail = read_tail(paths.journal(run.run_id))
     code = noted_code(run.run_id, RunLock(paths.state, "").holder())
     if tail.end is not None:
         status, code = outcome(tail.end)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 
+from pipekit.model.quantity import listed
 from pipekit.storage.runs import RunHistory
 
 _FAILING = (
@@ -129,8 +130,7 @@ def sentences(failing: Iterable[Failing], latest: int) -> list[str]:
         else:
             found.append(_sentence(what, failures, due - latest, len(items)))
     for (failures, due), paths in by_file.items():
-        more = f" and {len(paths) - _MANY} more" if len(paths) > _MANY else ""
-        names = f"{', '.join(paths[:_MANY])}{more}"
+        names = listed(paths, _MANY)
         found.append(_sentence(names, failures, due - latest, len(paths)))
     return found
 

@@ -8,13 +8,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from pipekit.errors import RunHeldError
-from pipekit.storage.small_file import DAMAGE, read_json, write_json
+from pipekit.errors import RunHeldError, StorageError
+from pipekit.storage.small_file import DAMAGE, LATEST, read_json, write_json
 from pipekit.worker._files import PRIVATE
 
 _MAX_BYTES = 20_000  # of the file; pipekit writes fewer
 _PAST = 20  # earlier holds that are remembered
-_LATEST = 1e11  # Unix time: the year 5138; far later ones cannot be written as a date
 
 
 class Hold(NamedTuple):
@@ -55,12 +54,15 @@ class HoldFile:
     def read(self, now: float) -> Hold | None:
         """The hold, unless there is none or its time is over."""
         hold = self.latest()
-        return hold if hold is not None and now < hold.until < _LATEST else None
+        return hold if hold is not None and now < hold.until < LATEST else None
 
     def latest(self) -> Hold | None:
-        """The latest hold, even if its time is over."""
+        """The latest hold, even if its time is over. Raises StorageError if nobody may read it."""
         try:
             return _hold(**read_json(self.path, _MAX_BYTES))
+        except PermissionError as error:
+            msg = f"cannot tell whether runs are held: {self.path}: {error.strerror}"
+            raise StorageError(msg) from error
         except DAMAGE:
             return None
 

@@ -6,10 +6,10 @@ import os
 import sys
 from typing import NamedTuple
 
+from pipekit.storage.small_file import LATEST
+
 if sys.platform == "win32":
     from pipekit.storage.windows_process import computer_name, started_at
-
-_LATEST = 1e11  # Unix time: the year 5138; far later ones cannot be written as a date
 
 
 class Holder(NamedTuple):
@@ -39,7 +39,7 @@ class Holder(NamedTuple):
             all(isinstance(text, str) for text in texts)
             and all(type(number) is int and number >= 0 for number in numbers)
             and isinstance(self.since, int | float)
-            and 0 <= self.since < _LATEST
+            and 0 <= self.since < LATEST
             and (self.exit_code is None or type(self.exit_code) is int)
         )
 
@@ -95,7 +95,7 @@ def process_start(pid: int) -> int:
             return 0
     if sys.platform == "win32":
         return started_at(pid)
-    import psutil
+    import psutil  # neither Linux nor Windows needs it
 
     try:
         return int(psutil.Process(pid).create_time() * 1000)

@@ -7,15 +7,15 @@ import errno
 import json
 import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from pipekit.model.event import Event, EventKind
 from pipekit.model.place import Place
 from pipekit.model.text import escaped_output
+from pipekit.storage.claims import claim
 from pipekit.storage.kept import KeptFile
-from pipekit.storage.lock import claim
 from pipekit.storage.tail import has_ended
 from pipekit.worker._files import PRIVATE, open_own
 
@@ -135,17 +135,6 @@ def _drop_torn_line(descriptor: int) -> int:
     if end != size:
         os.ftruncate(descriptor, end)
     return end
-
-
-def read_journal(path: Path) -> Iterator[dict[str, Any]]:
-    """The records of a journal, without an incomplete last line. Raises OSError."""
-    with open(open_own(path, os.O_RDONLY), "rb") as file:
-        for line in file:
-            if not line.endswith(b"\n"):
-                return
-            record = parsed_record(line)
-            if record is not None:
-                yield record
 
 
 def start_of_last(file: BinaryIO, count: int) -> int:

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pipekit.model.file import Consumption, ContentState, Published
+from pipekit.storage.database import ledger_exists
 from pipekit.storage.ledger_rows import (
     CONSUMPTIONS,
     PUBLISHED,
@@ -287,3 +289,9 @@ class Ledger(Remembered):
 
 _ASKED = "IN (SELECT value FROM json_each(?))"
 _LINKS = "SELECT stage, source, output FROM lineage"
+
+
+def open_to_read(path: Path) -> Ledger:
+    """The ledger, to read only; an empty one if there is none yet. Raises StorageError."""
+    there = ledger_exists(path)
+    return Ledger(path if there else Path(":memory:"), read_only=there)

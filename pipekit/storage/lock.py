@@ -10,7 +10,6 @@ then its lock says nothing about a run that holds the deleted one.
 from __future__ import annotations
 
 import contextlib
-import errno
 import json
 import os
 import sys
@@ -97,11 +96,17 @@ class RunLock:
         return holder if holder.valid else None
 
     def held(self) -> bool:
-        """Whether a process holds the lock now. Takes it for an instant to find out."""
+        """Whether a process holds the lock now. Takes it for an instant to find out.
+
+        Raises StorageError if nobody may look, which is not the same as that there is no run.
+        """
         try:
             descriptor = open_own(self.path, os.O_RDONLY)
-        except OSError:
+        except (FileNotFoundError, NotADirectoryError):
             return False
+        except OSError as error:
+            msg = f"cannot tell whether a run is going on: {self.path}: {error.strerror}"
+            raise StorageError(msg) from error
         try:
             return not _try_lock(descriptor, shared=True)
         finally:
@@ -174,6 +179,7 @@ def running(folder: Path) -> Holder | None:
 
     Its `run_id` is empty if the lock is held and it is not known by whom: the record cannot be read
     or, with an `exit_code`, is that of a run that has ended, and a run is just beginning or ending.
+    Raises StorageError if it cannot be told.
     """
     lock = RunLock(folder, "")
     held = lock.held()
@@ -232,23 +238,8 @@ def _try_lock_patiently(descriptor: int) -> bool:
     return False
 
 
-def is_claimed(path: Path) -> bool:
-    """Whether a living process has claimed this file (see `claim`). Writes nothing.
-
-    Not for files that this very process has claimed: on POSIX that would end the claim.
-    """
-    try:
-        descriptor = open_own(path, os.O_RDONLY)
-    except OSError:
-        return False
-    try:
-        return not claim(descriptor, shared=True)
-    finally:
-        os.close(descriptor)
-
-
 if sys.platform == "win32":
-    from pipekit.worker._byte_lock import FAR_BEHIND, lock
+    from pipekit.worker._byte_lock import lock
 
     def _try_lock(descriptor: int, *, shared: bool = False) -> bool:
         try:
@@ -258,16 +249,6 @@ if sys.platform == "win32":
                 f"locks do not work on this file system: {error.strerror}; move the state folder "
                 'to a local disk (`[paths] state = "..."`)'
             ) from error
-
-    def claim(descriptor: int, *, shared: bool = False) -> bool:
-        """Claim an open file for as long as this process has it open; False if another has.
-
-        True where the system has no locks.
-        """
-        try:
-            return lock(descriptor, FAR_BEHIND, shared=shared)
-        except OSError:
-            return True
 
 else:
     import fcntl
@@ -283,15 +264,4 @@ else:
                 f"locks do not work on this file system: {error.strerror}; move the state folder "
                 'to a local disk (`[paths] state = "..."`)'
             ) from error
-        return True
-
-    def claim(descriptor: int, *, shared: bool = False) -> bool:
-        """Claim an open file for as long as this process has it open; False if another has.
-
-        A record lock, which child processes do not inherit. True where the system has no locks.
-        """
-        try:
-            fcntl.lockf(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
-        except OSError as error:
-            return error.errno not in (errno.EACCES, errno.EAGAIN)
         return True

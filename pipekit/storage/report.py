@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import datetime as dt
 import json
 import os
-import time
 from pathlib import Path
 from typing import Any
 
 from pipekit.errors import StorageError
+from pipekit.model.quantity import stamp
 from pipekit.model.run import Paths
 from pipekit.worker._files import open_own
 
@@ -52,14 +51,3 @@ class AuditReports:
             for entry in entries:
                 if entry.name.startswith(".pipeline_report_") and entry.name.endswith(".tmp"):
                     os.unlink(entry.path)
-
-
-def stamp(moment: float) -> str:
-    """Local time for file names, `YYYYMMDD_HHMMSS`."""
-    return time.strftime("%Y%m%d_%H%M%S", time.localtime(moment))
-
-
-def iso(moment: float, zone: dt.tzinfo | None = None) -> str:
-    """Time with offset, ISO 8601 with milliseconds; `zone`: default the system's."""
-    time_there = dt.datetime.fromtimestamp(moment, dt.UTC).astimezone(zone)
-    return time_there.isoformat(timespec="milliseconds")

@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from pipekit.model.command import ProcessResult, StreamResult
+from pipekit.model.quantity import iso
 from pipekit.model.records import FileRecord
 from pipekit.model.run import Paths, PipelineReport
 from pipekit.model.secrets import Mask
 from pipekit.model.stage import StagePlan, StageResult
 from pipekit.model.task import TaskResult, UnitResult
-from pipekit.storage.report import AuditReports, iso
+from pipekit.storage.report import AuditReports
 from pipekit.worker import Publication
 from pipekit.worker._files import make_folder, open_own
 

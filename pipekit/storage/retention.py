@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipekit.model.names import RUN_ID
+from pipekit.model.quantity import stamp
 from pipekit.model.run import Paths
 from pipekit.model.status import PipelineStatus
-from pipekit.storage.report import stamp
 from pipekit.storage.runs import EndedRun, RunHistory
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def _logs(paths: Paths, keep: RetentionConfig, oldest: float, history: RunHistor
             beyond.append(run)
     if not beyond:
         return []
-    journals = [paths.events / f"pipeline_{run.run_id}.jsonl" for run in reversed(beyond)]
+    journals = [paths.journal(run.run_id) for run in reversed(beyond)]
     return _removed([*_logs_and_reports(paths.logs, beyond), *journals], Path.unlink)
 
 

@@ -298,6 +298,8 @@ class RunHistory:
     def _read(self, query: str, values: Sequence[Any]) -> list[Any]:
         try:
             return self._connection.execute(query, values).fetchall()
+        except UnicodeEncodeError:  # of a name that is not UTF-8, which no row can have
+            return []
         except sqlite3.Error as error:
             unreadable = is_unreadable(error)
             newer = "" if unreadable else newer_version(self._connection, self.path)

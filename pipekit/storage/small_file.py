@@ -10,6 +10,7 @@ from typing import Any
 from pipekit.model.text import json_text
 from pipekit.worker._files import PRIVATE, open_own
 
+LATEST = 1e11  # Unix time: the year 5138; far later ones cannot be written as a date
 DAMAGE = (OSError, ValueError, TypeError, AttributeError, OverflowError, RecursionError)
 """What reading one may raise, and building values from it: a missing or damaged file."""
 

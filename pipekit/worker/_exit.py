@@ -38,7 +38,7 @@ def leave(code: int = 0) -> NoReturn:
     numpy and pyarrow. If a non-daemon thread is running, this is `sys.exit(code)`, which waits.
     """
     if "threading" in sys.modules:
-        import threading
+        import threading  # loaded already, or there is nothing to wait for
 
         others = set(threading.enumerate()) - {threading.main_thread()}
         if not all(thread.daemon for thread in others):

@@ -135,7 +135,8 @@ class Report:
     """Appends records to the run's report file; does nothing outside of a run.
 
     Files reported inside a unit count only if the unit succeeds. Report a file as consumed after
-    everything made from it is published.
+    everything made from it is published. Every report raises OSError if it cannot be written, for
+    example on a full disk.
     """
 
     def __init__(self) -> None:
@@ -217,8 +218,9 @@ class Report:
         `signature`: from `look`, before reading. `detail`: JSON for the stage's next plan; pipekit
         itself uses the keys `quarantined` (rows set aside) and `unread` (bytes), both of which keep
         the file from being deleted, `empty` (true if it had no content) and `rows`.
-        `complete=False`: processed in part; the file stays pending. Report a file that no longer
-        exists with the fingerprint `ABSENT`.
+        `complete=False`: processed in part; the file stays pending. Without `signature` the file is
+        looked at now, which raises OSError if it is gone: report one that no longer exists with the
+        fingerprint `ABSENT`.
         """
         if signature is None and fingerprint != ABSENT:
             signature = look(path)
@@ -232,7 +234,11 @@ class Report:
         fingerprint: str = "",
         signature: Signature | None = None,
     ) -> None:
-        """This file cannot be used. It is left where it is; the stage ends as partial at best."""
+        """This file cannot be used. It is left where it is; the stage ends as partial at best.
+
+        `fingerprint`: the SHA-256 of its content, if it was read. `signature`: from `look`, before
+        reading; without it the file is looked at now, which raises OSError if it is gone.
+        """
         if signature is None:
             signature = look(path)
         what = {"path": os.fspath(path), "fingerprint": fingerprint, "signature": signature}
@@ -250,6 +256,7 @@ class Report:
 
         `sources`: the inputs it was made from; by default, all that the unit consumed. `detail`:
         JSON; the lifecycle uses `series` and `last` (ISO 8601) to tell how old its data is.
+        `fingerprint`: the SHA-256 of its content. Raises OSError if the file is not there.
         """
         self._published(Verb.WROTE, path, fingerprint, sources, detail)
 
@@ -261,7 +268,10 @@ class Report:
         sources: Iterable[AnyPath] | None = None,
         detail: Mapping[str, Any] | None = None,
     ) -> None:
-        """This output was already up to date and was left alone."""
+        """This output was already up to date and was left alone.
+
+        The arguments are those of `wrote`. Raises OSError if the file is not there.
+        """
         self._published(Verb.UNCHANGED, path, fingerprint, sources, detail)
 
     def state(self, key: str, value: Any) -> None:

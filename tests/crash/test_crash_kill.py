@@ -174,7 +174,7 @@ def end_of(project, number):
     [
         "import pipekit.run.current_run as r; die_in(r.CurrentRun, 'open_events')",
         "import pipekit.run.executors as e; die_in(e, 'ProcessSupervisor')",
-        "import pipekit.run.execution as e; die_in(e.StageExecutor, '_run_tasks')",
+        "import pipekit.run.execution as e; die_in(e.StageRunner, '_run_tasks')",
         "import pipekit.storage.ledger as l; die_in(l.Ledger, 'commit')",
         "import pipekit.storage.runs as r; die_in(r.RunHistory, 'note_stage')",
         "import pipekit.storage.runs as r; die_in(r.RunHistory, 'end_run')",

@@ -50,6 +50,9 @@ def test_a_file_outside_is_read_known_and_left_alone(project, outside, setting, 
     project.config(CONFIG.format(outside=where, setting=setting, glob=glob))
     path = f"{where}/{NAME}"
     assert "no folder" not in project.pipekit("config", "check").out
+    tried = project.pipekit("sources", "try", path)
+    assert tried.code == 0, tried
+    assert "2024-01-10" in tried.out
     (planned,) = project.pipekit("plan", "--json").json
     assert [each["path"] for each in planned["inputs"]] == [path]
     assert planned["warnings"] == []

@@ -11,8 +11,9 @@ import sys
 import pytest
 
 from pipekit.run.report_file import ReportReader, TaskReport
-from pipekit.storage.journal import read_journal
 from pipekit.worker import Publication
+
+from ..journals import read_journal
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="takes another user's rights, which only root can")

@@ -176,3 +176,19 @@ def test_one_stage_of_a_plugin_runs_under_two_names(project):
     refused = project.pipekit("run")
     assert refused.code == 3
     assert "did you mean 'count'?" in refused.err
+
+
+@pytest.mark.parametrize("roll", ["", 'roll = "front"'])
+def test_two_translators_share_a_folder_of_contracts_only_if_neither_writes_there(project, roll):
+    stages = "".join(
+        f'[stages.{name}]\nuse = "translator"\nsettings.processed = "data/{name}"\n'
+        f'[[stages.{name}.settings.sources]]\nglob = "data/raw/{name}/*.csv"\ndialect = "A"\n'
+        f'timezone = "UTC"\ncontract = {{ column = "Instrument" }}\n{roll}\n'
+        for name in ("one", "two")
+    )
+    project.config(f'[pipeline]\nstages = ["one", "two"]\n{stages}')
+    project.write("data/raw/one/none", "")
+    checked = project.pipekit("config", "check")
+    said = "stages.two.settings.contracts: the stage 'one' publishes to data/contracts as well"
+    assert (said in checked.out + checked.err) == bool(roll), checked
+    assert checked.code == (3 if roll else 0), checked

@@ -97,7 +97,7 @@ def test_a_link_is_refused(fetching):
         ("A=b\nmy key=hunter2\n", "secrets.env:2: write it as KEY=VALUE"),
         (
             "PIPEKIT_PATHS__LOGS=hunter2\n",
-            "PIPEKIT_PATHS__LOGS is no setting of a stage, policy or",
+            "PIPEKIT_PATHS__LOGS is not a setting of a stage, policy or",
         ),
         (
             "PIPEKIT_STAGES__FETCH__SETTINGS__COUNT=hunter2\n",
@@ -156,7 +156,7 @@ def test_a_credential_overrides_the_file(fetching, credentials):
     ("name", "said"),
     [
         ("absent", "secrets.credential: cannot read"),
-        ("../secrets.env", "secrets.credential: credential must be a name"),
+        ("../secrets.env", "secrets.credential: must be a name"),
         ("odd", "write it as KEY=VALUE"),
     ],
 )

@@ -59,7 +59,8 @@ _COLUMNS = {  # head: the key in the summary, and how it is formatted
     "--executor",
     default=LOCAL,
     metavar="NAME",
-    help="What carries the tasks: `dask` starts a cluster of two processes (default: local).",
+    help="The executor that runs the tasks: `dask` starts a cluster of two processes (default: "
+    "local).",
 )
 @click.pass_context
 def command(ctx: click.Context, folder: Path, executor: str) -> int:

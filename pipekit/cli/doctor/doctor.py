@@ -13,8 +13,10 @@ from pipekit.cli.doctor.finding import Finding, broken, ok, warning
 from pipekit.cli.doctor.schedule import schedule
 from pipekit.cli.help import Command
 from pipekit.cli.output import print_json, print_text
+from pipekit.config.tables import PipelineConfig
 from pipekit.errors import ConfigError, PipekitError
 from pipekit.model.quantity import plural
+from pipekit.model.run import Paths
 from pipekit.process import ProcessSupervisor
 from pipekit.read.findings import Level, worst
 from pipekit.read.runs import refusals, refusing
@@ -30,7 +32,7 @@ from pipekit.run.project import open_project
 @json_option
 @click.pass_context
 def command(ctx: click.Context, as_json: bool) -> int:
-    """Check that runs can do their work here.
+    """Check that this machine and project are ready for runs.
 
     It looks at the configuration, the folders, disks, lock, clock and time zones, at each plugin
     and the worker of each stage, each in a process of its own, at the schedule and the last runs.
@@ -59,22 +61,33 @@ def _findings(ctx: click.Context) -> Iterator[Finding]:
     yield from machine.system()
     yield from _configuration(ctx)
     paths, problem = known_folders(ctx)
-    settings = None if problem else configuration(ctx, tables=("pipeline",)).pipeline
+    if problem is None:
+        yield from _project(ctx, paths)
+    else:  # another state folder may be set in it: of these nothing is known
+        yield from machine.clock(None)
+        yield from machine.zones("")
+        yield from machine.start_files()
+
+
+def _project(ctx: click.Context, paths: Paths) -> Iterator[Finding]:
+    try:
+        settings = configuration(ctx, tables=("pipeline",)).pipeline
+    except ConfigError:  # its findings say why
+        settings = PipelineConfig()
     yield from machine.folders(paths)
-    yield from machine.disks(paths, settings.min_free if settings else None)
+    yield from machine.disks(paths, settings.min_free)
     yield from machine.file_system(paths)
     yield project.lock(paths)
     run, worked, unreadable = project.last_run(paths)
     yield from machine.clock(run.started if run else None)
-    yield from machine.zones(settings.timezone if settings else "")
+    yield from machine.zones(settings.timezone)
     yield from machine.start_files()
     yield from _stages(ctx, ProcessSupervisor())
     yield from schedule(ctx)
     if unreadable:
-        remedy = "look at the rights and the disk of the file that it names"
-        yield broken("runs", unreadable, remedy)
+        yield broken("runs", unreadable, project.UNREADABLE)
     else:
-        yield project.outcome(run, worked, refusing(refusals(paths), run))
+        yield project.outcome(run, worked, refusing(refusals(paths), run), paths)
 
 
 def _configuration(ctx: click.Context) -> Iterator[Finding]:
@@ -83,6 +96,9 @@ def _configuration(ctx: click.Context) -> Iterator[Finding]:
         settings, errors, warnings = examined(ctx)
     except ConfigError as problem:
         errors, warnings = problem.problems, []
+    except PipekitError as problem:  # of the ledger, which planning reads
+        yield broken("configuration", f"not fully checked: {problem}", project.UNREADABLE)
+        return
     remedy = "see `pipekit config check`"
     yield from (broken("configuration", text, remedy) for text in errors)
     yield from (warning("configuration", text, remedy) for text in warnings)

@@ -30,12 +30,12 @@ _NETWORK = frozenset(
 
 _NOT_YET_SEEN = {  # by sys.platform: as in docs/reference/platforms.md
     "darwin": "macOS, where nobody has run pipekit yet; its tests for macOS ran on Linux",
-    "win32": "Windows, of which Ctrl-Break, hang_timeout and max_memory were never seen at work",
+    "win32": "Windows, where Ctrl-Break, hang_timeout and max_memory have not been tested yet",
 }
 
 
 def system(platform: str = sys.platform) -> Iterator[Finding]:
-    """What of pipekit has never been exercised on this operating system."""
+    """What of pipekit has not been tested on this operating system."""
     if text := _NOT_YET_SEEN.get(platform):
         yield ok("system", f"{text}: see docs/reference/platforms.md, and please report problems")
 
@@ -87,9 +87,9 @@ def clock(latest: float | None) -> Iterator[Finding]:
     now = time.time()
     remedy = "set the clock, and let the system keep it (NTP)"
     if now < _EARLIEST:
-        yield broken("clock", f"it says {local_time(now)}, which is long over", remedy)
+        yield broken("clock", f"the clock reads {local_time(now)}, which is in the past", remedy)
     elif latest is not None and now < latest - _CLOCKS_DIFFER:
-        text = f"it says {local_time(now)}, but the last run began at {local_time(latest)}"
+        text = f"the clock reads {local_time(now)}, but the last run began at {local_time(latest)}"
         yield warning("clock", text, remedy)
     else:
         yield ok("clock", local_time(now))

@@ -9,7 +9,7 @@ from functools import partial
 from pipekit import hookspecs
 from pipekit.cli.doctor.finding import Finding, broken, ok, warning
 from pipekit.cli.output import last_line
-from pipekit.errors import PipekitError
+from pipekit.errors import PipekitError, StorageError
 from pipekit.model.command import Command, ProcessResult
 from pipekit.model.quantity import local_time, plural
 from pipekit.model.run import Paths, PipelineState
@@ -18,7 +18,14 @@ from pipekit.plugins.entrypoints import BUILTINS, EntryPoint, entry_points
 from pipekit.plugins.isolation import call_each
 from pipekit.plugins.loader import Plugins
 from pipekit.process import ProcessSupervisor
-from pipekit.read.runs import current_hold, lock_holder, open_history, without_name
+from pipekit.read.runs import (
+    as_of_now,
+    completed,
+    current_hold,
+    lock_holder,
+    open_history,
+    without_name,
+)
 from pipekit.run.project import Stage
 from pipekit.storage.refusals import Refusal
 
@@ -27,6 +34,7 @@ _LINES = 5  # that a self-check may say
 _WARNING = "warning: "  # before what a self-check is not content with
 _LATEST = 20  # runs with work, of which those that went wrong are counted
 _PATIENCE = 60.0  # seconds for an import or a self-check
+UNREADABLE = "look at the rights and the disk of the file that it names"  # what to do
 _TIMED = (
     "import sys, time; begun = time.process_time(); __import__(sys.argv[1]); "
     "print(time.process_time() - begun)"
@@ -94,7 +102,7 @@ def self_check(stage: Stage, supervisor: ProcessSupervisor) -> Iterator[Finding]
         return
     [made] = call_each([(partial(stage.spec.check, stage.settings), _PATIENCE)])
     if not isinstance(made.value, Command):
-        text = f"its self-check cannot be made: {made.fault or 'it is no Command'}"
+        text = f"its self-check cannot be made: {made.fault or 'it is not a Command'}"
         yield broken(subject, text, f"report it to the author of {stage.name}")
         return
     result = supervisor.execute(made.value, name=f"check-{stage.name}")
@@ -123,14 +131,17 @@ def last_run(paths: Paths) -> tuple[PipelineState | None, list[PipelineState], s
         if ledger is None:
             return None, [], ""
         with ledger:
-            worked = ledger.runs(limit=_LATEST, worked=True)
-            return next(iter(ledger.runs(limit=1)), None), worked, ""
+            worked = completed(ledger.runs(limit=_LATEST, worked=True), paths)
+            return next(iter(completed(ledger.runs(limit=1), paths)), None), worked, ""
     except PipekitError as problem:
         return None, [], str(problem)
 
 
 def outcome(
-    run: PipelineState | None, worked: list[PipelineState], refused: Refusal | None
+    run: PipelineState | None,
+    worked: list[PipelineState],
+    refused: Refusal | None,
+    paths: Paths,
 ) -> Finding:
     """How the last runs ended, or why none began since: `refused`."""
     if refused:
@@ -138,18 +149,23 @@ def outcome(
         return broken("runs", text, "see `pipekit status`")
     if run is None:
         return ok("runs", "none yet")
-    text = f"run {run.number}, at {local_time(run.started)}: {run.status or 'has no end yet'}"
+    (((run, is_on), *_), _) = as_of_now([run], paths)
+    status = run.status or ("is going on" if is_on else "died; the next run closes it")
+    text = f"run {run.number}, at {local_time(run.started)}: {status}"
     failed = sum(each.status is not None and not each for each in worked)
     if failed:
         text += f"; {failed} of the last {plural(len(worked), 'run')} with work went wrong"
-    if run.status in (PipelineStatus.SUCCESS, PipelineStatus.IDLE, None):
+    if is_on or run.status in (PipelineStatus.SUCCESS, PipelineStatus.IDLE):
         return ok("runs", text)
     return warning("runs", text, f"see `pipekit show {run.number}`")
 
 
 def lock(paths: Paths) -> Finding:
     """Whether a run is going on, or runs are held."""
-    hold, holder = current_hold(paths), lock_holder(paths)
+    try:
+        hold, holder = current_hold(paths), lock_holder(paths)
+    except StorageError as error:
+        return broken("lock", str(error), UNREADABLE)
     if hold is not None:
         text = f"no run begins until {local_time(hold.until)} ({hold.reason})"
         return warning("hold", text, "`pipekit release` lets runs begin again")

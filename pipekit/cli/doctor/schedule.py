@@ -52,7 +52,7 @@ def _lingering(found: Schedule) -> Iterator[Finding]:
         for scheduler, _ in found.installed
     ):
         return
-    import getpass
+    import getpass  # only with units of a user
 
     user = getpass.getuser()
     if not lingers(user):

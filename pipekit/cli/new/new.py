@@ -64,8 +64,8 @@ class _File(NamedTuple):
 def command(ctx: click.Context, kind: str, name: str, folder: Path | None) -> int:
     """Start a plugin: a stage, sink, policy, executor or command.
 
-    It is a distribution with code that works, its tests and a README. A script-stage wraps a script
-    or program that you have, which stays as it is. For a single project it needs no plugin: see
+    It is a distribution with code that works, its tests and a README. A script-stage wraps an
+    existing script or program, which stays unchanged. For a single project it needs no plugin: see
     `command` in [stages.NAME].
     """
     root = ctx.find_root().command

@@ -39,10 +39,9 @@ def _checked_job(_ctx: click.Context, _option: click.Parameter, name: str | None
     example=("pipekit schedule install", "a run every quarter of an hour"),
 )
 def command() -> None:
-    """Have the operating system's scheduler start runs.
+    """Run on a schedule, by the operating system's scheduler.
 
-    When they start is said in pipekit.toml, by the table `[schedule]`: every quarter of an hour by
-    default.
+    The table `[schedule]` in pipekit.toml says when: every quarter of an hour by default.
     """
 
 
@@ -69,7 +68,9 @@ def command() -> None:
     is_flag=True,
     help="Let systemd count exit code 1 (partial) as success.",
 )
-@click.option("--print", "only_print", is_flag=True, help="Print what would be written, no more.")
+@click.option(
+    "--print", "only_print", is_flag=True, help="Print what would be written, and change nothing."
+)
 @click.pass_context
 def install(
     ctx: click.Context,
@@ -79,7 +80,7 @@ def install(
     partial_is_success: bool,
     only_print: bool,
 ) -> int:
-    """Have runs of this project started from now on.
+    """Start scheduled runs of this project from now on.
 
     Replaces what was installed for it before, with whatever scheduler. The runs need nothing from
     the environment, print nothing if all is well, and belong to the user who calls this; with
@@ -114,17 +115,17 @@ def install(
 @command.command(
     "remove",
     cls=Command,
-    example=("pipekit schedule remove", "runs start by hand alone"),
+    example=("pipekit schedule remove", "from now on, runs start only by hand"),
 )
 @click.option(
     "--job",
     "name",
     callback=_checked_job,
-    help="The job of a project that has moved or is gone, by its name.",
+    help="Name of the job of a project that has moved or is gone.",
 )
 @click.pass_context
 def remove(ctx: click.Context, name: str | None) -> int:
-    """Have no more runs of this project started.
+    """Stop scheduling runs of this project.
 
     Leaves nothing of what was installed. A run that is going on is not stopped.
     """
@@ -206,7 +207,7 @@ def _print_cautions(only_here: list[str], name: str, system: bool) -> None:
             hang=2,
         )
     if name == "systemd" and not system and sys.platform == "linux":
-        import getpass
+        import getpass  # only with units of a user
 
         user = getpass.getuser()
         if not lingers(user):

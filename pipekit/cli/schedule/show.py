@@ -13,7 +13,7 @@ from pipekit.cli.output import print_json, print_line, print_table, print_text
 from pipekit.cli.schedule.job import schedule_settings
 from pipekit.model.quantity import local_time, plural
 from pipekit.model.run import Paths, PipelineState
-from pipekit.read.runs import as_of_now, current_hold, open_history, refusals, run_record
+from pipekit.read.runs import as_of_now, completed, current_hold, open_history, refusals, run_record
 from pipekit.read.schedule import job_of, start_after
 from pipekit.schedule import choice
 from pipekit.schedule.job import Job
@@ -55,6 +55,7 @@ class Schedule(NamedTuple):
     installed: list[tuple[Scheduler, Installed]]
     runs: list[PipelineState]
     hold: Hold | None
+    paths: Paths
     next: float | None = None
     starts: Starts | None = None
 
@@ -66,7 +67,8 @@ def examine(ctx: click.Context) -> Schedule:
     installed = [(each, it) for each in choice.of_this_machine() if (it := each.installed(job))]
     ledger, hold = open_history(paths), current_hold(paths)
     runs = [] if ledger is None else ledger.runs(limit=int(_DAY / 60) + _SHOWN)
-    found = Schedule(job, installed, runs, hold)
+    runs = completed(runs, paths)
+    found = Schedule(job, installed, runs, hold, paths)
     there = [each for _, each in installed]
     following = start_after(job.timetable, there, hold, now)
     if following is None:
@@ -104,10 +106,8 @@ def _print(found: Schedule) -> None:
     if found.starts is not None:
         print_text(f"missed: {missed_text(found.starts)}", hang=2)
     if found.runs:
-        rows = [
-            (run.number, local_time(run.started), run.status or "not ended")
-            for run in found.runs[:_SHOWN]
-        ]
+        known, _ = as_of_now(found.runs[:_SHOWN], found.paths)
+        rows = [(now.run.number, local_time(now.run.started), now.status) for now in known]
         print_table(("run", "last starts", "status"), rows)
 
 

@@ -52,7 +52,7 @@ def start(command: Command, tree: str, cancel_fd: int = -1) -> PosixChild:
 
 
 def _popen(command: Command, env: dict[str, str], stdio: list[int]) -> Popen[bytes]:
-    from subprocess import Popen
+    from subprocess import Popen  # only when a command starts
 
     argv = with_limits(command)
     if argv != command.argv:  # the shell would start, and then fail to find the program
@@ -177,7 +177,7 @@ def _exit_queue(pid: int) -> int:
 
 def _own_peak(maxrss: int) -> int | None:
     """The peak that wait4 reports, in bytes, unless it may be ours: a child starts with that."""
-    import resource
+    import resource  # rarely needed
 
     ours = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return maxrss * _MAXRSS_UNIT if maxrss > ours else None
@@ -189,7 +189,7 @@ def _members(leader: int, name: str) -> list[Member]:
     `name`: of the tree, as each process has it in its environment. This looks at every process of
     the host, and is not exact while processes come and go.
     """
-    import psutil
+    import psutil  # slow to import, and only needed once a command runs
 
     found: dict[int, Member] = {}
     for process in psutil.process_iter():
@@ -207,7 +207,7 @@ def _members(leader: int, name: str) -> list[Member]:
 
 
 def _belongs(process: psutil.Process, leader: int, name: str) -> bool:
-    import psutil
+    import psutil  # see `_members`
 
     if leader in (os.getsid(process.pid), os.getpgid(process.pid), process.ppid()):
         return True
@@ -227,7 +227,7 @@ def members_by_name(name: str) -> list[Member]:
 
 def _group_of(pid: int, started: float) -> int | None:
     """The process group of a live process, or None when that process has exited."""
-    import psutil
+    import psutil  # see `_members`
 
     try:
         return os.getpgid(pid) if psutil.Process(pid).create_time() == started else None
@@ -237,7 +237,7 @@ def _group_of(pid: int, started: float) -> int | None:
 
 def has_exited(pid: int) -> bool:
     """Whether a process has exited, reaped or not."""
-    import psutil
+    import psutil  # see `_members`
 
     try:
         return bool(psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)

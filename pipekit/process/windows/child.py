@@ -97,7 +97,7 @@ def _create_job(limits: ExtendedLimits) -> int:
 
 
 def _resume_in_job(popen: subprocess.Popen[bytes], job: int) -> None:
-    import psutil
+    import psutil  # takes long; only when a command starts
 
     try:
         if not _kernel32.AssignProcessToJobObject(job, _handle(popen)):

@@ -103,7 +103,6 @@ def review(
     results: Mapping[str, StageResult] = MappingProxyType({}),
     blockers: Iterable[str] = (),
     cancelled: Callable[[], bool] = lambda: False,
-    view: LedgerLifecycleView | None = None,
 ) -> Review:
     """What the project's policies propose for its files; refused if it is not safe.
 

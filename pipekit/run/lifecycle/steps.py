@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def settle_trash(run: CurrentRun) -> None:
     """Finish what an earlier process had begun to move; before any stage is planned."""
     if _has_trash(run):
-        from pipekit.run.lifecycle.removal import Removal
+        from pipekit.run.lifecycle.removal import Removal  # only with a trash
 
         Removal(run).settle()
 
@@ -33,7 +33,7 @@ def review_and_act(run: CurrentRun, cancel: Cancel) -> list[Proposal]:
     if found is None:
         return []
     if run.project.configuration.lifecycle.mode == "apply":
-        from pipekit.run.lifecycle.removal import Removal
+        from pipekit.run.lifecycle.removal import Removal  # only with a policy
 
         return Removal(run).apply(found.proposals, cancel.is_set)[0]
     _tell(run, found)
@@ -46,7 +46,7 @@ def review_files(
     """What policies propose; None without policies, or if the run is being stopped."""
     if not run.project.policies or cancel.is_set():
         return None
-    from pipekit.run.lifecycle.review import review
+    from pipekit.run.lifecycle.review import review  # only with a policy
 
     found = review(
         run.project,
@@ -64,7 +64,7 @@ def review_files(
 def purge_expired(run: CurrentRun, cancel: Cancel) -> None:
     """Delete what has been in the trash for long enough."""
     if _has_trash(run) and not cancel.is_set():
-        from pipekit.run.lifecycle.removal import Removal
+        from pipekit.run.lifecycle.removal import Removal  # only with a trash
 
         Removal(run).purge_expired()
 

@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from pipekit.model.quantity import listed
 from pipekit.model.records import FileRecord
 from pipekit.model.task import UnitResult
 from pipekit.process.remote.folder import AttemptFolder, KnownFile
@@ -43,8 +44,8 @@ def wait_for_files(folder: AttemptFolder, files: Iterable[KnownFile], seconds: f
         if not left:
             return ""
         if time.monotonic() >= deadline:
-            more = f" and {len(left) - 1} more" if len(left) > 1 else ""
-            return f"{left[0].path}{more} of the attempt did not arrive here within {seconds:g} s"
+            names = listed([file.path for file in left], 1)
+            return f"{names} of the attempt did not arrive here within {seconds:g} s"
         time.sleep(nap)
         nap = min(2 * nap, _LONGEST_NAP)
 

@@ -25,7 +25,7 @@ from pipekit.process.remote.spec import TaskSpec
 from pipekit.run.remote.engine import EngineError, RemoteEngine
 from pipekit.run.remote.order import write_order
 from pipekit.run.remote.settle import SETTLE_SECONDS, ContractError, publish_files, wait_for_files
-from pipekit.run.report_file import TaskReport, watched
+from pipekit.run.report_file import TaskReport
 from pipekit.run.running_task import RunningTask, TaskContext
 from pipekit.storage.attempts import Attempt
 from pipekit.worker._files import make_folder
@@ -341,9 +341,7 @@ class RemoteTask(RunningTask):
             if stream.spool is None:
                 continue
             with open(stream.spool, encoding=self._command.encoding, errors="replace") as lines:
-                for line in lines:
-                    for record in watched(self._watch, line.rstrip("\r\n")):
-                        self._watched.put(record)
+                self._search_lines("", (line.rstrip("\r\n") for line in lines))
         super().update()
 
     def _clean_up(self) -> None:

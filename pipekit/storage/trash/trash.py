@@ -292,7 +292,7 @@ def _check(descriptor: int, signature: Iterable[int]) -> None:
     """Raise RefusedError if an open file is not the one of the signature, or must not be moved."""
     there = os.fstat(descriptor)
     if not stat.S_ISREG(there.st_mode):
-        raise RefusedError("it is no regular file")
+        raise RefusedError("it is not a regular file")
     if there.st_nlink > 1:
         raise RefusedError("it has several names (hard links)")
     if _signature(there) != tuple(signature):

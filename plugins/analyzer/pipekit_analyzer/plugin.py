@@ -13,7 +13,7 @@ PIPEKIT_API = "1"  # the hook API that this plugin is written for
 
 def plan(ctx: RunContext, settings: Settings) -> StagePlan:
     """See `pipekit_analyzer.plan`: imported only where the stage is planned."""
-    from pipekit_analyzer import plan
+    from pipekit_analyzer import plan  # a command does not plan
 
     return plan.plan(ctx, settings)
 

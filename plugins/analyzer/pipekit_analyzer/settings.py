@@ -26,7 +26,7 @@ def _check_stream(_instance: object, _attribute: object, value: str) -> None:
     rest = value.removeprefix("{I}")
     if rest == value or not rest.isalnum():
         raise ValueError(
-            f"stream must be {{I}} followed by letters or digits, as in {{I}}1, got {value!r}"
+            f"must be {{I}} followed by letters or digits, as in {{I}}1, got {value!r}"
         )
 
 
@@ -42,11 +42,20 @@ def _check_instant(_instance: object, _attribute: object, value: str) -> None:
         parse_instant(value)
 
 
-def _check_folder(_instance: object, attribute: Any, value: str) -> None:
+def _check_days(_instance: object, _attribute: object, value: tuple[Weekday, ...]) -> None:
+    if not value:
+        raise ValueError("name at least one weekday")
+
+
+def _check_processes(_instance: object, _attribute: object, value: int) -> None:
+    if value < 1:
+        raise ValueError(f"must be 1 or more, got {value}")
+
+
+def _check_folder(_instance: object, _attribute: object, value: str) -> None:
     if not value or value.startswith("/") or "\\" in value or ".." in value.split("/"):
         raise ValueError(
-            f"{attribute.name} must be a folder below the project's root, written with /, "
-            f"got {value!r}"
+            f"must be a folder below the project's root, written with /, got {value!r}"
         )
 
 
@@ -145,7 +154,7 @@ class Settings:
         validator=_check_zone,
     )
     days: tuple[Weekday, ...] = setting(
-        "Weekdays with slots.", default=WEEKDAYS[:5], validator=attrs.validators.min_len(1)
+        "Weekdays with slots.", default=WEEKDAYS[:5], validator=_check_days
     )
     latest_entry: time = setting("Time of the last bar that can fill an order.", default=time(16))
     sessions: tuple[Session, ...] = setting("Sessions and their slots.", factory=_default_sessions)
@@ -163,7 +172,7 @@ class Settings:
         "Number of worker processes among which the instruments are divided; each uses its share "
         "of the cores.",
         default=1,
-        validator=attrs.validators.ge(1),
+        validator=_check_processes,
         affects_output=False,
     )
     kernels: Literal["auto", "off"] = setting(

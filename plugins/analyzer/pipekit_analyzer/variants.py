@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import product
-from typing import Any, Literal
+from typing import Literal
 
 import attrs
 
@@ -16,12 +16,12 @@ _PLACEHOLDERS = ("target", "max_stop", "stop_rule", "same_bar_tie")
 _SWEPT = {"target": "targets", "stop_rule": "stop_rules", "max_stop": "max_stops"}
 
 
-def positive(_instance: object, attribute: Any, value: float | Iterable[float] | None) -> None:
+def positive(_instance: object, _attribute: object, value: float | Iterable[float] | None) -> None:
     """Validate a number, several, or a table of them."""
     values = value.values() if isinstance(value, Mapping) else value
     for number in values if isinstance(values, Iterable) else [values]:
         if number is not None and not number > 0:
-            raise ValueError(f"{attribute.name} must be greater than 0, got {number!r}")
+            raise ValueError(f"must be greater than 0, got {number!r}")
 
 
 @attrs.frozen

@@ -17,31 +17,31 @@ PIPEKIT_API = "1"  # the hook API that this plugin is written for
 Preset = Literal["slurm", "none"]
 
 
-def _words(*names: str) -> Callable[[object, attrs.Attribute[list[str]], list[str]], None]:
+def _words(*names: str) -> Callable[[object, object, list[str]], None]:
     """A validator for a command line that may have these placeholders."""
 
-    def check(instance: object, attribute: attrs.Attribute[list[str]], value: list[str]) -> None:
+    def check(instance: object, _attribute: object, value: list[str]) -> None:
         if not value and getattr(instance, "preset", "") == "none":
-            raise ValueError(f'{attribute.name} is needed with preset = "none"')
+            raise ValueError('is needed with preset = "none"')
         if unknown := sorted(placeholders(value) - set(names)):
             known = ", ".join(f"{{{name}}}" for name in names)
-            raise ValueError(f"{attribute.name} has no {{{unknown[0]}}}; it knows {known}")
+            raise ValueError(f"has no {{{unknown[0]}}}; it knows {known}")
 
     return check
 
 
-def _pattern(_: object, attribute: attrs.Attribute[str], value: str) -> None:
+def _pattern(_: object, _attribute: object, value: str) -> None:
     try:
         groups = re.compile(value).groupindex
     except re.error as error:
-        raise ValueError(f"{attribute.name} is not a valid regular expression: {error}") from None
+        raise ValueError(f"is not a valid regular expression: {error}") from None
     if "id" not in groups:
-        raise ValueError(f"{attribute.name} needs a group (?P<id>...)")
+        raise ValueError("needs a group (?P<id>...)")
 
 
-def _positive(_: object, attribute: attrs.Attribute[float], value: float) -> None:
+def _positive(_: object, _attribute: object, value: float) -> None:
     if value <= 0:
-        raise ValueError(f"{attribute.name} must be above 0")
+        raise ValueError("must be above 0")
 
 
 @attrs.frozen(kw_only=True)

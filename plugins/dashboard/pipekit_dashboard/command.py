@@ -70,8 +70,8 @@ def command(
 ) -> int:
     """Show projects in the browser, and follow their runs.
 
-    It prints an address with a token, which the browser swaps for a cookie. Nothing is changed by
-    looking, and no run waits for it; --actions adds buttons. Ctrl-C stops it.
+    It prints an address with a token, which the browser swaps for a cookie. Looking changes
+    nothing, and no run waits for it; --actions adds buttons. Ctrl-C stops it.
     """
     try:
         is_local = ip_address(host).is_loopback
@@ -83,6 +83,6 @@ def command(
             "proxy with TLS in front and name it with --origin https://NAME, or leave out --host"
         )
     roots = list(folders) or [project_root(ctx)]
-    from pipekit_dashboard.server import serve
+    from pipekit_dashboard.server import serve  # loads the web server, which --help does not need
 
     return serve(roots, host, port, origin=origin, actions=actions)

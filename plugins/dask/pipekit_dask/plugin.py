@@ -31,14 +31,14 @@ def _address(instance: object, _attribute: object, value: str) -> None:
         )
 
 
-def _positive(_: object, attribute: attrs.Attribute[float], value: float) -> None:
+def _positive(_: object, _attribute: object, value: float) -> None:
     if value <= 0:
-        raise ValueError(f"{attribute.name} must be above 0")
+        raise ValueError("must be above 0")
 
 
-def _not_negative(_: object, attribute: attrs.Attribute[int], value: int) -> None:
+def _not_negative(_: object, _attribute: object, value: int) -> None:
     if value < 0:
-        raise ValueError(f"{attribute.name} must be 0 or more")
+        raise ValueError("must be 0 or more")
 
 
 @attrs.frozen(kw_only=True)

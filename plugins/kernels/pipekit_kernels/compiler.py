@@ -56,7 +56,7 @@ def _compiled(
     folder: str,
     seconds: int,
 ) -> Function:
-    import numba
+    import numba  # takes long, and only after `jit_problem`
 
     for part in parts:
         numba.extending.register_jitable(forceinline=True, error_model="numpy")(part)
@@ -83,7 +83,7 @@ def jit_problem() -> str:
 
     Asked before numba is loaded: LLVM ends the process if executable memory is forbidden.
     """
-    from llvmlite.binding import check_jit_execution
+    from llvmlite.binding import check_jit_execution  # takes long
 
     try:
         check_jit_execution()
@@ -100,7 +100,7 @@ def _jitted(numba: Any, function: Function, *, cache: bool) -> Function:
 @contextmanager
 def _announced(name: str, seconds: int) -> Iterator[None]:
     """Warn when numba begins to compile, not when it loads from the cache."""
-    from numba.core import event
+    from numba.core import event  # takes long
 
     class Announcement(event.Listener):
         said = False

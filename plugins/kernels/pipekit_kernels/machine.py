@@ -20,7 +20,7 @@ def state(*, wanted: bool = True) -> str:
         return 'kernels: interpreted, as kernels = "off" says'
     if problem := jit_problem():
         return f"warning: kernels: interpreted, which is slower: {problem}"
-    import llvmlite
+    import llvmlite  # takes long, and only after `jit_problem`
     import numba
 
     compiled: Any = numba.njit(_add, cache=False)
@@ -35,7 +35,7 @@ def _add(first: int, second: int) -> int:
 
 
 def _processor() -> str:
-    from llvmlite import binding
+    from llvmlite import binding  # takes long
 
     features = binding.get_host_cpu_features()
     named = [name for name in _NAMED if features.get(name)]

@@ -19,7 +19,11 @@ def command() -> None:
 @command.command(
     "test",
     cls=PluginCommand,
-    exits={0: "each address took it", 1: "some did not", 3: "an invalid configuration"},
+    exits={
+        0: "every message was sent",
+        1: "some messages could not be sent",
+        3: "an invalid configuration",
+    },
     example=("pipekit notify test mail", "a message to the address `mail`"),
 )
 @click.argument("addresses", nargs=-1, metavar="[ADDRESS]...")
@@ -31,7 +35,7 @@ def test(ctx: click.Context, addresses: tuple[str, ...]) -> int:
     if unknown:
         known = ", ".join(settings.addresses)
         raise click.BadParameter(f"there is no address {unknown[0]!r}; there are: {known}")
-    from pipekit_notify.send import SendError, send
+    from pipekit_notify.send import SendError, send  # loads Apprise
 
     project = settings.name or project_root(ctx).resolve().name
     worked = True

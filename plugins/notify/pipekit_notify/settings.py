@@ -18,14 +18,14 @@ _USUAL: tuple[Word, ...] = ("failure", "partial", "stale", "recovery")
 _SPAN = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]):([0-5]\d)")
 
 
-def _positive(_: object, attribute: attrs.Attribute[int], value: int) -> None:
+def _positive(_: object, _attribute: object, value: int) -> None:
     if value < 1:
-        raise ValueError(f"{attribute.name} must be 1 or more")
+        raise ValueError("must be 1 or more")
 
 
-def _span(_: object, attribute: attrs.Attribute[str], value: str) -> None:
+def _span(_: object, _attribute: object, value: str) -> None:
     if value and not _SPAN.fullmatch(value):
-        raise ValueError(f'{attribute.name} must be like "22:00-07:00", in the machine\'s time')
+        raise ValueError('must be like "22:00-07:00", in the machine\'s time')
 
 
 def _urls(_: object, _attribute: object, value: Mapping[str, str]) -> None:
@@ -33,7 +33,7 @@ def _urls(_: object, _attribute: object, value: Mapping[str, str]) -> None:
         raise ValueError("name at least one address")
     for name, url in value.items():
         if not re.match(r"[a-z][a-z0-9]*://", url):
-            raise ValueError(f"address {name!r} is no address as Apprise has them: SERVICE://…")
+            raise ValueError(f"address {name!r}: invalid Apprise URL: write for example mailto://…")
 
 
 @attrs.frozen(kw_only=True)
@@ -41,10 +41,10 @@ class Rule:
     """Who is told what, and when."""
 
     to: list[str] = setting("Names of the addresses to tell; empty: all of them.", factory=list)
-    on: list[Word] = setting("What is told.", factory=lambda: list(_USUAL))
+    on: list[Word] = setting("What is reported.", factory=lambda: list(_USUAL))
     stages: list[str] = setting("The stages it is about; empty: all of them.", factory=list)
     in_a_row: int = setting(
-        "Tell what is wrong with a stage only when it is in this many runs in a row.",
+        "Report a problem of a stage only once it has lasted for this many runs in a row.",
         default=1,
         validator=_positive,
     )
@@ -72,12 +72,12 @@ class Settings:
     """The table `[sinks.notify]`."""
 
     addresses: dict[str, str] = setting(
-        "Where messages go: a name, and an address as Apprise has them (mailto://…, slack://…).",
+        "Where messages go: for each name an Apprise URL (mailto://…, slack://…).",
         secret=True,
         validator=_urls,
     )
     rules: dict[str, Rule] = setting(
-        "Who is told what, by the rule's name; none: all addresses are told the usual.",
+        "Rules for who is told what, by name; empty: all addresses get the usual messages.",
         factory=dict,
     )
     name: str = setting("What messages call the project; empty: its folder's name.", default="")

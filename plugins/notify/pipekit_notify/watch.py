@@ -172,7 +172,7 @@ class Watch:
         memory.unsent = [message for message in memory.unsent if message not in sent]
         save(self._context.state, memory)
         if problems:
-            from pipekit_notify.send import SendError
+            from pipekit_notify.send import SendError  # only on failure
 
             raise SendError("; ".join(problems))
 

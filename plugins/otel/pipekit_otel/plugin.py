@@ -15,20 +15,20 @@ PIPEKIT_API = "1"  # the hook API that this plugin is written for
 LONGEST = 20.0  # seconds for sending, after the run
 
 
-def _address(_: object, attribute: attrs.Attribute[str], value: str) -> None:
+def _address(_: object, _attribute: object, value: str) -> None:
     if not re.fullmatch(r"https?://[^/\s?#@]+[^\s?#]*", value):
-        raise ValueError(f"{attribute.name} must be like http://localhost:4318")
+        raise ValueError("must be like http://localhost:4318")
 
 
-def _limit(_: object, attribute: attrs.Attribute[float], value: float) -> None:
+def _limit(_: object, _attribute: object, value: float) -> None:
     if not 0 < value <= LONGEST / 2:
-        raise ValueError(f"{attribute.name} must be above 0 and at most {LONGEST / 2:g} seconds")
+        raise ValueError(f"must be above 0 and at most {LONGEST / 2:g} seconds")
 
 
-def _inside(_: object, attribute: attrs.Attribute[str], value: str) -> None:
+def _inside(_: object, _attribute: object, value: str) -> None:
     path = PurePosixPath(value)
     if path.suffix != ".prom" or ".." in path.parts:
-        raise ValueError(f"{attribute.name} must end with .prom, as node_exporter wants it")
+        raise ValueError("must end with .prom, as node_exporter wants it")
 
 
 @attrs.frozen(kw_only=True)
@@ -70,7 +70,7 @@ class PrometheusSettings:
 @contextmanager
 def open_otel(context: SinkContext, settings: OtelSettings) -> Iterator[Emit]:
     """Collect the events; send the run after its last one."""
-    from pipekit_otel.run_record import RunRecord
+    from pipekit_otel.run_record import RunRecord  # in the sink's own thread
 
     record = RunRecord()
 
@@ -86,7 +86,7 @@ def open_otel(context: SinkContext, settings: OtelSettings) -> Iterator[Emit]:
 @contextmanager
 def open_prometheus(context: SinkContext, settings: PrometheusSettings) -> Iterator[Emit]:
     """Collect the events; write the file after the last one."""
-    from pipekit_otel.prometheus import write
+    from pipekit_otel.prometheus import write  # in the sink's own thread
     from pipekit_otel.run_record import RunRecord
 
     record = RunRecord()

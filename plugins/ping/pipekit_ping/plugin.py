@@ -14,15 +14,15 @@ PIPEKIT_API = "1"  # the hook API that this plugin is written for
 LONGEST_LIMIT = 10.0  # seconds for one ping
 
 
-def _address(_: object, attribute: attrs.Attribute[str], value: str) -> None:
+def _address(_: object, _attribute: object, value: str) -> None:
     """An address of this service, without what is added to it."""
     if not re.fullmatch(r"https?://[^/\s?#]+[^\s?#]*", value):
-        raise ValueError(f"{attribute.name} must begin with http:// or https://, without ? and #")
+        raise ValueError("must begin with http:// or https://, without ? and #")
 
 
-def _limit(_: object, attribute: attrs.Attribute[float], value: float) -> None:
+def _limit(_: object, _attribute: object, value: float) -> None:
     if not 0 < value <= LONGEST_LIMIT:
-        raise ValueError(f"{attribute.name} must be above 0 and at most {LONGEST_LIMIT:g} seconds")
+        raise ValueError(f"must be above 0 and at most {LONGEST_LIMIT:g} seconds")
 
 
 @attrs.frozen(kw_only=True)
@@ -30,7 +30,7 @@ class Settings:
     """The table `[sinks.ping]`."""
 
     url: str = setting(
-        "Where to ping, without a word for what happened: https://hc-ping.com/… for example.",
+        "Address to ping, without `/start` or an exit code: for example https://hc-ping.com/…",
         secret=True,  # who knows it can ping
         validator=_address,
     )

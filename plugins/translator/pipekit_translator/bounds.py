@@ -22,6 +22,6 @@ def instant(text: str, now: float) -> float:
         day = dt.date.fromisoformat(text.strip())
     except ValueError:
         raise ValueError(
-            f"{text!r} is no date such as '1990-01-01', nor a time such as 'now + 2d'"
+            f"invalid date {text!r}: write for example '1990-01-01' or 'now + 2d'"
         ) from None
     return dt.datetime(day.year, day.month, day.day, tzinfo=dt.UTC).timestamp()

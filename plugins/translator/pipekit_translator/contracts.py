@@ -167,8 +167,8 @@ def _start(one: str, other: str) -> Start:
         if len(day) == len("2020-03-12") and code:
             return Start(day, root, decided(code, date.year, date.month))
     raise ValueError(
-        f"roll: {one!r} = {other!r} is no date with the contract from then on; write for example "
-        "'2020-03-12' = 'ES 06-20'"
+        f"roll: invalid entry {one!r} = {other!r}: write a date and the contract from then on, for "
+        "example '2020-03-12' = 'ES 06-20'"
     )
 
 

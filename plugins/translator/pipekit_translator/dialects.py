@@ -140,7 +140,7 @@ LETTERS_BEFORE = r"^([A-Za-z]+(?:\d[A-Za-z]+)?)"  # what files are remembered wi
 # what is plausible: settings of the stage
 JUDGED = ("earliest", "latest", "max_distance", "outliers")
 
-# the parts that are not of a dialect: each is a setting of a source, with the same default
+# the fields added after 1.0, each a setting of a source; `reading` leaves them out at their default
 ADDED = (
     *("volume", "volume_type", "missing_volume", "price", "carry", "decimal", "thousands"),
     *("price_scale", "skip_lines", "skip_footer", "date", "interval", "contract"),

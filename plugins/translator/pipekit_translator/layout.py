@@ -18,7 +18,7 @@ from pipekit_translator.contracts import MARK, root_of
 
 
 class Series(NamedTuple):
-    """How one kind differs from the other.
+    """A kind of published rows: bars of one interval, or ticks.
 
     `name`: in folders and file names; `noun`: in messages. `prices`: columns between time and
     volume, of which those in `optional` may be null. `unit`: units of time in a second. `part`:
@@ -92,7 +92,7 @@ def seconds_of(interval: str) -> int:
     """The seconds of an interval. Raises ValueError, whose message says what to write instead."""
     found = _INTERVAL.fullmatch(interval)
     if not found:
-        raise ValueError(f"{interval!r} is no interval such as '5s', '1m', '5m' or '1h'")
+        raise ValueError(f"invalid interval {interval!r}: write '5s', '1m', '5m', '1h' or the like")
     seconds = int(found[1]) * _UNITS[found[2]]
     if seconds >= _LONGEST:
         raise ValueError(f"{interval!r} is too long: pipekit reads bars shorter than a day")

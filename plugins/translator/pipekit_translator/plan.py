@@ -33,8 +33,9 @@ def plan(ctx: RunContext, settings: Settings) -> StagePlan:
     pending = sum(pendings, Pending())
     warnings += rebuild.warnings
     reason = _reason(settings, pending)
+    holds = (*pending.waiting, *sorted(rebuild.postponed))
     if not pending and not rebuild:
-        return StagePlan.skip(reason, pending, holds=pending.waiting, warnings=warnings)
+        return StagePlan.skip(reason, pending, holds=holds, warnings=warnings)
     inputs = [
         *((at, item) for at, each in enumerate(pendings) for item in each.inputs),
         *rebuild.more,
@@ -45,7 +46,7 @@ def plan(ctx: RunContext, settings: Settings) -> StagePlan:
         inputs=[item for _, item in inputs],
         waiting=pending.waiting,
         rejected=pending.rejected,
-        holds=pending.waiting,
+        holds=holds,
         warnings=warnings,
     )
 
@@ -80,8 +81,7 @@ def _reason(settings: Settings, pending: Pending) -> str:
 
 def _without(pending: Pending, postponed: set[str]) -> Pending:
     inputs = tuple(item for item in pending.inputs if item.path not in postponed)
-    waiting = [item.path for item in pending.inputs if item.path in postponed]
-    return attrs.evolve(pending, inputs=inputs, waiting=(*pending.waiting, *waiting))
+    return attrs.evolve(pending, inputs=inputs)
 
 
 def _task(

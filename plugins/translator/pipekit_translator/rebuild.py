@@ -58,7 +58,7 @@ class Rebuild:
         return bool(self.more or self.altered or self.forgotten or self.compose)
 
     def reason(self) -> str:
-        """Why there is."""
+        """Why there is work besides the pending files, for the reason of the plan."""
         reasons = []
         if self.forgotten:
             paths = [item.path for _, item in self.helpers]
@@ -129,6 +129,11 @@ def _decide_days(
     unread = layout.union(fed[path] for path in waiting if path in fed)
     found.postponed = {path for path in stale if layout.both(fed[path], unread)}
     found.stale = set(stale) - found.postponed
+    if found.postponed:
+        found.warnings.append(
+            f"left for the next run: {names(sorted(found.postponed))}, because a file that fed the "
+            "same days is still being written"
+        )
     lost = _days_of([*found.lost, *found.altered], fed)
     forgotten = layout.union(found.forgotten.values())
     wanted = layout.union([*(fed[path] for path in found.stale), lost, forgotten])

@@ -6,7 +6,7 @@ import os
 import re
 import zoneinfo
 from collections.abc import Iterable
-from typing import Any, Literal
+from typing import Literal
 
 import attrs
 
@@ -37,27 +37,23 @@ Kernels = Literal["auto", "off"]
 _SPAN = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]):([0-5]\d)")
 
 
-def _known_zone(_instance: object, attribute: attrs.Attribute[Any], value: str) -> None:
+def _known_zone(_instance: object, _attribute: object, value: str) -> None:
     try:
         if value:
             zoneinfo.ZoneInfo(value)
     except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError) as error:
         raise ValueError(
-            f"{attribute.name}: {value!r} is not in the tz database; "
-            "use a name such as 'UTC' or 'America/Chicago'"
+            f"{value!r} is not in the tz database; use a name such as 'UTC' or 'America/Chicago'"
         ) from error
 
 
-def _time(_instance: object, attribute: attrs.Attribute[Any], value: str) -> None:
-    try:
-        bounds.instant(value, 0)
-    except ValueError as error:
-        raise ValueError(f"{attribute.name}: {error}") from error
+def _time(_instance: object, _attribute: object, value: str) -> None:
+    bounds.instant(value, 0)
 
 
-def _fraction(_instance: object, attribute: attrs.Attribute[Any], value: float) -> None:
+def _fraction(_instance: object, _attribute: object, value: float) -> None:
     if not 0 <= value <= 1:
-        raise ValueError(f"{attribute.name} must be between 0 and 1, not {value!r}")
+        raise ValueError(f"must be between 0 and 1, not {value!r}")
 
 
 def span(text: str) -> tuple[int, int]:
@@ -69,13 +65,10 @@ def span(text: str) -> tuple[int, int]:
     return hours[0] * 60 + hours[1], hours[2] * 60 + hours[3]
 
 
-def _span(_instance: object, attribute: attrs.Attribute[Any], value: str) -> None:
-    try:
-        first, end = span(value)
-    except ValueError as error:
-        raise ValueError(f"{attribute.name}: {error}") from error
+def _span(_instance: object, _attribute: object, value: str) -> None:
+    first, end = span(value)
     if first >= end:
-        raise ValueError(f"{attribute.name}: {value!r} ends before it begins")
+        raise ValueError(f"{value!r} ends before it begins")
 
 
 @attrs.frozen
@@ -103,14 +96,12 @@ class Quality:
     )
 
 
-def _folder(_instance: object, attribute: attrs.Attribute[Any], value: str) -> None:
+def _folder(_instance: object, _attribute: object, value: str) -> None:
     if not value or os.path.isabs(value) or ".." in value.replace("\\", "/").split("/"):
-        raise ValueError(
-            f"{attribute.name} must be a folder below the project's root, not {value!r}"
-        )
+        raise ValueError(f"must be a folder below the project's root, not {value!r}")
 
 
-def _raw_folder(instance: object, attribute: attrs.Attribute[Any], value: str) -> None:
+def _raw_folder(instance: object, attribute: object, value: str) -> None:
     if not os.path.isabs(value):
         _folder(instance, attribute, value)
 
@@ -135,6 +126,7 @@ class Settings:
         "Folder of the rows of each contract, from which roll puts the root together.",
         default="data/contracts",
         validator=_folder,
+        publishes=lambda settings: any(source.roll for source in settings.sources),
     )
     sources: tuple[Source, ...] = setting(
         "Kinds of raw files. A file that no source matches is not read.",

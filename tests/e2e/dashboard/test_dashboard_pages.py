@@ -59,7 +59,9 @@ def test_a_failed_run_says_why_and_how_to_go_on(server):
 
 def test_a_run_without_journal_and_report_is_shown_from_the_ledger(server):
     text = server.ask("/p/1/runs/101").text
-    assert "its report was removed ([retention]); this is from the ledger" in text
+    assert (
+        "its report is gone ([retention] or somebody removed it); this is from the ledger" in text
+    )
     assert "No stage has begun, or the journal is gone." in text
 
 

@@ -56,7 +56,7 @@ def test_what_the_system_says_is_the_reason(remote):
     remote.project.config(CONFIG.format(retries=0).replace("slurm", "none"))
     done = remote.project.pipekit("run")
     assert done.code == 3
-    assert 'submit is needed with preset = "none"' in done.err
+    assert 'submit: is needed with preset = "none"' in done.err
     remote.project.config(
         CONFIG.format(retries=0).replace(
             'preset = "slurm"', 'submit = ["false"]\nstatus = ["true"]\ncancel = ["true"]'

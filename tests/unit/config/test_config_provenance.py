@@ -8,6 +8,7 @@ import pytest
 from pipekit import ConfigError, Duration, setting
 from pipekit.config.explain import provenance, secrets, values
 from pipekit.config.sources import Source
+from pipekit.model.secrets import Mask
 
 
 @attrs.frozen
@@ -152,7 +153,7 @@ def test_an_unset_secret_shows_that_it_is_not_set(configured):
 
 def test_the_secrets_are_known_to_those_who_must_strike_them_out(secretive):
     secretive.settings_for("sinks", "hook", Hook)
-    assert secrets(secretive) == ("tk-secret-2", "hunter2", "sesame2", "9876")
+    assert set(secrets(secretive)) == {"tk-secret-2", "hunter2", "sesame2", "9876"}
 
 
 def test_a_beaten_value_that_cannot_be_read_is_not_shown_where_it_may_hold_a_secret(configured):
@@ -165,7 +166,7 @@ def test_a_beaten_value_that_cannot_be_read_is_not_shown_where_it_may_hold_a_sec
 def test_a_secret_too_short_to_be_one_is_not_struck_from_every_output(configured):
     config = configured("[sinks.hook]\npin = 0\nlogin.password = 'ab'\ntoken = 'tk-1'")
     config.settings_for("sinks", "hook", Hook)
-    assert secrets(config) == ("tk-1",)
+    assert Mask(secrets(config)).forms == ("tk-1",)
 
 
 @pytest.mark.parametrize(

@@ -14,11 +14,13 @@ import pytest
 
 from pipekit.errors import DefinitionError
 from pipekit.model.event import EventKind, SinkContext
+from pipekit.model.quantity import iso
 from pipekit.model.specs import EventSink
 from pipekit.run import sink_thread
 from pipekit.run.events import EventLogger
-from pipekit.storage.journal import Journal, RunLog, read_journal
-from pipekit.storage.report import iso
+from pipekit.storage.journal import Journal, RunLog
+
+from ...journals import read_journal
 
 
 @pytest.fixture

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from pipekit.storage.journal import Journal, read_journal
+from pipekit.storage.journal import Journal
+
+from ...journals import read_journal
 
 
 def records(path):

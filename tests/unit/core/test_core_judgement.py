@@ -296,7 +296,7 @@ def test_the_last_words_are_those_of_stderr_and_else_of_stdout():
     out, err = StreamResult(tail="o1\no2\n"), StreamResult(tail="e1\ne2\ne3\n")
     both = ProcessResult(outcome=Outcome.EXITED, stdout=out, stderr=err)
     silent = ProcessResult(outcome=Outcome.EXITED, stdout=out)
-    assert last_lines(both, 2) == ["e2", "e3"]
+    assert last_lines(both) == ["e1", "e2", "e3"]
     assert last_lines(silent) == ["o1", "o2"]
     assert last_lines(None) == []
 

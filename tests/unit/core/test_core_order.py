@@ -8,11 +8,13 @@ import pytest
 
 from pipekit.errors import ConfigError, UsageError
 from pipekit.model.event import EventKind
+from pipekit.model.quantity import iso, stamp
 from pipekit.model.status import PipelineStatus, StageStatus, pipeline_status, satisfies
 from pipekit.run.events import EventLogger
 from pipekit.run.project import Stage, in_order, selected
-from pipekit.storage.journal import Journal, RunLog, read_journal
-from pipekit.storage.report import iso, stamp
+from pipekit.storage.journal import Journal, RunLog
+
+from ...journals import read_journal
 
 EXITS = {"success": 0, "idle": 0, "partial": 1, "failure": 2, "cancelled": 130}
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipekit.model.quantity import byte_count, duration_text, seconds, size_text
+from pipekit.model.quantity import byte_count, duration_text, listed, seconds, size_text
 
 
 @pytest.mark.parametrize(
@@ -67,3 +67,10 @@ def test_a_duration_is_written_as_people_write_it(value, text):
 )
 def test_a_size_is_written_as_people_write_it(value, text):
     assert size_text(value) == text
+
+
+def test_of_many_names_the_first_are_said_and_the_rest_counted():
+    assert listed(["a", "b", "c"], 3) == "a, b, c"
+    assert listed(["a", "b", "c", "d"], 2) == "a, b and 2 more"
+    assert listed(["a", "b", "c"], 2, "; ") == "a; b and 1 more"
+    assert listed([], 3) == ""

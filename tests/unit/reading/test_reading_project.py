@@ -86,7 +86,7 @@ def test_a_broken_configuration_is_said_and_the_runs_are_still_there(runs):
 
 def test_a_report_of_another_version_is_read_as_far_as_it_goes(runs):
     run = runs.run("3")
-    assert "report was removed" in runs.report(run).incomplete
+    assert "its report is gone" in runs.report(run).incomplete
     stage = {"stage": "t", "status": "failure", "tasks": [{"task": 5, "units": "none"}, "rubbish"]}
     report = {"run_id": "run-3", "run": 3, "stages": [stage], "started": "yesterday"}
     name = "pipeline_report_20231114_000000_run-3.json"
@@ -111,6 +111,17 @@ def test_output_is_found_by_name_and_never_by_path(runs):
     assert runs.output(run, "t", "one.out").path == folder / "one.out"
     for stage, name in (("t", "secret.txt"), ("t", "../t/one.out"), ("..", "x"), ("t", "link.out")):
         assert runs.output(run, stage, name) is None
+
+
+def test_output_of_attempts_on_other_machines_is_found(runs):
+    folder = runs.paths.runs / "run-3/t/task/12"
+    folder.mkdir(parents=True)
+    (folder / "command.err").write_text("from n1\n")
+    (folder / "report").write_text("no output\n")
+    run = runs.run("3")
+    assert [each.name for each in runs.outputs(run)] == ["task/12/command.err"]
+    assert runs.output(run, "t", "task/12/command.err").path == folder / "command.err"
+    assert runs.output(run, "t", "task/12/../12/command.err") is None
 
 
 def test_files_are_listed_as_the_ledger_has_them(runs):

@@ -32,12 +32,12 @@ def test_a_state_may_be_given_another_meaning():
 @pytest.mark.parametrize(
     ("values", "why"),
     [
-        ({"preset": "none"}, "submit is needed"),
-        ({"submit": ["sbatch", "{core}"]}, r"submit has no \{core\}"),
-        ({"cancel": ["kill", "{ids}"]}, r"cancel has no \{ids\}"),
-        ({"id": "[0-9]+"}, r"needs a group \(\?P<id>"),
-        ({"id": "("}, "not a valid regular expression"),
-        ({"poll": 0.0}, "poll must be above 0"),
+        ({"preset": "none"}, '^is needed with preset = "none"'),
+        ({"submit": ["sbatch", "{core}"]}, r"^has no \{core\}"),
+        ({"cancel": ["kill", "{ids}"]}, r"^has no \{ids\}"),
+        ({"id": "[0-9]+"}, r"^needs a group \(\?P<id>"),
+        ({"id": "("}, "^is not a valid regular expression"),
+        ({"poll": 0.0}, "^must be above 0"),
     ],
 )
 def test_a_command_line_that_cannot_work_is_refused(values, why):

@@ -265,5 +265,5 @@ def test_attempts_are_numbered_once_and_open_until_they_are_settled(tmp_path):
 
 def test_a_place_is_told_in_a_clause():
     place = Placement("slurm", 12, "4711", "n1", 3.25)
-    assert str(place) == "on n1 (slurm 4711, attempt 12), queued for 3.2 s"
-    assert str(Placement("dask", 3)) == "on no node (dask, attempt 3)"
+    assert str(place) == "on n1 (slurm 4711, order 12), queued for 3.2 s"
+    assert str(Placement("dask", 3)) == "on no node (dask, order 3)"

@@ -543,7 +543,7 @@ def test_another_table_moves_days(project: Any) -> None:
 
 REFUSED: dict[str, dict[str, Any]] = {
     "roll: the table is empty": {"roll": {}},
-    "roll: '2020-03-12' = 'soon' is no date with the contract": {"roll": {"2020-03-12": "soon"}},
+    "roll: invalid entry '2020-03-12' = 'soon': write a date and": {"roll": {"2020-03-12": "soon"}},
     "roll: 2020-03-12 is given two contracts": {"roll": {"2020-03-12": "H20", "M20": "2020-03-12"}},
     'roll = "front" goes by the volume': {
         "roll": "front", "volume": "none", "columns": ("timestamp", "open", "high", "low", "close"),

@@ -292,7 +292,7 @@ def test_ticks_make_bars_of_any_interval(project: Any) -> None:
 
 
 REFUSED = {
-    "interval: '5' is no interval such as '5s', '1m', '5m' or '1h'": {"interval": "5"},
+    "interval: invalid interval '5': write '5s', '1m', '5m', '1h' or the like": {"interval": "5"},
     "interval: '60m' is written '1h'": {"interval": "60m"},
     "interval: '24h' is too long": {"interval": "24h"},
     "aggregate: '300s' is written '5m'": {"aggregate": "300s"},

@@ -142,7 +142,7 @@ def test_an_instrument_that_is_not_accepted_is_named(
         ("data/raw/none.csv", "there is no file data/raw/none.csv"),
         ("data/raw", "data/raw is a folder"),
         ("data/raw/x.txt", "`pipekit sources detect data/raw/x.txt` proposes one"),
-        ("/etc/passwd", "is outside the project"),
+        ("/etc/passwd", "it is outside the project"),
     ],
 )
 def test_a_file_that_no_run_would_read_is_refused(

@@ -22,7 +22,7 @@ def page(project: ProjectReader) -> Page:
 
 
 def _blocks(project: ProjectReader) -> Iterator[Block]:
-    from pipekit_merger.results import export
+    from pipekit_merger.results import export  # loads numpy and pyarrow
     from pipekit_merger.results.select import ask
 
     merged = project.stage_settings("merger", Settings).merged
@@ -46,7 +46,7 @@ def _blocks(project: ProjectReader) -> Iterator[Block]:
 
 def _curves(answer: Answer) -> Iterator[Chart]:
     """The profit of all streams, added up day by day, for the first variants."""
-    from pipekit_merger.results.page import closed, cumulated, frame
+    from pipekit_merger.results.page import closed, cumulated, frame  # loads plotly
 
     trades = closed(frame(answer))
     if len(trades):

@@ -97,7 +97,7 @@ def command(ctx: click.Context, /, stage: str, **options: Any) -> int:
         raise click.UsageError(f"--from {question.first} is after --to {question.last}")
     merged = stage_settings(ctx, stage, Settings).merged
 
-    from pipekit_merger.results.select import ask
+    from pipekit_merger.results.select import ask  # loads numpy and pyarrow: --help does not
 
     answer = ask(project_root(ctx), merged, question)
     unknown = [name for name in question.streams if name not in answer.streams]
@@ -126,7 +126,7 @@ def _write(
     html: str | None,
 ) -> None:
     """Write the results in the forms asked for; without any, a table on stdout."""
-    from pipekit_merger.results import export
+    from pipekit_merger.results import export  # loads numpy and pyarrow
 
     found = export.Rows(answer) if rows else export.Sums(answer)
     if csv == STDOUT:
@@ -136,7 +136,7 @@ def _write(
     if parquet:
         _write_file(parquet, found.parquet())
     if html:
-        from pipekit_merger.results.page import Page
+        from pipekit_merger.results.page import Page  # loads plotly: only with --html
 
         _write_file(html, Page(answer, question).text().encode(), "; open it in a browser")
     if json:

@@ -38,7 +38,7 @@ _json = click.option("--json", "as_json", is_flag=True, help="Print JSON on stdo
 
 @click.group("sources")
 def command() -> None:
-    """Sources of raw files: presets, proposals, and what a file is read as."""
+    """Sources of raw files: presets, proposals, and how a file is read."""
 
 
 @command.command(
@@ -78,7 +78,7 @@ def list_presets(as_json: bool) -> int:
     "detect",
     cls=PluginCommand,
     arguments={"FILE": "A raw file; it may be compressed, and need not be in a project"},
-    exits={0: "there is a proposal for each file", NOTHING: "for some files there is none"},
+    exits={0: "there is a proposal for each file", NOTHING: "some files have none"},
     example=("pipekit sources detect data/raw/*.csv", "what to write for these files"),
 )
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
@@ -87,10 +87,10 @@ def list_presets(as_json: bool) -> int:
 def detect(ctx: click.Context, files: tuple[str, ...], as_json: bool) -> int:
     """Propose sources for raw files, as TOML to paste into pipekit.toml.
 
-    Nothing is written, and no run ever guesses: you paste what is right. The reasons stand in
-    comments, and so does what cannot be known, above all the time zone.
+    Nothing is written, and no run ever guesses: you paste what is right. Comments give the
+    reasons and what cannot be known, above all the time zone.
     """
-    from pipekit_translator.detect import Proposal, propose
+    from pipekit_translator.detect import Proposal, propose  # loads numpy: --help does not
 
     found = propose(files, _root(ctx))
     proposals = [each for each in found if isinstance(each, Proposal)]
@@ -171,7 +171,7 @@ def try_file(ctx: click.Context, file: str, rows: int, as_json: bool) -> int:
     path = _path(root, file)
     source = _source_of(ctx, settings, path)
 
-    from pipekit_translator.command.trial import Trial
+    from pipekit_translator.command.trial import Trial  # loads numpy: --help does not
 
     trial = Trial.of(os.fspath(root / path), path, settings, source)
     if as_json:
@@ -182,7 +182,10 @@ def try_file(ctx: click.Context, file: str, rows: int, as_json: bool) -> int:
 
 
 def _path(root: Path, file: str) -> str:
-    """The path of a file, relative to the project. Raises UsageError."""
+    """The path of a file as a run has it: relative to the project, absolute outside of it.
+
+    Raises UsageError.
+    """
     if os.path.isdir(file):
         raise click.UsageError(f"{file} is a folder: name a file in it")
     if not os.path.exists(file):
@@ -190,19 +193,17 @@ def _path(root: Path, file: str) -> str:
     try:
         return Path(file).resolve().relative_to(root.resolve()).as_posix()
     except ValueError:
-        raise click.UsageError(
-            f"{file} is outside the project {root}: a run would not see it; `pipekit sources "
-            "detect` looks at any file"
-        ) from None
+        return Path(os.path.abspath(file)).as_posix()
 
 
 def _source_of(ctx: click.Context, settings: Settings, path: str) -> Source:
     """The source that matches a file. Raises ConfigError, UsageError."""
     found = list(_matching(ctx, settings, path))
     if not found:
+        outside = " (it is outside the project)" if os.path.isabs(path) else ""
         raise click.UsageError(
-            f"no source matches {path}, so a run would not read it; `pipekit sources detect "
-            f"{path}` proposes one"
+            f"no source matches {path}{outside}, so a run would not read it; `pipekit sources "
+            f"detect {path}` proposes one"
         )
     if len(found) > 1:
         globs = ", ".join(repr(settings.glob(source)) for source in found)

@@ -10,7 +10,6 @@ _COMMA = re.compile(r"-?\d+,\d+")
 _GROUPED_COMMA = re.compile(r"-?\d{1,3}(?:\.\d{3})+,\d+")  # 4.850,25
 _GROUPED = re.compile(r"-?\d{1,3}(?P<sign>[,.' _])\d{3}(?:(?P=sign)\d{3})*(?:[.,]\d+)?")
 _PRICES = ("open", "high", "low", "close", "price", "bid", "ask")
-_BILLIONTHS = 10**8  # whole prices from here on count billionths
 _FIXED = re.compile(r"-?\d{9,}")
 
 

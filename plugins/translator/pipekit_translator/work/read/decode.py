@@ -170,7 +170,7 @@ def _decoder(kind: str) -> tuple[Callable[[], Any], type[Exception]]:
 
         return BZ2Decompressor, EOFError
     if kind == "xz":
-        from lzma import FORMAT_XZ, LZMADecompressor, LZMAError
+        from lzma import FORMAT_XZ, LZMADecompressor, LZMAError  # most runs need none of them
 
         return lambda: LZMADecompressor(FORMAT_XZ, _XZ_MEMORY), LZMAError
     return _Gzip, zlib.error
