@@ -46,7 +46,7 @@ from pipekit.read.file import Answer as FileStory
 from pipekit.read.file import answer
 from pipekit.read.findings import Finding, Level
 from pipekit.read.lines import GrowingFile, Line, Page, lines_after, lines_before, search
-from pipekit.read.live import Doing, doing, is_going_on
+from pipekit.read.live import Doing, doing
 from pipekit.read.output import Output, find_output, outputs
 from pipekit.read.report import (
     FileNote,
@@ -58,7 +58,7 @@ from pipekit.read.report import (
     UnitReport,
     read_report,
 )
-from pipekit.read.runs import completed, default_folders, lock_holder, open_history
+from pipekit.read.runs import completed, default_folders, is_going_on, lock_holder, open_history
 from pipekit.read.schedule import JOB_TABLES, NextStart, next_start
 from pipekit.read.state import ProjectState
 from pipekit.read.status import ProjectStatus, status_of
@@ -199,7 +199,7 @@ class ProjectReader:
         return None if found is None else completed([found], self.paths)[0]
 
     def is_going_on(self, run: PipelineState) -> bool:
-        """Whether this run holds the lock now."""
+        """Whether this run is going on now."""
         return is_going_on(self.paths, run.run_id)
 
     def doing(self, run: PipelineState) -> Doing | None:

@@ -21,16 +21,16 @@ def acknowledge(found: Attention, paths: Paths, reason: str) -> None:
         return
     seen, latest = found.seen, found.latest
     make_folder(paths.state, paths.file_mode)
-    AcknowledgedFile(paths.state, paths.file_mode).store(
-        Acknowledged(
-            run=seen.run if latest is None else latest.number,
-            run_id=seen.run_id if latest is None else latest.run_id,
-            at=time.time(),
-            reason=" ".join(reason.split()),
-            rows=seen.rows + sum(each.rows for each in found.set_aside),
-            refused=seen.refused + sum(each.times for each in found.refused),
-        )
-    )
+    new = Acknowledged(
+        run=seen.run if latest is None else latest.number,
+        run_id=seen.run_id if latest is None else latest.run_id,
+        at=time.time(),
+        reason=" ".join(reason.split()),
+        rows=seen.rows + sum(each.rows for each in found.set_aside),
+        refused=seen.refused + sum(each.times for each in found.refused),
+    ).with_refusals(found.refused)
+    new = new._replace(refusals=(*(seen.refusals or ()), *(new.refusals or ())))
+    AcknowledgedFile(paths.state, paths.file_mode).store(new)
     print_text(f"acknowledged: {found.counts}", hang=2)
 
 

@@ -16,7 +16,7 @@ from pipekit.cli import complete
 from pipekit.cli.output import mask_output, only_json_on_stdout
 from pipekit.errors import EXIT_ERROR, ConfigError, PipekitError, UsageError
 from pipekit.model.run import Paths
-from pipekit.read.runs import default_folders
+from pipekit.read.runs import default_folders, open_history
 
 if TYPE_CHECKING:
     from pipekit.run.project import Project
@@ -107,10 +107,23 @@ def note_refusal(ctx: click.Context, error: Exception) -> None:
     from pipekit.storage.refusals import Refusals  # few runs are refused
 
     with contextlib.suppress(PipekitError):  # there is no project
-        paths, _ = known_folders(ctx)
+        paths, problem = known_folders(ctx)
         known = isinstance(error, PipekitError | OSError)
         text = str(error) if known else f"internal error: {type(error).__name__}: {error}"
-        Refusals(paths.state, paths.file_mode).add(text, EXIT_ERROR, time.time())
+        after = _latest_number(paths, 0 if problem is None else None)
+        Refusals(paths.state, paths.file_mode).add(text, EXIT_ERROR, time.time(), after)
+
+
+def _latest_number(paths: Paths, default: int | None) -> int | None:
+    """The number of the latest run; None if it cannot be read, `default` without a ledger."""
+    try:
+        ledger = open_history(paths)
+        if ledger is None:
+            return default
+        with ledger:
+            return next((run.number for run in ledger.runs(limit=1)), 0)
+    except (PipekitError, OSError):
+        return None
 
 
 def open_project(ctx: click.Context, sets: Sequence[str] = ()) -> Project:

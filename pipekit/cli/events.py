@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import click
 
@@ -18,8 +18,8 @@ from pipekit.cli.pager import paged, pager_option
 from pipekit.errors import StorageError, UsageError
 from pipekit.model.event import RUN_ENDS
 from pipekit.model.run import Paths, PipelineState
-from pipekit.read.live import is_going_on
-from pipekit.read.runs import find_run
+from pipekit.read.lines import GrowingFile
+from pipekit.read.runs import RunNow, as_of_now, find_run
 from pipekit.storage.journal import parsed_record, start_of_last
 from pipekit.worker._files import open_own
 
@@ -91,27 +91,56 @@ def _events(
     path: Path, paths: Paths, state: PipelineState, count: int | None, *, follow: bool
 ) -> Iterator[Event]:
     """The events of a journal, or its last `count`; damaged and incomplete lines are left out."""
-    rest, looked = b"", time.monotonic()
     with open(open_own(path, os.O_RDONLY), "rb") as file:
         start = 0 if count is None else start_of_last(file, count)
         if start and count == _PAGE:
             print_line("earlier events are left out; --all prints them", err=True)
-        file.seek(start)
-        while True:
-            while block := file.read(_BLOCK):
-                *lines, rest = (rest + block).split(b"\n")
-                for event in filter(None, map(parsed_record, lines)):
-                    yield event
-                    if event.get("stage") == "pipeline" and str(event.get("event")) in RUN_ENDS:
-                        return
-            if not follow:
+        if not follow:
+            file.seek(start)
+            yield from _up_to_the_end(file)
+            return
+    yield from _followed(GrowingFile(path, start), paths, state)
+
+
+def _up_to_the_end(file: BinaryIO) -> Iterator[Event]:
+    """The events of a file, up to the last of the run."""
+    rest = b""
+    while block := file.read(_BLOCK):
+        *lines, rest = (rest + block).split(b"\n")
+        for event in filter(None, map(parsed_record, lines)):
+            yield event
+            if _is_end(event):
                 return
-            time.sleep(_POLL_SECONDS)
-            if time.monotonic() - looked > _LOOK_SECONDS:
-                looked = time.monotonic()
-                follow = is_going_on(paths, state.run_id)  # what it wrote before is read once more
-                if not follow:
-                    print_line(f"run {state.number} died; the next run closes it", err=True)
+
+
+def _is_end(event: Event) -> bool:
+    return event.get("stage") == "pipeline" and str(event.get("event")) in RUN_ENDS
+
+
+def _followed(file: GrowingFile, paths: Paths, state: PipelineState) -> Iterator[Event]:
+    """The events of a journal as it grows, also if it is deleted and written again."""
+    looked, now = time.monotonic(), RunNow(state, is_on=True)
+    rest, replaced = b"", 0
+    while True:
+        block = file.read(_BLOCK)
+        if file.replaced != replaced:
+            rest, replaced = b"", file.replaced
+        *lines, rest = (rest + block).split(b"\n")
+        for event in filter(None, map(parsed_record, lines)):
+            yield event
+            if _is_end(event):
+                return
+        if block:
+            continue
+        if not now.is_on:  # this was read after it had ended
+            break
+        time.sleep(_POLL_SECONDS)
+        if time.monotonic() - looked > _LOOK_SECONDS:
+            ((now, *_), _) = as_of_now([state], paths)
+            looked = time.monotonic()
+    died = "died; the next run closes it"
+    how = died if now.is_dead else f"has ended: {now.status}; its journal does not say so"
+    print_line(f"run {state.number} {how}", err=True)
 
 
 def _line(event: Event) -> str:

@@ -16,11 +16,11 @@ from pipekit.cli.output import print_json, print_line, print_table
 from pipekit.cli.pager import paged, pager_option
 from pipekit.model import quantity
 from pipekit.model.quantity import listed, local_time
-from pipekit.model.run import PipelineState
-from pipekit.model.status import DIED, REFUSED, RUNNING, PipelineStatus, StageStatus
+from pipekit.model.run import Paths, PipelineState
+from pipekit.model.status import REFUSED, PipelineStatus, StageStatus
 from pipekit.read.runs import (
-    completed,
-    lock_holder,
+    RunNow,
+    as_of_now,
     no_runs,
     open_history,
     refusal_record,
@@ -88,24 +88,20 @@ def command(
     """
     paths, problem = known_folders(ctx)
     ledger = open_history(paths)
-    found: list[PipelineState] = []
+    found: list[RunNow] = []
     idle: list[PipelineState] = []
     if ledger is not None:
         with ledger:
-            holder = lock_holder(paths) if failed else None
-            chosen = _Chosen(failed, since, stage, holder.run_id if holder else "")
-            found = completed(_found(ledger, count, with_idle, chosen), paths)
+            chosen = _Chosen(failed, since, stage)
+            found = _found(ledger, paths, count, with_idle, chosen)
             idle = [] if found else ledger.runs(limit=1)
     refused = [] if stage else [each for each in refusals(paths) if each.last >= (since or 0.0)]
     runs = _listed(found, refused)[:count]
     if as_json:
         print_json([_record(run) for run in runs])
     else:
-        unfinished = any(isinstance(run, PipelineState) and run.status is None for run in runs)
-        holder = lock_holder(paths) if unfinished else None
-        current = holder.run_id if holder else ""
         with paged(wanted=not no_pager):
-            print_table(_HEAD, [_row(run, current) for run in runs], drop=("id",))
+            print_table(_HEAD, [_row(run) for run in runs], drop=("id",))
         if not runs:
             left_out = "idle runs are left out; --all includes them"
             if failed or since is not None or stage:
@@ -117,17 +113,17 @@ def command(
 
 
 class _Chosen(NamedTuple):
-    """Which runs are listed. `failed`: also those that were partial, or died; not `current`."""
+    """Which runs are listed. `failed`: also those that were partial, or died."""
 
     failed: bool = False
     since: float | None = None
     stage: str | None = None
-    current: str = ""
 
-    def __call__(self, run: PipelineState) -> bool:
+    def __call__(self, now: RunNow) -> bool:
+        run = now.run
         if self.since is not None and run.started < self.since:
             return False
-        if self.failed and (run.status in _WELL or run.run_id == self.current):
+        if self.failed and (run.status in _WELL or now.is_on):
             return False
         if self.stage is not None:
             status = run.stages.get(self.stage, {}).get("status", StageStatus.SKIPPED)
@@ -137,13 +133,15 @@ class _Chosen(NamedTuple):
         return True
 
 
-def _found(ledger: RunHistory, count: int, with_idle: bool, chosen: _Chosen) -> list[PipelineState]:
+def _found(
+    ledger: RunHistory, paths: Paths, count: int, with_idle: bool, chosen: _Chosen
+) -> list[RunNow]:
     """The latest runs that are chosen, `count` of them at most."""
-    found: list[PipelineState] = []
+    found: list[RunNow] = []
     before: int | None = None
     while len(found) < count:
         page = ledger.runs(limit=_PAGE, worked=not with_idle, before=before)
-        found += [run for run in page if chosen(run)]
+        found += [now for now in as_of_now(page, paths)[0] if chosen(now)]
         if len(page) < _PAGE:
             break
         before = page[-1].number
@@ -164,21 +162,25 @@ def _moment(text: str) -> float:
         ) from None
 
 
-def _listed(
-    runs: Sequence[PipelineState], refused: Iterable[Refusal]
-) -> list[PipelineState | Refusal]:
-    """Newest first: runs by their numbers, since a clock may have been wrong; refusals by time."""
-    listed: list[PipelineState | Refusal] = list(runs)
+def _listed(runs: Sequence[RunNow], refused: Iterable[Refusal]) -> list[RunNow | Refusal]:
+    """Newest first, by the numbers of runs, since a clock may have been wrong; else by time."""
+    found: list[RunNow | Refusal] = list(runs)
     for refusal in sorted(refused, key=lambda each: each.last):
-        older = (at for at, run in enumerate(runs) if run.started <= refusal.last)
-        listed.insert(next(older, len(runs)), refusal)
-    return listed
+        older = (at for at, run in enumerate(runs) if _is_older(run.run, refusal))
+        found.insert(next(older, len(runs)), refusal)
+    return found
 
 
-def _record(run: PipelineState | Refusal) -> dict[str, object]:
-    if isinstance(run, Refusal):
-        return {**refusal_record(run), "stages": {}}
-    return {**run_record(run), "stages": run.stages}
+def _is_older(run: PipelineState, refusal: Refusal) -> bool:
+    if refusal.after is not None:
+        return run.number <= refusal.after
+    return run.started <= refusal.last
+
+
+def _record(entry: RunNow | Refusal) -> dict[str, object]:
+    if isinstance(entry, Refusal):
+        return {**refusal_record(entry), "stages": {}}
+    return {**run_record(entry.run), "stages": entry.run.stages}
 
 
 def _stage(name: str, entry: Mapping[str, object]) -> str:
@@ -190,16 +192,16 @@ def _stage(name: str, entry: Mapping[str, object]) -> str:
     return f"{ended} on {listed(list(map(str, nodes)), _NODES, ' ')}"
 
 
-def _row(run: PipelineState | Refusal, current: str) -> tuple[object, ...]:
-    if isinstance(run, Refusal):
-        error = "; ".join(run.error.splitlines())
-        times = f"{run.times} times since {local_time(run.first)}: " if run.times > 1 else ""
-        return "-", local_time(run.last), REFUSED, f"{'-':>7}", "-", f"{times}{error}"
+def _row(entry: RunNow | Refusal) -> tuple[object, ...]:
+    if isinstance(entry, Refusal):
+        error, first = "; ".join(entry.error.splitlines()), local_time(entry.first)
+        times = f"{entry.times} times since {first}: " if entry.times > 1 else ""
+        return "-", local_time(entry.last), REFUSED, f"{'-':>7}", "-", f"{times}{error}"
+    run = entry.run
     seconds = "-" if run.ended is None else f"{run.ended - run.started:.1f}"
     stages = ", ".join(
         _stage(name, entry)
         for name, entry in run.stages.items()
         if entry.get("status", "unknown") != StageStatus.SKIPPED
     )
-    status = run.status or (RUNNING if run.run_id == current else DIED)
-    return run.number, local_time(run.started), status, f"{seconds:>7}", run.run_id, stages
+    return run.number, local_time(run.started), entry.status, f"{seconds:>7}", run.run_id, stages

@@ -10,7 +10,7 @@ from pipekit.cli.common import configuration
 from pipekit.cli.help import Command
 from pipekit.cli.output import print_line, print_text
 from pipekit.process.shell import DURATION
-from pipekit.read.runs import lock_holder
+from pipekit.read.runs import lock_holder, without_name
 from pipekit.storage.hold import HoldFile
 from pipekit.worker._files import make_folder
 
@@ -47,5 +47,6 @@ def command(ctx: click.Context, duration: float, reason: str) -> int:
     print_text(f"held: {hold}")
     holder = lock_holder(paths)
     if holder is not None:
-        print_line(f"{holder} is going on; `pipekit stop` would stop it", err=True)
+        known = f"{holder} is going on; `pipekit stop` would stop it"
+        print_line(known if holder.run_id else without_name(holder), err=True)
     return 0

@@ -23,9 +23,9 @@ from pipekit.errors import UsageError
 from pipekit.model.run import Paths, PipelineState
 from pipekit.model.status import StageStatus
 from pipekit.read.lines import GrowingFile
-from pipekit.read.live import doing, is_going_on
+from pipekit.read.live import doing
 from pipekit.read.output import Output, outputs
-from pipekit.read.runs import completed, find_run, open_history
+from pipekit.read.runs import completed, find_run, is_going_on, open_history
 from pipekit.storage.journal import start_of_last
 from pipekit.worker._files import open_own
 

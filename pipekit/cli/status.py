@@ -21,7 +21,7 @@ from pipekit.model.run import Paths, Rejection
 from pipekit.model.status import DIED, HELD, REFUSED, StageStatus
 from pipekit.model.text import escaped
 from pipekit.read.findings import Level, and_more, worst
-from pipekit.read.runs import no_runs, refusal_record, run_record
+from pipekit.read.runs import lock_holder, no_runs, refusal_record, run_record, without_name
 from pipekit.read.schedule import JOB_TABLES, next_start
 from pipekit.read.state import ProjectState, StageEntry, look
 
@@ -174,13 +174,14 @@ def _print_state(state: ProjectState, paths: Paths) -> None:
         print_line(no_runs(paths))
         return
     _print_verdict(state)
-    if state.holder:
-        _print_holder(state.holder, state.now)
+    if holder := _holder_now(state.holder, paths):
+        _print_holder(holder, state.now)
     if state.refused:
         _print_refused(state.refused)
     if state.last is None:
         return
-    going_on = state.holder is not None and state.holder.run_id == state.last.run_id
+    going_on = state.last.status is None and not state.is_dead
+    going_on |= state.holder is not None and state.holder.run_id == state.last.run_id
     if not going_on:
         lead = f"last run {state.last.number}: {coloured(state.last.status or DIED)} "
         print_text(f"at {local_time(state.last.started)}", lead, hang=2)
@@ -223,20 +224,30 @@ def _print_verdict(state: ProjectState) -> None:
         print_findings(found)
 
 
+def _holder_now(holder: Holder | None, paths: Paths) -> Holder | None:
+    """Who holds the lock, asked again if its process has ended since it was looked for."""
+    has_ended = holder is not None and holder.run_id and not holder.alive
+    return lock_holder(paths) if has_ended else holder
+
+
 def _print_holder(holder: Holder, now: Doing | None) -> None:
     if not holder.run_id:
-        print_text("a run is in progress (number not known yet)")
-        return
+        print_text(without_name(holder), hang=2)
+    else:
+        _print_run(holder)
+    if now is not None and holder.alive:
+        print_text(f"  now {': '.join(filter(None, (now.stage, str(now))))}", hang=4)
+        if now.silent >= _LONG_SILENCE:
+            print_line(f"  silent for {duration_text(round(now.silent))}: no event, no output")
+
+
+def _print_run(holder: Holder) -> None:
     lead = "" if holder.alive else "stopping what is left of "
     where = "" if holder.local else f" on {holder.host}"
     since = f" since {local_time(holder.since)}" if holder.since else ""
     run = holder.run or holder.run_id
     goes_on = " is going on" if holder.alive else ""
     print_text(f"{lead}run {run}{goes_on}{since}, process {holder.pid}{where}", hang=2)
-    if now is not None and holder.alive:
-        print_text(f"  now {': '.join(filter(None, (now.stage, str(now))))}", hang=4)
-        if now.silent >= _LONG_SILENCE:
-            print_line(f"  silent for {duration_text(round(now.silent))}: no event, no output")
 
 
 def _print_refused(refused: Refusal) -> None:
@@ -272,9 +283,17 @@ def _print_rejected(stage: str, files: Sequence[Rejection]) -> None:
         print_text(f"{known.path}: {reason} (run {known.run_number})", "  ", hang=4)
 
 
+def _running(state: ProjectState) -> str | None:
+    """The id of the run that is going on, if it is known."""
+    if state.holder is not None and state.holder.run_id:
+        return state.holder.run_id
+    is_on = state.last is not None and state.last.status is None and not state.is_dead
+    return state.last.run_id if state.last is not None and is_on else None
+
+
 def _record(seen: _Seen) -> dict[str, Any]:
     state = seen.state
-    holder, last = state.holder, state.last
+    last = state.last
     found = state.findings()
     return {
         "verdict": {"code": found[0].level, "text": str(found[0])},
@@ -282,7 +301,7 @@ def _record(seen: _Seen) -> dict[str, Any]:
         "expected": [each._asdict() for each in state.verdicts],
         "hold": state.hold._asdict() if state.hold else None,
         "next_start": next_start(seen.settings, state.hold).at,
-        "running": holder.run_id if holder else None,
+        "running": _running(state),
         "now": state.now._asdict() if state.now else None,
         "last_run": None if last is None else run_record(last),
         "refused": refusal_record(state.refused) if state.refused else None,

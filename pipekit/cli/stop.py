@@ -14,7 +14,8 @@ from pipekit.cli.common import known_folders
 from pipekit.cli.help import Command
 from pipekit.cli.output import print_line
 from pipekit.errors import PipekitError
-from pipekit.read.runs import lock_holder, open_history
+from pipekit.model.system import quoted
+from pipekit.read.runs import lock_holder, open_history, without_name
 
 if sys.platform == "win32":
     from pipekit.process.stop_event import send_sigterm
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 _LOOK_EVERY = 0.05  # seconds
 _ASK_EVERY = 0.5  # seconds, for a run that is to end at once
+_PATIENCE = 5.0  # seconds, for a run that is just beginning to say which it is
 
 
 @click.command(
@@ -40,7 +42,7 @@ def command(ctx: click.Context, now: bool) -> int:
     Without a current run it does nothing.
     """
     paths, problem = known_folders(ctx)
-    holder = lock_holder(paths)
+    holder = _holder(paths)
     if holder is None and problem is not None:
         raise problem  # it may be going on in a state folder that is set there
     if holder is None:
@@ -56,13 +58,32 @@ def command(ctx: click.Context, now: bool) -> int:
     return 0
 
 
+def _holder(paths: Paths) -> Holder | None:
+    """The run that is going on. Raises PipekitError if it does not say for a while which it is."""
+    until = time.monotonic() + _PATIENCE
+    while (holder := lock_holder(paths)) and not holder.run_id:
+        if time.monotonic() > until:
+            raise PipekitError(f"{without_name(holder)}: {_how_to_stop(paths, holder)}")
+        time.sleep(_LOOK_EVERY)
+    return holder
+
+
+def _how_to_stop(paths: Paths, holder: Holder) -> str:
+    if holder.exit_code is not None:
+        return "nothing was stopped; try again in a moment"
+    if sys.platform == "win32":
+        return "nothing was stopped; end `pipekit run` where it was started, or in Task Manager"
+    which = f"`lsof {quoted(str(paths.state / 'lock'))}` lists the processes that have its lock"
+    return f"nothing was stopped; send SIGTERM to `pipekit run` yourself ({which})"
+
+
 def _stop(paths: Paths, holder: Holder, now: bool) -> None:
     """Ask the run to stop, and wait until it, and all that it has started, has ended."""
     if not holder.local:
         raise PipekitError(f"{holder}: it can be stopped only there")
     print_line(f"stopping {holder}", err=True)
     asked = 0.0
-    while (going_on := lock_holder(paths)) and going_on.run_id == holder.run_id:
+    while (going_on := lock_holder(paths)) and going_on.run_id in ("", holder.run_id):
         if not asked or (now and time.monotonic() - asked > _ASK_EVERY):
             asked = time.monotonic()
             try:

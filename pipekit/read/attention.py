@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from pipekit.model.quantity import local_time, plural
 from pipekit.model.run import Paths, PipelineState, Rejection
 from pipekit.model.status import StageStatus
 from pipekit.read.findings import Finding, Level
+from pipekit.read.runs import refusing
 from pipekit.storage.acknowledged import Acknowledged, AcknowledgedFile
 
 if TYPE_CHECKING:
@@ -79,13 +81,14 @@ class Attention:
 
     def record(self) -> dict[str, Any]:
         """It as `--json` has it."""
-        seen = self.seen._asdict() if self.seen.at else None
+        seen = self.seen._asdict() if self.seen.at else {}
+        seen.pop("refusals", None)
         return {
             "rejected": [known.path for files in self.rejected.values() for known in files],
             "rows_set_aside": [each._asdict() for each in self.set_aside],
             "shrunk": [each._asdict() for each in self.shrunk],
             "refused": [each._asdict() for each in self.refused],
-            "acknowledged": seen,
+            "acknowledged": seen or None,
         }
 
 
@@ -93,17 +96,17 @@ def attention(
     ledger: Troubles | None,
     paths: Paths,
     rejected: Rejected,
-    refused: Iterable[Refusal],
+    refused: Sequence[Refusal],
     recent: Sequence[PipelineState],
 ) -> Attention:
     """What is to be looked at. `rejected`, `refused`: all of them. `recent`: runs, newest first."""
-    seen = AcknowledgedFile(paths.state).read()
-    refused = [each for each in refused if each.last > seen.at]
-    refusing = next(reversed(refused), None)
-    if refusing is not None and recent and refusing.last < recent[0].started:
-        refusing = None
+    seen, now = AcknowledgedFile(paths.state).read(), time.time()
+    old = [each for each in refused if seen.has(each, now)]
+    seen = seen.with_refusals(old)
+    refused = [each for each in refused if each not in old]
+    refusal = refusing(refused, next(iter(recent), None))
     if ledger is None:
-        return Attention(refused=refused, refusing=refusing, seen=seen)
+        return Attention(refused=refused, refusing=refusal, seen=seen)
     latest = next((run for run in recent if run.status is not None), None)
     ended = latest.number if latest is not None else 0
     past = ledger.run(seen.run_id) if seen.run_id else None
@@ -116,7 +119,7 @@ def attention(
         set_aside=[each for each in ledger.rows_set_aside(until) if each.run <= ended],
         shrunk=new_shrunk,
         refused=refused,
-        refusing=refusing,
+        refusing=refusal,
         seen=seen._replace(run=until),
         known=(
             sum(map(len, rejected.values())) - sum(map(len, new.values())),

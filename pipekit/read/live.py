@@ -12,7 +12,7 @@ from pipekit.model.event import EventKind
 from pipekit.model.quantity import iso, listed, plural
 from pipekit.model.run import Paths, PipelineState
 from pipekit.model.status import DIED, RUNNING, StageStatus
-from pipekit.read.runs import lock_holder
+from pipekit.read.runs import RunNow
 from pipekit.storage.tail import last_records
 
 _NO_STAGES = frozenset({"pipeline", "lifecycle", "sink", "plugin"})
@@ -110,21 +110,14 @@ def _clock(timestamp: str) -> str:
         return timestamp
 
 
-def is_going_on(paths: Paths, run_id: str) -> bool:
-    """Whether this run holds the lock now."""
-    holder = lock_holder(paths)
-    return holder is not None and holder.run_id == run_id and holder.alive
-
-
-def without_report(state: PipelineState, paths: Paths) -> dict[str, Any]:
+def without_report(known: RunNow, paths: Paths) -> dict[str, Any]:
     """What a report would say by now: its keys, with an empty list where nothing is known.
 
     `status` may also be `running` or `died`; `incomplete` says why there is no report.
     """
+    state, status, now = known.run, str(known.status), None
     entries = {name: dict(entry) for name, entry in state.stages.items()}
-    status, now = str(state.status), None
     if state.status is None:
-        status = RUNNING if is_going_on(paths, state.run_id) else DIED
         now = doing(paths, state.run_id)
     if now is not None and now.stage not in entries:
         sentence = ", ".join(filter(None, (f"{now.stage}: {status}", str(now))))

@@ -14,6 +14,7 @@ from pipekit.errors import StorageError
 from pipekit.model.run import Paths, PipelineState
 from pipekit.model.status import failure_output, first_to_resume
 from pipekit.read.live import without_report
+from pipekit.read.runs import as_of_now
 from pipekit.storage.report import AuditReports
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
@@ -150,8 +151,8 @@ class RunReport(NamedTuple):
 
 def raw_report(state: PipelineState, paths: Paths) -> dict[str, Any]:
     """The report of a run as JSON, or what is known of the run without; see `without_report`."""
-    reporter = AuditReports(paths)
-    known = without_report(state, paths)
+    ((now, *_), _) = as_of_now([state], paths)
+    reporter, state, known = AuditReports(paths), now.run, without_report(now, paths)
     if reporter.find(state.run_id, state.started) is None:
         return known
     try:

@@ -15,7 +15,7 @@ from pipekit.read.attention import Attention, attention
 from pipekit.read.backing_off import backing_off
 from pipekit.read.details import Details, Reports, SinkTrouble
 from pipekit.read.findings import findings, verdicts
-from pipekit.read.runs import completed, current_hold, lock_holder, open_history, refusals
+from pipekit.read.runs import as_of_now, current_hold, open_history, refusals
 from pipekit.storage.trash import TRASH
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class ProjectState:
     `worked`: the last run that had work. `since`: see `findings`. `details`: of the stages, and
     the files that wait for the next run. `sinks`: what went wrong with some in the last run.
     `backing_off`: sentences by stage. `rejected`: all files; `attention`: what nobody has seen yet.
-    `trash`: number of runs whose files are in the trash.
+    `trash`: number of runs whose files are in the trash. `is_dead`: whether the last run died.
     """
 
     holder: Holder | None = None
@@ -60,13 +60,7 @@ class ProjectState:
     attention: Attention = field(factory=Attention)
     sinks: tuple[SinkTrouble, ...] = ()
     trash: int = 0
-
-    @property
-    def is_dead(self) -> bool:
-        """Whether the last run died."""
-        if self.last is None or self.last.status is not None:
-            return False
-        return self.holder is None or self.holder.run_id != self.last.run_id
+    is_dead: bool = False
 
     def findings(self, problem: Exception | None = None) -> list[Finding]:
         """What is wrong, the worst first."""
@@ -96,12 +90,13 @@ def look(paths: Paths, names: list[str], loaded: Configuration | None = None) ->
             stages=dict.fromkeys(names), refused=found.refusing, hold=hold, attention=found
         )
     with ledger:
-        holder = lock_holder(paths)
-        recent = completed(_recent(ledger, names), paths)
+        known, holder = as_of_now(_recent(ledger, names), paths)
+        recent = [each.run for each in known]
         last = next(iter(recent), None)
         names = names or list(dict.fromkeys(name for run in recent for name in run.stages))
         rejected = _rejected(ledger, paths.root)
-        worked = next(iter(ledger.runs(limit=1, worked=True)), None)
+        newer = last.number + 1 if last else None
+        worked = next(iter(ledger.runs(limit=1, worked=True, before=newer)), None)
         judged = verdicts(loaded, paths, ledger, time.time())
         entries = {name: _latest(recent, name) for name in names}
         failing = [n for n, e in entries.items() if e and e.get("status") == StageStatus.FAILURE]
@@ -125,6 +120,7 @@ def look(paths: Paths, names: list[str], loaded: Configuration | None = None) ->
         backing_off=left,
         attention=found,
         trash=_in_trash(paths),
+        is_dead=any(each.is_dead for each in known[:1]),
     )
 
 

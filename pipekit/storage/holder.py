@@ -17,7 +17,7 @@ class Holder(NamedTuple):
 
     `start`: see `process_start`. `since`: Unix time. `run`: the run's number, 0 before it has one.
     `boot`: of the system, since process ids start anew with it. `inode`: of the lock file.
-    `exit_code`: of the run, once it has ended. `run_id`: empty if the record cannot be read.
+    `exit_code`: of the run, once it has ended. `run_id`: empty if it is not known.
     """
 
     pid: int

@@ -177,12 +177,16 @@ if hasattr(os, "register_at_fork"):
 def running(folder: Path) -> Holder | None:
     """The run that is going on in a project with this state folder. Writes nothing.
 
-    Its `run_id` is empty if the lock is held and the record of its holder cannot be read. Raises
-    StorageError if it cannot be told.
+    Its `run_id` is empty if the lock is held and it is not known by whom: the record cannot be read
+    or, with an `exit_code`, is that of a run that has ended, and a run is just beginning or ending.
+    Raises StorageError if it cannot be told.
     """
     lock = RunLock(folder, "")
-    holder = lock.holder()
-    if lock.held():
+    held = lock.held()
+    holder = lock.holder() or lock.holder()  # again, in case it was just being written
+    if held and holder is not None and holder.exit_code is not None:
+        return _UNKNOWN._replace(exit_code=holder.exit_code)
+    if held:
         return holder or _UNKNOWN
     return holder if _outlived_its_lock(holder, _inode(lock.path)) else None
 

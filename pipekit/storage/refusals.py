@@ -15,13 +15,17 @@ _MAX_BYTES = _KEPT * 10 * _LONGEST  # of the file; pipekit writes fewer
 
 
 class Refusal(NamedTuple):
-    """Why a run was refused, and how often in a row; times are Unix times."""
+    """Why a run was refused, and how often in a row; times are Unix times.
+
+    `after`: the number of the latest run then, 0 if there was none, None if it is not known.
+    """
 
     first: float
     last: float
     times: int
     exit_code: int
     error: str
+    after: int | None = None
 
 
 class Refusals:
@@ -38,10 +42,10 @@ class Refusals:
         except DAMAGE:
             return []
 
-    def add(self, error: str, exit_code: int, now: float) -> None:
-        """Note a refusal, if the folder can be written to."""
+    def add(self, error: str, exit_code: int, now: float, after: int | None = None) -> None:
+        """Note a refusal, if the folder can be written to. `after`: see `Refusal`."""
         known = self.read()
-        new = Refusal(first=now, last=now, times=1, exit_code=exit_code, error=error[:_LONGEST])
+        new = Refusal(now, now, times=1, exit_code=exit_code, error=error[:_LONGEST], after=after)
         if known and known[-1].error == new.error:
             before = known.pop()
             new = new._replace(first=before.first, times=before.times + 1)
@@ -50,6 +54,9 @@ class Refusals:
             write_json(self.path, entries, self._mode)
 
 
-def _refusal(first: float, last: float, times: int, exit_code: int, error: str) -> Refusal:
+def _refusal(
+    first: float, last: float, times: int, exit_code: int, error: str, after: int | None = None
+) -> Refusal:
     """Raises ValueError or TypeError for what a file cannot hold."""
-    return Refusal(float(first), float(last), int(times), int(exit_code), str(error))
+    number = None if after is None else int(after)
+    return Refusal(float(first), float(last), int(times), int(exit_code), str(error), number)

@@ -19,7 +19,7 @@ from pipekit.model.quantity import plural
 from pipekit.model.run import Paths
 from pipekit.process import ProcessSupervisor
 from pipekit.read.findings import Level, worst
-from pipekit.read.runs import refusals
+from pipekit.read.runs import refusals, refusing
 from pipekit.run.project import open_project
 
 
@@ -87,7 +87,7 @@ def _project(ctx: click.Context, paths: Paths) -> Iterator[Finding]:
     if unreadable:
         yield broken("runs", unreadable, project.UNREADABLE)
     else:
-        yield project.outcome(run, worked, next(reversed(refusals(paths)), None), paths)
+        yield project.outcome(run, worked, refusing(refusals(paths), run), paths)
 
 
 def _configuration(ctx: click.Context) -> Iterator[Finding]:

@@ -18,8 +18,14 @@ from pipekit.plugins.entrypoints import BUILTINS, EntryPoint, entry_points
 from pipekit.plugins.isolation import call_each
 from pipekit.plugins.loader import Plugins
 from pipekit.process import ProcessSupervisor
-from pipekit.read.live import is_going_on
-from pipekit.read.runs import completed, current_hold, lock_holder, open_history
+from pipekit.read.runs import (
+    as_of_now,
+    completed,
+    current_hold,
+    lock_holder,
+    open_history,
+    without_name,
+)
 from pipekit.run.project import Stage
 from pipekit.storage.refusals import Refusal
 
@@ -137,13 +143,13 @@ def outcome(
     refused: Refusal | None,
     paths: Paths,
 ) -> Finding:
-    """How the last runs ended, or why none began since."""
-    if refused and (run is None or refused.last > run.started):
+    """How the last runs ended, or why none began since: `refused`."""
+    if refused:
         text = f"refused at {local_time(refused.last)}: {refused.error.splitlines()[0]}"
         return broken("runs", text, "see `pipekit status`")
     if run is None:
         return ok("runs", "none yet")
-    is_on = run.status is None and is_going_on(paths, run.run_id)
+    (((run, is_on), *_), _) = as_of_now([run], paths)
     status = run.status or ("is going on" if is_on else "died; the next run closes it")
     text = f"run {run.number}, at {local_time(run.started)}: {status}"
     failed = sum(each.status is not None and not each for each in worked)
@@ -165,5 +171,7 @@ def lock(paths: Paths) -> Finding:
         return warning("hold", text, "`pipekit release` allows runs again")
     if holder is None:
         return ok("lock", "no run is going on")
+    if not holder.run_id:
+        return ok("lock", without_name(holder))
     since = f" since {local_time(holder.since)}" if holder.since else ""
     return ok("lock", f"run {holder.run or holder.run_id} is going on{since}")

@@ -13,16 +13,7 @@ from pipekit.cli.output import print_json, print_line, print_table, print_text
 from pipekit.cli.schedule.job import schedule_settings
 from pipekit.model.quantity import local_time, plural
 from pipekit.model.run import Paths, PipelineState
-from pipekit.model.status import DIED, RUNNING
-from pipekit.read.live import is_going_on
-from pipekit.read.runs import (
-    completed,
-    current_hold,
-    lock_holder,
-    open_history,
-    refusals,
-    run_record,
-)
+from pipekit.read.runs import as_of_now, completed, current_hold, open_history, refusals, run_record
 from pipekit.read.schedule import job_of, start_after
 from pipekit.schedule import choice
 from pipekit.schedule.job import Job
@@ -91,10 +82,8 @@ def examine(ctx: click.Context) -> Schedule:
 
 def _known(runs: list[PipelineState], paths: Paths, now: float) -> list[tuple[float, float]]:
     """From when until when runs went on. One that died is not known to have lasted."""
-    holder = lock_holder(paths)
-    going_on = holder.run_id if holder else ""
-    ends = [now if run.run_id == going_on else run.ended or run.started for run in runs]
-    return [(run.started, end) for run, end in zip(runs, ends, strict=True)]
+    known, _ = as_of_now(runs, paths)
+    return [(run.started, now if on else run.ended or run.started) for run, on in known]
 
 
 def _print(found: Schedule) -> None:
@@ -117,15 +106,9 @@ def _print(found: Schedule) -> None:
     if found.starts is not None:
         print_text(f"missed: {missed_text(found.starts)}", hang=2)
     if found.runs:
-        rows = [
-            (run.number, local_time(run.started), run.status or _unfinished(found, run))
-            for run in found.runs[:_SHOWN]
-        ]
+        known, _ = as_of_now(found.runs[:_SHOWN], found.paths)
+        rows = [(now.run.number, local_time(now.run.started), now.status) for now in known]
         print_table(("run", "last starts", "status"), rows)
-
-
-def _unfinished(found: Schedule, run: PipelineState) -> str:
-    return RUNNING if is_going_on(found.paths, run.run_id) else DIED
 
 
 def missed_text(starts: Starts) -> str:

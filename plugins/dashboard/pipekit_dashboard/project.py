@@ -104,12 +104,11 @@ class WatchedProject:
     def rows(self, before: int | None = None) -> tuple[list[RunRow], int]:
         """A page of runs that were not idle, newest first, and how many idle ones came since."""
         found = self.reader.runs(RUNS + 1, before=before, worked=True)
-        holder = self.reader.holder()
-        current = holder.run_id if holder else ""
         newest = next((run.number for run in self.reader.runs(1, before=before)), 0)
         earlier = [run.number for run in found[1:]] + [0]
         rows = [
-            _row(run, current, run.number - n - 1) for run, n in zip(found, earlier, strict=False)
+            _row(self.reader, run, run.number - n - 1)
+            for run, n in zip(found, earlier, strict=False)
         ]
         return rows[:RUNS], newest - (found[0].number if found else 0)
 
@@ -145,12 +144,10 @@ class WatchedProject:
             recent = self.reader.runs(_TICKS)
         except Exception as error:  # the isolation boundary between projects
             return Overview(None, problem=f"{type(error).__name__}: {error}")
-        holder = status.state.holder
-        current = holder.run_id if holder else ""
         return Overview(
             status=status,
             rows=tuple(rows),
-            ticks=tuple(_ticks(recent, current)),
+            ticks=tuple(_ticks(self.reader, recent)),
             idle_since=idle_since,
             next_start=self._next_start(status),
             disks=tuple(self.reader.disks()),
@@ -179,15 +176,20 @@ def _stamp(path: Path) -> object:
     return found.st_mtime_ns, found.st_size, found.st_ino
 
 
-def _row(run: PipelineState, current: str, idle_before: int) -> RunRow:
-    status = str(run.status or (RUNNING if run.run_id == current else DIED))
+def _row(reader: ProjectReader, run: PipelineState, idle_before: int) -> RunRow:
+    unfinished = DIED
+    if run.status is None and reader.is_going_on(run):
+        unfinished = RUNNING
+    elif run.status is None:
+        run = reader.run(run.run_id) or run  # it may have ended meanwhile
+    status = str(run.status or unfinished)
     seconds = None if run.ended is None else run.ended - run.started
     return RunRow(run, status, seconds, idle_before)
 
 
-def _ticks(runs: Sequence[PipelineState], current: str) -> list[Tick]:
+def _ticks(reader: ProjectReader, runs: Sequence[PipelineState]) -> list[Tick]:
     """The latest runs, oldest first; higher the longer they took."""
-    rows = [_row(run, current, 0) for run in reversed(runs)]
+    rows = [_row(reader, run, 0) for run in reversed(runs)]
     longest = max((row.seconds or 0.0 for row in rows), default=0.0) or 1.0
     return [
         Tick(

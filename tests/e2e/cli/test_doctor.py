@@ -131,6 +131,11 @@ def test_with_too_little_space_no_run_begins_and_the_next_status_says_so(doctor,
     assert "pipeline.min_free is 900 TB: nothing was started" in run.err
     assert "900 TB" in project.pipekit("status").out
     assert doctor()[1]["runs"].startswith("refused at")
+    refused = project.root / ".pipekit/refused.json"
+    (record,) = json.loads(refused.read_text())
+    refused.write_text(json.dumps([{**record, "last": record["last"] + 86_400}]))
+    assert project.pipekit("run").code == 0
+    assert "runs" not in doctor()[1], "a clock that was ahead makes it later than the run"
 
 
 def test_a_run_warns_before_there_is_too_little_space(project, doctor):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +16,8 @@ from .conftest import CONFIG
 
 BROKEN = CONFIG + "[pipeline\n"
 MISSING = CONFIG.replace('"second"', '"second", "nowhere"')
+FULL = CONFIG.replace("[pipeline]", '[pipeline]\nmin_free = "900TB"')
+TOMORROW = 86_400.0
 WRONG = CONFIG + "[retention]\nruns = -1\n"
 
 
@@ -105,3 +108,82 @@ def test_history_lists_runs_by_number_whatever_the_clock_said(tiny, pipekit):
     assert pipekit("run").code == 3
     listed = json.loads(pipekit("history", "--all", "--json").out)
     assert [each["run"] for each in listed] == [None, 2, 1]
+
+
+def changed(path: Path, **ahead: float) -> None:
+    """Make a record say what a clock that is ahead would have made it say."""
+    found = json.loads(path.read_text())
+    for record in found if isinstance(found, list) else [found]:
+        record |= {name: record[name] + seconds for name, seconds in ahead.items()}
+    path.write_text(json.dumps(found))
+
+
+@pytest.mark.parametrize("old", [True, False])
+def test_what_comes_after_an_acknowledgement_is_shown_though_the_clock_was_ahead(
+    tiny, pipekit, old
+):
+    """Also if an earlier version noted it, which noted only the time."""
+    pipekit("run")
+    tiny.config(FULL)
+    assert pipekit("run").code == 3
+    tiny.config(CONFIG)
+    pipekit("run")
+    assert pipekit("status", "--acknowledge").out == "acknowledged: 1 run refused\n"
+    assert pipekit("status", "--check").code == 0
+    noted = tiny.root / ".pipekit/acknowledged.json"
+    changed(noted, at=TOMORROW)
+    if old:
+        record = json.loads(noted.read_text())
+        del record["refusals"]
+        noted.write_text(json.dumps(record))
+    tiny.config(FULL.replace("900TB", "800TB"))
+    assert pipekit("run").code == 3
+    check = pipekit("status", "--check")
+    assert (check.code, check.out[:30]) == (2, "FAILED: no run could begin at ")
+
+
+def test_a_refusal_that_comes_again_is_shown_again(tiny, pipekit):
+    tiny.config(FULL)
+    pipekit("run")
+    pipekit("status", "--acknowledge")
+    assert "refused" not in pipekit("status", "--check").out
+    pipekit("run")
+    pipekit("run")
+    assert pipekit("status", "--check").code == 2
+    assert pipekit("status", "--acknowledge").out == "acknowledged: 3 runs refused\n"
+    assert pipekit("status", "--acknowledge").out == "nothing to acknowledge\n"
+
+
+@pytest.mark.parametrize("old", [True, False])
+def test_a_refusal_while_the_clock_was_ahead_ends_with_the_next_run(tiny, pipekit, old):
+    pipekit("run")
+    tiny.config(FULL)
+    assert pipekit("run").code == 3
+    refused = tiny.root / ".pipekit/refused.json"
+    changed(refused, first=TOMORROW, last=TOMORROW)
+    if old:
+        (record,) = json.loads(refused.read_text())
+        assert record.pop("after") == 1
+        refused.write_text(json.dumps([record]))
+    else:
+        assert pipekit("status", "--check").out.startswith("FAILED: no run could begin at ")
+    tiny.config(CONFIG)
+    pipekit("run")
+    pipekit("run")
+    check = pipekit("status", "--check")
+    assert (check.code, check.out[:23]) == (1, "WARNING: 1 run refused,")
+    listed = json.loads(pipekit("history", "--all", "--json").out)
+    assert [each["run"] for each in listed] == ([None, 3, 2, 1] if old else [3, 2, None, 1])
+
+
+def test_a_refusal_before_a_new_ledger_is_judged_by_its_time(tiny, pipekit):
+    """The numbers of a new ledger begin anew."""
+    for _ in range(3):
+        pipekit("run")
+    tiny.config(FULL)
+    pipekit("run")
+    for file in (tiny.root / ".pipekit").glob("state.db*"):
+        file.unlink()
+    tiny.config(CONFIG)
+    pipekit("run")
+    assert pipekit("status", "--check").out.startswith("WARNING: 1 run refused, ")
