@@ -28,7 +28,8 @@ def _completing(find: Callable[[click.Context], Values]) -> _Complete:
         from click.shell_completion import CompletionItem  # only while a shell completes
 
         root = ctx.find_root()
-        ctx.obj = {"project": root.params.get("project"), "no_plugins": False}
+        no_plugins = bool(root.params.get("no_plugins"))
+        ctx.obj = {"project": root.params.get("project"), "no_plugins": no_plugins}
         try:
             found = list(find(ctx))
         except Exception:  # the shell has no place for an error
@@ -109,5 +110,5 @@ def _keys(ctx: click.Context) -> list[tuple[str, str]]:
         "lifecycle": settings.policies,
         "sinks": settings.sinks,
     }
-    PluginSettings(settings, load_plugins(settings), configured)
+    PluginSettings(settings, load_plugins(settings, ctx.obj["no_plugins"]), configured)
     return [(key, value.help) for key, value in values(settings).items()]

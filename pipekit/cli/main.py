@@ -12,9 +12,10 @@ import click
 from pipekit import __version__
 from pipekit.cli.exits import OF_PLUGIN, exit_code_of
 from pipekit.cli.output import print_click_error
-from pipekit.errors import EXIT_ERROR, EXIT_INTERRUPTED, EXIT_USAGE, PipekitError
+from pipekit.errors import EXIT_ERROR, EXIT_INTERRUPTED, EXIT_USAGE, PipekitError, UsageError
 from pipekit.model.names import did_you_mean
 from pipekit.model.text import escaped
+from pipekit.plugins.disabled import disabled_by
 from pipekit.plugins.entrypoints import COMMANDS_GROUP, EntryPoint, entry_points
 
 # name -> (module below pipekit.cli, its line in `--help`): the list imports no command
@@ -54,15 +55,15 @@ class _ReaderGoneError(Exception):
 class _Commands(click.Group):
     """Imports a command's module when the command is called."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # click's signature
-        return [*_COMMANDS, *_plugin_commands()]
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [*_COMMANDS, *_plugin_commands(ctx)]
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002  # click's signature
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name in _COMMANDS:
             module = importlib.import_module(f"pipekit.cli.{_COMMANDS[cmd_name][0]}")
             command: click.Command = module.command
             return command
-        return _load_plugin_command(cmd_name)
+        return _load_plugin_command(ctx, cmd_name)
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -70,7 +71,7 @@ class _Commands(click.Group):
         except BrokenPipeError as error:  # click would exit with 1, which means `partial`
             raise _ReaderGoneError from error
         except Exception as error:  # raised again, with the name of the plugin
-            point = _plugin_commands().get(ctx.invoked_subcommand or "")
+            point = _plugin_commands(ctx).get(ctx.invoked_subcommand or "")
             if point is not None:
                 error.add_note(f"{OF_PLUGIN}{point.distribution} {point.version}")
             raise
@@ -84,26 +85,40 @@ class _Commands(click.Group):
             hint = did_you_mean(args[0], self.list_commands(ctx))
             raise click.UsageError(f"{error.message.rstrip('.')}{hint}", ctx=error.ctx) from error
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  # click's signature
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl([(name, text) for name, (_, text) in _COMMANDS.items()])
-        points = _plugin_commands()
+        points = _plugin_commands(ctx)
         if points:
             with formatter.section("Plugin commands"):
                 rows = [(escaped(n), escaped(f"from {p.distribution}")) for n, p in points.items()]
                 formatter.write_dl(rows)
 
 
-def _plugin_commands() -> dict[str, EntryPoint]:
+def _installed_commands() -> dict[str, EntryPoint]:
     """The installed plugins' commands; a built-in command wins over one of the same name."""
     points = {point.name: point for point in entry_points(COMMANDS_GROUP)}
     return {name: point for name, point in points.items() if name not in _COMMANDS}
 
 
-def _load_plugin_command(name: str) -> click.Command | None:
-    point = _plugin_commands().get(name)
+def _plugin_commands(ctx: click.Context) -> dict[str, EntryPoint]:
+    """Those that neither --no-plugins nor the variable disables; reads no configuration."""
+    off = bool(ctx.params.get("no_plugins"))
+    points = _installed_commands()
+    return {n: p for n, p in points.items() if not disabled_by(p, builtins_only=off)}
+
+
+def _load_plugin_command(ctx: click.Context, name: str) -> click.Command | None:
+    """The command, unless it is disabled; None if there is none of this name."""
+    point = _installed_commands().get(name)
     if point is None:
         return None
+    from pipekit.cli.disabled import why_disabled  # reads [plugins] of the project
+
+    if off := why_disabled(ctx, point):
+        if ctx.resilient_parsing:  # a shell completes words
+            return None
+        raise UsageError(f"the command {name!r} of {point} is disabled by {off}")
     try:
         command = point.load()
     except (Exception, SystemExit) as error:  # the isolation boundary of plugin loading
@@ -129,7 +144,9 @@ def _load_plugin_command(name: str) -> click.Command | None:
     type=click.Path(file_okay=False, readable=False, path_type=Path),
     help="Project folder (default: the nearest one with a pipekit.toml, in or above this one).",
 )
-@click.option("--no-plugins", is_flag=True, help="Load only the built-in plugins.")
+@click.option(  # eager, so that --help after it knows it
+    "--no-plugins", is_flag=True, is_eager=True, help="Load only the built-in plugins."
+)
 @click.pass_context
 def cli(ctx: click.Context, project: Path | None, no_plugins: bool) -> None:
     """A pipeline for one machine: installable stages, supervised processes, and no lost file."""

@@ -9,6 +9,7 @@ import click
 
 from pipekit.cli import complete
 from pipekit.cli.common import folders, json_option, project_root
+from pipekit.cli.disabled import why_disabled
 from pipekit.cli.help import RUN_MEANING, Command
 from pipekit.cli.output import coloured, print_json, print_line, print_text
 from pipekit.errors import PipekitError
@@ -84,6 +85,8 @@ def _write_page(file: Path, ctx: click.Context, state: PipelineState) -> None:
     point = next((each for each in entry_points("pipekit.html") if each.name == "run"), None)
     if point is None:
         raise PipekitError("--html needs pipekit-html: `python -m pip install pipekit-html`")
+    if off := why_disabled(ctx, point):
+        raise PipekitError(f"--html needs {point}, which is disabled by {off}")
     try:
         text: str = point.load()(ProjectReader(project_root(ctx)), state)
     except ImportError as error:

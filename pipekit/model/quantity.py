@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import math
 import re
+import sys
 import time
 from collections.abc import Sequence
 
@@ -30,12 +31,15 @@ def seconds(value: object) -> float | None:
     if isinstance(value, bool):
         return None
     if isinstance(value, int | float):
-        return float(value) if math.isfinite(value) and value >= 0 else None
+        return float(value) if 0 <= value <= sys.float_info.max else None
     if not isinstance(value, str) or not re.fullmatch(DURATION_PATTERN, value):
         return None
     if re.fullmatch(_NUMBER, value):
-        return float(value)
-    return float(sum(float(number) * _SECONDS[unit] for number, unit in re.findall(_PART, value)))
+        total = float(value)
+    else:
+        parts = re.findall(_PART, value)
+        total = float(sum(float(number) * _SECONDS[unit] for number, unit in parts))
+    return total if math.isfinite(total) else None
 
 
 def byte_count(value: object) -> int | None:
@@ -43,14 +47,17 @@ def byte_count(value: object) -> int | None:
     if isinstance(value, bool):
         return None
     if isinstance(value, int | float):
-        return int(value) if value >= 0 and value == value // 1 else None
+        return int(value) if 0 <= value < math.inf and value == value // 1 else None
     match = re.fullmatch(SIZE_PATTERN, value) if isinstance(value, str) else None
     if match is None:
         return None
-    if match[2] is None:
-        return int(match[0])
-    size = _BYTES[match[2]]
-    return int(match[1]) * size if match[1].isdecimal() else round(float(match[1]) * size)
+    try:
+        if match[2] is None:
+            return int(match[0])
+        size = _BYTES[match[2]]
+        return int(match[1]) * size if match[1].isdecimal() else round(float(match[1]) * size)
+    except (OverflowError, ValueError):  # too large, or of more digits than Python reads
+        return None
 
 
 def duration_text(value: float) -> str:

@@ -155,7 +155,8 @@ class StageResult(NamedTuple):
         """Rows that its programs set aside: the sum of their metrics `rows_set_aside`."""
         metrics = [task.metrics for task in self.tasks] + [unit.metrics for unit in self._units]
         numbers = [each.get("rows_set_aside", 0) for each in metrics]
-        return int(sum(number for number in numbers if math.isfinite(number)))
+        total = sum(number for number in numbers if math.isfinite(number))
+        return int(total) if math.isfinite(total) else 0
 
     @property
     def never_began(self) -> bool:

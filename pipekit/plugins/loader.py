@@ -16,13 +16,13 @@ from pipekit import hookspecs
 from pipekit.errors import MissingStageError, PluginError
 from pipekit.model.names import did_you_mean
 from pipekit.model.specs import EventSink, Executor, LifecyclePolicy, StageSpec
-from pipekit.plugins.entrypoints import BUILTINS, EntryPoint, entry_points
+from pipekit.plugins.disabled import disabled_by
+from pipekit.plugins.entrypoints import EntryPoint, entry_points
 from pipekit.plugins.isolation import CALL_TIMEOUT, call_each
 
 NO_API = (
     f' does not say for which API it was written: add PIPEKIT_API = "{hookspecs.API_VERSION}" to it'
 )
-DISABLE_VARIABLE = "PIPEKIT_DISABLE_PLUGINS"
 
 _HOOKS: dict[str, tuple[type, str]] = {
     "pipekit_stages": (StageSpec, "stage"),
@@ -146,8 +146,8 @@ def load(
     """
     loading, enabled, disabled = _Loading(timeouts), list[EntryPoint](), list[EntryPoint]()
     for origin in entry_points(hookspecs.GROUP, path):
-        wanted = _wanted(origin, allow, deny, builtins_only)
-        (enabled if wanted else disabled).append(origin)
+        off = disabled_by(origin, builtins_only=builtins_only, allow=allow, deny=deny)
+        (disabled if off else enabled).append(origin)
     if needed is None:
         loading.add(enabled)
     else:
@@ -211,18 +211,6 @@ class _Loading:
             without_api=tuple(self._without_api),
             rivals=rivals,
         )
-
-
-def _wanted(
-    origin: EntryPoint, allow: Sequence[str] | None, deny: Sequence[str], builtins_only: bool
-) -> bool:
-    if origin.distribution == BUILTINS:
-        return True
-    off = [name.strip() for name in os.environ.get(DISABLE_VARIABLE, "").split(",") if name.strip()]
-    if builtins_only or "*" in off:
-        return False
-    names = {origin.name, origin.distribution}
-    return (allow is None or bool(names & set(allow))) and not names & {*deny, *off}
 
 
 def _load_one(origin: EntryPoint) -> tuple[list[Installed], bool]:

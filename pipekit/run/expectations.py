@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 import statistics
-from collections.abc import Iterator, Mapping
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import StrEnum
+from functools import partial
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -23,6 +26,8 @@ FEWEST = 5  # runs below which there is no median
 _AGREE = 5  # runs that must pass after the clock was set, or after a long time without a run
 _LONGEST_PAUSE = 8 * DAY  # between two runs; twice `schedule.every`, if that is more
 _LONGEST_COUNT = 3_650  # days that are counted one by one
+# What times and numbers of a damaged ledger lead to.
+_UNUSABLE = (ArithmeticError, AttributeError, LookupError, OSError, TypeError, ValueError)
 
 
 class Freshness(StrEnum):
@@ -75,14 +80,24 @@ class _Judging:
         self._clock = _clock_problem(ledger, now, configuration.schedule.every)
 
     def verdicts(self, expected: ExpectConfig) -> Iterator[Verdict]:
+        for key, judge_one in self._checks(expected):
+            try:
+                yield judge_one()
+            except _UNUSABLE as error:
+                text = f"{key} cannot be judged: {type(error).__name__}: {error}"
+                yield Verdict(key, Freshness.UNKNOWN, text)
+
+    def _checks(self, expected: ExpectConfig) -> Iterator[tuple[str, Callable[[], Verdict]]]:
+        """The key of each verdict, and what gives it."""
+        stage = expected.stage
         if expected.files and expected.newest_within is not None:
-            yield self._newest(expected, expected.newest_within)
+            yield expected.files, partial(self._newest, expected, expected.newest_within)
         if expected.success_within is not None:
-            yield self._success(expected, expected.success_within)
+            yield f"{stage} success", partial(self._success, expected, expected.success_within)
         if expected.share is not None:
-            yield self._rows(expected, expected.share)
+            yield f"{stage} rows", partial(self._rows, expected, expected.share)
         if expected.factor is not None:
-            yield self._duration(expected, expected.factor)
+            yield f"{stage} duration", partial(self._duration, expected, expected.factor)
 
     def _newest(self, expected: ExpectConfig, within: float | str) -> Verdict:
         key = expected.files
@@ -145,13 +160,18 @@ class _Judging:
     def _rows(self, expected: ExpectConfig, share: float) -> Verdict:
         key, stage, metric = f"{expected.stage} rows", expected.stage, expected.metric
         runs = [run for run in self._ledger.worked(stage, COMPARED + 1) if run.metrics]
-        if runs and metric not in runs[0].metrics:
-            text = f"{stage} reported no metric {metric} in run {runs[0].number}"
+        if runs and _finite(runs[0].metrics.get(metric)) is None:
+            number = runs[0].number
+            text = f"{stage} reported no metric {metric} in run {number}, or no finite number"
             return Verdict(key, Freshness.UNKNOWN, text)
-        counts = [(run, run.metrics[metric]) for run in runs if metric in run.metrics]
+        known = [(run, _finite(run.metrics.get(metric))) for run in runs]
+        counts = [(run, value) for run, value in known if value is not None]
         if len(counts) <= FEWEST:
             return _too_early(key, stage, len(counts))
-        median = statistics.median(value for _, value in counts[1:])
+        # the larger of two in the middle, where their mean would be too large for a number
+        values = [value for _, value in counts[1:]]
+        median = statistics.median(values)
+        median = median if math.isfinite(median) else statistics.median_high(values)
         run, value = counts[0]
         text = f"{stage}: {value:,.0f} {metric} in run {run.number}, usually {median:,.0f}"
         if median and abs(value - median) > share * median:
@@ -161,6 +181,10 @@ class _Judging:
     def _duration(self, expected: ExpectConfig, factor: float) -> Verdict:
         key, stage = f"{expected.stage} duration", expected.stage
         runs = self._ledger.worked(stage, COMPARED + 1)
+        if runs and _finite(runs[0].duration) is None:
+            text = f"{stage}: the duration in run {runs[0].number} is no number"
+            return Verdict(key, Freshness.UNKNOWN, text)
+        runs = [run for run in runs if _finite(run.duration) is not None]
         if len(runs) <= FEWEST:
             return _too_early(key, stage, len(runs))
         median = statistics.median(run.duration for run in runs[1:])
@@ -217,6 +241,13 @@ def _clock_problem(ledger: RunHistory, now: float, every: float | None) -> str:
                 f"clock was changed. It is judged again after {_AGREE} runs"
             )
     return ""
+
+
+def _finite(value: object) -> float | None:
+    """A number of the ledger; None if it is none, or too large."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return value if abs(value) <= sys.float_info.max else None
 
 
 def _zone(name: str) -> dt.tzinfo | None:

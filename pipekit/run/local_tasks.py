@@ -11,7 +11,7 @@ from pipekit.model.executor import Engine, Order
 from pipekit.model.system import limits_hint
 from pipekit.model.task import Task, TaskResult
 from pipekit.process import ProcessSupervisor
-from pipekit.run.declared import DeclaredFiles
+from pipekit.run.declared import DeclaredFiles, Together
 from pipekit.run.lanes import Lane, are_ready
 from pipekit.run.running_task import RunningTask, TaskContext
 
@@ -56,13 +56,17 @@ class LocalTask(RunningTask):
                 reason = f"cannot create {self.reader.path}: {self._no_report.strerror}"
                 self._process = ProcessResult(outcome=Outcome.SPAWN_FAILED, reason=reason)
                 return
-            declared = None if self.task.reports else DeclaredFiles(self.task, self._files)
-            self._process = self._lane.supervisor.execute(
-                self._command,
-                name=self._name,
-                on_lines=self._search_lines if self._watch else None,
-                cancel=self._context.cancel,
-            )
+            declared = None if self.task.reports else self._declare()
+            try:
+                self._process = self._lane.supervisor.execute(
+                    self._command,
+                    name=self._name,
+                    on_lines=self._search_lines if self._watch else None,
+                    cancel=self._context.cancel,
+                )
+            finally:
+                if declared:
+                    declared.end()
             if declared and self._process.success:
                 self._declared = declared.handled()
         except Exception as error:  # the last boundary of this thread; the task is lost
@@ -74,6 +78,9 @@ class LocalTask(RunningTask):
             self._context.emit(EventKind.WARNING, what, task=self.task.name, traceback=lines)
         finally:
             self._end()
+
+    def _declare(self) -> DeclaredFiles:
+        return DeclaredFiles(self.task, self._files, self._lane.together)
 
     def join(self) -> None:
         """Wait for the thread."""
@@ -102,6 +109,7 @@ class LocalLane(Lane):
         self.engine = engine
         self.jobs = jobs
         self.supervisor = supervisor
+        self.together = Together()
         self._cores = context.run.project.configuration.pipeline.cores
 
     def ready(

@@ -5,6 +5,7 @@ The rules are in docs/reference/statuses.md.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from itertools import islice
 from typing import Any
@@ -141,13 +142,14 @@ def ledger_entry(result: StageResult) -> dict[str, Any]:
 
 
 def summed_metrics(result: StageResult) -> dict[str, float]:
-    """The sum of each metric over the tasks of a stage and their units."""
+    """The sum of each metric over the tasks of a stage and their units, if it is finite."""
     sums: dict[str, float] = {}
     for task in result.tasks:
         for metrics in (task.metrics, *(unit.metrics for unit in task.units)):
             for name, value in metrics.items():
                 sums[name] = sums.get(name, 0) + value
-    return dict(islice(sums.items(), _MOST_METRICS))
+    finite = {name: value for name, value in sums.items() if math.isfinite(value)}
+    return dict(islice(finite.items(), _MOST_METRICS))
 
 
 def event_data(result: StageResult) -> dict[str, Any]:

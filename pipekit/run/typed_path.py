@@ -30,7 +30,7 @@ def typed_path(text: str, paths: Paths, ledger: Ledger) -> str:
 
 
 def _below(root: Path, text: str) -> Iterator[str]:
-    for base in (Path.cwd(), root):
+    for base in _bases(root):
         full = Path(os.path.abspath(base / text))
         linked = full.parent.resolve() / full.name  # a folder above may be a link
         for path in (full, linked) if os.name == "posix" else (full.resolve(),):  # as it is spelled
@@ -38,9 +38,20 @@ def _below(root: Path, text: str) -> Iterator[str]:
                 yield path.relative_to(root).as_posix()
 
 
+def _bases(root: Path) -> list[Path]:
+    """The working directory, unless it was deleted, and the root."""
+    try:
+        return [Path.cwd(), root]
+    except FileNotFoundError:
+        return [root]
+
+
 def _outside(paths: Paths, text: str) -> Iterator[str]:
     """The path in one of the folders outside of the project that stages read."""
-    full = os.path.abspath(text).replace(os.sep, "/")
+    try:
+        full = os.path.abspath(text).replace(os.sep, "/")
+    except FileNotFoundError:  # the working directory was deleted
+        return
     if any(is_below(full, folder) for folder in paths.inputs):
         yield full
 

@@ -48,7 +48,8 @@ class FileListing(RunHistory):
         elif state:
             query, values = f"{query} AND state = ?", [*values, state]
         if text:
-            query, values = f"{query} AND instr(lower(path), ?)", [*values, text.lower()]
+            self._connection.create_function("folded", 1, str.casefold, deterministic=True)
+            query, values = f"{query} AND instr(folded(path), ?)", [*values, text.casefold()]
         rows = self._read(f"{query} ORDER BY path LIMIT ?", [*values, limit])
         return [ListedFile(*row) for row in rows]
 

@@ -89,3 +89,32 @@ def test_a_ledger_whose_history_is_damaged_costs_the_judgement_alone(feed):
     done = feed.pipekit("run", "--json")
     assert (done.code, done.json["status"]) == (0, "idle")
     assert done.json["warnings"][0].startswith("[[expect]] cannot be judged: ")
+
+
+HUGE = """
+    import sys
+
+    from pipekit import Command, StagePlan, StageSpec, Task, hookimpl
+
+    REPORT = "from pipekit.worker import report; report.metric('rows', 1.7e308)"
+
+    def plan(ctx, settings):
+        command = Command(argv=[sys.executable, "-c", REPORT])
+        return StagePlan(reason="always", tasks=[Task(name=n, command=command) for n in "abc"])
+
+    @hookimpl
+    def pipekit_stages():
+        yield StageSpec("huge", plan)
+"""
+
+
+def test_a_metric_whose_sum_is_too_large_stops_neither_runs_nor_status(project):
+    project.plugin("huge", HUGE)
+    expect = '[[expect]]\nstage = "huge"\nrows_within = "20%"\n'
+    project.config('[pipeline]\nstages = ["huge"]\n' + expect)
+    for _ in range(7):
+        run = project.pipekit("run")
+        assert run.code == 0, run
+    status = project.pipekit("status")
+    assert "Traceback" not in status.err
+    assert "huge" in status.out

@@ -143,7 +143,7 @@ def test_a_hook_that_cannot_be_called_is_named_with_its_own_line(good):
 def test_a_command_that_cannot_be_imported_is_listed_and_named_with_its_line(good):
     good.plugin("torn", "import click\nimport nothing_like_this", group="pipekit.commands")
     assert "command   torn" in good.pipekit("plugins", "list").out
-    assert "command" not in good.pipekit("--no-plugins", "plugins", "list").out
+    assert "\ncommand " not in good.pipekit("--no-plugins", "plugins", "list").out
     told = good.pipekit("plugins", "doctor")
     assert told.code == 2, told
     assert f"mend {good.site / 'torn_plugin.py'}:2, or remove it" in told.out
@@ -406,3 +406,80 @@ def test_a_run_imports_no_plugin_that_it_does_not_need(good):
     good.plugin("other", "open('imported', 'w')")
     assert good.pipekit("run").code == 0
     assert not (good.root / "imported").exists()
+
+
+COMMAND = """
+    open("imported", "w").close()
+    import click
+
+    @click.command()
+    def hello():
+        click.echo("hello")
+"""
+
+
+@pytest.fixture
+def hello(good):
+    """A project, and an installed command that writes a file when it is imported."""
+    good.plugin("hello", COMMAND, dist="pipekit-hello", group="pipekit.commands")
+    point = next(good.site.glob("pipekit_hello-*")) / "entry_points.txt"
+    point.write_text(point.read_text().rstrip() + ":hello\n")
+    return good
+
+
+@pytest.mark.parametrize(
+    ("table", "words", "env", "by"),
+    [
+        ('deny = ["pipekit-hello"]', [], {}, "`deny` in [plugins]"),
+        ('deny = ["hello"]', [], {}, "`deny` in [plugins]"),
+        ('allow = ["good"]', [], {}, "`allow` in [plugins], which does not name it"),
+        ("", ["--no-plugins"], {}, "--no-plugins"),
+        ("", [], {"PIPEKIT_DISABLE_PLUGINS": "x, hello"}, "the variable PIPEKIT_DISABLE_PLUGINS"),
+    ],
+)
+def test_a_disabled_command_is_refused_by_name_and_never_imported(hello, table, words, env, by):
+    config = (hello.root / "pipekit.toml").read_text()
+    hello.config(f"{config}\n[plugins]\n{table}\n")
+    called = hello.pipekit(*words, "hello", env=env)
+    assert called.code == 64
+    point = "pipekit-hello 0.1 (entry point hello = hello_plugin:hello)"
+    assert f"the command 'hello' of {point} is disabled by {by}" in called.err
+    shown = hello.pipekit(*words, "plugins", "show", "hello", env=env)
+    assert (shown.code, f"is disabled by {by}" in shown.err) == (64, True)
+    checked = hello.pipekit(*words, "plugins", "doctor", env=env)
+    assert f"{point} is disabled" in checked.out
+    listed = hello.pipekit(*words, "plugins", "list", env=env)
+    assert "command   hello" not in listed.out
+    assert "disabled: pipekit-hello" in listed.out
+    assert not (hello.root / "imported").exists()
+    completed = {"_PIPEKIT_COMPLETE": "bash_complete", "COMP_CWORD": "1", "COMP_WORDS": "pipekit h"}
+    offered = hello.pipekit(env={**env, **completed}).out
+    assert "history" in offered
+    assert words or "hello" not in offered
+    assert words or not (hello.root / "imported").exists()
+
+
+def test_help_leaves_out_what_an_option_or_a_variable_disables(hello):
+    assert "hello" in hello.pipekit("--help").out
+    assert "hello" not in hello.pipekit("--no-plugins", "--help").out
+    assert "hello" not in hello.pipekit("--help", env={"PIPEKIT_DISABLE_PLUGINS": "*"}).out
+
+
+def test_an_allowed_command_runs_inside_and_outside_of_a_project(hello):
+    config = (hello.root / "pipekit.toml").read_text()
+    hello.config(f'{config}\n[plugins]\nallow = ["pipekit-hello", "good"]\n')
+    assert hello.pipekit("hello").out == "hello\n"
+    (hello.root / "pipekit.toml").unlink()
+    assert hello.pipekit("hello").out == "hello\n"
+
+
+def test_a_disabled_page_is_not_written(hello):
+    page = "def run(project, state):\n    return ''\nopen('imported', 'w')\n"
+    hello.plugin("run", page, dist="pipekit-page", group="pipekit.html")
+    assert hello.pipekit("run").code == 0
+    config = (hello.root / "pipekit.toml").read_text()
+    hello.config(f'{config}\n[plugins]\ndeny = ["pipekit-page", "pipekit-html", "run"]\n')
+    shown = hello.pipekit("show", "--html", "page.html")
+    assert shown.code != 0
+    assert "which is disabled by `deny` in [plugins]" in shown.err
+    assert not (hello.root / "imported").exists()

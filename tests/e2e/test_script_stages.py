@@ -192,3 +192,60 @@ def test_two_translators_share_a_folder_of_contracts_only_if_neither_writes_ther
     said = "stages.two.settings.contracts: the stage 'one' publishes to data/contracts as well"
     assert (said in checked.out + checked.err) == bool(roll), checked
     assert checked.code == (3 if roll else 0), checked
+
+
+def test_an_input_that_was_gone_before_its_task_began_is_not_consumed(project):
+    """The task of a.csv, which runs first, removes b.csv."""
+    project.config(CONVERT.replace("quiet_seconds = 0", "quiet_seconds = 0\nworkers = 1"))
+    project.write("convert.sh", 'rm -f data/raw/b.csv; mkdir -p data/clean; echo x > "$2"')
+    project.write("data/raw/a.csv", "1\n")
+    project.write("data/raw/b.csv", "1\n")
+    run = project.pipekit("run")
+    gone = "data/raw/b.csv was gone before its task began: it does not count as consumed"
+    assert gone in run.err
+    tasks = project.report()["stages"][0]["tasks"]
+    records = [(file["verb"], file["path"]) for task in tasks for file in task["files"]]
+    assert ("consumed", "data/raw/a.csv") in records
+    assert ("consumed", "data/raw/b.csv") not in records
+
+
+def test_a_file_that_tasks_at_the_same_time_may_have_written_has_no_lineage(project):
+    """Each task waits for the files of the other before it ends: they overlap for certain."""
+    project.config(
+        CONVERT.replace("data/clean/{stem}.txt", "data/clean/{stem}*.txt")
+        .replace('"{output}"', '"{stem}"')
+        .replace("quiet_seconds = 0", "quiet_seconds = 0\nworkers = 2")
+    )
+    wait = "until test -e data/clean/ES.txt && test -e data/clean/ES2.txt; do sleep 0.02; done"
+    project.write("convert.sh", f'mkdir -p data/clean; echo $2 > "data/clean/$2.txt"; {wait}')
+    project.write("data/raw/ES.csv", "1\n")
+    project.write("data/raw/ES2.csv", "1\n")
+    run = project.pipekit("run")
+    assert run.code == 0, run
+    assert "data/clean/ES2.txt matches the outputs of several tasks" in run.err
+    tasks = project.report()["stages"][0]["tasks"]
+    wrote = [file for task in tasks for file in task["files"] if file["verb"] == "wrote"]
+    assert sorted((file["path"], file["sources"]) for file in wrote) == [
+        ("data/clean/ES.txt", ["data/raw/ES.csv"]),
+        ("data/clean/ES2.txt", []),
+    ]
+
+
+def test_a_file_that_was_there_before_a_task_began_is_of_the_task_that_wrote_it(project):
+    """One after the other, nothing is in doubt, though the patterns overlap."""
+    project.config(
+        CONVERT.replace("data/clean/{stem}.txt", "data/clean/{stem}*.txt")
+        .replace('"{output}"', '"{stem}"')
+        .replace("quiet_seconds = 0", "quiet_seconds = 0\nworkers = 1")
+    )
+    project.write("convert.sh", 'mkdir -p data/clean; echo $2 > "data/clean/$2.txt"')
+    project.write("data/raw/ES.csv", "1\n")
+    project.write("data/raw/ES2.csv", "1\n")
+    run = project.pipekit("run")
+    assert "several tasks" not in run.err
+    tasks = project.report()["stages"][0]["tasks"]
+    wrote = [file for task in tasks for file in task["files"] if file["verb"] == "wrote"]
+    assert sorted((file["path"], file["sources"]) for file in wrote) == [
+        ("data/clean/ES.txt", ["data/raw/ES.csv"]),
+        ("data/clean/ES2.txt", ["data/raw/ES2.csv"]),
+    ]

@@ -51,9 +51,9 @@ def command(ctx: click.Context, path: str, verbose: bool, as_json: bool) -> int:
             permission = may_go(project, ledger, decisions, name) if stat else None
             found = answer(name, stat, ledger, paths, alone, permission)
     if as_json:
-        print_json(record(found))
+        print_json({**record(found), "problem": str(problem) if problem else None})
     else:
-        print_answer(found, paths.root, verbose=verbose)
+        print_answer(found, paths.root, verbose=verbose, planned=problem is None)
     if problem is not None:
         raise problem
     return 0

@@ -37,8 +37,11 @@ _WHY = {
 }
 
 
-def print_answer(answer: Answer, root: Path, *, verbose: bool) -> None:
-    """Print everything; `verbose`: all files that came of it, or of which it came."""
+def print_answer(answer: Answer, root: Path, *, verbose: bool, planned: bool = True) -> None:
+    """Print everything; `verbose`: all files that came of it, or of which it came.
+
+    `planned`: whether the stages could be asked what they read.
+    """
     found = answer.trace
     print_text(
         _appearance(found, answer.removed),
@@ -50,7 +53,7 @@ def print_answer(answer: Answer, root: Path, *, verbose: bool) -> None:
     for each in found.stages:
         _print_stage(each, answer)
     if not found.is_known:
-        _print_unknown(found, root)
+        _print_unknown(found, root, planned)
     shown = None if verbose else _SHOWN
     _print_relatives("came of it", found.made, shown)
     _print_relatives("came from", found.sources, shown)
@@ -136,13 +139,14 @@ def _rows(rows: SetAside) -> str:
     return f"{text}: {rows.place}; {first if rows.rows == 1 else f'the first is {first}'}"
 
 
-def _print_unknown(found: Trace, root: Path) -> None:
+def _print_unknown(found: Trace, root: Path, planned: bool) -> None:
     if found.file is None:
         path = root / found.path
         beside = [each.name for each in path.parent.glob("*")] if path.parent.is_dir() else []
         print_text(f"no run has seen one{did_you_mean(path.name, beside)}", "  ", hang=4)
     elif not found.stages:
-        print_text("no stage reads it, and no stage has written it", "  ", hang=4)
+        reads = "no stage reads it" if planned else "whether a stage reads it is not known"
+        print_text(f"{reads}, and no stage has written it", "  ", hang=4)
     for near in found.near:
         print_text(f"{near.stage} looks for {near.pattern}: {near.difference}", "  ", hang=4)
 

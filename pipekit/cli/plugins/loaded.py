@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from pipekit.cli.common import configuration
+from pipekit.cli.disabled import why_disabled
 from pipekit.errors import UsageError
 from pipekit.plugins.entrypoints import COMMANDS_GROUP, EntryPoint, entry_points
 from pipekit.plugins.isolation import CALL_TIMEOUT, call_each
@@ -13,17 +14,20 @@ from pipekit.run.project import load_plugins
 
 
 def load_all(ctx: click.Context) -> Plugins:
-    """Load them; outside of a project, all of them."""
+    """Load them; outside of a project, all of them. Those `disabled` may be commands."""
     try:
         settings = configuration(ctx)
     except UsageError:
-        return load(builtins_only=ctx.obj["no_plugins"])
-    return load_plugins(settings, ctx.obj["no_plugins"])
+        found = load(builtins_only=ctx.obj["no_plugins"])
+    else:
+        found = load_plugins(settings, ctx.obj["no_plugins"])
+    off = [point for point in entry_points(COMMANDS_GROUP) if why_disabled(ctx, point)]
+    return found._replace(disabled=(*found.disabled, *off))
 
 
 def commands(ctx: click.Context) -> list[EntryPoint]:
-    """The commands of plugins, which are not imported."""
-    return [] if ctx.obj["no_plugins"] else entry_points(COMMANDS_GROUP)
+    """The commands of plugins that are not disabled; they are not imported."""
+    return [point for point in entry_points(COMMANDS_GROUP) if not why_disabled(ctx, point)]
 
 
 def broken_commands(points: list[EntryPoint]) -> list[BrokenPlugin]:

@@ -11,6 +11,7 @@ import click
 from pipekit import hookspecs
 from pipekit.cli import complete
 from pipekit.cli.common import json_option
+from pipekit.cli.disabled import why_disabled
 from pipekit.cli.doctor.project import import_seconds
 from pipekit.cli.help import Command
 from pipekit.cli.output import print_json, print_line, print_table, print_text
@@ -60,8 +61,12 @@ def show(ctx: click.Context, name: str, as_json: bool) -> int:
     Its distribution and version, its settings with their help and defaults, how long its import
     takes in a process of its own, and, if it is broken, why and in which line.
     """
-    everything = list(offered(load_all(ctx)))
+    plugins = load_all(ctx)
+    everything = list(offered(plugins))
     found = [each for each in everything if name in (each.name, each.origin.distribution)]
+    for origin in () if found else plugins.disabled:
+        if name in (origin.name, origin.distribution):
+            raise UsageError(f"{origin} is disabled by {why_disabled(ctx, origin)}")
     if not found:
         names = [each.name for each in everything]
         hint = did_you_mean(name, [*names, *(each.origin.distribution for each in everything)])
@@ -88,7 +93,8 @@ def offered(plugins: Plugins) -> Iterator[Shown]:
         for each in plugins.rivals[key]:
             yield _shown(each)._replace(conflict=sentence)
     for point in entry_points(COMMANDS_GROUP):
-        yield Shown("command", point.name, point)
+        if point not in plugins.disabled:
+            yield Shown("command", point.name, point)
 
 
 def _examined(each: Shown) -> Shown:

@@ -251,13 +251,20 @@ class Removal:
 def find_manifest(manifests: Manifests, run: str) -> str:
     """The id of the run in the trash with this number, id or beginning of an id.
 
-    Raises UsageError, or StorageError if its manifest is damaged.
+    Raises UsageError, or StorageError if it may be the run of a manifest that is damaged.
     """
-    known = manifests.find()
+    known, damaged = manifests.find(), list[str]()
     found = [run_id for run_id in known if run_id.startswith(run)]
     if run.isdecimal():
-        numbers = {run_id: manifests.read(run_id, work).run for run_id, work in known.items()}
-        found = [run_id for run_id in known if numbers[run_id] == int(run)] or found
+        numbers = dict[str, int]()
+        for run_id, work in known.items():
+            try:
+                numbers[run_id] = manifests.read(run_id, work).run
+            except StorageError as error:
+                damaged.append(str(error))
+        found = [run_id for run_id in known if numbers.get(run_id) == int(run)] or found
+    if damaged and not found:
+        raise StorageError(f"no file of run {run!r} is in the trash, or {'; '.join(damaged)}")
     if len(found) == 1:
         return found[0]
     problem = f"several runs in the trash are {run!r}" if found else f"no file of run {run!r} is"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 
 import pytest
 
@@ -158,3 +160,35 @@ def test_a_file_in_the_trash_says_so(project):
     assert project.pipekit("file", f"data/raw/{gone}.txt", "--json").json["removed"]["run"] == int(
         run
     )
+
+
+@pytest.mark.posix("a working directory that is deleted")
+def test_a_file_is_found_from_a_working_directory_that_was_deleted(project):
+    project.config("[pipeline]\nstages = []\n")
+    project.write("data/raw/a.csv", "1\n")
+    (project.root / "gone").mkdir()
+    script = 'cd gone && rmdir ../gone && exec "$0" -m pipekit -C "$1" file data/raw/a.csv'
+    told = subprocess.run(
+        ["sh", "-c", script, sys.executable, str(project.root)],
+        cwd=project.root,
+        env=project.env,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "No such file or directory" not in told.stderr
+    assert told.stdout.startswith("data/raw/a.csv: ")
+
+
+def test_whether_a_stage_reads_a_file_is_not_known_where_none_could_be_asked(project):
+    project.config("[pipeline]\nstages = 7\n")
+    project.write("data/raw/a.csv", "1\n")
+    told = project.pipekit("file", "data/raw/a.csv")
+    assert "whether a stage reads it is not known" in told.out
+    assert "no stage reads it" not in told.out
+    record = project.pipekit("file", "--json", "data/raw/a.csv").json
+    assert "pipeline.stages" in record["problem"]
+
+
+def test_a_file_of_a_valid_project_has_no_problem(chain):
+    assert chain.pipekit("file", "--json", "data/raw/a.txt").json["problem"] is None

@@ -151,7 +151,53 @@ def test_rows_are_compared_with_the_median(verdict, ran, rows, state):
 def test_a_metric_that_is_not_reported_is_said(verdict, ran):
     ran(FRIDAY, metrics={"lines": 3})
     found = verdict('[[expect]]\nstage = "merger"\nrows_within = "20%"\n', FRIDAY)
-    assert said(found) == ("unknown", "merger reported no metric rows in run 1")
+    assert said(found) == (
+        "unknown",
+        "merger reported no metric rows in run 1, or no finite number",
+    )
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [None, "many", True, [], float("inf"), pytest.param(10**400, id="huge")],
+)
+def test_rows_that_are_no_finite_number_are_not_counted(verdict, ran, damage):
+    """An older pipekit noted null for a sum that was too large; every run failed over it."""
+    text = '[[expect]]\nstage = "merger"\nrows_within = "20%"\n'
+    for n in range(6):
+        ran(FRIDAY + n, metrics={"rows": 1000})
+    ran(FRIDAY + 6, metrics={"rows": damage})
+    assert verdict(text, FRIDAY + 7).state == "unknown"
+    ran(FRIDAY + 7, metrics={"rows": 1001})
+    assert verdict(text, FRIDAY + 8).state == "fresh"
+
+
+def test_rows_whose_mean_is_too_large_for_a_number_are_judged(verdict, ran):
+    text = '[[expect]]\nstage = "merger"\nrows_within = "20%"\n'
+    for n in range(6):
+        ran(FRIDAY + n, metrics={"rows": 1.7e308})
+    ran(FRIDAY + 6, metrics={"rows": 1})
+    assert verdict(text, FRIDAY + 7).state == "stale"
+
+
+@pytest.mark.parametrize("damage", ["long", pytest.param(10**400, id="huge")])
+def test_a_damaged_duration_is_unknown_and_stops_nothing(verdict, ran, damage):
+    for n in range(6):
+        ran(FRIDAY + n)
+    ran(FRIDAY + 6, duration=damage)
+    text = '[[expect]]\nstage = "merger"\nduration_within = "3x"\n'
+    found = verdict(text, FRIDAY + 7)
+    assert said(found) == ("unknown", "merger: the duration in run 7 is no number")
+    ran(FRIDAY + 7)
+    assert verdict(text, FRIDAY + 8).state == "fresh"
+
+
+def test_what_cannot_be_judged_is_unknown_and_stops_nothing(verdict, ran):
+    """Here `metrics` of a damaged entry is a list."""
+    ran(FRIDAY, metrics=[["rows", 1]])
+    found = verdict('[[expect]]\nstage = "merger"\nrows_within = "20%"\n', FRIDAY)
+    assert found.state == "unknown"
+    assert found.text.startswith("merger rows cannot be judged: ")
 
 
 @pytest.mark.parametrize(("seconds", "state"), [(5.9, "fresh"), (6.1, "stale")])

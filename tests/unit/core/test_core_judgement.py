@@ -13,7 +13,7 @@ from pipekit.model.stage import StagePlan
 from pipekit.model.status import FailureKind, StageStatus
 from pipekit.model.task import Task, TaskResult, UnitResult
 from pipekit.run.report_file import TaskReport
-from pipekit.run.stage_verdict import emptied_files, judge_stage, last_lines
+from pipekit.run.stage_verdict import emptied_files, judge_stage, last_lines, summed_metrics
 from pipekit.run.verdict import judge_task
 from pipekit.storage.ledger import signature_text
 
@@ -429,6 +429,20 @@ def test_rows_that_were_set_aside_are_in_the_sentence_of_their_stage():
 
 def remembered(key, value, unit=None):
     return {"verb": "state", "key": key, "value": value, "unit": unit}
+
+
+def test_a_sum_that_is_too_large_for_a_number_is_left_out():
+    tasks = [
+        TaskResult(
+            name=name,
+            status=StageStatus.SUCCESS,
+            metrics={"rows": 1.7e308, "rows_set_aside": 1.7e308, "bars": 2},
+        )
+        for name in "abc"
+    ]
+    result = judge_stage("s", StagePlan(reason="new"), tasks)
+    assert summed_metrics(result) == {"bars": 6}
+    assert "set aside" not in str(result)
 
 
 def test_what_a_stage_remembers_counts_as_its_unit_does(judge):

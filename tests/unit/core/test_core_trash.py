@@ -376,6 +376,13 @@ def test_a_run_in_the_trash_is_found_by_number_id_or_beginning(two):
         find_manifest(two, "4")
 
 
+def test_a_damaged_manifest_does_not_hide_other_runs(root, two):
+    next((root / TRASH).glob(f"{OTHER}*.json")).write_text("{")
+    assert find_manifest(two, "12") == RUN
+    with pytest.raises(StorageError, match=f"no file of run '4' .* cannot read .*{OTHER}"):
+        find_manifest(two, "4")
+
+
 def test_the_manifest_and_the_folders_of_the_trash_are_private(root, trash, decided):
     path, manifest = decided()
     path.chmod(0o644)

@@ -43,6 +43,18 @@ def test_what_is_no_size_says_none(written):
     assert byte_count(written) is None
 
 
+@pytest.mark.parametrize("written", ["9" * 309, "9" * 309 + "h", "9" * 308 + "h", 10**400])
+def test_a_duration_that_is_too_large_for_a_number_says_none(written):
+    assert seconds(written) is None
+
+
+@pytest.mark.parametrize(
+    "written", [float("inf"), "9" * 309 + ".5MB", "9" * 5000, "9" * 5000 + "B"]
+)
+def test_a_size_that_is_too_large_for_a_number_says_none(written):
+    assert byte_count(written) is None
+
+
 @given(st.integers(min_value=0, max_value=10**10))
 def test_what_is_written_for_a_number_of_seconds_reads_back_as_it(value):
     assert seconds(duration_text(value)) == value

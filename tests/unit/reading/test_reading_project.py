@@ -8,9 +8,11 @@ import time
 import pytest
 
 from pipekit import PipekitError, PipelineStatus
+from pipekit.model.records import FileRecord
 from pipekit.model.text import json_text
 from pipekit.reading import ProjectReader
 from pipekit.storage.ledger import Ledger
+from pipekit.worker import Verb
 
 from ...pages import docs
 
@@ -35,6 +37,16 @@ def runs(project):
             ledger.note_stage(f"run-{number}", "t", entry)
             ledger.end_run(f"run-{number}", PipelineStatus(status), 0, 1_700_000_010.0)
     return project
+
+
+@pytest.mark.parametrize("text", ["\u00c9cole", "\u00e9cole", "COLE", "STRASSE"])
+def test_files_are_found_in_upper_and_lower_case_of_any_alphabet(project, text):
+    path = "data/raw/\u00c9cole stra\u00dfe.csv"
+    with Ledger(project.paths.state / "state.db") as ledger:
+        ledger.begin_run("run-1", 1_700_000_000.0)
+        consumed = FileRecord(Verb.CONSUMED, path, fingerprint="f", signature="1.1")
+        ledger.commit("t", "1", 1, [consumed], settings_digests={}, default_digest="")
+    assert [each.path for each in project.files("t", text=text)] == [path]
 
 
 def test_a_folder_without_a_project_is_refused(tmp_path):
