@@ -17,7 +17,7 @@ from pipekit.cli.pager import paged, pager_option
 from pipekit.model import quantity
 from pipekit.model.quantity import listed, local_time
 from pipekit.model.run import Paths, PipelineState
-from pipekit.model.status import REFUSED, PipelineStatus, StageStatus
+from pipekit.model.status import DIED, REFUSED, RUNNING, PipelineStatus, StageStatus
 from pipekit.read.runs import (
     RunNow,
     as_of_now,
@@ -180,7 +180,8 @@ def _is_older(run: PipelineState, refusal: Refusal) -> bool:
 def _record(entry: RunNow | Refusal) -> dict[str, object]:
     if isinstance(entry, Refusal):
         return {**refusal_record(entry), "stages": {}}
-    return {**run_record(entry.run), "stages": entry.run.stages}
+    status = entry.run.status or (RUNNING if entry.is_on else DIED)
+    return {**run_record(entry.run), "status": status, "stages": entry.run.stages}
 
 
 def _stage(name: str, entry: Mapping[str, object]) -> str:

@@ -15,11 +15,11 @@ from typing import BinaryIO
 import click
 
 from pipekit.cli import complete
-from pipekit.cli.common import folders
+from pipekit.cli.common import configuration, folders
 from pipekit.cli.help import RUN_MEANING, Command
 from pipekit.cli.output import print_line, print_output
 from pipekit.cli.pager import paged, pager_option
-from pipekit.errors import UsageError
+from pipekit.errors import ConfigError, UsageError
 from pipekit.model.run import Paths, PipelineState
 from pipekit.model.status import StageStatus
 from pipekit.read.lines import GrowingFile
@@ -84,10 +84,10 @@ def command(
     paths = folders(ctx)
     state, stage = _run_and_stage(paths, run, stage)
     suffixes = (f".{only}",) if only else (".out", ".err")
-    if follow and state.status is None:
+    names = _stages(state, paths)
+    if follow and state.status is None and (stage in (None, *names) or _is_to_come(ctx, stage)):
         _follow(state, paths, stage, suffixes, count)
         return 0
-    names = _stages(state, paths)
     if stage is not None and stage not in names:
         known = ", ".join(names) or "none yet"
         raise UsageError(
@@ -99,6 +99,14 @@ def command(
         for name in names if stage is None else [stage]:
             _print_stage(name, state, paths, suffixes, raw=raw, count=count)
     return 0
+
+
+def _is_to_come(ctx: click.Context, stage: str | None) -> bool:
+    """Whether a stage that has not begun may still begin: it is one of the project's."""
+    try:
+        return stage in configuration(ctx, tables=("pipeline", "stages")).stages
+    except ConfigError:  # as it is now; the run has read it before
+        return True
 
 
 def _run_and_stage(

@@ -181,7 +181,9 @@ def _print_unit(unit: UnitReport, verbose: bool) -> None:
 
 def _number(value: object) -> str:
     """A metric, rounded for reading: `1,107`, `0.8508`, `1,234.5`."""
-    if not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{value:,}"
+    if not isinstance(value, float) or not math.isfinite(value):
         return str(value)
     if value == int(value):
         return f"{value:,.0f}"

@@ -18,6 +18,7 @@ from pipekit.read.runs import as_of_now
 from pipekit.storage.report import AuditReports
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
+_LARGEST = 2**63  # no number of seconds or bytes is larger
 
 Json = Mapping[str, Any]
 T = TypeVar("T")
@@ -286,12 +287,13 @@ def _text(found: Json, key: str, usual: str = "") -> str:
 
 
 def _number(found: Json, key: str, usual: int) -> int:
-    return _of(found, key, int, usual)
+    value = _of(found, key, int, usual)
+    return value if abs(value) < _LARGEST else usual
 
 
 def _seconds(found: Json, key: str, usual: float = 0.0) -> float:
     value = found.get(key)
-    return value if isinstance(value, int | float) else usual
+    return value if isinstance(value, int | float) and abs(value) < _LARGEST else usual
 
 
 def _mapping(found: Json, key: str) -> Json:

@@ -14,6 +14,7 @@ from pipekit.model.status import RUNNING, StageStatus
 
 _MOST_BARS = 2_000  # tasks and units; of more, only their number is kept
 _LONGEST_NAME = 300
+_LARGEST = 2**63  # a larger number is damage
 _STAGE_ENDS = frozenset(map(EventKind, StageStatus))
 
 
@@ -89,8 +90,8 @@ class Timeline:
         data, kind = event.data, event.event
         if kind in _STAGE_ENDS:
             stage.end(kind, at, _text(data, "error") or _text(data, "reason"))
-            seconds = data.get("duration")
-            if isinstance(seconds, int | float) and seconds >= 0 and not stage.bars:
+            seconds = _number(data, "duration")
+            if seconds is not None and seconds >= 0 and not stage.bars:
                 stage.began = at - seconds
             return
         task = _text(data, "task")
@@ -155,7 +156,7 @@ def _text(data: Mapping[str, Any], key: str) -> str:
 
 def _number(data: Mapping[str, Any], key: str) -> float | None:
     value = data.get(key)
-    return value if isinstance(value, int | float) else None
+    return value if isinstance(value, int | float) and abs(value) < _LARGEST else None
 
 
 def _moment(text: str) -> float:

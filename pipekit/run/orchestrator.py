@@ -125,6 +125,7 @@ class PipelineOrchestrator:
             RunLock(paths.state, self.run_id, mode) as lock,
             Ledger(paths.ledger, mode=mode) as ledger,
         ):
+            check_hold(paths.state, mode)  # one that was set meanwhile: its command has promised it
             before = close_dead_runs(ledger, paths, lock.previous, self.mask)
             run = CurrentRun(
                 self.project,

@@ -160,3 +160,11 @@ def test_what_is_gone_is_not_laid_at_the_door_of_retention_alone(project, words)
     shutil.rmtree(project.root / "logs")
     done = project.pipekit(*words)
     assert "somebody" in done.out + done.err, done
+
+
+def test_a_run_that_goes_on_is_said_to_be_running_and_no_other_stage_is_followed(going_on):
+    (entry,) = going_on.pipekit("history", "--json").json
+    assert entry["status"] == "running"
+    followed = going_on.pipekit("logs", "--follow", "1", "typo", timeout=30)
+    assert followed.code == 64, followed
+    assert "stage 'typo' did not take part in run 1; its stages: own" in followed.err

@@ -13,7 +13,7 @@ import pytest
 from pipekit.storage.lock import RunLock, running
 
 DEEP = "[" * 200_000
-ODD = [None, True, "x", -1, 1e999, 10**30, [], {}, [None], {"a": 1}]
+ODD = [None, True, "x", -1, 1e999, 10**30, 10**400, [], {}, [None], {"a": 1}]
 TASK = {
     "task": "one",
     "status": "failure",
