@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pipekit.errors import RunHeldError, StorageError
+from pipekit.storage.modes import why_denied
 from pipekit.storage.small_file import DAMAGE, LATEST, read_json, write_json
 from pipekit.worker._files import PRIVATE
 
@@ -61,7 +62,8 @@ class HoldFile:
         try:
             return _hold(**read_json(self.path, _MAX_BYTES))
         except PermissionError as error:
-            msg = f"cannot tell whether runs are held: {self.path}: {error.strerror}"
+            why = f"{error.strerror}{why_denied(self.path)}"
+            msg = f"cannot tell whether runs are held: {self.path}: {why}"
             raise StorageError(msg) from error
         except DAMAGE:
             return None

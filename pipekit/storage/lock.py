@@ -105,7 +105,8 @@ class RunLock:
         except (FileNotFoundError, NotADirectoryError):
             return False
         except OSError as error:
-            msg = f"cannot tell whether a run is going on: {self.path}: {error.strerror}"
+            why = f"{error.strerror}{why_denied(self.path)}"
+            msg = f"cannot tell whether a run is going on: {self.path}: {why}"
             raise StorageError(msg) from error
         try:
             return not _try_lock(descriptor, shared=True)

@@ -295,7 +295,7 @@ def test_doctor_says_whether_runs_are_started(cron, plain, findings):
     assert (level, text.startswith("cron, every 15m; missed: ")) == ("warning", True)
     plain.write("pipekit.toml", 'pipeline.stages = ["translator"]\nschedule.every = "5m"')
     [(level, text)] = findings()
-    assert (level, "with other settings" in text) == ("warning", True)
+    assert (level, "that pipekit.toml no longer has" in text) == ("warning", True)
 
 
 def test_doctor_says_that_runs_start_twice_or_only_after_a_login(cron, plain, findings, tmp_path):

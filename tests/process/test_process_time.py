@@ -206,6 +206,8 @@ def test_search_for_completion_that_takes_for_ever_stops_no_timeout(lab, within,
     started = time.monotonic()
     result = lab.execute(command)
     end.set()
+    for thread in set(threading.enumerate()) - {threading.current_thread()}:
+        thread.join(10)  # that of the predicate, which has just been let go
     within(started, 3)
     assert (result.outcome, result.signal) == (Outcome.TIMED_OUT, "SIGTERM")
     assert said[how] in result.warnings[0]
