@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 import time
@@ -168,3 +169,15 @@ def test_a_run_that_goes_on_is_said_to_be_running_and_no_other_stage_is_followed
     followed = going_on.pipekit("logs", "--follow", "1", "typo", timeout=30)
     assert followed.code == 64, followed
     assert "stage 'typo' did not take part in run 1; its stages: own" in followed.err
+
+
+def test_a_failure_that_only_the_journal_knows_is_of_its_run(project):
+    """As on a full disk, where the ledger could not take the end of the run."""
+    project.config(WORKS.replace('"true"', '"false"'))
+    assert project.pipekit("run").code == 2
+    with sqlite3.connect(project.root / ".pipekit/state.db") as ledger:
+        ledger.execute("UPDATE runs SET status = NULL, ended = NULL, stages = '{}'")
+    ledger.close()
+    checked = project.pipekit("status", "--check")
+    assert checked.code == 2
+    assert checked.out.startswith("FAILED: own has failed since run 1: "), checked
