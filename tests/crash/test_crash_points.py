@@ -156,3 +156,9 @@ def test_a_log_folder_that_is_full_for_two_runs(trials):
     full = Rule(call="write|openat|mkdir", path="logs/.*", action="ENOSPC", lasting=True)
     late = full._replace(path="logs/events/.*|logs/.?pipeline_report.*", number=2)
     trials([(full, full), (late, late)])
+
+
+def test_a_worker_killed_in_two_runs_backs_off_and_its_work_is_done_in_the_end(trials):
+    """Both times while it works on the same file, which is then left out until it is asked for."""
+    killed = Rule(role="worker", path=r"data/clean/.*", action="kill")
+    trials([(killed, killed)])

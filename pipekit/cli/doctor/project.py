@@ -44,7 +44,7 @@ _TIMED = (
 def plugins(found: Plugins, supervisor: ProcessSupervisor) -> Iterator[Finding]:
     """Whether each plugin can be loaded, and how long its import takes in a process of its own.
 
-    Those of the core itself are not told, and those that are disabled not imported.
+    The plugins of the core are left out. Disabled ones are named, and not imported.
     """
     for each in found.broken:
         yield broken("plugins", str(each), f"mend or uninstall {each.origin.distribution}")

@@ -264,7 +264,9 @@ def find_manifest(manifests: Manifests, run: str) -> str:
                 damaged.append(str(error))
         found = [run_id for run_id in known if numbers.get(run_id) == int(run)] or found
     if damaged and not found:
-        raise StorageError(f"no file of run {run!r} is in the trash, or {'; '.join(damaged)}")
+        raise StorageError(
+            f"no run {run!r} found in the trash, where some could not be read: {'; '.join(damaged)}"
+        )
     if len(found) == 1:
         return found[0]
     problem = f"several runs in the trash are {run!r}" if found else f"no file of run {run!r} is"
