@@ -379,7 +379,7 @@ def test_a_run_in_the_trash_is_found_by_number_id_or_beginning(two):
 def test_a_damaged_manifest_does_not_hide_other_runs(root, two):
     next((root / TRASH).glob(f"{OTHER}*.json")).write_text("{")
     assert find_manifest(two, "12") == RUN
-    with pytest.raises(StorageError, match=f"no file of run '4' .* cannot read .*{OTHER}"):
+    with pytest.raises(StorageError, match=f"no run '4' found .* cannot read .*{OTHER}"):
         find_manifest(two, "4")
 
 
