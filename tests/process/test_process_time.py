@@ -198,17 +198,17 @@ def test_predicate_that_raises_is_a_warning_and_no_completion(lab):
 
 @pytest.mark.parametrize("how", ["pattern", "predicate"])
 def test_search_for_completion_that_takes_for_ever_stops_no_timeout(lab, within, how):
-    end = threading.Event()
+    end, others = threading.Event(), set(threading.enumerate())
     slow = {"pattern": {"done_pattern": "(a+)+$"}, "predicate": {"done": lambda _: end.wait(60)}}
     said = {"pattern": "no longer searched", "predicate": "the done predicate raised TimeoutError"}
     shown = "a" * 40 + "!"
     command = lab.command("sh", "-c", f"echo {shown}; exec sleep 60", timeout=3, **slow[how])
     started = time.monotonic()
     result = lab.execute(command)
-    end.set()
-    for thread in set(threading.enumerate()) - {threading.current_thread()}:
-        thread.join(10)  # that of the predicate, which has just been let go
     within(started, 3)
+    end.set()
+    for thread in set(threading.enumerate()) - others:
+        thread.join(10)  # that of the predicate, which has just been let go
     assert (result.outcome, result.signal) == (Outcome.TIMED_OUT, "SIGTERM")
     assert said[how] in result.warnings[0]
 
