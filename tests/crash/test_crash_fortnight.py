@@ -165,7 +165,7 @@ def content(lab: Lab) -> list[Any]:
 @pytest.mark.parametrize(
     ("runs", "disturbed"),
     [
-        pytest.param(3, 0.5, id="quick"),
+        pytest.param(2, 0.5, id="quick"),
         pytest.param(95, 0.1, id="1344", marks=[pytest.mark.long, pytest.mark.timeout(3600)]),
     ],
 )

@@ -93,10 +93,10 @@ def in_parts(sample: int, count: int):
 
 
 def sampled(points: list[Point]) -> list[int]:
-    """The numbers of some points: those of a publication, of the end of the run, and each 100th."""
+    """The numbers of some points: those of a publication, of the end of the run, and each 250th."""
     renames = [n for n, point in enumerate(points) if point.call == "rename"]
     first, last = renames[0], renames[-1]  # the first published file, and the audit report
-    return sorted({*range(first - 3, first + 2), *range(last - 5, last + 2), *range(0, last, 100)})
+    return sorted({*range(first - 3, first + 2), *range(last - 5, last + 2), *range(0, last, 250)})
 
 
 @pytest.mark.parametrize("action", ["kill", "all"])
@@ -136,7 +136,7 @@ def test_a_call_that_fails(points, trials, target, errors):
     lasting = [case for name in names for case in faults(points, target, name, lasting=True)]
     if errors == "sample":
         chance = random.Random(f"{SEED} {target}")
-        trials([*chance.sample(once, 2), *chance.sample(lasting, 1)])
+        trials([*chance.sample(once, 1), *chance.sample(lasting, 1)])
     else:
         trials([*once, *lasting[:: len(lasting) // 8 or 1]])
 

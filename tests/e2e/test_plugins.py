@@ -18,8 +18,13 @@ def pipekit_stages():
 """
 
 
+OTHERS = ("batch", "dashboard", "dask", "kernels", "notify", "otel", "ping")
+
+
 @pytest.fixture
 def good(project):
+    """Beside the three stages no plugins but its own: to import all takes most of a second."""
+    project.env["PIPEKIT_DISABLE_PLUGINS"] = ",".join(f"pipekit-{name}" for name in OTHERS)
     project.plugin("good", GOOD)
     project.config('[pipeline]\nstages = ["good"]')
     return project

@@ -293,7 +293,7 @@ def all_asked(bars: list[Bar]):
     return scope.slots_in(scope.everything(), exchange(), first, last)
 
 
-@settings(max_examples=2000, deadline=None)
+@settings(max_examples=1000, deadline=None)
 @given(HISTORIES, st.lists(VARIANTS, min_size=1, max_size=3), st.sampled_from([1, -1]))
 def test_both_kernels_do_what_the_rules_say(kernels, bars, variants, order):
     """On any history the rows are those of the reference: none is missing or extra."""

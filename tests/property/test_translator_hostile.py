@@ -203,7 +203,7 @@ SPOILT = f"{HEAD}\n{chr(10).join([' '] * 12)}\n{ROW},a,b\n".encode()
 
 
 @settings(
-    max_examples=500,
+    max_examples=300,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],

@@ -125,7 +125,7 @@ def blocks(draw):
     return dialect, bytes(data)
 
 
-@settings(max_examples=700, deadline=None, derandomize=True)
+@settings(max_examples=400, deadline=None, derandomize=True)
 @given(block=blocks())
 def test_both_ways_say_the_same_of_any_bytes(block):
     dialect, data = block
@@ -154,7 +154,7 @@ def test_both_ways_take_the_same_columns_of_any_header(names, count, rows):
         assert "(volume=#7 for the seventh)" in found[0]
 
 
-@settings(max_examples=200, deadline=None, derandomize=True)
+@settings(max_examples=100, deadline=None, derandomize=True)
 @given(block=blocks())
 def test_compiled_it_says_the_same(compiled, block):
     dialect, data = block

@@ -72,6 +72,7 @@ def test_a_variable_is_one_in_whatever_case_it_is_written(python):
     assert done.stdout.tail.strip() == "C:\\only"
 
 
+@pytest.mark.slow
 def test_200_megabytes_of_output_are_kept_whole(python):
     code = "import sys\nfor _ in range(2000): sys.stdout.buffer.write(b'x' * 99999 + b'\\n')"
     done = python(code)

@@ -1,16 +1,18 @@
 """The tests that the lane runs, by mode; the full ones are those of the CI workflow on Windows."""
 
-# Of the command line and the configuration, `core` has what depends on the system: paths, locks,
-# names, encodings, damaged files. What is computed alike everywhere takes a minute more.
-_CLI = ("damaged", "doctor_machine", "doctor_system", "messages", "new", "output", "refused")
-_CONFIG = ("errors", "loading")
+# What depends on the system: processes, paths, locks, names, encodings. It runs beside the tests of
+# Linux in `.ci/run`; what is computed alike everywhere would take minutes more.
+_CORE = (
+    *("events", "files", "journal", "ledger", "lifecycle", "modes", "outside", "publish"),
+    *("request", "temporaries", "trash"),
+)
 
 TESTS = {
     "core": (
-        *("tests/windows", "tests/contract"),
-        *("tests/unit/core", "tests/unit/process", "tests/unit/schedule"),
-        *(f"tests/unit/cli/test_{name}.py" for name in _CLI),
-        *(f"tests/unit/config/test_config_{name}.py" for name in _CONFIG),
+        *("-n", "2", "-m", "not long and not slow", "tests/windows"),
+        *(f"tests/unit/core/test_core_{name}.py" for name in _CORE),
+        *("tests/unit/process", "tests/unit/schedule"),
+        *("tests/unit/cli/test_damaged.py", "tests/unit/cli/test_doctor_system.py"),
     ),
     "full": ("tests/windows", "tests/contract", "tests/unit", "tests/property"),
 }
