@@ -10,7 +10,7 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -105,33 +105,26 @@ class ProjectFolder:
         info.joinpath("entry_points.txt").write_text(f"[{group}]\n{name} = {module}\n")
 
     def pipekit(
-        self, *words: str, env: Mapping[str, str] | None = None, timeout: float = 120
+        self,
+        *words: str,
+        env: Mapping[str, str] | None = None,
+        lead: Sequence[str] = (),
+        **more: Any,
     ) -> Finished:
-        return Finished(
-            subprocess.run(
-                [sys.executable, "-m", "pipekit", *words],
-                cwd=self.root,
-                env={**self.env, **(env or {})},
-                capture_output=True,
-                encoding="utf-8",
-                timeout=timeout,
-                check=False,
-            )
-        )
+        """Run a command; `lead`: what starts it, as `nice`; `more`: for `subprocess.run`."""
+        return self._run([*lead, sys.executable, "-m", "pipekit", *words], env, **more)
 
     def run_python(self, code: str) -> Finished:
         """Run a script in the project's folder."""
-        return Finished(
-            subprocess.run(
-                [sys.executable, "-c", code],
-                cwd=self.root,
-                env=self.env,
-                capture_output=True,
-                encoding="utf-8",
-                timeout=120,
-                check=False,
-            )
-        )
+        return self._run([sys.executable, "-c", code])
+
+    def _run(
+        self, argv: Sequence[str], env: Mapping[str, str] | None = None, **more: Any
+    ) -> Finished:
+        more = {"timeout": 120, **more}
+        env = {**self.env, **(env or {})}
+        pipes: dict[str, Any] = {"capture_output": True, "encoding": "utf-8"}
+        return Finished(subprocess.run(argv, cwd=self.root, env=env, check=False, **pipes, **more))
 
     def start(self, *words: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
@@ -164,6 +157,23 @@ def project(tmp_path: Path) -> ProjectFolder:
 def project_in() -> type[ProjectFolder]:
     """Makes a further project, in a folder that is there."""
     return ProjectFolder
+
+
+@pytest.fixture
+def holding() -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Starts a script, which says `held` and waits for its input; it dies with the test."""
+    with contextlib.ExitStack() as started:
+
+        def start(code: str, *words: object) -> subprocess.Popen[str]:
+            argv = [sys.executable, "-c", code, *map(str, words)]
+            pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+            process = started.enter_context(subprocess.Popen(argv, text=True, **pipes))
+            started.callback(process.kill)
+            assert process.stdout is not None
+            assert process.stdout.readline() == "held\n"
+            return process
+
+        yield start
 
 
 @pytest.fixture(scope="session")

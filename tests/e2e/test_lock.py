@@ -26,18 +26,9 @@ with RunLock(Path(sys.argv[1]), "run-of-the-child"):
 
 
 @pytest.fixture
-def child(tmp_path):
+def child(tmp_path, holding):
     """Another process that holds the lock until its stdin is closed."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", HOLD, tmp_path],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout.readline() == "held\n"
-    yield process
-    process.kill()
-    process.communicate()
+    return holding(HOLD, tmp_path)
 
 
 def test_a_second_holder_is_refused_with_the_first_one_named(tmp_path, child):

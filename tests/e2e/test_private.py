@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import stat
-import subprocess
-import sys
 
 import pytest
 
@@ -45,18 +43,9 @@ def run_with_umask(project):
     """Run the project's stage with a umask."""
     project.plugin("some", STAGE)
 
-    def run(umask, more="", words=("run",), prefix=()):
+    def run(umask, more="", words=("run",), lead=()):
         project.config(f'[pipeline]\nstages = ["some"]\n{more}')
-        return subprocess.run(
-            [*prefix, sys.executable, "-m", "pipekit", *words],
-            cwd=project.root,
-            env=project.env,
-            umask=umask,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        return project.pipekit(*words, lead=lead, umask=umask)
 
     return run
 
@@ -71,14 +60,14 @@ def modes(root, *folders):
 
 def test_everything_a_run_writes_is_private_but_its_data(project, run_with_umask):
     done = run_with_umask(0o002)
-    assert done.returncode == 0, done.stderr
+    assert done.code == 0, done.err
     assert modes(project.root, "logs", ".pipekit") == ({"0o600"}, {"0o700"})
     assert oct((project.root / "data/out.txt").stat().st_mode & 0o777) == "0o664"
 
 
 def test_a_shared_project_follows_the_umask_and_is_opened_and_closed(project, run_with_umask):
     run_with_umask(0o022)
-    assert run_with_umask(0o002, "[paths]\nshared = true\n").returncode == 0
+    assert run_with_umask(0o002, "[paths]\nshared = true\n").code == 0
     assert modes(project.root, ".pipekit") == ({"0o664"}, {"0o775"})
     run_with_umask(0o002)
     assert modes(project.root, ".pipekit", "logs/runs") == (
@@ -101,7 +90,7 @@ def test_a_colleague_of_the_group_may_run_a_shared_project_and_is_told_why_not_e
     colleague = ["setpriv", "--regid", "5000", "--clear-groups", "--inh-caps=-all"]
     colleague.append("--bounding-set=-all")
     project.root.chmod(0o2775)
-    assert run_with_umask(0o002, table).returncode == 0
+    assert run_with_umask(0o002, table).code == 0
     for path in (project.root, *project.root.rglob("*")):
         os.chown(path, 1234, 5000)
     answers = {
@@ -110,9 +99,9 @@ def test_a_colleague_of_the_group_may_run_a_shared_project_and_is_told_why_not_e
     }
     for done in answers.values():
         if shared:
-            assert done.returncode == 0, done.stderr
+            assert done.code == 0, done.err
         else:
-            assert done.returncode == 3
-            assert "it belongs to user 1234" in done.stderr
-            assert "`shared = true` in [paths]" in done.stderr
-            assert len(done.stderr.splitlines()) == 1
+            assert done.code == 3
+            assert "it belongs to user 1234" in done.err
+            assert "`shared = true` in [paths]" in done.err
+            assert len(done.err.splitlines()) == 1

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
-import sys
 import time
 
 import pytest
@@ -48,23 +46,14 @@ def going_on(project, eventually):
 
 
 @pytest.fixture
-def beginning(tmp_path, project):
+def beginning(holding, project):
     """A process that has just taken the lock; the record is that of a run that has ended."""
     project.config("")
     state = project.root / ".pipekit"
     with RunLock(state, "old-run") as lock:
         lock.write_holder(6)
         lock.exit_code = 0
-    process = subprocess.Popen(
-        [sys.executable, "-c", BEGIN, state],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout.readline() == "held\n"
-    yield process
-    process.kill()
-    process.communicate()
+    return holding(BEGIN, state)
 
 
 def test_stop_says_what_to_do_about_a_run_without_a_record(project, going_on):

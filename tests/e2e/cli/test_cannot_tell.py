@@ -6,9 +6,8 @@ import json
 import os
 import shutil
 import sqlite3
-import subprocess
-import sys
 import time
+from functools import partial
 
 import pytest
 
@@ -34,18 +33,7 @@ def unprivileged(project):
         rights = "-dac_override,-dac_read_search"
         lead = [setpriv, f"--bounding-set={rights}", "--inh-caps=-all"]
 
-    def run(*words: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [*lead, sys.executable, "-m", "pipekit", *words],
-            cwd=project.root,
-            env=project.env,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-
-    return run
+    return partial(project.pipekit, lead=lead)
 
 
 @pytest.fixture
@@ -71,12 +59,12 @@ def test_without_the_right_to_look_nobody_says_that_there_is_nothing(going_on, u
             (("release",), f"cannot tell whether runs are held: {state}/hold.json: Permission"),
         ):
             done = unprivileged(*words)
-            assert done.returncode == 3, done
-            assert said in done.stderr
+            assert done.code == 3, done
+            assert said in done.err
         examined = unprivileged("doctor")
-        assert examined.returncode == 2, examined
-        assert "broken  lock: cannot tell whether runs are held" in examined.stdout
-        assert "ok      clock: " in examined.stdout  # the others are looked at all the same
+        assert examined.code == 2, examined
+        assert "broken  lock: cannot tell whether runs are held" in examined.out
+        assert "ok      clock: " in examined.out  # the others are looked at all the same
     finally:
         state.chmod(0o700)
 
@@ -131,13 +119,13 @@ def test_one_project_that_cannot_be_read_hides_no_other(project, tmp_path, unpri
     (other / ".pipekit").chmod(0)
     try:
         shown = unprivileged("status", *both)
-        assert "Permission denied" in shown.stderr
-        assert "last run 1" in shown.stdout, shown
-        records = json.loads(unprivileged("status", "--json", *both).stdout)
+        assert "Permission denied" in shown.err
+        assert "last run 1" in shown.out, shown
+        records = json.loads(unprivileged("status", "--json", *both).out)
         assert [each["project"] for each in records] == [str(other), str(project.root)]
         assert "Permission denied" in records[0]["problem"]
         other.chmod(0)
-        checked = unprivileged("status", "--check", *both).stdout
+        checked = unprivileged("status", "--check", *both).out
         assert f"{other}: UNKNOWN: " in checked
         assert f"{project.root}: OK: " in checked
     finally:
