@@ -94,7 +94,7 @@ def only_json_on_stdout(ctx: click.Context) -> Iterator[None]:
     stdout = sys.stdout
     stdout.flush()
     try:
-        number = stdout.fileno()
+        number, other = stdout.fileno(), sys.stderr.fileno()
     except OSError:  # no file: whoever called us in this process reads it
         ctx.meta[_KEPT], sys.stdout = stdout, sys.stderr
         try:
@@ -103,7 +103,7 @@ def only_json_on_stdout(ctx: click.Context) -> Iterator[None]:
             sys.stdout = stdout
         return
     kept = open(os.dup(number), "w", encoding="utf-8")  # noqa: SIM115  # an error to close it is old
-    os.dup2(sys.stderr.fileno(), number)
+    os.dup2(other, number)
     ctx.meta[_KEPT] = kept
     try:
         yield
