@@ -107,6 +107,7 @@ def test_only_what_makes_a_run_can_end_like_one():
     assert partial == {"pipekit run", "pipekit status", *DOCTORS, *MOVING}
 
 
+@pytest.mark.usefixtures("capsys")  # `--json` takes the stdout of the process otherwise
 def test_the_example_is_one_of_this_command_and_can_be_parsed(described):
     """The options and arguments of an example exist."""
     command, context = described
@@ -115,13 +116,14 @@ def test_the_example_is_one_of_this_command_and_can_be_parsed(described):
     assert f"\n  {line}" in command.get_help(context)
     words = shlex.split(line.partition(" > ")[0])  # not the file it is written to
     assert words[0] == "pipekit"
-    found = cli.make_context("pipekit", words[1:])
-    rest = [*found._protected_args, *found.args]
-    reached, path = cli, ["pipekit"]
-    while isinstance(reached, click.Group) and rest:
-        name, reached, rest = reached.resolve_command(found, rest)
-        path.append(name)
-    reached.make_context(path[-1], rest, parent=found)
+    with cli.make_context("pipekit", words[1:]) as found:
+        rest = [*found._protected_args, *found.args]
+        reached, path = cli, ["pipekit"]
+        while isinstance(reached, click.Group) and rest:
+            name, reached, rest = reached.resolve_command(found, rest)
+            path.append(name)
+        with reached.make_context(path[-1], rest, parent=found):
+            pass  # and what it has opened is closed
     assert " ".join(path).startswith(context.command_path)
 
 
