@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from pipekit_translator.settings import Settings, Source
+from pipekit_translator.work.publish.quarantine import MANIFEST, Quarantine
 
 from pipekit.storage.files import FileManager
 
@@ -72,6 +73,19 @@ HOW = [
     replaced_by_a_link_to_nothing,
     replaced_by_a_link_to_another_file,
 ]
+
+
+@pytest.mark.parametrize("copy", [False, True])
+def test_a_node_of_a_cluster_moves_nothing_of_the_project(tmp_path, monkeypatch, copy):
+    """What it sets aside is in the folder of its attempt, until the attempt counts."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PIPEKIT_PUBLISH_DIR", str(tmp_path / "attempt"))
+    Path("month.parquet").write_bytes(b"damaged")
+    quarantine = Quarantine("data/quarantine/run")
+    aside = quarantine.take("month.parquet", "damaged: x", copy=copy)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["attempt", "month.parquet"]
+    assert Path("attempt", aside).read_bytes() == Path("month.parquet").read_bytes() == b"damaged"
+    assert b"damaged: x" in Path("attempt/data/quarantine/run", MANIFEST).read_bytes()
 
 
 @pytest.mark.parametrize("damage", HOW)

@@ -37,27 +37,34 @@ class Quarantine:
             file.write(b"".join(row.text + b"\n" for row in rows))
             file.flush()
             os.fsync(file.fileno())
-        with open(self._manifest(), "ab") as file:
-            file.writelines(_entry(name, source, row) for row in rows)
-            file.flush()
-            os.fsync(file.fileno())
+        self._note(_entry(name, source, row) for row in rows)
         return path
 
     def take(self, path: str, reason: str, *, copy: bool = False) -> str:
-        """Move a file or folder here, or copy it; return its new path. Raises OSError."""
-        os.makedirs(self._folder, exist_ok=True)
+        """Move a file or folder here, or copy it; return its new path. Raises OSError.
+
+        A node of a cluster leaves it in its place, and copies it.
+        """
         name, number = os.path.basename(path), 1
         while os.path.lexists(os.path.join(self._folder, name)):
             number += 1
             name = f"{os.path.basename(path)}-{number}"
         target = f"{self._folder}/{name}"
-        if copy:
-            shutil.copy2(path, target)
+        there = staged(target)
+        os.makedirs(os.path.dirname(there), exist_ok=True)
+        if copy or there != target:
+            shutil.copy2(path, there, follow_symlinks=copy)
         else:
-            shutil.move(path, target)  # the folder may be on another file system
-        with open(os.path.join(self._folder, MANIFEST), "ab") as file:
-            file.write(_entry(name, path, BadRow(0, reason, b"")))
+            shutil.move(path, there)  # the folder may be on another file system
+        self._note([_entry(name, path, BadRow(0, reason, b""))])
         return target
+
+    def _note(self, entries: Iterable[bytes]) -> None:
+        """Append to the manifest, synced."""
+        with open(self._manifest(), "ab") as file:
+            file.writelines(entries)
+            file.flush()
+            os.fsync(file.fileno())
 
     def _manifest(self) -> str:
         """Where to append to the manifest; with what it has, if that is another place."""
