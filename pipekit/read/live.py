@@ -9,13 +9,13 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from pipekit.model.event import EventKind
+from pipekit.model.names import RESERVED_NAMES
 from pipekit.model.quantity import iso, listed, plural
 from pipekit.model.run import Paths, PipelineState
 from pipekit.model.status import DIED, RUNNING, StageStatus
 from pipekit.read.runs import RunNow
 from pipekit.storage.tail import last_records
 
-_NO_STAGES = frozenset({"pipeline", "lifecycle", "sink", "plugin"})
 _ENDS = frozenset(StageStatus)
 _LOOK_BACK = 1000  # events
 _NODES = 5  # named at most
@@ -52,7 +52,7 @@ def doing(paths: Paths, run_id: str) -> Doing | None:
         records = last_records(paths.journal(run_id), _LOOK_BACK)
     except OSError:
         return None
-    of_stages = [r for r in records if r.get("stage") not in _NO_STAGES]
+    of_stages = [r for r in records if r.get("stage") not in RESERVED_NAMES]
     stage = of_stages[-1].get("stage") if of_stages else None
     if not isinstance(stage, str) or str(of_stages[-1].get("event")) in _ENDS:
         return None

@@ -7,12 +7,12 @@ import re
 import time
 from typing import Any, NamedTuple
 
-from pipekit import Event, EventKind, FailureKind, SinkContext
+from pipekit import Event, EventKind, FailureKind, PipelineStatus, SinkContext
 from pipekit_notify.digest import due, note, text_of
 from pipekit_notify.memory import Digest, Memory, Message, Trouble, load, save
 from pipekit_notify.settings import Rule, Settings
 
-_ENDS = {"success", "partial", "failure", "cancelled", "idle"}
+_ENDS = frozenset(PipelineStatus)
 _NO_STAGES = {"pipeline", "lifecycle", "sink", "plugin"}
 _WARNINGS = {EventKind.WARNING, EventKind.DROPPED, EventKind.BROKEN}
 _HANGS = {FailureKind.HANG, FailureKind.TIMEOUT}

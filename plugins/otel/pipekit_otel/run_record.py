@@ -8,10 +8,10 @@ from typing import Any
 
 import attrs
 
-from pipekit import Event, EventKind
+from pipekit import Event, EventKind, PipelineStatus, StageStatus
 
-_ENDS = {"success", "partial", "failure", "cancelled", "idle"}
-_STAGE_ENDS = {"success", "partial", "failure", "skipped", "blocked", "cancelled"}
+_ENDS = frozenset(PipelineStatus)
+_STAGE_ENDS = frozenset(StageStatus)
 _NO_STAGES = {"pipeline", "lifecycle", "sink", "plugin"}
 MOST_UNITS = 20_000  # of a run; further ones are counted, not kept
 

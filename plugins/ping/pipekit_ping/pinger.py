@@ -77,7 +77,7 @@ def _post(url: str, body: bytes, timeout: float) -> _Problem | None:
     headers = {"Content-Type": "text/plain; charset=utf-8"}
     request = urllib.request.Request(url, body, headers)  # noqa: S310  # http(s): see `Settings`
     try:
-        with urllib.request.urlopen(request, timeout=max(timeout, 0.05)) as answer:  # noqa: S310
+        with urllib.request.urlopen(request, timeout=max(timeout, 0.05)) as answer:  # noqa: S310  # as above
             answer.read(1)
     except urllib.error.HTTPError as error:
         text = f"the service answered {error.code} {error.reason}"

@@ -160,7 +160,7 @@ def _are_bars(layout: Layout, columns: list[int]) -> bool:
     """Whether the second of four columns is the highest and the third the lowest."""
     rows = (tuple(value(row[at]) for at in columns) for row in layout.rows)
     known = [row for row in rows if None not in row]
-    fit = [o for o in known if o[1] >= max(o) and o[2] <= min(o)]  # type: ignore[type-var,operator]
+    fit = [o for o in known if o[1] >= max(o) and o[2] <= min(o)]  # type: ignore[type-var,operator]  # none is None
     return bool(known) and len(fit) >= 0.95 * len(known)
 
 
