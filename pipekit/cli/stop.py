@@ -80,7 +80,7 @@ def _how_to_stop(paths: Paths, holder: Holder) -> str:
 def _stop(paths: Paths, holder: Holder, now: bool) -> None:
     """Ask the run to stop, and wait until it, and all that it has started, has ended."""
     if not holder.local:
-        raise PipekitError(f"{holder}: it can be stopped only there")
+        raise PipekitError(f"{holder}: it can be stopped only there, with `pipekit stop`")
     print_line(f"stopping {holder}", err=True)
     asked = 0.0
     while (going_on := lock_holder(paths)) and going_on.run_id in ("", holder.run_id):

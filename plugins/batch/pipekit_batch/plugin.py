@@ -41,7 +41,7 @@ def _pattern(_: object, _attribute: object, value: str) -> None:
 
 def _positive(_: object, _attribute: object, value: float) -> None:
     if value <= 0:
-        raise ValueError("must be above 0")
+        raise ValueError("must be greater than 0")
 
 
 @attrs.frozen(kw_only=True)

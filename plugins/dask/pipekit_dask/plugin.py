@@ -33,7 +33,7 @@ def _address(instance: object, _attribute: object, value: str) -> None:
 
 def _positive(_: object, _attribute: object, value: float) -> None:
     if value <= 0:
-        raise ValueError("must be above 0")
+        raise ValueError("must be greater than 0")
 
 
 def _not_negative(_: object, _attribute: object, value: int) -> None:

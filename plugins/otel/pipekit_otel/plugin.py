@@ -22,7 +22,7 @@ def _address(_: object, _attribute: object, value: str) -> None:
 
 def _limit(_: object, _attribute: object, value: float) -> None:
     if not 0 < value <= LONGEST / 2:
-        raise ValueError(f"must be above 0 and at most {LONGEST / 2:g} seconds")
+        raise ValueError(f"must be greater than 0 and at most {LONGEST / 2:g} seconds")
 
 
 def _inside(_: object, _attribute: object, value: str) -> None:

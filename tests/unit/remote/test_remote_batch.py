@@ -37,7 +37,7 @@ def test_a_state_may_be_given_another_meaning():
         ({"cancel": ["kill", "{ids}"]}, r"^has no \{ids\}"),
         ({"id": "[0-9]+"}, r"^needs a group \(\?P<id>"),
         ({"id": "("}, "^is not a valid regular expression"),
-        ({"poll": 0.0}, "^must be above 0"),
+        ({"poll": 0.0}, "^must be greater than 0"),
     ],
 )
 def test_a_command_line_that_cannot_work_is_refused(values, why):
