@@ -1,4 +1,4 @@
-"""What several commands share: options, the project, its ledger."""
+"""What several commands share: the project, its configuration, its ledger."""
 
 from __future__ import annotations
 
@@ -12,33 +12,13 @@ from typing import TYPE_CHECKING
 import click
 
 from pipekit import config
-from pipekit.cli import complete
-from pipekit.cli.output import mask_output, only_json_on_stdout
+from pipekit.cli.output import mask_output
 from pipekit.errors import EXIT_ERROR, ConfigError, PipekitError, UsageError
 from pipekit.model.run import Paths
 from pipekit.read.runs import default_folders, open_history
 
 if TYPE_CHECKING:
     from pipekit.run.project import Project
-
-
-def _keep_stdout(ctx: click.Context, _option: click.Parameter, as_json: bool) -> bool:
-    if as_json:
-        ctx.with_resource(only_json_on_stdout(ctx))
-    return as_json
-
-
-json_option = click.option(
-    "--json", "as_json", is_flag=True, callback=_keep_stdout, help="Print JSON on stdout."
-)
-set_option = click.option(
-    "--set",
-    "sets",
-    multiple=True,
-    metavar="KEY=VALUE",
-    shell_complete=complete.assignments,
-    help="Override a configuration value; repeatable.",
-)
 
 
 def project_root(ctx: click.Context) -> Path:

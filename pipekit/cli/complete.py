@@ -92,8 +92,7 @@ def assignments(ctx: click.Context) -> Values:
 @_completing
 def plugins(ctx: click.Context) -> Values:
     """What plugins offer, and their distributions."""
-    from pipekit.cli.plugins.loaded import load_all  # only while a shell completes
-    from pipekit.cli.plugins.show import offered
+    from pipekit.cli.plugins.loaded import load_all, offered  # only while a shell completes
 
     found = list(offered(load_all(ctx)))
     names = {each.origin.distribution: "distribution" for each in found}

@@ -7,8 +7,9 @@ from collections.abc import Iterable
 import click
 
 from pipekit.cli import complete
-from pipekit.cli.common import configuration, json_option, set_option
+from pipekit.cli.common import configuration
 from pipekit.cli.help import Command, Group
+from pipekit.cli.options import json_option, set_option
 from pipekit.cli.output import mask_output, only_json_on_stdout, print_json, print_line
 from pipekit.config import Configuration
 from pipekit.config.checks import check as contradictions

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 
 from pipekit.cli import complete
-from pipekit.cli.common import json_option, known_folders
+from pipekit.cli.common import known_folders
 from pipekit.cli.help import Command
+from pipekit.cli.options import json_option
 from pipekit.cli.output import print_json, print_line, print_table
 from pipekit.cli.pager import paged, pager_option
 from pipekit.model import quantity

@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterable
 import click
 
 from pipekit.cli import complete
-from pipekit.cli.common import json_option, known_folders, open_project
+from pipekit.cli.common import known_folders, open_project
 from pipekit.cli.exits import output_may_fail
 from pipekit.cli.help import RUN_EXITS, RUN_MEANING, Command, Group
+from pipekit.cli.options import json_option
 from pipekit.cli.output import print_json, print_line, print_text
 from pipekit.cli.selection import without_console
 from pipekit.cli.stopping import signals_stop

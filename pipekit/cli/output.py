@@ -94,7 +94,7 @@ def only_json_on_stdout(ctx: click.Context) -> Iterator[None]:
     stdout = sys.stdout
     stdout.flush()
     try:
-        number, other = stdout.fileno(), sys.stderr.fileno()
+        out, err = stdout.fileno(), sys.stderr.fileno()
     except OSError:  # no file: whoever called us in this process reads it
         ctx.meta[_KEPT], sys.stdout = stdout, sys.stderr
         try:
@@ -102,8 +102,8 @@ def only_json_on_stdout(ctx: click.Context) -> Iterator[None]:
         finally:
             sys.stdout = stdout
         return
-    kept = open(os.dup(number), "w", encoding="utf-8")  # noqa: SIM115  # an error to close it is old
-    os.dup2(other, number)
+    kept = open(os.dup(out), "w", encoding="utf-8")  # noqa: SIM115  # an error to close it is old
+    os.dup2(err, out)
     ctx.meta[_KEPT] = kept
     try:
         yield

@@ -6,8 +6,8 @@ from typing import Any
 
 import click
 
-from pipekit.cli.common import json_option, set_option
 from pipekit.cli.help import Command
+from pipekit.cli.options import json_option, set_option
 from pipekit.cli.output import coloured, print_json, print_line, print_text
 from pipekit.cli.selection import open_orchestrator, selection_options
 from pipekit.errors import EXIT_ERROR, EXIT_FAILURE

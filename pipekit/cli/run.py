@@ -8,9 +8,10 @@ from typing import Any
 
 import click
 
-from pipekit.cli.common import json_option, known_folders, note_refusal, set_option
+from pipekit.cli.common import known_folders, note_refusal
 from pipekit.cli.exits import output_may_fail
 from pipekit.cli.help import RUN_EXITS, Command
+from pipekit.cli.options import json_option, set_option
 from pipekit.cli.output import (
     coloured,
     mask_output,

@@ -8,9 +8,10 @@ from pathlib import Path
 import click
 
 from pipekit.cli import complete
-from pipekit.cli.common import folders, json_option, project_root
+from pipekit.cli.common import folders, project_root
 from pipekit.cli.disabled import why_disabled
 from pipekit.cli.help import RUN_MEANING, Command
+from pipekit.cli.options import json_option
 from pipekit.cli.output import coloured, print_json, print_line, print_text
 from pipekit.errors import PipekitError
 from pipekit.model.quantity import local_time

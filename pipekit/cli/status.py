@@ -10,10 +10,11 @@ import click
 
 from pipekit.cli.attention import acknowledge as acknowledge_all
 from pipekit.cli.attention import print_attention
-from pipekit.cli.common import configuration, json_option, known_folders
+from pipekit.cli.common import configuration, known_folders
 from pipekit.cli.details import print_details
 from pipekit.cli.health import print_disks, print_findings
 from pipekit.cli.help import Command
+from pipekit.cli.options import json_option
 from pipekit.cli.output import coloured, print_json, print_line, print_text
 from pipekit.errors import EXIT_ERROR, ConfigError, PipekitError, UsageError
 from pipekit.model.quantity import duration_text, local_time, plural

@@ -90,8 +90,8 @@ class EventSink:
         if not 0 < value <= most:
             more = "" if self.important else " for a sink that is not `important`"
             raise DefinitionError(
-                f"flush_seconds of sink {self.name!r} must be greater than 0, and {most:g} at "
-                f"most{more}"
+                f"flush_seconds of sink {self.name!r} must be greater than 0 "
+                f"and at most {most:g}{more}"
             )
 
 

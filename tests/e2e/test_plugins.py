@@ -23,7 +23,7 @@ OTHERS = ("batch", "dashboard", "dask", "kernels", "notify", "otel", "ping")
 
 @pytest.fixture
 def good(project):
-    """Beside the three stages no plugins but its own: to import all takes most of a second."""
+    """A project with this plugin; most others are disabled, since to import all takes a second."""
     project.env["PIPEKIT_DISABLE_PLUGINS"] = ",".join(f"pipekit-{name}" for name in OTHERS)
     project.plugin("good", GOOD)
     project.config('[pipeline]\nstages = ["good"]')

@@ -1,6 +1,7 @@
 """Runs pipekit on the real CPython for Windows, under Wine: `nox -s windows -- core|full`.
 
-`core` is the core, its command line and its supervisor, without data libraries. `full` adds the
+`core` is what depends on the system in the core, its command line and its supervisor, without data
+libraries. `full` adds the
 three stages: the demo, an idle run, a comparison with Linux to the byte, and the stages' tests.
 Further words go to pytest. See README.md beside this file.
 """

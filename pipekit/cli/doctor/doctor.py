@@ -6,12 +6,13 @@ from collections.abc import Iterable, Iterator
 
 import click
 
-from pipekit.cli.common import configuration, json_option, known_folders
+from pipekit.cli.common import configuration, known_folders
 from pipekit.cli.config import examined
 from pipekit.cli.doctor import machine, project
 from pipekit.cli.doctor.finding import Finding, broken, ok, warning
 from pipekit.cli.doctor.schedule import schedule
 from pipekit.cli.help import Command
+from pipekit.cli.options import json_option
 from pipekit.cli.output import print_json, print_text
 from pipekit.config.tables import PipelineConfig
 from pipekit.errors import ConfigError, PipekitError

@@ -5,10 +5,11 @@ from __future__ import annotations
 import click
 
 from pipekit.cli import complete
-from pipekit.cli.common import json_option, known_folders, open_project
+from pipekit.cli.common import known_folders, open_project
 from pipekit.cli.file.record import record
 from pipekit.cli.file.text import print_answer
 from pipekit.cli.help import Command
+from pipekit.cli.options import json_option
 from pipekit.cli.output import print_json
 from pipekit.errors import PipekitError
 from pipekit.read.file import answer

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 import click
 
-from pipekit.cli.common import json_option
 from pipekit.cli.doctor.doctor import report_findings
 from pipekit.cli.doctor.finding import Finding, broken, ok, warning
 from pipekit.cli.doctor.project import disabled, imported
 from pipekit.cli.help import Command
+from pipekit.cli.options import json_option
 from pipekit.cli.plugins.loaded import broken_commands, commands, load_all
 from pipekit.plugins.entrypoints import BUILTINS, EntryPoint
 from pipekit.plugins.environment import Environment, current

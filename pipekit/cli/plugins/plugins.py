@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from pipekit.cli.common import json_option
 from pipekit.cli.help import Command, Group
+from pipekit.cli.options import json_option
 from pipekit.cli.output import print_json, print_line, print_table
 from pipekit.cli.plugins.doctor import doctor
 from pipekit.cli.plugins.loaded import commands, load_all

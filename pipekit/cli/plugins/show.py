@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import click
 
 from pipekit import hookspecs
 from pipekit.cli import complete
-from pipekit.cli.common import json_option
 from pipekit.cli.disabled import why_disabled
 from pipekit.cli.doctor.project import import_seconds
 from pipekit.cli.help import Command
+from pipekit.cli.options import json_option
 from pipekit.cli.output import print_json, print_line, print_table, print_text
-from pipekit.cli.plugins.loaded import broken_commands, load_all
+from pipekit.cli.plugins.loaded import Shown, broken_commands, load_all, offered
 from pipekit.config.describe import default_text, settings_fields, type_words
 from pipekit.config.problems import dotted
 from pipekit.config.tables import SCRIPT, settings_path
 from pipekit.errors import EXIT_USAGE, PipekitError, UsageError
 from pipekit.model.names import did_you_mean
-from pipekit.plugins.entrypoints import COMMANDS_GROUP, EntryPoint, entry_points
 from pipekit.plugins.environment import current
-from pipekit.plugins.loader import BrokenPlugin, Installed, Plugins
 from pipekit.process import ProcessSupervisor
 
 _TABLES = {  # of pipekit.toml
@@ -32,17 +29,6 @@ _TABLES = {  # of pipekit.toml
     "sink": "sinks",
     "executor": "executors",
 }
-
-
-class Shown(NamedTuple):
-    """What is shown of a plugin: what it offers, or why it cannot."""
-
-    kind: str
-    name: str
-    origin: EntryPoint
-    spec: Any = None
-    broken: BrokenPlugin | None = None
-    conflict: str = ""
 
 
 @click.command(
@@ -84,27 +70,10 @@ def show(ctx: click.Context, name: str, as_json: bool) -> int:
     return 0
 
 
-def offered(plugins: Plugins) -> Iterator[Shown]:
-    """All that is installed, also what is broken or offered twice."""
-    yield from (_shown(each) for each in plugins.offered())
-    for broken in plugins.broken:
-        yield Shown("plugin", broken.origin.name, broken.origin, broken=broken)
-    for key, sentence in plugins.conflicts.items():
-        for each in plugins.rivals[key]:
-            yield _shown(each)._replace(conflict=sentence)
-    for point in entry_points(COMMANDS_GROUP):
-        if point not in plugins.disabled:
-            yield Shown("command", point.name, point)
-
-
 def _examined(each: Shown) -> Shown:
     """The same, with what is wrong with a command, which is imported only for this."""
     broken = broken_commands([each.origin]) if each.kind == "command" else []
     return each._replace(broken=broken[0]) if broken else each
-
-
-def _shown(installed: Installed) -> Shown:
-    return Shown(installed.kind, installed.name, installed.origin, installed.spec)
 
 
 def _record(each: Shown) -> dict[str, Any]:

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 import click
 
-from pipekit.cli.common import json_option
 from pipekit.cli.help import Command
+from pipekit.cli.options import json_option
 from pipekit.cli.output import print_json, print_line, print_table, print_text
 from pipekit.cli.schedule.job import schedule_settings
 from pipekit.model.quantity import local_time, plural

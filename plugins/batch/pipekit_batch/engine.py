@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pipekit import ExecutorContext, Order, OrderState, OrderStatus
-from pipekit_batch.plugin import Settings
 from pipekit_batch.presets import Template, filled
+from pipekit_batch.settings import Settings
 
 _MEGABYTE = 1024 * 1024
 _LONGEST_ERROR = 500  # characters of what a command of the system says

@@ -12,7 +12,7 @@ import dask
 from distributed import Client, LocalCluster, Security
 
 from pipekit import ExecutorContext
-from pipekit_dask.plugin import LOCAL, Settings
+from pipekit_dask.settings import LOCAL, Settings
 
 RESOURCE = "pipekit"  # cores, as workers offer them: `dask worker --resources pipekit=4`
 MEMORY = "pipekit_memory"  # bytes; asked for only by tasks that say how much they need

@@ -22,8 +22,8 @@ from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 from opentelemetry.trace import SpanKind, Status, StatusCode, Tracer, set_span_in_context
 
 import pipekit
-from pipekit_otel.plugin import OtelSettings
 from pipekit_otel.run_record import Part, RunRecord
+from pipekit_otel.settings import OtelSettings
 
 _RESULTS = {  # our statuses in the words of cicd.pipeline.result
     "success": "success",

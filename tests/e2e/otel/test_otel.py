@@ -6,7 +6,8 @@ import re
 import uuid
 
 import pytest
-from pipekit_otel.plugin import OtelSettings, PrometheusSettings, pipekit_event_sinks
+from pipekit_otel.plugin import pipekit_event_sinks
+from pipekit_otel.settings import OtelSettings, PrometheusSettings
 
 from pipekit.testing import SinkContract
 

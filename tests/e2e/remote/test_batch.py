@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 pytest.importorskip("pipekit_batch")
-from pipekit_batch.plugin import Settings, pipekit_executors
+from pipekit_batch.plugin import pipekit_executors
+from pipekit_batch.settings import Settings
 
 from pipekit.testing import ExecutorContract
 

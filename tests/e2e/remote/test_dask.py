@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 pytest.importorskip("distributed")
-from pipekit_dask.plugin import Settings, pipekit_executors
+from pipekit_dask.plugin import pipekit_executors
+from pipekit_dask.settings import Settings
 
 from pipekit.testing import ExecutorContract
 

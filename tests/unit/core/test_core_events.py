@@ -238,8 +238,8 @@ def test_an_important_sink_may_take_longer_than_others_to_finish(logger, sink):
 @pytest.mark.parametrize(
     ("declared", "text"),
     [
-        ({"flush_seconds": 3}, "2 at most for a sink that is not `important`"),
-        ({"flush_seconds": 31, "important": True}, "30 at most"),
+        ({"flush_seconds": 3}, "at most 2 for a sink that is not `important`"),
+        ({"flush_seconds": 31, "important": True}, "at most 30"),
         ({"flush_seconds": 0}, "must be greater than 0"),
         ({"flush_seconds": float("nan")}, "must be greater than 0"),
     ],

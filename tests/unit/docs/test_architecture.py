@@ -7,8 +7,10 @@ import re
 import tomllib
 from collections.abc import Iterator
 from functools import cache
+from graphlib import TopologicalSorter
 from pathlib import Path
 
+import grimp
 import pytest
 
 from ...pages import ROOT, Page
@@ -91,3 +93,13 @@ def test_the_layers_are_those_of_the_import_contract(page):
     (block,) = re.findall(r"```text\n(__main__\n.*?)```", page.section("Who imports whom"), re.DOTALL)
     shown = [line.partition("     do not import")[0].split() for line in block.splitlines()]
     assert shown == [layer.replace("|", " ").split() for layer in layers]
+
+
+def test_no_modules_import_each_other_in_a_circle():
+    """Neither at the top of a file nor within a function; the checks of types are exempt."""
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    packages = settings["tool"]["importlinter"]["root_packages"]
+    graph = grimp.build_graph(*packages, exclude_type_checking_imports=True, cache_dir=None)
+    assert len(graph.modules) > 400
+    imported = {each: graph.find_modules_directly_imported_by(each) for each in graph.modules}
+    TopologicalSorter(imported).prepare()  # raises CycleError, which names them

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 pytest.importorskip("pipekit_batch")
-from pipekit_batch.plugin import Settings
 from pipekit_batch.presets import PRESETS, filled
+from pipekit_batch.settings import Settings
 
 
 def test_words_without_a_value_are_left_out():

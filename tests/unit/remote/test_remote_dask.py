@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 pytest.importorskip("pipekit_dask")
-from pipekit_dask.plugin import Settings
+from pipekit_dask.settings import Settings
 
 
 @pytest.mark.parametrize(

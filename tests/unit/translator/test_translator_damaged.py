@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -85,7 +86,11 @@ def test_a_node_of_a_cluster_moves_nothing_of_the_project(tmp_path, monkeypatch,
     aside = quarantine.take("month.parquet", "damaged: x", copy=copy)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["attempt", "month.parquet"]
     assert Path("attempt", aside).read_bytes() == Path("month.parquet").read_bytes() == b"damaged"
-    assert b"damaged: x" in Path("attempt/data/quarantine/run", MANIFEST).read_bytes()
+    again = quarantine.take("month.parquet", "damaged: y", copy=copy)
+    assert again != aside
+    assert Path("attempt", again).is_file()
+    noted = Path("attempt/data/quarantine/run", MANIFEST).read_text().splitlines()
+    assert [json.loads(line)["reason"] for line in noted] == ["damaged: x", "damaged: y"]
 
 
 @pytest.mark.parametrize("damage", HOW)

@@ -24,6 +24,7 @@ class Quarantine:
     def __init__(self, folder: str) -> None:
         self._folder = folder
         self._count = 0
+        self._taken: set[str] = set()  # names of files, which a node does not see in the folder
 
     def add(self, source: str, rows: list[BadRow]) -> str | None:
         """Write the rows of a source, synced; return the file's path. Raises OSError."""
@@ -46,9 +47,10 @@ class Quarantine:
         A node of a cluster leaves it in its place, and copies it.
         """
         name, number = os.path.basename(path), 1
-        while os.path.lexists(os.path.join(self._folder, name)):
+        while name in self._taken or os.path.lexists(os.path.join(self._folder, name)):
             number += 1
             name = f"{os.path.basename(path)}-{number}"
+        self._taken.add(name)
         target = f"{self._folder}/{name}"
         there = staged(target)
         os.makedirs(os.path.dirname(there), exist_ok=True)
