@@ -66,6 +66,16 @@ def test_stop_says_what_to_do_about_a_run_without_a_record(project, going_on):
     assert project.pipekit("status", "--check").code == 0
 
 
+def test_a_run_on_another_machine_is_stopped_there(project, going_on):
+    record = project.root / ".pipekit/lock.json"
+    record.write_text(json.dumps(json.loads(record.read_text()) | {"host": "elsewhere"}))
+    stopped = project.pipekit("stop")
+    assert stopped.code == 3
+    assert "elsewhere" in stopped.err
+    assert stopped.err.endswith(": it can be stopped only there, with `pipekit stop`\n")
+    assert going_on.poll() is None
+
+
 def test_a_run_whose_lock_is_gone_as_well_is_not_dead(project, going_on):
     """Its process still has its journal."""
     (project.root / ".pipekit/lock").unlink()
