@@ -91,7 +91,7 @@ def _ending(command: Command, result: ProcessResult) -> str:
     if result.signal == "SIGXCPU" and command.max_cpu is not None:
         return f"killed by SIGXCPU: it used more CPU time than its max_cpu of {command.max_cpu} s"
     if result.out_of_memory:
-        return "killed because the system ran out of memory"
+        return "killed while the system ran out of memory"
     if result.signal is not None:
         return f"killed by {result.signal}, which pipekit did not send"
     if sys.platform == "win32" and (text := exit_codes.explained(code or 0, command)):

@@ -169,10 +169,10 @@ def test_commands_with_one_spool_folder_never_overwrite_each_other(shell, tmp_pa
 
 
 def test_exit_code_of_a_shell_for_a_signal_is_explained(run):
-    code, _, err = run("--", "sh", "-c", "sh -c 'kill -9 $$'; exit $?")
-    assert code == 137
+    code, _, err = run("--", "sh", "-c", "sh -c 'kill -15 $$'; exit $?")
+    assert code == 143
     assert err.endswith(
-        "pipekit: exited with code 137: a shell's way to say that its program died of SIGKILL\n"
+        "pipekit: exited with code 143: a shell's way to say that its program died of SIGTERM\n"
     )
 
 
@@ -192,7 +192,7 @@ def test_exit_code_of_a_shell_for_a_signal_is_explained(run):
         ),
         (["--done-pattern", "(", "true"], 125, "not a valid regular expression"),
         ([], 125, "Missing argument"),
-        (["sh", "-c", "kill -9 $$"], 137, "killed by SIGKILL, which pipekit did not send"),
+        (["sh", "-c", "kill -15 $$"], 143, "killed by SIGTERM, which pipekit did not send"),
     ],
 )
 @pytest.mark.parametrize("door", [SUPERVISE, ALONE], ids=["exec", "alone"])

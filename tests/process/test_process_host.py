@@ -273,7 +273,7 @@ def test_sigkill_while_the_oom_killer_strikes_is_named(lab, small_group):
     script = f"echo $$ > {small_group}/cgroup.procs; exec {' '.join(bad('memory', 400, 0))}"
     result = lab.execute(lab.command("sh", "-c", script))
     assert (result.signal, result.success, result.out_of_memory) == ("SIGKILL", False, True)
-    assert result.reason == "killed because the system ran out of memory"
+    assert result.reason == "killed while the system ran out of memory"
 
 
 def test_nothing_is_decided_by_the_wall_clock(lab, host):

@@ -141,8 +141,9 @@ def test_zombies_of_the_command_are_no_survivors(lab):
     assert (result.signals[0].count, result.survivors) == (1, 0)
 
 
-@pytest.mark.parametrize("name", ["SIGSEGV", "SIGABRT", "SIGKILL"])
+@pytest.mark.parametrize("name", ["SIGSEGV", "SIGABRT", "SIGTERM"])
 def test_death_by_a_signal_is_named(lab, name):
+    """Of SIGKILL it depends on what else the machine does: see `judge`."""
     result = lab.run("signal", name)
     assert (result.outcome, result.signal, result.success) == (Outcome.EXITED, name, False)
     assert f"killed by {name}, which pipekit did not send" in result.reason
